@@ -1,0 +1,630 @@
+//! May this application, or this person, use this model now?
+//!
+//! [`decide`] is the only place that answers. The gateway enforces what it says, lists of models
+//! are filtered by it, explanations print its trace. It is pure: [`Facts`] and the time come in.
+//!
+//! What it does not know: HTTP, SQL, and how much of a limit is left. The reservation has the last
+//! word on money.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use smallvec::SmallVec;
+
+use crate::{
+    authorizations::{State, Target},
+    groups::Standing,
+    ids::{
+        ApplicationId, AuthorizationId, GrantId, GroupId, KeyId, ModelId, OrgId, PolicyId, ProviderId,
+        TierId, UserId,
+    },
+    keys::{Feature, Features, KeyModels},
+    limits::{Limit, Meter, Metric, Mode, Scope, Subject},
+    models::{Modality, Review},
+    money::Money,
+    organizations::BudgetStatus,
+    policies::Routing,
+    prices::{DatedPrices, Prices, in_force},
+    providers::Dialect,
+    window::{Calendar, Window},
+};
+
+/// Everything that is decided by, for one organization at one version.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Whose facts.
+    pub org: OrgId,
+    /// What the organization is called.
+    pub org_name: String,
+    /// Counts up with every change in the organization.
+    pub version: i64,
+    /// Its time zone and week start.
+    pub calendar: Calendar,
+    /// Monthly spend of a user without a limit of their own.
+    pub default_user_limit: Option<Money>,
+    /// How a spent budget is answered.
+    pub budget_status: BudgetStatus,
+    /// Whom to ask when no lead is nearer.
+    pub contact: Option<String>,
+    /// Classes of models.
+    pub tiers: HashMap<TierId, TierFacts>,
+    /// The catalogue.
+    pub models: HashMap<ModelId, ModelFacts>,
+    /// The catalogue by what callers write.
+    pub model_names: HashMap<String, ModelId>,
+    /// Upstreams.
+    pub providers: HashMap<ProviderId, ProviderFacts>,
+    /// The tree.
+    pub groups: HashMap<GroupId, GroupFacts>,
+    /// Rules by the group they are set on; `None`: the organization's baseline.
+    pub rules: HashMap<Option<GroupId>, RuleSet>,
+    /// Approved requests by model.
+    pub grants: HashMap<ModelId, Vec<GrantFacts>>,
+    /// What calls.
+    pub applications: HashMap<ApplicationId, ApplicationFacts>,
+    /// People.
+    pub users: HashMap<UserId, UserFacts>,
+    /// Limits by scope.
+    pub limits: HashMap<Scope, Vec<Limit>>,
+    /// Routes by name.
+    pub policies: HashMap<String, PolicyFacts>,
+}
+
+/// A class of models.
+#[derive(Clone, Debug)]
+pub struct TierFacts {
+    /// What it is called.
+    pub name: String,
+    /// Never matched by `all`.
+    pub high_cost: bool,
+}
+
+/// A catalogue entry.
+#[derive(Clone, Debug)]
+pub struct ModelFacts {
+    /// What callers write.
+    pub name: String,
+    /// Where it is.
+    pub provider: ProviderId,
+    /// What the provider calls it.
+    pub upstream: String,
+    /// What goes in and comes out.
+    pub modality: Modality,
+    /// Its class.
+    pub tier: TierId,
+    /// Tokens that fit in and out together.
+    pub context_tokens: Option<u64>,
+    /// The most it answers with.
+    pub max_output_tokens: Option<u64>,
+    /// Whether a person has looked at it.
+    pub review: Review,
+    /// Gone from the catalogue.
+    pub archived: bool,
+    /// Its prices, by the moment they start.
+    pub prices: Vec<DatedPrices>,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+impl ModelFacts {
+    /// The prices in force, if they are complete enough to charge every call.
+    pub fn prices_at(&self, now: DateTime<Utc>) -> Option<&Prices> {
+        let prices = &in_force(&self.prices, now)?.prices;
+        prices.complete_for(self.modality).then_some(prices)
+    }
+}
+
+/// An upstream, without its credential.
+#[derive(Clone, Debug)]
+pub struct ProviderFacts {
+    /// What it is called.
+    pub name: String,
+    /// The language it speaks.
+    pub dialect: Dialect,
+    /// Everything before the route.
+    pub base_url: String,
+    /// Whether it may be on this machine or in a private network.
+    pub allow_private_address: bool,
+    /// Gone.
+    pub archived: bool,
+}
+
+/// A node of the tree.
+#[derive(Clone, Debug)]
+pub struct GroupFacts {
+    /// What it is called.
+    pub name: String,
+    /// From the root to itself.
+    pub path: Vec<GroupId>,
+    /// The first moment it is no longer open.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Its leads' names, for "ask …".
+    pub leads: Vec<String>,
+}
+
+/// One rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its id.
+    pub id: AuthorizationId,
+    /// What it says.
+    pub state: State,
+    /// Whether groups below cannot say otherwise.
+    pub locked: bool,
+    /// The first moment it no longer counts.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// The rules set on one group, by what they are about.
+pub type RuleSet = HashMap<Target, Rule>;
+
+/// An approved request.
+#[derive(Clone, Debug)]
+pub struct GrantFacts {
+    /// Its id.
+    pub id: GrantId,
+    /// To whom.
+    pub to: Grantee,
+    /// From when.
+    pub starts_at: DateTime<Utc>,
+    /// Until just before.
+    pub ends_at: DateTime<Utc>,
+}
+
+/// To whom a grant was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grantee {
+    /// One person.
+    User(UserId),
+    /// A group and everything below it.
+    Group(GroupId),
+}
+
+/// An application with its key.
+#[derive(Clone, Debug)]
+pub struct ApplicationFacts {
+    /// What it is called.
+    pub name: String,
+    /// Where it lives.
+    pub group: GroupId,
+    /// Its key.
+    pub key: KeyId,
+    /// Whose private context it is.
+    pub personal: Option<UserId>,
+    /// What its key narrows to.
+    pub models: KeyModels,
+    /// What calls may use.
+    pub features: Features,
+    /// Groups whose members may have secrets of it.
+    pub assigned: Vec<GroupId>,
+    /// The policy that answers when a call names no model.
+    pub policy: Option<PolicyId>,
+    /// Labels it knows.
+    pub use_cases: Vec<String>,
+}
+
+/// A person.
+#[derive(Clone, Debug)]
+pub struct UserFacts {
+    /// What they are called.
+    pub name: String,
+    /// Cannot call.
+    pub suspended: bool,
+    /// Groups they belong to, directly.
+    pub memberships: Vec<MembershipFacts>,
+}
+
+/// Somebody's place in a group.
+#[derive(Clone, Copy, Debug)]
+pub struct MembershipFacts {
+    /// Which group.
+    pub group: GroupId,
+    /// What they are in it.
+    pub standing: Standing,
+    /// The first moment they no longer belong.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// A named route.
+#[derive(Clone, Debug)]
+pub struct PolicyFacts {
+    /// Its id.
+    pub id: PolicyId,
+    /// How it chooses.
+    pub routing: Routing,
+    /// Models and weights, in order.
+    pub steps: Vec<(ModelId, u32)>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The group on whose account: the application's.
+    pub group: GroupId,
+    /// The person, where one is known.
+    pub user: Option<UserId>,
+    /// The application whose key narrows; none when a person looks around.
+    pub application: Option<&'a ApplicationFacts>,
+    /// Which model.
+    pub model: ModelId,
+    /// What the call uses.
+    pub features: Features,
+}
+
+/// The answer, with what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Yes, after somebody agreed, or no.
+    pub verdict: Verdict,
+    /// The rule that decided; none when nothing matched.
+    pub rule: Option<AuthorizationId>,
+    /// The grant that lifted it.
+    pub grant: Option<GrantId>,
+}
+
+/// Yes, after somebody agreed, or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go ahead.
+    Allow,
+    /// Visible, and somebody has to agree first.
+    NeedsApproval,
+    /// No.
+    Deny(Reason),
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The person is suspended.
+    UserSuspended,
+    /// The person is no longer in a group the key is assigned to.
+    NotAMember,
+    /// The group, or one above it, has ended.
+    GroupEnded,
+    /// No such model, or it left the catalogue.
+    UnknownModel,
+    /// Nobody has reviewed it yet.
+    Unreviewed,
+    /// It has no price.
+    Unpriced,
+    /// A rule says closed.
+    Closed,
+    /// No rule says anything.
+    Silence,
+    /// The group may; this key is narrowed to other models.
+    KeyExcludes,
+    /// The key has this feature off.
+    FeatureOff(Feature),
+}
+
+impl Reason {
+    /// Whether the model's existence stays unsaid.
+    pub const fn hides(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownModel
+                | Self::Unreviewed
+                | Self::Unpriced
+                | Self::Closed
+                | Self::Silence
+                | Self::GroupEnded
+        )
+    }
+
+    /// The reason as one word for programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserSuspended => "user_suspended",
+            Self::NotAMember => "not_a_member",
+            Self::GroupEnded => "group_ended",
+            Self::UnknownModel => "unknown_model",
+            Self::Unreviewed => "unreviewed",
+            Self::Unpriced => "unpriced",
+            Self::Closed => "closed",
+            Self::Silence => "silence",
+            Self::KeyExcludes => "key_excludes_model",
+            Self::FeatureOff(_) => "feature_off",
+        }
+    }
+}
+
+/// One thing that was looked at on the way to a decision, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A rule that matches the model: where it is set, what it says, whether it decided.
+    Rule {
+        /// `None`: the organization's baseline.
+        group: Option<GroupId>,
+        /// What it is about.
+        target: Target,
+        /// What it says.
+        state: State,
+        /// Whether groups below cannot say otherwise.
+        locked: bool,
+        /// Whether it is the one that decided.
+        decides: bool,
+    },
+    /// A grant that lifts *by request*.
+    Grant(GrantId),
+    /// The verdict.
+    Verdict(Verdict),
+}
+
+/// Takes the steps of a decision down; `()` takes nothing and costs nothing.
+pub trait Trace {
+    /// One more step.
+    fn step(&mut self, step: impl FnOnce() -> Step);
+}
+
+impl Trace for () {
+    fn step(&mut self, _: impl FnOnce() -> Step) {}
+}
+
+impl Trace for Vec<Step> {
+    fn step(&mut self, step: impl FnOnce() -> Step) {
+        self.push(step());
+    }
+}
+
+/// Decides. See the module.
+pub fn decide(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>) -> Decision {
+    decide_with(facts, ask, now, &mut ())
+}
+
+/// Decides, and takes down what was looked at.
+pub fn decide_with(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trace) -> Decision {
+    let decision = judge(facts, ask, now, trace);
+    trace.step(|| Step::Verdict(decision.verdict));
+    decision
+}
+
+fn judge(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trace) -> Decision {
+    let deny = |reason| Decision { verdict: Verdict::Deny(reason), rule: None, grant: None };
+    if let Some(reason) = person_refused(facts, ask, now) {
+        return deny(reason);
+    }
+    let Some(path) = open_path(facts, ask.group, now) else {
+        return deny(Reason::GroupEnded);
+    };
+    if let Err(reason) = callable(facts, ask.model, now) {
+        return deny(reason);
+    }
+    let targets = covering(facts, Target::Model(ask.model));
+    let Some((_, rule)) = ruling(facts, path, &targets, now, trace) else {
+        return deny(Reason::Silence);
+    };
+    let decided = |verdict| Decision { verdict, rule: Some(rule.id), grant: None };
+    if rule.state == State::Closed {
+        return decided(Verdict::Deny(Reason::Closed));
+    }
+    if let Some(application) = ask.application {
+        if !application.models.allow(ask.model) {
+            return decided(Verdict::Deny(Reason::KeyExcludes));
+        }
+        if let Some(feature) = ask.features.without(application.features).iter().next() {
+            return decided(Verdict::Deny(Reason::FeatureOff(feature)));
+        }
+    }
+    if rule.state == State::Open {
+        return decided(Verdict::Allow);
+    }
+    match lifting_grant(facts, path, ask, now) {
+        Some(grant) => {
+            trace.step(|| Step::Grant(grant));
+            Decision { verdict: Verdict::Allow, rule: Some(rule.id), grant: Some(grant) }
+        }
+        None => decided(Verdict::NeedsApproval),
+    }
+}
+
+/// A suspended person cannot call; neither can one who left the groups a shared key is for.
+fn person_refused(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>) -> Option<Reason> {
+    let id = ask.user?;
+    let Some(user) = facts.users.get(&id) else {
+        return Some(Reason::UserSuspended);
+    };
+    if user.suspended {
+        return Some(Reason::UserSuspended);
+    }
+    let application = ask.application?;
+    let own = application.personal == Some(id);
+    let assigned = || application.assigned.iter().any(|&group| belongs(facts, user, group, now));
+    (!own && !assigned()).then_some(Reason::NotAMember)
+}
+
+/// Whether somebody belongs to a group: directly, or to one below it.
+pub fn belongs(facts: &Facts, user: &UserFacts, group: GroupId, now: DateTime<Utc>) -> bool {
+    user.memberships.iter().any(|membership| {
+        membership.ends_at.is_none_or(|end| now < end)
+            && facts.groups.get(&membership.group).is_some_and(|facts| facts.path.contains(&group))
+    })
+}
+
+/// The path from the root to the group, if every group on it is still open.
+fn open_path<'f>(facts: &'f Facts, group: GroupId, now: DateTime<Utc>) -> Option<&'f [GroupId]> {
+    let path = facts.groups.get(&group)?.path.as_slice();
+    let open = path
+        .iter()
+        .all(|id| facts.groups.get(id).is_some_and(|group| group.ends_at.is_none_or(|end| now < end)));
+    open.then_some(path)
+}
+
+fn callable(facts: &Facts, id: ModelId, now: DateTime<Utc>) -> Result<(), Reason> {
+    let model = facts.models.get(&id).filter(|model| !model.archived).ok_or(Reason::UnknownModel)?;
+    if facts.providers.get(&model.provider).is_none_or(|provider| provider.archived) {
+        return Err(Reason::UnknownModel);
+    }
+    if model.review != Review::Accepted {
+        return Err(Reason::Unreviewed);
+    }
+    if model.prices_at(now).is_none() {
+        return Err(Reason::Unpriced);
+    }
+    Ok(())
+}
+
+/// The rule that decides about a target on a path, and where it is set (`None`: the organization).
+/// For a tier: what holds for its models unless something is said about one of them.
+pub fn ruling_for(
+    facts: &Facts,
+    path: &[GroupId],
+    target: Target,
+    now: DateTime<Utc>,
+) -> Option<(Option<GroupId>, Rule)> {
+    ruling(facts, path, &covering(facts, target), now, &mut ())
+}
+
+/// The targets whose rules cover a target, the nearest first. `all` covers no high-cost tier: those
+/// open only by their own name or a model's.
+fn covering(facts: &Facts, target: Target) -> SmallVec<[Target; 3]> {
+    let tier = match target {
+        Target::Model(id) => facts.models.get(&id).map(|model| model.tier),
+        Target::Tier(tier) => Some(tier),
+        Target::All => None,
+    };
+    let high_cost = tier.is_some_and(|tier| facts.tiers.get(&tier).is_none_or(|tier| tier.high_cost));
+    let mut targets = SmallVec::new();
+    if target != Target::All {
+        targets.push(target);
+    }
+    targets.extend(tier.map(Target::Tier).filter(|tier| *tier != target));
+    if !high_cost {
+        targets.push(Target::All);
+    }
+    targets
+}
+
+/// The first locked rule from the root down; without one, the one nearest to the group.
+fn ruling(
+    facts: &Facts,
+    path: &[GroupId],
+    targets: &[Target],
+    now: DateTime<Utc>,
+    trace: &mut impl Trace,
+) -> Option<(Option<GroupId>, Rule)> {
+    let mut matching: SmallVec<[(Option<GroupId>, Target, Rule); 8]> = SmallVec::new();
+    for place in std::iter::once(None).chain(path.iter().copied().map(Some)) {
+        let Some(rules) = facts.rules.get(&place) else { continue };
+        for &target in targets {
+            if let Some(rule) = rules.get(&target).filter(|rule| rule.ends_at.is_none_or(|end| now < end)) {
+                matching.push((place, target, *rule));
+            }
+        }
+    }
+    let nearest = matching.last().map(|(place, ..)| *place);
+    let decides = matching
+        .iter()
+        .position(|(_, _, rule)| rule.locked)
+        .or_else(|| matching.iter().position(|(place, ..)| Some(*place) == nearest));
+    for (position, (group, target, rule)) in matching.iter().enumerate() {
+        trace.step(|| Step::Rule {
+            group: *group,
+            target: *target,
+            state: rule.state,
+            locked: rule.locked,
+            decides: Some(position) == decides,
+        });
+    }
+    decides.map(|position| (matching[position].0, matching[position].2))
+}
+
+fn lifting_grant(facts: &Facts, path: &[GroupId], ask: &Ask<'_>, now: DateTime<Utc>) -> Option<GrantId> {
+    let grants = facts.grants.get(&ask.model)?;
+    let fits = |grant: &&GrantFacts| {
+        let to_caller = match grant.to {
+            Grantee::User(user) => ask.user == Some(user),
+            Grantee::Group(group) => path.contains(&group),
+        };
+        to_caller && grant.starts_at <= now && now < grant.ends_at
+    };
+    grants.iter().find(fits).map(|grant| grant.id)
+}
+
+/// A limit that applies to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What it counts.
+    pub meter: Meter,
+    /// How much of it.
+    pub cap: i64,
+    /// What happens without room.
+    pub mode: Mode,
+}
+
+/// Every limit the call must fit into. A person without a monthly spend limit of their own has
+/// the organization's default.
+pub fn applicable(facts: &Facts, subject: &Subject<'_>) -> SmallVec<[Applied; 12]> {
+    let mut applied = SmallVec::new();
+    for scope in subject.scopes() {
+        let own = facts.limits.get(&scope).map_or(&[][..], Vec::as_slice);
+        applied.extend(own.iter().map(|limit| Applied {
+            meter: limit.meter,
+            cap: limit.cap,
+            mode: limit.mode,
+        }));
+        if matches!(scope, Scope::User(_)) {
+            let meter = Meter { scope, metric: Metric::Spend, window: Window::Month };
+            if let Some(cap) =
+                facts.default_user_limit.filter(|_| !own.iter().any(|limit| limit.meter == meter))
+            {
+                applied.push(Applied { meter, cap: cap.0, mode: Mode::Enforce });
+            }
+        }
+    }
+    applied
+}
+
+impl Facts {
+    /// The nearest person to ask about a group: its leads, those above it, the organization's
+    /// contact.
+    pub fn contact_for(&self, group: Option<GroupId>) -> Option<String> {
+        let path = group.and_then(|id| self.groups.get(&id)).map_or(&[][..], |facts| facts.path.as_slice());
+        path.iter()
+            .rev()
+            .filter_map(|id| self.groups.get(id))
+            .find(|facts| !facts.leads.is_empty())
+            .map(|facts| facts.leads.join(", "))
+            .or_else(|| self.contact.clone())
+    }
+
+    /// What a scope is called.
+    pub fn scope_name(&self, scope: Scope) -> String {
+        let group = |id| self.groups.get(&id).map_or("a group", |group| &group.name).to_owned();
+        let user = |id| self.users.get(&id).map_or("a person", |user| &user.name).to_owned();
+        match scope {
+            Scope::Organization => self.org_name.clone(),
+            Scope::Group(id) => group(id),
+            Scope::Application(id) => {
+                self.applications.get(&id).map_or("an application", |app| &app.name).to_owned()
+            }
+            Scope::User(id) => user(id),
+            Scope::Member(id, person) => format!("{} in {}", user(person), group(id)),
+            Scope::Authorization(id) => self.rule_name(id).unwrap_or_else(|| "an authorization".to_owned()),
+            Scope::Grant(id) => self.grant_name(id).unwrap_or_else(|| "a grant".to_owned()),
+        }
+    }
+
+    /// `big-chat for Research`.
+    fn rule_name(&self, id: AuthorizationId) -> Option<String> {
+        let (place, target) = self.rules.iter().find_map(|(place, rules)| {
+            rules.iter().find(|(_, rule)| rule.id == id).map(|(target, _)| (*place, *target))
+        })?;
+        let place = place.and_then(|id| self.groups.get(&id)).map_or(&self.org_name, |group| &group.name);
+        Some(format!("{} for {place}", self.target_name(target)))
+    }
+
+    fn grant_name(&self, id: GrantId) -> Option<String> {
+        let model = self.grants.iter().find(|(_, grants)| grants.iter().any(|grant| grant.id == id))?.0;
+        Some(format!("the grant for {}", self.models.get(model)?.name))
+    }
+
+    /// `big-chat`, `tier general`, `all models`.
+    pub fn target_name(&self, target: Target) -> String {
+        match target {
+            Target::Model(id) => self.models.get(&id).map_or("a model", |model| &model.name).to_owned(),
+            Target::Tier(id) => format!("tier {}", self.tiers.get(&id).map_or("?", |tier| &tier.name)),
+            Target::All => "all models".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The words and rules of Bursar.
+//!
+//! What lives here: types that mean something to the people who use the product, and pure
+//! functions over them. What must not: async, a clock, randomness, SQL, HTTP, or a view. Time and
+//! random bits arrive as arguments, so that every rule can be tested by a table.
+
+pub mod access;
+pub mod applications;
+pub mod audit;
+pub mod authorizations;
+pub mod groups;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod models;
+pub mod money;
+pub mod names;
+pub mod organizations;
+pub mod policies;
+pub mod prices;
+pub mod providers;
+pub mod roles;
+pub mod spend;
+pub mod time;
+pub mod usage;
+pub mod users;
+pub mod window;
+mod words;

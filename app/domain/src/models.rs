@@ -1,0 +1,100 @@
+//! The catalogue: models and their tiers.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{ModelId, ProviderId, TierId},
+    prices::{DatedPrices, Prices},
+    words::words,
+};
+
+words! {
+    /// What goes in and comes out.
+    Modality("modality") {
+        /// Text in, text out.
+        Chat = "chat",
+        /// Text and images in, text out.
+        Vision = "vision",
+        /// Text in, vectors out.
+        Embedding = "embedding",
+        /// Images out.
+        Image = "image",
+        /// Sound in or out.
+        Audio = "audio",
+        /// Video out.
+        Video = "video",
+        /// Documents in order of relevance.
+        Rerank = "rerank",
+    }
+}
+
+words! {
+    /// Whether a person has looked at a new model.
+    Review("review state") {
+        /// Waits in the review inbox; cannot be called.
+        Pending = "pending",
+        /// Decided.
+        Accepted = "accepted",
+    }
+}
+
+/// A class of models.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// Its id.
+    pub id: TierId,
+    /// What it is called.
+    pub name: String,
+    /// Opens only by its own name or a model's, never by "all".
+    pub high_cost: bool,
+    /// Models in it.
+    pub models: i64,
+    /// Counts up with every change.
+    pub version: i64,
+}
+
+/// A catalogue entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its id.
+    pub id: ModelId,
+    /// What callers write.
+    pub name: String,
+    /// Where it is.
+    pub provider: (ProviderId, String),
+    /// What the provider calls it.
+    pub upstream: String,
+    /// What goes in and comes out.
+    pub modality: Modality,
+    /// Its class.
+    pub tier: (TierId, String),
+    /// Whether that class is high-cost.
+    pub high_cost: bool,
+    /// Tokens that fit in and out together.
+    pub context_tokens: Option<i64>,
+    /// The most it answers with.
+    pub max_output_tokens: Option<i64>,
+    /// The prices in force now.
+    pub prices: Option<DatedPrices>,
+    /// Whether a person has looked at it.
+    pub review: Review,
+    /// Archived since.
+    pub archived_at: Option<DateTime<Utc>>,
+    /// Counts up with every change.
+    pub version: i64,
+}
+
+impl Model {
+    /// Why nobody can call it, whatever they are authorized for.
+    pub fn obstacle(&self) -> Option<&'static str> {
+        if self.archived_at.is_some() {
+            return Some("archived");
+        }
+        if self.review == Review::Pending {
+            return Some("waits for review");
+        }
+        let prices = self.prices.map_or_else(Prices::default, |dated| dated.prices);
+        (!prices.complete_for(self.modality)).then_some("has no price")
+    }
+}

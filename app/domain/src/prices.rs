@@ -1,0 +1,254 @@
+//! What a call costs: usage × prices, rounded up once.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    models::Modality,
+    money::{Money, Price},
+    usage::Usage,
+    words::words,
+};
+
+words! {
+    /// What a price is for.
+    PriceKey("price key") {
+        /// Plain input tokens.
+        Input = "input",
+        /// Input tokens read from a cache.
+        CacheRead = "cache_read",
+        /// Input tokens written to a cache, short life.
+        CacheWrite = "cache_write",
+        /// Input tokens written to a cache, long life.
+        CacheWriteLong = "cache_write_long",
+        /// Output tokens.
+        Output = "output",
+        /// Reasoning tokens.
+        Reasoning = "reasoning",
+        /// Audio input tokens.
+        AudioInput = "audio_input",
+        /// Audio output tokens.
+        AudioOutput = "audio_output",
+        /// A million images.
+        Image = "image",
+        /// A million calls.
+        Call = "call",
+    }
+}
+
+impl PriceKey {
+    /// The key whose price serves when this one has none: the bucket it is part of.
+    pub const fn falls_back_to(self) -> Option<Self> {
+        match self {
+            Self::CacheRead | Self::CacheWrite | Self::AudioInput => Some(Self::Input),
+            Self::CacheWriteLong => Some(Self::CacheWrite),
+            Self::Reasoning | Self::AudioOutput => Some(Self::Output),
+            Self::Input | Self::Output | Self::Image | Self::Call => None,
+        }
+    }
+
+    /// How people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Input => "Input",
+            Self::CacheRead => "Cached input",
+            Self::CacheWrite => "Cache write",
+            Self::CacheWriteLong => "Cache write, long",
+            Self::Output => "Output",
+            Self::Reasoning => "Reasoning",
+            Self::AudioInput => "Audio input",
+            Self::AudioOutput => "Audio output",
+            Self::Image => "Images",
+            Self::Call => "Calls",
+        }
+    }
+}
+
+/// The prices of a model from one moment on. A key without a price of its own takes the one of
+/// the bucket it is part of; zero is a price, set on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prices([Option<Price>; PriceKey::ALL.len()]);
+
+impl Prices {
+    /// The price set for exactly this key.
+    pub fn own(&self, key: PriceKey) -> Option<Price> {
+        self.0[key as usize]
+    }
+
+    /// The price that applies to this key, own or from the bucket it is part of.
+    pub fn of(&self, key: PriceKey) -> Option<Price> {
+        self.own(key).or_else(|| self.of(key.falls_back_to()?))
+    }
+
+    /// The same prices with one of them set or taken away.
+    #[must_use]
+    pub fn with(mut self, key: PriceKey, price: Option<Price>) -> Self {
+        self.0[key as usize] = price;
+        self
+    }
+
+    /// The keys that have a price of their own.
+    pub fn set(&self) -> impl Iterator<Item = (PriceKey, Price)> + '_ {
+        PriceKey::ALL.iter().filter_map(|&key| Some((key, self.own(key)?)))
+    }
+
+    /// Whether calls of this kind of model can be priced. What cannot be priced cannot be called.
+    pub fn complete_for(&self, modality: Modality) -> bool {
+        let has = |key| self.of(key).is_some();
+        match modality {
+            Modality::Chat | Modality::Vision => has(PriceKey::Input) && has(PriceKey::Output),
+            Modality::Embedding | Modality::Rerank => has(PriceKey::Input) || has(PriceKey::Call),
+            Modality::Image | Modality::Video => has(PriceKey::Image) || has(PriceKey::Call),
+            Modality::Audio => has(PriceKey::Input) || has(PriceKey::Call),
+        }
+    }
+}
+
+/// Prices with the moment they start to apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedPrices {
+    /// From this moment on.
+    pub from: DateTime<Utc>,
+    /// These prices.
+    pub prices: Prices,
+}
+
+/// The prices in force at `now`: the latest that have started. `dated` is sorted by `from`.
+pub fn in_force(dated: &[DatedPrices], now: DateTime<Utc>) -> Option<&DatedPrices> {
+    dated.iter().rev().find(|prices| prices.from <= now)
+}
+
+/// What this usage costs, rounded up to the next nano-dollar once for the whole call.
+///
+/// Buckets without any price cost nothing here; [`Prices::complete_for`] keeps a model with such a
+/// gap from being called. None if the sum does not fit in [`Money`].
+pub fn cost(usage: &Usage, prices: &Prices) -> Option<Money> {
+    let millionths: i128 = priced_buckets(usage)
+        .into_iter()
+        .filter_map(|(key, amount)| {
+            let price = prices.of(key)?;
+            Some(i128::from(amount) * i128::from(price.0))
+        })
+        .sum();
+    i64::try_from((millionths + 999_999) / 1_000_000).ok().map(Money)
+}
+
+/// Each bucket with the key that prices it: the arithmetic of a cost, line by line.
+pub fn priced_buckets(usage: &Usage) -> [(PriceKey, u64); 10] {
+    [
+        (PriceKey::Input, usage.input),
+        (PriceKey::CacheRead, usage.cache_read),
+        (PriceKey::CacheWrite, usage.cache_write),
+        (PriceKey::CacheWriteLong, usage.cache_write_long),
+        (PriceKey::Output, usage.output),
+        (PriceKey::Reasoning, usage.reasoning),
+        (PriceKey::AudioInput, usage.audio_input),
+        (PriceKey::AudioOutput, usage.audio_output),
+        (PriceKey::Image, usage.images),
+        (PriceKey::Call, 1),
+    ]
+}
+
+/// The most a call can cost: every input token at the dearest input price, every output token at
+/// the dearest output price. A cached or reasoning token can cost more than a plain one, and
+/// nobody knows beforehand which it will be.
+pub fn ceiling(input_tokens: u64, output_tokens: u64, prices: &Prices) -> Option<Money> {
+    let per_call = prices.of(PriceKey::Call).map_or(0, |price| i128::from(price.0));
+    let millionths = i128::from(input_tokens) * i128::from(dearest_input(prices).0)
+        + i128::from(output_tokens) * i128::from(dearest_output(prices).0)
+        + per_call;
+    i64::try_from((millionths + 999_999) / 1_000_000).ok().map(Money)
+}
+
+/// The highest price an input token can have.
+pub fn dearest_input(prices: &Prices) -> Price {
+    use PriceKey::{AudioInput, CacheRead, CacheWrite, CacheWriteLong, Input};
+    dearest(prices, &[Input, CacheRead, CacheWrite, CacheWriteLong, AudioInput])
+}
+
+/// The highest price an output token can have.
+pub fn dearest_output(prices: &Prices) -> Price {
+    dearest(prices, &[PriceKey::Output, PriceKey::Reasoning, PriceKey::AudioOutput])
+}
+
+fn dearest(prices: &Prices, keys: &[PriceKey]) -> Price {
+    keys.iter().filter_map(|&key| prices.of(key)).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn prices(list: &[(PriceKey, &str)]) -> Prices {
+        list.iter()
+            .fold(Prices::default(), |prices, (key, text)| prices.with(*key, Some(text.parse().unwrap())))
+    }
+
+    #[test]
+    fn a_cost_is_rounded_up_once_for_the_whole_call() {
+        let prices = prices(&[(PriceKey::Input, "0.000001"), (PriceKey::Output, "0.000001")]);
+        // 1 000 nano-dollars per million: one token of each is 2 000 millionths, so one nano-dollar.
+        let usage = Usage { input: 1, output: 1, ..Usage::default() };
+        assert_eq!(cost(&usage, &prices), Some(Money(1)));
+    }
+
+    #[test]
+    fn a_bucket_without_a_price_takes_the_one_it_is_part_of() {
+        let prices =
+            prices(&[(PriceKey::Input, "3"), (PriceKey::Output, "15"), (PriceKey::CacheRead, "0.30")]);
+        let usage = Usage {
+            input: 1_000_000,
+            cache_read: 1_000_000,
+            cache_write: 1_000_000,
+            cache_write_long: 1_000_000,
+            reasoning: 1_000_000,
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage, &prices), Some(Money::cents(300 + 30 + 300 + 300 + 1500)));
+    }
+
+    #[test]
+    fn zero_is_a_price_and_silence_is_not() {
+        let free = prices(&[(PriceKey::Input, "0"), (PriceKey::Output, "0")]);
+        assert!(free.complete_for(Modality::Chat));
+        assert!(!Prices::default().complete_for(Modality::Chat));
+        assert!(!prices(&[(PriceKey::Input, "1")]).complete_for(Modality::Chat));
+    }
+
+    #[test]
+    fn the_latest_price_that_has_started_applies() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let dated = [
+            DatedPrices { from: at(10), prices: prices(&[(PriceKey::Input, "1")]) },
+            DatedPrices { from: at(20), prices: prices(&[(PriceKey::Input, "2")]) },
+        ];
+        assert!(in_force(&dated, at(9)).is_none());
+        assert_eq!(in_force(&dated, at(10)).unwrap().from, at(10));
+        assert_eq!(in_force(&dated, at(99)).unwrap().from, at(20));
+    }
+
+    fn any_prices() -> impl Strategy<Value = Prices> {
+        proptest::collection::vec(proptest::option::of(0_i64..200_000_000_000), PriceKey::ALL.len()).prop_map(
+            |list| {
+                PriceKey::ALL
+                    .iter()
+                    .zip(list)
+                    .fold(Prices::default(), |prices, (&key, nanos)| prices.with(key, nanos.map(Price)))
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_ceiling_is_never_below_the_cost(
+            prices in any_prices(),
+            buckets in proptest::array::uniform8(0_u64..2_000_000),
+        ) {
+            let [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output] = buckets;
+            let usage = Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images: 0 };
+            let most = ceiling(usage.input_tokens(), usage.output_tokens(), &prices);
+            prop_assert!(cost(&usage, &prices) <= most);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Who may do what in the console. Nothing here opens a model.
+//!
+//! [`permit`] is the only maker of a [`Permit`], and every change in the store needs one: a
+//! function that forgot to ask does not compile.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::Door,
+    ids::{GroupId, OrgId, UserId},
+    users::Role,
+    words::words,
+};
+
+words! {
+    /// What somebody wants to do. The word is also the start of its line in the audit log.
+    Act("act") {
+        /// See people, groups, programs, models, money and the log of the whole organization.
+        ReadOrganization = "organization.read",
+        /// See a group: its members, programs, models and money.
+        ReadGroup = "group.read",
+        /// See and change one's own things.
+        UseOwn = "own.use",
+        /// Change the organization's settings.
+        EditOrganization = "organization.edit",
+        /// Invite, edit, suspend people.
+        EditUsers = "user.edit",
+        /// Give or take the owner and admin roles.
+        EditRoles = "user.role",
+        /// Rename a group, change its kind or end.
+        EditGroup = "group.edit",
+        /// Make a group below another.
+        CreateGroup = "group.create",
+        /// Put a group elsewhere in the tree.
+        MoveGroup = "group.move",
+        /// Close a group for good.
+        ArchiveGroup = "group.archive",
+        /// Put people into a group, take them out.
+        EditMembers = "group.members",
+        /// Say who leads a group.
+        EditLeads = "group.leads",
+        /// Make or change an application and its key.
+        EditApplications = "application.edit",
+        /// Make, rotate and revoke service secrets.
+        EditSecrets = "secret.edit",
+        /// Close models, or ask for approval, where they were wider.
+        NarrowAuthorizations = "authorization.narrow",
+        /// Open models.
+        WidenAuthorizations = "authorization.widen",
+        /// Add a limit or lower one.
+        TightenLimits = "limit.tighten",
+        /// Raise a limit or take it away.
+        LoosenLimits = "limit.loosen",
+        /// Providers, models, prices, tiers.
+        EditCatalogue = "catalogue.edit",
+        /// Routing policies.
+        EditPolicies = "policy.edit",
+        /// Read the log of changes.
+        ReadAudit = "audit.read",
+        /// Apply a whole file.
+        ApplyFile = "file.apply",
+    }
+}
+
+/// Where a lead may do something, seen from the group they lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// Nowhere.
+    No,
+    /// In the group and everywhere below.
+    Here,
+    /// Only below: what holds for one's own group is set from above.
+    Below,
+}
+
+/// One line of the matrix: owners may do everything.
+struct Line {
+    admin: bool,
+    auditor: bool,
+    member: bool,
+    lead: Lead,
+}
+
+/// The matrix. `app/domain/tests/it/roles.txt` shows it as a table.
+fn line(act: Act) -> Line {
+    let none = Line { admin: false, auditor: false, member: false, lead: Lead::No };
+    match act {
+        Act::UseOwn => Line { admin: true, auditor: true, member: true, ..none },
+        Act::ReadOrganization | Act::ReadAudit => Line { admin: true, auditor: true, ..none },
+        Act::ReadGroup => Line { admin: true, auditor: true, lead: Lead::Here, ..none },
+        Act::EditOrganization
+        | Act::EditUsers
+        | Act::MoveGroup
+        | Act::WidenAuthorizations
+        | Act::LoosenLimits
+        | Act::EditCatalogue
+        | Act::EditPolicies
+        | Act::ApplyFile => Line { admin: true, ..none },
+        Act::EditGroup
+        | Act::CreateGroup
+        | Act::EditMembers
+        | Act::EditApplications
+        | Act::EditSecrets
+        | Act::NarrowAuthorizations
+        | Act::TightenLimits => Line { admin: true, lead: Lead::Here, ..none },
+        Act::ArchiveGroup | Act::EditLeads => Line { admin: true, lead: Lead::Below, ..none },
+        Act::EditRoles => none,
+    }
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// In which organization.
+    pub org: OrgId,
+    /// The person; none when Bursar itself or a file acts.
+    pub user: Option<UserId>,
+    /// What the log calls them.
+    pub name: String,
+    /// Their role.
+    pub role: Role,
+    /// Groups they lead, directly.
+    pub leads: Vec<GroupId>,
+    /// Through which door they came.
+    pub door: Door,
+}
+
+/// Where something is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// In the organization as a whole.
+    Organization,
+    /// In a group: its path from the root to itself.
+    Group(&'a [GroupId]),
+}
+
+/// Proof that the actor may do this, there. Only [`permit`] makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    actor: Actor,
+    act: Act,
+    group: Option<GroupId>,
+}
+
+impl Permit {
+    /// In which organization. Every statement of the store is bound to it.
+    pub const fn org(&self) -> OrgId {
+        self.actor.org
+    }
+
+    /// Who.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// What.
+    pub const fn act(&self) -> Act {
+        self.act
+    }
+
+    /// Whether it is a permit for this act on this group (none: the organization as a whole). A
+    /// permit for the whole organization covers its groups; a permit to apply a file covers
+    /// everything a file can say.
+    pub fn covers(&self, act: Act, group: Option<GroupId>) -> bool {
+        self.act == Act::ApplyFile || (self.act == act && (self.group.is_none() || self.group == group))
+    }
+}
+
+/// The answer to somebody who may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Their role.
+    pub role: Role,
+    /// What they wanted.
+    pub act: Act,
+}
+
+/// Whether the actor may do this there. Pages hide with it what [`permit`] would refuse.
+pub fn allows(actor: &Actor, act: Act, place: Place<'_>) -> bool {
+    let line = line(act);
+    let by_role = match actor.role {
+        Role::Owner => true,
+        Role::Admin => line.admin,
+        Role::Auditor => line.auditor,
+        Role::Member => line.member,
+    };
+    by_role || as_lead(&actor.leads, line.lead, place)
+}
+
+fn as_lead(leads: &[GroupId], lead: Lead, place: Place<'_>) -> bool {
+    let Place::Group(path) = place else { return false };
+    let reach = match lead {
+        Lead::No => return false,
+        Lead::Here => path,
+        Lead::Below => path.split_last().map_or(&[][..], |(_, above)| above),
+    };
+    reach.iter().any(|group| leads.contains(group))
+}
+
+/// Proves that the actor may do this there.
+pub fn permit(actor: &Actor, act: Act, place: Place<'_>) -> Result<Permit, Refused> {
+    if allows(actor, act, place) {
+        let group = match place {
+            Place::Organization => None,
+            Place::Group(path) => path.last().copied(),
+        };
+        Ok(Permit { actor: actor.clone(), act, group })
+    } else {
+        Err(Refused { role: actor.role, act })
+    }
+}

@@ -1,0 +1,52 @@
+//! What a call used, in buckets that never overlap.
+//!
+//! Providers report overlapping figures (cached tokens inside input tokens, reasoning inside
+//! output). They are taken apart once, where the answer is read; everything after that adds up.
+
+use serde::{Deserialize, Serialize};
+
+/// The buckets of one call. Tokens, except `images` and `calls`.
+///
+/// `input` excludes cached and audio input; `output` excludes reasoning and audio output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Input tokens that were neither read from nor written to a cache.
+    pub input: u64,
+    /// Input tokens read from the provider's cache.
+    pub cache_read: u64,
+    /// Input tokens written to the provider's cache, short life.
+    pub cache_write: u64,
+    /// Input tokens written to the provider's cache, long life.
+    pub cache_write_long: u64,
+    /// Output tokens that the caller sees.
+    pub output: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: u64,
+    /// Audio input tokens.
+    pub audio_input: u64,
+    /// Audio output tokens.
+    pub audio_output: u64,
+    /// Images made.
+    pub images: u64,
+}
+
+impl Usage {
+    /// All input tokens, cached or not.
+    pub fn input_tokens(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_write_long)
+            .saturating_add(self.audio_input)
+    }
+
+    /// All output tokens, seen or not.
+    pub fn output_tokens(&self) -> u64 {
+        self.output.saturating_add(self.reasoning).saturating_add(self.audio_output)
+    }
+
+    /// All tokens: what a token limit counts.
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens().saturating_add(self.output_tokens())
+    }
+}

@@ -1,0 +1,122 @@
+//! What every page stands in, and what belongs to no noun: theme and counts.
+
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::AppError,
+    frame::{Done, Frame},
+};
+
+/// Who is looking, and where.
+#[server(prefix = "/console", endpoint = "frame")]
+pub async fn load_frame() -> Result<Frame, AppError> {
+    use crate::{
+        backend::*,
+        frame::{Flash, Here, Me, Theme},
+    };
+    use chrono::Duration;
+    use domain::time::Zone;
+    handle(|cx| async move {
+        let now = store::clock::now();
+        let headers = headers();
+        let me = match &cx.who {
+            None => None,
+            Some(who) => Some(Me {
+                name: who.actor.as_ref().map_or_else(|| who.account.name.clone(), |actor| actor.name.clone()),
+                email: who.account.email.clone(),
+                operator: who.account.operator,
+                here: who.actor.as_ref().and_then(|actor| {
+                    let (org, org_name) = who.organizations.iter().find(|(id, _)| *id == actor.org)?.clone();
+                    Some(Here {
+                        org,
+                        org_name,
+                        user: actor.user?,
+                        role: actor.role,
+                        leads: actor.leads.clone(),
+                    })
+                }),
+                organizations: who.organizations.clone(),
+            }),
+        };
+        let zone = match me.as_ref().and_then(|me| me.here.as_ref()) {
+            Some(_) => {
+                let zone = cx.calendar().await?.zone;
+                Zone::of(zone, now - Duration::days(800), now + Duration::days(800))
+            }
+            None => Zone::utc(),
+        };
+        let notice = cookie(&headers, "bursar_notice").and_then(|text| {
+            percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        });
+        Ok(Frame {
+            me,
+            now,
+            zone,
+            theme: cookie(&headers, "bursar_theme").map_or(Theme::System, |text| Theme::from_text(&text)),
+            public_url: cx.backend.public_url,
+            flash: use_context::<Flash>(),
+            notice,
+        })
+    })
+    .await
+}
+
+/// Numbers beside the nouns of the navigation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// People.
+    pub users: i64,
+    /// Groups.
+    pub groups: i64,
+    /// Applications.
+    pub applications: i64,
+    /// Models that wait for review.
+    pub reviews: i64,
+}
+
+/// Numbers beside the nouns of the navigation.
+#[server(prefix = "/console", endpoint = "counts")]
+pub async fn load_counts() -> Result<Counts, AppError> {
+    use crate::backend::*;
+    use domain::{models::Review, roles::Act};
+    handle(|cx| async move {
+        let permit = cx.permit(Act::ReadOrganization)?;
+        let (users, _) = store::users::count(&cx.store, permit.org(), None).await.known()?;
+        let models = store::models::list(&cx.store, permit.org()).await.known()?;
+        Ok(Counts {
+            users,
+            groups: store::groups::count(&cx.store, permit.org()).await.known()?,
+            applications: store::applications::count(&cx.store, permit.org()).await.known()?,
+            reviews: i64::try_from(models.iter().filter(|model| model.review == Review::Pending).count())
+                .unwrap_or(0),
+        })
+    })
+    .await
+}
+
+/// Keeps how the console looks in a cookie, so that the next page is right in its first byte.
+#[server(prefix = "/console", endpoint = "theme")]
+pub async fn set_theme(theme: String) -> Result<Done, AppError> {
+    use crate::{backend::*, frame::Theme};
+    use axum::http::{HeaderValue, header};
+    handle(|_| async move {
+        let theme = Theme::from_text(&theme);
+        let cookie =
+            format!("bursar_theme={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly", theme.as_str());
+        if let (Some(options), Ok(value)) =
+            (use_context::<leptos_axum::ResponseOptions>(), HeaderValue::from_str(&cookie))
+        {
+            options.append_header(header::SET_COOKIE, value);
+        }
+        Ok(Done { reload: true, ..Done::default() })
+    })
+    .await
+}
+
+/// What is at an address where nothing is: so that the answer's status says so too.
+#[server(prefix = "/console", endpoint = "nothing")]
+pub async fn load_nothing() -> Result<(), AppError> {
+    use crate::backend::*;
+    handle(|_| async move { Err(AppError::NotFound) }).await
+}

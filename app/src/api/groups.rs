@@ -1,0 +1,270 @@
+//! The tree of groups and who is in them.
+
+use domain::{
+    groups::{Group, GroupRow, Member},
+    ids::GroupId,
+    money::Money,
+    spend::LimitLevel,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{api::authorizations::Line, error::AppError, frame::Done};
+
+/// The tree, with what the organization spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// Groups, parents before children.
+    pub groups: Vec<GroupRow>,
+    /// What the organization spent this month.
+    pub spend: Money,
+}
+
+/// The whole tree.
+#[server(prefix = "/console", endpoint = "groups/tree")]
+pub async fn load_groups() -> Result<Tree, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let actor = cx.actor()?.clone();
+        let month = cx.month().await?;
+        let mut groups = store::groups::tree(&cx.store, actor.org, &month).await.known()?;
+        let mut spend =
+            groups.iter().filter(|group| group.ancestors.is_empty()).map(|group| group.spend.0).sum();
+        if cx.permit(Act::ReadOrganization).is_err() {
+            // Leads see what they lead, and everything below it.
+            groups.retain(|group| {
+                actor.leads.contains(&group.id)
+                    || group.ancestors.iter().any(|above| actor.leads.contains(above))
+            });
+            spend = 0;
+            if groups.is_empty() {
+                return Err(AppError::Forbidden(
+                    "You do not lead a group. Admins see all of them.".to_owned(),
+                ));
+            }
+        }
+        Ok(Tree { groups, spend: Money(spend) })
+    })
+    .await
+}
+
+/// Everything on a group's page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// The group.
+    pub group: Group,
+    /// Its people and those below.
+    pub members: Vec<Member>,
+    /// Applications in it: id, name, spend of the month.
+    pub applications: Vec<(String, String, Money)>,
+    /// Groups directly below: id, name, people.
+    pub below: Vec<(GroupId, String, i64)>,
+    /// Its limits.
+    pub limits: Vec<LimitLevel>,
+    /// What it may use, model by model.
+    pub models: Vec<Line>,
+    /// Where it could be moved: id and path.
+    pub places: Vec<(GroupId, String)>,
+    /// People who could be added: id and name.
+    pub people: Vec<(String, String)>,
+    /// Attributed spend of the month.
+    pub spend: Money,
+}
+
+/// A group.
+#[server(prefix = "/console", endpoint = "groups/get")]
+pub async fn load_group(id: String) -> Result<GroupView, AppError> {
+    use crate::backend::*;
+    use domain::{limits::Scope, roles::Act};
+    handle(|cx| async move {
+        let id: GroupId = id.parse().map_err(|_| AppError::NotFound)?;
+        let org = cx.permit_in(Act::ReadGroup, id).await?.org();
+        let month = cx.month().await?;
+        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let members = store::groups::members(&cx.store, org, id, &month, 500).await.known()?;
+        let filter = store::applications::Filter { group: Some(id), ..Default::default() };
+        let applications = store::applications::list(&cx.store, org, &month, &filter, 200).await.known()?;
+        let tree = store::groups::tree(&cx.store, org, &month).await.known()?;
+        let paths = store::groups::paths(&cx.store, org).await.known()?;
+        let people = store::users::names(&cx.store, org, 1000).await.known()?;
+        let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
+        Ok(GroupView {
+            group: store::groups::get(&cx.store, org, id).await.known()?,
+            applications: applications
+                .iter()
+                .map(|app| (app.id.to_string(), app.name.clone(), app.spend))
+                .collect(),
+            below: tree
+                .iter()
+                .filter(|row| row.ancestors.last() == Some(&id))
+                .map(|row| (row.id, row.name.clone(), row.members_below))
+                .collect(),
+            limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Group(id))
+                .await
+                .known()?,
+            models: matrix::lines(&facts, Some(id), store::clock::now()),
+            places: paths.into_iter().filter(|(other, _)| !inside(*other)).collect(),
+            people: people
+                .into_iter()
+                .filter(|(user, ..)| {
+                    !members.iter().any(|member| member.user == *user && member.through.is_none())
+                })
+                .map(|(user, name, email)| (user.to_string(), format!("{name} ({email})")))
+                .collect(),
+            spend: tree.iter().find(|row| row.id == id).map(|row| row.spend).unwrap_or_default(),
+            members,
+        })
+    })
+    .await
+}
+
+/// Adds a group.
+#[server(prefix = "/console", endpoint = "groups/create")]
+pub async fn create_group(
+    name: String,
+    kind: String,
+    #[server(default)] parent: String,
+    #[server(default)] ends_on: String,
+    #[server(default)] next: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{groups::GroupForm, roles::Act};
+    handle(|cx| async move {
+        let parent: Option<GroupId> = read_some("parent", &parent)?;
+        let form = GroupForm {
+            name: read("name", &name)?,
+            kind: read("kind", &kind)?,
+            ends_on: read_date("ends_on", &ends_on)?,
+        };
+        let permit = match parent {
+            Some(parent) => cx.permit_in(Act::CreateGroup, parent).await?,
+            None => cx.permit(Act::CreateGroup)?,
+        };
+        let mut change = cx.change(permit).await?;
+        let id = store::groups::insert(&mut change, parent, &form).await.known()?;
+        change.commit().await.known()?;
+        let next =
+            if next == "welcome" { "/welcome/application".to_owned() } else { format!("/groups/{id}") };
+        Ok(Done::said(format!("{} was created.", form.name)).then(next))
+    })
+    .await
+}
+
+/// Changes a group's name, kind and end.
+#[server(prefix = "/console", endpoint = "groups/edit")]
+pub async fn edit_group(
+    id: String,
+    version: i64,
+    name: String,
+    kind: String,
+    #[server(default)] ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{groups::GroupForm, roles::Act};
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let form = GroupForm {
+            name: read("name", &name)?,
+            kind: read("kind", &kind)?,
+            ends_on: read_date("ends_on", &ends_on)?,
+        };
+        let mut change = cx.change(cx.permit_in(Act::EditGroup, id).await?).await?;
+        store::groups::update(&mut change, id, version, &form).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Group saved.").then(format!("/groups/{id}")))
+    })
+    .await
+}
+
+/// Puts a group elsewhere in the tree.
+#[server(prefix = "/console", endpoint = "groups/move")]
+pub async fn move_group(id: String, #[server(default)] parent: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id: GroupId = read("id", &id)?;
+        let mut change = cx.change(cx.permit(Act::MoveGroup)?).await?;
+        store::groups::move_to(&mut change, id, read_some("parent", &parent)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Group moved.").then(format!("/groups/{id}")))
+    })
+    .await
+}
+
+/// Closes a group for good.
+#[server(prefix = "/console", endpoint = "groups/archive")]
+pub async fn archive_group(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let mut change = cx.change(cx.permit_in(Act::ArchiveGroup, id).await?).await?;
+        store::groups::archive(&mut change, id).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Group archived. Its spend stays on the books.").then("/groups"))
+    })
+    .await
+}
+
+/// Says whether new users join a group.
+#[server(prefix = "/console", endpoint = "groups/default")]
+pub async fn set_default_group(id: String, #[server(default)] default: bool) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
+        store::groups::set_default(&mut change, id, default).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said(if default {
+            "New users join this group."
+        } else {
+            "New users no longer join this group."
+        }))
+    })
+    .await
+}
+
+/// Puts a person into a group, or changes what they are in it and until when.
+#[server(prefix = "/console", endpoint = "groups/add-member")]
+pub async fn add_member(
+    group: String,
+    user: String,
+    #[server(default)] lead: bool,
+    #[server(default)] ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{groups::Standing, roles::Act};
+    handle(|cx| async move {
+        let (group, user) = (read("group", &group)?, read("user", &user)?);
+        let standing = if lead { Standing::Lead } else { Standing::Member };
+        let calendar = cx.calendar().await?;
+        let ends_at =
+            read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt()).map(|day| calendar.midnight(day));
+        let was_lead = store::groups::leads(&cx.store, cx.org()?, group, user).await.known()?;
+        let act = if lead || was_lead { Act::EditLeads } else { Act::EditMembers };
+        let mut change = cx.change(cx.permit_in(act, group).await?).await?;
+        store::groups::set_member(&mut change, group, user, standing, ends_at).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Membership saved."))
+    })
+    .await
+}
+
+/// Takes a person out of a group.
+#[server(prefix = "/console", endpoint = "groups/remove-member")]
+pub async fn remove_member(group: String, user: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let (group, user) = (read("group", &group)?, read("user", &user)?);
+        let lead = store::groups::leads(&cx.store, cx.org()?, group, user).await.known()?;
+        let act = if lead { Act::EditLeads } else { Act::EditMembers };
+        let mut change = cx.change(cx.permit_in(act, group).await?).await?;
+        store::groups::remove_member(&mut change, group, user).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Removed from the group."))
+    })
+    .await
+}

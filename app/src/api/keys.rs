@@ -1,0 +1,115 @@
+//! Keys and secrets.
+
+use leptos::prelude::*;
+
+use crate::{error::AppError, frame::Done};
+
+/// Changes what a key narrows to.
+#[server(prefix = "/console", endpoint = "keys/edit")]
+#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
+pub async fn edit_key(
+    application: String,
+    key: String,
+    version: i64,
+    #[server(default)] all_models: bool,
+    #[server(default)] models: Vec<String>,
+    #[server(default)] features: Vec<String>,
+    #[server(default)] policy: String,
+    #[server(default)] assigned: Vec<String>,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{keys::KeyModels, roles::Act};
+    use store::keys::KeyForm;
+    handle(|cx| async move {
+        let application = read("application", &application)?;
+        let each = |field: &'static str, texts: &[String]| {
+            texts.iter().map(|text| read(field, text)).collect::<Result<Vec<_>, _>>()
+        };
+        let models = if all_models { KeyModels::All } else { KeyModels::These(each("models", &models)?) };
+        let features = features.iter().map(|text| read("features", text)).collect::<Result<_, _>>()?;
+        let assigned = assigned.iter().map(|text| read("assigned", text)).collect::<Result<Vec<_>, _>>()?;
+        let form = KeyForm { models, features, policy: read_some("policy", &policy)?, assigned };
+        let mut change = cx.change(cx.permit_for(Act::EditApplications, application).await?).await?;
+        store::keys::update(&mut change, read("key", &key)?, version, &form).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Key saved. It holds from the next call on.")
+            .then(format!("/applications/{application}")))
+    })
+    .await
+}
+
+/// Makes a service secret; older ones live on for `grace_hours`, or for good when it is empty.
+#[server(prefix = "/console", endpoint = "keys/issue")]
+pub async fn issue_secret(
+    application: String,
+    key: String,
+    #[server(default)] grace_hours: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use chrono::Duration;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let application = read("application", &application)?;
+        let grace = read_some::<i64>("grace_hours", &grace_hours)?
+            .map(|hours| Duration::hours(hours.clamp(0, 24 * 90)));
+        let mut change = cx.change(cx.permit_for(Act::EditSecrets, application).await?).await?;
+        let org = change.org();
+        let secret = store::keys::issue_service(&mut change, read("key", &key)?, grace).await.known()?;
+        change.commit().await.known()?;
+        let curl = examples::curl(&cx, org, application, &secret).await?;
+        Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl }))
+    })
+    .await
+}
+
+/// Kills a secret at once.
+#[server(prefix = "/console", endpoint = "keys/revoke")]
+pub async fn revoke_secret(application: String, secret: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let application = read("application", &application)?;
+        let permit = match cx.permit_for(Act::EditSecrets, application).await {
+            Ok(permit) => permit,
+            // One's own secret needs nobody's leave; the store looks whose it is.
+            Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,
+            Err(error) => return Err(error),
+        };
+        let mut change = cx.change(permit).await?;
+        store::keys::revoke(&mut change, read("secret", &secret)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Revoked. The next call with it is refused."))
+    })
+    .await
+}
+
+/// Makes one's own secret of a key that is for one's group.
+#[server(prefix = "/console", endpoint = "keys/issue-own")]
+pub async fn issue_own_secret(key: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
+        let secret = store::keys::issue_member(&mut change, read("key", &key)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl: None }))
+    })
+    .await
+}
+
+/// Opens one's private context in a group, and makes its secret.
+#[server(prefix = "/console", endpoint = "keys/open-personal")]
+pub async fn open_personal(group: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
+        let org = change.org();
+        let (application, secret) =
+            store::keys::open_personal(&mut change, read("group", &group)?).await.known()?;
+        change.commit().await.known()?;
+        let curl = examples::curl(&cx, org, application, &secret).await?;
+        Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl }))
+    })
+    .await
+}

@@ -1,0 +1,154 @@
+//! Limits.
+
+use domain::{
+    limits::{Scope, ScopeKind},
+    spend::LimitLevel,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// Every limit, and what could have one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// With their levels.
+    pub limits: Vec<LimitLevel>,
+    /// Scopes that could have one: key and name.
+    pub scopes: Vec<(String, String)>,
+}
+
+/// A scope as a form names it: `group:grp_…`, `member:grp_…:usr_…`.
+pub fn scope_key(scope: Scope) -> String {
+    let kind = scope.kind();
+    match scope {
+        Scope::Organization => kind.to_string(),
+        Scope::Group(id) => format!("{kind}:{id}"),
+        Scope::Application(id) => format!("{kind}:{id}"),
+        Scope::User(id) => format!("{kind}:{id}"),
+        Scope::Member(group, user) => format!("{kind}:{group}:{user}"),
+        Scope::Authorization(id) => format!("{kind}:{id}"),
+        Scope::Grant(id) => format!("{kind}:{id}"),
+    }
+}
+
+/// The reverse of [`scope_key`].
+pub fn scope_of(text: &str) -> Option<Scope> {
+    let mut parts = text.split(':');
+    let kind: ScopeKind = parts.next()?.parse().ok()?;
+    let (thing, person) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    Some(match kind {
+        ScopeKind::Organization => Scope::Organization,
+        ScopeKind::Group => Scope::Group(thing.parse().ok()?),
+        ScopeKind::Application => Scope::Application(thing.parse().ok()?),
+        ScopeKind::User => Scope::User(thing.parse().ok()?),
+        ScopeKind::Member => Scope::Member(thing.parse().ok()?, person.parse().ok()?),
+        ScopeKind::Authorization => Scope::Authorization(thing.parse().ok()?),
+        ScopeKind::Grant => Scope::Grant(thing.parse().ok()?),
+    })
+}
+
+/// Every limit.
+#[server(prefix = "/console", endpoint = "limits/list")]
+pub async fn load_limits() -> Result<Limits, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let org = cx.permit(Act::ReadOrganization)?.org();
+        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let limits = store::limits::list(&cx.store, org, &facts, |_| true).await.known()?;
+        let groups = store::groups::paths(&cx.store, org).await.known()?;
+        let month = cx.month().await?;
+        let applications =
+            store::applications::list(&cx.store, org, &month, &Default::default(), 500).await.known()?;
+        let users = store::users::names(&cx.store, org, 500).await.known()?;
+        let mut scopes = vec![(scope_key(Scope::Organization), format!("{} (organization)", facts.org_name))];
+        scopes.extend(
+            groups.into_iter().map(|(id, path)| (scope_key(Scope::Group(id)), format!("{path} (group)"))),
+        );
+        scopes.extend(
+            applications
+                .into_iter()
+                .map(|app| (scope_key(Scope::Application(app.id)), format!("{} (application)", app.name))),
+        );
+        scopes.extend(
+            users.into_iter().map(|(id, name, _)| (scope_key(Scope::User(id)), format!("{name} (user)"))),
+        );
+        Ok(Limits { limits, scopes })
+    })
+    .await
+}
+
+/// Sets a limit on a scope.
+#[server(prefix = "/console", endpoint = "limits/set")]
+#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
+pub async fn set_limit(
+    scope: String,
+    metric: String,
+    window: String,
+    cap: String,
+    #[server(default)] mode: String,
+    #[server(default)] thresholds: String,
+    #[server(default)] version: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        limits::{Meter, Metric, Mode},
+        roles::Act,
+        window::Window,
+    };
+    use store::limits::LimitForm;
+    handle(|cx| async move {
+        let scope =
+            scope_of(&scope).ok_or_else(|| AppError::field("scope", "Choose what is to be limited."))?;
+        let metric: Metric = read("metric", &metric)?;
+        let window = if metric == Metric::ConcurrentCalls { Window::Total } else { read("window", &window)? };
+        let thresholds = thresholds
+            .split([',', ' '])
+            .filter(|text| !text.is_empty())
+            .map(|text| text.trim_end_matches('%').parse::<u8>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| {
+                AppError::field(
+                    "thresholds",
+                    "Enter per cents separated by commas, for instance 50, 80, 100.",
+                )
+            })?;
+        let form = LimitForm {
+            cap: read_amount(metric, &cap)?,
+            mode: read_some("mode", &mode)?.unwrap_or(Mode::Enforce),
+            thresholds,
+        };
+        let org = cx.org()?;
+        let permit = match cx.permit(Act::LoosenLimits) {
+            Ok(permit) => permit,
+            Err(error) => {
+                let facts = store::access::facts(&cx.store, org).await.known()?;
+                match store::limits::group_of(&facts, scope).known()? {
+                    Some(group) => cx.permit_in(Act::TightenLimits, group).await?,
+                    None => return Err(error),
+                }
+            }
+        };
+        let mut change = cx.change(permit).await?;
+        let meter = Meter { scope, metric, window };
+        store::limits::set(&mut change, meter, &form, read_some("version", &version)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said(format!("Limit set: {}.", meter.show_cap(form.cap))))
+    })
+    .await
+}
+
+/// Takes a limit away.
+#[server(prefix = "/console", endpoint = "limits/remove")]
+pub async fn remove_limit(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
+        store::limits::remove(&mut change, read("id", &id)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Limit removed."))
+    })
+    .await
+}

@@ -1,0 +1,24 @@
+//! Server functions: about ten lines each. Parse what came, ask for a permit, tell the store.
+//!
+//! The address of each is `/console/NOUN/VERB`; each has its line in the matrix of roles that the
+//! server's tests walk through.
+
+pub mod accounts;
+pub mod applications;
+pub mod audit;
+pub mod authorizations;
+pub mod calls;
+pub mod frame;
+pub mod groups;
+pub mod join;
+pub mod keys;
+pub mod limits;
+pub mod models;
+pub mod my_models;
+pub mod organizations;
+pub mod overview;
+pub mod policies;
+pub mod providers;
+pub mod setup;
+pub mod spend;
+pub mod users;

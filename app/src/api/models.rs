@@ -1,0 +1,317 @@
+//! The catalogue: models, tiers, prices.
+
+use domain::{
+    models::{Model, Tier},
+    prices::DatedPrices,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// The catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// Models by name.
+    pub models: Vec<Model>,
+    /// Tiers in order.
+    pub tiers: Vec<Tier>,
+    /// Providers: id and name.
+    pub providers: Vec<(String, String)>,
+}
+
+/// The catalogue.
+#[server(prefix = "/console", endpoint = "models/list")]
+pub async fn load_models() -> Result<Catalogue, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let org = cx.permit(Act::ReadOrganization)?.org();
+        let providers = store::providers::list(&cx.store, org).await.known()?;
+        Ok(Catalogue {
+            models: store::models::list(&cx.store, org).await.known()?,
+            tiers: store::models::tiers(&cx.store, org).await.known()?,
+            providers: providers.into_iter().map(|it| (it.id.to_string(), it.name)).collect(),
+        })
+    })
+    .await
+}
+
+/// Everything on a model's page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelView {
+    /// The model.
+    pub model: Model,
+    /// Every price it has, had or will have, the newest first.
+    pub prices: Vec<DatedPrices>,
+    /// Tiers: id and name.
+    pub tiers: Vec<(String, String)>,
+    /// Providers: id and name.
+    pub providers: Vec<(String, String)>,
+    /// Groups for which the rules open it, or open it by request: path and state.
+    pub groups: Vec<(String, String, domain::authorizations::State)>,
+}
+
+/// A model.
+#[server(prefix = "/console", endpoint = "models/get")]
+pub async fn load_model(id: String) -> Result<ModelView, AppError> {
+    use crate::backend::*;
+    use domain::{
+        access::ruling_for,
+        authorizations::{State, Target},
+        ids::ModelId,
+        roles::Act,
+    };
+    handle(|cx| async move {
+        let org = cx.permit(Act::ReadOrganization)?.org();
+        let id: ModelId = id.parse().map_err(|_| AppError::NotFound)?;
+        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let now = store::clock::now();
+        let paths = store::groups::paths(&cx.store, org).await.known()?;
+        let groups = paths
+            .into_iter()
+            .filter_map(|(group, path)| {
+                let facts_path = facts.groups.get(&group)?.path.clone();
+                let state =
+                    ruling_for(&facts, &facts_path, Target::Model(id), now).map(|(_, rule)| rule.state)?;
+                (state != State::Closed).then(|| (group.to_string(), path, state))
+            })
+            .collect();
+        let providers = store::providers::list(&cx.store, org).await.known()?;
+        let tiers = store::models::tiers(&cx.store, org).await.known()?;
+        Ok(ModelView {
+            model: store::models::get(&cx.store, org, id).await.known()?,
+            prices: store::models::prices(&cx.store, org, id).await.known()?,
+            tiers: tiers.into_iter().map(|it| (it.id.to_string(), it.name)).collect(),
+            providers: providers.into_iter().map(|it| (it.id.to_string(), it.name)).collect(),
+            groups,
+        })
+    })
+    .await
+}
+
+/// Adds a model. It lands in review, closed to everybody.
+#[server(prefix = "/console", endpoint = "models/create")]
+#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
+pub async fn create_model(
+    name: String,
+    provider: String,
+    upstream: String,
+    modality: String,
+    tier: String,
+    context_tokens: String,
+    max_output_tokens: String,
+    price_input: String,
+    price_output: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        models::Review,
+        prices::{PriceKey, Prices},
+        roles::Act,
+    };
+    use store::models::ModelForm;
+    handle(|cx| async move {
+        let form = ModelForm {
+            name: read("name", &name)?,
+            provider: read("provider", &provider)?,
+            upstream: if upstream.trim().is_empty() { name.trim().to_owned() } else { upstream },
+            modality: read("modality", &modality)?,
+            tier: read("tier", &tier)?,
+            context_tokens: read_some("context_tokens", &context_tokens)?,
+            max_output_tokens: read_some("max_output_tokens", &max_output_tokens)?,
+        };
+        let prices = Prices::default()
+            .with(PriceKey::Input, read_some("price_input", &price_input)?)
+            .with(PriceKey::Output, read_some("price_output", &price_output)?);
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let from = change.at();
+        let id = store::models::insert(&mut change, &form, Review::Pending).await.known()?;
+        if prices != Prices::default() {
+            store::models::set_prices(&mut change, id, from, &prices).await.known()?;
+        }
+        change.commit().await.known()?;
+        Ok(Done::said(format!("{} was added. It stays closed until it is reviewed.", form.name))
+            .then(format!("/models/{id}")))
+    })
+    .await
+}
+
+/// Changes a model.
+#[server(prefix = "/console", endpoint = "models/edit")]
+#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
+pub async fn edit_model(
+    id: String,
+    version: i64,
+    name: String,
+    provider: String,
+    upstream: String,
+    modality: String,
+    tier: String,
+    context_tokens: String,
+    max_output_tokens: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    use store::models::ModelForm;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let form = ModelForm {
+            name: read("name", &name)?,
+            provider: read("provider", &provider)?,
+            upstream,
+            modality: read("modality", &modality)?,
+            tier: read("tier", &tier)?,
+            context_tokens: read_some("context_tokens", &context_tokens)?,
+            max_output_tokens: read_some("max_output_tokens", &max_output_tokens)?,
+        };
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::models::update(&mut change, id, version, &form).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Model saved.").then(format!("/models/{id}")))
+    })
+    .await
+}
+
+/// Says that a person has looked at a new model.
+#[server(prefix = "/console", endpoint = "models/accept")]
+pub async fn accept_model(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::models::accept(&mut change, id).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Reviewed. From now on the rules decide who may call it."))
+    })
+    .await
+}
+
+/// Takes a model out of the catalogue.
+#[server(prefix = "/console", endpoint = "models/archive")]
+pub async fn archive_model(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::models::archive(&mut change, read("id", &id)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Model archived.").then("/models"))
+    })
+    .await
+}
+
+/// Sets a model's prices from now, or from the start of a day.
+#[server(prefix = "/console", endpoint = "models/price")]
+#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
+pub async fn set_prices(
+    id: String,
+    #[server(default)] from: String,
+    #[server(default)] input: String,
+    #[server(default)] cache_read: String,
+    #[server(default)] cache_write: String,
+    #[server(default)] cache_write_long: String,
+    #[server(default)] output: String,
+    #[server(default)] reasoning: String,
+    #[server(default)] audio_input: String,
+    #[server(default)] audio_output: String,
+    #[server(default)] image: String,
+    #[server(default)] call: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        prices::{PriceKey, Prices},
+        roles::Act,
+    };
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let texts = [
+            (PriceKey::Input, input),
+            (PriceKey::CacheRead, cache_read),
+            (PriceKey::CacheWrite, cache_write),
+            (PriceKey::CacheWriteLong, cache_write_long),
+            (PriceKey::Output, output),
+            (PriceKey::Reasoning, reasoning),
+            (PriceKey::AudioInput, audio_input),
+            (PriceKey::AudioOutput, audio_output),
+            (PriceKey::Image, image),
+            (PriceKey::Call, call),
+        ];
+        let mut prices = Prices::default();
+        for (key, text) in &texts {
+            prices = prices.with(*key, read_some(key.as_str(), text)?);
+        }
+        if prices == Prices::default() {
+            return Err(AppError::field(
+                "input",
+                "Enter at least one price. A price of 0 makes a model free.",
+            ));
+        }
+        let calendar = cx.calendar().await?;
+        let day = read_date("from", &from)?.map(|day| calendar.midnight(day));
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let now = change.at();
+        if day.is_some_and(|day| day < now - chrono::Duration::days(1)) {
+            return Err(AppError::field(
+                "from",
+                "Finished calls keep the price they had. Choose today or a later day.",
+            ));
+        }
+        store::models::set_prices(&mut change, id, day.filter(|day| *day > now).unwrap_or(now), &prices)
+            .await
+            .known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Prices saved."))
+    })
+    .await
+}
+
+/// Adds a tier.
+#[server(prefix = "/console", endpoint = "models/create-tier")]
+pub async fn create_tier(name: String, #[server(default)] high_cost: bool) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::models::insert_tier(&mut change, &read("name", &name)?, high_cost).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Tier added."))
+    })
+    .await
+}
+
+/// Changes a tier.
+#[server(prefix = "/console", endpoint = "models/edit-tier")]
+pub async fn edit_tier(
+    id: String,
+    version: i64,
+    name: String,
+    #[server(default)] high_cost: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::models::update_tier(&mut change, read("id", &id)?, version, &read("name", &name)?, high_cost)
+            .await
+            .known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Tier saved."))
+    })
+    .await
+}
+
+/// Takes a tier out of use.
+#[server(prefix = "/console", endpoint = "models/archive-tier")]
+pub async fn archive_tier(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::models::archive_tier(&mut change, read("id", &id)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Tier archived."))
+    })
+    .await
+}

@@ -1,0 +1,194 @@
+//! What I can use.
+
+use domain::{
+    authorizations::State,
+    ids::GroupId,
+    prices::Prices,
+    spend::{CallRow, LimitLevel},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::AppError;
+
+/// A model, seen from one of my groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MyModel {
+    /// What callers write.
+    pub name: String,
+    /// Its tier.
+    pub tier: String,
+    /// The route it is called by.
+    pub route: String,
+    /// What it costs now.
+    pub prices: Option<Prices>,
+    /// Open, or by request.
+    pub state: State,
+    /// The groups through which, by name.
+    pub through: Vec<String>,
+}
+
+/// A key I can have a secret of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MyKey {
+    /// The key.
+    pub key: String,
+    /// Its application.
+    pub application: String,
+    /// What that is called.
+    pub name: String,
+    /// The group it lives in.
+    pub group: String,
+    /// Whether it is my private context.
+    pub personal: bool,
+    /// My live secret: id and hint.
+    pub secret: Option<(String, String)>,
+}
+
+/// Everything on *my models*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MyPage {
+    /// Models I can use or ask for.
+    pub models: Vec<MyModel>,
+    /// My groups: id, path, and whether I have a private context there.
+    pub groups: Vec<(GroupId, String, bool)>,
+    /// Keys I can have a secret of.
+    pub keys: Vec<MyKey>,
+    /// Every limit that applies to me, the tightest first.
+    pub limits: Vec<LimitLevel>,
+    /// My last calls.
+    pub calls: Vec<CallRow>,
+}
+
+/// What I can use, through which group, with which headroom: by the function that enforces it.
+#[server(prefix = "/console", endpoint = "my-models")]
+pub async fn load_my_models() -> Result<MyPage, AppError> {
+    use crate::backend::*;
+    use domain::{
+        access::{Ask, Verdict, decide},
+        limits::{Level, Limit, Meter, Metric, Mode, Scope},
+        providers::Dialect,
+        roles::Act,
+        window::Window,
+    };
+    handle(|cx| async move {
+        let permit = cx.permit(Act::UseOwn)?;
+        let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
+        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let now = store::clock::now();
+        let mine: Vec<GroupId> = facts
+            .users
+            .get(&me)
+            .map(|user| {
+                user.memberships
+                    .iter()
+                    .filter(|membership| membership.ends_at.is_none_or(|end| now < end))
+                    .map(|membership| membership.group)
+                    .collect()
+            })
+            .unwrap_or_default();
+        let mut models: Vec<MyModel> = Vec::new();
+        for (id, model) in &facts.models {
+            let (mut best, mut through) = (None, Vec::new());
+            for group in &mine {
+                let ask = Ask {
+                    group: *group,
+                    user: Some(me),
+                    application: None,
+                    model: *id,
+                    features: Default::default(),
+                };
+                let state = match decide(&facts, &ask, now).verdict {
+                    Verdict::Allow => State::Open,
+                    Verdict::NeedsApproval => State::ByRequest,
+                    Verdict::Deny(_) => continue,
+                };
+                let name = facts.groups.get(group).map(|group| group.name.clone()).unwrap_or_default();
+                match best {
+                    Some(known) if state > known => {}
+                    Some(known) if state == known => through.push(name),
+                    _ => {
+                        best = Some(state);
+                        through = vec![name];
+                    }
+                }
+            }
+            let Some(state) = best else { continue };
+            let dialect = facts.providers.get(&model.provider).map(|provider| provider.dialect);
+            models.push(MyModel {
+                name: model.name.clone(),
+                tier: facts.tiers.get(&model.tier).map(|tier| tier.name.clone()).unwrap_or_default(),
+                route: if dialect == Some(Dialect::Anthropic) {
+                    "/v1/messages"
+                } else {
+                    "/v1/chat/completions"
+                }
+                .to_owned(),
+                prices: model.prices_at(now).copied(),
+                state,
+                through,
+            });
+        }
+        models.sort_by(|a, b| (a.state, &a.name).cmp(&(b.state, &b.name)));
+        let on_my_paths = |group: GroupId| {
+            mine.iter().any(|own| facts.groups.get(own).is_some_and(|own| own.path.contains(&group)))
+        };
+        let mut limits = store::limits::list(&cx.store, org, &facts, |scope| match scope {
+            Scope::Organization => true,
+            Scope::Group(group) => on_my_paths(group),
+            Scope::User(user) => user == me,
+            Scope::Member(group, user) => user == me && on_my_paths(group),
+            Scope::Application(_) | Scope::Authorization(_) | Scope::Grant(_) => false,
+        })
+        .await
+        .known()?;
+        let own_month = Meter { scope: Scope::User(me), metric: Metric::Spend, window: Window::Month };
+        if let Some(cap) =
+            facts.default_user_limit.filter(|_| !limits.iter().any(|level| level.limit.meter == own_month))
+        {
+            let span = facts.calendar.span(Window::Month, now);
+            limits.push(LimitLevel {
+                limit: Limit {
+                    id: None,
+                    meter: own_month,
+                    cap: cap.0,
+                    mode: Mode::Enforce,
+                    thresholds: Default::default(),
+                },
+                scope_name: facts.scope_name(own_month.scope),
+                level: Level::default(),
+                starts_at: span.start,
+                ends_at: span.end,
+                version: None,
+            });
+            store::limits::fill_levels(&cx.store, org, &mut limits).await.known()?;
+        }
+        limits.sort_by_key(|level| std::cmp::Reverse(level.percent()));
+        let keys = store::keys::own(&cx.store, org, me).await.known()?;
+        let paths: std::collections::HashMap<GroupId, String> =
+            store::groups::paths(&cx.store, org).await.known()?.into_iter().collect();
+        let path = |id: &GroupId| paths.get(id).cloned().unwrap_or_default();
+        let which = store::rollups::Which { user: Some(me), ..Default::default() };
+        Ok(MyPage {
+            models,
+            groups: mine
+                .iter()
+                .map(|id| (*id, path(id), keys.iter().any(|key| key.personal && key.group == *id)))
+                .collect(),
+            keys: keys
+                .iter()
+                .map(|key| MyKey {
+                    key: key.key.to_string(),
+                    application: key.application.to_string(),
+                    name: key.name.clone(),
+                    group: path(&key.group),
+                    personal: key.personal,
+                    secret: key.secret.as_ref().map(|(id, hint)| (id.to_string(), hint.clone())),
+                })
+                .collect(),
+            limits,
+            calls: store::rollups::calls(&cx.store, org, &which, now, 10).await.known()?,
+        })
+    })
+    .await
+}

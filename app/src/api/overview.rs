@@ -1,0 +1,50 @@
+//! The first page.
+
+use domain::{audit::AuditRow, spend::SpendPage};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{api::setup::Steps, error::AppError};
+
+/// Everything on the first page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// The organization's month.
+    pub spend: SpendPage,
+    /// First steps that are still open.
+    pub steps: Steps,
+    /// Models that wait for review: id and name.
+    pub reviews: Vec<(String, String)>,
+    /// Limits that are near or over: what, where it is, per cent.
+    pub near: Vec<domain::spend::LimitLevel>,
+    /// The last changes.
+    pub changes: Vec<AuditRow>,
+}
+
+/// The first page of those who see the whole organization.
+#[server(prefix = "/console", endpoint = "overview")]
+pub async fn load_overview() -> Result<Overview, AppError> {
+    use crate::backend::*;
+    use domain::{models::Review, roles::Act, spend::View};
+    handle(|cx| async move {
+        let org = cx.permit(Act::ReadOrganization)?.org();
+        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let models = store::models::list(&cx.store, org).await.known()?;
+        let limits = store::limits::list(&cx.store, org, &facts, |_| true).await.known()?;
+        let mut near: Vec<_> = limits.into_iter().filter(|level| level.percent() >= 80).collect();
+        near.sort_by_key(|level| std::cmp::Reverse(level.percent()));
+        near.truncate(6);
+        Ok(Overview {
+            spend: store::rollups::page(&cx.store, org, None, View::Attributed, None).await.known()?,
+            steps: crate::api::setup::load_steps().await?,
+            reviews: models
+                .iter()
+                .filter(|model| model.review == Review::Pending)
+                .map(|model| (model.id.to_string(), model.name.clone()))
+                .collect(),
+            near,
+            changes: store::audit::list(&cx.store, org, &Default::default(), 8).await.known()?,
+        })
+    })
+    .await
+}

@@ -1,0 +1,81 @@
+//! Routing policies.
+
+use domain::policies::Policy;
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// Every policy, and the models one could name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policies {
+    /// By name.
+    pub policies: Vec<Policy>,
+    /// Models: id and name.
+    pub models: Vec<(String, String)>,
+}
+
+/// Every policy.
+#[server(prefix = "/console", endpoint = "policies/list")]
+pub async fn load_policies() -> Result<Policies, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let org = cx.permit(Act::ReadOrganization)?.org();
+        let models = store::models::list(&cx.store, org).await.known()?;
+        Ok(Policies {
+            policies: store::policies::list(&cx.store, org).await.known()?,
+            models: models.into_iter().map(|model| (model.id.to_string(), model.name)).collect(),
+        })
+    })
+    .await
+}
+
+/// Adds a policy, or changes one.
+#[server(prefix = "/console", endpoint = "policies/save")]
+pub async fn save_policy(
+    #[server(default)] id: String,
+    #[server(default)] version: String,
+    name: String,
+    routing: String,
+    steps: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{ids::PolicyId, roles::Act};
+    use store::policies::PolicyForm;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditPolicies)?;
+        let models = store::models::list(&cx.store, permit.org()).await.known()?;
+        let form = PolicyForm {
+            name: read("name", &name)?,
+            routing: read("routing", &routing)?,
+            steps: read_steps(&models, &steps)?,
+        };
+        let mut change = cx.change(permit).await?;
+        match read_some::<PolicyId>("id", &id)? {
+            Some(id) => {
+                store::policies::update(&mut change, id, read("version", &version)?, &form).await.known()?
+            }
+            None => {
+                store::policies::insert(&mut change, &form).await.known()?;
+            }
+        }
+        change.commit().await.known()?;
+        Ok(Done::said("Policy saved.").then("/policies"))
+    })
+    .await
+}
+
+/// Takes a policy out of use.
+#[server(prefix = "/console", endpoint = "policies/archive")]
+pub async fn archive_policy(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditPolicies)?).await?;
+        store::policies::archive(&mut change, read("id", &id)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Policy archived."))
+    })
+    .await
+}

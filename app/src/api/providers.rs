@@ -1,0 +1,150 @@
+//! Upstreams.
+
+use domain::providers::Provider;
+use leptos::prelude::*;
+
+use crate::{error::AppError, frame::Done};
+
+/// Every provider.
+#[server(prefix = "/console", endpoint = "providers/list")]
+pub async fn load_providers() -> Result<Vec<Provider>, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::ReadOrganization)?;
+        store::providers::list(&cx.store, permit.org()).await.known()
+    })
+    .await
+}
+
+/// One provider.
+#[server(prefix = "/console", endpoint = "providers/get")]
+pub async fn load_provider(id: String) -> Result<Provider, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::ReadOrganization)?;
+        let id = id.parse().map_err(|_| AppError::NotFound)?;
+        store::providers::get(&cx.store, permit.org(), id).await.known()
+    })
+    .await
+}
+
+/// Tries a provider out without saving anything. An empty credential: the stored one, if the
+/// address is still its host's.
+#[server(prefix = "/console", endpoint = "providers/test")]
+pub async fn test_provider(
+    #[server(default)] id: String,
+    dialect: String,
+    base_url: String,
+    #[server(default)] credential: String,
+    #[server(default)] allow_private_address: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{ids::ProviderId, roles::Act};
+    handle(|cx| async move {
+        let org = cx.permit(Act::EditCatalogue)?.org();
+        let base_url = store::providers::base_url(&base_url, allow_private_address).known()?;
+        let stored = match read_some::<ProviderId>("id", &id)? {
+            Some(id) if credential.trim().is_empty() => {
+                let provider = store::providers::get(&cx.store, org, id).await.known()?;
+                let same = store::providers::same_origin(&provider.base_url, &base_url);
+                if same { store::providers::credential(&cx.store, org, id).await.known()? } else { None }
+            }
+            _ => Some(credential.trim().to_owned()).filter(|text| !text.is_empty()),
+        };
+        let ask = ProbeAsk {
+            base_url,
+            dialect: read("dialect", &dialect)?,
+            credential: stored,
+            allow_private: allow_private_address,
+        };
+        let answer = (cx.backend.hooks.probe)(ask).await;
+        Ok(Done::once(Once::Found { good: answer.good, sentence: answer.sentence, lines: answer.models }))
+    })
+    .await
+}
+
+/// Adds a provider.
+#[server(prefix = "/console", endpoint = "providers/create")]
+pub async fn create_provider(
+    name: String,
+    dialect: String,
+    base_url: String,
+    #[server(default)] credential: String,
+    #[server(default)] allow_private_address: bool,
+    #[server(default)] next: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    use store::providers::{Credential, ProviderForm};
+    handle(|cx| async move {
+        let form = ProviderForm {
+            name: read("name", &name)?,
+            dialect: read("dialect", &dialect)?,
+            base_url,
+            allow_private_address,
+        };
+        let credential = match credential.trim() {
+            "" => Credential::Clear,
+            text => Credential::Set(text.to_owned()),
+        };
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let id = store::providers::insert(&mut change, &form, &credential).await.known()?;
+        change.commit().await.known()?;
+        let next = if next == "welcome" { "/welcome/model".to_owned() } else { format!("/providers/{id}") };
+        Ok(Done::said(format!("{} was added.", form.name)).then(next))
+    })
+    .await
+}
+
+/// Changes a provider. An empty credential keeps the stored one.
+#[server(prefix = "/console", endpoint = "providers/edit")]
+#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
+pub async fn edit_provider(
+    id: String,
+    version: i64,
+    name: String,
+    dialect: String,
+    base_url: String,
+    #[server(default)] credential: String,
+    #[server(default)] clear_credential: bool,
+    #[server(default)] allow_private_address: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    use store::providers::{Credential, ProviderForm};
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let form = ProviderForm {
+            name: read("name", &name)?,
+            dialect: read("dialect", &dialect)?,
+            base_url,
+            allow_private_address,
+        };
+        let credential = match credential.trim() {
+            "" if clear_credential => Credential::Clear,
+            "" => Credential::Keep,
+            text => Credential::Set(text.to_owned()),
+        };
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::providers::update(&mut change, id, version, &form, &credential).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Provider saved.").then(format!("/providers/{id}")))
+    })
+    .await
+}
+
+/// Takes a provider out of use.
+#[server(prefix = "/console", endpoint = "providers/archive")]
+pub async fn archive_provider(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::providers::archive(&mut change, read("id", &id)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Provider archived.").then("/providers"))
+    })
+    .await
+}

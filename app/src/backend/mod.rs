@@ -1,0 +1,450 @@
+//! The native side of the console: who is asking, what they may, and how the store's words become
+//! the browser's. Server functions bring all of this in with `use crate::backend::*`.
+
+pub mod examples;
+pub mod matrix;
+
+use std::{
+    future::Future,
+    num::NonZeroU32,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use domain::{
+    ids::{AccountId, ApplicationId, GroupId, ModelId, OrgId},
+    limits::Metric,
+    models::Model,
+    money::Money,
+    roles::{Act, Actor, Permit, Place, Refused, permit},
+    window::Calendar,
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use leptos::prelude::{expect_context, use_context};
+use leptos_axum::ResponseOptions;
+use store::{Change, Store, StoreError};
+use tower_sessions::Session;
+
+pub use crate::{
+    error::AppError,
+    frame::{Done, Once},
+};
+
+/// The session's field that says who is signed in.
+pub const ACCOUNT: &str = "account";
+/// The session's field that says which organization they look at.
+const ORG: &str = "org";
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What the gateway does for the console.
+#[derive(Clone)]
+pub struct Hooks {
+    /// Tries a provider out: address, dialect, credential, private allowed.
+    pub probe: Arc<dyn Fn(ProbeAsk) -> Later<ProbeAnswer> + Send + Sync>,
+    /// Makes a call through the gateway, as any program would: method body and secret.
+    pub call: Arc<dyn Fn(CallAsk) -> Later<(u16, String)> + Send + Sync>,
+}
+
+/// What is asked of a provider.
+#[derive(Clone)]
+pub struct ProbeAsk {
+    /// Everything before the route.
+    pub base_url: String,
+    /// The language it speaks.
+    pub dialect: domain::providers::Dialect,
+    /// The credential to try.
+    pub credential: Option<String>,
+    /// Whether it may be on this machine or in a private network.
+    pub allow_private: bool,
+}
+
+/// What trying a provider out found.
+#[derive(Clone, Debug)]
+pub struct ProbeAnswer {
+    /// Whether it answers and takes the credential.
+    pub good: bool,
+    /// One sentence.
+    pub sentence: String,
+    /// The models it lists.
+    pub models: Vec<String>,
+}
+
+/// A call to make.
+#[derive(Clone)]
+pub struct CallAsk {
+    /// The secret to make it with.
+    pub secret: String,
+    /// `/v1/chat/completions`.
+    pub route: String,
+    /// The body.
+    pub body: String,
+}
+
+/// What every request to the console has at hand.
+#[derive(Clone)]
+pub struct Backend {
+    /// Everything that is kept.
+    pub store: Store,
+    /// What people and programs reach this server by.
+    pub public_url: String,
+    /// Addresses of the bundle's files, by name.
+    pub asset: fn(&str) -> Option<String>,
+    /// What the gateway does for the console.
+    pub hooks: Hooks,
+}
+
+/// The organization a session looks at, if its account belongs to it.
+pub async fn current_org(store: &Store, session: &Session) -> Option<OrgId> {
+    let account: AccountId = session.get(ACCOUNT).await.ok()??;
+    let org: OrgId = session.get(ORG).await.ok()??;
+    store::users::actor(store, org, account).await.ok()?.map(|_| org)
+}
+
+/// Who is asking.
+#[derive(Clone)]
+pub struct Who {
+    /// Their sign-in.
+    pub account: store::accounts::Account,
+    /// Every organization they belong to.
+    pub organizations: Vec<(OrgId, String)>,
+    /// Who they are in the one they look at.
+    pub actor: Option<Actor>,
+}
+
+/// One request, seen from a server function.
+#[derive(Clone)]
+pub struct Cx {
+    /// What every request has at hand.
+    pub backend: Backend,
+    /// Everything that is kept.
+    pub store: Store,
+    /// The browser's session.
+    pub session: Session,
+    /// Who is asking; none when nobody is signed in.
+    pub who: Option<Who>,
+}
+
+impl Cx {
+    async fn read() -> Result<Self, AppError> {
+        let backend = expect_context::<Backend>();
+        let session = expect_context::<Session>();
+        let store = backend.store.clone();
+        let who = who(&store, &session).await.map_err(translate)?;
+        Ok(Self { backend, store, session, who })
+    }
+
+    /// Who is signed in.
+    ///
+    /// # Errors
+    /// When nobody is.
+    pub fn who(&self) -> Result<&Who, AppError> {
+        self.who.as_ref().ok_or(AppError::SignedOut)
+    }
+
+    /// Who they are in the organization they look at.
+    ///
+    /// # Errors
+    /// When nobody is signed in, or they belong to none.
+    pub fn actor(&self) -> Result<&Actor, AppError> {
+        self.who()?.actor.as_ref().ok_or(AppError::NotFound)
+    }
+
+    /// The organization they look at.
+    ///
+    /// # Errors
+    /// When nobody is signed in, or they belong to none.
+    pub fn org(&self) -> Result<OrgId, AppError> {
+        Ok(self.actor()?.org)
+    }
+
+    /// How that organization counts time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn calendar(&self) -> Result<Calendar, AppError> {
+        store::organizations::calendar(&self.store, self.org()?).await.map_err(translate)
+    }
+
+    /// The current month of that organization.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn month(&self) -> Result<store::rollups::Month, AppError> {
+        Ok(store::rollups::Month::of(self.calendar().await?, store::clock::now()))
+    }
+
+    /// Proves that they may do this in the organization as a whole.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn permit(&self, act: Act) -> Result<Permit, AppError> {
+        permit(self.actor()?, act, Place::Organization).map_err(refused)
+    }
+
+    /// Proves that they may do this in a group.
+    ///
+    /// # Errors
+    /// When they may not, or the group is not in their organization.
+    pub async fn permit_in(&self, act: Act, group: GroupId) -> Result<Permit, AppError> {
+        let path = store::groups::path(&self.store, self.org()?, group).await.map_err(translate)?;
+        // Whoever may do it everywhere gets a permit for everywhere: changes that touch several
+        // groups ask for it.
+        let actor = self.actor()?;
+        permit(actor, act, Place::Organization)
+            .or_else(|_| permit(actor, act, Place::Group(&path)))
+            .map_err(refused)
+    }
+
+    /// Proves that they may do this in an application's group.
+    ///
+    /// # Errors
+    /// When they may not, or the application is not in their organization.
+    pub async fn permit_for(&self, act: Act, application: ApplicationId) -> Result<Permit, AppError> {
+        let group =
+            store::applications::group_of(&self.store, self.org()?, application).await.map_err(translate)?;
+        self.permit_in(act, group).await
+    }
+
+    /// Starts a change.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn change(&self, permit: Permit) -> Result<Change, AppError> {
+        Change::begin(&self.store, permit).await.map_err(translate)
+    }
+
+    /// Signs somebody in: a new session id, so that one that was planted before is worth nothing.
+    ///
+    /// # Errors
+    /// When the session cannot be kept.
+    pub async fn sign_in(&self, account: AccountId) -> Result<(), AppError> {
+        let broken =
+            |error: tower_sessions::session::Error| internal("the session could not be kept", &error);
+        self.session.cycle_id().await.map_err(broken)?;
+        self.session.insert(ACCOUNT, account).await.map_err(broken)?;
+        let organizations = store::accounts::organizations(&self.store, account).await.map_err(translate)?;
+        if let Some((org, _)) = organizations.first() {
+            self.session.insert(ORG, org).await.map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at an organization from now on.
+    ///
+    /// # Errors
+    /// When they do not belong to it.
+    pub async fn enter(&self, org: OrgId) -> Result<(), AppError> {
+        let account = self.who()?.account.id;
+        let actor = store::users::actor(&self.store, org, account).await.map_err(translate)?;
+        actor.ok_or(AppError::NotFound)?;
+        self.session.insert(ORG, org).await.map_err(|error| internal("the session could not be kept", &error))
+    }
+}
+
+async fn who(store: &Store, session: &Session) -> Result<Option<Who>, StoreError> {
+    let unreadable = |error: tower_sessions::session::Error| StoreError::Unreadable(error.to_string());
+    let Some(account) = session.get::<AccountId>(ACCOUNT).await.map_err(unreadable)? else { return Ok(None) };
+    let account = match store::accounts::get(store, account).await {
+        Ok(account) => account,
+        Err(StoreError::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let organizations = store::accounts::organizations(store, account.id).await?;
+    let chosen = session.get::<OrgId>(ORG).await.map_err(unreadable)?;
+    let org = chosen
+        .filter(|org| organizations.iter().any(|(id, _)| id == org))
+        .or(organizations.first().map(|(id, _)| *id));
+    let actor = match org {
+        Some(org) => store::users::actor(store, org, account.id).await?,
+        None => None,
+    };
+    Ok(Some(Who { account, organizations, actor }))
+}
+
+/// Runs a server function's body: brings the request along, sets the status, logs defects.
+///
+/// # Errors
+/// Those of the body.
+pub async fn handle<T, F, Fut>(body: F) -> Result<T, AppError>
+where
+    F: FnOnce(Cx) -> Fut,
+    Fut: Future<Output = Result<T, AppError>>,
+{
+    let outcome = match Cx::read().await {
+        Ok(cx) => body(cx).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &outcome
+        && let (Some(options), Ok(status)) =
+            (use_context::<ResponseOptions>(), StatusCode::from_u16(error.status()))
+    {
+        options.set_status(status);
+    }
+    outcome
+}
+
+/// The store's words as the browser's, once, for all of them.
+pub fn translate(error: StoreError) -> AppError {
+    match error {
+        StoreError::NotFound => AppError::NotFound,
+        StoreError::Conflict(conflict) => AppError::field(conflict.field, conflict.sentence),
+        StoreError::Stale => AppError::Stale,
+        StoreError::Invalid { field, sentence } => AppError::field(field, sentence),
+        StoreError::Unavailable(cause) => {
+            tracing::warn!(error = %cause, "the database does not answer");
+            AppError::Unavailable
+        }
+        StoreError::NotPermitted(act) => AppError::Forbidden(may_not(act).to_owned()),
+        StoreError::Database(_) | StoreError::Unreadable(_) => internal("the store failed", &error),
+    }
+}
+
+/// A defect: logged with a number, which is all the browser learns.
+fn internal(doing: &str, error: &dyn std::error::Error) -> AppError {
+    let id = store::clock::id::<domain::ids::CallId>().to_string();
+    tracing::error!(%id, %error, "{doing}");
+    AppError::Internal(id)
+}
+
+fn refused(refused: Refused) -> AppError {
+    AppError::Forbidden(may_not(refused.act).to_owned())
+}
+
+/// Who could do what the asker may not.
+const fn may_not(act: Act) -> &'static str {
+    match act {
+        Act::EditRoles => "Only an owner can do this.",
+        Act::WidenAuthorizations => {
+            "Your role can narrow what this group may use, not widen it. An admin or owner can widen it."
+        }
+        Act::LoosenLimits => {
+            "Your role can tighten limits, not loosen them. An admin or owner can loosen them."
+        }
+        _ => "Your role does not include this. An admin or owner can do it, or, for a group, its lead.",
+    }
+}
+
+/// The store's results in a server function: `.await.known()?`.
+pub trait Known<T> {
+    /// The store's words as the browser's.
+    ///
+    /// # Errors
+    /// Those of the store, translated.
+    fn known(self) -> Result<T, AppError>;
+}
+
+impl<T> Known<T> for Result<T, StoreError> {
+    fn known(self) -> Result<T, AppError> {
+        self.map_err(translate)
+    }
+}
+
+/// Reads a form's field, with the sentence beside it when it cannot be read.
+///
+/// # Errors
+/// About the field.
+pub fn read<T>(field: &str, text: &str) -> Result<T, AppError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.trim().parse().map_err(|error| AppError::field(field, error))
+}
+
+/// Reads a form's field that may be left empty.
+///
+/// # Errors
+/// About the field.
+pub fn read_some<T>(field: &str, text: &str) -> Result<Option<T>, AppError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    if text.trim().is_empty() { Ok(None) } else { read(field, text).map(Some) }
+}
+
+/// A cookie of the request.
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    cookies
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+}
+
+/// The headers of the request.
+pub fn headers() -> HeaderMap {
+    use_context::<Parts>().map(|parts| parts.headers).unwrap_or_default()
+}
+
+/// Reads a date that may be left empty: `2026-11-22`.
+///
+/// # Errors
+/// About the field.
+pub fn read_date(field: &str, text: &str) -> Result<Option<chrono::NaiveDate>, AppError> {
+    match text.trim() {
+        "" => Ok(None),
+        text => chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .map(Some)
+            .map_err(|_| AppError::field(field, "Enter a date like 2026-11-22.")),
+    }
+}
+
+/// JSON laid out for reading; anything else as it is.
+pub fn pretty(text: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(text)
+        .and_then(|value| serde_json::to_string_pretty(&value))
+        .unwrap_or_else(|_| text.to_owned())
+}
+
+/// Tries of one address: ten at once, then one every six seconds. Kept per process: enough to make
+/// guessing pointless, without a table that everybody could fill.
+pub fn may_try(email: &str) -> bool {
+    static TRIES: LazyLock<DefaultKeyedRateLimiter<String>> = LazyLock::new(|| {
+        let every = Quota::with_period(Duration::from_secs(6)).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
+        RateLimiter::keyed(every.allow_burst(NonZeroU32::MIN.saturating_add(9)))
+    });
+    if TRIES.len() > 10_000 {
+        TRIES.retain_recent();
+    }
+    TRIES.check_key(&email.trim().to_lowercase()).is_ok()
+}
+
+/// Reads an amount in the unit of a metric.
+///
+/// # Errors
+/// About the field `cap`.
+pub fn read_amount(metric: Metric, text: &str) -> Result<i64, AppError> {
+    if metric == Metric::Spend {
+        return Ok(read::<Money>("cap", text)?.0);
+    }
+    let digits: String = text.trim().chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
+    match digits.parse::<i64>() {
+        Ok(amount) if (0..=1_000_000_000_000_000).contains(&amount) => Ok(amount),
+        _ => Err(AppError::field("cap", "Enter a whole number, for instance 200000.")),
+    }
+}
+
+/// Reads the steps of a policy: one line each, `small-chat` or `small-chat 3`.
+///
+/// # Errors
+/// About the field `steps`.
+pub fn read_steps(models: &[Model], text: &str) -> Result<Vec<(ModelId, i32)>, AppError> {
+    let mut steps = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, weight) = match line.rsplit_once(char::is_whitespace) {
+            Some((name, weight)) if weight.parse::<i32>().is_ok() => {
+                (name.trim(), weight.parse().unwrap_or(1))
+            }
+            _ => (line, 1),
+        };
+        let model = models.iter().find(|model| model.name == name);
+        let model = model.ok_or_else(|| AppError::field("steps", format!("There is no model {name}.")))?;
+        steps.push((model.id, weight));
+    }
+    Ok(steps)
+}

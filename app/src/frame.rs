@@ -1,0 +1,203 @@
+//! What every page stands in: who is looking, in which organization, and what a form without
+//! script left behind.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    audit::Door,
+    ids::{GroupId, OrgId, UserId},
+    roles::{self, Act, Actor, Place},
+    time::Zone,
+    users::Role,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::AppError;
+
+/// What every page stands in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Who is looking; none when nobody is signed in.
+    pub me: Option<Me>,
+    /// When the page was made.
+    pub now: DateTime<Utc>,
+    /// The organization's time zone around that moment.
+    pub zone: Zone,
+    /// How it looks.
+    pub theme: Theme,
+    /// What programs reach the gateway by.
+    pub public_url: String,
+    /// What a form without script left behind.
+    pub flash: Option<Flash>,
+    /// One line about what was just done.
+    pub notice: Option<String>,
+}
+
+/// Somebody who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Me {
+    /// Their name.
+    pub name: String,
+    /// The address they sign in with.
+    pub email: String,
+    /// May make organizations.
+    pub operator: bool,
+    /// Who they are in the organization they look at; none before they belong to one.
+    pub here: Option<Here>,
+    /// Every organization they belong to.
+    pub organizations: Vec<(OrgId, String)>,
+}
+
+/// Who somebody is in an organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Here {
+    /// Which organization.
+    pub org: OrgId,
+    /// What it is called.
+    pub org_name: String,
+    /// Who they are in it.
+    pub user: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// Groups they lead, directly.
+    pub leads: Vec<GroupId>,
+}
+
+impl Here {
+    /// Whether a page may offer this: the same answer the server gives.
+    pub fn allows(&self, act: Act, place: Place<'_>) -> bool {
+        let actor = Actor {
+            org: self.org,
+            user: Some(self.user),
+            name: String::new(),
+            role: self.role,
+            leads: self.leads.clone(),
+            door: Door::Console,
+        };
+        roles::allows(&actor, act, place)
+    }
+}
+
+impl Frame {
+    /// Who somebody is in the organization they look at.
+    pub fn here(&self) -> Option<&Here> {
+        self.me.as_ref()?.here.as_ref()
+    }
+
+    /// Whether a page may offer this.
+    pub fn allows(&self, act: Act, place: Place<'_>) -> bool {
+        self.here().is_some_and(|here| here.allows(act, place))
+    }
+
+    /// Whether a page may offer this in the organization as a whole.
+    pub fn may(&self, act: Act) -> bool {
+        self.allows(act, Place::Organization)
+    }
+}
+
+/// How it looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// As the system says.
+    #[default]
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+impl Theme {
+    /// The value of `data-theme`, and of the cookie.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// From a cookie.
+    pub fn from_text(text: &str) -> Self {
+        match text {
+            "light" => Self::Light,
+            "dark" => Self::Dark,
+            _ => Self::System,
+        }
+    }
+}
+
+/// What a form without script left behind: the page is made once more, with this in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flash {
+    /// Where the form went: the address of its server function.
+    pub to: String,
+    /// Which of several forms that go there.
+    pub form: String,
+    /// What was typed, without passwords.
+    pub values: Vec<(String, String)>,
+    /// What came of it.
+    pub outcome: Result<Done, AppError>,
+    /// The page the form was on: what the address bar should say.
+    pub page: String,
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// One line about it.
+    pub notice: Option<String>,
+    /// Where to go next.
+    pub go: Option<String>,
+    /// Whether everything has to be loaded anew: somebody else is signed in now.
+    pub reload: bool,
+    /// Something that is shown once, here, and nowhere afterwards.
+    pub once: Option<Once>,
+}
+
+/// Something that is shown once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Once {
+    /// A secret, with a call that uses it.
+    Secret {
+        /// The secret.
+        secret: String,
+        /// A command that makes a call with it, if there is a model to call.
+        curl: Option<String>,
+    },
+    /// A link to send to somebody.
+    Link {
+        /// Who it is for.
+        name: String,
+        /// The link.
+        url: String,
+    },
+    /// What trying something out found.
+    Found {
+        /// Whether it is as hoped.
+        good: bool,
+        /// One sentence.
+        sentence: String,
+        /// Details, one a line.
+        lines: Vec<String>,
+    },
+}
+
+impl Done {
+    /// Done, with one line about it.
+    pub fn said(notice: impl Into<String>) -> Self {
+        Self { notice: Some(notice.into()), ..Self::default() }
+    }
+
+    /// Done; next is this page.
+    #[must_use]
+    pub fn then(mut self, go: impl Into<String>) -> Self {
+        self.go = Some(go.into());
+        self
+    }
+
+    /// Something to show once.
+    pub fn once(once: Once) -> Self {
+        Self { once: Some(once), ..Self::default() }
+    }
+}

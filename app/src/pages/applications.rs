@@ -1,0 +1,294 @@
+//! Applications, their key and its secrets.
+
+use domain::{
+    keys::{Feature, KeyModels, SecretKind, SecretRow},
+    limits::Scope,
+    money::grouped,
+    roles::{Act, Place},
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{calls::CallTable, limits::LimitCard, param};
+use crate::{
+    api::{
+        applications::{
+            ApplicationView, Applications, ArchiveApplication, CreateApplication, EditApplication,
+            load_application, load_applications,
+        },
+        keys::{EditKey, IssueSecret, RevokeSecret},
+    },
+    ui::{
+        Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter,
+        OpenDialog, Page, Pager, Select, Submit, TextArea, When,
+        context::{frame, now},
+        may, query,
+    },
+};
+
+/// Every application.
+#[component]
+pub fn ApplicationsPage() -> impl IntoView {
+    let (search, after) = (query::value("q"), query::value("after"));
+    let list = load_applications(search.clone(), after);
+    view! {
+        <Page title="Applications">
+            <Load data=list let(list)><ListView list search/></Load>
+        </Page>
+    }
+}
+
+#[component]
+fn ListView(list: Applications, search: String) -> impl IntoView {
+    let Applications { rows, next, groups } = list;
+    let create = !groups.is_empty();
+    let empty = rows.is_empty();
+    let searched = !search.is_empty();
+    let rows = rows
+        .into_iter()
+        .map(|app| {
+            let level = domain::limits::Level { settled: app.spend.0, held: 0 };
+            view! {
+                <tr>
+                    <td>
+                        <a href=format!("/applications/{}", app.id)><b>{app.name}</b></a>
+                        {app.personal.is_some().then(|| view! { " "<Badge text="personal"/> })}
+                        <div class="sub"><a href=format!("/groups/{}", app.group)>{app.group_path}</a></div>
+                    </td>
+                    <td class="r num hide">{app.secrets}</td>
+                    <td class="r num">{app.spend.to_string()}</td>
+                    <td class="meter-cell hide">{match app.cap {
+                        Some(cap) => view! { <Meter level cap=cap.0 text=format!("{} of {cap} this month", app.spend) small=true/><div class="sub num">{format!("of {cap}")}</div> }.into_any(),
+                        None => view! { <span class="muted">"no limit"</span> }.into_any(),
+                    }}</td>
+                    <td class="nw"><Ago at=app.last_call never="never called"/></td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Head title="Applications">{create.then(|| view! { <OpenDialog name="new" label="New application" look="btn go"/> })}</Head>
+        <form method="get" action="/applications" class="filters row" role="search">
+            <input type="search" name="q" value=search class="find" placeholder="Name" aria-label="Name"/>
+            <button class="btn">"Search"</button>
+            {searched.then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
+        </form>
+        <Card>
+            {if empty {
+                view! {
+                    <Empty title="No applications" text="An application is a service that calls models. It lives in one group and has exactly one key; every cent is attributed to it.">
+                        {create.then(|| view! { <OpenDialog name="new" label="Create one" look="btn go"/> })}
+                    </Empty>
+                }.into_any()
+            } else {
+                view! {
+                    <div class="scroll" tabindex="0" role="region" aria-label="Applications">
+                        <table class="table">
+                            <thead><tr><th aria-sort="ascending">"Name"</th><th class="r hide">"Secrets"</th><th class="r">"Month"</th><th class="hide">"Limit"</th><th>"Last call"</th></tr></thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+        </Card>
+        <Pager next/>
+        <Dialog name="new" title="New application">
+            <Form to=CreateApplication::PATH>
+                <Field name="name" label="Name" placeholder="research-bot"/>
+                <Select name="group" label="Group" options=groups.clone() hint="Its models and budgets apply, and its spend counts there."/>
+                <TextArea name="description" label="What it is for" optional=true rows=2/>
+                <div class="row end"><Submit label="Create the application"/></div>
+            </Form>
+        </Dialog>
+    }
+}
+
+/// An application.
+#[component]
+pub fn ApplicationPage() -> impl IntoView {
+    let id = param("id");
+    let app = load_application(id);
+    view! { <Page title="Application" live=true><Load data=app let(view)><Content view/></Load></Page> }
+}
+
+#[component]
+fn Content(view: ApplicationView) -> impl IntoView {
+    let app = view.application.clone();
+    let path: Vec<_> = app.path.iter().map(|(id, _)| *id).collect();
+    let frame = frame();
+    let allows = |act| frame.allows(act, Place::Group(&path));
+    let (edit, secrets) = (allows(Act::EditApplications), allows(Act::EditSecrets) && app.personal.is_none());
+    let live = app.archived_at.is_none();
+    let id = app.id;
+    let mut crumbs = vec![("/applications".to_owned(), "Applications".to_owned())];
+    crumbs.extend(app.path.iter().map(|(id, name)| (format!("/groups/{id}"), name.clone())));
+    let (name, description, use_cases, version) =
+        (app.name.clone(), app.description.clone(), app.use_cases.join(", "), app.version);
+    view! {
+        <Head title=app.name.clone() crumbs>
+            {(edit && live).then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
+            {(edit && live).then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
+        </Head>
+        {(!live).then(|| view! { <p class="banner bad">"This application is archived. Its secrets are dead, its spend stays on the books."</p> })}
+        {(!app.description.is_empty()).then(|| view! { <p class="lead">{app.description.clone()}</p> })}
+        <section class="facts three">
+            <div><h3>"Month to date"</h3><div class="big num">{view.month.spend.to_string()}</div><p class="under num">{format!("{} in, {} out tokens", grouped(view.month.input_tokens.unsigned_abs()), grouped(view.month.output_tokens.unsigned_abs()))}</p></div>
+            <div><h3>"Calls"</h3><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}</p></div>
+            <div><h3>"Use cases"</h3><p>{if app.use_cases.is_empty() {
+                view! { <span class="muted">"none"</span> }.into_any()
+            } else {
+                app.use_cases.iter().map(|label| view! { <Badge text=label.clone()/>" " }).collect_view().into_any()
+            }}</p><p class="under">"Named by a call's x-bursar-use-case"</p></div>
+        </section>
+        <div class="two">
+            <KeyCard view=view.clone() edit=edit && live/>
+            <div>
+                <Card title="Secrets" note="strings that clients send" actions=ViewFn::from(move || view! { {(secrets && live).then(|| view! { <OpenDialog name="secret" label="Make a secret" look="btn small"/> })} })>
+                    <Secrets secrets=view.secrets.clone() application=id.to_string() edit=secrets && live/>
+                </Card>
+                <LimitCard scope=Scope::Application(app.id) limits=view.limits.clone() may_set=allows(Act::TightenLimits) && live may_remove=may(Act::LoosenLimits)/>
+            </div>
+        </div>
+        <Card title="Last calls"><CallTable calls=view.calls.clone()/></Card>
+        <Dialog name="edit" title="Edit the application">
+            <Form to=EditApplication::PATH>
+                <Hidden name="id" value=app.id.to_string()/>
+                <Hidden name="version" value=version.to_string()/>
+                <Field name="name" label="Name" value=name.clone()/>
+                <TextArea name="description" label="What it is for" value=description.clone() optional=true rows=2/>
+                <Field name="use_cases" label="Use cases" value=use_cases.clone() optional=true hint="Separated by commas. A call can name one of them; spend is split by them."/>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="secret" title="Make a secret">
+            <Form to=IssueSecret::PATH>
+                <Hidden name="application" value=app.id.to_string()/>
+                <Hidden name="key" value=app.key.to_string()/>
+                <Select name="grace_hours" label="Secrets that are there" options=vec![
+                    (String::new(), "stay as they are".to_owned()), ("0".to_owned(), "stop now".to_owned()), ("1".to_owned(), "stop in an hour".to_owned()),
+                    ("24".to_owned(), "stop tomorrow".to_owned()), ("168".to_owned(), "stop in a week".to_owned()),
+                ] hint="To rotate: give programs time to take the new one."/>
+                <div class="row end"><Submit label="Make the secret"/></div>
+            </Form>
+        </Dialog>
+        <Confirm
+            name="archive" title=format!("Archive {}?", app.name) to=ArchiveApplication::PATH label="Archive the application" fields=vec![("id", id.to_string())]
+            consequence="Every secret of its key stops working with the next call. Its spend stays on the books. This cannot be undone."
+        />
+    }
+}
+
+#[component]
+fn KeyCard(view: ApplicationView, edit: bool) -> impl IntoView {
+    let key = view.key.clone();
+    let models = match &key.models {
+        KeyModels::All => "Everything its group has".to_owned(),
+        KeyModels::These(these) if these.is_empty() => "None: nothing can be called".to_owned(),
+        KeyModels::These(_) => {
+            let names: Vec<_> = view
+                .models
+                .iter()
+                .filter(|(_, _, allowed)| *allowed)
+                .map(|(_, name, _)| name.clone())
+                .collect();
+            if names.is_empty() { "Only models its group does not have".to_owned() } else { names.join(", ") }
+        }
+    };
+    let features: Vec<_> = key.features.iter().map(|feature| feature.label()).collect();
+    let policy = key
+        .policy
+        .and_then(|id| view.policies.iter().find(|(other, _)| *other == id.to_string()))
+        .map(|(_, name)| format!("policy/{name}"));
+    let assigned = key
+        .assigned
+        .iter()
+        .map(|(id, name)| view! { <Badge text=name.clone() href=format!("/groups/{id}")/>" " })
+        .collect_view();
+    let nobody = key.assigned.is_empty();
+    view! {
+        <Card title="Key" note="what its calls are narrowed to" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="key" label="Edit" look="btn small"/> })} })>
+            <dl class="facts-list">
+                <dt>"Models"</dt><dd>{models}</dd>
+                <dt>"Features"</dt><dd>{if features.is_empty() { "None".to_owned() } else { features.join(", ") }}</dd>
+                <dt>"Policy"</dt><dd>{policy.unwrap_or_else(|| "None".to_owned())}</dd>
+                <dt>"Assigned groups"</dt><dd>{assigned}{nobody.then_some("None: no personal secrets")}</dd>
+            </dl>
+        </Card>
+        <Dialog name="key" title="Edit the key"><KeyForm view=view.clone()/></Dialog>
+    }
+}
+
+#[component]
+fn KeyForm(view: ApplicationView) -> impl IntoView {
+    let key = view.key.clone();
+    let all = key.models == KeyModels::All;
+    let models = view.models.iter().map(|(id, name, allowed)| view! { <Check name="models[]" label=name.clone() value=id.clone() checked=!all && *allowed/> }).collect_view();
+    let features = Feature::ALL.iter().map(|feature| view! { <Check name="features[]" label=feature.label() value=feature.as_str() checked=key.features.has(*feature)/> }).collect_view();
+    let assigned = view
+        .groups
+        .iter()
+        .map(|(id, path)| {
+            let checked = key.assigned.iter().any(|(group, _)| group.to_string() == *id);
+            view! { <Check name="assigned[]" label=path.clone() value=id.clone() checked/> }
+        })
+        .collect_view();
+    let mut policies = vec![(String::new(), "None".to_owned())];
+    policies.extend(view.policies.iter().map(|(id, name)| (id.clone(), format!("policy/{name}"))));
+    view! {
+        <Form to=EditKey::PATH>
+            <Hidden name="application" value=view.application.id.to_string()/>
+            <Hidden name="key" value=key.id.to_string()/>
+            <Hidden name="version" value=key.version.to_string()/>
+            <fieldset><legend>"Models"</legend>
+                <Check name="all_models" label="Everything its group has" checked=all hint="Otherwise only the ones ticked here; none ticked means none."/>
+                <div class="checks">{models}</div>
+            </fieldset>
+            <fieldset><legend>"Features"</legend><div class="checks">{features}</div></fieldset>
+            <Select name="policy" label="Policy for calls that name no model" options=policies value=key.policy.map(|id| id.to_string()).unwrap_or_default()/>
+            <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned}</div></fieldset>
+            <div class="row end"><Submit label="Save"/></div>
+        </Form>
+    }
+}
+
+#[component]
+fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl IntoView {
+    if secrets.is_empty() {
+        return view! { <Empty title="No secrets yet" text="Without one nothing can call. A secret is shown once, when it is made."/> }.into_any();
+    }
+    let rows = secrets
+        .into_iter()
+        .map(|secret| {
+            let id = secret.id.to_string();
+            let ended = secret.expires_at.is_some_and(|end| end <= now());
+            let dead = secret.revoked_at.is_some() || ended;
+            let state = match (secret.revoked_at, secret.expires_at) {
+                (Some(at), _) => view! { <Badge text="revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
+                (None, Some(_)) if ended => view! { <Badge text="rotated out" kind=Kind::Bad/> }.into_any(),
+                (None, Some(end)) => view! { <Badge text="stops" kind=Kind::Warn/>" "<When at=end/> }.into_any(),
+                (None, None) => view! { <span class="muted">"Last used "<Ago at=secret.last_used_at/></span> }.into_any(),
+            };
+            view! {
+                <tr class=if dead { "faded" } else { "" }>
+                    <td><span class="mono">{secret.hint}</span><div class="sub">{match secret.user {
+                        Some((id, name)) => view! { <a href=format!("/users/{id}")>{name}</a> }.into_any(),
+                        None => view! { {if secret.kind == SecretKind::Service { "Service" } else { "Member" }} }.into_any(),
+                    }}</div></td>
+                    <td>{state}</td>
+                    <td class="r">{(edit && !dead).then(|| view! {
+                        <Form to=RevokeSecret::PATH which=id.clone() class="inline" clone:application>
+                            <Hidden name="application" value=application.clone()/><Hidden name="secret" value=id.clone()/>
+                            <button class="link danger">"Revoke"</button>
+                        </Form>
+                    })}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <table class="table">
+            <thead><tr><th>"Secret"</th><th>"State"</th><th><span class="sr">"Actions"</span></th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+    .into_any()
+}

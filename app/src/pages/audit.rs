@@ -1,0 +1,76 @@
+//! The log of changes.
+
+use domain::audit::AuditRow;
+use leptos::prelude::*;
+
+use crate::{
+    api::audit::load_audit,
+    ui::{Badge, Card, Empty, Head, Kind, Load, Page, Pager, When, query},
+};
+
+/// Who changed what, before and after.
+#[component]
+pub fn AuditPage() -> impl IntoView {
+    let (after, subject, check) = (query::value("after"), query::value("subject"), query::value("check"));
+    let log = load_audit(after, subject, check == "1");
+    let verify = query::href(&[("check", Some("1"))]);
+    view! {
+        <Page title="Audit">
+            <Head title="Audit"><a class="btn" href=verify>"Verify the chain"</a></Head>
+            <Load data=log let(log)>
+                {log.chain.clone().map(|(whole, sentence)| view! {
+                    <p class=if whole { "banner good" } else { "banner bad" } role="status">{sentence}</p>
+                })}
+                <Card>
+                    {if log.rows.is_empty() {
+                        view! { <Empty title="Nothing has been changed yet" text="Every change is written here as it is made: who, what, before and after."/> }.into_any()
+                    } else {
+                        view! { <Changes rows=log.rows.clone()/> }.into_any()
+                    }}
+                </Card>
+                <Pager next=log.next.map(|next| next.to_string())/>
+            </Load>
+        </Page>
+    }
+}
+
+/// Lines of the log.
+#[component]
+pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
+    let rows = rows
+        .into_iter()
+        .map(|row| {
+            let changes = row
+                .changes
+                .into_iter()
+                .map(|(field, before, after)| {
+                    let shown = |value: Option<String>| {
+                        value.filter(|text| !text.is_empty()).unwrap_or_else(|| "–".to_owned())
+                    };
+                    view! {
+                        <li><span class="muted">{field}</span>" "
+                            {before.map(|before| view! { <del>{shown(Some(before))}</del>" → " })}
+                            <ins>{shown(after)}</ins>
+                        </li>
+                    }
+                })
+                .collect_view();
+            view! {
+                <tr>
+                    <td class="nw"><When at=row.at/><div class="sub num">{format!("#{}", row.seq)}</div></td>
+                    <td><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
+                    <td><Badge text=row.act kind=Kind::Plain/><div class="sub">{row.subject}</div></td>
+                    <td class="hide"><ul class="changes">{changes}</ul></td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Changes">
+            <table class="table">
+                <thead><tr><th>"When"</th><th>"Who"</th><th>"What"</th><th class="hide">"Before → after"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}

@@ -1,0 +1,286 @@
+//! The tree of groups, and a group's page.
+
+use domain::{
+    groups::{GroupKind, GroupRow, Member, Standing},
+    limits::Scope,
+    money::Money,
+    roles::{Act, Place},
+    time,
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{authorizations::Lines, capital, choices, limits::LimitCard, param};
+use crate::{
+    api::groups::{
+        AddMember, ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, SetDefaultGroup,
+        Tree, load_group, load_groups,
+    },
+    ui::{
+        Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
+        Page, Select, Submit, context::frame, may,
+    },
+};
+
+fn kinds() -> Vec<(String, String)> {
+    choices(GroupKind::ALL, |kind| capital(kind.as_str()))
+}
+
+/// The whole tree.
+#[component]
+pub fn GroupsPage() -> impl IntoView {
+    let tree = load_groups();
+    view! {
+        <Page title="Groups">
+            <Load data=tree let(tree)><TreeView tree/></Load>
+        </Page>
+    }
+}
+
+#[component]
+fn TreeView(tree: Tree) -> impl IntoView {
+    let count = tree.groups.len().to_string();
+    let create = may(Act::CreateGroup);
+    let parents = {
+        let mut parents = vec![(String::new(), "At the top".to_owned())];
+        parents.extend(tree.groups.iter().map(|group| {
+            (group.id.to_string(), format!("{}{}", "\u{2003}".repeat(group.ancestors.len()), group.name))
+        }));
+        parents
+    };
+    view! {
+        <Head title="Groups" note=count>
+            {create.then(|| view! { <OpenDialog name="new" label="New group" look="btn go"/> })}
+        </Head>
+        <Card>
+            {if tree.groups.is_empty() {
+                view! {
+                    <Empty title="No groups yet" text="Groups hold people and applications. Budgets and models are given to groups, and everything below inherits them.">
+                        {create.then(|| view! { <OpenDialog name="new" label="Create the first group" look="btn go"/> })}
+                    </Empty>
+                }.into_any()
+            } else {
+                view! { <TreeTable groups=tree.groups/> }.into_any()
+            }}
+        </Card>
+        <Dialog name="new" title="New group">
+            <Form to=CreateGroup::PATH>
+                <Field name="name" label="Name" placeholder="Engineering"/>
+                <Select name="parent" label="Inside" options=parents.clone()/>
+                <Select name="kind" label="Kind" options=kinds()/>
+                <Field name="ends_on" label="Last day" kind="date" optional=true hint="Its applications stop calling after this day."/>
+                <div class="row end"><Submit label="Create the group"/></div>
+            </Form>
+        </Dialog>
+    }
+}
+
+#[component]
+fn TreeTable(groups: Vec<GroupRow>) -> impl IntoView {
+    let rows = groups
+        .into_iter()
+        .map(|group| {
+            let depth = group.ancestors.len();
+            let indirect = group.members_below - group.members;
+            view! {
+                <tr>
+                    <td class=format!("depth-{}", depth.min(8))>
+                        <a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
+                        <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}</div>
+                    </td>
+                    <td class="r num">{group.members}{(indirect > 0).then(|| view! { <span class="muted">{format!(" + {indirect} below")}</span> })}</td>
+                    <td class="r num hide">{group.applications}</td>
+                    <td class="r num"><a href=format!("/spend/{}", group.id)>{group.spend.to_string()}</a></td>
+                    <td class="meter-cell hide">{match group.cap {
+                        Some(cap) => {
+                            let level = domain::limits::Level { settled: group.spend.0, held: 0 };
+                            let text = format!("{} of {cap} this month", group.spend);
+                            view! { <Meter level cap=cap.0 text small=true/><div class="sub num">{format!("of {cap}")}</div> }.into_any()
+                        }
+                        None => view! { <span class="muted">"no limit"</span> }.into_any(),
+                    }}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Groups">
+            <table class="table tree">
+                <thead><tr><th>"Group"</th><th class="r">"People"</th><th class="r hide">"Applications"</th><th class="r">"This month"</th><th class="hide">"Monthly limit"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}
+
+/// A group.
+#[component]
+pub fn GroupPage() -> impl IntoView {
+    let id = param("id");
+    let group = load_group(id);
+    view! { <Page title="Group"><Load data=group let(view)><Content view/></Load></Page> }
+}
+
+#[component]
+fn Content(view: GroupView) -> impl IntoView {
+    let GroupView { group, members, applications, below, limits, models, places, people, spend } = view;
+    let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
+    let frame = frame();
+    let allows = |act| frame.allows(act, Place::Group(&path));
+    let (edit, add, edit_leads) = (allows(Act::EditGroup), allows(Act::EditMembers), allows(Act::EditLeads));
+    let (create, shift, archive) =
+        (allows(Act::CreateGroup), allows(Act::MoveGroup), allows(Act::ArchiveGroup));
+    let mut crumbs = vec![("/groups".to_owned(), "Groups".to_owned())];
+    crumbs.extend(
+        group.path[..group.path.len().saturating_sub(1)]
+            .iter()
+            .map(|(id, name)| (format!("/groups/{id}"), name.clone())),
+    );
+    let name = group.name().to_owned();
+    let id = group.id;
+    let direct = members.iter().filter(|member| member.through.is_none()).count();
+    let note = format!("{direct} direct, {} in all", members.len());
+    let place_options = {
+        let mut options = vec![(String::new(), "At the top".to_owned())];
+        options.extend(places.into_iter().map(|(id, path)| (id.to_string(), path)));
+        options
+    };
+    let parent = group.path.iter().rev().nth(1).map(|(id, _)| id.to_string()).unwrap_or_default();
+    let ends_on = group.ends_on.map(|day| day.to_string()).unwrap_or_default();
+    let (kind, version) = (group.kind, group.version);
+    let facts = format!(
+        "{}{}{}",
+        capital(kind.as_str()),
+        group.ends_on.map(|day| format!(" · until {}", time::date(day))).unwrap_or_default(),
+        if group.is_default { " · new users join" } else { "" }
+    );
+    view! {
+        <Head title=name.clone() note=facts crumbs>
+            <a class="btn" href=format!("/spend/{id}")>{format!("Spend: {spend}")}</a>
+            {create.then(|| view! { <OpenDialog name="new" label="New group below"/> })}
+            {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
+            {shift.then(|| view! { <OpenDialog name="move" label="Move"/> })}
+            {archive.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
+        </Head>
+        {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
+        <div class="two wide-left">
+            <Card title="People" note actions=ViewFn::from(move || view! { {add.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
+                <Members members group=id.to_string() edit=add edit_leads/>
+            </Card>
+            <div>
+                <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
+                <Card title="Applications" note=applications.len().to_string()><Applications applications/></Card>
+                {(!below.is_empty()).then(|| view! {
+                    <Card title="Groups below" note=below.len().to_string()>
+                        <ul class="list">{below.into_iter().map(|(id, name, people)| view! {
+                            <li><a href=format!("/groups/{id}")>{name}</a><span class="muted num">{format!(" {people} people")}</span></li>
+                        }).collect_view()}</ul>
+                    </Card>
+                })}
+            </div>
+        </div>
+        <Lines models group=id.to_string()/>
+        <Dialog name="add" title="Add people">
+            <Form to=AddMember::PATH>
+                <Hidden name="group" value=id.to_string()/>
+                <Select name="user" label="Person" options=people.clone()/>
+                <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
+                {edit_leads.then(|| view! { <Check name="lead" label="Leads this group" hint="Manages people, applications and limits here and below."/> })}
+                <div class="row end"><Submit label="Add"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="edit" title="Edit the group" clone:name>
+            <Form to=EditGroup::PATH>
+                <Hidden name="id" value=group.id.to_string()/>
+                <Hidden name="version" value=version.to_string()/>
+                <Field name="name" label="Name" value=name.clone()/>
+                <Select name="kind" label="Kind" options=kinds() value=kind.to_string()/>
+                <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint="Its applications stop calling after this day."/>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+            {may(Act::EditOrganization).then(|| view! {
+                <Form to=SetDefaultGroup::PATH>
+                    <Hidden name="id" value=group.id.to_string()/>
+                    <Hidden name="default" value=(!group.is_default).to_string()/>
+                    <div class="row"><Submit label=if group.is_default { "Stop new users from joining it" } else { "Let new users join it" } look=""/></div>
+                </Form>
+            })}
+        </Dialog>
+        <Dialog name="new" title="New group below">
+            <Form to=CreateGroup::PATH>
+                <Hidden name="parent" value=group.id.to_string()/>
+                <Field name="name" label="Name"/>
+                <Select name="kind" label="Kind" options=kinds()/>
+                <Field name="ends_on" label="Last day" kind="date" optional=true/>
+                <div class="row end"><Submit label="Create the group"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="move" title="Move the group">
+            <Form to=MoveGroup::PATH>
+                <Hidden name="id" value=group.id.to_string()/>
+                <Select name="parent" label="Inside" options=place_options.clone() value=parent.clone() hint="Everything below moves along. From the next call on it inherits models and limits from there; spend so far stays where it was."/>
+                <div class="row end"><Submit label="Move"/></div>
+            </Form>
+        </Dialog>
+        <Confirm
+            name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string())]
+            consequence="Nothing in it can call any more, and its people leave it. Names and spend stay on the books. This cannot be undone."
+        />
+    }
+}
+
+#[component]
+fn Members(members: Vec<Member>, group: String, edit: bool, edit_leads: bool) -> impl IntoView {
+    if members.is_empty() {
+        return view! { <Empty title="Nobody yet" text="People of a group share its models and its budget, and can have secrets of keys that are assigned to it."/> }.into_any();
+    }
+    let rows = members
+        .into_iter()
+        .map(|member| {
+            let lead = member.standing == Standing::Lead;
+            let removable = member.through.is_none() && (edit_leads || (edit && !lead));
+            let user = member.user.to_string();
+            view! {
+                <tr>
+                    <td>
+                        <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
+                        {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
+                        {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
+                        <div class="sub">{member.email}</div>
+                    </td>
+                    <td class="hide">{match member.through {
+                        Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
+                        None => view! { <span class="muted">{capital(member.source.as_str())}{member.ends_at.map(|end| format!(" · until {}", time::date(frame().zone.local(end).date())))}</span> }.into_any(),
+                    }}</td>
+                    <td class="r num">{member.spend.to_string()}</td>
+                    <td class="r">{removable.then(|| view! {
+                        <Form to=RemoveMember::PATH which=user.clone() class="inline" clone:group>
+                            <Hidden name="group" value=group.clone()/>
+                            <Hidden name="user" value=user.clone()/>
+                            <button class="link">"Remove"</button>
+                        </Form>
+                    })}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <table class="table">
+            <thead><tr><th>"Person"</th><th class="hide">"Through"</th><th class="r">"Month, anywhere"</th><th><span class="sr">"Actions"</span></th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+    .into_any()
+}
+
+#[component]
+fn Applications(applications: Vec<(String, String, Money)>) -> impl IntoView {
+    if applications.is_empty() {
+        return view! { <Empty title="No applications" text="Services of this group that call models."/> }
+            .into_any();
+    }
+    let rows = applications
+        .into_iter()
+        .map(|(id, name, spend)| view! { <tr><td><a href=format!("/applications/{id}")>{name}</a></td><td class="r num">{spend.to_string()}</td></tr> })
+        .collect_view();
+    view! { <table class="table"><thead><tr><th>"Name"</th><th class="r">"Month"</th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
+}

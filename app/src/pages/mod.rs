@@ -1,0 +1,44 @@
+//! What a person sees: one file per noun.
+
+pub mod account;
+pub mod applications;
+pub mod audit;
+pub mod authorizations;
+pub mod calls;
+pub mod groups;
+pub mod join;
+pub mod limits;
+pub mod models;
+pub mod my_models;
+pub mod not_found;
+pub mod overview;
+pub mod policies;
+pub mod providers;
+pub mod settings;
+pub mod setup;
+pub mod sign_in;
+pub mod spend;
+pub mod users;
+pub mod welcome;
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+/// A part of the address: `:id`.
+fn param(name: &str) -> String {
+    use_params_map().with_untracked(|params| params.get(name)).unwrap_or_default()
+}
+
+/// Words of a closed vocabulary as the choices of a select.
+fn choices<T: Copy + ToString>(all: &[T], label: impl Fn(T) -> String) -> Vec<(String, String)> {
+    all.iter().map(|word| (word.to_string(), label(*word))).collect()
+}
+
+/// The first letter in upper case: `department` → `Department`.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+        .replace('_', " ")
+}

@@ -1,0 +1,319 @@
+//! The catalogue.
+
+use domain::{
+    models::{Modality, Model, Review, Tier},
+    money::grouped,
+    prices::{DatedPrices, PriceKey},
+    roles::Act,
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{capital, choices, param};
+use crate::{
+    api::models::{
+        AcceptModel, ArchiveModel, ArchiveTier, Catalogue, CreateModel, CreateTier, EditModel, EditTier,
+        ModelView, SetPrices, load_model, load_models,
+    },
+    ui::{
+        Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page,
+        Select, StateMark, Submit, When, context::now, may, money::pair,
+    },
+};
+
+fn modalities() -> Vec<(String, String)> {
+    choices(Modality::ALL, |modality| capital(modality.as_str()))
+}
+
+/// Models and tiers.
+#[component]
+pub fn ModelsPage() -> impl IntoView {
+    let catalogue = load_models();
+    view! { <Page title="Models"><Load data=catalogue let(catalogue)><CatalogueView catalogue/></Load></Page> }
+}
+
+#[component]
+fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
+    let Catalogue { models, tiers, providers } = catalogue;
+    let edit = may(Act::EditCatalogue);
+    let ready = edit && !providers.is_empty() && !tiers.is_empty();
+    let (waiting, known): (Vec<_>, Vec<_>) =
+        models.into_iter().partition(|model| model.review == Review::Pending);
+    let tier_options: Vec<_> = tiers.iter().map(|tier| (tier.id.to_string(), tier.name.clone())).collect();
+    let missing = match (providers.is_empty(), tiers.is_empty()) {
+        (true, _) => Some(
+            view! { <a class="btn go" href="/providers?dialog=new">"Add a provider first"</a> }.into_any(),
+        ),
+        (false, true) => {
+            Some(view! { <OpenDialog name="new-tier" label="Add a tier first" look="btn go"/> }.into_any())
+        }
+        (false, false) => None,
+    };
+    view! {
+        <Head title="Models" note=(known.len() + waiting.len()).to_string()>
+            {ready.then(|| view! { <OpenDialog name="new" label="New model" look="btn go"/> })}
+        </Head>
+        {(!waiting.is_empty()).then(|| view! {
+            <Card title="Wait for review" note="new models stay closed until somebody decides"><Table models=waiting/></Card>
+        })}
+        <Card title="Catalogue">
+            {if known.is_empty() {
+                view! { <Empty title="No models yet" text="A model is what callers name: where it is, what it costs, and which tier it belongs to.">{missing.filter(|_| edit)}</Empty> }.into_any()
+            } else {
+                view! { <Table models=known/> }.into_any()
+            }}
+        </Card>
+        <Card title="Tiers" note="classes that are opened to groups together" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="new-tier" label="New tier" look="btn small"/> })} })>
+            <Tiers tiers edit/>
+        </Card>
+        <Dialog name="new" title="New model">
+            <Form to=CreateModel::PATH>
+                <Field name="name" label="Name for callers" mono=true placeholder="small-chat"/>
+                <div class="pair">
+                    <Select name="provider" label="Provider" options=providers.clone()/>
+                    <Field name="upstream" label="Name at the provider" mono=true optional=true hint="Empty: the same."/>
+                </div>
+                <div class="pair">
+                    <Select name="modality" label="Modality" options=modalities()/>
+                    <Select name="tier" label="Tier" options=tier_options.clone()/>
+                </div>
+                <div class="pair">
+                    <Field name="context_tokens" label="Context, tokens" inputmode="numeric" optional=true/>
+                    <Field name="max_output_tokens" label="Most output, tokens" inputmode="numeric" optional=true/>
+                </div>
+                <div class="pair">
+                    <Field name="price_input" label="Input, $ per million" inputmode="decimal" optional=true/>
+                    <Field name="price_output" label="Output, $ per million" inputmode="decimal" optional=true/>
+                </div>
+                <p class="hint">"It lands in review, closed to everybody. More prices can be set on its page."</p>
+                <div class="row end"><Submit label="Add the model"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="new-tier" title="New tier">
+            <Form to=CreateTier::PATH>
+                <Field name="name" label="Name" placeholder="general"/>
+                <Check name="high_cost" label="High-cost" hint="Never opened by “all models”: only by its own name or a model's."/>
+                <div class="row end"><Submit label="Add the tier"/></div>
+            </Form>
+        </Dialog>
+    }
+}
+
+#[component]
+fn Table(models: Vec<Model>) -> impl IntoView {
+    let rows = models
+        .into_iter()
+        .map(|model| {
+            let obstacle = model.obstacle();
+            view! {
+                <tr>
+                    <td><a href=format!("/models/{}", model.id)><b class="mono">{model.name}</b></a><div class="sub">{format!("{} · {}", model.provider.1, model.upstream)}</div></td>
+                    <td class="hide">{capital(model.modality.as_str())}</td>
+                    <td>{model.tier.1}{model.high_cost.then(|| view! { " "<Badge text="high-cost" kind=Kind::Warn/> })}</td>
+                    <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |dated| pair(&dated.prices))}<div class="sub">"per million"</div></td>
+                    <td>{match obstacle {
+                        Some(why) => view! { <Badge text=why kind=Kind::Bad/> }.into_any(),
+                        None => view! { <Badge text="callable" kind=Kind::Good/> }.into_any(),
+                    }}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Models">
+            <table class="table">
+                <thead><tr><th>"Name"</th><th class="hide">"Modality"</th><th>"Tier"</th><th class="r">"Input / output"</th><th>"State"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}
+
+#[component]
+fn Tiers(tiers: Vec<Tier>, edit: bool) -> impl IntoView {
+    if tiers.is_empty() {
+        return view! { <Empty title="No tiers yet" text="For instance general, high-performance, and specialized. Rules name tiers, so that a new model finds its place by itself."/> }.into_any();
+    }
+    let rows = tiers
+        .iter()
+        .map(|tier| {
+            let id = tier.id.to_string();
+            view! {
+                <tr>
+                    <td><b>{tier.name.clone()}</b>{tier.high_cost.then(|| view! { " "<Badge text="high-cost" kind=Kind::Warn/> })}</td>
+                    <td class="r num">{tier.models}</td>
+                    <td class="r nw">{edit.then(|| view! { <OpenDialog name=format!("tier-{id}") label="Edit" look="link"/> })}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let dialogs = tiers
+        .iter()
+        .filter(|_| edit)
+        .map(|tier| {
+            let tier = tier.clone();
+            let id = tier.id.to_string();
+            view! {
+                <Dialog name=format!("tier-{id}") title="Edit the tier">
+                    <Form to=EditTier::PATH which=id.clone() clone:id>
+                        <Hidden name="id" value=id.clone()/>
+                        <Hidden name="version" value=tier.version.to_string()/>
+                        <Field name="name" label="Name" value=tier.name.clone()/>
+                        <Check name="high_cost" label="High-cost" checked=tier.high_cost hint="Never opened by “all models”: only by its own name or a model's."/>
+                        <div class="row end"><Submit label="Save"/></div>
+                    </Form>
+                    {(tier.models == 0).then(|| view! {
+                        <Form to=ArchiveTier::PATH which=id.clone() clone:id><Hidden name="id" value=id.clone()/><div class="row"><Submit label="Archive the tier" look="danger"/></div></Form>
+                    })}
+                </Dialog>
+            }
+        })
+        .collect_view();
+    view! {
+        <table class="table">
+            <thead><tr><th>"Name"</th><th class="r">"Models"</th><th><span class="sr">"Actions"</span></th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+        {dialogs}
+    }
+    .into_any()
+}
+
+/// A model.
+#[component]
+pub fn ModelPage() -> impl IntoView {
+    let id = param("id");
+    let model = load_model(id);
+    view! { <Page title="Model"><Load data=model let(view)><Content view/></Load></Page> }
+}
+
+#[component]
+fn Content(view: ModelView) -> impl IntoView {
+    let ModelView { model, prices, tiers, providers, groups } = view;
+    let edit = may(Act::EditCatalogue) && model.archived_at.is_none();
+    let id = model.id;
+    let pending = model.review == Review::Pending;
+    let tokens = |count: Option<i64>| {
+        count.map_or_else(
+            || "not said".to_owned(),
+            |count| format!("{} tokens", grouped(count.unsigned_abs())),
+        )
+    };
+    let group_count = groups.len();
+    let group_rows = groups
+        .into_iter()
+        .take(50)
+        .map(|(id, path, state)| view! { <tr><td><a href=format!("/groups/{id}")>{path}</a></td><td><StateMark state/></td></tr> })
+        .collect_view();
+    let review = (pending && edit).then(|| {
+        let what = match group_count {
+            0 => "No rule opens it to any group yet.".to_owned(),
+            1 => "Once accepted, the rules open it to 1 group.".to_owned(),
+            count => format!("Once accepted, the rules open it to {count} groups."),
+        };
+        view! {
+            <div class="banner warn row between">
+                <span><b>"This model waits for review. "</b>{what}</span>
+                <Form to=AcceptModel::PATH class="inline"><Hidden name="id" value=id.to_string()/><Submit label="Accept"/></Form>
+            </div>
+        }
+    });
+    let edited = model.clone();
+    let current = model.prices.map(|dated| dated.prices);
+    view! {
+        <Head title=model.name.clone() crumbs=vec![("/models".to_owned(), "Models".to_owned())]>
+            <a class="btn" href=format!("/calls?model={id}")>"Calls"</a>
+            {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
+            {edit.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
+        </Head>
+        {review}
+        {model.archived_at.is_some().then(|| view! { <p class="banner bad">"This model is archived. Nobody can call it."</p> })}
+        <div class="two">
+            <Card title="Model">
+                <dl class="facts-list">
+                    <dt>"Provider"</dt><dd><a href=format!("/providers/{}", model.provider.0)>{model.provider.1.clone()}</a></dd>
+                    <dt>"Name there"</dt><dd class="mono">{model.upstream.clone()}</dd>
+                    <dt>"Modality"</dt><dd>{capital(model.modality.as_str())}</dd>
+                    <dt>"Tier"</dt><dd>{model.tier.1.clone()}{model.high_cost.then(|| view! { " "<Badge text="high-cost" kind=Kind::Warn/> })}</dd>
+                    <dt>"Context"</dt><dd class="num">{tokens(model.context_tokens)}</dd>
+                    <dt>"Most output"</dt><dd class="num">{tokens(model.max_output_tokens)}</dd>
+                </dl>
+            </Card>
+            <Card title="Groups" note=if pending { "that would get it" } else { "that have it" }>
+                {if group_count == 0 {
+                    view! { <Empty title="Closed to everybody" text="No rule opens this model or its tier."><a class="btn" href="/authorization">"To the authorizations"</a></Empty> }.into_any()
+                } else {
+                    view! { <table class="table"><thead><tr><th>"Group"</th><th>"State"</th></tr></thead><tbody>{group_rows}</tbody></table> }.into_any()
+                }}
+            </Card>
+        </div>
+        <Card title="Prices" note="US dollars per million" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="prices" label="Set prices" look="btn small"/> })} })>
+            <Prices prices/>
+        </Card>
+        <Dialog name="edit" title="Edit the model">
+            <Form to=EditModel::PATH>
+                <Hidden name="id" value=edited.id.to_string()/>
+                <Hidden name="version" value=edited.version.to_string()/>
+                <Field name="name" label="Name for callers" mono=true value=edited.name.clone() hint="Programs that use the old name stop working."/>
+                <div class="pair">
+                    <Select name="provider" label="Provider" options=providers.clone() value=edited.provider.0.to_string()/>
+                    <Field name="upstream" label="Name at the provider" mono=true value=edited.upstream.clone()/>
+                </div>
+                <div class="pair">
+                    <Select name="modality" label="Modality" options=modalities() value=edited.modality.to_string()/>
+                    <Select name="tier" label="Tier" options=tiers.clone() value=edited.tier.0.to_string()/>
+                </div>
+                <div class="pair">
+                    <Field name="context_tokens" label="Context, tokens" inputmode="numeric" optional=true value=edited.context_tokens.map(|count| count.to_string()).unwrap_or_default()/>
+                    <Field name="max_output_tokens" label="Most output, tokens" inputmode="numeric" optional=true value=edited.max_output_tokens.map(|count| count.to_string()).unwrap_or_default()/>
+                </div>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="prices" title="Set prices">
+            <Form to=SetPrices::PATH>
+                <Hidden name="id" value=edited.id.to_string()/>
+                <Field name="from" label="From the start of" kind="date" optional=true hint="Empty: from now on. Finished calls keep the price they had."/>
+                <div class="pair">
+                    <PriceField key=PriceKey::Input current/><PriceField key=PriceKey::Output current/>
+                    <PriceField key=PriceKey::CacheRead current/><PriceField key=PriceKey::Reasoning current/>
+                    <PriceField key=PriceKey::CacheWrite current/><PriceField key=PriceKey::AudioInput current/>
+                    <PriceField key=PriceKey::CacheWriteLong current/><PriceField key=PriceKey::AudioOutput current/>
+                    <PriceField key=PriceKey::Image current/><PriceField key=PriceKey::Call current/>
+                </div>
+                <p class="hint">"US dollars per million tokens (images and calls: per million of those). An empty bucket takes the price of the one it is part of; 0 makes it free."</p>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+        <Confirm
+            name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string())]
+            consequence="Calls that name it are refused from now on. Its spend stays on the books. This cannot be undone."
+        />
+    }
+}
+
+#[component]
+fn PriceField(key: PriceKey, current: Option<domain::prices::Prices>) -> impl IntoView {
+    let value = current.and_then(|prices| prices.own(key)).map(|price| price.exact()).unwrap_or_default();
+    view! { <Field name=key.as_str() label=key.label() value inputmode="decimal" optional=true/> }
+}
+
+#[component]
+fn Prices(prices: Vec<DatedPrices>) -> impl IntoView {
+    if prices.is_empty() {
+        return view! { <Empty title="No price" text="A model without a price cannot be called: what cannot be charged cannot be capped."/> }.into_any();
+    }
+    let current = prices.iter().find(|dated| dated.from <= now()).map(|dated| dated.from);
+    let rows = prices
+        .into_iter()
+        .map(|dated| {
+            let list = dated.prices.set().map(|(key, price)| view! { <span class="nw">{key.label()}" "<b class="num">{price.to_string()}</b></span>" · " }).collect_view();
+            let mark = match () {
+                () if Some(dated.from) == current => Some(view! { <Badge text="in force" kind=Kind::Good/> }),
+                () if dated.from > now() => Some(view! { <Badge text="to come" kind=Kind::Warn/> }),
+                () => None,
+            };
+            view! { <tr><td class="nw"><When at=dated.from/></td><td>{list}</td><td>{mark}</td></tr> }
+        })
+        .collect_view();
+    view! { <table class="table"><thead><tr><th>"From"</th><th>"Prices"</th><th><span class="sr">"State"</span></th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
+}

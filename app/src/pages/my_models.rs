@@ -1,0 +1,135 @@
+//! What I can use.
+
+use domain::authorizations::State;
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::calls::CallTable;
+use crate::{
+    api::{
+        keys::{IssueOwnSecret, OpenPersonal, RevokeSecret},
+        my_models::{MyPage, load_my_models},
+    },
+    ui::{
+        Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit, context::frame,
+        money::pair, once::Copyable,
+    },
+};
+
+/// My models, my secrets, my headroom.
+#[component]
+pub fn MyModelsPage() -> impl IntoView {
+    let page = load_my_models();
+    view! {
+        <Page title="My models" live=true>
+            <Head title="My models"/>
+            <Load data=page let(page)><Content page/></Load>
+        </Page>
+    }
+}
+
+#[component]
+fn Content(page: MyPage) -> impl IntoView {
+    let MyPage { models, groups, keys, limits, calls } = page;
+    let base = format!("{}/v1", frame().public_url);
+    let first = models.iter().find(|model| model.state == State::Open).map(|model| model.name.clone());
+    let rows = models
+        .iter()
+        .map(|model| {
+            let through = model.through.iter().map(|name| view! { <Badge text=name.clone()/>" " }).collect_view();
+            view! {
+                <tr>
+                    <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}</div></td>
+                    <td><StateMark state=model.state/></td>
+                    <td class="hide">{through}</td>
+                    <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div></td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let tightest = limits
+        .iter()
+        .map(|limit| {
+            let title = format!("{} · {}", limit.scope_name, limit.limit.meter.show_cap(limit.limit.cap));
+            view! { <li><b>{title}</b><LimitMeter limit=limit.clone()/></li> }
+        })
+        .collect_view();
+    let (no_models, no_limits, no_groups) = (models.is_empty(), limits.is_empty(), groups.is_empty());
+    let key_items = keys
+        .into_iter()
+        .map(|key| {
+            let has = key.secret.is_some();
+            view! {
+                <li>
+                    <div class="row between">
+                        <span><b>{key.name}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
+                        {key.secret.as_ref().map(|(_, hint)| view! { <span class="mono">{hint.clone()}</span> })}
+                    </div>
+                    <div class="row">
+                        <Form to=IssueOwnSecret::PATH which=key.key.clone()>
+                            <Hidden name="key" value=key.key.clone()/>
+                            <Submit label=if has { "Replace my secret" } else { "Make my secret" } look="small"/>
+                        </Form>
+                        {key.secret.map(|(id, _)| view! {
+                            <Form to=RevokeSecret::PATH which=id.clone() class="inline">
+                                <Hidden name="application" value=key.application.clone()/><Hidden name="secret" value=id/>
+                                <button class="link danger">"Revoke"</button>
+                            </Form>
+                        })}
+                    </div>
+                </li>
+            }
+        })
+        .collect_view();
+    let open_items = groups
+        .into_iter()
+        .filter(|(_, _, personal)| !personal)
+        .map(|(id, path, _)| {
+            view! {
+                <li>
+                    <Form to=OpenPersonal::PATH which=id.to_string()>
+                        <div class="row between">
+                            <span>{format!("A private context in {path}")}</span>
+                            <Hidden name="group" value=id.to_string()/><Submit label="Open it" look="small"/>
+                        </div>
+                    </Form>
+                </li>
+            }
+        })
+        .collect_view();
+    let snippet = first.map(|model| {
+        let code = format!(
+            "from openai import OpenAI\n\nclient = OpenAI(base_url=\"{base}\", api_key=\"bsr_live_…\")\nanswer = client.chat.completions.create(\n    model=\"{model}\",\n    messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}],\n)\nprint(answer.choices[0].message.content)"
+        );
+        view! { <Card title="From a program" note="any OpenAI or Anthropic client"><div class="pad"><Copyable text=code/></div></Card> }
+    });
+    view! {
+        <Card title="What I can use" note="by the function that enforces it">
+            {if no_models {
+                let text = if no_groups { "You are in no group yet. Models come through groups; ask an admin to add you to one." } else { "None of your groups has a model that is open or can be asked for." };
+                view! { <Empty title="Nothing yet" text/> }.into_any()
+            } else {
+                view! {
+                    <table class="table">
+                        <thead><tr><th>"Model"</th><th>"State"</th><th class="hide">"Through"</th><th class="r">"Input / output"</th></tr></thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                }.into_any()
+            }}
+        </Card>
+        <div class="two">
+            <Card title="My secrets" note="strings my programs send">
+                <ul class="list">{key_items}{open_items}</ul>
+                {no_groups.then(|| view! { <Empty title="No keys for you yet" text="Keys are assigned to groups; members of a group can have a secret of their own."/> })}
+            </Card>
+            <Card title="My headroom" note="every limit that applies to me, the tightest first">
+                {if no_limits {
+                    view! { <Empty title="No limits" text="Nothing caps your spend, calls or tokens here."/> }.into_any()
+                } else {
+                    view! { <ul class="list">{tightest}</ul> }.into_any()
+                }}
+            </Card>
+        </div>
+        {snippet}
+        <Card title="My last calls"><CallTable calls/></Card>
+    }
+}

@@ -1,0 +1,85 @@
+//! The first page.
+
+use domain::roles::Act;
+use leptos::prelude::*;
+use leptos_router::components::Redirect;
+
+use super::{audit::Changes, spend::Facts};
+use crate::{
+    api::overview::{Overview, load_overview},
+    ui::{
+        Card, Head, LimitMeter, Load, Page,
+        chart::{DayBars, Legend},
+        context::frame,
+        may,
+    },
+};
+
+/// Are we fine, and what waits?
+#[component]
+pub fn OverviewPage() -> impl IntoView {
+    if !may(Act::ReadOrganization) {
+        return view! { <Redirect path="/my-models"/> }.into_any();
+    }
+    let overview = load_overview();
+    view! {
+        <Page title="Overview" live=true>
+            <Head title=frame().here().map(|here| here.org_name.clone()).unwrap_or_default()/>
+            <Load data=overview let(overview)><Content overview/></Load>
+        </Page>
+    }
+    .into_any()
+}
+
+#[component]
+fn Content(overview: Overview) -> impl IntoView {
+    let Overview { spend, steps, reviews, near, changes } = overview;
+    let open = [
+        (steps.providers.is_empty(), "Add a provider", "/welcome/provider"),
+        (steps.models.is_empty(), "Add a model with its price", "/welcome/model"),
+        (steps.groups.is_empty(), "Create a group", "/welcome/group"),
+        (steps.applications.is_empty(), "Create an application and its key", "/welcome/application"),
+        (!steps.called, "Make the first call", "/welcome/application"),
+    ];
+    let checklist = (!steps.complete()).then(|| {
+        let items = open
+            .into_iter()
+            .map(|(missing, text, href)| {
+                if missing {
+                    view! { <li class="todo"><a href=href>{text}</a></li> }.into_any()
+                } else {
+                    view! { <li class="ok">{text}</li> }.into_any()
+                }
+            })
+            .collect_view();
+        view! { <Card title="First steps" note="what is left"><ol class="checklist">{items}</ol></Card> }
+    });
+    let waiting = (!reviews.is_empty()).then(|| {
+        let items = reviews.into_iter().map(|(id, name)| view! { <li><a href=format!("/models/{id}")>{name}</a></li> }).collect_view();
+        view! { <Card title="Models that wait for review" note="closed until somebody decides"><ul class="list">{items}</ul></Card> }
+    });
+    let near = (!near.is_empty()).then(|| {
+        let items = near
+            .into_iter()
+            .map(|limit| {
+                let title = format!("{} · {}", limit.scope_name, limit.limit.meter.show_cap(limit.limit.cap));
+                view! { <li><b>{title}</b><LimitMeter limit/></li> }
+            })
+            .collect_view();
+        view! { <Card title="Near or over" note="limits at 80 % and more"><ul class="list">{items}</ul></Card> }
+    });
+    let (series, days, end) = (spend.series.clone(), spend.days.clone(), spend.month_end);
+    view! {
+        {checklist}
+        <Facts page=spend.clone()/>
+        <Card title="Spend by day" actions=ViewFn::from({ let series = series.clone(); move || view! { <Legend series=series.clone()/> } })>
+            <DayBars series days end label="Spend by day, stacked by application"/>
+            <p class="note-line"><a href="/spend">"Everything about spend"</a></p>
+        </Card>
+        <div class="two">{near}{waiting}</div>
+        <Card title="Last changes">
+            <Changes rows=changes/>
+            <p class="note-line"><a href="/audit">"All changes"</a></p>
+        </Card>
+    }
+}

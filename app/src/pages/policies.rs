@@ -1,0 +1,115 @@
+//! Routing policies.
+
+use domain::{
+    policies::{Policy, Routing},
+    roles::Act,
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::choices;
+use crate::{
+    api::policies::{ArchivePolicy, Policies, SavePolicy, load_policies},
+    ui::{
+        Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
+    },
+};
+
+fn routings() -> Vec<(String, String)> {
+    choices(Routing::ALL, |routing| match routing {
+        Routing::Fallback => "The first that works, in order".to_owned(),
+        Routing::Balance => "By weight".to_owned(),
+    })
+}
+
+/// Every policy.
+#[component]
+pub fn PoliciesPage() -> impl IntoView {
+    let policies = load_policies();
+    let edit = may(Act::EditPolicies);
+    view! {
+        <Page title="Policies">
+            <Head title="Policies">{edit.then(|| view! { <OpenDialog name="new" label="New policy" look="btn go"/> })}</Head>
+            <p class="lead">"A policy is a name that stands for several models, and how to choose among them."</p>
+            <Load data=policies let(policies)><Content policies edit/></Load>
+        </Page>
+    }
+}
+
+#[component]
+fn Content(policies: Policies, edit: bool) -> impl IntoView {
+    let Policies { policies, models } = policies;
+    let names = models.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>().join(", ");
+    let empty = policies.is_empty();
+    let rows = policies
+        .iter()
+        .map(|policy| {
+            let id = policy.id.to_string();
+            let steps = steps_text(policy).replace('\n', if policy.routing == Routing::Fallback { " → " } else { " · " });
+            view! {
+                <tr>
+                    <td><b class="mono">{format!("policy/{}", policy.name)}</b></td>
+                    <td>{if policy.routing == Routing::Fallback { "Fallback" } else { "Balance" }}</td>
+                    <td>{steps}</td>
+                    <td class="r nw">{edit.then(|| view! {
+                        <OpenDialog name=format!("policy-{id}") label="Edit" look="link"/>
+                        <Form to=ArchivePolicy::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Archive"</button></Form>
+                    })}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let dialogs = policies
+        .into_iter()
+        .filter(|_| edit)
+        .map(|policy| view! { <PolicyDialog policy=Some(policy) names=names.clone()/> })
+        .collect_view();
+    view! {
+        <Card>
+            {if empty {
+                view! { <Empty title="No policies yet" text="For instance prod-chat: the large model, and when it fails the small one."/> }.into_any()
+            } else {
+                view! {
+                    <div class="scroll" tabindex="0" role="region" aria-label="Policies">
+                        <table class="table">
+                            <thead><tr><th>"Name"</th><th>"Chooses"</th><th>"Models"</th><th><span class="sr">"Actions"</span></th></tr></thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+        </Card>
+        {dialogs}
+        <PolicyDialog policy=None names/>
+    }
+}
+
+/// One line each: the model, and its weight in a balance.
+fn steps_text(policy: &Policy) -> String {
+    let line = |(_, name, weight): &(_, String, i32)| {
+        if policy.routing == Routing::Balance { format!("{name} {weight}") } else { name.clone() }
+    };
+    policy.steps.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[component]
+fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
+    let id = policy.as_ref().map(|policy| policy.id.to_string()).unwrap_or_default();
+    let version = policy.as_ref().map(|policy| policy.version.to_string()).unwrap_or_default();
+    let dialog = if id.is_empty() { "new".to_owned() } else { format!("policy-{id}") };
+    let title = if id.is_empty() { "New policy" } else { "Edit the policy" };
+    let name = policy.as_ref().map(|policy| policy.name.clone()).unwrap_or_default();
+    let routing = policy.as_ref().map(|policy| policy.routing.to_string()).unwrap_or_default();
+    let steps = policy.as_ref().map(steps_text).unwrap_or_default();
+    view! {
+        <Dialog name=dialog.clone() title>
+            <Form to=SavePolicy::PATH which=dialog.clone()>
+                <Hidden name="id" value=id.clone()/>
+                <Hidden name="version" value=version.clone()/>
+                <Field name="name" label="Name" mono=true value=name.clone() placeholder="prod-chat" hint="Callers write policy/ and this."/>
+                <Select name="routing" label="Chooses" options=routings() value=routing.clone()/>
+                <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+    }
+}

@@ -1,0 +1,101 @@
+//! Dialogs. Which one is open is in the address, so that it can be linked to, left with Back, and
+//! opened without script.
+
+use leptos::{ev, html, prelude::*};
+
+use super::{
+    form::{Form, Hidden, Submit},
+    query,
+    visit::{Visit, here_without_dialog, visit},
+};
+
+/// A link that opens a dialog of this page.
+#[component]
+pub fn OpenDialog(
+    /// Which.
+    #[prop(into)]
+    name: String,
+    /// What the link says.
+    #[prop(into)]
+    label: String,
+    /// Its look.
+    #[prop(default = "btn")]
+    look: &'static str,
+) -> impl IntoView {
+    view! { <a class=look href=query::href(&[("dialog", Some(&name))]) data-within="">{label}</a> }
+}
+
+/// A dialog. Its content is made only when it is open.
+#[component]
+pub fn Dialog(
+    /// Which: `?dialog=NAME` opens it.
+    #[prop(into)]
+    name: String,
+    /// Its title.
+    #[prop(into)]
+    title: String,
+    children: Children,
+) -> impl IntoView {
+    (query::value("dialog") == name).then(|| {
+        let label = title.clone();
+        view! {
+            <Opened label>
+                <header>
+                    <h2>{title}</h2>
+                    <a class="btn small" href=query::href(&[("dialog", None), ("cell", None)]) data-within="">"Close"</a>
+                </header>
+                {children()}
+            </Opened>
+        }
+    })
+}
+
+/// Without script a dialog is simply open. With script it becomes modal: focus stays in it, and
+/// Escape closes it.
+#[island]
+fn Opened(label: String, children: Children) -> impl IntoView {
+    let node = NodeRef::<html::Dialog>::new();
+    Effect::new(move || {
+        if let Some(dialog) = node.get() {
+            let _ = dialog.remove_attribute("open");
+            let _ = dialog.show_modal();
+        }
+    });
+    let leave = |event: ev::Event| {
+        event.prevent_default();
+        visit(here_without_dialog(), Visit::Within);
+    };
+    view! { <dialog class="dialog" open="" node_ref=node aria-label=label on:cancel=leave>{children()}</dialog> }
+}
+
+/// A dialog that names what will happen before it does.
+#[component]
+pub fn Confirm(
+    /// Which: `?dialog=NAME` opens it.
+    #[prop(into)]
+    name: String,
+    /// The question.
+    #[prop(into)]
+    title: String,
+    /// What will happen.
+    #[prop(into)]
+    consequence: String,
+    /// The server function that does it.
+    to: &'static str,
+    /// What the button says.
+    #[prop(into)]
+    label: String,
+    /// What goes along: names and values.
+    fields: Vec<(&'static str, String)>,
+) -> impl IntoView {
+    let which = name.clone();
+    view! {
+        <Dialog name title>
+            <Form to which>
+                <p>{consequence}</p>
+                {fields.into_iter().map(|(name, value)| view! { <Hidden name value/> }).collect_view()}
+                <div class="row end"><Submit label look="danger"/></div>
+            </Form>
+        </Dialog>
+    }
+}

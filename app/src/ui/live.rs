@@ -1,0 +1,50 @@
+//! Pages that follow the ledger: looked at again when the server says that something was booked.
+
+use std::{cell::Cell, time::Duration};
+
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast, closure::Closure};
+
+use super::visit::{Visit, here, visit};
+
+/// Many calls at once are one look.
+const GATHER: Duration = Duration::from_millis(700);
+
+thread_local! {
+    static WAITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Listens for as long as the console is open. Only pages marked `data-live` are looked at again.
+#[island]
+pub fn Live() -> impl IntoView {
+    Effect::new(|| {
+        let Ok(events) = web_sys::EventSource::new("/live") else { return };
+        let heard = Closure::<dyn Fn()>::new(|| {
+            if !WAITING.replace(true) {
+                set_timeout(
+                    || {
+                        WAITING.set(false);
+                        if may_look() {
+                            visit(here(), Visit::Again);
+                        }
+                    },
+                    GATHER,
+                );
+            }
+        });
+        let _ = events.add_event_listener_with_callback("ledger", heard.as_ref().unchecked_ref());
+        // Both live as long as the page.
+        heard.forget();
+        std::mem::forget(events);
+    });
+}
+
+/// Not while somebody types, has a dialog open, or looks elsewhere.
+fn may_look() -> bool {
+    let page = document();
+    let has = |what: &str| page.query_selector(what).ok().flatten().is_some();
+    let typing = page
+        .active_element()
+        .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
+    has("[data-live]") && !has("dialog[open]") && !has(".once") && !typing && !page.hidden()
+}

@@ -1,0 +1,29 @@
+//! The parts pages are made of.
+
+pub mod badge;
+pub mod chart;
+pub mod context;
+pub mod dialog;
+pub mod form;
+pub mod live;
+pub mod load;
+pub mod meter;
+pub mod money;
+pub mod nav;
+pub mod once;
+pub mod page;
+pub mod query;
+pub mod table;
+pub mod time;
+pub mod toast;
+pub mod visit;
+
+pub use badge::{Badge, Kind, StateMark};
+pub use context::may;
+pub use dialog::{Confirm, Dialog, OpenDialog};
+pub use form::{Check, Field, Form, Hidden, Select, Submit, TextArea};
+pub use load::{Empty, Load};
+pub use meter::{LimitMeter, Meter};
+pub use page::{Card, Head, Page};
+pub use table::Pager;
+pub use time::{Ago, When};

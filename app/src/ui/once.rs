@@ -1,0 +1,61 @@
+//! What is shown once, and nowhere afterwards.
+
+use leptos::{prelude::*, task::spawn_local};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::frame::Once;
+
+/// What came of a form, if it has something to show.
+pub fn once_panel(once: Once) -> AnyView {
+    match once {
+        Once::Secret { secret, curl } => view! {
+            <div class="once">
+                <p><b>"This is the secret."</b>" It is shown here and nowhere afterwards: copy it now."</p>
+                {copyable(secret)}
+                {curl.map(|curl| view! { <p class="muted">"A call to try it with:"</p>{copyable(curl)} })}
+            </div>
+        }
+        .into_any(),
+        Once::Link { name, url } => view! {
+            <div class="once">
+                <p><b>"Send this link to "{name}"."</b>" It works once, for 14 days."</p>
+                {copyable(url)}
+            </div>
+        }
+        .into_any(),
+        Once::Found { good, sentence, lines } => view! {
+            <div class=if good { "once" } else { "once bad" }>
+                <p><b>{if good { "It works. " } else { "Not yet. " }}</b>{sentence}</p>
+                {(!lines.is_empty()).then(|| view! { <pre class="lines" tabindex="0">{lines.join("\n")}</pre> })}
+            </div>
+        }
+        .into_any(),
+    }
+}
+
+/// Text with a button that copies it. Without script it can be selected.
+fn copyable(text: String) -> impl IntoView {
+    let copied = ArcRwSignal::new(false);
+    let copy = {
+        let (text, copied) = (text.clone(), copied.clone());
+        move |_| {
+            let (text, copied) = (text.clone(), copied.clone());
+            spawn_local(async move {
+                let done = JsFuture::from(window().navigator().clipboard().write_text(&text)).await;
+                copied.set(done.is_ok());
+            });
+        }
+    };
+    view! {
+        <div class="copyable">
+            <pre tabindex="0">{text}</pre>
+            <button type="button" class="btn small scripted" on:click=copy>{move || if copied.get() { "Copied" } else { "Copy" }}</button>
+        </div>
+    }
+}
+
+/// Text that can be copied, in the middle of a page.
+#[island]
+pub fn Copyable(text: String) -> impl IntoView {
+    copyable(text)
+}

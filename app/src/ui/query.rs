@@ -1,0 +1,38 @@
+//! Addresses: every filter, tab and open dialog is in the query.
+
+use leptos::prelude::*;
+use leptos_router::{hooks::use_query_map, params::ParamsMap};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// One value of the query; empty when it is not there.
+pub fn value(name: &str) -> String {
+    use_query_map().with_untracked(|query| query.get(name)).unwrap_or_default()
+}
+
+/// This page with some values of its query set or, with none, taken away: `?a=1&b=2`.
+pub fn href(set: &[(&str, Option<&str>)]) -> String {
+    let mut query: ParamsMap = use_query_map().get_untracked();
+    for (name, value) in set {
+        match value {
+            Some(value) if !value.is_empty() => query.replace((*name).to_owned(), (*value).to_owned()),
+            _ => {
+                query.remove(name);
+            }
+        }
+    }
+    let pairs: Vec<String> =
+        query.into_iter().map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
+    if pairs.is_empty() { use_location_path() } else { format!("?{}", pairs.join("&")) }
+}
+
+/// Text as one value of a query.
+pub fn encoded(text: &str) -> impl std::fmt::Display {
+    /// All but letters, digits and what RFC 3986 calls unreserved: ids stay readable.
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    percent_encoding::utf8_percent_encode(text, RESERVED)
+}
+
+/// A link to `?` alone would keep the query in some browsers: the path says it plainly.
+fn use_location_path() -> String {
+    leptos_router::hooks::use_location().pathname.get_untracked()
+}

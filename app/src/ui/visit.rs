@@ -1,0 +1,163 @@
+//! Going to another page of the console without losing this one first: the page is fetched, and
+//! its content put in place. Whatever goes wrong, the browser goes there by itself.
+
+use std::cell::Cell;
+
+use leptos::{ev, prelude::*, task::spawn_local};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    DomParser, Element, HtmlAnchorElement, HtmlElement, MouseEvent, RequestInit, Response, SupportedType,
+};
+
+thread_local! {
+    /// Counts visits: an answer that comes after a later visit began is thrown away.
+    static LATEST: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How a visit leaves the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// Another page: from its top, with its heading in focus, and in the history.
+    To,
+    /// The same page seen otherwise (a dialog, a fold): stays where it is, and in the history.
+    Within,
+    /// The same page anew: stays where it is.
+    Again,
+    /// A page of the history.
+    Back,
+}
+
+/// Goes there.
+pub fn visit(address: String, how: Visit) {
+    let turn = LATEST.with(|latest| {
+        latest.set(latest.get() + 1);
+        latest.get()
+    });
+    spawn_local(async move {
+        let Some((page, reached)) = fetch(&address).await else {
+            if how != Visit::Again {
+                let _ = window().location().assign(&address);
+            }
+            return;
+        };
+        if LATEST.with(Cell::get) == turn && show(&page, how).is_none() {
+            let _ = window().location().assign(&address);
+            return;
+        }
+        if matches!(how, Visit::To | Visit::Within)
+            && let Ok(history) = window().history()
+        {
+            let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&reached));
+        }
+    });
+}
+
+/// A page of the console, and where it was found after redirects.
+async fn fetch(address: &str) -> Option<(String, String)> {
+    let init = RequestInit::new();
+    let headers = web_sys::Headers::new().ok()?;
+    headers.set("Accept", "text/html").ok()?;
+    init.set_headers(&headers);
+    let response = JsFuture::from(window().fetch_with_str_and_init(address, &init)).await.ok()?;
+    let response: Response = response.dyn_into().ok()?;
+    let kind = response.headers().get("Content-Type").ok().flatten().unwrap_or_default();
+    if !kind.starts_with("text/html") {
+        return None;
+    }
+    let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
+    Some((text, response.url()))
+}
+
+/// Puts a fetched page's content in place. None when it is not a page like this one.
+fn show(page: &str, how: Visit) -> Option<()> {
+    let fetched = DomParser::new().ok()?.parse_from_string(page, SupportedType::TextHtml).ok()?;
+    let here = document();
+    let app = here.query_selector(".app").ok()??;
+    let next = fetched.query_selector(".app").ok()??;
+    let next = here.import_node_with_deep(&next, true).ok()?;
+    let next: Element = next.dyn_into().ok()?;
+    let scroll = window().scroll_y().unwrap_or_default();
+    app.replace_with_with_node_1(&next).ok()?;
+    here.set_title(&fetched.title());
+    alive(&next);
+    match how {
+        Visit::To | Visit::Back => {
+            let _ = window().scroll_to_with_x_and_y(0.0, 0.0);
+            if let Some(main) = next
+                .query_selector("#main")
+                .ok()
+                .flatten()
+                .and_then(|main| main.dyn_into::<HtmlElement>().ok())
+            {
+                let _ = main.focus();
+            }
+        }
+        Visit::Within | Visit::Again => window().scroll_to_with_x_and_y(0.0, scroll),
+    }
+    Some(())
+}
+
+/// Brings the islands of a part of the page to life.
+fn alive(part: &Element) {
+    let alive = js_sys::Reflect::get(&js_sys::global(), &"bursarAlive".into()).ok();
+    if let Some(alive) = alive.and_then(|alive| alive.dyn_into::<js_sys::Function>().ok()) {
+        let _ = alive.call1(&JsValue::NULL, part);
+    }
+}
+
+/// Where this page is.
+pub fn here() -> String {
+    window().location().href().unwrap_or_default()
+}
+
+/// This page without an open dialog.
+pub fn here_without_dialog() -> String {
+    let Ok(url) = web_sys::Url::new(&here()) else { return here() };
+    url.search_params().delete("dialog");
+    url.search_params().delete("cell");
+    url.href()
+}
+
+/// Turns plain clicks on links of the console into visits, and follows Back and Forward.
+#[island]
+pub fn Visits() -> impl IntoView {
+    Effect::new(|| {
+        let clicks = window_event_listener(ev::click, |event: MouseEvent| {
+            if let Some((address, how)) = wanted(&event) {
+                event.prevent_default();
+                visit(address, how);
+            }
+        });
+        let back = window_event_listener(ev::popstate, |_| visit(here(), Visit::Back));
+        on_cleanup(move || {
+            clicks.remove();
+            back.remove();
+        });
+    });
+}
+
+/// The address of a link that a click means to follow here, and how.
+fn wanted(event: &MouseEvent) -> Option<(String, Visit)> {
+    let special = event.default_prevented()
+        || event.button() != 0
+        || event.meta_key()
+        || event.ctrl_key()
+        || event.shift_key()
+        || event.alt_key();
+    if special {
+        return None;
+    }
+    let link: HtmlAnchorElement =
+        event.target()?.dyn_into::<Element>().ok()?.closest("a[href]").ok()??.dyn_into().ok()?;
+    let elsewhere = !link.target().is_empty()
+        || link.has_attribute("download")
+        || link.rel() == "external"
+        || link.closest(".app").ok()?.is_none();
+    let location = window().location();
+    if elsewhere || link.origin() != location.origin().ok()? || !link.hash().is_empty() {
+        return None;
+    }
+    let how = if link.has_attribute("data-within") { Visit::Within } else { Visit::To };
+    Some((link.href(), how))
+}

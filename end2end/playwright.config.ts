@@ -1,0 +1,41 @@
+import { defineConfig } from '@playwright/test';
+
+// The browser is the one the system has: nothing is downloaded. `cargo xtask test` says where it is.
+const chromium = process.env.BURSAR_CHROMIUM ?? '/usr/bin/chromium';
+
+const desktop = { viewport: { width: 1280, height: 800 } };
+
+export default defineConfig({
+  testDir: './tests',
+  outputDir: './test-results',
+  fullyParallel: true,
+  forbidOnly: true,
+  // A test that fails once has failed.
+  retries: 0,
+  reporter: 'list',
+  use: {
+    trace: 'retain-on-failure',
+    screenshot: 'only-on-failure',
+    launchOptions: {
+      executablePath: chromium,
+      args: [
+        // Root, as in a container, has no sandbox to offer; every page here is our own.
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  projects: [
+    { name: 'hydrated', use: desktop },
+    { name: 'noscript', use: { ...desktop, javaScriptEnabled: false } },
+    {
+      name: 'phone',
+      use: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+    },
+  ],
+});

@@ -1,0 +1,52 @@
+import { expect, fresh, join, PASSWORD, said, test, visit } from './bursar';
+
+test('somebody is invited, joins, changes the password, and signs in and out', async ({ page, world }) => {
+  const name = fresh('Mia');
+  const email = `${name.toLowerCase().replace(' ', '.')}@acme.example`;
+  await visit(page, world.owner, '/users');
+  await page.getByRole('link', { name: 'Invite', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill(name);
+  await dialog.getByLabel('Email').fill(email);
+  await dialog.getByRole('button', { name: 'Invite' }).click();
+  const link = /http:\/\/\S+\/join\/\S+/.exec((await dialog.getByText(/\/join\//).first().textContent())!)![0];
+
+  await page.context().clearCookies();
+  await page.goto(link);
+  await expect(page.getByRole('heading', { name: 'Join Acme' })).toBeVisible();
+  await page.getByLabel('Choose a password').fill('short');
+  await page.getByRole('button', { name: 'Join' }).click();
+  await expect(page.getByText('At least 12 characters').first()).toBeVisible();
+  await page.getByLabel('Choose a password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Join' }).click();
+  await expect(page.getByRole('heading', { name: 'My models' })).toBeVisible();
+
+  await page.goto(`${world.base}/account`);
+  await page.getByLabel('Current password').fill(PASSWORD);
+  await page.getByLabel('New password', { exact: true }).fill('another calm ledger');
+  await page.getByLabel('New password again').fill('another calm ledger');
+  await page.getByRole('button', { name: 'Change password' }).click();
+  await said(page, /password/i);
+
+  await page.goto(`${world.base}/account`);
+  await page.getByRole('button', { name: 'Sign out' }).first().click();
+  await expect(page).toHaveURL(/sign-in/);
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByText('do not belong together')).toBeVisible();
+  await expect(page.getByLabel('Email')).toHaveValue(email);
+  await page.getByLabel('Password').fill('another calm ledger');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('heading', { name: 'My models' })).toBeVisible();
+});
+
+test('somebody who signs in lands where they wanted to go', async ({ page, world }) => {
+  await join(world, fresh('Leo'), 'auditor');
+  await page.goto(`${world.base}/audit?subject=group`);
+  await expect(page).toHaveURL(/sign-in\?next=/);
+  await page.getByLabel('Email').fill('ada@acme.example');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page).toHaveURL(/\/audit\?subject=group/);
+});

@@ -1,0 +1,132 @@
+import { test as base, expect, type Page } from '@playwright/test';
+import { Console } from './console';
+import { type Server, start } from './server';
+import { upstream } from './upstream';
+
+export { expect };
+
+export const PASSWORD = 'a calm green ledger';
+
+/** An organization on a server of this worker's own: who is in it, and what. */
+export interface World {
+  base: string;
+  owner: Console;
+  provider: string;
+  providerUrl: string;
+  tier: string;
+  model: string;
+  engineering: string;
+  research: string;
+}
+
+/** A name nobody else uses, whichever project runs beside this one. */
+export function fresh(stem: string): string {
+  return `${stem} ${Math.random().toString(36).slice(2, 8)}`;
+}
+
+/** Everything a page must never do: throw, complain in the console, fail to load, answer 5xx. */
+function watch(page: Page, complaints: string[]): void {
+  page.on('pageerror', (error) => complaints.push(`threw ${error}`));
+  page.on('console', (message) => {
+    // Chromium itself notes every answer of 400 and more; which of them are right, a journey says.
+    const status = /status of (\d+)/.exec(message.text())?.[1];
+    if (['error', 'warning'].includes(message.type()) && !(status && Number(status) < 500)) {
+      complaints.push(`${message.type()}: ${message.text()}`);
+    }
+  });
+  page.on('response', (response) => {
+    if (response.status() >= 500) complaints.push(`${response.status()} ${response.url()}`);
+  });
+}
+
+export async function setUp(server: Server, name: string): Promise<Console> {
+  const owner = new Console(server.base);
+  const fields = { name: 'Ada Lovelace', email: 'ada@acme.example', password: PASSWORD, again: PASSWORD };
+  await owner.post('setup/owner', { token: server.token!, ...fields });
+  await owner.post('setup/organization', { name, time_zone: 'Europe/Berlin', default_user_limit: '50' });
+  return owner;
+}
+
+async function tierIn(owner: Console, name: string): Promise<string> {
+  const page = await owner.page('/models');
+  return page.slice(page.indexOf(`>${name}<`)).match(/tir_[a-z0-9]{26}/)![0];
+}
+
+async function world(server: Server, providerUrl: string): Promise<World> {
+  const owner = await setUp(server, 'Acme');
+  const provider = await owner.create('providers/create', {
+    name: 'House', dialect: 'openai', base_url: providerUrl, credential: 'sk-upstream', allow_private_address: 'true',
+  });
+  await owner.post('models/create-tier', { name: 'general' });
+  const tier = await tierIn(owner, 'general');
+  const model = await owner.create('models/create', {
+    name: 'small-chat', provider, upstream: 'tiny-1', modality: 'chat', tier, context_tokens: '8192',
+    max_output_tokens: '1024', price_input: '0.10', price_output: '0.40',
+  });
+  await owner.post('models/accept', { id: model });
+  const engineering = await owner.create('groups/create', { name: 'Engineering', kind: 'department', parent: '' });
+  const research = await owner.create('groups/create', { name: 'Research', kind: 'function', parent: engineering });
+  await owner.post('authorizations/set', { group: engineering, target: `tier:${tier}`, state: 'open' });
+  return { base: server.base, owner, provider, providerUrl, tier, model, engineering, research };
+}
+
+/** Somebody new, who has accepted the invitation. */
+export async function join(world: World, name: string, role: string, group?: string): Promise<{ id: string; console: Console }> {
+  const email = `${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '.')}@acme.example`;
+  const done = await world.owner.post('users/create', { name, email, role });
+  const [org, user, token] = done.once.Link.url.split('/').slice(-3);
+  if (group) await world.owner.post('groups/add-member', { group, user });
+  const somebody = new Console(world.base);
+  await somebody.post('join/accept', { org, user, token, name, password: PASSWORD });
+  return { id: user, console: somebody };
+}
+
+/** A secret of a new application in a group. */
+export async function application(world: World, name: string, group: string): Promise<{ id: string; secret: string }> {
+  const id = await world.owner.create('applications/create', { name, group });
+  const key = (await world.owner.page(`/applications/${id}?dialog=secret`)).match(/key_[a-z0-9]{26}/)![0];
+  const done = await world.owner.post('keys/issue', { application: id, key });
+  return { id, secret: done.once.Secret.secret };
+}
+
+/** A call through the gateway, as any program makes it. */
+export function call(world: World, secret: string, model = 'small-chat'): Promise<Response> {
+  return fetch(`${world.base}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }),
+  });
+}
+
+export const test = base.extend<{ complaints: string[] }, { world: World }>({
+  world: [
+    async ({}, use) => {
+      const [server, provider] = [await start('serve'), await upstream()];
+      await use(await world(server, provider.url));
+      await server.stop();
+      provider.close();
+    },
+    { scope: 'worker', timeout: 60_000 },
+  ],
+  complaints: [
+    async ({ context }, use) => {
+      const complaints: string[] = [];
+      context.on('page', (page) => watch(page, complaints));
+      await use(complaints);
+      expect(complaints, 'no page complained').toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+/** Opens a page as somebody. */
+export async function visit(page: Page, as: Console, path: string): Promise<void> {
+  await page.context().clearCookies();
+  await page.context().addCookies(as.session());
+  await page.goto(as.base + path);
+}
+
+/** What the page says happened. */
+export async function said(page: Page, sentence: string | RegExp): Promise<void> {
+  await expect(page.locator('.toast').filter({ hasText: sentence }).last()).toBeVisible();
+}

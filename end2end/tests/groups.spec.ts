@@ -1,0 +1,74 @@
+import { expect, fresh, join, said, test, visit } from './bursar';
+
+test('a group is made, filled, renamed, moved and archived', async ({ page, world }) => {
+  const name = fresh('Vision');
+  const { id } = await join(world, fresh('Noor'), 'member');
+  await visit(page, world.owner, '/groups');
+  await page.getByRole('link', { name: 'New group' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Inside').selectOption(world.research);
+  await dialog.getByRole('button', { name: 'Create the group' }).click();
+  await expect(dialog.getByText(/Enter a name|between 1 and/i)).toBeVisible();
+  await expect(dialog.getByLabel('Inside'), 'a refused form keeps what was chosen').toHaveValue(world.research);
+  await dialog.getByLabel('Name').fill(name);
+  await dialog.getByRole('button', { name: 'Create the group' }).click();
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
+  const address = page.url().split('?')[0];
+
+  await page.getByRole('link', { name: 'Add people' }).click();
+  await dialog.getByLabel('Person').selectOption(id);
+  await dialog.getByLabel('Leads this group').check();
+  await dialog.getByRole('button', { name: 'Add' }).click();
+  await expect(page.getByRole('row', { name: /Noor.*lead/ })).toBeVisible();
+
+  await page.goto(address);
+  await page.getByRole('link', { name: 'Edit', exact: true }).click();
+  await dialog.getByLabel('Name').fill(`${name} 🔭 רדאר`);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('heading', { name: `${name} 🔭 רדאר`, level: 1 })).toBeVisible();
+
+  await page.goto(address);
+  await page.getByRole('link', { name: 'Move' }).click();
+  await dialog.getByLabel('Inside').selectOption('');
+  await dialog.getByRole('button', { name: 'Move' }).click();
+  await expect(page.getByRole('navigation', { name: /breadcrumb|you are here/i }).getByText('Research')).toHaveCount(0);
+
+  await page.goto(address);
+  await page.getByRole('link', { name: 'Archive' }).click();
+  await expect(dialog).toContainText('This cannot be undone');
+  await dialog.getByRole('button', { name: 'Archive the group' }).click();
+  await said(page, /archived/i);
+  await page.goto(`${world.base}/groups`);
+  await expect(page.getByRole('link', { name: new RegExp(name) })).toHaveCount(0);
+});
+
+test('a group cannot be put inside itself, nor take a name twice', async ({ page, world }) => {
+  const [above, below] = [fresh('Above'), fresh('Below')];
+  const parent = await world.owner.create('groups/create', { name: above, kind: 'custom', parent: '' });
+  const child = await world.owner.create('groups/create', { name: below, kind: 'custom', parent });
+  await visit(page, world.owner, `/groups/${parent}?dialog=move`);
+  const dialog = page.getByRole('dialog');
+  const options = await dialog.getByLabel('Inside').locator('option').evaluateAll((all) => all.map((it) => (it as HTMLOptionElement).value));
+  if (options.includes(child)) {
+    await dialog.getByLabel('Inside').selectOption(child);
+    await dialog.getByRole('button', { name: 'Move' }).click();
+    await expect(dialog.getByText('cannot be inside itself')).toBeVisible();
+  }
+  await page.goto(`${world.base}/groups/${parent}?dialog=new`);
+  await dialog.getByLabel('Name').fill(below.toUpperCase());
+  await dialog.getByRole('button', { name: 'Create the group' }).click();
+  await expect(dialog.getByText('already a group with this name')).toBeVisible();
+  await expect(dialog.getByLabel('Name')).toHaveValue(below.toUpperCase());
+});
+
+test('of two who edit one group the second is told, and loses nothing', async ({ page, world }) => {
+  const name = fresh('Shared');
+  const id = await world.owner.create('groups/create', { name, kind: 'custom', parent: '' });
+  await visit(page, world.owner, `/groups/${id}?dialog=edit`);
+  await world.owner.post('groups/edit', { id, version: '1', name: `${name} first`, kind: 'custom' });
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill(`${name} second`);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog.getByText('Somebody else changed this')).toBeVisible();
+  await expect(dialog.getByLabel('Name')).toHaveValue(`${name} second`);
+});

@@ -1,0 +1,49 @@
+import { application, call, expect, fresh, said, test, visit } from './bursar';
+
+test('a limit is set, bites, is raised, and goes', async ({ page, world }) => {
+  const { id, secret } = await application(world, fresh('limited'), world.research);
+  await visit(page, world.owner, `/applications/${id}`);
+  await page.getByRole('link', { name: 'New limit' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Of').selectOption('requests');
+  await dialog.getByLabel('Per', { exact: true }).selectOption('day');
+  for (const nonsense of ['-1', '99999999999999999999', 'many', '1.5']) {
+    await dialog.getByLabel('At most').fill(nonsense);
+    await dialog.getByRole('button', { name: 'Set the limit' }).click();
+    await expect(dialog.getByText('Enter a whole number')).toBeVisible();
+    await expect(dialog.getByLabel('At most')).toHaveValue(nonsense);
+  }
+  await dialog.getByLabel('At most').fill('1');
+  await dialog.getByRole('button', { name: 'Set the limit' }).click();
+  await said(page, 'Limit set');
+
+  expect((await call(world, secret)).status).toBe(200);
+  const refused = await call(world, secret);
+  expect(refused.status).toBe(402);
+  expect(refused.headers.get('x-should-retry')).toBe('false');
+  expect((await refused.json()).error.code).toBe('quota_exceeded');
+
+  await page.goto(`${world.base}/applications/${id}`);
+  await page.getByRole('link', { name: 'Edit', exact: true }).last().click();
+  await dialog.getByLabel('At most').fill('2');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await said(page, 'Limit set');
+  expect((await call(world, secret)).status).toBe(200);
+  expect((await call(world, secret)).status).toBe(402);
+
+  await page.goto(`${world.base}/applications/${id}`);
+  await page.getByRole('button', { name: 'Remove' }).first().click();
+  await said(page, 'Limit removed');
+  expect((await call(world, secret)).status).toBe(200);
+});
+
+test('every limit of the organization is on one page', async ({ page, world }) => {
+  await visit(page, world.owner, '/limits?dialog=new');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('On', { exact: true }).selectOption(`group:${world.engineering}`);
+  await dialog.getByLabel('Of').selectOption('spend');
+  await dialog.getByLabel('Per', { exact: true }).selectOption('year');
+  await dialog.getByLabel('At most').fill('12,345.67');
+  await dialog.getByRole('button', { name: 'Set the limit' }).click();
+  await expect(page.getByRole('row').filter({ hasText: 'Engineering' }).filter({ hasText: '$12,345.67' }).first()).toBeVisible();
+});

@@ -1,0 +1,69 @@
+//! Step 1: whose secret is it?
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::{access::ApplicationFacts, ids::CallId};
+use http::{HeaderMap, header};
+use store::keys::KnownSecret;
+
+use crate::{
+    Gateway,
+    snapshot::Snapshot,
+    wire::refusal::{Kind, Refusal},
+};
+
+/// Somebody who sent a live secret.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub snapshot: Arc<Snapshot>,
+    pub secret: KnownSecret,
+    /// The call, from now on.
+    pub id: CallId,
+    pub now: DateTime<Utc>,
+}
+
+impl Caller {
+    /// The application that calls. Secrets are only listed together with theirs.
+    pub fn application(&self) -> Option<&ApplicationFacts> {
+        self.snapshot.facts.applications.get(&self.secret.application)
+    }
+}
+
+/// The secret in a request: a bearer token, or one of the two headers that clients use.
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    [bearer, text("x-api-key"), text("api-key")].into_iter().flatten().find(|text| !text.is_empty())
+}
+
+/// Finds out who calls.
+pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let (id, now): (CallId, _) = (store::clock::id(), store::clock::now());
+    let refuse = |message: &str| Refusal::new(Kind::InvalidSecret, id, message);
+    let Some(text) = secret(headers) else {
+        return Err(refuse("Send your Bursar secret as a bearer token, in x-api-key or in api-key."));
+    };
+    let unknown = || refuse("This secret is not known here. It may have been mistyped, rotated or revoked.");
+    let hash = store::keys::lookup_hash(&gateway.store, text).ok_or_else(unknown)?;
+    let found = gateway.snapshots.find(&gateway.store, &hash).await.map_err(|error| {
+        tracing::warn!(%error, call = %id, "facts are not available");
+        Refusal::new(
+            Kind::Unavailable,
+            id,
+            "Bursar cannot look this secret up right now. Try again in a moment.",
+        )
+    })?;
+    let (snapshot, secret) = found.ok_or_else(unknown)?;
+    if secret.expires_at.is_some_and(|end| end <= now) {
+        return Err(refuse("This secret was rotated and its grace period is over. Use the new one."));
+    }
+    let caller = Caller { snapshot, secret, id, now };
+    if caller.application().is_none() {
+        return Err(unknown());
+    }
+    Ok(caller)
+}

@@ -1,0 +1,333 @@
+//! Step 4: the call upstream, with our credential in place of the caller's secret.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::providers::Dialect;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use crate::{
+    address::Vetted,
+    reserve::Held,
+    wire::{Route, refusal::Kind, request::Patch},
+};
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Until the answer's first byte: long answers that are not streamed take minutes.
+const HEADERS: Duration = Duration::from_secs(600);
+
+type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
+
+/// Pooled connections to providers: one pool that goes anywhere public, one that may also stay on
+/// this machine.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    public: HttpClient,
+    private: HttpClient,
+}
+
+impl Clients {
+    pub fn new() -> Self {
+        Self { public: client(false), private: client(true) }
+    }
+
+    const fn get(&self, allow_private: bool) -> &HttpClient {
+        if allow_private { &self.private } else { &self.public }
+    }
+}
+
+fn client(allow_private: bool) -> HttpClient {
+    let mut tcp = HttpConnector::new_with_resolver(Vetted { allow_private });
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_keepalive(Some(Duration::from_secs(60)));
+    let tls = HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(90))
+        .build(tls)
+}
+
+/// A request body in pieces that are not put together.
+#[derive(Debug, Default)]
+pub struct Pieces(VecDeque<Bytes>);
+
+impl FromIterator<Bytes> for Pieces {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the caller is told.
+    pub kind: Kind,
+    /// Whether the provider may have begun to work, and to charge.
+    pub may_be_billed: bool,
+    /// For the log.
+    pub cause: String,
+}
+
+/// Headers of the caller that do not travel: those of one connection only, those that name
+/// somebody, and those that would spend on another account of the provider.
+const OURS: [&str; 16] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "cookie",
+    "host",
+    "content-length",
+    "accept-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "openai-organization",
+    "openai-project",
+];
+
+fn travels(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    !OURS.contains(&name)
+        && !name.starts_with("x-bursar-")
+        && !name.starts_with("x-forwarded-")
+        && name != "forwarded"
+}
+
+fn credential_header(dialect: Dialect, credential: &HeaderValue) -> Option<(HeaderName, HeaderValue)> {
+    match dialect {
+        Dialect::Anthropic => Some((HeaderName::from_static("x-api-key"), credential.clone())),
+        Dialect::OpenAi => {
+            let text = format!("Bearer {}", credential.to_str().ok()?);
+            let mut value = HeaderValue::from_str(&text).ok()?;
+            value.set_sensitive(true);
+            Some((header::AUTHORIZATION, value))
+        }
+    }
+}
+
+/// The field OpenAI's own models want the maximum in; other servers know the older one.
+fn max_field(route: Route, base_url: &str) -> &'static str {
+    let host = base_url.split('/').nth(2).unwrap_or_default();
+    let openai = ["openai.com", "azure.com"]
+        .iter()
+        .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")));
+    if route == Route::ChatCompletions && openai { "max_completion_tokens" } else { "max_tokens" }
+}
+
+fn build(
+    held: &Held,
+    route: Route,
+    query: Option<&str>,
+    caller: &HeaderMap,
+) -> Result<(Request<Pieces>, bool), Failure> {
+    let broken =
+        |cause: &str| Failure { kind: Kind::UpstreamError, may_be_billed: false, cause: cause.to_owned() };
+    let authorized = &held.authorized;
+    let (model, provider) =
+        authorized.model().zip(authorized.provider()).ok_or_else(|| broken("the model is gone"))?;
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let uri: Uri = format!("{}{}{query}", provider.base_url, route.path())
+        .parse()
+        .map_err(|_| broken("the provider's address cannot be read"))?;
+    let patch = Patch {
+        model: &model.upstream,
+        max_output: held.max_output,
+        max_field: max_field(route, &provider.base_url),
+    };
+    let body: Pieces = authorized.request.patched(&patch).into_iter().collect();
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    for (name, value) in caller.iter().filter(|(name, _)| travels(name)) {
+        headers.append(name.clone(), value.clone());
+    }
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let credential = authorized.caller.snapshot.credentials.get(&model.provider);
+    if let Some((name, value)) =
+        credential.and_then(|credential| credential_header(provider.dialect, credential))
+    {
+        headers.insert(name, value);
+    }
+    Ok((request, provider.allow_private_address))
+}
+
+/// Sends the call; comes back with the head of the answer.
+pub async fn forward(
+    clients: &Clients,
+    held: &Held,
+    route: Route,
+    query: Option<&str>,
+    caller: &HeaderMap,
+) -> Result<Response<Incoming>, Failure> {
+    let (request, allow_private) = build(held, route, query, caller)?;
+    match tokio::time::timeout(HEADERS, clients.get(allow_private).request(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(Failure {
+            kind: Kind::UpstreamError,
+            // Without a connection nothing was sent.
+            may_be_billed: !error.is_connect(),
+            cause: chain(&error),
+        }),
+        Err(_) => Err(Failure {
+            kind: Kind::UpstreamTimeout,
+            may_be_billed: true,
+            cause: format!("no answer within {} s", HEADERS.as_secs()),
+        }),
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// Headers of an answer that go on to the caller. The provider's own rate limits are about our
+/// account, not about the caller's: they travel under another name.
+pub fn answer_headers(upstream: &HeaderMap) -> HeaderMap {
+    const DROPPED: [&str; 8] = [
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "trailer",
+        "upgrade",
+        "set-cookie",
+        "content-length",
+        "alt-svc",
+    ];
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 8);
+    for (name, value) in upstream {
+        let text = name.as_str();
+        if DROPPED.contains(&text) || text.starts_with("access-control-") || text.starts_with("x-bursar-") {
+            continue;
+        }
+        let about_our_account = text.starts_with("x-ratelimit-")
+            || text.starts_with("anthropic-ratelimit-")
+            || text == "x-request-id";
+        if about_our_account {
+            if let Ok(renamed) =
+                HeaderName::from_bytes(format!("x-upstream-{}", text.trim_start_matches("x-")).as_bytes())
+            {
+                headers.append(renamed, value.clone());
+            }
+        } else {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers
+}
+
+/// What trying a provider out found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The status it answered with; none when it did not.
+    pub status: Option<u16>,
+    /// One sentence for the admin.
+    pub sentence: String,
+    /// The models it lists.
+    pub models: Vec<String>,
+}
+
+/// Asks a provider for its models: whether it is there, and takes the credential.
+pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, allow_private: bool) -> Probe {
+    let failed = |sentence: String| Probe { status: None, sentence, models: Vec::new() };
+    let Ok(uri) = format!("{base_url}/models").parse::<Uri>() else {
+        return failed("The address cannot be read.".to_owned());
+    };
+    let mut request = Request::new(Pieces::default());
+    *request.uri_mut() = uri;
+    if dialect == Dialect::Anthropic {
+        request.headers_mut().insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    }
+    let credential = credential.and_then(|text| HeaderValue::from_str(text).ok());
+    if let Some((name, value)) = credential.and_then(|value| credential_header(dialect, &value)) {
+        request.headers_mut().insert(name, value);
+    }
+    let answer = async {
+        let response = client(allow_private).request(request).await.map_err(|error| chain(&error))?;
+        let status = response.status().as_u16();
+        let body = http_body_util::Limited::new(response.into_body(), 4 << 20).collect().await;
+        Ok::<_, String>((status, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
+    };
+    match tokio::time::timeout(Duration::from_secs(15), answer).await {
+        Err(_) => failed("It did not answer within 15 seconds.".to_owned()),
+        Ok(Err(cause)) => failed(format!("It cannot be reached: {cause}.")),
+        Ok(Ok((status, body))) => {
+            let models = listed(&body);
+            let sentence = match status {
+                200..=299 if models.is_empty() => "It answers and takes the credential, but lists no models.".to_owned(),
+                200..=299 => format!("It answers and offers {} models.", models.len()),
+                401 | 403 => format!("It answers, but refuses the credential (status {status})."),
+                404 => "Something answers there, but has no list of models: check the path, it usually ends in /v1.".to_owned(),
+                _ => format!("It answers with status {status}."),
+            };
+            Probe { status: Some(status), sentence, models }
+        }
+    }
+}
+
+/// Both dialects list models as `data[].id`.
+fn listed(body: &[u8]) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct List {
+        data: Vec<Item>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Item {
+        id: String,
+    }
+    serde_json::from_slice::<List>(body)
+        .map(|list| list.data.into_iter().map(|item| item.id).collect())
+        .unwrap_or_default()
+}

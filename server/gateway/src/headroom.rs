@@ -1,0 +1,147 @@
+//! What a caller has left: `GET /v1/me/limits`, and the rate-limit headers.
+
+use chrono::SecondsFormat;
+use domain::{
+    access::applicable,
+    limits::{Level, Metric, Subject},
+    money::Money,
+    providers::Dialect,
+    window::Span,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use store::{StoreError, windows::Claim};
+
+use crate::{
+    Gateway,
+    authenticate::Caller,
+    reserve::{is_rate, scope_id},
+};
+
+/// A caller's own limits, each with its level now. Rules and grants that depend on the model are
+/// not among them.
+pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreError> {
+    let facts = &caller.snapshot.facts;
+    let application = caller.application();
+    let path = application
+        .and_then(|application| facts.groups.get(&application.group))
+        .map(|group| group.path.as_slice());
+    let subject = Subject {
+        path: path.unwrap_or_default(),
+        application: caller.secret.application,
+        user: caller.secret.user,
+        authorization: None,
+        grant: None,
+    };
+    let applied = applicable(facts, &subject);
+    let keys: Vec<_> = applied
+        .iter()
+        .map(|limit| (limit.meter, facts.calendar.span(limit.meter.window, caller.now)))
+        .collect();
+    let levels = store::limits::levels(&gateway.store, facts.org, &keys).await?;
+    let list: Vec<Value> = applied
+        .iter()
+        .zip(&keys)
+        .zip(levels)
+        .map(|((limit, (_, span)), level)| {
+            let Span { end, .. } = span;
+            let figure = |amount: i64| match limit.meter.metric {
+                Metric::Spend => json!(Money(amount).exact()),
+                _ => json!(amount),
+            };
+            json!({
+                "scope": limit.meter.scope.kind().as_str(),
+                "scope_id": scope_id(limit.meter.scope),
+                "scope_name": facts.scope_name(limit.meter.scope),
+                "metric": limit.meter.metric.as_str(),
+                "window": (limit.meter.metric != Metric::ConcurrentCalls).then_some(limit.meter.window.as_str()),
+                "mode": limit.mode.as_str(),
+                "cap": figure(limit.cap),
+                "used": figure(level.settled),
+                "reserved": figure(level.held),
+                "remaining": figure(level.room(limit.cap)),
+                "resets_at": end.map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "object": "limits",
+        "organization": facts.org_name,
+        "application": application.map(|application| &application.name),
+        "group": application.map(|application| facts.scope_name(domain::limits::Scope::Group(application.group))),
+        "user": caller.secret.user.map(|user| facts.scope_name(domain::limits::Scope::User(user))),
+        "currency": "USD",
+        "limits": list,
+    }))
+}
+
+/// Rate-limit headers from the tightest limit of each kind, in the dialect's own spelling.
+pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut HeaderMap) {
+    let now = store::clock::now();
+    let kinds: &[(&str, &[Metric])] = match dialect {
+        Dialect::OpenAi => &[("requests", &[Metric::Requests]), ("tokens", &[Metric::Tokens])],
+        Dialect::Anthropic => &[
+            ("requests", &[Metric::Requests]),
+            ("tokens", &[Metric::Tokens]),
+            ("input-tokens", &[Metric::InputTokens]),
+            ("output-tokens", &[Metric::OutputTokens]),
+        ],
+    };
+    for (kind, metrics) in kinds {
+        let of_kind = levels.iter().filter(|(claim, _)| {
+            metrics.contains(&claim.meter.metric)
+                && claim.enforced
+                && is_rate(claim.meter.metric, claim.meter.window)
+        });
+        let left =
+            |(claim, level): &(Claim, Level)| level.room(claim.cap).saturating_sub(claim.amount).max(0);
+        let Some(tightest) = of_kind.min_by_key(|entry| left(entry)) else { continue };
+        let (claim, _) = tightest;
+        let Some(end) = claim.ends_at else { continue };
+        let values = [("limit", claim.cap.to_string()), ("remaining", left(tightest).to_string())];
+        let reset = match dialect {
+            Dialect::OpenAi => duration_text((end - now).num_seconds().max(0)),
+            Dialect::Anthropic => end.to_rfc3339_opts(SecondsFormat::Secs, true),
+        };
+        for (what, value) in values.into_iter().chain([("reset", reset)]) {
+            let name = match dialect {
+                Dialect::OpenAi => format!("x-ratelimit-{what}-{kind}"),
+                Dialect::Anthropic => format!("anthropic-ratelimit-{kind}-{what}"),
+            };
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+            {
+                headers.insert(name, value);
+            }
+        }
+    }
+    let money = levels.iter().filter(|(claim, _)| claim.meter.metric == Metric::Spend && claim.enforced);
+    if let Some(left) =
+        money.map(|(claim, level)| level.room(claim.cap).saturating_sub(claim.amount).max(0)).min()
+        && let Ok(value) = HeaderValue::from_str(&Money(left).exact())
+    {
+        headers.insert("x-bursar-budget-remaining-usd", value);
+    }
+}
+
+/// OpenAI's way to write a duration: `6m0s`.
+fn duration_text(seconds: i64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, _) => format!("{minutes}m{rest}s"),
+        _ => format!("{hours}h{minutes}m{rest}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_openai_writes_them() {
+        assert_eq!(duration_text(1), "1s");
+        assert_eq!(duration_text(360), "6m0s");
+        assert_eq!(duration_text(90_061), "25h1m1s");
+    }
+}

@@ -1,0 +1,104 @@
+//! The gateway: OpenAI- and Anthropic-compatible HTTP under `/v1`.
+//!
+//! A call goes `authenticate → authorize → reserve → forward → meter → settle`, one file each; every
+//! step takes the proof of the step before, so that skipping one does not compile. What must not be
+//! here: a second way to decide (that is `domain::access`), SQL (that is `store`), and any view.
+
+mod address;
+mod authenticate;
+mod authorize;
+mod forward;
+mod headroom;
+mod jobs;
+mod meter;
+mod pipeline;
+mod reserve;
+mod settle;
+mod snapshot;
+mod spool;
+pub mod wire;
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::Router;
+use store::Store;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+pub use forward::probe;
+pub use snapshot::Snapshots;
+
+/// How a gateway is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the console is reached by, for links in refusals.
+    pub public_url: String,
+    /// Where finished calls wait when the database does not answer.
+    pub spool_dir: PathBuf,
+}
+
+/// A gateway: one per process.
+#[derive(Debug)]
+pub struct Gateway {
+    store: Store,
+    settings: Settings,
+    snapshots: Snapshots,
+    upstream: forward::Clients,
+    spool: spool::Spool,
+    /// Names this process's holds.
+    replica: Uuid,
+    /// Calls whose books are still open: a shutdown waits for them.
+    open: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl Gateway {
+    /// Reads every organization's facts and starts the background work.
+    ///
+    /// # Errors
+    /// When the database does not answer or the spool cannot be opened.
+    pub async fn start(store: Store, settings: Settings) -> Result<Arc<Self>, StartError> {
+        let spool = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
+        let snapshots = Snapshots::load(&store).await?;
+        let gateway = Arc::new(Self {
+            upstream: forward::Clients::new(),
+            replica: store::clock::id(),
+            open: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            store,
+            settings,
+            snapshots,
+            spool,
+        });
+        jobs::start(&gateway);
+        Ok(gateway)
+    }
+
+    /// The routes. Whatever is not metered here does not exist.
+    pub fn router(self: &Arc<Self>) -> Router {
+        pipeline::router(Arc::clone(self))
+    }
+
+    /// Calls whose books are still open.
+    pub fn in_flight(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Waits until every open call is booked, then ends the background work.
+    pub async fn stop(&self) {
+        self.open.close();
+        self.open.wait().await;
+        self.stopping.cancel();
+    }
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The spool's folder.
+    #[error("the spool cannot be opened: {0}")]
+    Spool(#[source] std::io::Error),
+}

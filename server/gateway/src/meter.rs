@@ -1,0 +1,201 @@
+//! Step 5: the answer passes, and is looked at.
+//!
+//! The last bytes are kept until the call is booked, so that nothing a client has seen whole is
+//! missing from the books. If the client leaves, reading goes on without it, within bounds.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::spend::Outcome;
+use hyper::body::{Body, Frame, Incoming};
+use tokio::{task::JoinHandle, time::Sleep};
+
+use crate::{
+    Gateway,
+    settle::Books,
+    wire::{
+        answer::Seen,
+        refusal::{Kind, Refusal},
+        sse::Splitter,
+    },
+};
+
+/// Between two pieces of a stream.
+const IDLE: Duration = Duration::from_secs(300);
+/// How long a stream is read on after its client has left.
+const READ_ON: Duration = Duration::from_secs(120);
+/// How much of it.
+const READ_ON_BYTES: usize = 64 << 20;
+
+/// A streamed answer on its way to the client.
+pub struct Metered {
+    gateway: Arc<Gateway>,
+    stage: Stage,
+    /// Pieces that can go.
+    ready: VecDeque<Bytes>,
+}
+
+enum Stage {
+    /// Pieces come from upstream.
+    Reading(Box<Reading>),
+    /// The call is being booked; these pieces wait for it.
+    Booking { task: JoinHandle<()>, last: VecDeque<Bytes> },
+    /// Nothing more.
+    Ended,
+}
+
+struct Reading {
+    upstream: Incoming,
+    splitter: Splitter,
+    seen: Seen,
+    books: Books,
+    idle: Pin<Box<Sleep>>,
+}
+
+impl Reading {
+    /// Takes a piece; returns what goes on, and whether the answer has come to its end.
+    fn take(&mut self, piece: Bytes) -> (crate::wire::sse::Pieces, bool) {
+        self.books.first_byte();
+        let seen = &mut self.seen;
+        let pieces = self.splitter.feed(piece, |event| seen.event(event));
+        (pieces, self.seen.finished || self.seen.failed)
+    }
+
+    fn end(&mut self) -> Option<Bytes> {
+        let seen = &mut self.seen;
+        self.splitter.end(|event| seen.event(event))
+    }
+}
+
+impl Metered {
+    pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, hides_usage: bool) -> Self {
+        let reading = Reading {
+            upstream,
+            splitter: Splitter::new(hides_usage),
+            seen: Seen::new(books.dialect(), hides_usage),
+            books,
+            idle: Box::pin(tokio::time::sleep(IDLE)),
+        };
+        Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
+    }
+
+    /// Goes over to booking: a task of its own, which nobody's leaving can stop.
+    fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>) {
+        let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
+        let Reading { seen, books, .. } = *reading;
+        let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
+        let gateway = Arc::clone(&self.gateway);
+        let task = self.gateway.open.spawn(async move { books.close(&gateway, &seen, outcome).await });
+        self.stage = Stage::Booking { task, last };
+    }
+
+    /// The upstream broke off: the client is told in its dialect, behind what it has got.
+    fn broken(&mut self, cause: &str) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        let id = reading.books.id();
+        tracing::warn!(call = %id, cause, "an answer broke off");
+        let refusal =
+            Refusal::new(Kind::UpstreamError, id, "The provider broke off in the middle of its answer.");
+        let mut last = VecDeque::new();
+        last.extend(reading.end());
+        last.push_back(Bytes::from(refusal.stream_event(reading.books.dialect())));
+        self.book(Some(Outcome::UpstreamError), last);
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
+        match Pin::new(&mut reading.upstream).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                reading.idle.as_mut().reset(tokio::time::Instant::now() + IDLE);
+                let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
+                let (pieces, at_end) = reading.take(piece);
+                if at_end {
+                    self.book(None, pieces.into_iter().collect());
+                } else {
+                    self.ready.extend(pieces);
+                }
+                Poll::Ready(())
+            }
+            Poll::Ready(None) => {
+                let mut last = VecDeque::new();
+                last.extend(reading.end());
+                self.book(None, last);
+                Poll::Ready(())
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.broken(&crate::forward::chain(&error));
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                ready!(reading.idle.as_mut().poll(cx));
+                self.broken("silent for too long");
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Body for Metered {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            match &mut self.stage {
+                Stage::Reading(_) => ready!(self.poll_upstream(cx)),
+                Stage::Booking { task, last } => {
+                    // Booking keeps what it could not book; it does not fail.
+                    let _ = ready!(Pin::new(task).poll(cx));
+                    let last = std::mem::take(last);
+                    self.ready.extend(last);
+                    self.stage = Stage::Ended;
+                }
+                Stage::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Drop for Metered {
+    /// The client has left. What the provider still says is read and booked.
+    fn drop(&mut self) {
+        let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
+        let gateway = Arc::clone(&self.gateway);
+        self.gateway.open.spawn(async move {
+            let mut reading = *reading;
+            read_on(&mut reading).await;
+            let Reading { seen, books, .. } = reading;
+            books.close(&gateway, &seen, Outcome::HungUp).await;
+        });
+    }
+}
+
+/// Reads to the end of the answer, or to the bounds.
+async fn read_on(reading: &mut Reading) {
+    let mut left = READ_ON_BYTES;
+    let to_the_end = async {
+        while let Some(Ok(frame)) = http_body_util::BodyExt::frame(&mut reading.upstream).await {
+            let Ok(piece) = frame.into_data() else { continue };
+            left = left.saturating_sub(piece.len());
+            let (_, at_end) = reading.take(piece);
+            if at_end || left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(READ_ON, to_the_end).await;
+    reading.end();
+}

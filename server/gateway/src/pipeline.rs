@@ -1,0 +1,357 @@
+//! The whole call in one place, and the routes.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Query, RawQuery, Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use domain::{ids::CallId, providers::Dialect};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use crate::{
+    Gateway,
+    authenticate::{Caller, authenticate},
+    authorize::{self, authorize},
+    forward::{self, forward},
+    headroom,
+    meter::Metered,
+    reserve::{Held, reserve},
+    settle::Books,
+    wire::{
+        self, Route,
+        answer::Seen,
+        models,
+        refusal::{Kind, Refusal},
+        request,
+    },
+};
+
+/// Anthropic's own limit; OpenAI's is lower.
+const BODY_MAX: usize = 32 << 20;
+/// An answer that is not a stream and larger than this is cut off.
+const ANSWER_MAX: usize = 64 << 20;
+
+/// The routes. A route that is not here is not metered, so it does not exist.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route(
+            "/v1/chat/completions",
+            post(|State(gateway): State<Arc<Gateway>>, query: RawQuery, request: Request| {
+                call(gateway, Route::ChatCompletions, query, request)
+            }),
+        )
+        .route(
+            "/v1/messages",
+            post(|State(gateway): State<Arc<Gateway>>, query: RawQuery, request: Request| {
+                call(gateway, Route::Messages, query, request)
+            }),
+        )
+        .route("/v1/models", get(list_models))
+        .route("/v1/models/{*id}", get(get_model))
+        .route("/v1/me/limits", get(get_limits))
+        .route("/v1", axum::routing::any(unknown_route))
+        .route("/v1/{*rest}", axum::routing::any(unknown_route))
+        .method_not_allowed_fallback(unknown_route)
+        .with_state(gateway)
+}
+
+async fn call(gateway: Arc<Gateway>, route: Route, RawQuery(query): RawQuery, request: Request) -> Response {
+    let dialect = route.dialect();
+    match pass(gateway, route, query, request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(dialect),
+    }
+}
+
+/// A call, step by step.
+async fn pass(
+    gateway: Arc<Gateway>,
+    route: Route,
+    query: Option<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let caller = authenticate(&gateway, &parts.headers).await?;
+    let id = caller.id;
+    let body = read_body(body, &parts.headers, id).await?;
+    let mut request = request::Request::read(route, body)
+        .map_err(|bad| Refusal::new(Kind::BadRequest, id, bad.message).about(bad.param))?;
+    labels(&parts.headers, &mut request);
+    let asked = caller.clone();
+    let name = request.model.clone();
+    let authorized = authorize(&gateway, caller, request, route)
+        .inspect_err(|refusal| gateway.refused(&asked, &name, refusal))?;
+    // From here on money is held: a task of its own, which the client's leaving cannot stop.
+    let task = gateway.open.spawn({
+        let gateway = Arc::clone(&gateway);
+        async move {
+            let held = reserve(&gateway, authorized, route)
+                .await
+                .inspect_err(|refusal| gateway.refused(&asked, &name, refusal))?;
+            exchange(gateway, held, route, query.as_deref(), &parts.headers, started).await
+        }
+    });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, call = %id, "a call ended in a defect");
+        Err(Refusal::new(Kind::Unavailable, id, "Bursar met a defect while serving this call."))
+    })
+}
+
+/// Labels in headers win over those in the body.
+fn labels(headers: &HeaderMap, request: &mut request::Request) {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    request.use_case = text("x-bursar-use-case").or_else(|| request.use_case.take());
+    request.session = text("x-bursar-session").or_else(|| request.session.take());
+}
+
+async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        let message = format!("The body is larger than {} MB.", BODY_MAX >> 20);
+        Refusal::new(Kind::TooLarge, id, message)
+    };
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_MAX) {
+        return Err(too_large());
+    }
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Refusal::new(Kind::BadRequest, id, "The body broke off.")),
+    }
+}
+
+/// Sends a held call and hands its answer on. However this ends, the books are closed.
+async fn exchange(
+    gateway: Arc<Gateway>,
+    held: Held,
+    route: Route,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    started: Instant,
+) -> Result<Response, Refusal> {
+    let mut books = Books::open(&held, started);
+    let id = books.id();
+    let upstream = match forward(&gateway.upstream, &held, route, query, headers).await {
+        Ok(upstream) => upstream,
+        Err(failure) => {
+            tracing::warn!(call = %id, cause = failure.cause, "the provider did not answer");
+            if failure.may_be_billed {
+                books.close_doubtful(&gateway).await;
+            } else if let Err(error) = store::windows::release(&gateway.store, held.call.org, id).await {
+                tracing::warn!(%error, call = %id, "a hold could not be given back; it ends by its time");
+            }
+            let message = match failure.kind {
+                Kind::UpstreamTimeout => "The provider did not answer in time.",
+                _ => "The provider cannot be reached.",
+            };
+            return Err(Refusal::new(failure.kind, id, message));
+        }
+    };
+    let status = upstream.status();
+    books.answered(status.as_u16());
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        // That is our credential, not the caller's.
+        tracing::error!(call = %id, %status, "a provider refuses our credential");
+        books.close_error(&gateway).await;
+        let message =
+            "The provider refused Bursar's own credential. An admin has to look at the provider's page.";
+        return Err(Refusal::new(Kind::UpstreamError, id, message));
+    }
+    let (parts, body) = upstream.into_parts();
+    let mut answer_headers = forward::answer_headers(&parts.headers);
+    add_headers(route.dialect(), &held, &mut answer_headers);
+    let streams = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let body = if status.is_success() && streams {
+        let hides = route == Route::ChatCompletions && !held.authorized.request.wants_usage;
+        Body::new(Metered::new(gateway, body, books, hides))
+    } else {
+        whole(&gateway, body, books, status).await?
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = answer_headers;
+    Ok(response)
+}
+
+/// An answer that is not a stream: read whole, booked, then handed on.
+async fn whole(
+    gateway: &Arc<Gateway>,
+    body: Incoming,
+    mut books: Books,
+    status: StatusCode,
+) -> Result<Body, Refusal> {
+    let (id, dialect) = (books.id(), books.dialect());
+    let collected = Limited::new(body, ANSWER_MAX).collect().await;
+    books.first_byte();
+    let bytes = match collected {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) => {
+            tracing::warn!(call = %id, %error, "an answer broke off");
+            books.close_doubtful(gateway).await;
+            return Err(Refusal::new(
+                Kind::UpstreamError,
+                id,
+                "The provider broke off in the middle of its answer.",
+            ));
+        }
+    };
+    if status.is_success() {
+        let mut seen = Seen::new(dialect, false);
+        seen.whole(&bytes);
+        books.close(gateway, &seen, domain::spend::Outcome::Ok).await;
+    } else {
+        books.close_error(gateway).await;
+    }
+    Ok(Body::from(bytes))
+}
+
+fn add_headers(dialect: Dialect, held: &Held, headers: &mut HeaderMap) {
+    let id = held.call.id.to_string();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert("x-request-id", value);
+    }
+    if held.lowered
+        && let Some(most) = held.max_output
+    {
+        headers.insert("x-bursar-max-tokens", HeaderValue::from(most));
+    }
+    headroom::rate_headers(dialect, &held.levels, headers);
+}
+
+impl Gateway {
+    /// Takes a refusal down, without keeping the caller waiting.
+    fn refused(self: &Arc<Self>, caller: &Caller, model: &str, refusal: &Refusal) {
+        // What concerns a request's form, or our own trouble, is nobody's limit or rule.
+        if matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
+            return;
+        }
+        let (calendar, record) = record(caller, model, refusal, false);
+        let gateway = Arc::clone(self);
+        self.open.spawn(async move {
+            if let Err(error) = store::ledger::refuse(&gateway.store, calendar, &record).await {
+                tracing::warn!(%error, call = %record.id, "a refusal could not be taken down");
+            }
+        });
+    }
+
+    /// Takes down what an observed limit would have refused.
+    pub(crate) fn observed(self: &Gateway, authorized: &authorize::Authorized, refusal: Refusal) {
+        let (calendar, record) = record(&authorized.caller, &authorized.request.model, &refusal, true);
+        let store = self.store.clone();
+        self.open.spawn(async move {
+            if let Err(error) = store::ledger::refuse(&store, calendar, &record).await {
+                tracing::warn!(%error, call = %record.id, "an observed refusal could not be taken down");
+            }
+        });
+    }
+}
+
+fn record(
+    caller: &Caller,
+    model: &str,
+    refusal: &Refusal,
+    observed: bool,
+) -> (domain::window::Calendar, store::ledger::Refusal) {
+    let facts = &caller.snapshot.facts;
+    let group = caller.application().and_then(|application| facts.groups.get(&application.group));
+    let user = caller.secret.user.and_then(|id| facts.users.get(&id));
+    let record = store::ledger::Refusal {
+        id: caller.id,
+        org: facts.org,
+        at: caller.now,
+        application: caller.secret.application,
+        secret: caller.secret.id,
+        path: group.map(|group| group.path.clone()).unwrap_or_default(),
+        user: caller.secret.user,
+        member_of: user.map(|user| store::ledger::member_of(facts, user, caller.now)).unwrap_or_default(),
+        model: model.chars().take(100).collect(),
+        model_id: facts.model_names.get(model).copied(),
+        status: refusal.status.as_u16(),
+        code: refusal.kind.code().to_owned(),
+        detail: serde_json::to_value(&refusal.detail).unwrap_or_default(),
+        observed,
+    };
+    (facts.calendar, record)
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    include: Option<String>,
+}
+
+async fn list_models(
+    State(gateway): State<Arc<Gateway>>,
+    Query(query): Query<ListQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let dialect = wire::dialect_of(&headers);
+    match authenticate(&gateway, &headers).await {
+        Ok(caller) => {
+            let requestable = query.include.as_deref() == Some("requestable");
+            let listed = authorize::list(&caller, requestable);
+            with_id(caller.id, Json(models::list(dialect, &listed)).into_response())
+        }
+        Err(refusal) => refusal.into_response(dialect),
+    }
+}
+
+async fn get_model(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let dialect = wire::dialect_of(&headers);
+    let caller = match authenticate(&gateway, &headers).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.into_response(dialect),
+    };
+    match authorize::list(&caller, false).iter().find(|model| model.name == name) {
+        Some(model) => with_id(caller.id, Json(models::one(dialect, model)).into_response()),
+        None => {
+            let message = "There is no such model for this key. GET /v1/models lists what there is.";
+            Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model")).into_response(dialect)
+        }
+    }
+}
+
+async fn get_limits(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    let dialect = wire::dialect_of(&headers);
+    let caller = match authenticate(&gateway, &headers).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.into_response(dialect),
+    };
+    match headroom::limits(&gateway, &caller).await {
+        Ok(limits) => with_id(caller.id, Json(limits).into_response()),
+        Err(error) => {
+            tracing::warn!(%error, call = %caller.id, "limits cannot be read");
+            Refusal::new(Kind::Unavailable, caller.id, "Bursar cannot read your limits right now.")
+                .into_response(dialect)
+        }
+    }
+}
+
+async fn unknown_route(headers: HeaderMap) -> Response {
+    let message = "There is no such route here. Bursar serves /v1/chat/completions, /v1/messages, /v1/models and /v1/me/limits.";
+    Refusal::new(Kind::UnknownRoute, store::clock::id(), message).into_response(wire::dialect_of(&headers))
+}
+
+fn with_id(id: CallId, mut response: Response) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

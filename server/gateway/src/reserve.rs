@@ -1,0 +1,318 @@
+//! Step 3: is there room in every limit that applies?
+//!
+//! The worst case of the call is held in all of them, or in none. A maximum that the caller left
+//! out becomes the model's; one that does not fit, but still leaves something useful, is lowered.
+
+use chrono::{DateTime, Duration, Utc};
+use chrono_tz::Tz;
+use domain::{
+    access::{Facts, applicable},
+    limits::{Level, Meter, Metric, Mode, Shortage, Worst},
+    money::Money,
+    prices::{self, Prices},
+    window::Window,
+};
+use serde_json::json;
+use store::{
+    ledger::{self, Call},
+    windows::{self, Claim, Reserved, Short},
+};
+
+use crate::{
+    Gateway,
+    authorize::Authorized,
+    wire::{
+        Route,
+        refusal::{Detail, Kind, Refusal},
+    },
+};
+
+/// How long a hold lives without its replica saying so again.
+pub const HOLD: Duration = Duration::seconds(60);
+
+/// Output tokens that are worth making a call for.
+const USEFUL: u64 = 16;
+
+/// The maximum of a model that has none in the catalogue; it is written into the call, so that the
+/// upstream cannot answer with more.
+const UNKNOWN_MAXIMUM: u64 = 32_768;
+
+/// A call with its worst case held in every limit.
+#[derive(Debug)]
+pub struct Held {
+    pub authorized: Authorized,
+    pub call: Call,
+    /// The maximum that has to be written into the call.
+    pub max_output: Option<u64>,
+    /// Whether that is less than the caller asked for.
+    pub lowered: bool,
+    /// What each limit had used and held before this call.
+    pub levels: Vec<(Claim, Level)>,
+}
+
+/// Reserves.
+pub async fn reserve(gateway: &Gateway, authorized: Authorized, route: Route) -> Result<Held, Refusal> {
+    let id = authorized.caller.id;
+    let unavailable = |what: &str| Refusal::new(Kind::Unavailable, id, what);
+    let Some((model, prices)) = authorized.model().zip(authorized.prices().copied()) else {
+        return Err(unavailable("This model's price changed while the call came in. Try again."));
+    };
+    let ceiling = model.max_output_tokens.or(model.context_tokens).unwrap_or(UNKNOWN_MAXIMUM);
+    let asked = authorized.request.max_output;
+    let mut most = asked.unwrap_or(ceiling).min(ceiling);
+    let mut call = describe(&authorized, route);
+    let mut refused: Option<Vec<Short>> = None;
+    // At most twice: with what was asked, then with what fits.
+    for _ in 0..2 {
+        call.worst = worst(&authorized, &prices, most)
+            .ok_or_else(|| unavailable("This call's cost cannot be computed."))?;
+        let claims = claims(&authorized.caller.snapshot.facts, &call);
+        let record = serde_json::to_value(&call).unwrap_or_default();
+        let hold = windows::Hold {
+            org: call.org,
+            call: call.id,
+            replica: gateway.replica,
+            claims: &claims,
+            record: &record,
+            at: call.started_at,
+            expires_at: store::clock::now() + HOLD,
+        };
+        let reserved = windows::reserve(&gateway.store, &hold).await.map_err(|error| {
+            tracing::warn!(%error, call = %id, "a reservation could not be made");
+            unavailable("Bursar cannot reserve this call's cost right now, so it does not let it through. Try again in a moment.")
+        })?;
+        match reserved {
+            Reserved::Held { levels, observed } => {
+                for short in &observed {
+                    gateway.observed(&authorized, refusal(gateway, &authorized, short, &call.worst));
+                }
+                let lowered = asked.is_some_and(|asked| most < asked) || (asked.is_none() && most < ceiling);
+                let max_output = (asked != Some(most)).then_some(most);
+                return Ok(Held { authorized, call, max_output, lowered, levels });
+            }
+            Reserved::Short(short) => {
+                let fits = fitting_output(&short, &call.worst, &prices, authorized.request.choices);
+                refused = Some(short);
+                match fits.filter(|fits| *fits >= USEFUL.min(most) && *fits < most) {
+                    Some(fits) => most = fits,
+                    None => break,
+                }
+            }
+        }
+    }
+    let short = refused.unwrap_or_default();
+    match tightest(&short) {
+        Some(short) => Err(refusal(gateway, &authorized, short, &call.worst)),
+        None => Err(unavailable("This call could not be reserved. Try again.")),
+    }
+}
+
+/// Who calls what, for the hold and the ledger.
+fn describe(authorized: &Authorized, route: Route) -> Call {
+    let Authorized { caller, request, model, decision } = authorized;
+    let facts = &caller.snapshot.facts;
+    let application = caller.application();
+    let group = application.map(|application| application.group);
+    let known = |label: &Option<String>| {
+        let label = label.as_deref().unwrap_or_default();
+        application
+            .is_some_and(|app| app.use_cases.iter().any(|name| name == label))
+            .then(|| label.to_owned())
+    };
+    Call {
+        id: caller.id,
+        org: facts.org,
+        started_at: caller.now,
+        application: caller.secret.application,
+        key: application.map_or_else(|| uuid::Uuid::nil().into(), |application| application.key),
+        secret: caller.secret.id,
+        path: group.and_then(|id| facts.groups.get(&id)).map(|group| group.path.clone()).unwrap_or_default(),
+        user: caller.secret.user,
+        member_of: caller
+            .secret
+            .user
+            .and_then(|id| facts.users.get(&id))
+            .map(|user| ledger::member_of(facts, user, caller.now))
+            .unwrap_or_default(),
+        model: *model,
+        provider: authorized.model().map_or_else(|| uuid::Uuid::nil().into(), |model| model.provider),
+        authorization: decision.rule,
+        grant: decision.grant,
+        policy: None,
+        use_case: known(&request.use_case).unwrap_or_default(),
+        session: request.session.as_deref().unwrap_or_default().chars().take(128).collect(),
+        route: route.full_path().to_owned(),
+        streamed: request.stream,
+        worst: Worst::default(),
+        priced_at: authorized
+            .model()
+            .and_then(|model| prices::in_force(&model.prices, caller.now))
+            .map(|dated| dated.from),
+    }
+}
+
+/// The most this call can use with this maximum of output per choice.
+fn worst(authorized: &Authorized, prices: &Prices, most: u64) -> Option<Worst> {
+    let context = authorized.model().and_then(|model| model.context_tokens);
+    // A model reads no more than its context holds.
+    let input_tokens = context
+        .map_or(authorized.request.input_estimate, |context| context.min(authorized.request.input_estimate));
+    let output_tokens = most.checked_mul(authorized.request.choices)?;
+    Some(Worst { input_tokens, output_tokens, cost: prices::ceiling(input_tokens, output_tokens, prices)? })
+}
+
+fn claims(facts: &Facts, call: &Call) -> Vec<Claim> {
+    applicable(facts, &call.subject())
+        .into_iter()
+        .map(|applied| {
+            let span = facts.calendar.span(applied.meter.window, call.started_at);
+            Claim {
+                meter: applied.meter,
+                starts_at: span.start,
+                ends_at: span.end,
+                amount: call.worst.amount(applied.meter.metric),
+                cap: applied.cap,
+                enforced: applied.mode == Mode::Enforce,
+            }
+        })
+        // Free calls do not need money: an exhausted budget does not close a free model.
+        .filter(|claim| claim.amount > 0 || claim.meter.metric != Metric::Spend)
+        .collect()
+}
+
+/// The most output per choice that fits into what is left of the limits that had no room.
+fn fitting_output(short: &[Short], worst: &Worst, prices: &Prices, choices: u64) -> Option<u64> {
+    let input_cost = prices::ceiling(worst.input_tokens, 0, prices)?;
+    short
+        .iter()
+        .map(|short| {
+            let room = short.level.room(short.claim.cap);
+            match short.claim.meter.metric {
+                Metric::Spend => {
+                    let left = i128::from(Money(room).less(input_cost).0) * 1_000_000;
+                    let price = i128::from(prices::dearest_output(prices).0);
+                    u64::try_from(left.checked_div(price)?).ok()
+                }
+                Metric::Tokens => u64::try_from(room).ok()?.checked_sub(worst.input_tokens),
+                Metric::OutputTokens => u64::try_from(room).ok(),
+                Metric::Requests | Metric::InputTokens | Metric::ConcurrentCalls => None,
+            }
+            .map(|tokens| tokens / choices)
+        })
+        .min()
+        .flatten()
+}
+
+/// The limit to tell about: one that is used up before one that is busy, and of those the one that
+/// takes longest to come back.
+fn tightest(short: &[Short]) -> Option<&Short> {
+    short.iter().max_by_key(|short| {
+        (short.shortage == Shortage::Exceeded, short.claim.meter.window, short.claim.meter.scope)
+    })
+}
+
+fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Worst) -> Refusal {
+    let caller = &authorized.caller;
+    let facts = &caller.snapshot.facts;
+    let Meter { scope, metric, window } = short.claim.meter;
+    let kind = match (short.shortage, metric) {
+        (_, Metric::ConcurrentCalls) => Kind::RateLimited,
+        (Shortage::Busy, _) => Kind::Busy,
+        (Shortage::Exceeded, _) if window.is_short() => Kind::RateLimited,
+        (Shortage::Exceeded, Metric::Spend) => Kind::BudgetExceeded,
+        (Shortage::Exceeded, _) => Kind::QuotaExceeded,
+    };
+    let name = facts.scope_name(scope);
+    let contact = facts.contact_for(caller.application().map(|application| application.group));
+    let mut message = sentence(short, &name, worst, facts.calendar.zone);
+    if kind != Kind::Busy
+        && let Some(contact) = &contact
+    {
+        message += &format!(" Ask {contact}.");
+    }
+    let mut refusal = Refusal::new(kind, caller.id, message);
+    if matches!(kind, Kind::BudgetExceeded | Kind::QuotaExceeded) {
+        refusal.status = http::StatusCode::from_u16(facts.budget_status.code()).unwrap_or(refusal.status);
+    }
+    refusal.retry_after = match kind {
+        Kind::Busy => Some(1),
+        Kind::RateLimited if metric == Metric::ConcurrentCalls => Some(1),
+        Kind::RateLimited => short.claim.ends_at.map(|end| seconds_until(end, store::clock::now())),
+        _ => None,
+    };
+    let figure = |amount: i64| match metric {
+        Metric::Spend => json!(Money(amount).exact()),
+        _ => json!(amount),
+    };
+    refusal.detail = Box::new(Detail {
+        reason: kind.code().to_owned(),
+        scope: Some(scope.kind().as_str()),
+        scope_id: Some(scope_id(scope).unwrap_or_else(|| facts.org.to_string())),
+        scope_name: Some(name),
+        metric: Some(metric.as_str()),
+        window: (metric != Metric::ConcurrentCalls).then_some(window.as_str()),
+        cap: Some(figure(short.claim.cap)),
+        used: Some(figure(short.level.settled)),
+        reserved: Some(figure(short.level.held)),
+        resets_at: short.claim.ends_at.map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        request_url: Some(format!("{}/my-models", gateway.settings.public_url)),
+        contact,
+        request_id: caller.id.to_string(),
+    });
+    refusal
+}
+
+/// The id of what a scope names, as text; none for the organization.
+pub fn scope_id(scope: domain::limits::Scope) -> Option<String> {
+    use domain::limits::Scope;
+    match scope {
+        Scope::Organization => None,
+        Scope::Group(id) | Scope::Member(id, _) => Some(id.to_string()),
+        Scope::Application(id) => Some(id.to_string()),
+        Scope::User(id) => Some(id.to_string()),
+        Scope::Authorization(id) => Some(id.to_string()),
+        Scope::Grant(id) => Some(id.to_string()),
+    }
+}
+
+/// Which limit, how much, until when: "Engineering has used $499.98 of $500.00 this month, …".
+fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
+    let Meter { metric, window, .. } = short.claim.meter;
+    let show = |amount: i64| metric.show(amount);
+    let needs = show(worst.amount(metric));
+    if metric == Metric::ConcurrentCalls {
+        return format!("{name} may make {} and that many are running.", show(short.claim.cap));
+    }
+    let used = format!(
+        "{name} has used {} of {} {}",
+        show(short.level.settled),
+        show(short.claim.cap),
+        window.current()
+    );
+    let held = match short.level.held {
+        0 => String::new(),
+        held => format!(", and calls in flight hold {}", show(held)),
+    };
+    let until = match short.claim.ends_at {
+        Some(end) if short.shortage == Shortage::Exceeded => {
+            format!(" It starts anew on {}.", end.with_timezone(&zone).format("%-d %b %Y at %H:%M (%Z)"))
+        }
+        _ => String::new(),
+    };
+    let need = match metric {
+        Metric::Requests => String::new(),
+        _ => format!(" This call can need up to {needs}."),
+    };
+    let wait = if short.shortage == Shortage::Busy { " Try again in a second." } else { "" };
+    format!("{used}{held}.{need}{until}{wait}")
+}
+
+fn seconds_until(end: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+    u64::try_from((end - now).num_milliseconds().max(0)).unwrap_or(0).div_ceil(1000).max(1)
+}
+
+/// Of the windows a claim can be in, the ones whose rest a caller is told in rate-limit headers.
+pub const fn is_rate(metric: Metric, window: Window) -> bool {
+    matches!(metric, Metric::Requests | Metric::Tokens | Metric::InputTokens | Metric::OutputTokens)
+        && !matches!(window, Window::Total)
+}

@@ -1,0 +1,157 @@
+//! Every organization's facts in memory, replaced whole when something changed.
+//!
+//! A change made by this process is seen by its next call (the store says which version it has
+//! committed); one made elsewhere within a second, by notification; and should a notification be
+//! lost, by a look at the version every few seconds.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use domain::{
+    access::Facts,
+    ids::{OrgId, ProviderId},
+};
+use http::HeaderValue;
+use store::{Result, Store, StoreError, keys::KnownSecret};
+use tokio::sync::Mutex;
+
+/// One organization at one version.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What is decided by.
+    pub facts: Facts,
+    /// Live secrets.
+    pub secrets: Vec<KnownSecret>,
+    /// Credentials for providers, as header values that do not print.
+    pub credentials: HashMap<ProviderId, HeaderValue>,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    organizations: HashMap<OrgId, Arc<Snapshot>>,
+    /// Which organization, and which of its secrets.
+    by_hash: HashMap<[u8; 32], (OrgId, usize)>,
+}
+
+impl World {
+    fn of(organizations: HashMap<OrgId, Arc<Snapshot>>) -> Self {
+        let mut by_hash = HashMap::new();
+        for (org, snapshot) in &organizations {
+            by_hash.extend(
+                snapshot.secrets.iter().enumerate().map(|(place, secret)| (secret.hash, (*org, place))),
+            );
+        }
+        Self { organizations, by_hash }
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Snapshots {
+    world: ArcSwap<World>,
+    /// One refresh at a time: later ones find the work done.
+    refreshing: Mutex<()>,
+}
+
+async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
+    // Secrets and credentials are read after the facts: at worst they are newer, and a newer
+    // version follows.
+    let facts = store::access::facts(store, org).await?;
+    let secrets = store::keys::known(store, org).await?;
+    let credentials = store::providers::credentials(store, org)
+        .await?
+        .into_iter()
+        .filter_map(|(provider, text)| {
+            let mut value = HeaderValue::from_str(&text).ok()?;
+            value.set_sensitive(true);
+            Some((provider, value))
+        })
+        .collect();
+    Ok(Snapshot { facts, secrets, credentials })
+}
+
+impl Snapshots {
+    /// Reads every organization.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn load(store: &Store) -> Result<Self> {
+        let snapshots = Self { world: ArcSwap::default(), refreshing: Mutex::new(()) };
+        snapshots.refresh_all(store).await?;
+        Ok(snapshots)
+    }
+
+    /// The organization a secret belongs to, and the secret. As fresh as this process's own
+    /// changes.
+    ///
+    /// # Errors
+    /// When newer facts are known to exist and cannot be read: then nothing may be decided.
+    pub async fn find(&self, store: &Store, hash: &[u8; 32]) -> Result<Option<(Arc<Snapshot>, KnownSecret)>> {
+        if let Some(found) = self.known(store, hash) {
+            return Ok(Some(found));
+        }
+        // Not known, or not fresh: perhaps something changed here a moment ago.
+        self.catch_up(store).await?;
+        Ok(self.known(store, hash))
+    }
+
+    fn known(&self, store: &Store, hash: &[u8; 32]) -> Option<(Arc<Snapshot>, KnownSecret)> {
+        let world = self.world.load();
+        let (org, place) = world.by_hash.get(hash)?;
+        let snapshot = world.organizations.get(org)?;
+        if snapshot.facts.version < store.committed(*org) {
+            return None;
+        }
+        Some((Arc::clone(snapshot), snapshot.secrets.get(*place)?.clone()))
+    }
+
+    /// Reads the organizations that this process has changed since they were last read.
+    async fn catch_up(&self, store: &Store) -> Result<()> {
+        for (org, committed) in store.all_committed() {
+            let known =
+                self.world.load().organizations.get(&org).map_or(0, |snapshot| snapshot.facts.version);
+            if known < committed {
+                self.refresh(store, org, committed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an organization anew, unless somebody else just did up to `version`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn refresh(&self, store: &Store, org: OrgId, version: i64) -> Result<()> {
+        let _turn = self.refreshing.lock().await;
+        let current = self.world.load_full();
+        if current.organizations.get(&org).is_some_and(|snapshot| snapshot.facts.version >= version) {
+            return Ok(());
+        }
+        let mut organizations = current.organizations.clone();
+        match load(store, org).await {
+            Ok(snapshot) => organizations.insert(org, Arc::new(snapshot)),
+            // Deleted.
+            Err(StoreError::NotFound) => organizations.remove(&org),
+            Err(error) => return Err(error),
+        };
+        self.world.store(Arc::new(World::of(organizations)));
+        Ok(())
+    }
+
+    /// Reads every organization anew: after a start, and when notifications may have been lost.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn refresh_all(&self, store: &Store) -> Result<()> {
+        for org in store::organizations::all(store).await? {
+            let version = store::access::version(store, org).await?;
+            self.refresh(store, org, version).await?;
+        }
+        Ok(())
+    }
+
+    /// One organization's facts, for those who know it by its id.
+    pub fn organization(&self, org: OrgId) -> Option<Arc<Snapshot>> {
+        self.world.load().organizations.get(&org).cloned()
+    }
+}

@@ -1,0 +1,288 @@
+//! What is read of an answer while it passes: usage, and whether it came to its end.
+
+use domain::{providers::Dialect, usage::Usage};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{
+    estimate,
+    sse::{self, Verdict},
+    usage::{AnthropicUsage, OpenAiUsage},
+};
+
+/// What is known of an answer so far.
+#[derive(Debug)]
+pub struct Seen {
+    dialect: Dialect,
+    /// Whether the chunk that only carries usage is kept from the client.
+    hides_usage: bool,
+    openai: Option<Usage>,
+    anthropic: AnthropicUsage,
+    /// Events with content: at least one token each.
+    deltas: u64,
+    /// Bytes of content.
+    content: u64,
+    /// The answer's own mark of its end has passed.
+    pub finished: bool,
+    /// The answer said that it failed.
+    pub failed: bool,
+}
+
+#[derive(Deserialize)]
+struct OpenAiChunk {
+    #[serde(default)]
+    choices: Option<Vec<IgnoredAny>>,
+    usage: Option<OpenAiUsage>,
+    x_groq: Option<Groq>,
+}
+
+/// Groq puts a stream's usage here.
+#[derive(Deserialize)]
+struct Groq {
+    usage: Option<OpenAiUsage>,
+}
+
+#[derive(Deserialize)]
+struct AnthropicEvent {
+    usage: Option<AnthropicUsage>,
+    message: Option<AnthropicMessage>,
+}
+
+#[derive(Deserialize)]
+struct AnthropicMessage {
+    usage: Option<AnthropicUsage>,
+}
+
+#[derive(Deserialize)]
+struct OpenAiAnswer {
+    usage: Option<OpenAiUsage>,
+}
+
+/// Where the text of an answer stands in its events, in either dialect.
+const CONTENT: [&[u8]; 6] = [
+    b"\"content\":\"",
+    b"\"text\":\"",
+    b"\"arguments\":\"",
+    b"\"partial_json\":\"",
+    b"\"thinking\":\"",
+    b"\"reasoning_content\":\"",
+];
+
+impl Seen {
+    /// Nothing yet.
+    pub fn new(dialect: Dialect, hides_usage: bool) -> Self {
+        Self {
+            dialect,
+            hides_usage,
+            openai: None,
+            anthropic: AnthropicUsage::default(),
+            deltas: 0,
+            content: 0,
+            finished: false,
+            failed: false,
+        }
+    }
+
+    /// Looks at one event of a stream.
+    pub fn event(&mut self, event: &[u8]) -> Verdict {
+        self.measure(event);
+        match self.dialect {
+            Dialect::OpenAi => self.openai_event(event),
+            Dialect::Anthropic => {
+                self.anthropic_event(event);
+                Verdict::Pass
+            }
+        }
+    }
+
+    fn openai_event(&mut self, event: &[u8]) -> Verdict {
+        let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
+        let (usage, error) = (has(b"\"usage\""), has(b"\"error\""));
+        let done = has(b"[DONE]");
+        if !usage && !error && !done {
+            return Verdict::Pass;
+        }
+        for data in sse::data(event) {
+            if data.trim_ascii() == b"[DONE]" {
+                self.finished = true;
+                continue;
+            }
+            if error && is_error(data) {
+                self.failed = true;
+            }
+            let Ok(chunk) = serde_json::from_slice::<OpenAiChunk>(data) else { continue };
+            let reported = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
+            let Some(buckets) = reported.and_then(|usage| usage.buckets()) else { continue };
+            // Some servers report with every chunk: the last one counts.
+            self.openai = Some(buckets);
+            let alone = chunk.choices.is_none_or(|choices| choices.is_empty());
+            if self.hides_usage && alone {
+                return Verdict::Hide;
+            }
+        }
+        Verdict::Pass
+    }
+
+    fn anthropic_event(&mut self, event: &[u8]) {
+        let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
+        if has(b"message_stop")
+            && sse::data(event).iter().any(|data| kind(data).as_deref() == Some("message_stop"))
+        {
+            self.finished = true;
+        }
+        if has(b"\"error\"") && sse::data(event).iter().any(|data| is_error(data)) {
+            self.failed = true;
+        }
+        if !has(b"\"usage\"") {
+            return;
+        }
+        for data in sse::data(event) {
+            let Ok(event) = serde_json::from_slice::<AnthropicEvent>(data) else { continue };
+            for usage in [event.message.and_then(|message| message.usage), event.usage].into_iter().flatten()
+            {
+                self.anthropic.update(usage);
+            }
+        }
+    }
+
+    /// Counts what will be needed if usage never comes.
+    fn measure(&mut self, event: &[u8]) {
+        let mut found = false;
+        for mark in CONTENT {
+            let Some(start) = memchr::memmem::find(event, mark).map(|at| at + mark.len()) else { continue };
+            let text = &event[start..];
+            let mut end = 0;
+            while end < text.len() && text[end] != b'"' {
+                end += if text[end] == b'\\' { 2 } else { 1 };
+            }
+            found |= end > 0;
+            self.content += end.min(text.len()) as u64;
+        }
+        self.deltas += u64::from(found);
+    }
+
+    /// Looks at a whole answer that is not a stream.
+    pub fn whole(&mut self, body: &[u8]) {
+        self.finished = true;
+        match self.dialect {
+            Dialect::OpenAi => {
+                let answer = serde_json::from_slice::<OpenAiAnswer>(body).ok();
+                self.openai = answer.and_then(|answer| answer.usage).and_then(|usage| usage.buckets());
+            }
+            Dialect::Anthropic => {
+                if let Ok(AnthropicMessage { usage: Some(usage) }) = serde_json::from_slice(body) {
+                    self.anthropic.update(usage);
+                }
+            }
+        }
+        self.content = body.len() as u64;
+    }
+
+    /// What the provider reported, if it did.
+    pub fn usage(&self) -> Option<Usage> {
+        match self.dialect {
+            Dialect::OpenAi => self.openai,
+            // The first event carries the input; without a later one the output is not known.
+            Dialect::Anthropic => {
+                self.anthropic.buckets().filter(|_| self.finished || self.anthropic_reported_output())
+            }
+        }
+    }
+
+    fn anthropic_reported_output(&self) -> bool {
+        self.anthropic
+            .buckets()
+            .is_some_and(|usage| usage.output_tokens() > 1 && usage.output_tokens() >= self.deltas)
+    }
+
+    /// Our own figure of what was used, when the provider did not say.
+    pub fn estimate(&self, input_estimate: u64) -> Usage {
+        let reported = self.anthropic.buckets().map(|usage| Usage { output: 0, reasoning: 0, ..usage });
+        let input = reported.unwrap_or(Usage { input: input_estimate, ..Usage::default() });
+        Usage { output: self.deltas.max(estimate::output_tokens(self.content)), ..input }
+    }
+}
+
+fn kind(data: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: &'a str,
+    }
+    serde_json::from_slice::<Kind<'_>>(data).ok().map(|event| event.kind.to_owned())
+}
+
+/// An object with an `error` of its own: both dialects end a broken stream so.
+fn is_error(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Failure {
+        error: Option<serde_json::Value>,
+    }
+    serde_json::from_slice::<Failure>(data)
+        .is_ok_and(|failure| failure.error.is_some_and(|error| !error.is_null()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usage_chunk_is_read_and_hidden_from_a_client_that_did_not_ask() {
+        let chunk = br#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}
+
+"#;
+        let mut seen = Seen::new(Dialect::OpenAi, true);
+        assert_eq!(
+            seen.event(
+                b"data: {\"choices\":[{\"delta\":{\"content\":\"hi \\\" there\"}}],\"usage\":null}\n\n"
+            ),
+            Verdict::Pass
+        );
+        assert_eq!(seen.event(chunk), Verdict::Hide);
+        assert_eq!(seen.event(b"data: [DONE]\n\n"), Verdict::Pass);
+        assert!(seen.finished && !seen.failed);
+        assert_eq!(seen.usage(), Some(Usage { input: 7, output: 3, ..Usage::default() }));
+        assert_eq!(Seen::new(Dialect::OpenAi, false).event(chunk), Verdict::Pass);
+    }
+
+    #[test]
+    fn usage_beside_content_stays_with_its_content() {
+        let mut seen = Seen::new(Dialect::OpenAi, true);
+        let chunk = br#"data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+        assert_eq!(seen.event(chunk), Verdict::Pass);
+        assert!(seen.usage().is_some());
+    }
+
+    #[test]
+    fn text_that_talks_about_usage_or_done_is_only_text() {
+        let mut seen = Seen::new(Dialect::OpenAi, true);
+        let chunk = br#"data: {"choices":[{"delta":{"content":"\"usage\" [DONE] \"error\""}}]}"#;
+        assert_eq!(seen.event(chunk), Verdict::Pass);
+        assert!(!seen.finished && !seen.failed);
+        assert_eq!(seen.usage(), None);
+    }
+
+    #[test]
+    fn an_anthropic_stream_is_summed_from_its_events() {
+        let mut seen = Seen::new(Dialect::Anthropic, false);
+        seen.event(b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n");
+        seen.event(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"four\"}}\n\n");
+        assert_eq!(seen.usage(), None, "cut here, the output is not known");
+        assert_eq!(seen.estimate(500), Usage { input: 9, output: 2, ..Usage::default() });
+        seen.event(
+            b"event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":12}}\n\n",
+        );
+        seen.event(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+        assert!(seen.finished);
+        assert_eq!(seen.usage(), Some(Usage { input: 9, output: 12, ..Usage::default() }));
+    }
+
+    #[test]
+    fn a_broken_stream_says_so_in_both_dialects() {
+        let mut seen = Seen::new(Dialect::Anthropic, false);
+        seen.event(b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n");
+        assert!(seen.failed);
+        let mut seen = Seen::new(Dialect::OpenAi, false);
+        seen.event(b"data: {\"error\":{\"message\":\"x\"}}\n\n");
+        assert!(seen.failed);
+    }
+}

@@ -1,0 +1,260 @@
+//! Refusals: one meaning, written in the caller's dialect.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use domain::{ids::CallId, providers::Dialect};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::json;
+
+/// Why a call is refused, or failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No secret, an unknown one, or a dead one.
+    InvalidSecret,
+    /// The body or its parameters are wrong.
+    BadRequest,
+    /// The body is too large.
+    TooLarge,
+    /// No such route here.
+    UnknownRoute,
+    /// Not visible: closed, unknown, not reviewed, not priced.
+    ModelNotFound,
+    /// Visible, but this key excludes it.
+    ModelNotAllowed,
+    /// By request, and there is no grant.
+    RequiresApproval,
+    /// A feature the key does not have.
+    FeatureNotAllowed,
+    /// Money is out.
+    BudgetExceeded,
+    /// A day-or-longer quota is out.
+    QuotaExceeded,
+    /// There is room, but calls in flight hold it.
+    Busy,
+    /// A minute or hour quota, or calls at once.
+    RateLimited,
+    /// Facts or reservation not available.
+    Unavailable,
+    /// The upstream refused our credential, or broke.
+    UpstreamError,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+}
+
+impl Kind {
+    /// The status, where the organization does not say otherwise.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidSecret => StatusCode::UNAUTHORIZED,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownRoute | Self::ModelNotFound => StatusCode::NOT_FOUND,
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => StatusCode::FORBIDDEN,
+            Self::BudgetExceeded | Self::QuotaExceeded => StatusCode::PAYMENT_REQUIRED,
+            Self::Busy | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamError => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// `type` in OpenAI's dialect.
+    const fn openai_type(self) -> &'static str {
+        match self {
+            Self::InvalidSecret
+            | Self::BadRequest
+            | Self::TooLarge
+            | Self::UnknownRoute
+            | Self::ModelNotFound => "invalid_request_error",
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => "permission_error",
+            Self::BudgetExceeded | Self::QuotaExceeded => "insufficient_quota",
+            Self::Busy | Self::RateLimited => "rate_limit_error",
+            Self::Unavailable | Self::UpstreamError | Self::UpstreamTimeout => "server_error",
+        }
+    }
+
+    /// `code` in OpenAI's dialect, and in the record.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidSecret => "invalid_api_key",
+            Self::BadRequest => "invalid_request",
+            Self::TooLarge => "request_too_large",
+            Self::UnknownRoute => "unknown_route",
+            Self::ModelNotFound => "model_not_found",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::RequiresApproval => "model_requires_approval",
+            Self::FeatureNotAllowed => "feature_not_allowed",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::Busy => "budget_busy",
+            Self::RateLimited => "rate_limit_exceeded",
+            Self::Unavailable => "unavailable",
+            Self::UpstreamError | Self::UpstreamTimeout => "upstream_error",
+        }
+    }
+
+    /// `type` in Anthropic's dialect.
+    const fn anthropic_type(self) -> &'static str {
+        match self {
+            Self::InvalidSecret => "authentication_error",
+            Self::BadRequest => "invalid_request_error",
+            Self::TooLarge => "request_too_large",
+            Self::UnknownRoute | Self::ModelNotFound => "not_found_error",
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => "permission_error",
+            Self::BudgetExceeded | Self::QuotaExceeded => "billing_error",
+            Self::Busy | Self::RateLimited => "rate_limit_error",
+            Self::Unavailable => "overloaded_error",
+            Self::UpstreamError | Self::UpstreamTimeout => "api_error",
+        }
+    }
+}
+
+/// `error.bursar`: what programs read. Only the fields that apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    /// Why, as one word.
+    pub reason: String,
+    /// The kind of scope that has no room, or whose rule decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'static str>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_id: Option<String>,
+    /// What it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_name: Option<String>,
+    /// What the limit counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<&'static str>,
+    /// Over how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<&'static str>,
+    /// The cap, as decimal dollars for money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<serde_json::Value>,
+    /// What finished calls used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<serde_json::Value>,
+    /// What calls in flight hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<serde_json::Value>,
+    /// When the window ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<String>,
+    /// Where to ask for access or see why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_url: Option<String>,
+    /// Whom to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// The call's id, which every trace of it carries.
+    pub request_id: String,
+}
+
+/// A refusal, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub kind: Kind,
+    /// The status, where the organization maps it.
+    pub status: StatusCode,
+    /// One plain sentence.
+    pub message: String,
+    /// The parameter it is about.
+    pub param: Option<&'static str>,
+    /// Seconds after which trying again makes sense.
+    pub retry_after: Option<u64>,
+    /// For programs.
+    pub detail: Box<Detail>,
+}
+
+impl Refusal {
+    /// A refusal with nothing but a sentence.
+    pub fn new(kind: Kind, id: CallId, message: impl Into<String>) -> Self {
+        let detail =
+            Detail { reason: kind.code().to_owned(), request_id: id.to_string(), ..Detail::default() };
+        let retry_after = match kind {
+            Kind::Busy | Kind::Unavailable => Some(1),
+            _ => None,
+        };
+        Self {
+            kind,
+            status: kind.status(),
+            message: message.into(),
+            param: None,
+            retry_after,
+            detail: Box::new(detail),
+        }
+    }
+
+    /// About a parameter.
+    #[must_use]
+    pub fn about(mut self, param: Option<&'static str>) -> Self {
+        self.param = param;
+        self
+    }
+
+    /// Whether the official SDKs should try again by themselves.
+    const fn worth_retrying(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Busy | Kind::RateLimited | Kind::Unavailable | Kind::UpstreamError | Kind::UpstreamTimeout
+        )
+    }
+
+    /// The body in a dialect.
+    pub fn body(&self, dialect: Dialect) -> serde_json::Value {
+        match dialect {
+            Dialect::OpenAi => json!({
+                "error": {
+                    "message": self.message,
+                    "type": self.kind.openai_type(),
+                    "param": self.param,
+                    "code": self.kind.code(),
+                    "bursar": self.detail,
+                }
+            }),
+            Dialect::Anthropic => json!({
+                "type": "error",
+                "error": {
+                    "type": self.kind.anthropic_type(),
+                    "message": self.message,
+                    "bursar": self.detail,
+                },
+                "request_id": self.detail.request_id,
+            }),
+        }
+    }
+
+    /// The last event of a stream that broke.
+    pub fn stream_event(&self, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::OpenAi => format!("data: {}\n\n", self.body(dialect)),
+            Dialect::Anthropic => format!("event: error\ndata: {}\n\n", self.body(dialect)),
+        }
+    }
+
+    /// The whole answer in a dialect.
+    pub fn into_response(self, dialect: Dialect) -> Response {
+        let mut response = (self.status, Body::from(self.body(dialect).to_string())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Ok(id) = HeaderValue::from_str(&self.detail.request_id) {
+            headers.insert("x-request-id", id.clone());
+            if dialect == Dialect::Anthropic {
+                headers.insert("request-id", id);
+            }
+        }
+        if !self.worth_retrying() {
+            // Both official SDKs obey it before they look at the status.
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,183 @@
+//! Server-sent events, looked at while they pass.
+//!
+//! Bytes go on as they come. Only when events may have to be left out is an incomplete event kept
+//! until the rest of it has come; a client could not have read it anyway.
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+/// An event larger than this is passed on without being looked at.
+const EVENT_MAX: usize = 16 << 20;
+
+/// What to do with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Goes to the client.
+    Pass,
+    /// Stays here: the client did not ask for it.
+    Hide,
+}
+
+/// Pieces for the client, in order.
+pub type Pieces = SmallVec<[Bytes; 4]>;
+
+/// Cuts a stream of bytes into events.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    partial: BytesMut,
+    /// Whether events may be hidden.
+    holds_back: bool,
+}
+
+impl Splitter {
+    /// `holds_back`: whether some event may have to be hidden.
+    pub fn new(holds_back: bool) -> Self {
+        Self { partial: BytesMut::new(), holds_back }
+    }
+
+    /// Takes a chunk; shows each event that it completes to `look`; returns what goes on now.
+    pub fn feed(&mut self, chunk: Bytes, mut look: impl FnMut(&[u8]) -> Verdict) -> Pieces {
+        let mut pieces = Pieces::new();
+        if !self.holds_back {
+            pieces.push(chunk.clone());
+        }
+        let mut rest = chunk;
+        if !self.partial.is_empty() {
+            // Only the end of the partial event and the new chunk can hold its boundary.
+            let seen = self.partial.len().saturating_sub(3);
+            self.partial.extend_from_slice(&rest);
+            let Some(end) = boundary(&self.partial[seen..]).map(|end| seen + end) else {
+                self.keep_bounded(&mut pieces);
+                return pieces;
+            };
+            let taken = end - (self.partial.len() - rest.len());
+            let event = std::mem::take(&mut self.partial).freeze().slice(..end);
+            let verdict = look(&event);
+            if self.holds_back && verdict == Verdict::Pass {
+                pieces.push(event);
+            }
+            rest = rest.slice(taken..);
+        }
+        let (mut start, mut from) = (0, 0);
+        while let Some(end) = boundary(&rest[from..]).map(|end| from + end) {
+            if look(&rest[from..end]) == Verdict::Hide && self.holds_back {
+                if start < from {
+                    pieces.push(rest.slice(start..from));
+                }
+                start = end;
+            }
+            from = end;
+        }
+        if self.holds_back && start < from {
+            pieces.push(rest.slice(start..from));
+        }
+        self.partial.extend_from_slice(&rest[from..]);
+        self.keep_bounded(&mut pieces);
+        pieces
+    }
+
+    /// An endless event is passed on unseen instead of filling the memory.
+    fn keep_bounded(&mut self, pieces: &mut Pieces) {
+        if self.partial.len() > EVENT_MAX {
+            let partial = std::mem::take(&mut self.partial).freeze();
+            if self.holds_back {
+                pieces.push(partial);
+            }
+            self.holds_back = false;
+        }
+    }
+
+    /// The stream has ended: what was left of an event, looked at as one.
+    pub fn end(&mut self, mut look: impl FnMut(&[u8]) -> Verdict) -> Option<Bytes> {
+        let rest = std::mem::take(&mut self.partial).freeze();
+        if rest.is_empty() {
+            return None;
+        }
+        let verdict = look(&rest);
+        (self.holds_back && verdict == Verdict::Pass).then_some(rest)
+    }
+}
+
+/// Just behind the first empty line: `\n\n`, `\r\n\r\n` or `\r\r`, mixed as they may be.
+fn boundary(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'\n', b'\r', &bytes[at..]) {
+        let first = at + found;
+        let after = line_end(bytes, first)?;
+        match bytes.get(after)? {
+            b'\n' => return Some(after + 1),
+            // A carriage return at the very end may still be followed by its line feed.
+            b'\r' => return line_end(bytes, after),
+            _ => at = after,
+        }
+    }
+    None
+}
+
+/// Behind the line end at `at`; none when a `\r` is the last byte and its `\n` may yet come.
+fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes[at] {
+        b'\n' => Some(at + 1),
+        _ => match bytes.get(at + 1) {
+            Some(b'\n') => Some(at + 2),
+            Some(_) => Some(at + 1),
+            None => None,
+        },
+    }
+}
+
+/// The data of an event: its `data:` lines. Almost always there is one, borrowed as it is.
+pub fn data(event: &[u8]) -> SmallVec<[&[u8]; 2]> {
+    event
+        .split(|&byte| byte == b'\n' || byte == b'\r')
+        .filter_map(|line| line.strip_prefix(b"data:"))
+        .map(|line| line.strip_prefix(b" ").unwrap_or(line))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds a stream in chunks of a size; returns the events seen and the bytes passed on.
+    fn run(stream: &[u8], size: usize, holds_back: bool) -> (Vec<Vec<u8>>, Vec<u8>) {
+        let mut splitter = Splitter::new(holds_back);
+        let (mut seen, mut passed) = (Vec::new(), Vec::new());
+        let mut look = |event: &[u8]| {
+            seen.push(event.to_vec());
+            if memchr::memmem::find(event, b"hide").is_some() { Verdict::Hide } else { Verdict::Pass }
+        };
+        for chunk in stream.chunks(size) {
+            for piece in splitter.feed(Bytes::copy_from_slice(chunk), &mut look) {
+                passed.extend_from_slice(&piece);
+            }
+        }
+        if let Some(rest) = splitter.end(&mut look) {
+            passed.extend_from_slice(&rest);
+        }
+        (seen, passed)
+    }
+
+    const STREAM: &[u8] = "event: a\ndata: {\"é\":1}\n\ndata: two\r\n\r\n: comment\n\ndata: hide me\n\ndata: [DONE]\n\ndata: rest".as_bytes();
+
+    #[test]
+    fn every_way_to_cut_the_stream_gives_the_same_events_and_bytes() {
+        let (whole, _) = run(STREAM, STREAM.len(), true);
+        assert_eq!(whole.len(), 6);
+        for size in 1..STREAM.len() {
+            let (seen, passed) = run(STREAM, size, false);
+            assert_eq!(seen.concat(), STREAM, "chunks of {size}");
+            assert_eq!(seen, whole, "chunks of {size}");
+            assert_eq!(passed, STREAM, "chunks of {size}");
+            let (_, without) = run(STREAM, size, true);
+            let expected = String::from_utf8_lossy(STREAM).replace("data: hide me\n\n", "");
+            assert_eq!(String::from_utf8_lossy(&without), expected, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn data_is_read_with_and_without_the_space() {
+        let lines = data(b"event: x\ndata: one\r\ndata:two\n\n");
+        assert_eq!(lines.as_slice(), [&b"one"[..], b"two"]);
+    }
+}

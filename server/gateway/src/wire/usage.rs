@@ -1,0 +1,218 @@
+//! Usage as providers report it, taken apart into buckets that do not overlap.
+//!
+//! Shapes: OpenAI's chat usage has cached, audio and written tokens inside `prompt_tokens`, and
+//! reasoning and audio inside `completion_tokens`; Anthropic's `input_tokens` already leaves out
+//! the cache, thinking is inside `output_tokens`. A missing figure is not zero.
+
+use domain::usage::Usage;
+use serde::Deserialize;
+
+/// OpenAI's chat usage, with the spellings of compatible servers.
+#[derive(Debug, Default, Deserialize)]
+pub struct OpenAiUsage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's way to say cached.
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+}
+
+impl OpenAiUsage {
+    /// As disjoint buckets; none when it says nothing.
+    pub fn buckets(&self) -> Option<Usage> {
+        if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
+            return None;
+        }
+        let (prompt, completion) = (self.prompt_tokens.unwrap_or(0), self.completion_tokens.unwrap_or(0));
+        let input = self.prompt_tokens_details.as_ref();
+        let output = self.completion_tokens_details.as_ref();
+        // Parts never exceed their whole, whatever a provider says.
+        let mut left = prompt;
+        let mut take = |part: Option<u64>| {
+            let part = part.unwrap_or(0).min(left);
+            left -= part;
+            part
+        };
+        let cache_read =
+            take(input.and_then(|details| details.cached_tokens).or(self.prompt_cache_hit_tokens));
+        let cache_write = take(input.and_then(|details| details.cache_write_tokens));
+        let audio_input = take(input.and_then(|details| details.audio_tokens));
+        let plain_input = left;
+        let mut left = completion;
+        let mut take = |part: Option<u64>| {
+            let part = part.unwrap_or(0).min(left);
+            left -= part;
+            part
+        };
+        let reasoning = take(output.and_then(|details| details.reasoning_tokens));
+        let audio_output = take(output.and_then(|details| details.audio_tokens));
+        Some(Usage {
+            input: plain_input,
+            cache_read,
+            cache_write,
+            output: left,
+            reasoning,
+            audio_input,
+            audio_output,
+            ..Usage::default()
+        })
+    }
+}
+
+/// Anthropic's usage, of a message or of a stream's events.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct AnthropicUsage {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+impl AnthropicUsage {
+    /// What a later event says replaces what an earlier one said; what it leaves out stays.
+    pub fn update(&mut self, later: Self) {
+        let Self {
+            input_tokens,
+            cache_creation_input_tokens,
+            cache_read_input_tokens,
+            cache_creation,
+            output_tokens,
+            output_tokens_details,
+        } = later;
+        self.input_tokens = input_tokens.or(self.input_tokens);
+        self.cache_creation_input_tokens = cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens = cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.cache_creation = cache_creation.or(self.cache_creation);
+        self.output_tokens = output_tokens.or(self.output_tokens);
+        self.output_tokens_details = output_tokens_details.or(self.output_tokens_details);
+    }
+
+    /// As disjoint buckets; none when it says nothing.
+    pub fn buckets(&self) -> Option<Usage> {
+        if self.input_tokens.is_none() && self.output_tokens.is_none() {
+            return None;
+        }
+        let written = self.cache_creation_input_tokens.unwrap_or(0);
+        let long = self.cache_creation.and_then(|parts| parts.ephemeral_1h_input_tokens).unwrap_or(0);
+        let short = self.cache_creation.and_then(|parts| parts.ephemeral_5m_input_tokens).unwrap_or(0);
+        let written = written.max(long.saturating_add(short));
+        let output = self.output_tokens.unwrap_or(0);
+        let reasoning =
+            self.output_tokens_details.and_then(|parts| parts.thinking_tokens).unwrap_or(0).min(output);
+        Some(Usage {
+            input: self.input_tokens.unwrap_or(0),
+            cache_read: self.cache_read_input_tokens.unwrap_or(0),
+            cache_write: written - long.min(written),
+            cache_write_long: long.min(written),
+            output: output - reasoning,
+            reasoning,
+            ..Usage::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn openai(text: &str) -> Option<Usage> {
+        serde_json::from_str::<OpenAiUsage>(text).unwrap().buckets()
+    }
+
+    fn anthropic(text: &str) -> Option<Usage> {
+        serde_json::from_str::<AnthropicUsage>(text).unwrap().buckets()
+    }
+
+    #[test]
+    fn openai_parts_are_taken_out_of_their_wholes() {
+        let usage = openai(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10,"audio_tokens":5,"text_tokens":95},
+                "completion_tokens_details":{"reasoning_tokens":30,"audio_tokens":2,"accepted_prediction_tokens":1}}"#,
+        );
+        let expected = Usage {
+            input: 25,
+            cache_read: 60,
+            cache_write: 10,
+            audio_input: 5,
+            output: 18,
+            reasoning: 30,
+            audio_output: 2,
+            ..Usage::default()
+        };
+        assert_eq!(usage, Some(expected));
+        assert_eq!(expected.tokens(), 150);
+    }
+
+    #[test]
+    fn parts_that_are_larger_than_their_whole_are_cut() {
+        let usage = openai(
+            r#"{"prompt_tokens":10,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":99}}"#,
+        );
+        assert_eq!(usage, Some(Usage { cache_read: 10, ..Usage::default() }));
+    }
+
+    #[test]
+    fn zero_is_said_and_missing_is_not() {
+        assert_eq!(openai(r#"{"prompt_tokens":0,"completion_tokens":0}"#), Some(Usage::default()));
+        assert_eq!(openai("{}"), None);
+        assert_eq!(openai(r#"{"prompt_tokens":null}"#), None);
+        assert_eq!(anthropic("{}"), None);
+        assert_eq!(anthropic(r#"{"output_tokens":0}"#), Some(Usage::default()));
+    }
+
+    #[test]
+    fn anthropic_cache_stays_outside_its_input() {
+        let usage = anthropic(
+            r#"{"input_tokens":5,"cache_creation_input_tokens":30,"cache_read_input_tokens":7,
+                "cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},
+                "output_tokens":50,"output_tokens_details":{"thinking_tokens":40}}"#,
+        );
+        let expected = Usage {
+            input: 5,
+            cache_read: 7,
+            cache_write: 10,
+            cache_write_long: 20,
+            output: 10,
+            reasoning: 40,
+            ..Usage::default()
+        };
+        assert_eq!(usage, Some(expected));
+    }
+
+    #[test]
+    fn the_last_event_of_an_anthropic_stream_counts() {
+        let read = |text: &str| serde_json::from_str::<AnthropicUsage>(text).unwrap();
+        let mut usage = read(r#"{"input_tokens":12,"cache_read_input_tokens":3,"output_tokens":1}"#);
+        usage.update(read(r#"{"output_tokens":20}"#));
+        usage.update(read(r#"{"output_tokens":25}"#));
+        assert_eq!(usage.buckets(), Some(Usage { input: 12, cache_read: 3, output: 25, ..Usage::default() }));
+    }
+}

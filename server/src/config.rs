@@ -1,0 +1,117 @@
+//! The environment, read once.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use store::MasterKey;
+
+use crate::Fatal;
+
+/// How this process is set up.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// The Postgres to use. Without it a private one runs under the data folder.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub database_url: Option<String>,
+
+    /// Where to listen.
+    #[arg(long, env = "BURSAR_ADDR", default_value = "127.0.0.1:3000", global = true)]
+    pub addr: SocketAddr,
+
+    /// Where the private Postgres, the spool and the master key live.
+    #[arg(long, env = "BURSAR_DATA_DIR", default_value = "bursar-data", global = true)]
+    pub data_dir: PathBuf,
+
+    /// The file with the master key; made at the first start. Default: `master.key` in the data folder.
+    #[arg(long, env = "BURSAR_MASTER_KEY_FILE", global = true)]
+    pub master_key_file: Option<PathBuf>,
+
+    /// What people and programs reach this server by. Default: `http://` and the address.
+    #[arg(long, env = "BURSAR_PUBLIC_URL", global = true)]
+    pub public_url: Option<String>,
+
+    /// What to log, in the syntax of `tracing`.
+    #[arg(long, env = "BURSAR_LOG", default_value = "warn,bursar=info", global = true)]
+    pub log: String,
+}
+
+impl Config {
+    /// What people and programs reach this server by, without a slash at the end.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{bound}"),
+        }
+    }
+
+    /// Reads the master key, or makes one.
+    pub fn master_key(&self) -> Result<MasterKey, Fatal> {
+        let path = self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"));
+        read_or_make_key(&path)
+            .map_err(|cause| Fatal::new(&format!("the master key in {}", path.display()), cause))
+    }
+
+    /// Makes the data folder, for this user alone.
+    pub fn make_data_dir(&self) -> Result<(), Fatal> {
+        let made = fs::create_dir_all(&self.data_dir);
+        made.map_err(|error| Fatal::new(&format!("the data folder {}", self.data_dir.display()), error))
+    }
+}
+
+fn read_or_make_key(path: &Path) -> Result<MasterKey, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let mode = fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(format!("others can read it (mode {:o}); make it 0600", mode & 0o777));
+            }
+            parse_key(&text)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make_key(path).map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn make_key(path: &Path) -> std::io::Result<MasterKey> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let key = MasterKey::generate();
+    let text: String = key.reveal().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    Ok(key)
+}
+
+fn parse_key(text: &str) -> Result<MasterKey, String> {
+    let text = text.trim();
+    let wrong = || "expected 64 hexadecimal digits".to_owned();
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(wrong());
+    }
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[place * 2..place * 2 + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(MasterKey::new(bytes))
+}
+
+/// Starts the log: to standard error, so that standard output carries only what was asked for.
+pub fn log(config: &Config) {
+    use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi))
+        .init();
+}

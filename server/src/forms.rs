@@ -1,0 +1,158 @@
+//! Forms without script: the browser posts, and gets a page back.
+//!
+//! With script a form's post is answered with JSON. Without it (the browser says it wants HTML) the
+//! same server function runs, and then: if it worked, the browser is sent on, with one line about
+//! it; if it was refused, or has something to show once, the page the form stood on is made anew
+//! with everything that was typed still in it. Nothing of that is stored anywhere.
+
+use app::frame::{Done, Flash};
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::http::Console;
+
+/// The largest form: a description, a policy, a few hundred ticked boxes.
+const FORM_MAX: usize = 256 << 10;
+/// An answer of a server function.
+const ANSWER_MAX: usize = 8 << 20;
+
+/// Whether a request is a form that a browser posts by itself.
+fn is_plain_form(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text(header::ACCEPT).contains("text/html")
+        && text(header::CONTENT_TYPE).starts_with("application/x-www-form-urlencoded")
+}
+
+/// Runs a server function, for script and for plain forms.
+pub async fn serve(console: &Console, request: Request) -> Response {
+    if request.method() != Method::POST || !is_plain_form(request.headers()) {
+        return console.server_function(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, FORM_MAX).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "This form is too large.").into_response();
+    };
+    let page = page_of(&parts.headers);
+    let to = parts.uri.path().to_owned();
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let answer = console.server_function(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
+    let cookies: Vec<HeaderValue> = answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
+    let (head, answer) = answer.into_parts();
+    let Ok(answer) = to_bytes(answer, ANSWER_MAX).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    let outcome = if head.status.is_success() {
+        serde_json::from_slice::<Done>(&answer).map_err(|_| unreadable())
+    } else {
+        Err(serde_json::from_slice(&answer).unwrap_or_else(|_| unreadable()))
+    };
+    let mut response = match outcome {
+        Ok(done) if done.once.is_none() => sent_on(&done, &page),
+        outcome => {
+            let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
+            let flash =
+                Flash { to, form: field(&body, "_form"), values: typed(&body), outcome, page: page.clone() };
+            again(console, parts, &page, flash, status).await
+        }
+    };
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn unreadable() -> app::error::AppError {
+    app::error::AppError::Network("an answer that cannot be read".to_owned())
+}
+
+/// The page a form stood on: a path of this console, from the browser's referrer.
+fn page_of(headers: &HeaderMap) -> String {
+    let referrer = headers
+        .get(header::REFERER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<Uri>().ok());
+    referrer.and_then(|uri| uri.path_and_query().map(ToString::to_string)).unwrap_or_else(|| "/".to_owned())
+}
+
+fn pairs(body: &Bytes) -> Vec<(String, String)> {
+    serde_urlencoded::from_bytes(body).unwrap_or_default()
+}
+
+fn field(body: &Bytes, name: &str) -> String {
+    pairs(body).into_iter().find(|(field, _)| field == name).map(|(_, value)| value).unwrap_or_default()
+}
+
+/// What was typed, without what must not come back in a page.
+fn typed(body: &Bytes) -> Vec<(String, String)> {
+    const SECRET: [&str; 6] = ["password", "again", "current", "credential", "secret", "token"];
+    pairs(body).into_iter().filter(|(name, _)| !SECRET.contains(&name.as_str())).collect()
+}
+
+/// It worked: on to the next page, or back to this one with its dialog closed.
+fn sent_on(done: &Done, page: &str) -> Response {
+    let to = done.go.clone().unwrap_or_else(|| without_dialog(page));
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/")));
+    if let Some(notice) = &done.notice {
+        let text = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
+        let cookie = format!("bursar_notice={text}; Path=/; Max-Age=30; SameSite=Lax; HttpOnly");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    }
+    response
+}
+
+fn without_dialog(page: &str) -> String {
+    let Some((path, query)) = page.split_once('?') else { return page.to_owned() };
+    let kept: Vec<&str> =
+        query.split('&').filter(|pair| !pair.starts_with("dialog=") && !pair.starts_with("cell=")).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
+/// The same page once more, with what was typed and what came of it.
+async fn again(
+    console: &Console,
+    mut parts: axum::http::request::Parts,
+    page: &str,
+    flash: Flash,
+    status: u16,
+) -> Response {
+    parts.method = Method::GET;
+    parts.uri = page.parse().unwrap_or(Uri::from_static("/"));
+    parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
+    parts.extensions.insert(flash);
+    let mut response = console.page(Request::from_parts(parts, Body::empty())).await;
+    if response.status() == StatusCode::OK
+        && let Ok(status) = StatusCode::from_u16(status)
+    {
+        *response.status_mut() = status;
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_do_not_come_back_in_a_page() {
+        let body = Bytes::from_static(b"email=a%40b.c&password=hunter2hunter2&credential=sk-1&name=Ada");
+        let names: Vec<String> = typed(&body).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["email", "name"]);
+    }
+
+    #[test]
+    fn a_finished_dialog_is_closed_and_other_filters_stay() {
+        assert_eq!(without_dialog("/users?dialog=invite"), "/users");
+        assert_eq!(without_dialog("/users?q=ada&dialog=invite"), "/users?q=ada");
+        assert_eq!(without_dialog("/users"), "/users");
+    }
+}

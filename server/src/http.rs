@@ -1,0 +1,211 @@
+//! One router for everything: gateway, console, assets, health.
+//!
+//! The layers around the console, from the outside in: catch a panic, set the security headers,
+//! refuse changes that another site sends, open the session. The gateway stands beside them: its
+//! callers have no session and no browser.
+
+use std::sync::Arc;
+
+use app::{
+    Assets,
+    backend::Backend,
+    frame::{Flash, Theme},
+    shell,
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use gateway::Gateway;
+use leptos::prelude::provide_context;
+use store::Store;
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+use tower_sessions::Session;
+
+use crate::{
+    assets, forms,
+    live::{self, Live},
+    sessions,
+};
+
+/// The largest body of a server function that is not a plain form.
+const BODY_MAX: usize = 1 << 20;
+
+/// The console: pages and server functions with what they need.
+#[derive(Clone)]
+pub struct Console {
+    backend: Backend,
+}
+
+impl Console {
+    /// With what every request has at hand.
+    pub const fn new(backend: Backend) -> Self {
+        Self { backend }
+    }
+
+    fn context(&self, request: &Request) -> impl Fn() + Clone + Send + Sync + 'static {
+        let backend = self.backend.clone();
+        let session = request.extensions().get::<Session>().cloned();
+        let flash = request.extensions().get::<Flash>().cloned();
+        move || {
+            provide_context(backend.clone());
+            leptos::nonce::provide_nonce();
+            if let Some(session) = session.clone() {
+                provide_context(session);
+            }
+            if let Some(flash) = flash.clone() {
+                provide_context(flash);
+            }
+        }
+    }
+
+    /// Renders a page.
+    pub async fn page(&self, request: Request) -> Response {
+        let theme = app::backend::cookie(request.headers(), "bursar_theme")
+            .map_or(Theme::System, |text| Theme::from_text(&text));
+        let address = request.extensions().get::<Flash>().map(|flash| flash.page.clone());
+        let said = app::backend::cookie(request.headers(), "bursar_notice").is_some();
+        let assets = self.assets();
+        let context = self.context(&request);
+        let policy = Arc::new(std::sync::OnceLock::new());
+        let context = {
+            let policy = Arc::clone(&policy);
+            move || {
+                context();
+                if let Some(nonce) = leptos::nonce::use_nonce() {
+                    let _ = policy.set(content_security_policy(&nonce));
+                }
+            }
+        };
+        let render = leptos_axum::render_app_async_with_context(context, move || {
+            shell(assets.clone(), theme, address.clone())
+        });
+        let mut response = render(request).await;
+        // A page that leads elsewhere says so to everybody, not only to those who ask for HTML.
+        if response.status() == StatusCode::OK && response.headers().contains_key(header::LOCATION) {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+        }
+        let headers = response.headers_mut();
+        headers.remove("serverfnredirect");
+        if let Some(Ok(policy)) = policy.get().map(|policy| HeaderValue::from_str(policy)) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if said {
+            headers.append(
+                header::SET_COOKIE,
+                HeaderValue::from_static("bursar_notice=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly"),
+            );
+        }
+        response
+    }
+
+    /// Runs a server function.
+    pub async fn server_function(&self, request: Request) -> Response {
+        let context = self.context(&request);
+        leptos_axum::handle_server_fns_with_context(context, request).await.into_response()
+    }
+
+    fn assets(&self) -> Assets {
+        let address = |name| (self.backend.asset)(name);
+        Assets {
+            css: address("app.css"),
+            js: address("app.js"),
+            wasm: address("app.wasm"),
+            font: address("inter-latin-wght-normal.woff2"),
+            icon: address("icon.svg"),
+        }
+    }
+}
+
+/// Only our own files, and inline scripts that carry this answer's number.
+fn content_security_policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+    )
+}
+
+/// Everything that is served.
+pub fn router(
+    console: Console,
+    gateway: &Arc<Gateway>,
+    store: &Store,
+    live: Live,
+    public_url: &str,
+) -> Router {
+    let csrf = CsrfLayer::new();
+    let pages = Router::new()
+        .route("/console/{*function}", any(server_function))
+        .fallback(page)
+        .with_state(console)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .merge(Router::new().route("/live", get(live::serve)).with_state(live))
+        .layer(sessions::layer(store, public_url))
+        .layer(middleware::from_fn(refuse_unsigned_changes))
+        .layer(csrf);
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/console", post(|| async { StatusCode::NOT_FOUND }))
+        .with_state((store.clone(), Arc::clone(gateway)))
+        .route("/assets/{file}", get(assets::serve))
+        .merge(gateway.router())
+        .merge(pages)
+        .layer(middleware::map_response(security_headers))
+        .layer(CatchPanicLayer::new())
+}
+
+async fn page(State(console): State<Console>, request: Request) -> Response {
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    console.page(request).await
+}
+
+async fn server_function(State(console): State<Console>, request: Request) -> Response {
+    if request.method() == axum::http::Method::GET {
+        // Somebody loaded the address a form without script left in the bar.
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
+    }
+    forms::serve(&console, request).await
+}
+
+/// Browsers say where a change comes from. A change with our cookie and without any word about its
+/// origin is not one of theirs.
+async fn refuse_unsigned_changes(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let safe = matches!(request.method().as_str(), "GET" | "HEAD" | "OPTIONS");
+    let silent = !headers.contains_key("sec-fetch-site") && !headers.contains_key(header::ORIGIN);
+    if !safe && silent && headers.contains_key(header::COOKIE) {
+        return (StatusCode::FORBIDDEN, "This change does not say where it comes from.\n").into_response();
+    }
+    next.run(request).await
+}
+
+async fn ready(State((store, gateway)): State<(Store, Arc<Gateway>)>) -> Response {
+    if store.ping().await {
+        format!("ready, {} calls in flight\n", gateway.in_flight()).into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+    }
+}
+
+async fn security_headers(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

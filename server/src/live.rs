@@ -1,0 +1,68 @@
+//! Live pages: a stream of events that says "something of yours changed", nothing more. Pages then
+//! ask for what they show, through the same functions and permits as ever.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use domain::ids::OrgId;
+use futures_util::StreamExt;
+use store::Store;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+use tower_sessions::Session;
+use uuid::Uuid;
+
+/// Tells open pages about changes.
+#[derive(Clone, Debug)]
+pub struct Live {
+    store: Store,
+    changes: broadcast::Sender<(OrgId, &'static str)>,
+}
+
+impl Live {
+    /// Starts to listen to the database.
+    pub fn start(store: &Store) -> Self {
+        let (changes, _) = broadcast::channel(256);
+        let live = Self { store: store.clone(), changes };
+        tokio::spawn(live.clone().listen());
+        live
+    }
+
+    async fn listen(self) {
+        loop {
+            if let Ok(mut listener) = self.store.listen(&["bursar_ledger", "bursar_facts"]).await {
+                while let Ok(notice) = listener.recv().await {
+                    let what = if notice.channel() == "bursar_ledger" { "ledger" } else { "facts" };
+                    if let Ok(org) = notice.payload().parse::<Uuid>() {
+                        // Without anybody looking there is nobody to tell.
+                        let _ = self.changes.send((OrgId(org), what));
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// `GET /live`: for people who are signed in, about their organization.
+pub async fn serve(State(live): State<Live>, session: Session) -> Response {
+    let Some(org) = app::backend::current_org(&live.store, &session).await else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let events = BroadcastStream::new(live.changes.subscribe()).filter_map(move |change| async move {
+        match change {
+            Ok((of, what)) if of == org => Some(Ok::<_, Infallible>(Event::default().event(what).data(""))),
+            Ok(_) => None,
+            // Too much at once: one look at everything catches up.
+            Err(BroadcastStreamRecvError::Lagged(_)) => Some(Ok(Event::default().event("ledger").data(""))),
+        }
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))).into_response()
+}

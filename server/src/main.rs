@@ -1,0 +1,79 @@
+//! The one binary: `bursar`.
+
+mod assets;
+mod config;
+mod database;
+mod forms;
+mod http;
+mod jobs;
+mod live;
+mod serve;
+mod sessions;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use config::Config;
+
+/// Who may use which AI model, within which limits, at whose cost.
+#[derive(Debug, Parser)]
+#[command(name = "bursar", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Debug, Subcommand)]
+enum Program {
+    /// Serve the console and the gateway.
+    Serve,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    config::log(&cli.config);
+    // One cryptography for every connection; the binary carries no other.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let outcome = match cli.program {
+        Program::Serve => serve::run(cli.config).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("bursar: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a program that cannot go on says, in one sentence.
+#[derive(Debug)]
+pub struct Fatal(String);
+
+impl std::fmt::Display for Fatal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Fatal {
+    /// What was being done, and what went wrong.
+    fn new(doing: &str, cause: impl std::fmt::Display) -> Self {
+        Self(format!("{doing}: {cause}"))
+    }
+}
+
+impl From<store::StoreError> for Fatal {
+    fn from(error: store::StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<gateway::StartError> for Fatal {
+    fn from(error: gateway::StartError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,174 @@
+//! `bursar serve`: the console and the gateway, until SIGTERM or Ctrl-C.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use app::backend::{Backend, CallAsk, Hooks, ProbeAnswer, ProbeAsk};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, header},
+};
+use gateway::{Gateway, Settings};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+};
+use tower::ServiceExt;
+
+use crate::{Fatal, assets, config::Config, database::Database, http, jobs, live::Live};
+
+/// How long running answers may take after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves until it is told to stop.
+pub async fn run(config: Config) -> Result<(), Fatal> {
+    // The port first: when it is taken, nothing was started that would have to be stopped.
+    let listener = bind(&config).await?;
+    let bound = listener.local_addr().map_err(|error| Fatal::new("the address", error))?;
+    config.make_data_dir()?;
+    let database = Database::open(&config).await?;
+    let served = serve(&config, &database, listener, config.public_url(bound)).await;
+    database.close().await;
+    served
+}
+
+async fn bind(config: &Config) -> Result<TcpListener, Fatal> {
+    let cause = match TcpListener::bind(config.addr).await {
+        Ok(listener) => return Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            format!(
+                "{} is taken by another program; stop that, or choose another address with BURSAR_ADDR",
+                config.addr
+            )
+        }
+        Err(error) => format!("{}: {error}", config.addr),
+    };
+    Err(Fatal::new("cannot listen", cause))
+}
+
+async fn serve(
+    config: &Config,
+    database: &Database,
+    listener: TcpListener,
+    public_url: String,
+) -> Result<(), Fatal> {
+    // Pages are rendered on this runtime. An error says that it is set already.
+    let _ = any_spawner::Executor::init_tokio();
+    let store = database.store.clone();
+    jobs::round(&store).await;
+    let settings = Settings { public_url: public_url.clone(), spool_dir: config.data_dir.join("spool") };
+    let gateway = Gateway::start(store.clone(), settings).await?;
+    let backend = Backend {
+        store: store.clone(),
+        public_url: public_url.clone(),
+        asset: assets::address,
+        hooks: hooks(gateway.router()),
+    };
+    let live = Live::start(&store);
+    let router = http::router(http::Console::new(backend), &gateway, &store, live, &public_url);
+    let housekeeping = tokio::spawn(jobs::run(store.clone()));
+    say_ready(&store, &public_url).await?;
+    accept(listener, router, stop_signal()?).await;
+    gateway.stop().await;
+    housekeeping.abort();
+    Ok(())
+}
+
+/// One line with the address, and where to begin.
+async fn say_ready(store: &store::Store, public_url: &str) -> Result<(), Fatal> {
+    let line = match store::installation::offer_token(store).await? {
+        Some(token) => format!("Bursar is ready. Begin at {public_url}/setup?token={token}"),
+        None => format!("Bursar is ready at {public_url}"),
+    };
+    println!("{line}");
+    Ok(())
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Fatal> {
+    let failed = |error| Fatal::new("signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Takes connections until the signal; then lets running answers end, within bounds.
+async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: some will be free in a moment.
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        connection(stream, &router, &graceful);
+    }
+    drop(listener);
+    tracing::info!("stopping: running answers may end");
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some answers did not end in time");
+    }
+}
+
+fn connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
+    // Small answers, and each piece of a stream, go out at once.
+    let _ = stream.set_nodelay(true);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+    let service = TowerToHyperService::new(router.clone());
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended");
+        }
+    });
+}
+
+/// What the gateway does for the console. A try-out call takes the same way as any other.
+fn hooks(router: Router) -> Hooks {
+    Hooks {
+        probe: Arc::new(|ask: ProbeAsk| {
+            Box::pin(async move {
+                let found =
+                    gateway::probe(&ask.base_url, ask.dialect, ask.credential.as_deref(), ask.allow_private)
+                        .await;
+                let good = found.status.is_some_and(|status| (200..300).contains(&status));
+                ProbeAnswer { good, sentence: found.sentence, models: found.models }
+            })
+        }),
+        call: Arc::new(move |ask: CallAsk| {
+            let router = router.clone();
+            Box::pin(async move {
+                let request = Request::post(ask.route)
+                    .header(header::AUTHORIZATION, format!("Bearer {}", ask.secret.trim()))
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .header("anthropic-version", "2023-06-01")
+                    .body(Body::from(ask.body));
+                let Ok(request) = request else { return (400, "This cannot be sent.".to_owned()) };
+                let Ok(response) = router.oneshot(request).await;
+                let status = response.status().as_u16();
+                let body = to_bytes(response.into_body(), 1 << 20).await.unwrap_or_default();
+                (status, String::from_utf8_lossy(&body).into_owned())
+            })
+        }),
+    }
+}

@@ -1,0 +1,330 @@
+//! Applications. Each is made together with its one key.
+
+use domain::{
+    applications::{Application, ApplicationRow},
+    ids::{ApplicationId, GroupId, KeyId, OrgId, UserId},
+    keys::{Features, KeyModels},
+    money::Money,
+    names::Name,
+    roles::Act,
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys,
+    rollups::Month, users::escape_like,
+};
+
+/// What a new or edited application is given.
+#[derive(Clone, Debug)]
+pub struct ApplicationForm {
+    /// What it is called.
+    pub name: Name,
+    /// What it is for.
+    pub description: String,
+    /// Labels a call may carry.
+    pub use_cases: Vec<String>,
+}
+
+/// Which applications to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Part of a name.
+    pub search: Option<String>,
+    /// Only those in this group or below.
+    pub group: Option<GroupId>,
+    /// After this one: the next page.
+    pub after: Option<(String, ApplicationId)>,
+}
+
+/// Applications by name, at most `limit`, with what they spent in `month`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    store: &Store,
+    org: OrgId,
+    month: &Month,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<ApplicationRow>> {
+    let search = filter.search.as_deref().map(|text| format!("%{}%", escape_like(text)));
+    let (after_name, after_id) = match &filter.after {
+        Some((name, id)) => (Some(name.to_lowercase()), Some(id.0)),
+        None => (None, None),
+    };
+    let rows = sqlx::query!(
+        r#"select a.application_id, a.name, a.group_id, a.personal_user_id, l.cap as "cap?",
+                  coalesce(u.spend, 0)::bigint as "spend!", s.live as "live!", s.last_used_at
+           from applications a
+           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+           join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+           left join limits l
+             on l.org_id = a.org_id and l.scope_kind = 'application' and l.thing_id = a.application_id and l.metric = 'spend'
+            and l.window_kind = 'month'
+           left join lateral (
+               select sum(spend) as spend from usage_by_day u
+               where u.org_id = a.org_id and u.application_id = a.application_id and u.day >= $2 and u.day < $3
+           ) u on true
+           left join lateral (
+               select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $4)) as live,
+                      max(s.last_used_at) as last_used_at
+               from secrets s where s.org_id = k.org_id and s.key_id = k.key_id
+           ) s on true
+           where a.org_id = $1 and a.archived_at is null
+             and ($5::text is null or a.name ilike $5)
+             and ($6::uuid is null or a.group_id = $6 or g.ancestors @> array[$6::uuid])
+             and ($7::text is null or (lower(a.name), a.application_id) > ($7, $8))
+           order by lower(a.name), a.application_id
+           limit $9"#,
+        org.0,
+        month.first,
+        month.next,
+        clock::now(),
+        search,
+        filter.group.map(|id| id.0),
+        after_name,
+        after_id,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let paths: std::collections::HashMap<GroupId, String> =
+        groups::paths(store, org).await?.into_iter().collect();
+    Ok(rows
+        .into_iter()
+        .map(|row| ApplicationRow {
+            id: row.application_id.into(),
+            name: row.name,
+            group: row.group_id.into(),
+            group_path: paths.get(&GroupId(row.group_id)).cloned().unwrap_or_default(),
+            personal: row.personal_user_id.map(UserId),
+            secrets: row.live,
+            spend: Money(row.spend),
+            cap: row.cap.map(Money),
+            last_call: row.last_used_at,
+        })
+        .collect())
+}
+
+/// How many applications there are.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from applications where org_id = $1 and archived_at is null"#,
+        org.0
+    );
+    Ok(count.fetch_one(store.pool()).await?)
+}
+
+/// The group an application lives in: what permits are asked for.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn group_of(store: &Store, org: OrgId, id: ApplicationId) -> Result<GroupId> {
+    let group = sqlx::query_scalar!(
+        "select group_id from applications where org_id = $1 and application_id = $2",
+        org.0,
+        id.0
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(group.into())
+}
+
+/// One application.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn get(store: &Store, org: OrgId, id: ApplicationId) -> Result<Application> {
+    read(&mut *store.pool().acquire().await?, org, id).await
+}
+
+pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -> Result<Application> {
+    let row = sqlx::query!(
+        r#"select a.name, a.description, a.group_id, a.personal_user_id, a.archived_at, a.version, k.key_id,
+                  array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id order by name)
+                      as "use_cases!"
+           from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+           where a.org_id = $1 and a.application_id = $2"#,
+        org.0,
+        id.0
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    Ok(Application {
+        id,
+        name: row.name,
+        description: row.description,
+        path: groups::read(db, org, row.group_id.into()).await?.path,
+        personal: row.personal_user_id.map(UserId),
+        use_cases: row.use_cases,
+        key: row.key_id.into(),
+        archived_at: row.archived_at,
+        version: row.version,
+    })
+}
+
+fn check(form: &ApplicationForm) -> Result<()> {
+    if form.description.chars().count() > 1000 {
+        return Err(StoreError::invalid("description", "At most 1000 characters fit."));
+    }
+    if form.use_cases.len() > 100 {
+        return Err(StoreError::invalid("use_cases", "At most 100 use cases fit."));
+    }
+    let odd = |name: &&String| {
+        name.is_empty()
+            || name.chars().count() > 64
+            || !name.chars().all(|c| c.is_alphanumeric() || "-_. ".contains(c))
+    };
+    if let Some(name) = form.use_cases.iter().find(odd) {
+        let sentence =
+            format!("“{name}” cannot be a use case: use letters, digits, spaces and . _ - only, at most 64.");
+        return Err(StoreError::invalid("use_cases", sentence));
+    }
+    Ok(())
+}
+
+async fn write_use_cases(change: &mut Change, id: ApplicationId, names: &[String]) -> Result<()> {
+    let org = change.org();
+    sqlx::query!("delete from use_cases where org_id = $1 and application_id = $2", org.0, id.0)
+        .execute(change.db())
+        .await?;
+    sqlx::query!(
+        "insert into use_cases (org_id, application_id, name) select $1, $2, name from unnest($3::text[]) as name on conflict do nothing",
+        org.0,
+        id.0,
+        names
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
+}
+
+/// Adds an application with its key: every model its group has, streaming and tools on.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the name is taken in the group.
+pub async fn insert(
+    change: &mut Change,
+    group: GroupId,
+    form: &ApplicationForm,
+    models: &KeyModels,
+    features: Features,
+) -> Result<(ApplicationId, KeyId)> {
+    change.expect(Act::EditApplications, Some(group))?;
+    create(change, group, form, models, features, None).await
+}
+
+pub(crate) async fn create(
+    change: &mut Change,
+    group: GroupId,
+    form: &ApplicationForm,
+    models: &KeyModels,
+    features: Features,
+    personal: Option<UserId>,
+) -> Result<(ApplicationId, KeyId)> {
+    check(form)?;
+    let (org, at) = (change.org(), change.at());
+    let home = groups::read(change.db(), org, group).await?;
+    if home.archived_at.is_some() {
+        return Err(StoreError::NotFound);
+    }
+    let (id, key): (ApplicationId, KeyId) = (clock::id(), clock::id());
+    sqlx::query!(
+        "insert into applications (org_id, application_id, group_id, name, description, personal_user_id, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        org.0,
+        id.0,
+        group.0,
+        form.name.as_str(),
+        form.description.trim(),
+        personal.map(|id| id.0),
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    write_use_cases(change, id, &form.use_cases).await?;
+    let diff = Diff::new()
+        .set("name", form.name.as_str())
+        .set("group", home.path_text())
+        .set("use_cases", form.use_cases.join(", "));
+    change
+        .record(Subject { kind: "application", id: id.0, name: form.name.as_str() }, "create", &diff)
+        .await?;
+    keys::create(change, id, key, form.name.as_str(), models, features).await?;
+    Ok((id, key))
+}
+
+/// Changes name, description and use cases.
+///
+/// # Errors
+/// [`StoreError::Stale`] when `version` is not the newest.
+pub async fn update(
+    change: &mut Change,
+    id: ApplicationId,
+    version: i64,
+    form: &ApplicationForm,
+) -> Result<()> {
+    check(form)?;
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    change.expect(Act::EditApplications, before.path.last().map(|(group, _)| *group))?;
+    let done = sqlx::query!(
+        "update applications set name = $4, description = $5, version = version + 1
+         where org_id = $1 and application_id = $2 and version = $3 and archived_at is null",
+        org.0,
+        id.0,
+        version,
+        form.name.as_str(),
+        form.description.trim(),
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    write_use_cases(change, id, &form.use_cases).await?;
+    let mut wanted = form.use_cases.clone();
+    wanted.sort();
+    wanted.dedup();
+    let diff = Diff::new()
+        .field("name", Some(before.name.as_str()), Some(form.name.as_str()))
+        .field("description", Some(before.description.as_str()), Some(form.description.trim()))
+        .field("use_cases", Some(before.use_cases.join(", ")), Some(wanted.join(", ")));
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "application", id: id.0, name: form.name.as_str() }, "edit", &diff).await
+}
+
+/// Closes an application for good: every secret of its key is dead. Its spend stays.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn archive(change: &mut Change, id: ApplicationId) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let before = read(change.db(), org, id).await?;
+    change.expect(Act::EditApplications, before.path.last().map(|(group, _)| *group))?;
+    if before.archived_at.is_some() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update applications set archived_at = $3, version = version + 1 where org_id = $1 and application_id = $2",
+        org.0,
+        id.0,
+        at
+    )
+    .execute(change.db())
+    .await?;
+    let revoked = sqlx::query!(
+        "update secrets set revoked_at = $3 where org_id = $1 and key_id = $2 and revoked_at is null",
+        org.0,
+        before.key.0,
+        at
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().set("archived", true).set("secrets revoked", revoked.rows_affected());
+    change.record(Subject { kind: "application", id: id.0, name: &before.name }, "archive", &diff).await
+}

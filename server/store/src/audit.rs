@@ -1,0 +1,269 @@
+//! The audit log: appended to inside the change it tells of, chained by a keyed hash.
+//!
+//! Each row's hash covers the row before it, so a row that is edited, removed or put elsewhere
+//! breaks the chain from there on; the organization's row keeps the newest hash, so a log that was
+//! cut short does not match it.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    audit::{AuditRow, Door},
+    ids::OrgId,
+    roles::Actor,
+};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Diff, Purpose, Result, Store, Subject};
+
+/// The newest end of an organization's chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    seq: i64,
+    hash: Vec<u8>,
+}
+
+/// A line to be written.
+pub(crate) struct Line<'a> {
+    pub at: DateTime<Utc>,
+    pub actor: &'a Actor,
+    pub act: String,
+    pub subject: Subject<'a>,
+    pub diff: &'a Diff,
+}
+
+/// Locks the organization for a change and reads the end of its chain.
+pub(crate) async fn lock_head(db: &mut PgConnection, org: OrgId) -> Result<Head> {
+    let row =
+        sqlx::query!("select audit_seq, audit_hash from organizations where org_id = $1 for update", org.0)
+            .fetch_one(db)
+            .await?;
+    Ok(Head { seq: row.audit_seq, hash: row.audit_hash })
+}
+
+/// Appends one line; returns the new end.
+pub(crate) async fn append(
+    store: &Store,
+    db: &mut PgConnection,
+    head: &Head,
+    line: &Line<'_>,
+) -> Result<Head> {
+    let seq = head.seq + 1;
+    let (before, after) = (json!(line.diff.before), json!(line.diff.after));
+    let actor_id = line.actor.user.map(|user| user.0);
+    let hash = store.vault().hash(
+        Purpose::Audit,
+        &canonical(
+            &head.hash,
+            seq,
+            line.at,
+            actor_id,
+            &line.actor.name,
+            line.actor.door.as_str(),
+            &line.act,
+            &line.subject,
+            line.diff,
+        ),
+    );
+    sqlx::query!(
+        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        line.actor.org.0,
+        seq,
+        line.at,
+        actor_id,
+        line.actor.name,
+        line.actor.door.as_str(),
+        line.act,
+        line.subject.kind,
+        line.subject.id,
+        line.subject.name,
+        before,
+        after,
+        &hash,
+    )
+    .execute(db)
+    .await?;
+    Ok(Head { seq, hash: hash.to_vec() })
+}
+
+/// Moves the organization's head to the end of the chain, counts its facts version up, and tells
+/// every replica when the transaction commits.
+pub(crate) async fn advance(db: &mut PgConnection, org: OrgId, head: &Head) -> Result<i64> {
+    let version = sqlx::query_scalar!(
+        "update organizations set audit_seq = $2, audit_hash = $3, facts_version = facts_version + 1
+         where org_id = $1 returning facts_version",
+        org.0,
+        head.seq,
+        head.hash,
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    sqlx::query!("select pg_notify('bursar_facts', $1)", org.0.to_string()).execute(db).await?;
+    Ok(version)
+}
+
+/// The bytes a row's hash covers: the hash before, then every column, each with its length, so
+/// that no two rows have the same bytes.
+#[expect(clippy::too_many_arguments, reason = "every column is covered, one by one, on purpose")]
+fn canonical(
+    previous: &[u8],
+    seq: i64,
+    at: DateTime<Utc>,
+    actor_id: Option<Uuid>,
+    actor: &str,
+    door: &str,
+    act: &str,
+    subject: &Subject<'_>,
+    diff: &Diff,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    let mut part = |part: &[u8]| {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    };
+    part(previous);
+    part(&seq.to_be_bytes());
+    part(&at.timestamp_micros().to_be_bytes());
+    part(actor_id.as_ref().map_or(&[][..], |id| id.as_bytes()));
+    part(actor.as_bytes());
+    part(door.as_bytes());
+    part(act.as_bytes());
+    part(subject.kind.as_bytes());
+    part(subject.id.as_bytes());
+    part(subject.name.as_bytes());
+    for fields in [&diff.before, &diff.after] {
+        part(&(fields.len() as u64).to_be_bytes());
+        for (field, value) in fields {
+            part(field.as_bytes());
+            part(&[u8::from(value.is_some())]);
+            part(value.as_deref().unwrap_or_default().as_bytes());
+        }
+    }
+    bytes
+}
+
+/// Which lines of the log to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// About this thing.
+    pub subject: Option<Uuid>,
+    /// By this person.
+    pub actor: Option<Uuid>,
+    /// Before this sequence number: the next page.
+    pub before: Option<i64>,
+}
+
+/// The newest lines first, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<AuditRow>> {
+    let rows = sqlx::query!(
+        r#"select seq, at, actor, door, act, subject_kind, subject_id, subject, before, after
+           from audit
+           where org_id = $1
+             and ($2::uuid is null or subject_id = $2)
+             and ($3::uuid is null or actor_id = $3)
+             and ($4::bigint is null or seq < $4)
+           order by seq desc
+           limit $5"#,
+        org.0,
+        filter.subject,
+        filter.actor,
+        filter.before,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let diff = read_diff(row.before, row.after);
+            Ok(AuditRow {
+                seq: row.seq,
+                at: row.at,
+                actor: row.actor,
+                door: row.door.parse::<Door>()?,
+                act: row.act,
+                subject_kind: row.subject_kind,
+                subject_id: row.subject_id.to_string(),
+                subject: row.subject,
+                changes: changes(diff),
+            })
+        })
+        .collect()
+}
+
+fn read_diff(before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Diff {
+    let read = |value: Option<serde_json::Value>| {
+        value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
+    };
+    Diff { before: read(before), after: read(after) }
+}
+
+fn changes(diff: Diff) -> Vec<(String, Option<String>, Option<String>)> {
+    let Diff { mut before, after } = diff;
+    after.into_iter().map(|(field, after)| (field.clone(), before.remove(&field).flatten(), after)).collect()
+}
+
+/// What verifying a chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// Every row fits, and the last one is the organization's head.
+    Whole {
+        /// How many rows.
+        rows: i64,
+    },
+    /// The row with this number does not fit, or is missing.
+    Broken {
+        /// The first sequence number that does not fit.
+        seq: i64,
+    },
+}
+
+/// Walks an organization's chain from its first row to its head.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
+    let head = sqlx::query!("select audit_seq, audit_hash from organizations where org_id = $1", org.0)
+        .fetch_one(store.pool())
+        .await?;
+    let (mut seq, mut previous) = (0_i64, Vec::new());
+    while seq < head.audit_seq {
+        let rows = sqlx::query!(
+            "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash
+             from audit where org_id = $1 and seq > $2 and seq <= $3 order by seq limit 1000",
+            org.0,
+            seq,
+            head.audit_seq,
+        )
+        .fetch_all(store.pool())
+        .await?;
+        if rows.is_empty() {
+            return Ok(Chain::Broken { seq: seq + 1 });
+        }
+        for row in rows {
+            let subject = Subject { kind: &row.subject_kind, id: row.subject_id, name: &row.subject };
+            let diff = read_diff(row.before, row.after);
+            let bytes = canonical(
+                &previous,
+                row.seq,
+                row.at,
+                row.actor_id,
+                &row.actor,
+                &row.door,
+                &row.act,
+                &subject,
+                &diff,
+            );
+            let hash = store.vault().hash(Purpose::Audit, &bytes);
+            if row.seq != seq + 1 || hash[..] != row.hash {
+                return Ok(Chain::Broken { seq: seq + 1 });
+            }
+            seq = row.seq;
+            previous = row.hash;
+        }
+    }
+    if previous == head.audit_hash { Ok(Chain::Whole { rows: seq }) } else { Ok(Chain::Broken { seq }) }
+}

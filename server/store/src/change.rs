@@ -1,0 +1,169 @@
+//! A change to an organization: one transaction, one permit, its audit rows.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{GroupId, OrgId},
+    roles::{Act, Permit},
+};
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::{Result, Store, StoreError, audit, clock};
+
+/// A transaction that changes one organization.
+///
+/// It holds the organization's row until it commits, so that changes to one organization happen
+/// one after the other: the audit chain has no gaps, and what was read stays true. Dropped without
+/// [`Change::commit`], nothing has happened.
+pub struct Change {
+    tx: Transaction<'static, Postgres>,
+    store: Store,
+    permit: Permit,
+    at: DateTime<Utc>,
+    pub(crate) head: audit::Head,
+    recorded: bool,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").field("permit", &self.permit).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// What a change is about, for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The noun: `group`.
+    pub kind: &'a str,
+    /// Its id.
+    pub id: Uuid,
+    /// Its name now.
+    pub name: &'a str,
+}
+
+/// The fields that changed: before and after, as people read them. Never a secret.
+#[derive(Clone, Debug, Default)]
+pub struct Diff {
+    /// Before, by field.
+    pub before: BTreeMap<String, Option<String>>,
+    /// After, by field.
+    pub after: BTreeMap<String, Option<String>>,
+}
+
+impl Diff {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A field that has a value now.
+    #[must_use]
+    pub fn set(self, field: &str, after: impl ToString) -> Self {
+        self.field(field, None::<String>, Some(after))
+    }
+
+    /// A field, if before and after differ.
+    #[must_use]
+    pub fn field(mut self, field: &str, before: Option<impl ToString>, after: Option<impl ToString>) -> Self {
+        let (before, after) = (before.map(|value| value.to_string()), after.map(|value| value.to_string()));
+        if before != after {
+            self.before.insert(field.to_owned(), before);
+            self.after.insert(field.to_owned(), after);
+        }
+        self
+    }
+
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.after.is_empty()
+    }
+}
+
+impl Change {
+    /// Starts a change: locks the organization's row.
+    ///
+    /// # Errors
+    /// When the organization is gone or the database does not answer.
+    pub async fn begin(store: &Store, permit: Permit) -> Result<Self> {
+        let tx = store.pool.begin().await?;
+        Self::within(store, tx, permit).await
+    }
+
+    /// Goes on with a transaction that has begun, for what cannot have a permit yet: making the
+    /// organization itself, or accepting an invitation.
+    pub(crate) async fn within(
+        store: &Store,
+        mut tx: Transaction<'static, Postgres>,
+        permit: Permit,
+    ) -> Result<Self> {
+        let head = audit::lock_head(&mut tx, permit.org()).await?;
+        Ok(Self { tx, store: store.clone(), permit, at: clock::now(), head, recorded: false })
+    }
+
+    /// In which organization.
+    pub const fn org(&self) -> OrgId {
+        self.permit.org()
+    }
+
+    /// When it happens.
+    pub const fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+
+    /// By whose permit.
+    pub const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn db(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Every change asks first whether the permit is for it.
+    pub(crate) fn expect(&self, act: Act, group: Option<GroupId>) -> Result<()> {
+        if self.permit.covers(act, group) { Ok(()) } else { Err(StoreError::NotPermitted(act)) }
+    }
+
+    /// Writes a line of the audit log. `verb` completes the noun: `rename` makes `group.rename`.
+    pub(crate) async fn record(&mut self, subject: Subject<'_>, verb: &str, diff: &Diff) -> Result<()> {
+        self.recorded = true;
+        let actor = self.permit.actor().clone();
+        let row = audit::Line {
+            at: self.at,
+            actor: &actor,
+            act: format!("{}.{verb}", subject.kind),
+            subject,
+            diff,
+        };
+        self.head = audit::append(&self.store, &mut self.tx, &self.head, &row).await?;
+        Ok(())
+    }
+
+    /// Makes it so: the gateway decides by it from the next call on. Returns whether anything was
+    /// recorded.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing has happened.
+    pub async fn commit(mut self) -> Result<bool> {
+        let org = self.permit.org();
+        if !self.recorded {
+            self.tx.rollback().await?;
+            return Ok(false);
+        }
+        let version = audit::advance(&mut self.tx, org, &self.head).await?;
+        self.tx.commit().await?;
+        self.store.note_commit(org, version);
+        Ok(true)
+    }
+}
+
+/// One row changed; none means somebody else changed it first, or it is not there.
+pub(crate) fn exactly_one(done: &sqlx::postgres::PgQueryResult) -> Result<()> {
+    if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
+}

@@ -1,0 +1,630 @@
+//! The tree of groups and who is in them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    groups::{Group, GroupForm, GroupRow, Member, Source, Standing},
+    ids::{GroupId, MembershipId, OrgId, UserId},
+    money::Money,
+    roles::Act,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, rollups::Month};
+
+/// The whole tree, parents before children, siblings by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn tree(store: &Store, org: OrgId, month: &Month) -> Result<Vec<GroupRow>> {
+    let now = clock::now();
+    let rows = sqlx::query!(
+        r#"select g.group_id, g.ancestors, g.name, g.kind, g.ends_on, l.cap as "cap?"
+           from groups g
+           left join limits l
+             on l.org_id = g.org_id and l.scope_kind = 'group' and l.thing_id = g.group_id and l.metric = 'spend'
+            and l.window_kind = 'month'
+           where g.org_id = $1 and g.archived_at is null
+           order by lower(g.name), g.group_id"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let counts = member_counts(store, org, now).await?;
+    let applications = application_counts(store, org).await?;
+    let spend = spend_by_group(store, org, month).await?;
+    let mut children = HashMap::<Option<Uuid>, Vec<GroupRow>>::new();
+    for row in rows {
+        let id = row.group_id;
+        let (members, members_below) = counts.get(&id).copied().unwrap_or_default();
+        children.entry(row.ancestors.last().copied()).or_default().push(GroupRow {
+            id: id.into(),
+            ancestors: row.ancestors.into_iter().map(GroupId).collect(),
+            name: row.name,
+            kind: row.kind.parse()?,
+            ends_on: row.ends_on,
+            members,
+            members_below,
+            applications: applications.get(&id).copied().unwrap_or_default(),
+            spend: Money(spend.get(&id).copied().unwrap_or_default()),
+            cap: row.cap.map(Money),
+        });
+    }
+    let mut ordered = Vec::new();
+    let mut waiting: Vec<GroupRow> = children.remove(&None).unwrap_or_default().into_iter().rev().collect();
+    while let Some(group) = waiting.pop() {
+        waiting.extend(children.remove(&Some(group.id.0)).unwrap_or_default().into_iter().rev());
+        ordered.push(group);
+    }
+    Ok(ordered)
+}
+
+/// By group: people in it, and people in it or below, each once.
+async fn member_counts(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<HashMap<Uuid, (i64, i64)>> {
+    let rows = sqlx::query!(
+        r#"with live as (
+               select m.group_id, m.user_id, g.ancestors
+               from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+               where m.org_id = $1 and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)
+           ), reach as (
+               select l.group_id as at, l.user_id, true as direct from live l
+               union all
+               select a.id as at, l.user_id, false as direct from live l cross join unnest(l.ancestors) as a (id)
+           )
+           select at as "at!", count(*) filter (where direct) as "members!", count(distinct user_id) as "below!"
+           from reach group by at"#,
+        org.0,
+        now
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.at, (row.members, row.below))).collect())
+}
+
+async fn application_counts(store: &Store, org: OrgId) -> Result<HashMap<Uuid, i64>> {
+    let rows = sqlx::query!(
+        r#"select at.id as "id!", count(*) as "count!"
+           from applications a
+           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+           cross join unnest(g.ancestors || g.group_id) as at (id)
+           where a.org_id = $1 and a.archived_at is null
+           group by at.id"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.count)).collect())
+}
+
+async fn spend_by_group(store: &Store, org: OrgId, month: &Month) -> Result<HashMap<Uuid, i64>> {
+    let rows = sqlx::query!(
+        r#"with by_path as (
+               select path_id, sum(spend)::bigint as spend from usage_by_day
+               where org_id = $1 and day >= $2 and day < $3 group by path_id
+           )
+           select at.id as "id!", sum(b.spend)::bigint as "spend!"
+           from by_path b
+           join group_paths p on p.org_id = $1 and p.path_id = b.path_id
+           cross join unnest(p.groups) as at (id)
+           group by at.id"#,
+        org.0,
+        month.first,
+        month.next,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.spend)).collect())
+}
+
+/// From the root to the group: what permits are asked for.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn path(store: &Store, org: OrgId, id: GroupId) -> Result<Vec<GroupId>> {
+    let ancestors =
+        sqlx::query_scalar!("select ancestors from groups where org_id = $1 and group_id = $2", org.0, id.0)
+            .fetch_one(store.pool())
+            .await?;
+    Ok(ancestors.into_iter().map(GroupId).chain([id]).collect())
+}
+
+/// Names of groups by id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn names(store: &Store, org: OrgId, ids: &[Uuid]) -> Result<HashMap<GroupId, String>> {
+    read_names(&mut *store.pool().acquire().await?, org, ids).await
+}
+
+async fn read_names(db: &mut PgConnection, org: OrgId, ids: &[Uuid]) -> Result<HashMap<GroupId, String>> {
+    let rows = sqlx::query!(
+        "select group_id, name from groups where org_id = $1 and group_id = any ($2)",
+        org.0,
+        ids
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.group_id.into(), row.name)).collect())
+}
+
+/// Every open group by its path text, in order: for pickers.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn paths(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> {
+    let rows = sqlx::query!(
+        "select group_id, ancestors, name from groups where org_id = $1 and archived_at is null order by cardinality(ancestors)",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut texts = HashMap::<Uuid, String>::new();
+    for row in &rows {
+        let text = match row.ancestors.last().and_then(|parent| texts.get(parent)) {
+            Some(parent) => format!("{parent}/{}", row.name),
+            None => row.name.clone(),
+        };
+        texts.insert(row.group_id, text);
+    }
+    let mut paths: Vec<(GroupId, String)> = texts.into_iter().map(|(id, text)| (id.into(), text)).collect();
+    paths.sort_by_key(|(_, text)| text.to_lowercase());
+    Ok(paths)
+}
+
+/// One group.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn get(store: &Store, org: OrgId, id: GroupId) -> Result<Group> {
+    read(&mut *store.pool().acquire().await?, org, id).await
+}
+
+pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: GroupId) -> Result<Group> {
+    let row = sqlx::query!(
+        r#"select g.name, g.ancestors, g.kind, g.ends_on, g.archived_at, g.version, d.group_id is not null as "is_default!"
+           from groups g left join default_groups d on d.org_id = g.org_id and d.group_id = g.group_id
+           where g.org_id = $1 and g.group_id = $2"#,
+        org.0,
+        id.0
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let names = read_names(db, org, &row.ancestors).await?;
+    let mut path: Vec<(GroupId, String)> = row
+        .ancestors
+        .iter()
+        .map(|ancestor| (GroupId(*ancestor), names.get(&GroupId(*ancestor)).cloned().unwrap_or_default()))
+        .collect();
+    path.push((id, row.name));
+    Ok(Group {
+        id,
+        path,
+        kind: row.kind.parse()?,
+        ends_on: row.ends_on,
+        archived_at: row.archived_at,
+        is_default: row.is_default,
+        version: row.version,
+    })
+}
+
+/// Adds a group below another, or at the top.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when a sibling has the name or the tree would be too deep.
+pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupForm) -> Result<GroupId> {
+    change.expect(Act::CreateGroup, parent)?;
+    let (org, at) = (change.org(), change.at());
+    let id: GroupId = clock::id();
+    let ancestors = match parent {
+        Some(parent) => open_path(change, parent).await?,
+        None => Vec::new(),
+    };
+    sqlx::query!(
+        "insert into groups (org_id, group_id, parent_id, ancestors, name, kind, ends_on, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        id.0,
+        parent.map(|parent| parent.0),
+        &ancestors,
+        form.name.as_str(),
+        form.kind.as_str(),
+        form.ends_on,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new()
+        .set("name", form.name.as_str())
+        .set("kind", form.kind)
+        .field("parent", None::<String>, parent)
+        .field("ends_on", None::<String>, form.ends_on);
+    change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
+    Ok(id)
+}
+
+/// The path to a group that is still open.
+async fn open_path(change: &mut Change, id: GroupId) -> Result<Vec<Uuid>> {
+    let org = change.org();
+    let mut path = sqlx::query_scalar!(
+        "select ancestors from groups where org_id = $1 and group_id = $2 and archived_at is null",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    path.push(id.0);
+    Ok(path)
+}
+
+/// Changes name, kind and end.
+///
+/// # Errors
+/// [`StoreError::Stale`] when `version` is not the newest.
+pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &GroupForm) -> Result<()> {
+    change.expect(Act::EditGroup, Some(id))?;
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    let done = sqlx::query!(
+        "update groups set name = $4, kind = $5, ends_on = $6, version = version + 1
+         where org_id = $1 and group_id = $2 and version = $3 and archived_at is null",
+        org.0,
+        id.0,
+        version,
+        form.name.as_str(),
+        form.kind.as_str(),
+        form.ends_on,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let diff = Diff::new()
+        .field("name", Some(before.name()), Some(form.name.as_str()))
+        .field("kind", Some(before.kind), Some(form.kind))
+        .field("ends_on", before.ends_on, form.ends_on);
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "edit", &diff).await
+}
+
+/// Puts a group, with everything below it, elsewhere in the tree.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when it would be inside itself, too deep, or beside one of its name.
+pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) -> Result<()> {
+    change.expect(Act::MoveGroup, None)?;
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    let path = match parent {
+        Some(parent) => open_path(change, parent).await?,
+        None => Vec::new(),
+    };
+    // Everything below keeps the part of its path that starts at the moved group. The check
+    // constraint refuses a path that holds the group itself: a cycle.
+    sqlx::query!(
+        "update groups
+         set ancestors = $3 || ancestors[$4 + 1:],
+             parent_id = case when group_id = $2 then $5 else parent_id end,
+             version = version + 1
+         where org_id = $1 and (group_id = $2 or ancestors @> array[$2::uuid])",
+        org.0,
+        id.0,
+        &path,
+        i32::try_from(before.path.len() - 1).unwrap_or(i32::MAX),
+        parent.map(|parent| parent.0),
+    )
+    .execute(change.db())
+    .await?;
+    let old_parent = before.path.iter().rev().nth(1).map(|(id, _)| *id);
+    let diff = Diff::new().field("parent", old_parent, parent);
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "group", id: id.0, name: before.name() }, "move", &diff).await
+}
+
+/// Closes a group for good: nothing in it can call. Names and spend stay.
+///
+/// # Errors
+/// [`StoreError::Invalid`] while something is still in it.
+pub async fn archive(change: &mut Change, id: GroupId) -> Result<()> {
+    change.expect(Act::ArchiveGroup, Some(id))?;
+    let (org, at) = (change.org(), change.at());
+    let group = read(change.db(), org, id).await?;
+    let inside = sqlx::query!(
+        r#"select (select count(*) from groups where org_id = $1 and parent_id = $2 and archived_at is null) as "groups!",
+                  (select count(*) from applications where org_id = $1 and group_id = $2 and archived_at is null) as "applications!""#,
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    if inside.groups > 0 || inside.applications > 0 {
+        let sentence = format!(
+            "It still has {} groups and {} applications. Move or archive them first.",
+            inside.groups, inside.applications
+        );
+        return Err(StoreError::invalid("group", sentence));
+    }
+    sqlx::query!(
+        "update groups set archived_at = $3, version = version + 1 where org_id = $1 and group_id = $2 and archived_at is null",
+        org.0,
+        id.0,
+        at
+    )
+    .execute(change.db())
+    .await?;
+    sqlx::query!(
+        "update memberships set ended_at = $3 where org_id = $1 and group_id = $2 and ended_at is null",
+        org.0,
+        id.0,
+        at
+    )
+    .execute(change.db())
+    .await?;
+    sqlx::query!("delete from default_groups where org_id = $1 and group_id = $2", org.0, id.0)
+        .execute(change.db())
+        .await?;
+    let diff = Diff::new().set("archived", true);
+    change.record(Subject { kind: "group", id: id.0, name: group.name() }, "archive", &diff).await
+}
+
+/// Whether new users join a group.
+///
+/// # Errors
+/// When it is not there.
+pub async fn set_default(change: &mut Change, id: GroupId, default: bool) -> Result<()> {
+    change.expect(Act::EditOrganization, None)?;
+    let org = change.org();
+    let group = read(change.db(), org, id).await?;
+    if group.is_default == default {
+        return Ok(());
+    }
+    if default {
+        sqlx::query!(
+            "insert into default_groups (org_id, group_id) values ($1, $2) on conflict do nothing",
+            org.0,
+            id.0
+        )
+        .execute(change.db())
+        .await?;
+    } else {
+        sqlx::query!("delete from default_groups where org_id = $1 and group_id = $2", org.0, id.0)
+            .execute(change.db())
+            .await?;
+    }
+    let diff = Diff::new().field("new users join", Some(!default), Some(default));
+    change.record(Subject { kind: "group", id: id.0, name: group.name() }, "default", &diff).await
+}
+
+/// The people of a group: direct ones first, then those of groups below, each once.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn members(
+    store: &Store,
+    org: OrgId,
+    id: GroupId,
+    month: &Month,
+    limit: i64,
+) -> Result<Vec<Member>> {
+    let rows = sqlx::query!(
+        r#"with belonging as (
+               select distinct on (m.user_id) m.user_id, m.standing, m.source, m.started_at, m.ends_at, m.group_id, g.name as group_name
+               from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+               where m.org_id = $1 and (m.group_id = $2 or g.ancestors @> array[$2::uuid])
+                 and g.archived_at is null and m.ended_at is null and (m.ends_at is null or m.ends_at > $4)
+               order by m.user_id, (m.group_id = $2) desc, cardinality(g.ancestors)
+           )
+           select b.user_id, b.standing, b.source, b.started_at, b.ends_at, b.group_id, b.group_name,
+                  u.name, u.email, u.suspended_at, coalesce(w.settled, 0) as "spend!"
+           from belonging b
+           join users u on u.org_id = $1 and u.user_id = b.user_id and u.removed_at is null
+           left join windows w
+             on w.org_id = $1 and w.scope_kind = 'user' and w.thing_id = b.user_id and w.metric = 'spend'
+            and w.window_kind = 'month' and w.starts_at = $3
+           order by (b.group_id = $2) desc, (b.standing = 'lead' and b.group_id = $2) desc, lower(u.name), u.user_id
+           limit $5"#,
+        org.0,
+        id.0,
+        month.starts_at,
+        clock::now(),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let direct = row.group_id == id.0;
+            Ok(Member {
+                user: row.user_id.into(),
+                name: row.name,
+                email: row.email,
+                standing: if direct { row.standing.parse()? } else { Standing::Member },
+                source: row.source.parse()?,
+                since: row.started_at,
+                ends_at: row.ends_at,
+                through: (!direct).then_some((row.group_id.into(), row.group_name)),
+                spend: Money(row.spend),
+                suspended: row.suspended_at.is_some(),
+            })
+        })
+        .collect()
+}
+
+/// Puts a person into a group, or changes what they are in it and until when.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when either is not in the organization.
+pub async fn set_member(
+    change: &mut Change,
+    group: GroupId,
+    user: UserId,
+    standing: Standing,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let org = change.org();
+    let known = sqlx::query!(
+        "select membership_id, standing, ends_at from memberships
+         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+        org.0,
+        group.0,
+        user.0
+    )
+    .fetch_optional(change.db())
+    .await?;
+    let was_lead = known.as_ref().is_some_and(|row| row.standing == Standing::Lead.as_str());
+    let act = if standing == Standing::Lead || was_lead { Act::EditLeads } else { Act::EditMembers };
+    change.expect(act, Some(group))?;
+    let Some(known) = known else {
+        return join(change, group, user, standing, Source::Manual, ends_at).await;
+    };
+    let (group_name, user_name) = pair_names(change, group, user).await?;
+    let diff = Diff::new().field("standing", Some(known.standing), Some(standing)).field(
+        "ends_at",
+        known.ends_at.map(|at| at.to_rfc3339()),
+        ends_at.map(|at| at.to_rfc3339()),
+    );
+    if diff.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update memberships set standing = $3, ends_at = $4 where org_id = $1 and membership_id = $2",
+        org.0,
+        known.membership_id,
+        standing.as_str(),
+        ends_at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = diff.set("group", &group_name);
+    change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "edit", &diff).await
+}
+
+/// Names of a group and a person of the organization, both still there.
+async fn pair_names(change: &mut Change, group: GroupId, user: UserId) -> Result<(String, String)> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select g.name as group_name, u.name as user_name from groups g join users u on u.org_id = g.org_id
+         where g.org_id = $1 and g.group_id = $2 and u.user_id = $3 and g.archived_at is null and u.removed_at is null",
+        org.0,
+        group.0,
+        user.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    Ok((row.group_name, row.user_name))
+}
+
+pub(crate) async fn join(
+    change: &mut Change,
+    group: GroupId,
+    user: UserId,
+    standing: Standing,
+    source: Source,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let (group_name, user_name) = pair_names(change, group, user).await?;
+    let (org, at) = (change.org(), change.at());
+    let membership: MembershipId = clock::id();
+    sqlx::query!(
+        "insert into memberships (org_id, membership_id, group_id, user_id, standing, source, started_at, ends_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        membership.0,
+        group.0,
+        user.0,
+        standing.as_str(),
+        source.as_str(),
+        at,
+        ends_at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().set("group", &group_name).set("standing", standing).set("source", source).field(
+        "ends_at",
+        None::<String>,
+        ends_at.map(|at| at.to_rfc3339()),
+    );
+    change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "start", &diff).await
+}
+
+/// Takes a person out of a group. Member secrets they had through it die with it.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when they are not in it.
+pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let standing = sqlx::query_scalar!(
+        "select standing from memberships where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+        org.0,
+        group.0,
+        user.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let act = if standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
+    change.expect(act, Some(group))?;
+    sqlx::query!(
+        "update memberships set ended_at = $4 where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+        org.0,
+        group.0,
+        user.0,
+        at
+    )
+    .execute(change.db())
+    .await?;
+    let names = sqlx::query!(
+        "select g.name as group_name, u.name as user_name from groups g join users u on u.org_id = g.org_id
+         where g.org_id = $1 and g.group_id = $2 and u.user_id = $3",
+        org.0,
+        group.0,
+        user.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let diff = Diff::new().field("group", Some(&names.group_name), None::<String>);
+    change.record(Subject { kind: "membership", id: user.0, name: &names.user_name }, "end", &diff).await
+}
+
+/// How many groups are open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from groups where org_id = $1 and archived_at is null"#,
+        org.0
+    );
+    Ok(count.fetch_one(store.pool()).await?)
+}
+
+/// Whether a person leads this very group.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn leads(store: &Store, org: OrgId, group: GroupId, user: UserId) -> Result<bool> {
+    let leads = sqlx::query_scalar!(
+        r#"select exists (select from memberships where org_id = $1 and group_id = $2 and user_id = $3 and standing = 'lead'
+                          and ended_at is null) as "leads!""#,
+        org.0,
+        group.0,
+        user.0
+    );
+    Ok(leads.fetch_one(store.pool()).await?)
+}
+
+/// The group with this path text: `Engineering/Research`.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is none.
+pub async fn by_path(store: &Store, org: OrgId, path: &str) -> Result<GroupId> {
+    let paths = paths(store, org).await?;
+    paths
+        .into_iter()
+        .find(|(_, text)| text.eq_ignore_ascii_case(path))
+        .map(|(id, _)| id)
+        .ok_or(StoreError::NotFound)
+}

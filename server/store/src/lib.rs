@@ -1,0 +1,168 @@
+//! Everything that touches Postgres: the only SQL outside `migrations/`.
+//!
+//! One file per noun. Reads take `&Store` and the organization; changes take a [`Change`], which
+//! is made from a permit, keeps the organization's changes one after the other, and writes the
+//! audit rows in the same transaction. What is forgotten here is refused by the schema.
+
+pub mod access;
+pub mod accounts;
+pub mod applications;
+pub mod audit;
+pub mod authorizations;
+mod change;
+pub mod clock;
+mod error;
+pub mod groups;
+pub mod installation;
+pub mod keys;
+pub mod ledger;
+pub mod limits;
+pub mod models;
+pub mod organizations;
+pub mod passwords;
+pub mod policies;
+pub mod providers;
+pub mod rollups;
+pub mod sessions;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod users;
+mod vault;
+pub mod windows;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use domain::ids::OrgId;
+use parking_lot::Mutex;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+
+pub use change::{Change, Diff, Subject};
+pub use error::{Conflict, StoreError};
+pub use vault::{MasterKey, Purpose, SealedFor, Vault};
+
+/// The migrations, built into the binary.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// A result of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The database and the keys to what is encrypted in it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    vault: Arc<Vault>,
+    /// The newest facts version this process has committed, by organization: what lets the same
+    /// process notice its own changes without waiting for a notification.
+    committed: Arc<Mutex<HashMap<OrgId, i64>>>,
+}
+
+impl Store {
+    /// Connects. Fails fast when the database does not answer; later outages are survived by the
+    /// pool, which connects anew by itself.
+    ///
+    /// # Errors
+    /// When the address cannot be read or nothing answers there.
+    pub async fn connect(url: &str, connections: u32, master: MasterKey) -> Result<Self> {
+        let options: PgConnectOptions = url.parse().map_err(StoreError::from)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options.application_name("bursar"))
+            .await?;
+        Ok(Self::new(pool, master))
+    }
+
+    /// Over a pool that exists.
+    pub fn new(pool: PgPool, master: MasterKey) -> Self {
+        Self { pool, vault: Arc::new(Vault::new(master)), committed: Arc::default() }
+    }
+
+    /// Brings the schema up to date. Safe to call from several replicas at once.
+    ///
+    /// # Errors
+    /// When a migration fails or the schema is newer than this binary.
+    pub async fn migrate(&self) -> Result<()> {
+        MIGRATOR.run(&self.pool).await.map_err(|error| StoreError::Database(Box::new(error.into())))
+    }
+
+    /// The pool, for the few who hold a connection for long: listeners.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Hashing and encryption with the installation's master key.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The newest facts version this process has committed for an organization; 0 before any.
+    pub fn committed(&self, org: OrgId) -> i64 {
+        self.committed.lock().get(&org).copied().unwrap_or_default()
+    }
+
+    /// Every organization this process has changed, with the newest version it committed.
+    pub fn all_committed(&self) -> Vec<(OrgId, i64)> {
+        self.committed.lock().iter().map(|(org, version)| (*org, *version)).collect()
+    }
+
+    fn note_commit(&self, org: OrgId, version: i64) {
+        let mut committed = self.committed.lock();
+        let known = committed.entry(org).or_default();
+        *known = version.max(*known);
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> bool {
+        let ping = sqlx::query_scalar!("select 1").fetch_one(&self.pool);
+        matches!(tokio::time::timeout(Duration::from_secs(2), ping).await, Ok(Ok(_)))
+    }
+
+    /// A connection that hears notifications.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn listen(&self, channels: &[&str]) -> Result<PgListener> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen_all(channels.iter().copied()).await?;
+        Ok(listener)
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Makes a database in a server that this process runs, if it is not there yet.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn ensure_database(admin_url: &str, name: &'static str) -> Result<()> {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+    let mut db = PgConnection::connect(admin_url).await?;
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from pg_database where datname = $1) as "known!""#,
+        name
+    )
+    .fetch_one(&mut db)
+    .await?;
+    if !known {
+        // A name cannot be a parameter; this one is written in the program.
+        let made = sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut db).await;
+        // Another program may have been a moment faster.
+        let raced = made
+            .as_ref()
+            .err()
+            .and_then(sqlx::Error::as_database_error)
+            .and_then(|error| error.code())
+            .is_some_and(|code| code == "42P04");
+        if !raced {
+            made?;
+        }
+    }
+    db.close().await?;
+    Ok(())
+}

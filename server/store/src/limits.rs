@@ -1,0 +1,458 @@
+//! Limits: caps on meters, and counting a meter anew from the ledger.
+
+use std::collections::HashMap;
+
+use domain::{
+    access::Facts,
+    ids::{LimitId, OrgId},
+    limits::{Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
+    roles::Act,
+    spend::LimitLevel,
+    window::{Calendar, Span, Window},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, windows};
+
+/// What a limit is given.
+#[derive(Clone, Debug)]
+pub struct LimitForm {
+    /// How much.
+    pub cap: i64,
+    /// What happens without room.
+    pub mode: Mode,
+    /// Per cent of the cap at which somebody is told.
+    pub thresholds: Vec<u8>,
+}
+
+/// Every limit with its level now, the organization's first, then by scope name. `keep` chooses.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    store: &Store,
+    org: OrgId,
+    facts: &Facts,
+    keep: impl Fn(Scope) -> bool,
+) -> Result<Vec<LimitLevel>> {
+    let now = clock::now();
+    let rows = sqlx::query!(
+        "select limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, version
+         from limits where org_id = $1",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut list = Vec::new();
+    for row in rows {
+        let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+        if !keep(scope) {
+            continue;
+        }
+        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        let limit = Limit {
+            id: Some(row.limit_id.into()),
+            meter,
+            cap: row.cap,
+            mode: row.mode.parse()?,
+            thresholds: row.thresholds.iter().filter_map(|percent| u8::try_from(*percent).ok()).collect(),
+        };
+        let span = facts.calendar.span(meter.window, now);
+        list.push(LimitLevel {
+            scope_name: facts.scope_name(scope),
+            level: Level::default(),
+            starts_at: span.start,
+            ends_at: span.end,
+            version: Some(row.version),
+            limit,
+        });
+    }
+    fill_levels(store, org, &mut list).await?;
+    list.sort_by(|a, b| {
+        let key = |l: &LimitLevel| {
+            (
+                l.limit.meter.scope.kind(),
+                l.scope_name.to_lowercase(),
+                l.limit.meter.metric,
+                l.limit.meter.window,
+            )
+        };
+        key(a).cmp(&key(b))
+    });
+    Ok(list)
+}
+
+/// Reads the levels of some limits in their current windows.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fill_levels(store: &Store, org: OrgId, list: &mut [LimitLevel]) -> Result<()> {
+    let keys: Vec<(Meter, Span)> = list.iter().map(|level| (level.limit.meter, level.span())).collect();
+    let levels = levels(store, org, &keys).await?;
+    for (entry, level) in list.iter_mut().zip(levels) {
+        entry.level = level;
+    }
+    Ok(())
+}
+
+/// The levels of some meters in some windows, in the same order; nothing used is zero.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn levels(store: &Store, org: OrgId, keys: &[(Meter, Span)]) -> Result<Vec<Level>> {
+    let columns = windows::Columns::of(keys.iter().map(|(meter, span)| (*meter, span.start, span.end)));
+    let rows = sqlx::query!(
+        r#"select w.scope_kind, w.thing_id, w.person_id, w.metric, w.window_kind, w.settled, w.held
+           from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
+                    as k (scope_kind, thing_id, person_id, metric, window_kind, starts_at)
+           join windows w
+             on w.org_id = $1 and w.scope_kind = k.scope_kind and w.thing_id = k.thing_id and w.person_id = k.person_id
+            and w.metric = k.metric and w.window_kind = k.window_kind and w.starts_at = k.starts_at"#,
+        org.0,
+        &columns.scope_kinds,
+        &columns.things,
+        &columns.persons,
+        &columns.metrics,
+        &columns.windows,
+        &columns.starts,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut known = HashMap::<Meter, Level>::new();
+    for row in rows {
+        let scope = Scope::from_parts(row.scope_kind.parse::<ScopeKind>()?, row.thing_id, row.person_id);
+        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        known.insert(meter, Level { settled: row.settled, held: row.held });
+    }
+    Ok(keys.iter().map(|(meter, _)| known.get(meter).copied().unwrap_or_default()).collect())
+}
+
+fn check(meter: &Meter, form: &LimitForm) -> Result<()> {
+    if form.cap < 0 {
+        return Err(StoreError::invalid("cap", "A limit cannot be below zero."));
+    }
+    if meter.metric == Metric::ConcurrentCalls && meter.window != Window::Total {
+        return Err(StoreError::invalid("window", "Calls at once have no window."));
+    }
+    if form.thresholds.iter().any(|percent| !(1..=100).contains(percent)) || form.thresholds.len() > 10 {
+        return Err(StoreError::invalid("thresholds", "Thresholds are up to ten numbers from 1 to 100."));
+    }
+    Ok(())
+}
+
+/// Sets a limit on a meter: a new one, or another cap on the one that is there. A permit to
+/// tighten is enough as long as nothing becomes looser. `version`: the one that was shown, when
+/// there was one.
+///
+/// # Errors
+/// [`StoreError::Stale`] when it changed since; [`StoreError::Invalid`] when a permit to tighten
+/// would loosen.
+pub async fn set(
+    change: &mut Change,
+    meter: Meter,
+    form: &LimitForm,
+    version: Option<i64>,
+) -> Result<LimitId> {
+    check(&meter, form)?;
+    let org = change.org();
+    let facts = access::read(change.db(), org).await?;
+    let group = group_of(&facts, meter.scope)?;
+    let name = facts.scope_name(meter.scope);
+    let known = known(change.db(), org, &meter).await?;
+    if let (Some(version), Some(known)) = (version, &known)
+        && version != known.version
+    {
+        return Err(StoreError::Stale);
+    }
+    if change.expect(Act::LoosenLimits, group).is_err() {
+        change.expect(Act::TightenLimits, group)?;
+        let looser = known.as_ref().is_some_and(|known| {
+            form.cap > known.cap || (known.mode == Mode::Enforce && form.mode == Mode::Observe)
+        });
+        // A person's own limit takes the place of the organization's default.
+        let over_default = known.is_none()
+            && matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month })
+            && facts
+                .default_user_limit
+                .is_some_and(|default| form.cap > default.0 || form.mode == Mode::Observe);
+        if looser || over_default {
+            return Err(StoreError::invalid(
+                "cap",
+                "Leads can lower a limit; only an admin or owner can raise it.",
+            ));
+        }
+    }
+    let thresholds: Vec<i16> = form.thresholds.iter().map(|percent| i16::from(*percent)).collect();
+    let at = change.at();
+    let id = match &known {
+        Some(known) => {
+            sqlx::query!(
+                "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
+                org.0,
+                known.id.0,
+                form.cap,
+                form.mode.as_str(),
+                &thresholds,
+            )
+            .execute(change.db())
+            .await?;
+            known.id
+        }
+        None => {
+            let id: LimitId = clock::id();
+            let (kind, thing, person) = meter.scope.parts();
+            sqlx::query!(
+                "insert into limits (org_id, limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                org.0,
+                id.0,
+                kind.as_str(),
+                thing,
+                person,
+                meter.metric.as_str(),
+                meter.window.as_str(),
+                form.cap,
+                form.mode.as_str(),
+                &thresholds,
+                at,
+            )
+            .execute(change.db())
+            .await?;
+            recount(change, &meter, facts.calendar).await?;
+            id
+        }
+    };
+    let show = |cap: i64| meter.show_cap(cap);
+    let list = |thresholds: &[i16]| thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let diff = Diff::new()
+        .field("cap", known.as_ref().map(|known| show(known.cap)), Some(show(form.cap)))
+        .field("mode", known.as_ref().map(|known| known.mode), Some(form.mode))
+        .field(
+            "thresholds",
+            Some(known.as_ref().map_or_else(String::new, |known| list(&known.thresholds))),
+            Some(list(&thresholds)),
+        );
+    if !diff.is_empty() {
+        let verb = if known.is_some() { "edit" } else { "create" };
+        change.record(Subject { kind: "limit", id: id.0, name: &name }, verb, &diff).await?;
+    }
+    Ok(id)
+}
+
+struct Known {
+    id: LimitId,
+    cap: i64,
+    mode: Mode,
+    thresholds: Vec<i16>,
+    version: i64,
+}
+
+async fn known(db: &mut PgConnection, org: OrgId, meter: &Meter) -> Result<Option<Known>> {
+    let (kind, thing, person) = meter.scope.parts();
+    let row = sqlx::query!(
+        "select limit_id, cap, mode, thresholds, version from limits
+         where org_id = $1 and scope_kind = $2 and thing_id = $3 and person_id = $4 and metric = $5 and window_kind = $6",
+        org.0,
+        kind.as_str(),
+        thing,
+        person,
+        meter.metric.as_str(),
+        meter.window.as_str(),
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| {
+        Ok(Known {
+            id: row.limit_id.into(),
+            cap: row.cap,
+            mode: row.mode.parse()?,
+            thresholds: row.thresholds,
+            version: row.version,
+        })
+    })
+    .transpose()
+}
+
+/// Takes a limit away.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn remove(change: &mut Change, id: LimitId) -> Result<()> {
+    let org = change.org();
+    let facts = access::read(change.db(), org).await?;
+    let row = sqlx::query!(
+        "select scope_kind, thing_id, person_id, metric, window_kind, cap, mode from limits where org_id = $1 and limit_id = $2",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+    let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+    change.expect(Act::LoosenLimits, group_of(&facts, scope)?)?;
+    sqlx::query!("delete from limits where org_id = $1 and limit_id = $2", org.0, id.0)
+        .execute(change.db())
+        .await?;
+    let diff = Diff::new().field("cap", Some(meter.show_cap(row.cap)), None::<String>).field(
+        "mode",
+        Some(row.mode),
+        None::<String>,
+    );
+    let name = facts.scope_name(scope);
+    change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await
+}
+
+/// The group a scope belongs to, for permits. The thing it names has to be in the organization.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not.
+pub fn group_of(facts: &Facts, scope: Scope) -> Result<Option<domain::ids::GroupId>> {
+    match scope {
+        Scope::Organization => Ok(None),
+        Scope::Group(id) => facts.groups.contains_key(&id).then_some(Some(id)).ok_or(StoreError::NotFound),
+        Scope::Application(id) => {
+            facts.applications.get(&id).map(|app| Some(app.group)).ok_or(StoreError::NotFound)
+        }
+        Scope::User(id) => facts.users.contains_key(&id).then_some(None).ok_or(StoreError::NotFound),
+        Scope::Member(group, user) => {
+            let known = facts.groups.contains_key(&group) && facts.users.contains_key(&user);
+            known.then_some(Some(group)).ok_or(StoreError::NotFound)
+        }
+        Scope::Authorization(id) => {
+            let place = facts.rules.iter().find(|(_, rules)| rules.values().any(|rule| rule.id == id));
+            place.map(|(place, _)| *place).ok_or(StoreError::NotFound)
+        }
+        Scope::Grant(id) => {
+            let known = facts.grants.values().flatten().any(|grant| grant.id == id);
+            known.then_some(None).ok_or(StoreError::NotFound)
+        }
+    }
+}
+
+/// Counts a meter's current window anew from the ledger. Finished calls that are being booked at
+/// this moment wait until this has committed, so that none is missed or counted twice.
+pub(crate) async fn recount(change: &mut Change, meter: &Meter, calendar: Calendar) -> Result<()> {
+    if meter.metric == Metric::ConcurrentCalls {
+        return Ok(());
+    }
+    let (org, at) = (change.org(), change.at());
+    windows::hold_bookings(change.db(), org).await?;
+    let span = calendar.span(meter.window, at);
+    let used = used(change.db(), org, meter, span).await?;
+    let (kind, thing, person) = meter.scope.parts();
+    sqlx::query!(
+        "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
+             do update set settled = excluded.settled",
+        org.0,
+        kind.as_str(),
+        thing,
+        person,
+        meter.metric.as_str(),
+        meter.window.as_str(),
+        span.start,
+        span.end,
+        used,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
+}
+
+/// Counts every limit's current window anew, and everybody's month: the calendar changed.
+pub(crate) async fn recount_all(change: &mut Change, calendar: Calendar) -> Result<()> {
+    let org = change.org();
+    let rows = sqlx::query!(
+        "select scope_kind, thing_id, person_id, metric, window_kind from limits where org_id = $1",
+        org.0
+    )
+    .fetch_all(change.db())
+    .await?;
+    for row in rows {
+        let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        recount(change, &meter, calendar).await?;
+    }
+    windows::hold_bookings(change.db(), org).await?;
+    let month = calendar.span(Window::Month, change.at());
+    sqlx::query!(
+        "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
+         select e.org_id, 'user', e.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', $2, $3, sum(e.cost)
+         from events e
+         where e.org_id = $1 and e.user_id is not null and e.started_at >= $2 and e.day >= ($2 at time zone 'UTC')::date
+         group by e.org_id, e.user_id
+         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
+             do update set settled = excluded.settled",
+        org.0,
+        month.start,
+        month.end,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
+}
+
+/// What the ledger says a meter has used in a window.
+pub(crate) async fn used(db: &mut PgConnection, org: OrgId, meter: &Meter, span: Span) -> Result<i64> {
+    let (kind, thing, person) = meter.scope.parts();
+    let sums = sqlx::query!(
+        r#"select coalesce(sum(e.cost), 0)::bigint as "spend!",
+                  count(*) as "requests!",
+                  coalesce(sum(e.input + e.cache_read + e.cache_write + e.cache_write_long + e.audio_input), 0)::bigint as "input!",
+                  coalesce(sum(e.output + e.reasoning + e.audio_output), 0)::bigint as "output!"
+           from events e
+           where e.org_id = $1
+             and e.started_at >= $2 and e.day >= ($2 at time zone 'UTC')::date
+             and ($3::timestamptz is null or e.started_at < $3)
+             and case $4::text
+                     when 'organization' then true
+                     when 'group' then e.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
+                     when 'application' then e.application_id = $5
+                     when 'user' then e.user_id = $5
+                     when 'member' then e.user_id = $6
+                          and e.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
+                     when 'authorization' then e.authorization_id = $5
+                     when 'grant' then e.grant_id = $5
+                 end"#,
+        org.0,
+        span.start,
+        span.end,
+        kind.as_str(),
+        thing,
+        person,
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(match meter.metric {
+        Metric::Spend => sums.spend,
+        Metric::Requests => sums.requests,
+        Metric::Tokens => sums.input + sums.output,
+        Metric::InputTokens => sums.input,
+        Metric::OutputTokens => sums.output,
+        Metric::ConcurrentCalls => 0,
+    })
+}
+
+/// Every meter that has a limit, for checks.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn meters(store: &Store, org: OrgId) -> Result<Vec<Meter>> {
+    let rows = sqlx::query!(
+        "select scope_kind, thing_id, person_id, metric, window_kind from limits where org_id = $1",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+            Ok(Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? })
+        })
+        .collect()
+}
+
+/// A nil id: where a scope names no thing.
+pub const NOBODY: Uuid = Uuid::nil();

@@ -1,0 +1,236 @@
+//! Organizations and their settings.
+
+use chrono_tz::Tz;
+use domain::{
+    audit::Door,
+    ids::{AccountId, OrgId, UserId},
+    money::Money,
+    names::Name,
+    organizations::{BudgetStatus, Organization, WeekStart},
+    roles::{Act, Actor, Place, permit},
+    users::Role,
+    window::Calendar,
+};
+use sqlx::PgConnection;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, limits};
+
+/// What a new or edited organization is given.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it is called.
+    pub name: Name,
+    /// A name of the time zone database.
+    pub time_zone: String,
+    /// The first day of a week.
+    pub week_start: WeekStart,
+    /// Monthly spend of a user without a limit of their own.
+    pub default_user_limit: Option<Money>,
+    /// How a spent budget is answered.
+    pub budget_status: BudgetStatus,
+    /// Whom a refused caller should ask.
+    pub contact: Option<String>,
+}
+
+impl Settings {
+    /// The settings of a new organization that only has a name.
+    pub fn named(name: Name, time_zone: &str) -> Self {
+        Self {
+            name,
+            time_zone: time_zone.to_owned(),
+            week_start: WeekStart::Monday,
+            default_user_limit: None,
+            budget_status: BudgetStatus::PaymentRequired,
+            contact: None,
+        }
+    }
+}
+
+/// Reads a time zone by its name.
+///
+/// # Errors
+/// With a sentence for the person who typed it.
+pub fn time_zone(name: &str) -> Result<Tz> {
+    name.trim().parse().map_err(|_| {
+        StoreError::invalid("time_zone", "Choose a time zone by its city, for instance Europe/Berlin or UTC.")
+    })
+}
+
+/// Makes an organization with its first owner: an account that may.
+///
+/// # Errors
+/// When the account may not make organizations, or a value cannot be stored.
+pub async fn create(store: &Store, owner: AccountId, settings: &Settings) -> Result<(OrgId, UserId)> {
+    let account = accounts::get(store, owner).await?;
+    if !account.operator {
+        return Err(StoreError::NotPermitted(Act::EditOrganization));
+    }
+    time_zone(&settings.time_zone)?;
+    let (org, user): (OrgId, UserId) = (clock::id(), clock::id());
+    let now = clock::now();
+    let mut tx = store.pool().begin().await?;
+    sqlx::query!(
+        "insert into organizations (org_id, name, time_zone, week_start, default_user_limit, budget_status, contact, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        settings.name.as_str(),
+        settings.time_zone,
+        settings.week_start.as_str(),
+        settings.default_user_limit.map(|money| money.0),
+        settings.budget_status.as_str(),
+        settings.contact,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "insert into users (org_id, user_id, account_id, email, name, role, created_at) values ($1, $2, $3, $4, $5, 'owner', $6)",
+        org.0,
+        user.0,
+        owner.0,
+        account.email,
+        account.name,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    let actor = Actor {
+        org,
+        user: Some(user),
+        name: account.name,
+        role: Role::Owner,
+        leads: Vec::new(),
+        door: Door::Console,
+    };
+    let permit = permit(&actor, Act::EditOrganization, Place::Organization)
+        .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+    let mut change = Change::within(store, tx, permit).await?;
+    let name = settings.name.as_str().to_owned();
+    let diff =
+        Diff::new().set("name", &name).set("time_zone", &settings.time_zone).set("owner", &account.email);
+    change.record(Subject { kind: "organization", id: org.0, name: &name }, "create", &diff).await?;
+    change.commit().await?;
+    Ok((org, user))
+}
+
+/// One organization.
+///
+/// # Errors
+/// When it is not there.
+pub async fn get(store: &Store, org: OrgId) -> Result<Organization> {
+    read(&mut *store.pool().acquire().await?, org).await
+}
+
+pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Organization> {
+    let row = sqlx::query!(
+        "select name, time_zone, week_start, default_user_limit, budget_status, contact, version
+         from organizations where org_id = $1",
+        org.0
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Organization {
+        id: org,
+        name: row.name,
+        time_zone: row.time_zone,
+        week_start: row.week_start.parse()?,
+        default_user_limit: row.default_user_limit.map(Money),
+        budget_status: row.budget_status.parse()?,
+        contact: row.contact,
+        version: row.version,
+    })
+}
+
+/// How an organization counts time.
+///
+/// # Errors
+/// When it is not there.
+pub async fn calendar(store: &Store, org: OrgId) -> Result<Calendar> {
+    calendar_of(&get(store, org).await?)
+}
+
+/// How an organization counts time.
+///
+/// # Errors
+/// When its time zone is not one.
+pub fn calendar_of(organization: &Organization) -> Result<Calendar> {
+    Ok(Calendar { zone: time_zone(&organization.time_zone)?, week_start: organization.week_start.into() })
+}
+
+/// The only organization, or the one with this name: for programs that were not told which.
+///
+/// # Errors
+/// When there is none, or several and no name to tell them apart.
+pub async fn find(store: &Store, name: Option<&str>) -> Result<Option<OrgId>> {
+    let rows = sqlx::query!(
+        "select org_id from organizations where $1::text is null or lower(name) = lower($1)",
+        name
+    )
+    .fetch_all(store.pool())
+    .await?;
+    match rows.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.org_id.into())),
+        _ => Err(StoreError::invalid(
+            "organization",
+            "There are several organizations; say which by its name.",
+        )),
+    }
+}
+
+/// Every organization.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(store: &Store) -> Result<Vec<OrgId>> {
+    let rows = sqlx::query_scalar!("select org_id from organizations order by created_at, org_id")
+        .fetch_all(store.pool())
+        .await?;
+    Ok(rows.into_iter().map(OrgId).collect())
+}
+
+/// Changes the settings.
+///
+/// # Errors
+/// [`StoreError::Stale`] when `version` is not the newest.
+pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> Result<()> {
+    change.expect(Act::EditOrganization, None)?;
+    time_zone(&settings.time_zone)?;
+    let org = change.org();
+    let before = read(change.db(), org).await?;
+    let done = sqlx::query!(
+        "update organizations set name = $3, time_zone = $4, week_start = $5, default_user_limit = $6, budget_status = $7,
+                contact = $8, version = version + 1
+         where org_id = $1 and version = $2",
+        org.0,
+        version,
+        settings.name.as_str(),
+        settings.time_zone,
+        settings.week_start.as_str(),
+        settings.default_user_limit.map(|money| money.0),
+        settings.budget_status.as_str(),
+        settings.contact,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let diff = Diff::new()
+        .field("name", Some(&before.name), Some(settings.name.as_str()))
+        .field("time_zone", Some(&before.time_zone), Some(&settings.time_zone))
+        .field("week_start", Some(before.week_start), Some(settings.week_start))
+        .field("default_user_limit", before.default_user_limit, settings.default_user_limit)
+        .field("budget_status", Some(before.budget_status), Some(settings.budget_status))
+        .field("contact", before.contact.as_ref(), settings.contact.as_ref());
+    if diff.is_empty() {
+        return Ok(());
+    }
+    let name = settings.name.as_str().to_owned();
+    change.record(Subject { kind: "organization", id: org.0, name: &name }, "edit", &diff).await?;
+    if before.time_zone != settings.time_zone || before.week_start != settings.week_start {
+        // Months and days begin elsewhere now: what is used of them has to be counted again.
+        let calendar =
+            Calendar { zone: time_zone(&settings.time_zone)?, week_start: settings.week_start.into() };
+        limits::recount_all(change, calendar).await?;
+    }
+    Ok(())
+}

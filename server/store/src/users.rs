@@ -1,0 +1,547 @@
+//! People in an organization.
+
+use chrono::{DateTime, Duration, Utc};
+use domain::{
+    audit::Door,
+    groups::{Source, Standing},
+    ids::{AccountId, GroupId, OrgId, UserId},
+    money::Money,
+    names::{Email, Name},
+    roles::{Act, Actor, Place, permit},
+    users::{Badge, Role, UserRow, UserStatus},
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Change, Diff, Purpose, Result, Store, StoreError, Subject, change::exactly_one, clock, groups,
+    rollups::Month, vault::random_base62,
+};
+
+/// How long an invitation can be accepted.
+const INVITATION_DAYS: i64 = 14;
+
+/// What a new or edited user is given.
+#[derive(Clone, Debug)]
+pub struct UserForm {
+    /// Their email address.
+    pub email: Email,
+    /// Their name.
+    pub name: Name,
+    /// What they may do in the console.
+    pub role: Role,
+}
+
+/// Who an account is in an organization, for permits; none when they do not belong or are
+/// suspended.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn actor(store: &Store, org: OrgId, account: AccountId) -> Result<Option<Actor>> {
+    let row = sqlx::query!(
+        r#"select u.user_id, u.name, u.role,
+                  coalesce(array_agg(m.group_id) filter (where m.group_id is not null), '{}') as "leads!"
+           from users u
+           left join memberships m
+             on m.org_id = u.org_id and m.user_id = u.user_id and m.standing = 'lead'
+            and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+           where u.org_id = $1 and u.account_id = $2 and u.suspended_at is null and u.removed_at is null
+           group by u.user_id, u.name, u.role"#,
+        org.0,
+        account.0,
+        clock::now(),
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    row.map(|row| {
+        Ok(Actor {
+            org,
+            user: Some(row.user_id.into()),
+            name: row.name,
+            role: row.role.parse()?,
+            leads: row.leads.into_iter().map(GroupId).collect(),
+            door: Door::Console,
+        })
+    })
+    .transpose()
+}
+
+/// Which people to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Part of a name or email address.
+    pub search: Option<String>,
+    /// Only this person.
+    pub only: Option<UserId>,
+    /// After this one: the next page.
+    pub after: Option<(String, UserId)>,
+}
+
+/// People by name, at most `limit`, with what they spent in `month`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    store: &Store,
+    org: OrgId,
+    month: &Month,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<UserRow>> {
+    let search = filter.search.as_deref().map(|text| format!("%{}%", escape_like(text)));
+    let (after_name, after_id) = match &filter.after {
+        Some((name, id)) => (Some(name.to_lowercase()), Some(id.0)),
+        None => (None, None),
+    };
+    let rows = sqlx::query!(
+        r#"select u.user_id, u.name, u.email, u.role, u.account_id is not null as "joined!", u.suspended_at, u.invited_at, u.version,
+                  coalesce(w.settled, 0) as "spend!", coalesce(w.held, 0) as "held!", l.cap as "own_limit?",
+                  s.live as "live!", s.last_used_at
+           from users u
+           left join windows w
+             on w.org_id = u.org_id and w.scope_kind = 'user' and w.thing_id = u.user_id and w.metric = 'spend'
+            and w.window_kind = 'month' and w.starts_at = $2
+           left join limits l
+             on l.org_id = u.org_id and l.scope_kind = 'user' and l.thing_id = u.user_id and l.metric = 'spend'
+            and l.window_kind = 'month'
+           left join lateral (
+               select coalesce(bool_or(s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)), false) as live,
+                      max(s.last_used_at) as last_used_at
+               from secrets s where s.org_id = u.org_id and s.user_id = u.user_id
+           ) s on true
+           where u.org_id = $1 and u.removed_at is null
+             and ($4::text is null or u.name ilike $4 or u.email ilike $4)
+             and ($5::uuid is null or u.user_id = $5)
+             and ($6::text is null or (lower(u.name), u.user_id) > ($6, $7))
+           order by lower(u.name), u.user_id
+           limit $8"#,
+        org.0,
+        month.starts_at,
+        clock::now(),
+        search,
+        filter.only.map(|id| id.0),
+        after_name,
+        after_id,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.user_id).collect();
+    let mut badges = badges(store, org, &ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let status = match (row.suspended_at, row.joined || row.live, row.live) {
+                (Some(_), ..) => UserStatus::Suspended,
+                (None, false, _) => UserStatus::Invited,
+                (None, true, true) => UserStatus::Active,
+                (None, true, false) => UserStatus::Inactive,
+            };
+            Ok(UserRow {
+                id: row.user_id.into(),
+                name: row.name,
+                email: row.email,
+                role: row.role.parse()?,
+                status,
+                groups: badges.remove(&row.user_id).unwrap_or_default(),
+                spend: Money(row.spend),
+                held: Money(row.held),
+                own_limit: row.own_limit.map(Money),
+                last_call: row.last_used_at,
+                invited_at: row.invited_at,
+                version: row.version,
+            })
+        })
+        .collect()
+}
+
+/// `%` and `_` mean themselves in what people type.
+pub(crate) fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// The direct groups of some people, and the groups above those.
+async fn badges(
+    store: &Store,
+    org: OrgId,
+    users: &[uuid::Uuid],
+) -> Result<std::collections::HashMap<uuid::Uuid, Vec<Badge>>> {
+    let rows = sqlx::query!(
+        r#"select m.user_id, m.group_id, m.standing, m.ends_at, g.name, g.ancestors
+           from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+           where m.org_id = $1 and m.user_id = any ($2) and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+             and g.archived_at is null
+           order by lower(g.name)"#,
+        org.0,
+        users,
+        clock::now(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let above: Vec<uuid::Uuid> = rows.iter().flat_map(|row| row.ancestors.iter().copied()).collect();
+    let names = groups::names(store, org, &above).await?;
+    let mut badges = std::collections::HashMap::<uuid::Uuid, Vec<Badge>>::new();
+    for row in &rows {
+        badges.entry(row.user_id).or_default().push(Badge {
+            group: row.group_id.into(),
+            name: row.name.clone(),
+            standing: row.standing.parse()?,
+            ends_at: row.ends_at,
+            inherited: false,
+        });
+    }
+    for row in &rows {
+        let list = badges.entry(row.user_id).or_default();
+        for ancestor in &row.ancestors {
+            let group = GroupId(*ancestor);
+            if list.iter().any(|badge| badge.group == group) {
+                continue;
+            }
+            let name = names.get(&group).cloned().unwrap_or_default();
+            list.push(Badge { group, name, standing: Standing::Member, ends_at: None, inherited: true });
+        }
+    }
+    Ok(badges)
+}
+
+/// How many people there are, and how many match a search.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(store: &Store, org: OrgId, search: Option<&str>) -> Result<(i64, i64)> {
+    let search = search.map(|text| format!("%{}%", escape_like(text)));
+    let row = sqlx::query!(
+        r#"select count(*) as "all!", count(*) filter (where $2::text is null or name ilike $2 or email ilike $2) as "matching!"
+           from users where org_id = $1 and removed_at is null"#,
+        org.0,
+        search
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok((row.all, row.matching))
+}
+
+/// Names and ids of everybody, for pickers; at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn names(store: &Store, org: OrgId, limit: i64) -> Result<Vec<(UserId, String, String)>> {
+    let rows = sqlx::query!(
+        "select user_id, name, email from users where org_id = $1 and removed_at is null order by lower(name), user_id limit $2",
+        org.0,
+        limit
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.email)).collect())
+}
+
+struct Before {
+    name: String,
+    email: String,
+    role: Role,
+    account: Option<AccountId>,
+    suspended_at: Option<DateTime<Utc>>,
+}
+
+async fn before(db: &mut PgConnection, org: OrgId, id: UserId) -> Result<Before> {
+    let row = sqlx::query!(
+        "select name, email, role, account_id, suspended_at from users where org_id = $1 and user_id = $2 and removed_at is null",
+        org.0,
+        id.0
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Before {
+        name: row.name,
+        email: row.email,
+        role: row.role.parse()?,
+        account: row.account_id.map(AccountId),
+        suspended_at: row.suspended_at,
+    })
+}
+
+/// Adds a person, who joins the default groups. They sign in once they accept an invitation.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the address is taken.
+pub async fn insert(change: &mut Change, form: &UserForm) -> Result<UserId> {
+    change.expect(Act::EditUsers, None)?;
+    may_give(change, form.role)?;
+    let id: UserId = clock::id();
+    let (org, at) = (change.org(), change.at());
+    sqlx::query!(
+        "insert into users (org_id, user_id, email, name, role, invited_at, created_at) values ($1, $2, $3, $4, $5, $6, $6)",
+        org.0,
+        id.0,
+        form.email.as_str(),
+        form.name.as_str(),
+        form.role.as_str(),
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff =
+        Diff::new().set("email", form.email.as_str()).set("name", form.name.as_str()).set("role", form.role);
+    change.record(Subject { kind: "user", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
+    let defaults = sqlx::query_scalar!("select group_id from default_groups where org_id = $1", org.0)
+        .fetch_all(change.db())
+        .await?;
+    for group in defaults {
+        groups::join(change, GroupId(group), id, Standing::Member, Source::Default, None).await?;
+    }
+    Ok(id)
+}
+
+/// Only an owner gives, or takes, the roles of owner and admin.
+fn may_give(change: &Change, role: Role) -> Result<()> {
+    let actor = change.permit().actor();
+    let high = matches!(role, Role::Owner | Role::Admin);
+    if high && actor.door != Door::File && !domain::roles::allows(actor, Act::EditRoles, Place::Organization)
+    {
+        return Err(StoreError::invalid("role", "Only an owner can give or take the roles owner and admin."));
+    }
+    Ok(())
+}
+
+/// Changes name, address and role.
+///
+/// # Errors
+/// [`StoreError::Stale`] when `version` is not the newest; [`StoreError::Invalid`] when nobody
+/// would be left who owns the organization.
+pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserForm) -> Result<()> {
+    change.expect(Act::EditUsers, None)?;
+    let org = change.org();
+    let before = before(change.db(), org, id).await?;
+    if before.role != form.role {
+        may_give(change, form.role)?;
+        may_give(change, before.role)?;
+    }
+    if before.role == Role::Owner && form.role != Role::Owner {
+        another_owner(change, id).await?;
+    }
+    let done = sqlx::query!(
+        "update users set email = $4, name = $5, role = $6, version = version + 1
+         where org_id = $1 and user_id = $2 and version = $3 and removed_at is null",
+        org.0,
+        id.0,
+        version,
+        form.email.as_str(),
+        form.name.as_str(),
+        form.role.as_str(),
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let diff = Diff::new()
+        .field("name", Some(&before.name), Some(form.name.as_str()))
+        .field("email", Some(&before.email), Some(form.email.as_str()))
+        .field("role", Some(before.role), Some(form.role));
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "user", id: id.0, name: form.name.as_str() }, "edit", &diff).await
+}
+
+/// There is always somebody who owns the organization.
+async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
+    let org = change.org();
+    let others = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from users
+           where org_id = $1 and user_id <> $2 and role = 'owner' and suspended_at is null and removed_at is null"#,
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    if others == 0 {
+        return Err(StoreError::invalid(
+            "role",
+            "This is the last owner. Make somebody else an owner first.",
+        ));
+    }
+    Ok(())
+}
+
+/// Suspends a person, or lets them in again. While suspended every secret of theirs is dead and
+/// sign-in is refused; their sessions end.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it is the last owner.
+pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> Result<()> {
+    change.expect(Act::EditUsers, None)?;
+    let (org, at) = (change.org(), change.at());
+    let before = before(change.db(), org, id).await?;
+    if suspended == before.suspended_at.is_some() {
+        return Ok(());
+    }
+    if suspended {
+        may_give(change, before.role)?;
+        if before.role == Role::Owner {
+            another_owner(change, id).await?;
+        }
+    }
+    sqlx::query!(
+        "update users set suspended_at = $3, version = version + 1 where org_id = $1 and user_id = $2",
+        org.0,
+        id.0,
+        suspended.then_some(at),
+    )
+    .execute(change.db())
+    .await?;
+    if let Some(account) = before.account.filter(|_| suspended) {
+        sqlx::query!("delete from sessions where account_id = $1", account.0).execute(change.db()).await?;
+    }
+    let diff = Diff::new().field("suspended", Some(!suspended), Some(suspended));
+    let verb = if suspended { "suspend" } else { "reinstate" };
+    change.record(Subject { kind: "user", id: id.0, name: &before.name }, verb, &diff).await
+}
+
+/// Makes an invitation: the token goes into a link, only its hash is kept. The one before stops
+/// working.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when the person has joined already.
+pub async fn invite(change: &mut Change, id: UserId) -> Result<String> {
+    change.expect(Act::EditUsers, None)?;
+    let (org, at) = (change.org(), change.at());
+    let before = before(change.db(), org, id).await?;
+    if before.account.is_some() {
+        return Err(StoreError::invalid("user", "This person has joined already."));
+    }
+    let token = random_base62(32);
+    let hash = change.store().vault().hash(Purpose::Token, token.as_bytes());
+    let until = at + Duration::days(INVITATION_DAYS);
+    sqlx::query!(
+        "update users set invitation_hash = $3, invitation_expires_at = $4, invited_at = $5 where org_id = $1 and user_id = $2",
+        org.0,
+        id.0,
+        &hash,
+        until,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().set("until", until.to_rfc3339());
+    change.record(Subject { kind: "user", id: id.0, name: &before.name }, "invite", &diff).await?;
+    Ok(token)
+}
+
+/// An invitation that can still be accepted.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// Who is invited.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Into what.
+    pub organization: String,
+    /// Whether the address has a sign-in already, which then has to be used.
+    pub known: bool,
+}
+
+/// Looks an invitation up; none when it is wrong, used or too old.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn invitation(store: &Store, org: OrgId, user: UserId, token: &str) -> Result<Option<Invitation>> {
+    let hash = store.vault().hash(Purpose::Token, token.as_bytes());
+    let row = sqlx::query!(
+        r#"select u.name, u.email, o.name as organization, a.account_id is not null as "known!"
+           from users u join organizations o on o.org_id = u.org_id left join accounts a on a.email = u.email
+           where u.org_id = $1 and u.user_id = $2 and u.invitation_hash = $3 and u.invitation_expires_at > $4
+             and u.account_id is null and u.suspended_at is null and u.removed_at is null"#,
+        org.0,
+        user.0,
+        &hash,
+        clock::now(),
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.map(|row| Invitation {
+        name: row.name,
+        email: row.email,
+        organization: row.organization,
+        known: row.known,
+    }))
+}
+
+/// Accepts an invitation: makes the sign-in, or ties the existing one (whose password has been
+/// checked) to the user.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when the invitation is wrong, used or too old.
+pub async fn accept(
+    store: &Store,
+    org: OrgId,
+    user: UserId,
+    token: &str,
+    name: &Name,
+    password: String,
+) -> Result<AccountId> {
+    let invitation = invitation(store, org, user, token).await?.ok_or(StoreError::NotFound)?;
+    let existing = if invitation.known {
+        let account = crate::accounts::by_password(store, &invitation.email, password.clone()).await?;
+        Some(
+            account
+                .ok_or_else(|| StoreError::invalid("password", "This is not the password of your sign-in."))?
+                .id,
+        )
+    } else {
+        None
+    };
+    let hash = match existing {
+        Some(_) => None,
+        None => Some(crate::passwords::hash(password).await?),
+    };
+    let mut tx = store.pool().begin().await?;
+    let account = match existing {
+        Some(account) => account,
+        None => {
+            let account: AccountId = clock::id();
+            sqlx::query!(
+                "insert into accounts (account_id, email, name, password_hash, created_at) values ($1, $2, $3, $4, $5)",
+                account.0,
+                invitation.email,
+                name.as_str(),
+                hash,
+                clock::now(),
+            )
+            .execute(&mut *tx)
+            .await?;
+            account
+        }
+    };
+    let token_hash = store.vault().hash(Purpose::Token, token.as_bytes());
+    let done = sqlx::query!(
+        "update users set account_id = $4, name = $5, invitation_hash = null, invitation_expires_at = null, version = version + 1
+         where org_id = $1 and user_id = $2 and invitation_hash = $3 and account_id is null",
+        org.0,
+        user.0,
+        &token_hash,
+        account.0,
+        name.as_str(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    if done.rows_affected() != 1 {
+        return Err(StoreError::NotFound);
+    }
+    let actor = Actor {
+        org,
+        user: Some(user),
+        name: name.as_str().to_owned(),
+        role: Role::Member,
+        leads: Vec::new(),
+        door: Door::Console,
+    };
+    let permit = permit(&actor, Act::UseOwn, Place::Organization)
+        .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+    let mut change = Change::within(store, tx, permit).await?;
+    let diff = Diff::new().set("email", &invitation.email).field(
+        "name",
+        Some(&invitation.name),
+        Some(name.as_str()),
+    );
+    change.record(Subject { kind: "user", id: user.0, name: name.as_str() }, "join", &diff).await?;
+    change.commit().await?;
+    Ok(account)
+}

@@ -1,0 +1,281 @@
+//! The real binary on a real Postgres, and somebody with a browser in front of it.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use parking_lot::Mutex;
+use postgres::{Cluster, Programs};
+use serde_json::Value;
+
+/// The maintenance database of a throw-away Postgres: the one we are given, or one of our own that
+/// ends with the tests.
+fn maintenance_url() -> String {
+    static OWN: OnceLock<(Mutex<Cluster>, String)> = OnceLock::new();
+    std::env::var("BURSAR_TEST_DATABASE_URL").unwrap_or_else(|_| {
+        let (_, url) = OWN.get_or_init(|| {
+            let programs = Programs::find().expect("Postgres is installed");
+            let cluster = Cluster::temporary(&programs, 200).expect("Postgres starts");
+            let url = cluster.url("postgres");
+            (Mutex::new(cluster), url)
+        });
+        url.clone()
+    })
+}
+
+/// A new, empty database.
+pub async fn database() -> String {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+    let admin = maintenance_url();
+    let name = format!("t_{:032x}", rand::random::<u128>());
+    let mut db = PgConnection::connect(&admin).await.expect("the test Postgres answers");
+    sqlx::query(AssertSqlSafe(format!("create database {name}")))
+        .execute(&mut db)
+        .await
+        .expect("a database can be made");
+    let (before, after) = admin.split_once('?').unwrap_or((&admin, ""));
+    let (server, _) = before.rsplit_once('/').expect("a URL with a database");
+    format!("{server}/{name}?{after}")
+}
+
+/// A running `bursar serve`; killed when dropped.
+pub struct Server {
+    pub base: String,
+    /// The one-time token of its first start.
+    pub token: Option<String>,
+    pub database: String,
+    _data: TempDir,
+    child: Child,
+}
+
+impl Server {
+    /// On a database of its own.
+    pub async fn start() -> Self {
+        Self::on(database().await)
+    }
+
+    /// On this database.
+    pub fn on(database: String) -> Self {
+        let data = TempDir::new();
+        let mut child = command(&database, data.path())
+            .arg("serve")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bursar starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("one line");
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect(&line).to_owned();
+        let (base, token) = match url.split_once("/setup?token=") {
+            Some((base, token)) => (base.to_owned(), Some(token.to_owned())),
+            None => (url, None),
+        };
+        Self { base, token, database, _data: data, child }
+    }
+
+    /// Asks it to stop, and waits.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        self.child.wait().expect("it ends")
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.base)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary with an environment of its own.
+pub fn command(database: &str, data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
+    command
+        .env("DATABASE_URL", database)
+        .env("BURSAR_DATA_DIR", data)
+        .env("BURSAR_ADDR", "127.0.0.1:0")
+        .env_remove("BURSAR_PUBLIC_URL")
+        .env_remove("BURSAR_MASTER_KEY_FILE");
+    command
+}
+
+/// A folder that goes away with its owner.
+pub struct TempDir(std::path::PathBuf);
+
+impl TempDir {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("bursar-test-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+}
+
+/// Somebody with a browser: keeps cookies, says where a change comes from.
+#[derive(Clone)]
+pub struct Browser {
+    base: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    cookies: std::sync::Arc<Mutex<HashMap<String, String>>>,
+}
+
+impl Browser {
+    pub fn new(base: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        Self { base: base.to_owned(), client, cookies: std::sync::Arc::default() }
+    }
+
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().get(name).cloned()
+    }
+
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        self.cookies.lock().insert(name.to_owned(), value.to_owned());
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[("accept", "text/html")], String::new()).await
+    }
+
+    /// What a page's script sends.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.form(path, fields, "application/json").await
+    }
+
+    /// What a browser without script sends.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.form(path, fields, "text/html").await
+    }
+
+    async fn form(&self, path: &str, fields: &[(&str, &str)], accept: &str) -> Answer {
+        let body = serde_urlencoded::to_string(fields).expect("fields");
+        let headers = [
+            ("accept", accept),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.send(Method::POST, path, &headers, body).await
+    }
+
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let cookies = self
+            .cookies
+            .lock()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ");
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        let response = tokio::time::timeout(Duration::from_secs(30), self.client.request(request)).await;
+        let response = response.expect("an answer in time").expect("an answer");
+        let (head, body) = response.into_parts();
+        for value in head.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
+            let (name, value) =
+                value.split(';').next().unwrap_or_default().split_once('=').unwrap_or_default();
+            self.cookies.lock().insert(name.to_owned(), value.to_owned());
+        }
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    /// Posts, and expects that it worked.
+    pub async fn must(&self, path: &str, fields: &[(&str, &str)]) -> Value {
+        let answer = self.post(path, fields).await;
+        assert!(answer.status.is_success(), "{path} {fields:?}: {} {}", answer.status, answer.text);
+        answer.json()
+    }
+
+    /// Posts something that leads to the page of a new thing; returns its id.
+    pub async fn create(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        let done = self.must(path, fields).await;
+        let go = done["go"].as_str().unwrap_or_else(|| panic!("{path} leads nowhere: {done}"));
+        go.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// A password that is long enough.
+pub const PASSWORD: &str = "a calm green ledger";
+
+/// Sets an installation up: its first owner, and an organization.
+pub async fn set_up(server: &Server, organization: &str) -> Browser {
+    let owner = server.browser();
+    let token = server.token.clone().expect("a first start");
+    owner
+        .must(
+            "/console/setup/owner",
+            &[
+                ("token", &token),
+                ("name", "Olga"),
+                ("email", "olga@acme.example"),
+                ("password", PASSWORD),
+                ("again", PASSWORD),
+            ],
+        )
+        .await;
+    let fields = [("name", organization), ("time_zone", "Europe/Berlin"), ("default_user_limit", "50.00")];
+    owner.must("/console/setup/organization", &fields).await;
+    owner
+}
+
+/// Invites somebody, who accepts: their id, and they with their browser.
+pub async fn join(server: &Server, admin: &Browser, name: &str, role: &str) -> (String, Browser) {
+    let email = format!("{}@acme.example", name.to_lowercase());
+    let done =
+        admin.must("/console/users/create", &[("name", name), ("email", &email), ("role", role)]).await;
+    let link = done["once"]["Link"]["url"].as_str().expect("a link").to_owned();
+    let parts: Vec<&str> = link.split('/').collect();
+    let [.., org, user, token] = parts.as_slice() else { panic!("{link}") };
+    let somebody = server.browser();
+    let fields = [("org", *org), ("user", *user), ("token", *token), ("name", name), ("password", PASSWORD)];
+    somebody.must("/console/join/accept", &fields).await;
+    ((*user).to_owned(), somebody)
+}

@@ -1,0 +1,5 @@
+//! The binary from outside: real processes, a real Postgres, real sockets.
+
+mod harness;
+mod roles;
+mod setup;

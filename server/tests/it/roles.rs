@@ -1,0 +1,316 @@
+//! Every server function as every role, against `roles.txt`, and everything of one organization
+//! seen from another.
+
+use std::collections::BTreeMap;
+
+use crate::harness::{Browser, Server, join, set_up};
+
+/// Those who try, in the order of the table's columns.
+const WHO: [&str; 8] = ["nobody", "member", "lead", "other", "auditor", "admin", "owner", "stranger"];
+
+/// A small organization with one of each role, and somebody who owns another organization.
+struct World {
+    server: Server,
+    owner: Browser,
+    people: Vec<Browser>,
+    ids: BTreeMap<&'static str, String>,
+    counter: u32,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let owner = set_up(&server, "Acme").await;
+        let group = |name: &'static str, parent: String| {
+            let owner = owner.clone();
+            async move {
+                owner
+                    .create(
+                        "/console/groups/create",
+                        &[("name", name), ("kind", "custom"), ("parent", &parent)],
+                    )
+                    .await
+            }
+        };
+        let top = group("Engineering", String::new()).await;
+        let team = group("Research", top.clone()).await;
+        let elsewhere = group("Marketing", String::new()).await;
+        let (_, admin) = join(&server, &owner, "Adam", "admin").await;
+        let (_, auditor) = join(&server, &owner, "Aude", "auditor").await;
+        let (member_id, member) = join(&server, &owner, "Mia", "member").await;
+        let (lead_id, lead) = join(&server, &owner, "Leo", "member").await;
+        let (other_id, other) = join(&server, &owner, "Lea", "member").await;
+        for (group, user, leads) in
+            [(&team, &lead_id, "true"), (&elsewhere, &other_id, "true"), (&team, &member_id, "false")]
+        {
+            owner
+                .must("/console/groups/add-member", &[("group", group), ("user", user), ("lead", leads)])
+                .await;
+        }
+        // Another organization of the same installation, with an owner who belongs to no other.
+        let founder = server.browser();
+        let signed_in = [("email", "olga@acme.example"), ("password", crate::harness::PASSWORD)];
+        founder.must("/console/accounts/sign-in", &signed_in).await;
+        founder
+            .must(
+                "/console/setup/organization",
+                &[("name", "Other"), ("time_zone", "UTC"), ("default_user_limit", "")],
+            )
+            .await;
+        let (_, stranger) = join(&server, &founder, "Stan", "owner").await;
+        let ids = BTreeMap::from([
+            ("top", top),
+            ("team", team),
+            ("elsewhere", elsewhere),
+            ("member", member_id),
+            ("lead", lead_id),
+        ]);
+        let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
+        let mut world = Self { server, owner, people, ids, counter: 0 };
+        for thing in ["provider", "tier", "model", "app"] {
+            let id = world.fresh(thing).await;
+            world.ids.insert(thing, id);
+        }
+        world
+    }
+
+    /// A new thing, made by the owner; its id.
+    async fn fresh(&mut self, thing: &str) -> String {
+        self.counter += 1;
+        let name = format!("{thing}-{}", self.counter);
+        let id = |key: &str| self.ids.get(key).cloned().unwrap_or_default();
+        let owner = self.owner.clone();
+        match thing {
+            "group" => {
+                owner
+                    .create(
+                        "/console/groups/create",
+                        &[("name", &name), ("kind", "custom"), ("parent", &id("team"))],
+                    )
+                    .await
+            }
+            "provider" => {
+                let fields = [
+                    ("name", name.as_str()),
+                    ("dialect", "openai"),
+                    ("base_url", "https://models.example/v1"),
+                ];
+                owner.create("/console/providers/create", &fields).await
+            }
+            "tier" => {
+                owner.must("/console/models/create-tier", &[("name", &name)]).await;
+                self.id_in_page("/models", "tir_", &name).await
+            }
+            "model" => {
+                let (provider, tier) = (id("provider"), id("tier"));
+                let fields = [
+                    ("name", name.as_str()),
+                    ("provider", &provider),
+                    ("upstream", "x"),
+                    ("modality", "chat"),
+                    ("tier", &tier),
+                    ("context_tokens", ""),
+                    ("max_output_tokens", ""),
+                    ("price_input", "1"),
+                    ("price_output", "1"),
+                ];
+                owner.create("/console/models/create", &fields).await
+            }
+            "app" => {
+                owner.create("/console/applications/create", &[("name", &name), ("group", &id("team"))]).await
+            }
+            "user" => {
+                let email = format!("{name}@acme.example");
+                let done = owner
+                    .must("/console/users/create", &[("name", &name), ("email", &email), ("role", "member")])
+                    .await;
+                let link = done["once"]["Link"]["url"].as_str().unwrap_or_default().to_owned();
+                link.split('/').find(|part| part.starts_with("usr_")).unwrap_or_default().to_owned()
+            }
+            "member" => {
+                let (group, user) = (id("team"), Box::pin(self.fresh("user")).await);
+                owner.must("/console/groups/add-member", &[("group", &group), ("user", &user)]).await;
+                user
+            }
+            "policy" => {
+                let model = self.name_of("model").await;
+                let fields = [("name", name.as_str()), ("routing", "fallback"), ("steps", &model)];
+                owner.must("/console/policies/save", &fields).await;
+                self.id_in_page("/policies", "pol_", &name).await
+            }
+            "secret" => {
+                let (app, key) = (id("app"), self.key_of(&id("app")).await);
+                owner.must("/console/keys/issue", &[("application", &app), ("key", &key)]).await;
+                self.last_id_in_page(&format!("/applications/{app}"), "sec_").await
+            }
+            "limit" => {
+                let group = self.ids["team"].clone();
+                let scope = format!("group:{group}");
+                owner
+                    .must(
+                        "/console/limits/set",
+                        &[("scope", &scope), ("metric", "requests"), ("window", "year"), ("cap", "5")],
+                    )
+                    .await;
+                self.last_id_in_page(&format!("/groups/{group}"), "lim_").await
+            }
+            _ => panic!("nothing is called {thing}"),
+        }
+    }
+
+    /// The first id with this prefix behind a name on a page.
+    async fn id_in_page(&self, path: &str, prefix: &str, name: &str) -> String {
+        let page = self.owner.get(path).await.text;
+        let after = &page[page.find(name).unwrap_or_else(|| panic!("{name} is not on {path}"))..];
+        id_at(after, prefix)
+    }
+
+    async fn last_id_in_page(&self, path: &str, prefix: &str) -> String {
+        let page = self.owner.get(path).await.text;
+        id_at(&page, prefix)
+    }
+
+    async fn key_of(&self, app: &str) -> String {
+        self.last_id_in_page(&format!("/applications/{app}?dialog=secret"), "key_").await
+    }
+
+    async fn name_of(&self, thing: &str) -> String {
+        let page = self.owner.get(&format!("/{thing}s/{}", self.ids[thing])).await.text;
+        let start = page.find("<h1>").map_or(0, |at| at + 4);
+        page[start..].split('<').next().unwrap_or_default().to_owned()
+    }
+
+    /// Fills `{team}`, `{new group}` and `{n}` in.
+    async fn fill(&mut self, template: &str) -> String {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some(start) = rest.find('{') {
+            let end = start + rest[start..].find('}').expect("a closing brace");
+            out += &rest[..start];
+            let what = rest[start + 1..end].to_owned();
+            let value = match what.as_str() {
+                "n" => {
+                    self.counter += 1;
+                    self.counter.to_string()
+                }
+                "key" => {
+                    let app = self.ids["app"].clone();
+                    self.key_of(&app).await
+                }
+                "org" => self
+                    .ids
+                    .get("org")
+                    .cloned()
+                    .unwrap_or_else(|| "org_00000000000000000000000000".to_owned()),
+                what => match what.strip_prefix("new ") {
+                    Some(thing) => Box::pin(self.fresh(thing)).await,
+                    None => self.ids.get(what).unwrap_or_else(|| panic!("nothing is called {what}")).clone(),
+                },
+            };
+            out += &value;
+            rest = &rest[end + 1..];
+        }
+        out + rest
+    }
+}
+
+fn id_at(text: &str, prefix: &str) -> String {
+    let start = text.find(prefix).unwrap_or_else(|| panic!("no {prefix} on the page: {text}"));
+    text[start..].chars().take(prefix.len() + 26).collect()
+}
+
+fn fields(text: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(text).expect("fields of the table")
+}
+
+/// Lines of the table: function, fields, expected statuses.
+fn table() -> Vec<(String, String, Vec<String>)> {
+    include_str!("roles.txt")
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [function, fields, statuses] = parts.as_slice() else { panic!("{line}") };
+            (
+                (*function).to_owned(),
+                (*fields).to_owned(),
+                statuses.split_whitespace().map(str::to_owned).collect(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_function_answers_every_role_as_the_table_says() {
+    let mut world = World::new().await;
+    let mut wrong = Vec::new();
+    for (function, template, expected) in table() {
+        assert_eq!(expected.len(), WHO.len(), "{function} says something about everybody");
+        for (place, who) in WHO.iter().enumerate() {
+            let text = world.fill(&template).await;
+            let pairs = fields(&text);
+            let pairs: Vec<(&str, &str)> =
+                pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let answer = world.people[place].post(&format!("/console/{function}"), &pairs).await;
+            if answer.status.as_str() != expected[place] {
+                wrong.push(format!(
+                    "{function} as {who}: {} instead of {} ({})",
+                    answer.status, expected[place], answer.text
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_server_function_is_missing_from_the_table() {
+    // Links the console in, so that its functions are registered.
+    let _ = app::backend::may_try;
+    let known: Vec<String> =
+        table().into_iter().map(|(function, ..)| format!("/console/{function}")).collect();
+    let missing: Vec<_> = leptos::server_fn::axum::server_fn_paths()
+        .filter(|(path, _)| !known.iter().any(|known| known == path))
+        .collect();
+    assert!(missing.is_empty(), "add a line to roles.txt for {missing:?}");
+    assert!(known.len() > 50, "the table was read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_one_organization_do_not_exist_in_another() {
+    let world = World::new().await;
+    let stranger = world.people.last().expect("somebody").clone();
+    let page = |kind: &str, id: &str| format!("/{kind}/{}", world.ids[id]);
+    for path in [
+        page("groups", "team"),
+        page("spend", "team"),
+        page("users", "member"),
+        page("applications", "app"),
+        page("models", "model"),
+        page("providers", "provider"),
+    ] {
+        assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
+        let answer = stranger.get(&path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(!answer.text.contains("Research"), "{path}");
+    }
+    for path in [
+        "/users",
+        "/groups",
+        "/applications",
+        "/models",
+        "/audit",
+        "/spend",
+        "/limits",
+        "/calls",
+        "/authorization",
+        "/policies",
+        "/providers",
+    ] {
+        let text = stranger.get(path).await.text;
+        for name in ["Research", "Mia", "Leo", "app-", "model-"] {
+            assert!(!text.contains(name), "{name} of Acme is on {path} of Other");
+        }
+    }
+    drop(world.server);
+}
