@@ -163,6 +163,15 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Writes down what [`Change::commit`] would, and gives the transaction back, to go on with
+    /// another organization in it. Also the version that is committed with it.
+    pub(crate) async fn hand_on(mut self) -> Result<(Transaction<'static, Postgres>, i64)> {
+        let version = audit::advance(&mut self.tx, self.permit.org(), &self.head).await?;
+        Ok((self.tx, version))
+    }
+}
+
 /// One row changed; none means somebody else changed it first, or it is not there.
 pub(crate) fn exactly_one(done: &sqlx::postgres::PgQueryResult) -> Result<()> {
     if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }

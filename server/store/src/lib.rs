@@ -43,6 +43,19 @@ pub use change::{Change, Diff, Subject};
 pub use error::{Conflict, StoreError};
 pub use vault::{MasterKey, Purpose, SealedFor, Vault};
 
+/// How the schema of a database stands to this binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// There is none: nothing was ever kept here.
+    Nothing,
+    /// Migrations are missing.
+    Older,
+    /// It is the one this binary knows.
+    Current,
+    /// A newer binary has been here.
+    Newer,
+}
+
 /// The migrations, built into the binary.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -86,6 +99,36 @@ impl Store {
     /// When a migration fails or the schema is newer than this binary.
     pub async fn migrate(&self) -> Result<()> {
         MIGRATOR.run(&self.pool).await.map_err(|error| StoreError::Database(Box::new(error.into())))
+    }
+
+    /// How the schema stands to this binary. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn schema(&self) -> Result<Schema> {
+        let known = sqlx::query_scalar!(
+            r#"select to_regclass('_sqlx_migrations') is not null as "known!""#
+        );
+        if !known.fetch_one(&self.pool).await? {
+            return Ok(Schema::Nothing);
+        }
+        // This table is not made by our migrations, so no macro knows it.
+        let newest: Option<i64> =
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&self.pool)
+                .await?;
+        let ours = MIGRATOR.iter().map(|migration| migration.version).max();
+        Ok(match newest.cmp(&ours) {
+            std::cmp::Ordering::Less => Schema::Older,
+            std::cmp::Ordering::Equal => Schema::Current,
+            std::cmp::Ordering::Greater => Schema::Newer,
+        })
+    }
+
+    /// The same database with another master key.
+    #[must_use]
+    pub fn with_key(&self, master: MasterKey) -> Self {
+        Self::new(self.pool.clone(), master)
     }
 
     /// The pool, for the few who hold a connection for long: listeners.
