@@ -32,14 +32,14 @@ impl Mistakes {
         let mut text = String::new();
         for mistake in list.iter().take(MOST) {
             let line = if mistake.line == 0 { String::new() } else { format!(":{}", mistake.line) };
-            let field =
-                if mistake.field.is_empty() { String::new() } else { format!("{}: ", mistake.field) };
+            let field = if mistake.field.is_empty() { String::new() } else { format!("{}: ", mistake.field) };
             text += &format!("{file}{line}: {field}{}\n", mistake.sentence);
         }
         if list.len() > MOST {
             text += &format!("… and {} more.\n", list.len() - MOST);
         }
-        let count = if list.len() == 1 { "One mistake".to_owned() } else { format!("{} mistakes", list.len()) };
+        let count =
+            if list.len() == 1 { "One mistake".to_owned() } else { format!("{} mistakes", list.len()) };
         text + &format!("{count}. Nothing was changed.")
     }
 }

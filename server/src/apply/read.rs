@@ -1,4 +1,4 @@
-//! From the text of a file to a [`Document`], or to every mistake in it that the file alone shows.
+//! From the text of a file to a [`Document`], and every mistake in it that the file alone shows.
 
 mod access;
 mod catalogue;
@@ -27,7 +27,9 @@ const LONGEST: usize = 32 << 20;
 const MOST: i64 = 1_000_000_000_000_000;
 
 /// Reads the bytes of a file.
-pub fn document(bytes: &[u8]) -> Result<Document, Mistakes> {
+///
+/// Text that is not TOML is an error. Otherwise: what could be read, and every mistake.
+pub fn document(bytes: &[u8]) -> Result<(Document, Vec<Mistake>), Mistakes> {
     let whole_file = |sentence: String| Mistakes(vec![Mistake { line: 0, field: String::new(), sentence }]);
     if bytes.len() > LONGEST {
         return Err(whole_file(format!("This has {} bytes; at most {LONGEST} can be read.", bytes.len())));
@@ -52,8 +54,7 @@ pub fn document(bytes: &[u8]) -> Result<Document, Mistakes> {
         return Err(Mistakes(mistakes.collect()));
     }
     let document = top(&Table::new(&page, "", 0, table.get_ref()));
-    let mistakes = page.into_mistakes();
-    if mistakes.is_empty() { Ok(document) } else { Err(Mistakes(mistakes)) }
+    Ok((document, page.into_mistakes()))
 }
 
 fn top(file: &Table<'_>) -> Document {
@@ -89,7 +90,9 @@ fn each<T>(
     for table in file.tables(field) {
         let thing = read(&table);
         table.done();
-        if thing.is_none() && let Some(name) = table.raw(["name", "path", "email"]) {
+        if thing.is_none()
+            && let Some(name) = table.raw(["name", "path", "email"])
+        {
             broken.insert((kind, name.trim().to_owned()));
         }
         things.extend(thing);

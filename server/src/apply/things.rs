@@ -344,10 +344,8 @@ fn push_application(things: &mut Vec<Thing>, application: &Application) {
     push_limits(things, &key, &format!("application {title}"), &application.key.limits);
     if application.service_secret {
         let own = (Kind::Secret, key.1.clone());
-        things.push(Thing {
-            owner: Some(key),
-            ..thing(own, format!("service secret of {title}"), Vec::new())
-        });
+        things
+            .push(Thing { owner: Some(key), ..thing(own, format!("service secret of {title}"), Vec::new()) });
     }
 }
 
@@ -358,7 +356,8 @@ fn push_limits(things: &mut Vec<Thing>, owner: &Key, of: &str, limits: &[Limit])
             _ => format!("{} {} of {of}", limit.metric, limit.window.per()),
         };
         let thresholds: Vec<String> = limit.thresholds.iter().map(ToString::to_string).collect();
-        let cap = if limit.metric == Metric::Spend { Money(limit.cap).exact() } else { limit.cap.to_string() };
+        let cap =
+            if limit.metric == Metric::Spend { Money(limit.cap).exact() } else { limit.cap.to_string() };
         let fields = vec![
             ("cap", Some(cap)),
             ("mode", some(limit.mode)),

@@ -222,8 +222,7 @@ pub async fn fits_key(store: &Store, org: OrgId) -> Result<bool> {
     let mut rows = rows.into_iter();
     let Some(newest) = rows.next() else { return Ok(true) };
     let previous = rows.next().map(|row| row.hash).unwrap_or_default();
-    let subject =
-        Subject { kind: &newest.subject_kind, id: newest.subject_id, name: &newest.subject };
+    let subject = Subject { kind: &newest.subject_kind, id: newest.subject_id, name: &newest.subject };
     let diff = read_diff(newest.before, newest.after);
     let bytes = canonical(
         &previous,

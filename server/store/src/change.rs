@@ -24,6 +24,7 @@ pub struct Change {
     at: DateTime<Utc>,
     pub(crate) head: audit::Head,
     recorded: bool,
+    new: bool,
 }
 
 impl std::fmt::Debug for Change {
@@ -99,12 +100,17 @@ impl Change {
         permit: Permit,
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
-        Ok(Self { tx, store: store.clone(), permit, at: clock::now(), head, recorded: false })
+        Ok(Self { tx, store: store.clone(), permit, at: clock::now(), head, recorded: false, new: false })
     }
 
     /// In which organization.
     pub const fn org(&self) -> OrgId {
         self.permit.org()
+    }
+
+    /// Whether it makes the organization: until it commits, nobody else sees it.
+    pub const fn is_new(&self) -> bool {
+        self.new
     }
 
     /// When it happens.
@@ -115,6 +121,12 @@ impl Change {
     /// By whose permit.
     pub const fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// Notes that it makes the organization.
+    pub(crate) const fn making(mut self) -> Self {
+        self.new = true;
+        self
     }
 
     pub(crate) const fn store(&self) -> &Store {

@@ -131,10 +131,5 @@ pub async fn operator(store: &Store) -> Result<Option<Account>> {
     )
     .fetch_optional(store.pool())
     .await?;
-    Ok(row.map(|row| Account {
-        id: row.account_id.into(),
-        email: row.email,
-        name: row.name,
-        operator: true,
-    }))
+    Ok(row.map(|row| Account { id: row.account_id.into(), email: row.email, name: row.name, operator: true }))
 }

@@ -106,9 +106,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn schema(&self) -> Result<Schema> {
-        let known = sqlx::query_scalar!(
-            r#"select to_regclass('_sqlx_migrations') is not null as "known!""#
-        );
+        let known = sqlx::query_scalar!(r#"select to_regclass('_sqlx_migrations') is not null as "known!""#);
         if !known.fetch_one(&self.pool).await? {
             return Ok(Schema::Nothing);
         }
@@ -123,12 +121,6 @@ impl Store {
             std::cmp::Ordering::Equal => Schema::Current,
             std::cmp::Ordering::Greater => Schema::Newer,
         })
-    }
-
-    /// The same database with another master key.
-    #[must_use]
-    pub fn with_key(&self, master: MasterKey) -> Self {
-        Self::new(self.pool.clone(), master)
     }
 
     /// The pool, for the few who hold a connection for long: listeners.
@@ -179,6 +171,26 @@ impl Store {
     }
 }
 
+/// Whether a server has a database of this name.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn has_database(admin_url: &str, name: &'static str) -> Result<bool> {
+    use sqlx::{Connection, PgConnection};
+    let mut db = PgConnection::connect(admin_url).await?;
+    let known = is_known(&mut db, name).await?;
+    db.close().await?;
+    Ok(known)
+}
+
+async fn is_known(db: &mut sqlx::PgConnection, name: &str) -> Result<bool> {
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from pg_database where datname = $1) as "known!""#,
+        name
+    );
+    Ok(known.fetch_one(db).await?)
+}
+
 /// Makes a database in a server that this process runs, if it is not there yet.
 ///
 /// # Errors
@@ -186,13 +198,7 @@ impl Store {
 pub async fn ensure_database(admin_url: &str, name: &'static str) -> Result<()> {
     use sqlx::{AssertSqlSafe, Connection, PgConnection};
     let mut db = PgConnection::connect(admin_url).await?;
-    let known = sqlx::query_scalar!(
-        r#"select exists (select from pg_database where datname = $1) as "known!""#,
-        name
-    )
-    .fetch_one(&mut db)
-    .await?;
-    if !known {
+    if !is_known(&mut db, name).await? {
         // A name cannot be a parameter; this one is written in the program.
         let made = sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut db).await;
         // Another program may have been a moment faster.

@@ -151,7 +151,7 @@ pub async fn found(store: &Store, settings: &Settings, actor: impl Fn(OrgId) -> 
     )
     .execute(&mut *tx)
     .await?;
-    let mut change = Change::within(store, tx, permit).await?;
+    let mut change = Change::within(store, tx, permit).await?.making();
     let diff = Diff::new()
         .set("name", name)
         .set("time_zone", &settings.time_zone)

@@ -366,10 +366,7 @@ pub async fn update(
     .fetch_one(change.db())
     .await?;
     let keeps = credential.keeps(old.credential_env.as_deref());
-    if keeps
-        && before.has_credential
-        && !same_origin(&before.base_url, &base_url)
-    {
+    if keeps && before.has_credential && !same_origin(&before.base_url, &base_url) {
         let sentence = "The credential was given for another host. Enter it again, or clear it.";
         return Err(StoreError::invalid("credential", sentence));
     }

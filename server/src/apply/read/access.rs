@@ -21,7 +21,15 @@ pub fn authorization(table: &Table<'_>) -> Option<Authorization> {
         Some(Some(path)) => Some(path.to_owned()),
         None => None,
     };
-    Some(Authorization { lines: table.lines(), group, target: target?, state: state?, locked, ends_at, limits })
+    Some(Authorization {
+        lines: table.lines(),
+        group,
+        target: target?,
+        state: state?,
+        locked,
+        ends_at,
+        limits,
+    })
 }
 
 /// One of `model`, `tier` and `models = "all"`: opening everything is never an omission.
@@ -56,7 +64,11 @@ pub fn application(table: &Table<'_>) -> Option<Application> {
     }
     let use_cases = use_cases(table);
     let key = table
-        .need("key", "its one key, for instance { models = \"all\", features = [\"streaming\"] }", Table::table)
+        .need(
+            "key",
+            "its one key, for instance { models = \"all\", features = [\"streaming\"] }",
+            Table::table,
+        )
         .and_then(|inner| {
             let key = key(&inner);
             inner.done();
@@ -82,7 +94,8 @@ fn use_cases(table: &Table<'_>) -> Vec<String> {
     let mut names = Vec::new();
     for use_case in written {
         if let Err(error) = store::applications::check_use_case(&use_case.name) {
-            let sentence = super::sentence(&error).replace(&use_case.name, quote(&use_case.name).trim_matches(['“', '”']));
+            let sentence = super::sentence(&error)
+                .replace(&use_case.name, quote(&use_case.name).trim_matches(['“', '”']));
             table.wrong_on(use_case.line, "use_cases", sentence);
         } else if names.contains(&use_case.name) {
             table.wrong_on(use_case.line, "use_cases", format!("{} is here twice.", quote(&use_case.name)));
@@ -94,14 +107,18 @@ fn use_cases(table: &Table<'_>) -> Vec<String> {
 }
 
 fn key(table: &Table<'_>) -> Option<Key> {
-    let models = table.need("models", "\"all\", or a list of models", |table, field| match table.raw([field]) {
-        Some("all") => Some(KeyModels::All),
-        Some(other) => {
-            table.wrong(field, format!("Expected \"all\", or a list of models. This is {}.", quote(other)));
-            None
-        }
-        None => table.texts(field).map(KeyModels::These),
-    });
+    let models =
+        table.need("models", "\"all\", or a list of models", |table, field| match table.raw([field]) {
+            Some("all") => Some(KeyModels::All),
+            Some(other) => {
+                table.wrong(
+                    field,
+                    format!("Expected \"all\", or a list of models. This is {}.", quote(other)),
+                );
+                None
+            }
+            None => table.texts(field).map(KeyModels::These),
+        });
     let features = table.words::<Feature>("features").into_iter().collect();
     let policy = table.text("policy").map(str::to_owned);
     let assigned_groups = table.texts("assigned_groups").unwrap_or_default();

@@ -117,7 +117,8 @@ pub fn policy(table: &Table<'_>) -> Option<Policy> {
         (true, false) => (Routing::Fallback, "fallback"),
         (false, true) => (Routing::Balance, "balance"),
         (false, false) => {
-            let sentence = "Write fallback = [\"first\", \"second\"] or balance = [{ model = \"one\", weight = 1 }].";
+            let sentence =
+                "Write fallback = [\"first\", \"second\"] or balance = [{ model = \"one\", weight = 1 }].";
             table.wrong("fallback", sentence);
             return None;
         }

@@ -53,7 +53,10 @@ fn path(table: &Table<'_>, field: &'static str) -> Option<Vec<GroupName>> {
     let names: Result<Vec<GroupName>, _> = text.split('/').map(str::parse).collect();
     match names {
         Ok(names) if names.len() > DEPTH_MAX => {
-            table.wrong(field, format!("The tree of groups can be {DEPTH_MAX} levels deep; this is {}.", names.len()));
+            table.wrong(
+                field,
+                format!("The tree of groups can be {DEPTH_MAX} levels deep; this is {}.", names.len()),
+            );
             None
         }
         Ok(names) => Some(names),
@@ -73,7 +76,10 @@ pub fn user(table: &Table<'_>) -> Option<User> {
     let monthly: Option<Money> = table.amount("monthly_limit");
     if let Some(cap) = monthly {
         if limits.iter().any(|limit| (limit.metric, limit.window) == (Metric::Spend, Window::Month)) {
-            table.wrong("monthly_limit", "There is a limit of spend a month in `limits` already. Keep one of them.");
+            table.wrong(
+                "monthly_limit",
+                "There is a limit of spend a month in `limits` already. Keep one of them.",
+            );
         }
         let mut lines = table.lines();
         lines.own = lines.of("monthly_limit");
