@@ -3,4 +3,5 @@
 mod apply;
 mod harness;
 mod roles;
+mod serve;
 mod setup;
