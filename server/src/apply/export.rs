@@ -20,9 +20,10 @@ use super::{
     things,
 };
 
-/// A text in quotes.
+/// A text in quotes, always on one line. What JSON escapes TOML escapes the same way, but for one
+/// character that only TOML wants escaped.
 fn text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 fn texts<'a>(list: impl IntoIterator<Item = &'a str>) -> String {

@@ -187,28 +187,13 @@ impl Job<'_> {
         mistakes: &[Mistake],
         committing: &mut Option<Outcome>,
     ) -> Result<Outcome, Failure> {
-        let known = self.known(store).await?;
-        let mut mistakes = mistakes.to_vec();
-        if known.is_none() && !mistakes.is_empty() {
-            mistakes.extend(check::check(self.file, &Present::default()));
-            return Err(mistakes.into());
-        }
-        let mut change = match known {
-            Some(org) => Change::begin(store, self.permit(org)?).await?,
-            None => match self.found(store).await {
-                // Somebody else has made it in this moment.
-                Err(StoreError::Stale) => {
-                    let org = self.known(store).await?.ok_or(StoreError::NotFound)?;
-                    Change::begin(store, self.permit(org)?).await?
-                }
-                other => other?,
-            },
-        };
-        let org = change.org();
+        let mut change = self.begin(store).await?;
         // The change holds the organization's row: what is read now stays true until it ends. One
         // that was made a line ago is not there for anybody else yet.
         let made_now = change.is_new();
-        let mut present = if made_now { Present::default() } else { read_present(store, org).await? };
+        let mut present =
+            if made_now { Present::default() } else { read_present(store, change.org()).await? };
+        let mut mistakes = mistakes.to_vec();
         mistakes.extend(check::check(self.file, &present));
         if !mistakes.is_empty() {
             return Err(mistakes.into());
@@ -217,6 +202,7 @@ impl Job<'_> {
         if plan.lines.is_empty()
             && let Some(made) = committing.take()
         {
+            // It was committed after all, and only its answer was lost.
             return Ok(made);
         }
         let operator = if made_now { store::installation::operator(store).await? } else { None };
@@ -239,11 +225,28 @@ impl Job<'_> {
             return Ok(Outcome { plan, without_owner, ..Outcome::default() });
         }
         let outcome = Outcome { plan, secrets, invitations, without_owner };
-        if let Err(error) = change.commit().await {
-            *committing = Some(outcome);
-            return Err(error.into());
+        match change.commit().await {
+            Ok(_) => Ok(outcome),
+            Err(error) => {
+                *committing = Some(outcome);
+                Err(error.into())
+            }
         }
-        Ok(outcome)
+    }
+
+    /// Begins to change the organization, or to make it.
+    async fn begin(&self, store: &Store) -> Result<Change, Failure> {
+        if let Some(org) = self.known(store).await? {
+            return Ok(Change::begin(store, self.permit(org)?).await?);
+        }
+        match self.found(store).await {
+            // Somebody else has made it in this moment.
+            Err(StoreError::Stale) => {
+                let org = self.known(store).await?.ok_or(StoreError::NotFound)?;
+                Ok(Change::begin(store, self.permit(org)?).await?)
+            }
+            other => Ok(other?),
+        }
     }
 
     async fn known(&self, store: &Store) -> Result<Option<OrgId>, Failure> {

@@ -309,6 +309,10 @@ async fn before(db: &mut PgConnection, org: OrgId, id: UserId) -> Result<Before>
 pub async fn insert(change: &mut Change, form: &UserForm) -> Result<UserId> {
     change.expect(Act::EditUsers, None)?;
     may_give(change, form.role)?;
+    add(change, form).await
+}
+
+async fn add(change: &mut Change, form: &UserForm) -> Result<UserId> {
     let id: UserId = clock::id();
     let (org, at) = (change.org(), change.at());
     sqlx::query!(
@@ -353,7 +357,7 @@ pub async fn let_in(change: &mut Change, account: &accounts::Account) -> Result<
         Some(known) => (UserId(known.user_id), known.name),
         None => {
             let (email, name) = (account.email.parse()?, account.name.parse()?);
-            let id = insert(change, &UserForm { email, name, role: Role::Owner }).await?;
+            let id = add(change, &UserForm { email, name, role: Role::Owner }).await?;
             (id, account.name.clone())
         }
     };

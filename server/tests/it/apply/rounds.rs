@@ -206,7 +206,7 @@ fallback = ["waiting"]
 [[applications]]
 name = "app"
 group = "研究"
-description = "line one\nline \"two\" \\ \t"
+description = "line one\nline \"two\" \\ \t\u007f end"
 key = { models = [], features = [], policy = "route" }
 "#;
     assert_eq!(lines(&place.plan(file)).len(), lines(&place.apply(file)).len());
