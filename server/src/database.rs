@@ -78,7 +78,7 @@ impl Database {
                 return Ok(None);
             }
             let place = Place::find(config).await?;
-            match place.as_it_is(config, upgrade).await? {
+            match place.untouched(config, upgrade).await? {
                 Tried::Done(database) => return Ok(database),
                 Tried::Gone => tokio::time::sleep(Duration::from_millis(200)).await,
             }
@@ -159,7 +159,7 @@ impl Place {
     }
 
     /// Connects to what is there; none if that is nothing.
-    async fn as_it_is(self, config: &Config, upgrade: Upgrade) -> Result<Tried<Option<Database>>, Fatal> {
+    async fn untouched(self, config: &Config, upgrade: Upgrade) -> Result<Tried<Option<Database>>, Fatal> {
         let known = match &self.admin {
             Some(admin) => store::has_database(admin, DATABASE).await,
             None => Ok(true),

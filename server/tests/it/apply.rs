@@ -12,8 +12,9 @@ use std::{
 };
 
 use serde_json::Value;
+use store::testing::empty_database;
 
-use crate::harness::{TempDir, command, database};
+use crate::harness::{TempDir, command};
 
 /// The file that is the contract.
 const ACME: &str = include_str!("../../examples/acme.toml");
@@ -27,7 +28,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        Self { database: database().await, data: TempDir::new(), variables: Vec::new() }
+        Self { database: empty_database().await, data: TempDir::new(), variables: Vec::new() }
     }
 
     /// With a Postgres of its own.
