@@ -168,7 +168,7 @@ upstream = "org/model:free"
 modality = "chat"
 tier = "only"
 review = "pending"
-price = { input = "0", output = "0.000000001", cache_write_long = "1.00", call = "3.00" }
+price = { input = "0.00", output = "0.000000001", cache_write_long = "1.00", call = "3.00" }
 
 [[models]]
 name = "unpriced"
