@@ -1,11 +1,12 @@
 //! The log of changes.
 
+use chrono::DateTime;
 use domain::audit::AuditRow;
 use leptos::prelude::*;
 
 use crate::{
     api::audit::load_audit,
-    ui::{Badge, Card, Empty, Head, Kind, Load, Page, Pager, When, query},
+    ui::{Badge, Card, Empty, Head, Kind, Load, Page, Pager, When, context::frame, query},
 };
 
 /// Who changed what, before and after.
@@ -34,6 +35,19 @@ pub fn AuditPage() -> impl IntoView {
     }
 }
 
+/// A value as people read it: moments in their zone, words for yes and no.
+fn shown(value: Option<String>) -> String {
+    let Some(text) = value.filter(|text| !text.is_empty()) else { return "–".to_owned() };
+    match text.as_str() {
+        "true" => "yes".to_owned(),
+        "false" => "no".to_owned(),
+        _ => match DateTime::parse_from_rfc3339(&text) {
+            Ok(moment) => frame().zone.full(moment.to_utc()),
+            Err(_) => text,
+        },
+    }
+}
+
 /// Lines of the log.
 #[component]
 pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
@@ -44,11 +58,8 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
                 .changes
                 .into_iter()
                 .map(|(field, before, after)| {
-                    let shown = |value: Option<String>| {
-                        value.filter(|text| !text.is_empty()).unwrap_or_else(|| "–".to_owned())
-                    };
                     view! {
-                        <li><span class="muted">{field}</span>" "
+                        <li><span class="muted">{super::capital(&field)}</span>" "
                             {before.map(|before| view! { <del>{shown(Some(before))}</del>" → " })}
                             <ins>{shown(after)}</ins>
                         </li>

@@ -64,8 +64,9 @@ fn ColumnHead(column: Column) -> impl IntoView {
         ids.retain(|other| *other != id);
     }
     let href = query::href(&[("open", Some(&ids.join(",")))]);
+    let name = column.name.clone();
     let link = tier.then(
-        || view! { <a class="link" href=href data-within="">{if folded { "models" } else { "fold" }}</a> },
+        || view! { <a class="link" href=href data-within="">{if folded { "Unfold" } else { "Fold" }}<span class="sr">" "{name}</span></a> },
     );
     view! {
         <th class=if tier { "" } else { "of-tier" } scope="col">

@@ -12,6 +12,7 @@ pub fn Layout() -> impl IntoView {
     let frame = frame();
     let notice = frame.notice.clone();
     match &frame.me {
+        None if frame.fresh => view! { <Redirect path="/setup"/> }.into_any(),
         None => view! { <SignInFirst/> }.into_any(),
         Some(me) if me.here.is_none() => view! { <NowhereYet operator=me.operator/> }.into_any(),
         Some(_) => view! {

@@ -70,7 +70,7 @@ async fn fetch(address: &str) -> Option<(String, String)> {
 }
 
 /// Puts a fetched page's content in place. None when it is not a page like this one.
-fn show(page: &str, how: Visit) -> Option<()> {
+pub fn show(page: &str, how: Visit) -> Option<()> {
     let fetched = DomParser::new().ok()?.parse_from_string(page, SupportedType::TextHtml).ok()?;
     let here = document();
     let app = here.query_selector(".app").ok()??;
