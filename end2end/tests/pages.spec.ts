@@ -103,7 +103,9 @@ async function look(page: Page, name: string): Promise<void> {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.screenshot({ path: `${FOLDER}/${name}-${size}-${colorScheme}.png`, fullPage: true });
-      const { violations } = await new AxeBuilder({ page }).setLegacyMode(true).analyze();
+      const axe = new AxeBuilder({ page }).setLegacyMode(true);
+      // In the dark nothing but the colours is different.
+      const { violations } = await (colorScheme === 'dark' ? axe.withRules(['color-contrast']) : axe).analyze();
       const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).slice(0, 4).join(' | ')}`);
       expect.soft(found, `${name} ${size} ${colorScheme}: axe`).toEqual([]);
     }
@@ -111,7 +113,7 @@ async function look(page: Page, name: string): Promise<void> {
 }
 
 test('every page is whole, in light and dark, on a desk and on a phone', async ({ page, world }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(600_000);
   for (const { name, path, as } of await fill(world)) {
     await test.step(name, async () => {
       if (name === 'sign-in') {

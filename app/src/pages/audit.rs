@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use crate::{
     api::audit::load_audit,
-    ui::{Badge, Card, Empty, Head, Kind, Load, Page, Pager, When, context::frame, query},
+    ui::{Card, Empty, Head, Load, Page, Pager, When, context::frame, query},
 };
 
 /// Who changed what, before and after.
@@ -48,6 +48,30 @@ fn shown(value: Option<String>) -> String {
     }
 }
 
+/// `group.create` as people read it: `Group created`.
+fn words(act: &str) -> String {
+    let (noun, verb) = act.split_once('.').unwrap_or((act, ""));
+    let verb = match verb {
+        "create" => "created",
+        "edit" => "changed",
+        "archive" => "archived",
+        "remove" => "removed",
+        "move" => "moved",
+        "default" => "default changed",
+        "start" => "started",
+        "end" => "ended",
+        "accept" => "reviewed",
+        "price" => "priced",
+        "revoke" => "revoked",
+        "invite" => "invited",
+        "join" => "joined",
+        "suspend" => "suspended",
+        "reinstate" => "let in again",
+        other => other,
+    };
+    super::capital(&format!("{noun} {verb}"))
+}
+
 /// Lines of the log.
 #[component]
 pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
@@ -57,6 +81,8 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
             let changes = row
                 .changes
                 .into_iter()
+                .map(|(field, before, after)| (field, before.filter(|text| !text.is_empty()), after))
+                .filter(|(_, before, after)| before.is_some() || after.as_ref().is_some_and(|text| !text.is_empty()))
                 .map(|(field, before, after)| {
                     view! {
                         <li><span class="muted">{super::capital(&field)}</span>" "
@@ -69,8 +95,8 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
             view! {
                 <tr>
                     <td class="nw"><When at=row.at/><div class="sub num">{format!("#{}", row.seq)}</div></td>
-                    <td><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
-                    <td><Badge text=row.act kind=Kind::Plain/><div class="sub">{row.subject}</div></td>
+                    <td class="nw"><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
+                    <td title=row.act.clone()>{words(&row.act)}<div class="sub">{row.subject}</div></td>
                     <td class="hide"><ul class="changes">{changes}</ul></td>
                 </tr>
             }
@@ -78,7 +104,7 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
         .collect_view();
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label="Changes">
-            <table class="table">
+            <table class="table stack">
                 <thead><tr><th>"When"</th><th>"Who"</th><th>"What"</th><th class="hide">"Before → after"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>

@@ -18,8 +18,6 @@ pub fn Layout() -> impl IntoView {
         Some(_) => view! {
             <a class="skip" href="#main">"Skip to content"</a>
             <div class="app">
-                // On a phone the navigation is folded, with script or without.
-                <input type="checkbox" id="nav-toggle" class="nav-toggle" aria-label="Show the navigation"/>
                 <Nav/>
                 <main id="main" tabindex="-1"><Outlet/></main>
             </div>
