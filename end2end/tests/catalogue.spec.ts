@@ -40,7 +40,7 @@ test('a new model waits for review, gets a price, and is accepted', async ({ pag
   await expect(page.getByText('This model waits for review')).toHaveCount(0);
 
   await page.getByRole('link', { name: 'Set prices' }).click();
-  await dialog.getByLabel('Input', { exact: true }).fill('0.20');
+  await dialog.getByLabel('Input optional', { exact: true }).fill('0.20');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('row').filter({ hasText: 'in force' })).toContainText('$0.20');
 });

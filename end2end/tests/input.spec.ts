@@ -78,8 +78,8 @@ const ABSURD: [typed: string, sentence: RegExp][] = [
 /** A form with money in it. */
 const MONEY: [what: string, path: (world: World) => string, label: string, send: string][] = [
   ['a limit', (world) => `/groups/${world.research}?dialog=new-limit`, 'At most', 'Set the limit'],
-  ['the limit of everybody', () => '/settings', 'Monthly limit of each person, in US dollars', 'Save'],
-  ['a price', (world) => `/models/${world.model}?dialog=prices`, 'Output', 'Save'],
+  ['the limit of everybody', () => '/settings', 'Monthly limit of each person, in US dollars optional', 'Save'],
+  ['a price', (world) => `/models/${world.model}?dialog=prices`, 'Output optional', 'Save'],
 ];
 
 for (const [what, path, label, send] of MONEY) {

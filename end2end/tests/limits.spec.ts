@@ -17,10 +17,10 @@ test('a limit is set, bites, is raised, and goes', async ({ page, world }) => {
   await said(page, 'Limit set');
 
   expect((await call(world, secret)).status).toBe(200);
-  const refused = await call(world, secret);
-  expect(refused.status).toBe(402);
-  expect(refused.headers.get('x-should-retry')).toBe('false');
-  expect((await refused.json()).error.code).toBe('quota_exceeded');
+  const stopped = await call(world, secret);
+  expect(stopped.status).toBe(402);
+  expect(stopped.headers.get('x-should-retry')).toBe('false');
+  expect((await stopped.json()).error.code).toBe('quota_exceeded');
 
   await page.goto(`${world.base}/applications/${id}`);
   await page.getByRole('link', { name: 'Edit', exact: true }).last().click();

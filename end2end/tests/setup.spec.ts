@@ -25,6 +25,7 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
     await page.getByLabel('Password again').fill(PASSWORD);
     await page.getByRole('button', { name: 'Create the owner' }).click();
 
+    await expect(page.getByRole('heading', { name: 'Your organization' })).toBeVisible();
     await page.getByLabel('Name', { exact: true }).fill('Acme');
     await page.getByRole('button', { name: 'Create the organization' }).click();
 
@@ -50,12 +51,15 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
     await page.getByLabel('Output, $').fill('0.40');
     await page.getByRole('button', { name: 'Add the model' }).click();
 
+    await expect(page.getByRole('heading', { name: 'A group' })).toBeVisible();
     await page.getByLabel('Name', { exact: true }).fill('Engineering');
     await page.getByRole('button', { name: 'Create the group' }).click();
 
+    await expect(page.getByRole('heading', { name: 'An application' })).toBeVisible();
     await page.getByLabel('Name', { exact: true }).fill('research-bot');
     await page.getByRole('button', { name: 'Create the application' }).click();
 
+    await expect(page.getByRole('heading', { name: 'A secret for research-bot' })).toBeVisible();
     await page.getByRole('button', { name: 'Make a secret' }).click();
     const secret = await shownSecret(page);
     const command = (await page.getByText(/curl http/).first().textContent())!;
