@@ -17,8 +17,8 @@ pub fn AuditPage() -> impl IntoView {
     let verify = query::href(&[("check", Some("1"))]);
     view! {
         <Page title="Audit">
-            <Head title="Audit"><a class="btn" href=verify>"Verify the chain"</a></Head>
             <Load data=log let(log)>
+                <Head title="Audit"><a class="btn" href=verify>"Verify the chain"</a></Head>
                 {log.chain.clone().map(|(whole, sentence)| view! {
                     <p class=if whole { "banner good" } else { "banner bad" } role="status">{sentence}</p>
                 })}
@@ -95,9 +95,9 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
             view! {
                 <tr>
                     <td class="nw"><When at=row.at/><div class="sub num">{format!("#{}", row.seq)}</div></td>
-                    <td class="nw"><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
+                    <td class="nw beside"><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
                     <td title=row.act.clone()>{words(&row.act)}<div class="sub">{row.subject}</div></td>
-                    <td class="hide"><ul class="changes">{changes}</ul></td>
+                    <td><ul class="changes">{changes}</ul></td>
                 </tr>
             }
         })
@@ -105,7 +105,7 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label="Changes">
             <table class="table stack">
-                <thead><tr><th>"When"</th><th>"Who"</th><th>"What"</th><th class="hide">"Before → after"</th></tr></thead>
+                <thead><tr><th>"When"</th><th>"Who"</th><th>"What"</th><th>"Before → after"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>

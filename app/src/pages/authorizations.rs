@@ -18,9 +18,11 @@ pub fn AuthorizationPage() -> impl IntoView {
     let matrix = load_matrix(query::value("open"));
     view! {
         <Page title="Authorization">
-            <Head title="Which team may use which model"/>
-            <p class="lead">"Full strength: set here. Faded: inherited from above. Silence means closed; high-cost tiers open only by name. Choose a cell to change it."</p>
-            <Load data=matrix let(matrix)><MatrixView matrix/></Load>
+            <Load data=matrix let(matrix)>
+                <Head title="Which team may use which model"/>
+                <p class="lead">"Full strength: set here. Faded: inherited from above. Silence means closed; high-cost tiers open only by name. Choose a cell to change it."</p>
+                <MatrixView matrix/>
+            </Load>
         </Page>
     }
 }

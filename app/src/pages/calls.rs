@@ -19,8 +19,10 @@ pub fn CallsPage() -> impl IntoView {
     let calls = load_calls(application, user, model);
     view! {
         <Page title="Calls" live=true>
-            <Head title="Calls" note="the last 100"/>
-            <Card><Load data=calls let(calls)><CallTable calls/></Load></Card>
+            <Load data=calls let(calls)>
+                <Head title="Calls" note="the last 100"/>
+                <Card><CallTable calls/></Card>
+            </Load>
         </Page>
     }
 }

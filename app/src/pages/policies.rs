@@ -28,9 +28,11 @@ pub fn PoliciesPage() -> impl IntoView {
     let edit = may(Act::EditPolicies);
     view! {
         <Page title="Policies">
-            <Head title="Policies">{edit.then(|| view! { <OpenDialog name="new" label="New policy" look="btn go"/> })}</Head>
-            <p class="lead">"A policy is a name that stands for several models, and how to choose among them."</p>
-            <Load data=policies let(policies)><Content policies edit/></Load>
+            <Load data=policies let(policies)>
+                <Head title="Policies">{edit.then(|| view! { <OpenDialog name="new" label="New policy" look="btn go"/> })}</Head>
+                <p class="lead">"A policy is a name that stands for several models, and how to choose among them."</p>
+                <Content policies edit/>
+            </Load>
         </Page>
     }
 }

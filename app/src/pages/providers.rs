@@ -28,8 +28,10 @@ pub fn ProvidersPage() -> impl IntoView {
     let edit = may(Act::EditCatalogue);
     view! {
         <Page title="Providers">
-            <Head title="Providers">{edit.then(|| view! { <OpenDialog name="new" label="New provider" look="btn go"/> })}</Head>
-            <Card><Load data=providers let(providers)><Table providers/></Load></Card>
+            <Load data=providers let(providers)>
+                <Head title="Providers">{edit.then(|| view! { <OpenDialog name="new" label="New provider" look="btn go"/> })}</Head>
+                <Card><Table providers/></Card>
+            </Load>
             <Dialog name="new" title="New provider">
                 <Form to=CreateProvider::PATH also=TestProvider::PATH>
                     <Field name="name" label="Name" placeholder="OpenAI"/>

@@ -91,7 +91,8 @@ pub fn Form(
     let prefix: Arc<str> = format!("{}{which}", to.trim_start_matches("/console/").replace('/', "-")).into();
     let (typed, error, once) = match flash {
         Some(Flash { values, outcome: Err(error), .. }) => (values, Some(error), None),
-        Some(Flash { outcome: Ok(done), .. }) => (Vec::new(), None, done.once),
+        // It showed something, and stays as it is: a connection that was tried is added next.
+        Some(Flash { values, outcome: Ok(done), .. }) => (values, None, done.once),
         None => (Vec::new(), None, None),
     };
     let state = FormState { prefix, error, typed: Arc::new(typed), shown: Arc::default() };

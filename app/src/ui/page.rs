@@ -68,7 +68,7 @@ fn NowhereYet(operator: bool) -> AnyView {
 pub fn Bare(children: Children) -> impl IntoView {
     view! {
         <div class="bare">
-            <div class="brand"><super::nav::Mark/>"Bursar"</div>
+            <header class="brand"><super::nav::Mark/>"Bursar"</header>
             <main id="main" tabindex="-1">{children()}</main>
         </div>
     }
