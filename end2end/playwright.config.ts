@@ -35,7 +35,7 @@ export default defineConfig({
     // Every page, in every look. First, because it takes longest.
     { name: 'pages', testMatch: /pages\.spec/, use: desktop },
     { name: 'hydrated', testIgnore: /(pages|phone)\.spec/, use: desktop },
-    { name: 'noscript', testIgnore: /(pages|phone)\.spec/, use: { ...desktop, javaScriptEnabled: false } },
+    { name: 'noscript', testIgnore: /(pages|phone|script)\.spec/, use: { ...desktop, javaScriptEnabled: false } },
     {
       name: 'phone',
       testMatch: /phone\.spec/,

@@ -40,3 +40,12 @@ test('light and dark are chosen, and stay', async ({ page, world }) => {
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
   await page.getByRole('button', { name: /system/i }).first().click();
 });
+
+test('the keyboard reaches the content at once', async ({ page, world }) => {
+  await visit(page, world.owner, '/users');
+  await page.keyboard.press('Tab');
+  const skip = page.getByRole('link', { name: 'Skip to content' });
+  await expect(skip).toBeFocused();
+  await skip.press('Enter');
+  await expect(page).toHaveURL(/#main$/);
+});

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect, PASSWORD, refused, shownSecret, test } from './bursar';
 import { Console } from './console';
 import { start } from './server';
@@ -63,7 +64,8 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
     await page.getByRole('button', { name: 'Make a secret' }).click();
     const secret = await shownSecret(page);
     const command = (await page.getByText(/curl http/).first().textContent())!;
-    expect(execFileSync('sh', ['-c', command], { encoding: 'utf8' }), 'the command works as it is').toContain('Hello from the model.');
+    const answer = await promisify(execFile)('sh', ['-c', command], { timeout: 10_000 });
+    expect(answer.stdout, 'the command works as it is').toContain('Hello from the model.');
 
     await page.getByLabel('Secret', { exact: true }).fill(secret);
     await page.getByRole('button', { name: 'Make the call' }).click();
