@@ -27,7 +27,9 @@ async fn listen(gateway: Arc<Gateway>) {
     let stopping = gateway.stopping.clone();
     let forever = async {
         loop {
-            if let Err(error) = follow(&gateway).await {
+            let ended = follow(&gateway).await;
+            gateway.snapshots.set_hearing(false);
+            if let Err(error) = ended {
                 tracing::warn!(%error, "changes are not being heard; trying again");
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -42,6 +44,7 @@ async fn listen(gateway: Arc<Gateway>) {
 async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
     let mut listener = gateway.store.listen(&["bursar_facts"]).await?;
     refresh_stale(gateway).await?;
+    gateway.snapshots.set_hearing(true);
     loop {
         match tokio::time::timeout(LOOK, listener.recv()).await {
             Ok(Ok(notice)) => {
