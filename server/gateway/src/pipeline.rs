@@ -138,7 +138,7 @@ async fn exchange(
     headers: &HeaderMap,
     started: Instant,
 ) -> Result<Response, Refusal> {
-    let mut books = Books::open(&held, started);
+    let mut books = Books::open(&gateway, &held, started);
     let id = books.id();
     let upstream = match forward(
         &gateway.upstream,
