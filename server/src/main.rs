@@ -1,5 +1,6 @@
 //! The one binary: `bursar`.
 
+mod apply;
 mod assets;
 mod config;
 mod database;
@@ -29,6 +30,10 @@ struct Cli {
 enum Program {
     /// Serve the console and the gateway.
     Serve,
+    /// Make an organization what a file says.
+    Apply(apply::ApplyArgs),
+    /// Print an organization as a file that `apply` takes.
+    Export(apply::ExportArgs),
 }
 
 #[tokio::main]
@@ -38,10 +43,12 @@ async fn main() -> ExitCode {
     // One cryptography for every connection; the binary carries no other.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match cli.program {
-        Program::Serve => serve::run(cli.config).await,
+        Program::Serve => serve::run(cli.config).await.map(|()| ExitCode::SUCCESS),
+        Program::Apply(args) => apply::apply(cli.config, args).await,
+        Program::Export(args) => apply::export(cli.config, args).await,
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(sentence) => {
             eprintln!("bursar: {sentence}");
             ExitCode::FAILURE

@@ -173,6 +173,81 @@ pub async fn paths(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> 
     Ok(paths)
 }
 
+/// Every open group, parents before children.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Group>> {
+    let rows = sqlx::query!(
+        r#"select g.group_id, g.name, g.ancestors, g.kind, g.ends_on, g.version, d.group_id is not null as "is_default!"
+           from groups g left join default_groups d on d.org_id = g.org_id and d.group_id = g.group_id
+           where g.org_id = $1 and g.archived_at is null
+           order by cardinality(g.ancestors), lower(g.name), g.group_id"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut paths = HashMap::<Uuid, Vec<(GroupId, String)>>::new();
+    rows.into_iter()
+        .map(|row| {
+            let mut path =
+                row.ancestors.last().and_then(|parent| paths.get(parent)).cloned().unwrap_or_default();
+            path.push((row.group_id.into(), row.name));
+            paths.insert(row.group_id, path.clone());
+            Ok(Group {
+                id: row.group_id.into(),
+                path,
+                kind: row.kind.parse()?,
+                ends_on: row.ends_on,
+                archived_at: None,
+                is_default: row.is_default,
+                version: row.version,
+            })
+        })
+        .collect()
+}
+
+/// Somebody in a group.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Which group.
+    pub group: GroupId,
+    /// Who.
+    pub user: UserId,
+    /// Lead or member.
+    pub standing: Standing,
+    /// Where it comes from.
+    pub source: Source,
+    /// When it ends by itself.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// Every membership that lasts.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn memberships(store: &Store, org: OrgId) -> Result<Vec<Membership>> {
+    let rows = sqlx::query!(
+        "select m.group_id, m.user_id, m.standing, m.source, m.ends_at from memberships m
+         where m.org_id = $1 and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)",
+        org.0,
+        clock::now(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Membership {
+                group: row.group_id.into(),
+                user: row.user_id.into(),
+                standing: row.standing.parse()?,
+                source: row.source.parse()?,
+                ends_at: row.ends_at,
+            })
+        })
+        .collect()
+}
+
 /// One group.
 ///
 /// # Errors
@@ -238,7 +313,7 @@ pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupFo
     let diff = Diff::new()
         .set("name", form.name.as_str())
         .set("kind", form.kind)
-        .field("parent", None::<String>, parent)
+        .field("parent", None::<String>, path_name(change, parent).await?)
         .field("ends_on", None::<String>, form.ends_on);
     change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
     Ok(id)
@@ -256,6 +331,14 @@ async fn open_path(change: &mut Change, id: GroupId) -> Result<Vec<Uuid>> {
     .await?;
     path.push(id.0);
     Ok(path)
+}
+
+/// What the log calls a place in the tree: `Engineering/Research`, or nothing for its top.
+async fn path_name(change: &mut Change, id: Option<GroupId>) -> Result<Option<String>> {
+    let Some(id) = id else { return Ok(None) };
+    let org = change.org();
+    let group = read(change.db(), org, id).await?;
+    Ok(Some(group.path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join("/")))
 }
 
 /// Changes name, kind and end.
@@ -318,10 +401,11 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
     .execute(change.db())
     .await?;
     let old_parent = before.path.iter().rev().nth(1).map(|(id, _)| *id);
-    let diff = Diff::new().field("parent", old_parent, parent);
-    if diff.is_empty() {
+    if old_parent == parent {
         return Ok(());
     }
+    let (from, to) = (path_name(change, old_parent).await?, path_name(change, parent).await?);
+    let diff = Diff::new().field("parent", from, to);
     change.record(Subject { kind: "group", id: id.0, name: before.name() }, "move", &diff).await
 }
 

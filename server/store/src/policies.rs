@@ -37,6 +37,11 @@ pub async fn get(store: &Store, org: OrgId, id: PolicyId) -> Result<Policy> {
     read(&mut *store.pool().acquire().await?, org, Some(id)).await?.pop().ok_or(StoreError::NotFound)
 }
 
+/// What callers write after `policy/`.
+pub(crate) async fn name(db: &mut PgConnection, org: OrgId, id: PolicyId) -> Result<String> {
+    Ok(read(db, org, Some(id)).await?.pop().ok_or(StoreError::NotFound)?.name)
+}
+
 async fn read(db: &mut PgConnection, org: OrgId, only: Option<PolicyId>) -> Result<Vec<Policy>> {
     let steps = sqlx::query!(
         "select s.policy_id, s.model_id, s.weight, m.name
@@ -68,8 +73,11 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<PolicyId>) -> Resu
         .collect()
 }
 
+/// The most models a policy may name.
+pub const MOST_STEPS: usize = 20;
+
 fn check(form: &PolicyForm) -> Result<()> {
-    if form.steps.is_empty() || form.steps.len() > 20 {
+    if form.steps.is_empty() || form.steps.len() > MOST_STEPS {
         return Err(StoreError::invalid("steps", "Choose 1 to 20 models."));
     }
     if form.steps.iter().any(|(_, weight)| !(1..=1000).contains(weight)) {
