@@ -442,7 +442,7 @@ pub fn belongs(facts: &Facts, user: &UserFacts, group: GroupId, now: DateTime<Ut
 }
 
 /// The path from the root to the group, if every group on it is still open.
-fn open_path<'f>(facts: &'f Facts, group: GroupId, now: DateTime<Utc>) -> Option<&'f [GroupId]> {
+fn open_path(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<&[GroupId]> {
     let path = facts.groups.get(&group)?.path.as_slice();
     let open = path
         .iter()

@@ -20,25 +20,16 @@ pub async fn load_frame() -> Result<Frame, AppError> {
     handle(|cx| async move {
         let now = store::clock::now();
         let headers = headers();
-        let me = match &cx.who {
-            None => None,
-            Some(who) => Some(Me {
-                name: who.actor.as_ref().map_or_else(|| who.account.name.clone(), |actor| actor.name.clone()),
-                email: who.account.email.clone(),
-                operator: who.account.operator,
-                here: who.actor.as_ref().and_then(|actor| {
-                    let (org, org_name) = who.organizations.iter().find(|(id, _)| *id == actor.org)?.clone();
-                    Some(Here {
-                        org,
-                        org_name,
-                        user: actor.user?,
-                        role: actor.role,
-                        leads: actor.leads.clone(),
-                    })
-                }),
-                organizations: who.organizations.clone(),
+        let me = cx.who.as_ref().map(|who| Me {
+            name: who.actor.as_ref().map_or_else(|| who.account.name.clone(), |actor| actor.name.clone()),
+            email: who.account.email.clone(),
+            operator: who.account.operator,
+            here: who.actor.as_ref().and_then(|actor| {
+                let (org, org_name) = who.organizations.iter().find(|(id, _)| *id == actor.org)?.clone();
+                Some(Here { org, org_name, user: actor.user?, role: actor.role, leads: actor.leads.clone() })
             }),
-        };
+            organizations: who.organizations.clone(),
+        });
         let zone = match me.as_ref().and_then(|me| me.here.as_ref()) {
             Some(_) => {
                 let zone = cx.calendar().await?.zone;

@@ -6,7 +6,6 @@ use crate::{error::AppError, frame::Done};
 
 /// Changes what a key narrows to.
 #[server(prefix = "/console", endpoint = "keys/edit")]
-#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
 pub async fn edit_key(
     application: String,
     key: String,

@@ -81,7 +81,6 @@ pub async fn load_limits() -> Result<Limits, AppError> {
 
 /// Sets a limit on a scope.
 #[server(prefix = "/console", endpoint = "limits/set")]
-#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
 pub async fn set_limit(
     scope: String,
     metric: String,

@@ -92,7 +92,6 @@ pub async fn load_model(id: String) -> Result<ModelView, AppError> {
 
 /// Adds a model. It lands in review, closed to everybody.
 #[server(prefix = "/console", endpoint = "models/create")]
-#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
 pub async fn create_model(
     name: String,
     provider: String,
@@ -139,7 +138,6 @@ pub async fn create_model(
 
 /// Changes a model.
 #[server(prefix = "/console", endpoint = "models/edit")]
-#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
 pub async fn edit_model(
     id: String,
     version: i64,
@@ -204,7 +202,6 @@ pub async fn archive_model(id: String) -> Result<Done, AppError> {
 
 /// Sets a model's prices from now, or from the start of a day.
 #[server(prefix = "/console", endpoint = "models/price")]
-#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
 pub async fn set_prices(
     id: String,
     #[server(default)] from: String,

@@ -100,7 +100,6 @@ pub async fn create_provider(
 
 /// Changes a provider. An empty credential keeps the stored one.
 #[server(prefix = "/console", endpoint = "providers/edit")]
-#[expect(clippy::too_many_arguments, reason = "a form's fields arrive flat, so that it works without script")]
 pub async fn edit_provider(
     id: String,
     version: i64,

@@ -83,7 +83,7 @@ fn show(page: &str, how: Visit) -> Option<()> {
     alive(&next);
     match how {
         Visit::To | Visit::Back => {
-            let _ = window().scroll_to_with_x_and_y(0.0, 0.0);
+            window().scroll_to_with_x_and_y(0.0, 0.0);
             if let Some(main) = next
                 .query_selector("#main")
                 .ok()

@@ -5,7 +5,6 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::OnceLock,
     time::Duration,
 };
 
@@ -17,38 +16,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use parking_lot::Mutex;
-use postgres::{Cluster, Programs};
 use serde_json::Value;
-
-/// The maintenance database of a throw-away Postgres: the one we are given, or one of our own that
-/// ends with the tests.
-fn maintenance_url() -> String {
-    static OWN: OnceLock<(Mutex<Cluster>, String)> = OnceLock::new();
-    std::env::var("BURSAR_TEST_DATABASE_URL").unwrap_or_else(|_| {
-        let (_, url) = OWN.get_or_init(|| {
-            let programs = Programs::find().expect("Postgres is installed");
-            let cluster = Cluster::temporary(&programs, 200).expect("Postgres starts");
-            let url = cluster.url("postgres");
-            (Mutex::new(cluster), url)
-        });
-        url.clone()
-    })
-}
-
-/// A new, empty database.
-pub async fn database() -> String {
-    use sqlx::{AssertSqlSafe, Connection, PgConnection};
-    let admin = maintenance_url();
-    let name = format!("t_{:032x}", rand::random::<u128>());
-    let mut db = PgConnection::connect(&admin).await.expect("the test Postgres answers");
-    sqlx::query(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut db)
-        .await
-        .expect("a database can be made");
-    let (before, after) = admin.split_once('?').unwrap_or((&admin, ""));
-    let (server, _) = before.rsplit_once('/').expect("a URL with a database");
-    format!("{server}/{name}?{after}")
-}
+use store::testing::empty_database;
 
 /// A running `bursar serve`; killed when dropped.
 pub struct Server {
@@ -63,7 +32,7 @@ pub struct Server {
 impl Server {
     /// On a database of its own.
     pub async fn start() -> Self {
-        Self::on(database().await)
+        Self::on(empty_database().await)
     }
 
     /// On this database.

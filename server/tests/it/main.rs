@@ -2,4 +2,5 @@
 
 mod harness;
 mod roles;
+mod serve;
 mod setup;

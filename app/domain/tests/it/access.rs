@@ -41,7 +41,7 @@ fn every_line_of_the_table_holds() {
         let features: Features = rest
             .iter()
             .filter_map(|word| word.strip_prefix('+'))
-            .map(|word| word.parse::<Feature>().unwrap())
+            .map(|word| word.parse::<Feature>().expect("a feature"))
             .collect();
         let ask = Ask {
             group: world::group(of),

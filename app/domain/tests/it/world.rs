@@ -56,7 +56,7 @@ pub fn user(name: &str) -> UserId {
 }
 
 pub fn now() -> DateTime<Utc> {
-    "2026-11-22T12:00:00Z".parse().unwrap()
+    "2026-11-22T12:00:00Z".parse().expect("a value")
 }
 
 fn tier(name: &str) -> TierId {
@@ -64,7 +64,7 @@ fn tier(name: &str) -> TierId {
 }
 
 fn model_facts(name: &str, of: &str) -> ModelFacts {
-    let one = Some("1".parse().unwrap());
+    let one = Some("1".parse().expect("a value"));
     let prices = Prices::default().with(PriceKey::Input, one).with(PriceKey::Output, one);
     ModelFacts {
         name: name.to_owned(),
@@ -158,15 +158,15 @@ pub fn add(facts: &mut Facts, word: &str) {
             let grant = GrantFacts { id: GrantId(id(word)), to, starts_at: DateTime::UNIX_EPOCH, ends_at };
             facts.grants.entry(model(what.trim_end_matches('~'))).or_default().push(grant);
         }
-        ["ended", name] => facts.groups.get_mut(&group(name)).unwrap().ends_at = Some(now()),
-        ["suspended", name] => facts.users.get_mut(&user(name)).unwrap().suspended = true,
+        ["ended", name] => facts.groups.get_mut(&group(name)).expect("a known group").ends_at = Some(now()),
+        ["suspended", name] => facts.users.get_mut(&user(name)).expect("a known user").suspended = true,
         [place, rule] => {
-            let (what, state) = rule.split_once('=').unwrap();
+            let (what, state) = rule.split_once('=').expect("WHAT=STATE");
             let place = (*place != "org").then(|| group(place));
             assert!(place.is_none_or(|id| facts.groups.contains_key(&id)), "unknown group in {word}");
             let rule = Rule {
                 id: AuthorizationId(id(word)),
-                state: state.trim_end_matches(['!', '~']).parse::<State>().unwrap(),
+                state: state.trim_end_matches(['!', '~']).parse::<State>().expect("a state"),
                 locked: state.contains('!'),
                 ends_at: state.contains('~').then(now),
             };
@@ -185,7 +185,7 @@ pub fn application(of: &str, words: &[&str]) -> ApplicationFacts {
             Some("all") => models = KeyModels::All,
             Some("none") => models = KeyModels::These(Vec::new()),
             Some(name) => models = KeyModels::These(vec![model(name)]),
-            None => features = features.with(word.parse::<Feature>().unwrap()),
+            None => features = features.with(word.parse::<Feature>().expect("a feature")),
         }
     }
     ApplicationFacts {

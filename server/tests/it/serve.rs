@@ -1,0 +1,88 @@
+//! Starting, stopping, and what stands in the way.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::harness::{Server, TempDir, command, set_up};
+
+/// Processes that were started for this folder.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let listed = Command::new("ps").args(["-eo", "args"]).output().expect("ps runs");
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let folder = folder.to_string_lossy().into_owned();
+    text.lines().filter(|line| line.contains(&folder)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_ends_with_success() {
+    let server = Server::start().await;
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn both_signals_leave_nothing_behind_of_the_private_postgres() {
+    for signal in ["TERM", "INT"] {
+        let data = TempDir::new();
+        let mut child = command("", data.path())
+            .env_remove("DATABASE_URL")
+            .arg("serve")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bursar starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("one line");
+        assert!(line.contains("/setup?token="), "{line}");
+        assert!(!processes_in(data.path()).is_empty(), "it runs a Postgres of its own");
+        let told = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
+        assert!(child.wait().expect("it ends").success(), "after SIG{signal}");
+        assert_eq!(processes_in(data.path()), Vec::<String>::new(), "after SIG{signal}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_the_way_out() {
+    let server = Server::start().await;
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let data = TempDir::new();
+    let second = command(&server.database, data.path()).env("BURSAR_ADDR", &address).arg("serve").output();
+    let second = second.expect("it runs");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success());
+    assert!(said.contains(&address) && said.contains("BURSAR_ADDR"), "{said}");
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_and_a_database_that_is_not_there_are_named() {
+    let data = TempDir::new();
+    let file = data.path().join("taken");
+    std::fs::write(&file, "something else").expect("a file");
+    let said = |database: &str, folder: &Path| {
+        let done = command(database, folder).arg("serve").output().expect("it runs");
+        assert!(!done.status.success());
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let about_folder = said("postgres://nobody@127.0.0.1:1/none", &file);
+    assert!(about_folder.contains(&*file.to_string_lossy()), "{about_folder}");
+    let about_database = said("postgres://nobody:sesame@127.0.0.1:1/none", data.path());
+    assert!(about_database.contains("database cannot be reached"), "{about_database}");
+    assert!(!about_database.contains("sesame"), "a password is not repeated: {about_database}");
+}
+
+#[tokio::test]
+async fn a_refused_form_without_script_keeps_what_was_typed() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let name = "Plattform & Söhne \u{202e}gnirts";
+    let refused = owner
+        .submit("/console/groups/create", &[("name", name), ("kind", "no such kind"), ("parent", "")])
+        .await;
+    let page = match refused.headers.get("location").and_then(|place| place.to_str().ok()) {
+        Some(place) => owner.get(place).await,
+        None => refused,
+    };
+    assert!(page.text.contains("Plattform &amp; Söhne"), "the name is still in its field");
+}
