@@ -1,0 +1,3 @@
+//! The store on a real Postgres.
+
+mod ledger_bulk;
