@@ -27,7 +27,9 @@ async fn listen(gateway: Arc<Gateway>) {
     let stopping = gateway.stopping.clone();
     let forever = async {
         loop {
-            if let Err(error) = follow(&gateway).await {
+            let ended = follow(&gateway).await;
+            gateway.snapshots.set_hearing(false);
+            if let Err(error) = ended {
                 tracing::warn!(%error, "changes are not being heard; trying again");
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -41,10 +43,14 @@ async fn listen(gateway: Arc<Gateway>) {
 
 async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
     let mut listener = gateway.store.listen(&["bursar_facts"]).await?;
+    listener.eager_reconnect(false);
     refresh_stale(gateway).await?;
+    gateway.snapshots.set_hearing(true);
     loop {
-        match tokio::time::timeout(LOOK, listener.recv()).await {
-            Ok(Ok(notice)) => {
+        // Not `recv`: it connects anew in silence, and what was said meanwhile is lost.
+        match tokio::time::timeout(LOOK, listener.try_recv()).await {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(notice))) => {
                 if let Ok(id) = notice.payload().parse::<Uuid>() {
                     refresh(gateway, OrgId(id)).await?;
                 }

@@ -18,7 +18,7 @@ mod snapshot;
 mod spool;
 pub mod wire;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use store::Store;
@@ -28,6 +28,9 @@ use uuid::Uuid;
 pub use forward::probe;
 pub use snapshot::Snapshots;
 
+/// How long a shutdown waits for calls that go on after their connections have ended.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// How a gateway is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -35,6 +38,32 @@ pub struct Settings {
     pub public_url: String,
     /// Where finished calls wait when the database does not answer.
     pub spool_dir: PathBuf,
+    /// How long a provider is waited for.
+    pub patience: Patience,
+}
+
+/// How long a provider is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until a connection stands.
+    pub connection: Duration,
+    /// Until the answer's head: long answers that are not streamed take minutes.
+    pub head: Duration,
+    /// Between two pieces of a stream.
+    pub silence: Duration,
+    /// How long a stream is read on after its client has left.
+    pub read_on: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connection: Duration::from_secs(10),
+            head: Duration::from_secs(600),
+            silence: Duration::from_secs(300),
+            read_on: Duration::from_secs(120),
+        }
+    }
 }
 
 /// A gateway: one per process.
@@ -61,7 +90,7 @@ impl Gateway {
         let spool = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
         let snapshots = Snapshots::load(&store).await?;
         let gateway = Arc::new(Self {
-            upstream: forward::Clients::new(),
+            upstream: forward::Clients::new(settings.patience.connection),
             replica: store::clock::id(),
             open: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -84,10 +113,13 @@ impl Gateway {
         self.open.len()
     }
 
-    /// Waits until every open call is booked, then ends the background work.
+    /// Waits until every open call is booked, within bounds, then ends the background work. What is
+    /// still open then is booked from its hold, by whoever comes next.
     pub async fn stop(&self) {
         self.open.close();
-        self.open.wait().await;
+        if tokio::time::timeout(CLOSING, self.open.wait()).await.is_err() {
+            tracing::warn!(calls = self.open.len(), "some calls are left to be booked from their holds");
+        }
         self.stopping.cancel();
     }
 }

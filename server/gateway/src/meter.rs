@@ -27,11 +27,7 @@ use crate::{
     },
 };
 
-/// Between two pieces of a stream.
-const IDLE: Duration = Duration::from_secs(300);
-/// How long a stream is read on after its client has left.
-const READ_ON: Duration = Duration::from_secs(120);
-/// How much of it.
+/// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
 
 /// A streamed answer on its way to the client.
@@ -57,6 +53,8 @@ struct Reading {
     seen: Seen,
     books: Books,
     idle: Pin<Box<Sleep>>,
+    /// How long the upstream may say nothing.
+    silence: Duration,
 }
 
 impl Reading {
@@ -76,12 +74,14 @@ impl Reading {
 
 impl Metered {
     pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, hides_usage: bool) -> Self {
+        let silence = gateway.settings.patience.silence;
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
             seen: Seen::new(books.dialect(), hides_usage),
             books,
-            idle: Box::pin(tokio::time::sleep(IDLE)),
+            idle: Box::pin(tokio::time::sleep(silence)),
+            silence,
         };
         Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
     }
@@ -104,7 +104,12 @@ impl Metered {
         let refusal =
             Refusal::new(Kind::UpstreamError, id, "The provider broke off in the middle of its answer.");
         let mut last = VecDeque::new();
+        let inside_event = reading.splitter.inside_event();
         last.extend(reading.end());
+        if inside_event {
+            // What was begun is ended, so that the error is an event of its own.
+            last.push_back(Bytes::from_static(b"\n\n"));
+        }
         last.push_back(Bytes::from(refusal.stream_event(reading.books.dialect())));
         self.book(Some(Outcome::UpstreamError), last);
     }
@@ -113,7 +118,7 @@ impl Metered {
         let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
         match Pin::new(&mut reading.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                reading.idle.as_mut().reset(tokio::time::Instant::now() + IDLE);
+                reading.idle.as_mut().reset(tokio::time::Instant::now() + reading.silence);
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
                 let (pieces, at_end) = reading.take(piece);
                 if at_end {
@@ -176,7 +181,7 @@ impl Drop for Metered {
         let gateway = Arc::clone(&self.gateway);
         self.gateway.open.spawn(async move {
             let mut reading = *reading;
-            read_on(&mut reading).await;
+            read_on(&mut reading, gateway.settings.patience.read_on).await;
             let Reading { seen, books, .. } = reading;
             books.close(&gateway, &seen, Outcome::HungUp).await;
         });
@@ -184,7 +189,7 @@ impl Drop for Metered {
 }
 
 /// Reads to the end of the answer, or to the bounds.
-async fn read_on(reading: &mut Reading) {
+async fn read_on(reading: &mut Reading, within: Duration) {
     let mut left = READ_ON_BYTES;
     let to_the_end = async {
         while let Some(Ok(frame)) = http_body_util::BodyExt::frame(&mut reading.upstream).await {
@@ -196,6 +201,6 @@ async fn read_on(reading: &mut Reading) {
             }
         }
     };
-    let _ = tokio::time::timeout(READ_ON, to_the_end).await;
+    let _ = tokio::time::timeout(within, to_the_end).await;
     reading.end();
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, RawQuery, Request, State},
+    extract::{Path, RawQuery, Request, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -14,7 +14,6 @@ use domain::{ids::CallId, providers::Dialect};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
 
 use crate::{
     Gateway,
@@ -139,9 +138,18 @@ async fn exchange(
     headers: &HeaderMap,
     started: Instant,
 ) -> Result<Response, Refusal> {
-    let mut books = Books::open(&held, started);
+    let mut books = Books::open(&gateway, &held, started);
     let id = books.id();
-    let upstream = match forward(&gateway.upstream, &held, route, query, headers).await {
+    let upstream = match forward(
+        &gateway.upstream,
+        gateway.settings.patience.head,
+        &held,
+        route,
+        query,
+        headers,
+    )
+    .await
+    {
         Ok(upstream) => upstream,
         Err(failure) => {
             tracing::warn!(call = %id, cause = failure.cause, "the provider did not answer");
@@ -288,20 +296,23 @@ fn record(
     (facts.calendar, record)
 }
 
-#[derive(Deserialize)]
-struct ListQuery {
-    include: Option<String>,
+/// The caller of a route that is about no model.
+async fn known_caller(gateway: &Gateway, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let caller = authenticate(gateway, headers).await?;
+    authorize::person(gateway, &caller)?;
+    Ok(caller)
 }
 
 async fn list_models(
     State(gateway): State<Arc<Gateway>>,
-    Query(query): Query<ListQuery>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let dialect = wire::dialect_of(&headers);
-    match authenticate(&gateway, &headers).await {
+    match known_caller(&gateway, &headers).await {
         Ok(caller) => {
-            let requestable = query.include.as_deref() == Some("requestable");
+            let requestable =
+                query.is_some_and(|query| query.split('&').any(|pair| pair == "include=requestable"));
             let listed = authorize::list(&caller, requestable);
             with_id(caller.id, Json(models::list(dialect, &listed)).into_response())
         }
@@ -315,7 +326,7 @@ async fn get_model(
     headers: HeaderMap,
 ) -> Response {
     let dialect = wire::dialect_of(&headers);
-    let caller = match authenticate(&gateway, &headers).await {
+    let caller = match known_caller(&gateway, &headers).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_response(dialect),
     };
@@ -330,7 +341,7 @@ async fn get_model(
 
 async fn get_limits(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     let dialect = wire::dialect_of(&headers);
-    let caller = match authenticate(&gateway, &headers).await {
+    let caller = match known_caller(&gateway, &headers).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_response(dialect),
     };

@@ -11,6 +11,7 @@ use domain::{
     window::Calendar,
 };
 use store::ledger::{Call, Event};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{Gateway, reserve::Held, wire::answer::Seen};
 
@@ -24,11 +25,13 @@ pub struct Books {
     status: u16,
     started: Instant,
     first_byte: Option<Instant>,
+    /// A shutdown waits for it.
+    _open: TaskTrackerToken,
 }
 
 impl Books {
     /// Opens them for a call that is held.
-    pub fn open(held: &Held, started: Instant) -> Self {
+    pub fn open(gateway: &Gateway, held: &Held, started: Instant) -> Self {
         let facts = &held.authorized.caller.snapshot.facts;
         Self {
             calendar: facts.calendar,
@@ -38,6 +41,7 @@ impl Books {
             status: 0,
             started,
             first_byte: None,
+            _open: gateway.open.token(),
         }
     }
 

@@ -1,3 +1,8 @@
 //! The store on a real Postgres.
 
+mod audit;
+mod edits;
 mod ledger_bulk;
+mod money;
+mod organization;
+mod tenancy;
