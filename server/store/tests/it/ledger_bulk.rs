@@ -42,7 +42,7 @@ async fn connect(url: &str) -> Store {
 
 /// Two databases with the same world in them.
 async fn twins() -> (Store, Store, World) {
-    let url = testing::database().await;
+    let url = testing::migrated_database().await;
     let store = connect(&url).await;
     let world = world(&store).await;
     store.close().await;
