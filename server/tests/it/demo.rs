@@ -18,7 +18,7 @@ use store::{MasterKey, Store, audit::Chain, rollups::Month, testing::empty_datab
 use crate::harness::{Answer, Browser, TempDir, command};
 
 /// A running demo; killed when dropped.
-struct Demo {
+pub struct Demo {
     line: String,
     base: String,
     key: String,
@@ -26,7 +26,7 @@ struct Demo {
 }
 
 impl Demo {
-    fn start(database: &str, data: &Path, arguments: &[&str]) -> Self {
+    pub fn start(database: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut child =
             demo(database, data, arguments).stdout(Stdio::piped()).spawn().expect("bursar starts");
         let mut line = String::new();
@@ -37,7 +37,7 @@ impl Demo {
         Self { base: word("http://"), key: word("bsr_live_"), line, child }
     }
 
-    fn stop(mut self) {
+    pub fn stop(mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(self.child.wait().expect("it ends").success());
     }

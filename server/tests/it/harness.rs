@@ -25,7 +25,7 @@ pub struct Server {
     /// The one-time token of its first start.
     pub token: Option<String>,
     pub database: String,
-    _data: TempDir,
+    data: TempDir,
     child: Child,
 }
 
@@ -37,7 +37,11 @@ impl Server {
 
     /// On this database.
     pub fn on(database: String) -> Self {
-        let data = TempDir::new();
+        Self::with(database, TempDir::new())
+    }
+
+    /// On this database, with this data folder: empty for a private Postgres in the folder.
+    pub fn with(database: String, data: TempDir) -> Self {
         let mut child = command(&database, data.path())
             .arg("serve")
             .stdout(Stdio::piped())
@@ -50,7 +54,12 @@ impl Server {
             Some((base, token)) => (base.to_owned(), Some(token.to_owned())),
             None => (url, None),
         };
-        Self { base, token, database, _data: data, child }
+        Self { base, token, database, data, child }
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Asks it to stop, and waits.
@@ -71,11 +80,14 @@ impl Drop for Server {
     }
 }
 
-/// The binary with an environment of its own.
+/// The binary with an environment of its own. Without a database it runs a private one.
 pub fn command(database: &str, data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
+    match database {
+        "" => command.env_remove("DATABASE_URL"),
+        url => command.env("DATABASE_URL", url),
+    };
     command
-        .env("DATABASE_URL", database)
         .env("BURSAR_DATA_DIR", data)
         .env("BURSAR_ADDR", "127.0.0.1:0")
         .env_remove("BURSAR_PUBLIC_URL")
@@ -84,13 +96,18 @@ pub fn command(database: &str, data: &Path) -> Command {
 }
 
 /// A folder that goes away with its owner.
-pub struct TempDir(std::path::PathBuf);
+pub struct TempDir(std::path::PathBuf, bool);
 
 impl TempDir {
     pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("bursar-test-{:016x}", rand::random::<u64>()));
         std::fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
+        Self(path, true)
+    }
+
+    /// A folder that somebody else owns.
+    pub fn borrowed(path: &Path) -> Self {
+        Self(path.to_owned(), false)
     }
 
     pub fn path(&self) -> &Path {
@@ -100,7 +117,9 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if self.1 {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
 
