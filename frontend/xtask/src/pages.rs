@@ -107,7 +107,8 @@ fn pages(visitor: &mut Visitor) -> Outcome<Vec<String>> {
     }
     for page in pages.clone() {
         let body = text(visitor.get(&page)?.body);
-        let below = links(&body).into_iter().find(|link| page != "/" && link.starts_with(&format!("{page}/")));
+        let below =
+            links(&body).into_iter().find(|link| page != "/" && link.starts_with(&format!("{page}/")));
         pages.extend(below);
     }
     pages.sort();
@@ -166,7 +167,8 @@ fn print_bundle(workspace: &Workspace) -> Outcome {
     let mut found = files::under(&workspace.site())?;
     found.sort();
     for file in found {
-        let compressed = file.with_file_name(format!("{}.br", file.file_name().unwrap_or_default().display()));
+        let compressed =
+            file.with_file_name(format!("{}.br", file.file_name().unwrap_or_default().display()));
         if !compressed.is_file() {
             continue;
         }

@@ -54,8 +54,9 @@ impl Visitor {
         let cookie = self.cookie.as_ref().map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
         let host = &self.host;
         let length = body.len();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{cookie}{headers}content-length: {length}\r\n\r\n{body}");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{cookie}{headers}content-length: {length}\r\n\r\n{body}"
+        );
         let begun = Instant::now();
         self.connection.get_mut().write_all(request.as_bytes()).trying(format!("Cannot ask for {path}"))?;
         let (status, length) = self.head()?;
