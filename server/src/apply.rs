@@ -42,4 +42,4 @@ mod run;
 mod things;
 mod write;
 
-pub use run::{ApplyArgs, ExportArgs, apply, export};
+pub use run::{ApplyArgs, ExportArgs, apply, export, say};

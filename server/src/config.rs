@@ -36,6 +36,10 @@ pub struct Config {
     #[arg(long, env = "BURSAR_PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
 
+    /// Whether a private Postgres waits for the disk. Only the demo's does not.
+    #[arg(skip = true)]
+    pub durable: bool,
+
     /// What to log, in the syntax of `tracing`.
     #[arg(long, env = "BURSAR_LOG", default_value = "warn,bursar=info", global = true)]
     pub log: String,

@@ -118,7 +118,7 @@ impl Place {
             return Ok(Self { url: url.clone(), admin: None, cluster: None, turn: None });
         }
         let turn = take_turn(&config.data_dir).await?;
-        let cluster = start_private(&config.data_dir.join("postgres")).await?;
+        let cluster = start_private(&config.data_dir.join("postgres"), config.durable).await?;
         Ok(Self {
             url: cluster.url(DATABASE),
             admin: Some(cluster.url("postgres")),
@@ -279,11 +279,11 @@ async fn stop(cluster: Option<Cluster>, turn: Option<File>) {
     drop(turn);
 }
 
-async fn start_private(data_dir: &Path) -> Result<Cluster, Fatal> {
+async fn start_private(data_dir: &Path, durable: bool) -> Result<Cluster, Fatal> {
     let data_dir = data_dir.to_owned();
     let start = move || {
         let programs = Programs::find()?;
-        let options = Options { durable: true, max_connections: 100, die_with_parent: true };
+        let options = Options { durable, max_connections: 100, die_with_parent: true };
         Cluster::start(&programs, &data_dir, options)
     };
     let started = tokio::task::spawn_blocking(start)

@@ -4,12 +4,15 @@ mod apply;
 mod assets;
 mod config;
 mod database;
+mod demo;
+mod explain;
 mod forms;
 mod http;
 mod jobs;
 mod live;
 mod serve;
 mod sessions;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -34,6 +37,12 @@ enum Program {
     Apply(apply::ApplyArgs),
     /// Print an organization as a file that `apply` takes.
     Export(apply::ExportArgs),
+    /// Serve an organization with three months behind it, and a provider that is simulated.
+    Demo(demo::Options),
+    /// Say whether somebody may use a model now, and why.
+    Explain(explain::Options),
+    /// Check that ledger, windows, sums and the audit chain agree.
+    Verify(verify::Options),
 }
 
 #[tokio::main]
@@ -46,6 +55,9 @@ async fn main() -> ExitCode {
         Program::Serve => serve::run(cli.config).await.map(|()| ExitCode::SUCCESS),
         Program::Apply(args) => apply::apply(cli.config, args).await,
         Program::Export(args) => apply::export(cli.config, args).await,
+        Program::Demo(options) => demo::run(cli.config, options).await.map(|()| ExitCode::SUCCESS),
+        Program::Explain(options) => explain::run(cli.config, options).await,
+        Program::Verify(options) => verify::run(cli.config, options).await,
     };
     match outcome {
         Ok(code) => code,

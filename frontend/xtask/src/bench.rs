@@ -8,7 +8,7 @@ use postgres::{Cluster, Options, Programs};
 use crate::outcome::{Outcome, fail};
 use crate::setup::Purpose;
 use crate::workspace::Workspace;
-use crate::{command, database, files, native, setup};
+use crate::{command, database, files, native, pages, setup};
 
 /// What can be measured.
 #[derive(Subcommand)]
@@ -22,19 +22,35 @@ pub enum What {
         #[arg(long)]
         whole: bool,
     },
+    /// What each page of the console costs the server, with the demo behind it
+    Pages {
+        /// How often each page is asked for
+        #[arg(long, default_value_t = 200)]
+        times: usize,
+        /// About how many calls the demo has
+        #[arg(long, default_value_t = 100_000)]
+        calls: u32,
+    },
+}
+
+/// Measures.
+pub fn run(workspace: &Workspace, what: &What) -> Outcome {
+    match what {
+        What::Gateway { seconds, whole } => gateway(workspace, *seconds, *whole),
+        What::Pages { times, calls } => pages::measure(workspace, *times, *calls),
+    }
 }
 
 /// Builds what is measured, starts a Postgres that waits for the disk as it would in earnest, and
 /// measures.
-pub fn run(workspace: &Workspace, what: &What) -> Outcome {
-    let What::Gateway { seconds, whole } = what;
+fn gateway(workspace: &Workspace, seconds: u64, whole: bool) -> Outcome {
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
         return fail("What is measured has a core of its own: this needs a machine with two.");
     }
     setup::measuring(workspace)?;
     let mut cargo = command::cargo(workspace, ["build", "--release", "--package", "bench", "--locked"]);
     command::run(workspace, &mut cargo, "Mend server/gateway.")?;
-    if *whole {
+    if whole {
         setup::everything(workspace, Purpose::Run)?;
         native::build(workspace, true)?;
     }
@@ -46,7 +62,7 @@ pub fn run(workspace: &Workspace, what: &What) -> Outcome {
     bench.arg("gateway").arg("--seconds").arg(seconds.to_string());
     bench.arg("--database-url").arg(database::create(workspace, &cluster, "bench")?);
     bench.arg("--postgres-data").arg(cluster.data_dir());
-    if *whole {
+    if whole {
         bench.arg("--bursar").arg(native::binary(workspace, true));
     }
     let measured = command::run(workspace, &mut bench, "Look at what it says.");

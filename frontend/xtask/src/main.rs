@@ -14,6 +14,7 @@ mod files;
 mod native;
 mod node;
 mod outcome;
+mod pages;
 mod prepare;
 mod python;
 mod rooms;
@@ -22,6 +23,7 @@ mod setup;
 mod site;
 mod sql_text;
 mod test;
+mod visitor;
 mod wasm;
 mod workspace;
 

@@ -346,7 +346,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, Fatal> {
 }
 
 /// Prints to standard output. A reader that went away is no reason to panic.
-fn say(text: &str) -> Result<(), Fatal> {
+pub fn say(text: &str) -> Result<(), Fatal> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())

@@ -91,7 +91,7 @@ pub async fn set_up(
     for org in without_owner(&mut tx).await? {
         let permit = roles::permit(&owner_of(org, &owner), Act::EditRoles, Place::Organization)
             .map_err(|refused| StoreError::NotPermitted(refused.act))?;
-        let mut change = Change::within(store, tx, permit).await?;
+        let mut change = Change::within(store, tx, permit, now).await?;
         users::let_in(&mut change, &owner).await?;
         let version;
         (tx, version) = change.hand_on().await?;

@@ -1,7 +1,10 @@
 //! The binary from outside: real processes, a real Postgres, real sockets.
 
 mod apply;
+mod demo;
+mod explain;
 mod harness;
 mod roles;
 mod serve;
 mod setup;
+mod verify;

@@ -1,0 +1,529 @@
+//! Many finished calls, or many refusals, in one transaction: the same books as one by one.
+//!
+//! What one call at a time writes row by row is summed up here first, so that a window or a day
+//! that a thousand calls count in is written once. Calls travel as columns; what is rarer travels as one JSON
+//! value that Postgres reads as rows of the table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    ids::{CallId, GroupId, OrgId, SecretId, UserId},
+    limits::{Meter, Metric, Scope},
+    spend::Outcome,
+    usage::Usage,
+    window::{Calendar, Span, Window},
+};
+use serde::Serialize;
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use super::{Event, Refusal, name_of, partition_day};
+use crate::{
+    Result, Store, StoreError,
+    windows::{self, Claim},
+};
+
+/// Books finished calls of one organization. What is booked already counts no second time.
+/// Returns how many were new.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when a call is of another organization; otherwise when the database
+/// does not answer: then nothing is booked.
+pub async fn book(store: &Store, org: OrgId, calendar: Calendar, events: &[Event]) -> Result<usize> {
+    if events.iter().any(|event| event.call.org != org) {
+        return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
+    }
+    let mut tx = store.pool().begin().await?;
+    windows::share_bookings(&mut tx, org).await?;
+    let mut names = Names::default();
+    let mut named: Vec<Named<'_>> = events.iter().map(|event| names.of_call(event)).collect();
+    // In one order everywhere: batches that overlap wait for each other and never cross.
+    named.sort_by_key(|named| named.event.call.id);
+    let new = insert_events(&mut tx, org, &named).await?;
+    let mut seen = HashSet::new();
+    let named: Vec<Named<'_>> = named
+        .into_iter()
+        .filter(|named| new.contains(&named.event.call.id) && seen.insert(named.event.call.id))
+        .collect();
+    if named.is_empty() {
+        tx.rollback().await?;
+        return Ok(0);
+    }
+    names.write(&mut tx, org).await?;
+    let charges = charges(&mut tx, org, calendar, &named).await?;
+    windows::charge(&mut tx, org, &charges).await?;
+    let mut days = Days::default();
+    for named in &named {
+        days.add(calendar, named);
+    }
+    days.write(&mut tx, org).await?;
+    note_use(&mut tx, org, &named).await?;
+    sqlx::query!("select pg_notify('bursar_ledger', $1)", org.0.to_string()).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(named.len())
+}
+
+/// Takes refusals of one organization down. Returns how many were new.
+///
+/// # Errors
+/// As [`book`].
+pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[Refusal]) -> Result<usize> {
+    if refusals.iter().any(|refusal| refusal.org != org) {
+        return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
+    }
+    let mut tx = store.pool().begin().await?;
+    let rows: Vec<RefusalRow<'_>> = refusals.iter().map(RefusalRow::of).collect();
+    let new = sqlx::query_scalar!(
+        "insert into refusals select * from jsonb_populate_recordset(null::refusals, $1) on conflict do nothing returning call_id",
+        Json(&rows) as _,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let new: HashSet<Uuid> = new.into_iter().collect();
+    let mut seen = HashSet::new();
+    let counted: Vec<&Refusal> = refusals
+        .iter()
+        .filter(|refusal| new.contains(&refusal.id.0) && seen.insert(refusal.id) && !refusal.observed)
+        .collect();
+    let (mut names, mut days) = (Names::default(), Days::default());
+    for refusal in counted {
+        days.add_refusal(calendar, refusal, names.path(&refusal.path));
+    }
+    names.write(&mut tx, org).await?;
+    days.write(&mut tx, org).await?;
+    tx.commit().await?;
+    Ok(new.len())
+}
+
+/// A row of `refusals`, by its columns.
+#[derive(Serialize)]
+struct RefusalRow<'a> {
+    org_id: Uuid,
+    day: NaiveDate,
+    call_id: Uuid,
+    at: DateTime<Utc>,
+    application_id: Uuid,
+    secret_id: Uuid,
+    group_id: Uuid,
+    user_id: Option<Uuid>,
+    model: &'a str,
+    model_id: Option<Uuid>,
+    status: u16,
+    code: &'a str,
+    detail: &'a serde_json::Value,
+    observed: bool,
+}
+
+impl<'a> RefusalRow<'a> {
+    fn of(refusal: &'a Refusal) -> Self {
+        Self {
+            org_id: refusal.org.0,
+            day: partition_day(refusal.at),
+            call_id: refusal.id.0,
+            at: refusal.at,
+            application_id: refusal.application.0,
+            secret_id: refusal.secret.0,
+            group_id: refusal.path.last().map_or(Uuid::nil(), |group| group.0),
+            user_id: refusal.user.map(|user| user.0),
+            model: &refusal.model,
+            model_id: refusal.model_id.map(|model| model.0),
+            status: refusal.status,
+            code: &refusal.code,
+            detail: &refusal.detail,
+            observed: refusal.observed,
+        }
+    }
+}
+
+/// One column of a batch.
+fn column<'a, T>(events: &[Named<'a>], of: impl Fn(&'a Event) -> T) -> Vec<T> {
+    events.iter().map(|named| of(named.event)).collect()
+}
+
+/// A count of tokens of a batch, as a column.
+fn tokens(events: &[Named<'_>], of: impl Fn(&Usage) -> u64) -> Vec<i64> {
+    events.iter().map(|named| i64::try_from(of(&named.event.usage)).unwrap_or(i64::MAX)).collect()
+}
+
+/// Writes the rows that are new, and says which those are.
+async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) -> Result<HashSet<CallId>> {
+    let new = sqlx::query_scalar!(
+        "insert into events (org_id, day, call_id, started_at, finished_at, first_byte_ms, duration_ms, application_id, key_id,
+                             secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
+                             policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
+                             cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
+                             overage)
+         select $1, k.*
+         from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
+                     $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
+                     $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
+                     $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
+                     $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[]) as k
+         on conflict do nothing
+         returning call_id",
+        org.0,
+        &column(events, |event| partition_day(event.call.started_at)),
+        &column(events, |event| event.call.id.0),
+        &column(events, |event| event.call.started_at),
+        &column(events, |event| event.finished_at),
+        &column(events, |event| event.first_byte_ms) as &[Option<i32>],
+        &column(events, |event| event.duration_ms),
+        &column(events, |event| event.call.application.0),
+        &column(events, |event| event.call.key.0),
+        &column(events, |event| event.call.secret.0),
+        &column(events, |event| event.call.path.last().map_or(Uuid::nil(), |group| group.0)),
+        &events.iter().map(|named| named.path_id).collect::<Vec<_>>(),
+        &column(events, |event| event.call.user.map(|id| id.0)) as &[Option<Uuid>],
+        &events.iter().map(|named| named.set_id).collect::<Vec<_>>(),
+        &column(events, |event| event.call.model.0),
+        &column(events, |event| event.call.provider.0),
+        &column(events, |event| event.call.authorization.map(|id| id.0)) as &[Option<Uuid>],
+        &column(events, |event| event.call.grant.map(|id| id.0)) as &[Option<Uuid>],
+        &column(events, |event| event.call.policy.map(|id| id.0)) as &[Option<Uuid>],
+        &column(events, |event| event.call.use_case.as_str()) as &[&str],
+        &column(events, |event| event.call.session.as_str()) as &[&str],
+        &column(events, |event| event.call.route.as_str()) as &[&str],
+        &column(events, |event| event.call.streamed),
+        &column(events, |event| event.outcome.as_str()) as &[&str],
+        &column(events, |event| i16::try_from(event.status).unwrap_or_default()),
+        &tokens(events, |usage| usage.input),
+        &tokens(events, |usage| usage.cache_read),
+        &tokens(events, |usage| usage.cache_write),
+        &tokens(events, |usage| usage.cache_write_long),
+        &tokens(events, |usage| usage.output),
+        &tokens(events, |usage| usage.reasoning),
+        &tokens(events, |usage| usage.audio_input),
+        &tokens(events, |usage| usage.audio_output),
+        &tokens(events, |usage| usage.images),
+        &column(events, |event| event.cost.0),
+        &column(events, |event| event.call.priced_at) as &[Option<DateTime<Utc>>],
+        &column(events, |event| event.estimated),
+        &column(events, Event::overage),
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(new.into_iter().map(CallId).collect())
+}
+
+/// The lists of groups of a batch by their names, each named once.
+#[derive(Default)]
+struct Names<'a> {
+    paths: HashMap<&'a [GroupId], Uuid>,
+    sets: HashMap<&'a [GroupId], Uuid>,
+}
+
+impl<'a> Names<'a> {
+    fn of_call(&mut self, event: &'a Event) -> Named<'a> {
+        let set = event.call.member_of.as_slice();
+        let set_id = *self.sets.entry(set).or_insert_with(|| name_of(set));
+        Named { event, path_id: self.path(&event.call.path), set_id }
+    }
+
+    fn path(&mut self, path: &'a [GroupId]) -> Uuid {
+        *self.paths.entry(path).or_insert_with(|| name_of(path))
+    }
+
+    /// Writes what they stand for, in the order of names: two batches at a time then wait for each
+    /// other and never cross.
+    async fn write(self, db: &mut PgConnection, org: OrgId) -> Result<()> {
+        #[derive(Serialize)]
+        struct Path {
+            org_id: Uuid,
+            path_id: Uuid,
+            groups: Vec<Uuid>,
+        }
+        #[derive(Serialize)]
+        struct Set {
+            org_id: Uuid,
+            set_id: Uuid,
+            groups: Vec<Uuid>,
+        }
+        let ids = |groups: &[GroupId]| groups.iter().map(|id| id.0).collect::<Vec<_>>();
+        let ordered = |names: HashMap<&'a [GroupId], Uuid>| {
+            names.into_iter().map(|(groups, id)| (id, ids(groups))).collect::<BTreeMap<_, _>>().into_iter()
+        };
+        let paths = ordered(self.paths).map(|(path_id, groups)| Path { org_id: org.0, path_id, groups });
+        sqlx::query!(
+            "insert into group_paths select * from jsonb_populate_recordset(null::group_paths, $1) on conflict do nothing",
+            Json(&paths.collect::<Vec<_>>()) as _,
+        )
+        .execute(&mut *db)
+        .await?;
+        // Nobody's groups are nobody's set.
+        let sets = ordered(self.sets).filter(|(_, groups)| !groups.is_empty());
+        let sets = sets.map(|(set_id, groups)| Set { org_id: org.0, set_id, groups });
+        sqlx::query!(
+            "insert into member_sets select * from jsonb_populate_recordset(null::member_sets, $1) on conflict do nothing",
+            Json(&sets.collect::<Vec<_>>()) as _,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// What every window gets: the sum over the calls that count in it, and what they held of it.
+async fn charges(
+    db: &mut PgConnection,
+    org: OrgId,
+    calendar: Calendar,
+    events: &[Named<'_>],
+) -> Result<Vec<(Claim, i64)>> {
+    let mut held = take_holds(db, org, events).await?;
+    let mut subjects = HashMap::<SubjectKey, Vec<Tally>>::new();
+    for named in events {
+        subjects.entry(named.subject()).or_default();
+    }
+    let limited = limited(db, org, events).await?;
+    for named in events {
+        if let Some(tallies) = subjects.get_mut(&named.subject()).filter(|tallies| tallies.is_empty()) {
+            let scopes = named.event.call.subject().scopes();
+            let own = scopes.iter().filter_map(|scope| limited.get(scope)).flatten().copied();
+            let month = named.event.call.user.map(person_month);
+            let mut meters: Vec<Meter> = own.chain(month).collect();
+            meters.retain(|meter| meter.metric != Metric::ConcurrentCalls);
+            meters.sort();
+            meters.dedup();
+            tallies.extend(meters.into_iter().map(|meter| Tally { meter, span: None, used: 0 }));
+        }
+    }
+    let mut sums = Charges::default();
+    for named in events {
+        let event = named.event;
+        let held = held.remove(&event.call.id).unwrap_or_default();
+        for tally in subjects.get_mut(&named.subject()).into_iter().flatten() {
+            if !held.iter().any(|claim| claim.meter == tally.meter) {
+                tally.count(calendar, event, &mut sums);
+            }
+        }
+        for claim in held {
+            sums.add(claim, event.amount(claim.meter.metric));
+        }
+    }
+    for tally in subjects.into_values().flatten() {
+        tally.flush(&mut sums);
+    }
+    Ok(sums.0.into_values().collect())
+}
+
+/// Which meters of the scopes that some calls count in have a limit.
+async fn limited(
+    db: &mut PgConnection,
+    org: OrgId,
+    events: &[Named<'_>],
+) -> Result<HashMap<Scope, Vec<Meter>>> {
+    let subjects: HashMap<SubjectKey, &Event> =
+        events.iter().map(|named| (named.subject(), named.event)).collect();
+    let scopes: BTreeSet<Scope> =
+        subjects.into_values().flat_map(|event| event.call.subject().scopes()).collect();
+    let scopes: Vec<Scope> = scopes.into_iter().collect();
+    let mut limited = HashMap::<Scope, Vec<Meter>>::new();
+    for meter in windows::limited(db, org, &scopes).await? {
+        limited.entry(meter.scope).or_default().push(meter);
+    }
+    Ok(limited)
+}
+
+/// A person's month is counted whether it has a limit or not.
+const fn person_month(user: UserId) -> Meter {
+    Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month }
+}
+
+/// What decides in which meters a call counts: path, application, person, authorization, grant.
+type SubjectKey = (Uuid, Uuid, Option<Uuid>, Option<Uuid>, Option<Uuid>);
+
+/// A call with the names of its lists of groups.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    event: &'a Event,
+    path_id: Uuid,
+    set_id: Uuid,
+}
+
+impl Named<'_> {
+    fn subject(&self) -> SubjectKey {
+        let call = &self.event.call;
+        let (user, rule) = (call.user.map(|id| id.0), call.authorization.map(|id| id.0));
+        (self.path_id, call.application.0, user, rule, call.grant.map(|id| id.0))
+    }
+}
+
+/// Sums by window.
+#[derive(Default)]
+struct Charges(HashMap<(Meter, DateTime<Utc>), (Claim, i64)>);
+
+impl Charges {
+    fn add(&mut self, claim: Claim, used: i64) {
+        let entry = self.0.entry((claim.meter, claim.starts_at));
+        let (sum, total) = entry.or_insert_with(|| (Claim { amount: 0, ..claim }, 0));
+        sum.amount += claim.amount;
+        *total += used;
+    }
+}
+
+/// What the calls of one subject have used of a meter, in the bucket the last of them fell into:
+/// the next one mostly falls into the same.
+struct Tally {
+    meter: Meter,
+    span: Option<Span>,
+    used: i64,
+}
+
+impl Tally {
+    fn count(&mut self, calendar: Calendar, event: &Event, sums: &mut Charges) {
+        let at = event.call.started_at;
+        if !self.span.is_some_and(|span| span.contains(at)) {
+            self.flush(sums);
+            (self.span, self.used) = (Some(calendar.span(self.meter.window, at)), 0);
+        }
+        self.used += event.amount(self.meter.metric);
+    }
+
+    fn flush(&self, sums: &mut Charges) {
+        let Some(Span { start, end }) = self.span else { return };
+        let claim =
+            Claim { meter: self.meter, starts_at: start, ends_at: end, amount: 0, cap: 0, enforced: false };
+        sums.add(claim, self.used);
+    }
+}
+
+/// Ends the holds of some calls and says what each held.
+async fn take_holds(
+    db: &mut PgConnection,
+    org: OrgId,
+    events: &[Named<'_>],
+) -> Result<HashMap<CallId, Vec<Claim>>> {
+    let calls: Vec<Uuid> = events.iter().map(|named| named.event.call.id.0).collect();
+    let rows = sqlx::query!(
+        "delete from holds where org_id = $1 and call_id = any ($2) returning call_id, claims",
+        org.0,
+        &calls
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (CallId(row.call_id), serde_json::from_value(row.claims).unwrap_or_default()))
+        .collect())
+}
+
+/// What names a row of `usage_by_day` within its organization, in the order of its key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct DayKey {
+    day: NaiveDate,
+    path_id: Uuid,
+    application_id: Uuid,
+    user_id: Uuid,
+    set_id: Uuid,
+    model_id: Uuid,
+    use_case: String,
+}
+
+#[derive(Default, Serialize)]
+struct DaySums {
+    calls: i64,
+    failed: i64,
+    refused: i64,
+    spend: i64,
+    input: u64,
+    cache_read: u64,
+    cache_write: u64,
+    output: u64,
+    reasoning: u64,
+    duration_ms: i64,
+}
+
+/// Sums by day, in the order in which their rows are written.
+#[derive(Default)]
+struct Days(BTreeMap<DayKey, DaySums>);
+
+impl Days {
+    fn add(&mut self, calendar: Calendar, named: &Named<'_>) {
+        let &Named { event, path_id, set_id } = named;
+        let Event { call, usage, .. } = event;
+        let sums = self.0.entry(DayKey {
+            day: calendar.day(call.started_at),
+            path_id,
+            application_id: call.application.0,
+            user_id: call.user.map_or(Uuid::nil(), |user| user.0),
+            set_id,
+            model_id: call.model.0,
+            use_case: call.use_case.clone(),
+        });
+        let sums = sums.or_default();
+        sums.calls += 1;
+        sums.failed += i64::from(event.outcome == Outcome::UpstreamError);
+        sums.spend += event.cost.0;
+        sums.input += usage.input + usage.audio_input;
+        sums.cache_read += usage.cache_read;
+        sums.cache_write += usage.cache_write + usage.cache_write_long;
+        sums.output += usage.output + usage.audio_output;
+        sums.reasoning += usage.reasoning;
+        sums.duration_ms += i64::from(event.duration_ms);
+    }
+
+    fn add_refusal(&mut self, calendar: Calendar, refusal: &Refusal, path_id: Uuid) {
+        let sums = self.0.entry(DayKey {
+            day: calendar.day(refusal.at),
+            path_id,
+            application_id: refusal.application.0,
+            user_id: refusal.user.map_or(Uuid::nil(), |user| user.0),
+            set_id: name_of(&refusal.member_of),
+            model_id: refusal.model_id.map_or(Uuid::nil(), |model| model.0),
+            use_case: String::new(),
+        });
+        sums.or_default().refused += 1;
+    }
+
+    async fn write(self, db: &mut PgConnection, org: OrgId) -> Result<()> {
+        #[derive(Serialize)]
+        struct Row {
+            org_id: Uuid,
+            #[serde(flatten)]
+            key: DayKey,
+            #[serde(flatten)]
+            sums: DaySums,
+        }
+        let rows: Vec<Row> = self.0.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
+        sqlx::query!(
+            "insert into usage_by_day as d select * from jsonb_populate_recordset(null::usage_by_day, $1)
+             on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
+                 set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
+                     spend = d.spend + excluded.spend, input = d.input + excluded.input,
+                     cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
+                     output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
+                     duration_ms = d.duration_ms + excluded.duration_ms",
+            Json(&rows) as _,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The last use of each secret.
+async fn note_use(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) -> Result<()> {
+    let mut last = BTreeMap::<SecretId, DateTime<Utc>>::new();
+    for Named { event, .. } in events {
+        let at = last.entry(event.call.secret).or_insert(event.call.started_at);
+        *at = (*at).max(event.call.started_at);
+    }
+    let secrets: Vec<Uuid> = last.keys().map(|id| id.0).collect();
+    let moments: Vec<DateTime<Utc>> = last.into_values().collect();
+    sqlx::query!(
+        "with k as (
+             select s.secret_id, k.at from unnest($2::uuid[], $3::timestamptz[]) as k (secret_id, at)
+             join secrets s on s.org_id = $1 and s.secret_id = k.secret_id
+             where s.last_used_at is null or s.last_used_at < k.at - interval '10 seconds'
+             order by s.secret_id for update of s
+         )
+         update secrets s set last_used_at = k.at from k where s.org_id = $1 and s.secret_id = k.secret_id",
+        org.0,
+        &secrets,
+        &moments,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! `bursar demo`: a real process, a small past, and what people and programs find in it.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use chrono::Days;
+use domain::{
+    authorizations::State, ids::OrgId, limits::Mode, models::Review, spend::Sums, users::UserStatus,
+};
+use http::Method;
+use serde_json::{Value, json};
+use store::{MasterKey, Store, audit::Chain, rollups::Month, testing::empty_database};
+
+use crate::harness::{Answer, Browser, TempDir, command};
+
+/// A running demo; killed when dropped.
+pub struct Demo {
+    line: String,
+    base: String,
+    key: String,
+    child: Child,
+}
+
+impl Demo {
+    pub fn start(database: &str, data: &Path, arguments: &[&str]) -> Self {
+        let mut child =
+            demo(database, data, arguments).stdout(Stdio::piped()).spawn().expect("bursar starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("one line");
+        let word = |start: &str| {
+            line.split_whitespace().find(|word| word.starts_with(start)).unwrap_or_default().to_owned()
+        };
+        Self { base: word("http://"), key: word("bsr_live_"), line, child }
+    }
+
+    pub fn stop(mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(self.child.wait().expect("it ends").success());
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        let bearer = format!("Bearer {}", self.key);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        Browser::new(&self.base).send(Method::POST, path, &headers, body.to_string()).await
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn demo(database: &str, data: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(database, data);
+    command.arg("demo").args(arguments);
+    command
+}
+
+const SMALL: [&str; 3] = ["--calls", "2000", "--quiet"];
+
+/// The key the demo made for itself: the audit chain is hashed with it.
+fn master_key(data: &Path) -> MasterKey {
+    let text = std::fs::read_to_string(data.join("demo/master.key")).expect("a key");
+    let digits = |place: usize| u8::from_str_radix(&text[place * 2..place * 2 + 2], 16).expect("digits");
+    MasterKey::new(std::array::from_fn(digits))
+}
+
+/// How much of everything there is: what a start that changes nothing leaves as it is.
+async fn counts(store: &Store) -> Vec<i64> {
+    let org = only(store).await;
+    let newest = store::audit::list(store, org, &store::audit::Filter::default(), 1).await.expect("the log");
+    let sums = all_time(store, org).await;
+    vec![
+        newest[0].seq,
+        store::users::count(store, org, None).await.expect("people").0,
+        store::groups::count(store, org).await.expect("groups"),
+        store::applications::count(store, org).await.expect("applications"),
+        sums.calls,
+        sums.refused,
+        sums.spend.0,
+    ]
+}
+
+async fn only(store: &Store) -> OrgId {
+    let orgs = store::organizations::all(store).await.expect("organizations");
+    let [org] = orgs.as_slice() else { panic!("{orgs:?}") };
+    *org
+}
+
+async fn all_time(store: &Store, org: OrgId) -> Sums {
+    let today = store::clock::now().date_naive();
+    let which = store::rollups::Which::default();
+    store::rollups::sums(store, org, &which, today - Days::new(200), today + Days::new(2))
+        .await
+        .expect("sums")
+}
+
+#[tokio::test]
+async fn a_demo_never_touches_a_database_that_is_in_use() {
+    let (database, data) = (empty_database().await, TempDir::new());
+    let store = Store::connect(&database, 2, MasterKey::generate()).await.unwrap();
+    store.migrate().await.unwrap();
+    let token = store::installation::offer_token(&store).await.unwrap().unwrap();
+    let (name, email) = ("Olga".parse().unwrap(), "olga@acme.example".parse().unwrap());
+    store::installation::set_up(&store, &token, &name, &email, "no password").await.unwrap();
+    for arguments in [&SMALL[..], &["--fresh", "--quiet"]] {
+        let mut child = demo(&database, data.path(), arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(said.contains("this database is in use"), "{said}");
+    }
+    assert_eq!(store::organizations::all(&store).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_changes_nothing() {
+    let (database, data) = (empty_database().await, TempDir::new());
+    let demo = Demo::start(&database, data.path(), &SMALL);
+    assert!(demo.line.contains("this-is-a-demo"), "{}", demo.line);
+    let store = Store::connect(&database, 4, master_key(data.path())).await.unwrap();
+    books_are_true(&store).await;
+
+    for (who, page) in [("olga", "/audit"), ("lin", "/groups"), ("sam", "/my-models"), ("noor", "/spend")] {
+        let browser = Browser::new(&demo.base);
+        let email = format!("{who}@acme.example");
+        browser.must("/console/accounts/sign-in", &[("email", &email), ("password", "this-is-a-demo")]).await;
+        assert_eq!(browser.get(page).await.status, 200, "{who} {page}");
+    }
+    simulated_provider_answers(&demo).await;
+
+    demo.stop();
+    let before = counts(&store).await;
+    let again = Demo::start(&database, data.path(), &SMALL);
+    assert_eq!(counts(&store).await, before);
+    let asked =
+        json!({ "model": "gpt-4.1-mini", "messages": [{ "role": "user", "content": "still there?" }] });
+    assert_eq!(again.post("/v1/chat/completions", &asked).await.status, 200);
+}
+
+/// Every limit's window, everybody's month and every day against the ledger; and something of
+/// everything to look at.
+async fn books_are_true(store: &Store) {
+    let (org, now) = (only(store).await, store::clock::now());
+    let facts = store::access::facts(store, org).await.unwrap();
+    let drift = store::books::drift(store, org, facts.calendar, now).await.unwrap();
+    assert_eq!(drift, []);
+    assert!(matches!(store::audit::verify(store, org).await.unwrap(), Chain::Whole { rows } if rows > 500));
+    let sums = all_time(store, org).await;
+    assert!((1_700..=2_000).contains(&sums.calls), "{sums:?}");
+    assert!(sums.refused > 5, "{sums:?}");
+    let month = Month::current(store, org).await.unwrap();
+    let people =
+        store::users::list(store, org, &month, &store::users::Filter::default(), 1000).await.unwrap();
+    for status in UserStatus::ALL {
+        assert!(people.iter().any(|user| user.status == *status), "nobody is {status}");
+    }
+    let models = store::models::list(store, org).await.unwrap();
+    assert!(models.iter().any(|model| model.review == Review::Pending));
+    let rules = store::authorizations::list(store, org, None).await.unwrap();
+    for state in State::ALL {
+        assert!(rules.iter().any(|rule| rule.state == *state), "no rule says {state}");
+    }
+    assert!(rules.iter().any(|rule| rule.locked));
+    let limits = store::limits::list(store, org, &facts, |_| true).await.unwrap();
+    assert!(limits.iter().any(|level| level.limit.mode == Mode::Observe));
+    // How near people are to their limits depends on how old the month is.
+    let kinds: BTreeSet<_> = limits.iter().map(|level| level.limit.meter.scope.kind()).collect();
+    assert!(kinds.len() >= 6, "{kinds:?}");
+}
+
+async fn simulated_provider_answers(demo: &Demo) {
+    let messages = json!([{ "role": "user", "content": "hello" }]);
+    let plain = json!({ "model": "gpt-4.1-mini", "messages": messages });
+    let answer = demo.post("/v1/chat/completions", &plain).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let text = answer.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
+    assert!(text.contains("simulated provider"), "{text}");
+    assert!(answer.json()["usage"]["completion_tokens"].as_u64().unwrap() > 0);
+
+    let streamed = json!({ "model": "gpt-4.1-mini", "messages": messages, "stream": true });
+    let answer = demo.post("/v1/chat/completions", &streamed).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.contains("data: [DONE]"), "{}", answer.text);
+
+    for stream in [false, true] {
+        let asked =
+            json!({ "model": "claude-haiku-4-5", "messages": messages, "max_tokens": 20, "stream": stream });
+        let answer = demo.post("/v1/messages", &asked).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert!(
+            answer.text.contains(if stream { "message_stop" } else { "\"stop_reason\"" }),
+            "{}",
+            answer.text
+        );
+    }
+    let closed = json!({ "model": "claude-opus-4-1", "messages": messages });
+    assert_eq!(demo.post("/v1/chat/completions", &closed).await.status, 404, "rules hold in a demo too");
+}
