@@ -83,7 +83,7 @@ const CASES: &[Case] = &[
         from: "default_user_limit = \"50.00\"",
         to: "default_user_limit = \"99999999999999999999\"",
         on: "99999999999999999999",
-        said: &["organization.default_user_limit", "100000000.00"],
+        said: &["organization.default_user_limit", "100,000,000"],
     },
     Case {
         from: "monthly_limit = \"20.00\"",
