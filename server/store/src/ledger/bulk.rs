@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{CallId, GroupId, OrgId, SecretId},
-    limits::{Meter, Metric, Scope},
+    limits::{Bucket, Meter, Metric, Scope},
     spend::Outcome,
     window::{Calendar, Span, Window},
 };
@@ -20,16 +20,23 @@ use uuid::Uuid;
 use super::{Event, Refusal, name_of, partition_day};
 use crate::{
     Result, Store, StoreError,
-    windows::{self, Claim},
+    leases::{self, Consumed},
+    windows::{self, Charge},
 };
 
-/// Books finished calls of one organization. What is booked already counts no second time.
-/// Returns how many were new.
+/// Books finished calls of one organization, and takes them out of the leases they were let through
+/// by. What is booked already counts no second time. Returns how many were new.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when a call is of another organization; otherwise when the database
 /// does not answer: then nothing is booked.
-pub async fn book(store: &Store, org: OrgId, calendar: Calendar, events: &[Event]) -> Result<usize> {
+pub async fn book(
+    store: &Store,
+    org: OrgId,
+    calendar: Calendar,
+    events: &[Event],
+    consumed: Option<&Consumed>,
+) -> Result<usize> {
     if events.iter().any(|event| event.call.org != org) {
         return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
     }
@@ -39,13 +46,17 @@ pub async fn book(store: &Store, org: OrgId, calendar: Calendar, events: &[Event
     let mut seen = HashSet::new();
     let events: Vec<&Event> =
         events.iter().filter(|event| new.contains(&event.call.id) && seen.insert(event.call.id)).collect();
-    if events.is_empty() {
+    if events.is_empty() && consumed.is_none() {
         tx.rollback().await?;
         return Ok(0);
     }
     insert_paths(&mut tx, org, events.iter().map(|event| event.call.path.as_slice())).await?;
     insert_sets(&mut tx, org, events.iter().map(|event| event.call.member_of.as_slice())).await?;
-    let charges = charges(&mut tx, org, calendar, &events).await?;
+    let mut charges = charges(&mut tx, org, calendar, &events).await?;
+    if let Some(consumed) = consumed {
+        take_from_leases(&mut tx, org, consumed, &mut charges).await?;
+    }
+    let charges: Vec<Charge> = charges.into_values().collect();
     windows::charge(&mut tx, org, &charges).await?;
     let mut days = Days::default();
     for event in &events {
@@ -284,14 +295,14 @@ fn distinct<'a>(lists: impl Iterator<Item = &'a [GroupId]>) -> impl Iterator<Ite
     lists.into_iter().map(|groups| (name_of(groups), groups)).collect::<BTreeMap<_, _>>().into_iter()
 }
 
-/// What every window gets: the sum over the calls that count in it, and what they held of it.
+/// What every window gets: the sum over the calls that count in it. Counted are the windows of
+/// every limit there is, and everybody's month.
 async fn charges(
     db: &mut PgConnection,
     org: OrgId,
     calendar: Calendar,
     events: &[&Event],
-) -> Result<Vec<(Claim, i64)>> {
-    let mut held = take_holds(db, org, events).await?;
+) -> Result<HashMap<Bucket, Charge>> {
     let scopes: BTreeSet<Scope> = events.iter().flat_map(|event| event.call.subject().scopes()).collect();
     let scopes: Vec<Scope> = scopes.into_iter().collect();
     let mut limited = HashMap::<Scope, Vec<Meter>>::new();
@@ -299,24 +310,14 @@ async fn charges(
         limited.entry(meter.scope).or_default().push(meter);
     }
     let mut spans = Spans { calendar, last: HashMap::new() };
-    let mut sums = HashMap::<(Meter, DateTime<Utc>), (Claim, i64)>::new();
+    let mut charges = HashMap::<Bucket, Charge>::new();
     for event in events {
-        let mut add = |claim: Claim| {
-            let amount = event.amount(claim.meter.metric);
-            let (sum, used) = sums
-                .entry((claim.meter, claim.starts_at))
-                .or_insert_with(|| (Claim { amount: 0, ..claim }, 0));
-            sum.amount += claim.amount;
-            *used += amount;
-        };
-        let held = held.remove(&event.call.id).unwrap_or_default();
-        let mut counted: Vec<Meter> = held.iter().map(|claim| claim.meter).collect();
-        held.into_iter().for_each(&mut add);
         let month = event.call.user.map(|user| Meter {
             scope: Scope::User(user),
             metric: Metric::Spend,
             window: Window::Month,
         });
+        let mut counted = Vec::<Meter>::new();
         let scopes = event.call.subject().scopes();
         let limited = scopes.iter().filter_map(|scope| limited.get(scope)).flatten().copied();
         for meter in limited.chain(month) {
@@ -324,31 +325,26 @@ async fn charges(
                 continue;
             }
             counted.push(meter);
-            let span = spans.of(meter.window, event.call.started_at);
-            add(Claim { meter, starts_at: span.start, ends_at: span.end, amount: 0, cap: 0, enforced: false });
+            let bucket = Bucket::of(meter, spans.of(meter.window, event.call.started_at));
+            let charge = charges.entry(bucket);
+            charge.or_insert(Charge { bucket, used: 0, back: 0, held_back: 0 }).used += event.amount(meter.metric);
         }
     }
-    Ok(sums.into_values().collect())
+    Ok(charges)
 }
 
-/// Ends the holds of some calls and says what each held.
-async fn take_holds(
+/// What was used is no longer leased.
+async fn take_from_leases(
     db: &mut PgConnection,
     org: OrgId,
-    events: &[&Event],
-) -> Result<HashMap<CallId, Vec<Claim>>> {
-    let calls: Vec<Uuid> = events.iter().map(|event| event.call.id.0).collect();
-    let rows = sqlx::query!(
-        "delete from holds where org_id = $1 and call_id = any ($2) returning call_id, claims",
-        org.0,
-        &calls
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (CallId(row.call_id), serde_json::from_value(row.claims).unwrap_or_default()))
-        .collect())
+    consumed: &Consumed,
+    charges: &mut HashMap<Bucket, Charge>,
+) -> Result<()> {
+    for (bucket, back, held_back) in leases::consume(db, org, consumed).await? {
+        let charge = charges.entry(bucket).or_insert(Charge { bucket, used: 0, back: 0, held_back: 0 });
+        (charge.back, charge.held_back) = (back, held_back);
+    }
+    Ok(())
 }
 
 /// The buckets the last call fell into: the next one mostly falls into the same.
