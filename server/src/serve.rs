@@ -8,7 +8,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, header},
 };
-use gateway::{Gateway, Settings};
+use gateway::{Gateway, Patience, Settings};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -61,7 +61,11 @@ async fn serve(
     let _ = any_spawner::Executor::init_tokio();
     let store = database.store.clone();
     jobs::round(&store).await;
-    let settings = Settings { public_url: public_url.clone(), spool_dir: config.data_dir.join("spool") };
+    let settings = Settings {
+        public_url: public_url.clone(),
+        spool_dir: config.data_dir.join("spool"),
+        patience: Patience::default(),
+    };
     let gateway = Gateway::start(store.clone(), settings).await?;
     let backend = Backend {
         store: store.clone(),

@@ -381,7 +381,7 @@ pub fn decide_with(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut
 
 fn judge(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trace) -> Decision {
     let deny = |reason| Decision { verdict: Verdict::Deny(reason), rule: None, grant: None };
-    if let Some(reason) = person_refused(facts, ask, now) {
+    if let Some(reason) = person_refused(facts, ask.user, ask.application, now) {
         return deny(reason);
     }
     let Some(path) = open_path(facts, ask.group, now) else {
@@ -419,15 +419,20 @@ fn judge(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trac
 }
 
 /// A suspended person cannot call; neither can one who left the groups a shared key is for.
-fn person_refused(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>) -> Option<Reason> {
-    let id = ask.user?;
+pub fn person_refused(
+    facts: &Facts,
+    user: Option<UserId>,
+    application: Option<&ApplicationFacts>,
+    now: DateTime<Utc>,
+) -> Option<Reason> {
+    let id = user?;
     let Some(user) = facts.users.get(&id) else {
         return Some(Reason::UserSuspended);
     };
     if user.suspended {
         return Some(Reason::UserSuspended);
     }
-    let application = ask.application?;
+    let application = application?;
     let own = application.personal == Some(id);
     let assigned = || application.assigned.iter().any(|&group| belongs(facts, user, group, now));
     (!own && !assigned()).then_some(Reason::NotAMember)

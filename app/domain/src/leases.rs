@@ -62,7 +62,10 @@ impl Lease {
 
     /// What is used and held of the window, as far as this replica knows.
     pub const fn level(&self) -> Level {
-        Level { settled: self.settled + self.spent + self.lost, held: self.reserved + self.others - self.lost }
+        Level {
+            settled: self.settled + self.spent + self.lost,
+            held: self.reserved + self.others - self.lost,
+        }
     }
 
     /// A call holds this much from now on. The caller has looked that it is free.

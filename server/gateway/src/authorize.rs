@@ -1,7 +1,7 @@
 //! Step 2: may it use this model now?
 
 use domain::{
-    access::{Ask, Decision, ModelFacts, ProviderFacts, Reason, Verdict, decide},
+    access::{Ask, Decision, ModelFacts, ProviderFacts, Reason, Verdict, decide, person_refused},
     ids::ModelId,
     keys::Features,
     models::Review,
@@ -150,6 +150,15 @@ fn denied(gateway: &Gateway, caller: &Caller, name: &str, reason: Reason) -> Ref
             let message = "This secret's owner has left the groups its key is for.".to_owned();
             with_contact(gateway, caller, refuse(Kind::InvalidSecret, message), reason, false)
         }
+    }
+}
+
+/// Whether the person behind a secret may call at all, for routes that are about no model.
+pub fn person(gateway: &Gateway, caller: &Caller) -> Result<(), Refusal> {
+    let application = caller.application();
+    match person_refused(&caller.snapshot.facts, caller.secret.user, application, caller.now) {
+        Some(reason) => Err(denied(gateway, caller, "", reason)),
+        None => Ok(()),
     }
 }
 

@@ -21,14 +21,12 @@ use hyper_util::{
 
 use crate::{
     address::Vetted,
-    reserve::Held,
+    authorize::Authorized,
     wire::{Route, refusal::Kind, request::Patch},
 };
 
-/// Until a connection stands.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Until the answer's first byte: long answers that are not streamed take minutes.
-const HEADERS: Duration = Duration::from_secs(600);
+/// How long trying a provider out may take.
+const PROBE: Duration = Duration::from_secs(15);
 
 type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
 
@@ -41,8 +39,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    pub fn new() -> Self {
-        Self { public: client(false), private: client(true) }
+    pub fn new(connection: Duration) -> Self {
+        Self { public: client(false, connection), private: client(true, connection) }
     }
 
     const fn get(&self, allow_private: bool) -> &HttpClient {
@@ -50,11 +48,11 @@ impl Clients {
     }
 }
 
-fn client(allow_private: bool) -> HttpClient {
+fn client(allow_private: bool, connection: Duration) -> HttpClient {
     let mut tcp = HttpConnector::new_with_resolver(Vetted { allow_private });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_connect_timeout(Some(connection));
     tcp.set_keepalive(Some(Duration::from_secs(60)));
     let tls = HttpsConnectorBuilder::new()
         .with_webpki_roots()
@@ -160,25 +158,21 @@ fn max_field(route: Route, base_url: &str) -> &'static str {
 }
 
 fn build(
-    held: &Held,
+    authorized: &Authorized,
+    max_output: Option<u64>,
     route: Route,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<(Request<Pieces>, bool), Failure> {
     let broken =
         |cause: &str| Failure { kind: Kind::UpstreamError, may_be_billed: false, cause: cause.to_owned() };
-    let authorized = &held.authorized;
     let (model, provider) =
         authorized.model().zip(authorized.provider()).ok_or_else(|| broken("the model is gone"))?;
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let uri: Uri = format!("{}{}{query}", provider.base_url, route.path())
         .parse()
         .map_err(|_| broken("the provider's address cannot be read"))?;
-    let patch = Patch {
-        model: &model.upstream,
-        max_output: held.max_output,
-        max_field: max_field(route, &provider.base_url),
-    };
+    let patch = Patch { model: &model.upstream, max_output, max_field: max_field(route, &provider.base_url) };
     let body: Pieces = authorized.request.patched(&patch).into_iter().collect();
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
@@ -200,13 +194,15 @@ fn build(
 /// Sends the call; comes back with the head of the answer.
 pub async fn forward(
     clients: &Clients,
-    held: &Held,
+    head: Duration,
+    authorized: &Authorized,
+    max_output: Option<u64>,
     route: Route,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<Response<Incoming>, Failure> {
-    let (request, allow_private) = build(held, route, query, caller)?;
-    match tokio::time::timeout(HEADERS, clients.get(allow_private).request(request)).await {
+    let (request, allow_private) = build(authorized, max_output, route, query, caller)?;
+    match tokio::time::timeout(head, clients.get(allow_private).request(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Failure {
             kind: Kind::UpstreamError,
@@ -217,7 +213,7 @@ pub async fn forward(
         Err(_) => Err(Failure {
             kind: Kind::UpstreamTimeout,
             may_be_billed: true,
-            cause: format!("no answer within {} s", HEADERS.as_secs()),
+            cause: format!("no answer within {} s", head.as_secs()),
         }),
     }
 }
@@ -295,13 +291,13 @@ pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, a
         request.headers_mut().insert(name, value);
     }
     let answer = async {
-        let response = client(allow_private).request(request).await.map_err(|error| chain(&error))?;
+        let response = client(allow_private, PROBE).request(request).await.map_err(|error| chain(&error))?;
         let status = response.status().as_u16();
         let body = http_body_util::Limited::new(response.into_body(), 4 << 20).collect().await;
         Ok::<_, String>((status, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
     };
-    match tokio::time::timeout(Duration::from_secs(15), answer).await {
-        Err(_) => failed("It did not answer within 15 seconds.".to_owned()),
+    match tokio::time::timeout(PROBE, answer).await {
+        Err(_) => failed(format!("It did not answer within {} seconds.", PROBE.as_secs())),
         Ok(Err(cause)) => failed(format!("It cannot be reached: {cause}.")),
         Ok(Ok((status, body))) => {
             let models = listed(&body);

@@ -3,6 +3,7 @@
 use chrono::SecondsFormat;
 use domain::{
     access::applicable,
+    leases::Claim,
     limits::{Level, Metric, Subject},
     money::Money,
     providers::Dialect,
@@ -10,7 +11,7 @@ use domain::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use store::{StoreError, windows::Claim};
+use store::StoreError;
 
 use crate::{
     Gateway,
@@ -89,15 +90,15 @@ pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut H
     };
     for (kind, metrics) in kinds {
         let of_kind = levels.iter().filter(|(claim, _)| {
-            metrics.contains(&claim.meter.metric)
+            metrics.contains(&claim.bucket.meter.metric)
                 && claim.enforced
-                && is_rate(claim.meter.metric, claim.meter.window)
+                && is_rate(claim.bucket.meter.metric, claim.bucket.meter.window)
         });
         let left =
             |(claim, level): &(Claim, Level)| level.room(claim.cap).saturating_sub(claim.amount).max(0);
         let Some(tightest) = of_kind.min_by_key(|entry| left(entry)) else { continue };
         let (claim, _) = tightest;
-        let Some(end) = claim.ends_at else { continue };
+        let Some(end) = claim.bucket.ends_at else { continue };
         let values = [("limit", claim.cap.to_string()), ("remaining", left(tightest).to_string())];
         let reset = match dialect {
             Dialect::OpenAi => duration_text((end - now).num_seconds().max(0)),
@@ -115,7 +116,8 @@ pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut H
             }
         }
     }
-    let money = levels.iter().filter(|(claim, _)| claim.meter.metric == Metric::Spend && claim.enforced);
+    let money =
+        levels.iter().filter(|(claim, _)| claim.bucket.meter.metric == Metric::Spend && claim.enforced);
     if let Some(left) =
         money.map(|(claim, level)| level.room(claim.cap).saturating_sub(claim.amount).max(0)).min()
         && let Ok(value) = HeaderValue::from_str(&Money(left).exact())

@@ -202,10 +202,7 @@ impl Leases {
         let answers = store::leases::take(store, org, self.replica, asks, store::clock::now()).await?;
         let mut accounts = purse.accounts.lock();
         for (ask, granted) in asks.iter().zip(answers) {
-            accounts
-                .entry(ask.bucket)
-                .or_insert_with(|| Account::new(ask.cap))
-                .heard(granted, ask.reserved);
+            accounts.entry(ask.bucket).or_insert_with(|| Account::new(ask.cap)).heard(granted, ask.reserved);
         }
         Ok(())
     }
@@ -314,7 +311,8 @@ impl Purse {
             if claim.amount <= account.lease.free() {
                 continue;
             }
-            let believed = since.is_some_and(|since| heard_at >= since) || (!claim.enforced && account.is_fresh());
+            let believed =
+                since.is_some_and(|since| heard_at >= since) || (!claim.enforced && account.is_fresh());
             let level = account.lease.level();
             let shortage = level.fits(claim.amount, claim.cap).err().filter(|_| believed)?;
             let entry = Short { claim: *claim, level, shortage };
@@ -386,9 +384,9 @@ impl Purse {
         let accounts = self.accounts.lock();
         !short.is_empty()
             && short.iter().all(|short| {
-                accounts.get(&short.claim.bucket).is_some_and(|account| {
-                    account.idle_elsewhere > 0 && short.shortage == Shortage::Busy
-                })
+                accounts
+                    .get(&short.claim.bucket)
+                    .is_some_and(|account| account.idle_elsewhere > 0 && short.shortage == Shortage::Busy)
             })
     }
 

@@ -7,9 +7,11 @@
 mod address;
 mod authenticate;
 mod authorize;
+mod booking;
 mod forward;
 mod headroom;
 mod jobs;
+mod leases;
 mod meter;
 mod pipeline;
 mod reserve;
@@ -18,23 +20,52 @@ mod snapshot;
 mod spool;
 pub mod wire;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
+use domain::{ids::OrgId, window::Calendar};
 use store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
 
 pub use forward::probe;
 pub use snapshot::Snapshots;
+
+/// How long a stopping gateway tries to book what waits.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// How a gateway is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the console is reached by, for links in refusals.
     pub public_url: String,
-    /// Where finished calls wait when the database does not answer.
+    /// Where calls are written down. One folder serves one process.
     pub spool_dir: PathBuf,
+    /// How long a provider is waited for.
+    pub patience: Patience,
+}
+
+/// How long a provider is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until a connection stands.
+    pub connection: Duration,
+    /// Until the answer's head: long answers that are not streamed take minutes.
+    pub head: Duration,
+    /// Between two pieces of a stream.
+    pub silence: Duration,
+    /// How long a stream is read on after its client has left.
+    pub read_on: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connection: Duration::from_secs(10),
+            head: Duration::from_secs(600),
+            silence: Duration::from_secs(300),
+            read_on: Duration::from_secs(120),
+        }
+    }
 }
 
 /// A gateway: one per process.
@@ -45,8 +76,8 @@ pub struct Gateway {
     snapshots: Snapshots,
     upstream: forward::Clients,
     spool: spool::Spool,
-    /// Names this process's holds.
-    replica: Uuid,
+    leases: leases::Leases,
+    booking: booking::Booking,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -58,11 +89,13 @@ impl Gateway {
     /// # Errors
     /// When the database does not answer or the spool cannot be opened.
     pub async fn start(store: Store, settings: Settings) -> Result<Arc<Self>, StartError> {
-        let spool = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
+        let (spool, left) = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
+        jobs::recover(&store, &spool, left).await?;
         let snapshots = Snapshots::load(&store).await?;
         let gateway = Arc::new(Self {
-            upstream: forward::Clients::new(),
-            replica: store::clock::id(),
+            upstream: forward::Clients::new(settings.patience.connection),
+            leases: leases::Leases::new(spool.replica),
+            booking: booking::Booking::default(),
             open: TaskTracker::new(),
             stopping: CancellationToken::new(),
             store,
@@ -88,7 +121,27 @@ impl Gateway {
     pub async fn stop(&self) {
         self.open.close();
         self.open.wait().await;
+        if tokio::time::timeout(DRAIN, self.booking.drained()).await.is_err() {
+            tracing::warn!(
+                "some finished calls could not be booked; they are on disk and the next start books them"
+            );
+        }
         self.stopping.cancel();
+        if let Err(error) = store::leases::give_up(&self.store, self.spool.replica).await {
+            tracing::warn!(%error, "leases could not be given back; the next start does it");
+        }
+    }
+
+    /// An organization's calendar; none when it is gone.
+    pub(crate) async fn calendar(&self, org: OrgId) -> Result<Option<Calendar>, store::StoreError> {
+        if let Some(calendar) = self.snapshots.calendar(org) {
+            return Ok(Some(calendar));
+        }
+        match store::organizations::calendar(&self.store, org).await {
+            Ok(calendar) => Ok(Some(calendar)),
+            Err(store::StoreError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use domain::spend::Outcome;
 use hyper::body::{Body, Frame, Incoming};
-use tokio::{task::JoinHandle, time::Sleep};
+use tokio::time::Sleep;
 
 use crate::{
     Gateway,
@@ -27,11 +27,7 @@ use crate::{
     },
 };
 
-/// Between two pieces of a stream.
-const IDLE: Duration = Duration::from_secs(300);
-/// How long a stream is read on after its client has left.
-const READ_ON: Duration = Duration::from_secs(120);
-/// How much of it.
+/// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
 
 /// A streamed answer on its way to the client.
@@ -45,8 +41,6 @@ pub struct Metered {
 enum Stage {
     /// Pieces come from upstream.
     Reading(Box<Reading>),
-    /// The call is being booked; these pieces wait for it.
-    Booking { task: JoinHandle<()>, last: VecDeque<Bytes> },
     /// Nothing more.
     Ended,
 }
@@ -57,6 +51,8 @@ struct Reading {
     seen: Seen,
     books: Books,
     idle: Pin<Box<Sleep>>,
+    /// How long the upstream may say nothing.
+    silence: Duration,
 }
 
 impl Reading {
@@ -76,24 +72,25 @@ impl Reading {
 
 impl Metered {
     pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, hides_usage: bool) -> Self {
+        let silence = gateway.settings.patience.silence;
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
             seen: Seen::new(books.dialect(), hides_usage),
             books,
-            idle: Box::pin(tokio::time::sleep(IDLE)),
+            idle: Box::pin(tokio::time::sleep(silence)),
+            silence,
         };
         Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
     }
 
-    /// Goes over to booking: a task of its own, which nobody's leaving can stop.
+    /// Closes the books; then the last pieces may go.
     fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>) {
         let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
         let Reading { seen, books, .. } = *reading;
         let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
-        let gateway = Arc::clone(&self.gateway);
-        let task = self.gateway.open.spawn(async move { books.close(&gateway, &seen, outcome).await });
-        self.stage = Stage::Booking { task, last };
+        books.close(&seen, outcome);
+        self.ready.extend(last);
     }
 
     /// The upstream broke off: the client is told in its dialect, behind what it has got.
@@ -113,7 +110,7 @@ impl Metered {
         let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
         match Pin::new(&mut reading.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                reading.idle.as_mut().reset(tokio::time::Instant::now() + IDLE);
+                reading.idle.as_mut().reset(tokio::time::Instant::now() + reading.silence);
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
                 let (pieces, at_end) = reading.take(piece);
                 if at_end {
@@ -156,13 +153,6 @@ impl Body for Metered {
             }
             match &mut self.stage {
                 Stage::Reading(_) => ready!(self.poll_upstream(cx)),
-                Stage::Booking { task, last } => {
-                    // Booking keeps what it could not book; it does not fail.
-                    let _ = ready!(Pin::new(task).poll(cx));
-                    let last = std::mem::take(last);
-                    self.ready.extend(last);
-                    self.stage = Stage::Ended;
-                }
                 Stage::Ended => return Poll::Ready(None),
             }
         }
@@ -176,15 +166,15 @@ impl Drop for Metered {
         let gateway = Arc::clone(&self.gateway);
         self.gateway.open.spawn(async move {
             let mut reading = *reading;
-            read_on(&mut reading).await;
+            read_on(&mut reading, gateway.settings.patience.read_on).await;
             let Reading { seen, books, .. } = reading;
-            books.close(&gateway, &seen, Outcome::HungUp).await;
+            books.close(&seen, Outcome::HungUp);
         });
     }
 }
 
 /// Reads to the end of the answer, or to the bounds.
-async fn read_on(reading: &mut Reading) {
+async fn read_on(reading: &mut Reading, within: Duration) {
     let mut left = READ_ON_BYTES;
     let to_the_end = async {
         while let Some(Ok(frame)) = http_body_util::BodyExt::frame(&mut reading.upstream).await {
@@ -196,6 +186,6 @@ async fn read_on(reading: &mut Reading) {
             }
         }
     };
-    let _ = tokio::time::timeout(READ_ON, to_the_end).await;
+    let _ = tokio::time::timeout(within, to_the_end).await;
     reading.end();
 }

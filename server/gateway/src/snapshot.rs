@@ -4,12 +4,19 @@
 //! committed); one made elsewhere within a second, by notification; and should a notification be
 //! lost, by a look at the version every few seconds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use domain::{
     access::Facts,
     ids::{OrgId, ProviderId},
+    window::Calendar,
 };
 use http::HeaderValue;
 use store::{Result, Store, StoreError, keys::KnownSecret};
@@ -51,6 +58,8 @@ pub struct Snapshots {
     world: ArcSwap<World>,
     /// One refresh at a time: later ones find the work done.
     refreshing: Mutex<()>,
+    /// Whether changes made elsewhere are being heard.
+    hearing: AtomicBool,
 }
 
 async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
@@ -76,7 +85,8 @@ impl Snapshots {
     /// # Errors
     /// When the database does not answer.
     pub async fn load(store: &Store) -> Result<Self> {
-        let snapshots = Self { world: ArcSwap::default(), refreshing: Mutex::new(()) };
+        let snapshots =
+            Self { world: ArcSwap::default(), refreshing: Mutex::new(()), hearing: AtomicBool::new(false) };
         snapshots.refresh_all(store).await?;
         Ok(snapshots)
     }
@@ -92,7 +102,23 @@ impl Snapshots {
         }
         // Not known, or not fresh: perhaps something changed here a moment ago.
         self.catch_up(store).await?;
-        Ok(self.known(store, hash))
+        let found = self.known(store, hash);
+        if found.is_none() && !self.hearing.load(Ordering::Relaxed) {
+            // Perhaps it was made elsewhere: that it is unknown can only be said after a look.
+            self.refresh_all(store).await?;
+            return Ok(self.known(store, hash));
+        }
+        Ok(found)
+    }
+
+    /// Whether changes made elsewhere are being heard from now on.
+    pub fn set_hearing(&self, hearing: bool) {
+        self.hearing.store(hearing, Ordering::Relaxed);
+    }
+
+    /// How an organization counts time, if it is known.
+    pub fn calendar(&self, org: OrgId) -> Option<Calendar> {
+        self.world.load().organizations.get(&org).map(|snapshot| snapshot.facts.calendar)
     }
 
     fn known(&self, store: &Store, hash: &[u8; 32]) -> Option<(Arc<Snapshot>, KnownSecret)> {

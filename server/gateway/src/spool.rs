@@ -94,9 +94,9 @@ impl Spool {
     pub fn open(dir: &Path) -> io::Result<(Self, Left)> {
         fs::create_dir_all(dir)?;
         let alone = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
-        alone.try_lock().map_err(|error| {
-            io::Error::other(format!("another process uses {}: {error}", dir.display()))
-        })?;
+        alone
+            .try_lock()
+            .map_err(|error| io::Error::other(format!("another process uses {}: {error}", dir.display())))?;
         let replica = replica(dir)?;
         let old = numbers(dir)?;
         let left = read(dir, &old)?;
@@ -186,7 +186,9 @@ impl Spool {
     pub fn left_is_booked(&self) {
         let mut state = self.state.lock();
         let current = state.number;
-        state.open.retain(|(number, _)| *number >= current || fs::remove_file(path(&self.dir, *number)).is_err());
+        state
+            .open
+            .retain(|(number, _)| *number >= current || fs::remove_file(path(&self.dir, *number)).is_err());
         self.delete_done(&mut state);
     }
 

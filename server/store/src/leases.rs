@@ -114,8 +114,7 @@ async fn set(
     asks: &[Ask],
     now: DateTime<Utc>,
 ) -> Result<Vec<Option<Granted>>> {
-    let columns =
-        Columns::of(asks.iter().map(|ask| ask.bucket));
+    let columns = Columns::of(asks.iter().map(|ask| ask.bucket));
     let list = |of: fn(&Ask) -> i64| asks.iter().map(of).collect::<Vec<i64>>();
     let rows = sqlx::query!(
         r#"with locked as (
@@ -193,14 +192,13 @@ async fn set(
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or_default();
         if let Some(slot) = found.get_mut(place) {
-            *slot =
-                Some(Granted {
-                    granted: row.granted,
-                    settled: row.settled,
-                    others: row.others,
-                    others_held: row.others_held,
-                    lost: row.lost,
-                });
+            *slot = Some(Granted {
+                granted: row.granted,
+                settled: row.settled,
+                others: row.others,
+                others_held: row.others_held,
+                lost: row.lost,
+            });
         }
     }
     Ok(found)

@@ -89,6 +89,27 @@ pub struct Event {
     pub estimated: bool,
 }
 
+/// How a call ended: what an event knows beyond its call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finish {
+    /// When the last byte came.
+    pub finished_at: DateTime<Utc>,
+    /// Milliseconds to the first byte of the answer.
+    pub first_byte_ms: Option<i32>,
+    /// Milliseconds in all.
+    pub duration_ms: i32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status the upstream answered with; 0 when it did not.
+    pub status: u16,
+    /// What it used.
+    pub usage: Usage,
+    /// What that costs.
+    pub cost: Money,
+    /// The upstream did not say; these are our figures.
+    pub estimated: bool,
+}
+
 impl Call {
     /// What limits see of it.
     pub fn subject(&self) -> Subject<'_> {
@@ -103,6 +124,29 @@ impl Call {
 }
 
 impl Event {
+    /// A call and its end.
+    pub fn of(call: Call, finish: Finish) -> Self {
+        let Finish { finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated } =
+            finish;
+        Self { call, finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated }
+    }
+
+    /// A call of which nobody knows how it ended: it counts in full, marked as lost.
+    pub fn lost(call: Call, now: DateTime<Utc>) -> Self {
+        let worst = call.worst;
+        let finish = Finish {
+            finished_at: now,
+            first_byte_ms: None,
+            duration_ms: i32::try_from((now - call.started_at).num_milliseconds()).unwrap_or(i32::MAX),
+            outcome: Outcome::Lost,
+            status: 0,
+            usage: Usage { input: worst.input_tokens, output: worst.output_tokens, ..Usage::default() },
+            cost: worst.cost,
+            estimated: true,
+        };
+        Self::of(call, finish)
+    }
+
     /// How much of a metric it used.
     pub fn amount(&self, metric: Metric) -> i64 {
         let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);

@@ -1,20 +1,38 @@
-//! Databases for tests: empty ones, or ones with every migration, on the throw-away Postgres that
-//! `BURSAR_TEST_DATABASE_URL` names, or else on one of our own that ends with the tests.
+//! For tests: a database of one's own on a real Postgres, and organizations in it.
+//!
+//! What is not ready panics: a test cannot go on without it.
 
 use std::sync::OnceLock;
 
+use chrono::{DateTime, Utc};
+use domain::{
+    access::Grantee,
+    audit::Door,
+    ids::{AccountId, GrantId, ModelId, OrgId, UserId},
+    keys::PlainSecret,
+    organizations::{BudgetStatus, WeekStart},
+    roles::{Act, Actor, Place, permit},
+    users::Role,
+};
 use parking_lot::Mutex;
 use postgres::{Cluster, Programs};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::sync::OnceCell;
 
-/// The maintenance database of the Postgres that tests use.
-pub fn maintenance_url() -> String {
+use crate::{
+    Change, Diff, MIGRATOR, MasterKey, Result, Store, Subject, clock, installation, organizations, vault,
+};
+
+/// Connections of a test's pool: many tests run at the same time.
+const CONNECTIONS: u32 = 16;
+
+/// The maintenance database of a throw-away Postgres: the one we are given, or one of our own that
+/// ends with the tests.
+fn maintenance_url() -> String {
     static OWN: OnceLock<(Mutex<Cluster>, String)> = OnceLock::new();
     std::env::var("BURSAR_TEST_DATABASE_URL").unwrap_or_else(|_| {
         let (_, url) = OWN.get_or_init(|| {
             let programs = Programs::find().expect("Postgres is installed");
-            let cluster = Cluster::temporary(&programs, 200).expect("Postgres starts");
+            let cluster = Cluster::temporary(&programs, 300).expect("Postgres starts");
             let url = cluster.url("postgres");
             (Mutex::new(cluster), url)
         });
@@ -22,44 +40,168 @@ pub fn maintenance_url() -> String {
     })
 }
 
-/// The URL of another database of the same server.
-fn beside(maintenance: &str, name: &str) -> String {
-    let (before, after) = maintenance.split_once('?').unwrap_or((maintenance, ""));
+/// The address of another database on the same server.
+fn sibling(url: &str, name: &str) -> String {
+    let (before, after) = url.split_once('?').unwrap_or((url, ""));
     let (server, _) = before.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}?{after}")
 }
 
-async fn create(template: Option<&str>) -> String {
-    let admin = maintenance_url();
-    let name = format!("t_{:032x}", rand::random::<u128>());
-    let mut db = PgConnection::connect(&admin).await.expect("the test Postgres answers");
-    let template = template.map(|name| format!(" template {name}")).unwrap_or_default();
-    sqlx::query(AssertSqlSafe(format!("create database {name}{template}")))
-        .execute(&mut db)
+/// A new database with every migration: its address.
+pub async fn database() -> String {
+    database_on(&maintenance_url()).await
+}
+
+/// The same on this server.
+pub async fn database_on(maintenance_url: &str) -> String {
+    // Named by the migrations, so that another version of them makes another one.
+    let sums = MIGRATOR.iter().flat_map(|migration| migration.checksum.iter().copied()).collect::<Vec<_>>();
+    let template = format!("template_{:08x}", crc32fast::hash(&sums));
+    let mut db = PgConnection::connect(maintenance_url).await.expect("the test Postgres answers");
+    // One at a time: nobody may be in a database while it is copied.
+    run(&mut db, "select pg_advisory_lock(4711)").await;
+    let known = sqlx::query_scalar::<_, i64>("select count(*) from pg_database where datname = $1")
+        .bind(&template)
+        .fetch_one(&mut db)
         .await
-        .expect("a database can be made");
-    name
+        .expect("the list of databases");
+    if known == 0 {
+        let fresh = format!("{template}_{:08x}", rand::random::<u32>());
+        run(&mut db, &format!("create database {fresh}")).await;
+        let mut inside =
+            PgConnection::connect(&sibling(maintenance_url, &fresh)).await.expect("the new database answers");
+        MIGRATOR.run(&mut inside).await.expect("the migrations fit");
+        inside.close().await.expect("the connection ends");
+        run(&mut db, &format!("alter database {fresh} rename to {template}")).await;
+    }
+    let name = format!("t_{:032x}", rand::random::<u128>());
+    run(&mut db, &format!("create database {name} template {template}")).await;
+    db.close().await.expect("the connection ends");
+    sibling(maintenance_url, &name)
 }
 
-/// The URL of a new, empty database.
+/// The address of a new, empty database.
 pub async fn empty_database() -> String {
-    let name = create(None).await;
-    beside(&maintenance_url(), &name)
+    let maintenance_url = maintenance_url();
+    let mut db = PgConnection::connect(&maintenance_url).await.expect("the test Postgres answers");
+    let name = format!("t_{:032x}", rand::random::<u128>());
+    run(&mut db, &format!("create database {name}")).await;
+    sibling(&maintenance_url, &name)
 }
 
-/// The URL of a new database with every migration: a copy of one that is migrated once.
-pub async fn migrated_database() -> String {
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-    let template = TEMPLATE
-        .get_or_init(|| async {
-            let name = create(None).await;
-            let url = beside(&maintenance_url(), &name);
-            let mut db = PgConnection::connect(&url).await.expect("the new database answers");
-            crate::MIGRATOR.run(&mut db).await.expect("the migrations run");
-            db.close().await.expect("nobody else is connected to a template");
-            name
-        })
-        .await;
-    let name = create(Some(template)).await;
-    beside(&maintenance_url(), &name)
+async fn run(db: &mut PgConnection, text: &str) {
+    // Names cannot be parameters; these are made of digits here.
+    let done = sqlx::query(AssertSqlSafe(text.to_owned())).execute(db).await;
+    done.unwrap_or_else(|error| panic!("{text}: {error}"));
+}
+
+/// A store on a new database.
+pub async fn store() -> Store {
+    connect(&database().await).await
+}
+
+/// A store on this database.
+pub async fn connect(url: &str) -> Store {
+    Store::connect(url, CONNECTIONS, MasterKey::generate()).await.expect("the database answers")
+}
+
+/// Sets the installation up: the account that may make organizations.
+pub async fn operator(store: &Store) -> AccountId {
+    let token = installation::offer_token(store).await.expect("an answer").expect("a first start");
+    let (name, email) = ("Olga".parse().expect("a name"), "olga@acme.example".parse().expect("an address"));
+    installation::set_up(store, &token, &name, &email, "no password").await.expect("a first account")
+}
+
+/// A secret that is well formed, and was never issued.
+pub fn unknown_secret() -> PlainSecret {
+    vault::new_secret()
+}
+
+/// An organization and its owner.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Which.
+    pub org: OrgId,
+    /// Who may do everything in it.
+    pub owner: Actor,
+}
+
+/// A new organization: Berlin time, weeks from Monday, no default limit.
+pub async fn tenant(store: &Store, operator: AccountId, name: &str) -> Tenant {
+    let settings = organizations::Settings {
+        name: name.parse().expect("a name"),
+        time_zone: "Europe/Berlin".to_owned(),
+        week_start: WeekStart::Monday,
+        default_user_limit: None,
+        budget_status: BudgetStatus::PaymentRequired,
+        contact: Some("the platform team".to_owned()),
+    };
+    let (org, user) = organizations::create(store, operator, &settings).await.expect("an organization");
+    let owner = Actor {
+        org,
+        user: Some(user),
+        name: "Olga".to_owned(),
+        role: Role::Owner,
+        leads: Vec::new(),
+        door: Door::Console,
+    };
+    Tenant { org, owner }
+}
+
+impl Tenant {
+    /// A change that may be anything.
+    pub async fn change(&self, store: &Store) -> Change {
+        begin(store, &self.owner, Act::ApplyFile).await
+    }
+
+    /// A change of somebody's own things.
+    pub async fn change_as(&self, store: &Store, user: UserId) -> Change {
+        let actor = Actor { user: Some(user), role: Role::Member, ..self.owner.clone() };
+        begin(store, &actor, Act::UseOwn).await
+    }
+}
+
+/// A change by somebody with a permit for this.
+pub async fn begin(store: &Store, actor: &Actor, act: Act) -> Change {
+    let permit = permit(actor, act, Place::Organization).expect("they may");
+    Change::begin(store, permit).await.expect("a change begins")
+}
+
+/// A grant, as if somebody had agreed.
+///
+/// # Errors
+/// When the model or the grantee is not in the organization.
+pub async fn grant(
+    change: &mut Change,
+    model: ModelId,
+    to: Grantee,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+) -> Result<GrantId> {
+    let id: GrantId = clock::id();
+    let (user, group) = match to {
+        Grantee::User(user) => (Some(user.0), None),
+        Grantee::Group(group) => (None, Some(group.0)),
+    };
+    let org = change.org();
+    sqlx::query!(
+        "insert into grants (org_id, grant_id, model_id, user_id, group_id, starts_at, ends_at) values ($1, $2, $3, $4, $5, $6, $7)",
+        org.0,
+        id.0,
+        model.0,
+        user,
+        group,
+        starts_at,
+        ends_at,
+    )
+    .execute(change.db())
+    .await?;
+    change
+        .record(
+            Subject { kind: "grant", id: id.0, name: "a test" },
+            "create",
+            &Diff::new().set("from", starts_at),
+        )
+        .await?;
+    Ok(id)
 }

@@ -1,2 +1,2 @@
-//! x
+//! `bench`: the upstream and the proxy as programs of their own.
 fn main() {}

@@ -254,7 +254,11 @@ async fn insert_paths<'a>(
         groups: Vec<Uuid>,
     }
     let rows: Vec<Row> = distinct(paths)
-        .map(|(path_id, groups)| Row { org_id: org.0, path_id, groups: groups.iter().map(|id| id.0).collect() })
+        .map(|(path_id, groups)| Row {
+            org_id: org.0,
+            path_id,
+            groups: groups.iter().map(|id| id.0).collect(),
+        })
         .collect();
     sqlx::query!(
         "insert into group_paths select * from json_populate_recordset(null::group_paths, $1) on conflict do nothing",
@@ -327,7 +331,8 @@ async fn charges(
             counted.push(meter);
             let bucket = Bucket::of(meter, spans.of(meter.window, event.call.started_at));
             let charge = charges.entry(bucket);
-            charge.or_insert(Charge { bucket, used: 0, back: 0, held_back: 0 }).used += event.amount(meter.metric);
+            charge.or_insert(Charge { bucket, used: 0, back: 0, held_back: 0 }).used +=
+                event.amount(meter.metric);
         }
     }
     Ok(charges)
@@ -440,8 +445,7 @@ impl Days {
             #[serde(flatten)]
             sums: DaySums,
         }
-        let rows: Vec<Row> =
-            self.0.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
+        let rows: Vec<Row> = self.0.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
         sqlx::query!(
             "insert into usage_by_day as d select * from json_populate_recordset(null::usage_by_day, $1)
              on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update

@@ -1,0 +1,68 @@
+//! Answers against files that people can read. `BURSAR_RENEW_GOLDEN=1` writes them anew; what
+//! changed is then for a person to look at.
+
+use std::{fmt::Write as _, fs, path::PathBuf};
+
+use domain::providers::Dialect;
+use serde_json::Value;
+
+use crate::{
+    client::{Answer, DIALECTS, route},
+    world::{World, named},
+};
+
+/// What differs from run to run, and what is written in its place.
+pub type Names<'a> = &'a [(&'a str, String)];
+
+/// Makes a refused call in both dialects, and compares both answers with the file of this name.
+pub async fn refused(name: &str, world: &World, model: &str, names: Names<'_>) {
+    let mut answers = Vec::new();
+    for dialect in DIALECTS {
+        let body = crate::client::body(&named(model, dialect), 16);
+        answers.push((dialect, world.client.call(dialect, &body).await));
+    }
+    compare(name, world, &answers, names);
+}
+
+/// Compares answers with the file of this name.
+pub fn compare(name: &str, world: &World, answers: &[(Dialect, Answer)], names: Names<'_>) {
+    let mut text = String::new();
+    for (dialect, answer) in answers {
+        let _ = write!(text, "POST {}\n\n{}\n", route(*dialect), written(world, answer, names));
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(format!("{name}.txt"));
+    if std::env::var_os("BURSAR_RENEW_GOLDEN").is_some() {
+        fs::write(&path, &text).expect("the file can be written");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{}", path.display());
+}
+
+/// Status, headers in order, body; with names for what differs from run to run.
+fn written(world: &World, answer: &Answer, names: Names<'_>) -> String {
+    let mut text = format!("{}\n", answer.status);
+    let mut headers: Vec<(&str, &str)> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "date" | "content-length"))
+        .map(|(name, value)| (name.as_str(), value.to_str().expect("text")))
+        .collect();
+    headers.sort_unstable();
+    for (name, value) in headers {
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let _ = writeln!(text, "\n{body:#}");
+    let request_id = answer.header("x-request-id").expect("every answer has an id").to_owned();
+    let known = [
+        ("{request id}", request_id),
+        ("{Acme}", world.tenant.org.to_string()),
+        ("{Engineering}", world.engineering.to_string()),
+        ("{Platform}", world.platform.to_string()),
+        ("{Assistant}", world.application.to_string()),
+    ];
+    for (name, value) in known.iter().chain(names) {
+        text = text.replace(value.as_str(), name);
+    }
+    text
+}

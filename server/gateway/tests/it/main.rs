@@ -1,0 +1,15 @@
+//! The gateway from outside: its routes over a real socket, on a real Postgres, in front of a
+//! scripted upstream.
+
+mod client;
+mod concurrency;
+mod golden;
+mod hang_ups;
+mod limits;
+mod lists;
+mod outages;
+mod passing;
+mod refusals;
+mod streams;
+mod upstream_errors;
+mod world;

@@ -1,0 +1,173 @@
+//! What goes upstream is what came, and what comes back is what the upstream said: byte for byte.
+
+use bench::upstream::{Script, Tokens};
+use domain::providers::Dialect;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Answer, DIALECTS, body, route, streamed},
+    world::{CREDENTIAL, World, cost, named},
+};
+
+/// Several scripts, accents, and characters of four bytes.
+const TEXT: &str = "Grüße, 世界! 👩‍💻 \"usage\": {\"prompt_tokens\": 9} [DONE] \\ \u{2028} end";
+
+fn scripts() -> Vec<Script> {
+    let base = Script { text: TEXT.to_owned(), tokens: Tokens { input: 7, output: 5 }, ..Script::default() };
+    vec![
+        base.clone(),
+        Script { calls_tool: true, ..base.clone() },
+        Script { pieces: 40, ..base.clone() },
+        Script { byte_by_byte: true, ..base },
+    ]
+}
+
+/// What the upstream said, without the chunk that only carries usage.
+fn without_usage(said: &[u8]) -> String {
+    let said = std::str::from_utf8(said).expect("text");
+    said.split_inclusive("\n\n").filter(|event| !event.contains("\"choices\":[],")).collect()
+}
+
+async fn booked(world: &World, answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let calls = world.ledger().await;
+    let id = answer.header("x-request-id").expect("an id");
+    let call = calls.iter().find(|call| call.id.to_string() == id).expect("it is booked");
+    assert_eq!((call.cost, call.estimated), (cost(7, 5), false));
+}
+
+#[tokio::test]
+async fn plain_answers_pass_byte_for_byte() {
+    let world = World::new().await;
+    for dialect in DIALECTS {
+        for script in scripts() {
+            world.script("small", script);
+            let answer = world.client.call(dialect, &body(&named("small", dialect), 100)).await;
+            let asked = world.upstream.asked();
+            assert_eq!(answer.body, asked.last().expect("a call").said());
+            booked(&world, &answer).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_pass_byte_for_byte() {
+    let world = World::new().await;
+    for dialect in DIALECTS {
+        for script in scripts() {
+            world.script("small", script);
+            let mut call = streamed(&named("small", dialect), 100);
+            if dialect == Dialect::OpenAi {
+                call["stream_options"] = json!({ "include_usage": true });
+            }
+            let answer = world.client.call(dialect, &call).await;
+            let asked = world.upstream.asked();
+            assert_eq!(answer.text(), String::from_utf8_lossy(&asked.last().expect("a call").said()));
+            assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+            booked(&world, &answer).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn usage_is_asked_for_upstream_and_hidden_from_a_client_that_did_not_ask() {
+    let world = World::new().await;
+    for script in scripts() {
+        for options in [None, Some(json!(null)), Some(json!({})), Some(json!({ "include_usage": false }))] {
+            world.script("small", script.clone());
+            let mut call = streamed("small", 100);
+            if let Some(options) = options {
+                call["stream_options"] = options;
+            }
+            let answer = world.client.call(Dialect::OpenAi, &call).await;
+            let asked = world.upstream.asked();
+            let asked = asked.last().expect("a call");
+            assert_eq!(asked.json()["stream_options"]["include_usage"], true);
+            assert_eq!(answer.text(), without_usage(&asked.said()));
+            assert!(answer.text().ends_with("data: [DONE]\n\n"));
+            booked(&world, &answer).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn tools_images_and_unknown_fields_go_upstream_as_they_came() {
+    let world = World::new().await;
+    let openai = r#" { "tools":[{"type":"function","function":{"name":"f","parameters":{"b":1.50,"a":[ ]}}}], "tool_choice" : "auto",
+        "messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}},{"type":"text","text":"\u00e9é"}]}],
+        "model":"small", "max_tokens":64, "future_field":{"z":[1e2,-0.0],"y":null}, "metadata":{"a":"b"} } "#;
+    let anthropic = r#"{"max_tokens":64,"model":"small-anthropic","system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral"}}],
+        "tools":[{"name":"f","input_schema":{"type":"object"}}],"messages":[{"role":"user","content":"hi"}],"future_field":[{}]}"#;
+    for (dialect, sent, name) in
+        [(Dialect::OpenAi, openai, "small"), (Dialect::Anthropic, anthropic, "small-anthropic")]
+    {
+        let request = world.client.request(dialect, &format!("{}?beta=true", route(dialect)));
+        let request = request.header("anthropic-beta", "tools-2026").header("x-future", "kept");
+        let request = request.header("x-bursar-session", "s1").header("cookie", "a=b");
+        let answer = world.client.send(request, sent).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let asked = world.upstream.asked().pop().expect("a call");
+        let expected = sent.replace(&format!("\"model\":\"{name}\""), "\"model\":\"up-small\"");
+        assert_eq!(String::from_utf8_lossy(&asked.body), expected);
+        assert_eq!(asked.uri, format!("{}?beta=true", route(dialect)));
+        let header = |name: &str| asked.headers.get(name).map(|value| value.to_str().expect("text"));
+        assert_eq!(header("anthropic-beta"), Some("tools-2026"));
+        assert_eq!(header("x-future"), Some("kept"));
+        assert_eq!(header("x-bursar-session"), None);
+        assert_eq!(header("cookie"), None);
+        assert_eq!(header("accept-encoding"), Some("identity"));
+        let credential = match dialect {
+            Dialect::OpenAi => header("authorization").and_then(|text| text.strip_prefix("Bearer ")),
+            Dialect::Anthropic => header("x-api-key"),
+        };
+        assert_eq!(credential, Some(CREDENTIAL));
+    }
+}
+
+#[tokio::test]
+async fn headers_of_the_answer_pass_except_those_about_our_account() {
+    let world = World::new().await;
+    world.script("small", Script { header: Some(("x-ratelimit-limit-requests", "7")), ..Script::default() });
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.header("server"), Some("scripted"));
+    assert_eq!(answer.header("x-ratelimit-limit-requests"), None);
+    assert_eq!(answer.header("x-upstream-ratelimit-limit-requests"), Some("7"));
+    assert_eq!(answer.header("x-upstream-request-id"), Some("upstream-1"));
+    assert_ne!(answer.header("x-request-id"), Some("upstream-1"));
+    world.script("small", Script { header: Some(("set-cookie", "a=b")), ..Script::default() });
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.header("set-cookie"), None);
+}
+
+#[tokio::test]
+async fn a_large_body_and_a_large_answer_pass() {
+    let world = World::new().await;
+    let mut call = body("small", 100);
+    // Almost as large as a body may be; the model reads no more than its context holds.
+    call["messages"][0]["content"] = json!("word ".repeat(6 << 20));
+    world.script("small", Script { text: "é".repeat(5 << 20), ..Script::using(7, 5) });
+    let answer = world.client.call(Dialect::OpenAi, &call).await;
+    let asked = world.upstream.asked().pop().expect("a call");
+    assert!(answer.body == asked.said(), "the answer is the same");
+    let sent: Value = serde_json::from_slice(&asked.body).expect("JSON");
+    assert!(sent["messages"] == call["messages"], "the body is the same");
+    booked(&world, &answer).await;
+}
+
+#[tokio::test]
+async fn one_huge_event_passes() {
+    for dialect in DIALECTS {
+        let world = World::new().await;
+        let huge = Script { text: "ü".repeat(9 << 20), pieces: 1, ..Script::using(7, 5) };
+        world.script("small", huge);
+        let answer = world.client.call(dialect, &streamed(&named("small", dialect), 100)).await;
+        let asked = world.upstream.asked().pop().expect("a call");
+        let same = match dialect {
+            Dialect::OpenAi => answer.text() == without_usage(&asked.said()),
+            Dialect::Anthropic => answer.body == asked.said(),
+        };
+        assert!(same, "{dialect}: {} bytes of {}", answer.body.len(), asked.said().len());
+        booked(&world, &answer).await;
+    }
+}

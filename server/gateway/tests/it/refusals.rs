@@ -1,0 +1,264 @@
+//! Every refusal, exactly as it goes out, in both dialects. None of them reaches the upstream.
+
+use domain::{
+    access::Grantee,
+    authorizations::State,
+    ids::SecretId,
+    keys::{Feature, Features, KeyModels},
+    models::Review,
+    prices::{PriceKey, Prices},
+    providers::Dialect,
+};
+use http::{StatusCode, header};
+use serde_json::json;
+use store::{keys, users};
+
+use crate::{
+    client::{DIALECTS, body, route, streamed},
+    golden,
+    world::{World, named, prices},
+};
+
+async fn nobody_called(world: &World) {
+    world.quiet().await;
+    assert_eq!(world.upstream.served().calls, 0, "nothing may go upstream");
+}
+
+#[tokio::test]
+async fn without_a_secret_nobody_gets_in() {
+    let world = World::new().await;
+    let mut answers = Vec::new();
+    for dialect in DIALECTS {
+        let request = http::Request::post(route(dialect));
+        answers.push((dialect, world.client.send(request, body("small", 16).to_string()).await));
+    }
+    golden::compare("no_secret", &world, &answers, &[]);
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn an_unknown_secret_gets_nobody_in() {
+    let mut world = World::new().await;
+    for secret in ["bsr_live_", "sk-something-else", &format!("{}x", world.client.secret.clone())] {
+        world.client = world.client.with(secret);
+        golden::refused("unknown_secret", &world, "small", &[]).await;
+    }
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_revoked_secret_is_an_unknown_one_from_the_next_call_on() {
+    let world = World::new().await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let secret: SecretId =
+        keys::secrets(&world.store, world.tenant.org, world.key).await.expect("secrets")[0].id;
+    let mut change = world.change().await;
+    keys::revoke(&mut change, secret).await.expect("revoked");
+    change.commit().await.expect("it");
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    for path in ["/v1/models", "/v1/me/limits"] {
+        assert_eq!(world.client.get(Dialect::OpenAi, path).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert_eq!(world.upstream.served().calls, 1);
+}
+
+#[tokio::test]
+async fn somebody_suspended_is_out_everywhere_at_once() {
+    let mut world = World::new().await;
+    let (user, secret) = world.member("Uma").await;
+    world.client = world.client.with(secret.reveal());
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let mut change = world.change().await;
+    users::set_suspended(&mut change, user, true).await.expect("suspended");
+    change.commit().await.expect("it");
+    golden::refused("suspended", &world, "small", &[]).await;
+    for path in ["/v1/models", "/v1/models/small", "/v1/me/limits"] {
+        assert_eq!(world.client.get(Dialect::OpenAi, path).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert_eq!(world.upstream.served().calls, 1);
+}
+
+#[tokio::test]
+async fn what_is_not_visible_is_answered_the_same_whatever_the_reason() {
+    let world = World::new().await;
+    let half_priced = Prices::default().with(PriceKey::Input, prices().own(PriceKey::Input));
+    world.model("unpriced", None, Review::Accepted).await;
+    world.model("halfpriced", Some(half_priced), Review::Accepted).await;
+    world.model("unreviewed", Some(prices()), Review::Pending).await;
+    let closed = world.model("closed", Some(prices()), Review::Accepted).await;
+    world.say_of(closed, State::Closed).await;
+    for model in ["unknown", "unpriced", "halfpriced", "unreviewed", "closed"] {
+        golden::refused("model_not_found", &world, model, &[("{model}", model.to_owned())]).await;
+        for dialect in DIALECTS {
+            let name = named(model, dialect);
+            let one = world.client.get(dialect, &format!("/v1/models/{name}")).await;
+            assert_eq!(one.status, StatusCode::NOT_FOUND, "{name}");
+        }
+    }
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn silence_denies() {
+    let world = World::new().await;
+    let mut change = world.change().await;
+    let tier = domain::authorizations::Target::Tier(world.tier);
+    store::authorizations::set(&mut change, None, tier, None).await.expect("taken away");
+    change.commit().await.expect("it");
+    golden::refused("model_not_found", &world, "small", &[("{model}", "small".to_owned())]).await;
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn by_request_says_whom_to_ask_and_a_grant_opens_it_on_the_next_call() {
+    let world = World::new().await;
+    world.say_of(world.small, State::ByRequest).await;
+    golden::refused("requires_approval", &world, "small", &[]).await;
+    nobody_called(&world).await;
+    world.grant(world.small, Grantee::Group(world.engineering)).await;
+    for dialect in DIALECTS {
+        let answer = world.client.call(dialect, &body(&named("small", dialect), 16)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_grant_for_one_person_opens_it_for_nobody_else() {
+    let world = World::new().await;
+    let (uma, hers) = world.member("Uma").await;
+    let (_, his) = world.member("Vito").await;
+    world.say_of(world.small, State::ByRequest).await;
+    world.grant(world.small, Grantee::User(uma)).await;
+    let ask = |secret: &str| {
+        let client = world.client.with(secret);
+        async move { client.call(Dialect::OpenAi, &body("small", 16)).await }
+    };
+    assert_eq!(ask(hers.reveal()).await.status, StatusCode::OK);
+    assert_eq!(ask(his.reveal()).await.code(), "model_requires_approval");
+    assert_eq!(ask(&world.client.secret).await.code(), "model_requires_approval");
+}
+
+#[tokio::test]
+async fn a_grant_never_lifts_closed() {
+    let world = World::new().await;
+    world.say_of(world.small, State::Closed).await;
+    world.grant(world.small, Grantee::Group(world.platform)).await;
+    golden::refused("model_not_found", &world, "small", &[("{model}", "small".to_owned())]).await;
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_narrowed_says_so() {
+    let world = World::new().await;
+    let other = world.model("other", Some(prices()), Review::Accepted).await;
+    let mut change = world.change().await;
+    world.edit_key(&mut change, |form| form.models = KeyModels::These(other.ids().to_vec())).await;
+    change.commit().await.expect("it");
+    golden::refused("model_not_allowed", &world, "small", &[]).await;
+    let mut change = world.change().await;
+    world.edit_key(&mut change, |form| form.models = KeyModels::These(Vec::new())).await;
+    change.commit().await.expect("it");
+    golden::refused("model_not_allowed", &world, "small", &[]).await;
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_feature_that_is_off_is_refused() {
+    let world = World::new().await;
+    let mut change = world.change().await;
+    let without = Features::all().without(Features::default().with(Feature::Streaming));
+    world.edit_key(&mut change, |form| form.features = without).await;
+    change.commit().await.expect("it");
+    let mut answers = Vec::new();
+    for dialect in DIALECTS {
+        answers.push((dialect, world.client.call(dialect, &streamed(&named("small", dialect), 16)).await));
+    }
+    golden::compare("feature_not_allowed", &world, &answers, &[]);
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_model_is_called_in_its_own_dialect() {
+    let world = World::new().await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small-anthropic", 16)).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+    assert!(answer.text().contains("/v1/messages"), "{}", answer.text());
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_call_is_refused_and_not_kept() {
+    let world = World::new().await;
+    for dialect in DIALECTS {
+        for bad in
+            ["", "{", "[]", "null", "{\"model\":\"small\"", "\u{0}", "{\"model\":null}", "{\"messages\":[]}"]
+        {
+            let answer = world.client.send(world.client.request(dialect, route(dialect)), bad).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad:?}: {}", answer.text());
+            assert_eq!(answer.json()["error"]["type"], "invalid_request_error", "{bad:?}");
+            assert_eq!(answer.header("x-should-retry"), Some("false"), "{bad:?}");
+        }
+        let not_utf8 = b"{\"model\":\"small\",\"messages\":[{\"content\":\"\xff\"}]}";
+        let answer =
+            world.client.send(world.client.request(dialect, route(dialect)), not_utf8.to_vec()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+    }
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_body_of_forty_megabytes_is_too_large() {
+    let world = World::new().await;
+    let huge = json!({ "model": "small", "messages": [{ "role": "user", "content": "x".repeat(40 << 20) }] });
+    let huge = bytes::Bytes::from(huge.to_string());
+    let mut answers = Vec::new();
+    for dialect in DIALECTS {
+        let request = world.client.request(dialect, route(dialect));
+        answers.push((dialect, world.client.send(request, huge.clone()).await));
+    }
+    golden::compare("too_large", &world, &answers, &[]);
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_route_that_is_not_metered_does_not_exist() {
+    let world = World::new().await;
+    for path in ["/v1", "/v1/files", "/v1/chat", "/v1/chat/completions/x", "/v1/organization/users"] {
+        for dialect in DIALECTS {
+            let request = world.client.request(dialect, path);
+            let answer = world.client.send(request, body("small", 16).to_string()).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(answer.header("x-should-retry"), Some("false"), "{path}");
+            assert!(answer.header("x-request-id").is_some(), "{path}");
+        }
+    }
+    for method in ["GET", "PUT", "DELETE"] {
+        let request = world.client.request(Dialect::OpenAi, "/v1/chat/completions").method(method);
+        assert_eq!(world.client.send(request, "").await.status, StatusCode::NOT_FOUND, "{method}");
+    }
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn a_secret_is_taken_from_any_of_the_three_headers() {
+    let world = World::new().await;
+    let secret = world.client.secret.clone();
+    for (name, value) in [
+        (header::AUTHORIZATION.as_str(), format!("Bearer {secret}")),
+        (header::AUTHORIZATION.as_str(), format!("bearer  {secret}")),
+        ("x-api-key", secret.clone()),
+        ("api-key", secret.clone()),
+    ] {
+        let request = http::Request::post("/v1/chat/completions").header(name, value);
+        let answer = world.client.send(request, body("small", 16).to_string()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
+    }
+    for asked in world.upstream.asked() {
+        assert!(
+            !format!("{:?} {:?}", asked.headers, asked.body).contains(&secret),
+            "the secret went upstream"
+        );
+    }
+}

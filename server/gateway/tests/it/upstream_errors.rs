@@ -1,0 +1,131 @@
+//! An upstream that refuses, breaks or is not there.
+
+use std::time::Duration;
+
+use bench::upstream::{Ending, Script};
+use domain::{
+    limits::{Metric, Scope},
+    money::Money,
+    providers::Dialect,
+    spend::Outcome,
+    window::Window,
+};
+use http::StatusCode;
+
+use crate::{
+    client::{DIALECTS, body, streamed},
+    golden,
+    world::{World, cost, named},
+};
+
+async fn with_budget() -> World {
+    let world = World::new().await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
+    world
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_our_trouble_not_the_callers() {
+    for status in [401, 403] {
+        let world = with_budget().await;
+        world.script("small", Script::error(status));
+        golden::refused("credential_refused", &world, "small", &[]).await;
+        let calls = world.ledger().await;
+        assert_eq!(calls.len(), 2);
+        assert!(calls.iter().all(|call| call.cost == Money::ZERO && call.outcome == Outcome::UpstreamError));
+        assert_eq!(world.level(Metric::Spend).await, ("0.00".into(), "0.00".into()));
+    }
+}
+
+#[tokio::test]
+async fn an_upstreams_own_errors_pass_as_they_are() {
+    let world = with_budget().await;
+    for dialect in DIALECTS {
+        for status in [400, 404, 429, 500, 529] {
+            for streams in [false, true] {
+                let script = Script { header: Some(("retry-after", "7")), ..Script::error(status) };
+                world.script("small", script);
+                let name = named("small", dialect);
+                let call = if streams { streamed(&name, 16) } else { body(&name, 16) };
+                let answer = world.client.call(dialect, &call).await;
+                assert_eq!(answer.status.as_u16(), status);
+                assert_eq!(answer.body, world.upstream.asked().pop().expect("a call").said());
+                assert_eq!(answer.header("retry-after"), Some("7"));
+                assert!(answer.header("x-request-id").is_some());
+            }
+        }
+    }
+    assert!(world.ledger().await.iter().all(|call| call.cost == Money::ZERO));
+    assert_eq!(world.level(Metric::Spend).await, ("0.00".into(), "0.00".into()));
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_costs_nothing() {
+    let world = with_budget().await;
+    world.upstream.stop().await;
+    golden::refused("unreachable", &world, "small", &[]).await;
+    assert!(world.ledger().await.is_empty(), "nothing was sent");
+    assert_eq!(world.level(Metric::Spend).await, ("0.00".into(), "0.00".into()));
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_up_may_have_worked_and_is_booked_in_full() {
+    for dialect in DIALECTS {
+        let world = with_budget().await;
+        world.script("small", Script { ending: Ending::ResetBeforeHeaders, ..Script::default() });
+        let call = body(&named("small", dialect), 16);
+        let answer = world.client.call(dialect, &call).await;
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.text());
+        assert_eq!(world.upstream.served().calls, 1, "it is not tried again");
+        let booked = world.only_call().await;
+        let input = gateway::wire::estimate::input_tokens(&call.to_string());
+        assert_eq!((booked.cost, booked.estimated), (cost(input, 16), true));
+        assert_eq!(world.level(Metric::Spend).await.1, "0.00");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_nothing_is_given_up() {
+    let world = World::with(|settings| settings.patience.head = Duration::from_millis(300)).await;
+    world.script("small", Script { ending: Ending::StallBeforeHeaders, ..Script::default() });
+    golden::refused("upstream_timeout", &world, "small", &[]).await;
+    let calls = world.ledger().await;
+    assert!(calls.iter().all(|call| call.estimated && call.cost > Money::ZERO), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_given_up() {
+    for dialect in DIALECTS {
+        let world = World::with(|settings| settings.patience.silence = Duration::from_millis(300)).await;
+        let hold = Some(bench::upstream::Hold::MidStream);
+        world.script("small", Script { hold, ..Script::default() });
+        let answer = world.client.call(dialect, &streamed(&named("small", dialect), 16)).await;
+        assert!(answer.text().contains("The provider broke off"), "{}", answer.text());
+        let booked = world.only_call().await;
+        assert!(booked.estimated && booked.cost > Money::ZERO, "{booked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_left_is_not_read_for_for_ever() {
+    for dialect in DIALECTS {
+        let world = World::with(|settings| settings.patience.read_on = Duration::from_millis(300)).await;
+        let hold = Some(bench::upstream::Hold::MidStream);
+        world.script("small", Script { hold, ..Script::default() });
+        let mut stream = world.client.stream(dialect, &streamed(&named("small", dialect), 16)).await;
+        stream.until("Hello").await;
+        drop(stream);
+        let booked = world.only_call().await;
+        assert_eq!(booked.outcome, Outcome::HungUp);
+        assert!(booked.estimated && booked.cost > Money::ZERO, "{booked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_on_this_machine_has_to_be_allowed() {
+    let world = with_budget().await;
+    world.forbid_private_addresses().await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.text());
+    assert_eq!(world.upstream.served().calls, 0);
+}
