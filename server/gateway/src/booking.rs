@@ -6,7 +6,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,7 +43,7 @@ pub struct Finished {
     /// What it held.
     pub reservation: Reservation,
     /// Where it is written down.
-    pub place: Option<Place>,
+    pub place: Place,
 }
 
 /// What waits to be booked.
@@ -51,9 +54,26 @@ pub struct Booking {
     wake: Notify,
     /// Woken when nothing waits any more.
     empty: Notify,
+    /// Calls whose books are open, or closed and not in the database.
+    unbooked: AtomicUsize,
 }
 
 impl Booking {
+    /// A call's books are opened.
+    pub fn opened(&self) {
+        self.unbooked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many calls need no booking any more.
+    pub fn closed(&self, count: usize) {
+        self.unbooked.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Calls whose books are open, or closed and not in the database.
+    pub fn unbooked(&self) -> usize {
+        self.unbooked.load(Ordering::Relaxed)
+    }
+
     pub fn push(&self, finished: Finished) {
         self.finished.lock().push_back(finished);
         self.wake.notify_one();
@@ -127,7 +147,10 @@ async fn book_batch(gateway: &Gateway) -> Result<(), StoreError> {
             Err(_) => Ok(false),
         };
         match done {
-            Ok(true) => gateway.spool.booked(batch.into_iter().filter_map(|finished| finished.place)),
+            Ok(true) => {
+                gateway.booking.closed(batch.len());
+                gateway.spool.booked(batch.into_iter().map(|finished| finished.place));
+            }
             Ok(false) => gateway.booking.put_back(batch),
             Err(error) => {
                 gateway.booking.put_back(batch);

@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 use domain::{
     access::applicable,
     leases::Claim,
-    limits::{Level, Metric, Subject},
+    limits::{Bucket, Level, Metric, Subject},
     money::Money,
     providers::Dialect,
     window::Span,
@@ -44,7 +44,8 @@ pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreEr
         .iter()
         .zip(&keys)
         .zip(levels)
-        .map(|((limit, (_, span)), level)| {
+        .map(|((limit, (meter, span)), level)| {
+            let level = gateway.leases.put_right(facts.org, &Bucket::of(*meter, *span), level);
             let Span { end, .. } = span;
             let figure = |amount: i64| match limit.meter.metric {
                 Metric::Spend => json!(Money(amount).exact()),

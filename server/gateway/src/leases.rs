@@ -207,6 +207,17 @@ impl Leases {
         Ok(())
     }
 
+    /// A level as the shared books tell it, put right by what this replica knows better.
+    pub fn put_right(&self, org: OrgId, bucket: &Bucket, told: Level) -> Level {
+        let purse = self.purse(org);
+        let accounts = purse.accounts.lock();
+        let Some(account) = accounts.get(bucket) else { return told };
+        Level {
+            settled: told.settled + account.lease.spent,
+            held: (told.held - account.told.1 + account.lease.reserved).max(0),
+        }
+    }
+
     /// A call is over: what it held is free, but for what it used.
     pub fn settle(&self, org: OrgId, reservation: &Reservation, used: impl Fn(Metric) -> i64) {
         let purse = self.purse(org);

@@ -114,7 +114,7 @@ impl Gateway {
 
     /// Calls whose books are still open.
     pub fn in_flight(&self) -> usize {
-        self.open.len()
+        self.booking.unbooked()
     }
 
     /// Waits until every open call is booked, then ends the background work.

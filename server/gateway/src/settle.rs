@@ -51,6 +51,7 @@ impl Books {
         place: Place,
         started: Instant,
     ) -> Self {
+        gateway.booking.opened();
         Self {
             id: call.id,
             worst: call.worst,
@@ -104,6 +105,7 @@ impl Books {
     pub fn release(mut self) {
         let Some(Open { call, reservation, place }) = self.open.take() else { return };
         self.gateway.leases.settle(call.org, &reservation, |_| 0);
+        self.gateway.booking.closed(1);
         match self.gateway.spool.release(call.id) {
             Ok(()) => self.gateway.spool.booked([place]),
             Err(error) => tracing::error!(%error, call = %call.id, "a release could not be written down"),
@@ -146,7 +148,7 @@ impl Books {
         }
         let event = Event::of(call, finish);
         self.gateway.leases.settle(event.call.org, &reservation, |metric| event.amount(metric));
-        self.gateway.booking.push(Finished { event, reservation, place: Some(place) });
+        self.gateway.booking.push(Finished { event, reservation, place });
     }
 }
 
