@@ -51,14 +51,17 @@ async fn listen(gateway: Arc<Gateway>) {
 
 async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
     let mut listener = gateway.store.listen(&["bursar_facts", "bursar_leases"]).await?;
+    listener.eager_reconnect(false);
     refresh_stale(gateway).await?;
     gateway.snapshots.set_hearing(true);
     loop {
-        match tokio::time::timeout(LOOK, listener.recv()).await {
-            Ok(Ok(notice)) if notice.channel() == "bursar_leases" => {
-                recalled(gateway, notice.payload()).await?
+        // Not `recv`: it connects anew in silence, and what was said meanwhile is lost.
+        match tokio::time::timeout(LOOK, listener.try_recv()).await {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(notice))) if notice.channel() == "bursar_leases" => {
+                recalled(gateway, notice.payload()).await?;
             }
-            Ok(Ok(notice)) => {
+            Ok(Ok(Some(notice))) => {
                 if let Ok(id) = notice.payload().parse::<Uuid>() {
                     refresh(gateway, OrgId(id)).await?;
                 }

@@ -101,7 +101,12 @@ impl Metered {
         let refusal =
             Refusal::new(Kind::UpstreamError, id, "The provider broke off in the middle of its answer.");
         let mut last = VecDeque::new();
+        let inside_event = reading.splitter.inside_event();
         last.extend(reading.end());
+        if inside_event {
+            // What was begun is ended, so that the error is an event of its own.
+            last.push_back(Bytes::from_static(b"\n\n"));
+        }
         last.push_back(Bytes::from(refusal.stream_event(reading.books.dialect())));
         self.book(Some(Outcome::UpstreamError), last);
     }

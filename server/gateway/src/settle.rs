@@ -12,6 +12,7 @@ use domain::{
     usage::Usage,
 };
 use store::ledger::{Call, Event, Finish};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     Gateway, authorize::Authorized, booking::Finished, leases::Reservation, spool::Place, wire::answer::Seen,
@@ -31,6 +32,8 @@ pub struct Books {
     status: u16,
     started: Instant,
     first_byte: Option<Instant>,
+    /// A shutdown waits for it.
+    _open: TaskTrackerToken,
 }
 
 /// What ends with the call.
@@ -53,6 +56,7 @@ impl Books {
     ) -> Self {
         gateway.booking.opened();
         Self {
+            _open: gateway.open.token(),
             id: call.id,
             worst: call.worst,
             prices: authorized.prices().copied().unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! The binary from outside: real processes, a real Postgres, real sockets.
 
+mod crashes;
 mod harness;
 mod roles;
 mod serve;

@@ -27,12 +27,14 @@ pub struct Splitter {
     partial: BytesMut,
     /// Whether events may be hidden.
     holds_back: bool,
+    /// The event that is coming was too large to be kept: its beginning has gone on unseen.
+    unseen: bool,
 }
 
 impl Splitter {
     /// `holds_back`: whether some event may have to be hidden.
     pub fn new(holds_back: bool) -> Self {
-        Self { partial: BytesMut::new(), holds_back }
+        Self { partial: BytesMut::new(), holds_back, unseen: false }
     }
 
     /// Takes a chunk; shows each event that it completes to `look`; returns what goes on now.
@@ -52,7 +54,8 @@ impl Splitter {
             };
             let taken = end - (self.partial.len() - rest.len());
             let event = std::mem::take(&mut self.partial).freeze().slice(..end);
-            let verdict = look(&event);
+            let unseen = std::mem::take(&mut self.unseen);
+            let verdict = if unseen { Verdict::Pass } else { look(&event) };
             if self.holds_back && verdict == Verdict::Pass {
                 pieces.push(event);
             }
@@ -76,15 +79,22 @@ impl Splitter {
         pieces
     }
 
-    /// An endless event is passed on unseen instead of filling the memory.
+    /// An endless event is passed on unseen instead of filling the memory. Only the bytes that may
+    /// begin its end are kept.
     fn keep_bounded(&mut self, pieces: &mut Pieces) {
         if self.partial.len() > EVENT_MAX {
-            let partial = std::mem::take(&mut self.partial).freeze();
+            let beginning = self.partial.split_to(self.partial.len() - 3).freeze();
             if self.holds_back {
-                pieces.push(partial);
+                pieces.push(beginning);
             }
-            self.holds_back = false;
+            self.partial = BytesMut::from(&self.partial[..]);
+            self.unseen = true;
         }
+    }
+
+    /// Whether an event has begun and not ended.
+    pub fn inside_event(&self) -> bool {
+        !self.partial.is_empty()
     }
 
     /// The stream has ended: what was left of an event, looked at as one.
@@ -93,7 +103,7 @@ impl Splitter {
         if rest.is_empty() {
             return None;
         }
-        let verdict = look(&rest);
+        let verdict = if self.unseen { Verdict::Pass } else { look(&rest) };
         (self.holds_back && verdict == Verdict::Pass).then_some(rest)
     }
 }

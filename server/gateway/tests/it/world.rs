@@ -137,7 +137,7 @@ impl World {
         let (application, key) = inserted.expect("an application");
         let secret = keys::issue_service(&mut change, key, None).await.expect("a secret");
         change.commit().await.expect("all of it");
-        let spool = std::env::temp_dir().join(format!("bursar-spool-{:016x}", rand::random::<u64>()));
+        let spool = spool_folder();
         let (gateway, address, serving) = serve(&store, &spool, edit).await;
         let client = Client { address, secret: secret.reveal().to_owned() };
         let nobody = ModelId(uuid::Uuid::nil());
@@ -334,6 +334,35 @@ impl World {
         let found = found.unwrap_or_else(|| panic!("no limit of {metric}: {limits}"));
         (found["used"].clone(), found["reserved"].clone())
     }
+}
+
+/// Another process of the same installation.
+pub struct Replica {
+    pub gateway: Arc<Gateway>,
+    pub client: Client,
+    pub spool: PathBuf,
+    serving: AbortHandle,
+}
+
+impl Replica {
+    /// Beside the world's own gateway, with a spool in this folder.
+    pub async fn start(world: &World, spool: PathBuf) -> Self {
+        let store = testing::as_another_process(&world.store);
+        let (gateway, address, serving) = serve(&store, &spool, |_| {}).await;
+        let client = Client { address, secret: world.client.secret.clone() };
+        Self { gateway, client, spool, serving }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// A folder for a spool.
+pub fn spool_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("bursar-spool-{:016x}", rand::random::<u64>()))
 }
 
 /// A gateway on a socket of its own.

@@ -1,0 +1,163 @@
+//! Do the books agree? Ledger = windows = roll-ups, and what is set aside = the leases.
+//!
+//! Looks while nothing is being booked in the organization, so that a difference is a difference.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    ids::{OrgId, UserId},
+    limits::{Meter, Metric, Scope},
+    window::{Calendar, Window},
+};
+use sqlx::PgConnection;
+
+use crate::{
+    Result, Store,
+    limits::{self, used},
+    windows,
+};
+
+/// Two sums that should be the same and are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Of what: `windows: spend of group grp_… since …`.
+    pub what: String,
+    /// What is written down.
+    pub is: i64,
+    /// What the ledger, or the leases, say.
+    pub should_be: i64,
+}
+
+/// Everything that does not agree at `now`; empty when the books are right.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<Utc>) -> Result<Vec<Drift>> {
+    let mut meters = limits::meters(store, org).await?;
+    let mut tx = store.pool().begin().await?;
+    windows::hold_bookings(&mut tx, org).await?;
+    for user in people(&mut tx, org).await? {
+        let month = Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
+        if !meters.contains(&month) {
+            meters.push(month);
+        }
+    }
+    let rows = read_windows(&mut tx, org).await?;
+    let mut found = Vec::new();
+    for meter in meters.into_iter().filter(|meter| meter.metric != Metric::ConcurrentCalls) {
+        let span = calendar.span(meter.window, now);
+        let is = rows.get(&(meter, span.start)).map_or(0, |row| row.settled);
+        let should_be = used(&mut tx, org, &meter, span).await?;
+        note(&mut found, is, should_be, || format!("windows: {} since {}", name(&meter), span.start));
+    }
+    let leases = read_leases(&mut tx, org).await?;
+    for (key, row) in &rows {
+        let (granted, reserved) = leases.get(key).copied().unwrap_or_default();
+        note(&mut found, row.leased, granted, || format!("leased: {} since {}", name(&key.0), key.1));
+        note(&mut found, row.held, reserved, || format!("held: {} since {}", name(&key.0), key.1));
+    }
+    for ((meter, start), (granted, _)) in leases.iter().filter(|(key, _)| !rows.contains_key(*key)) {
+        note(&mut found, 0, *granted, || format!("leased: {} since {start}", name(meter)));
+    }
+    days(&mut tx, org, calendar, &mut found).await?;
+    tx.rollback().await?;
+    found.sort_by(|a, b| a.what.cmp(&b.what));
+    Ok(found)
+}
+
+fn note(found: &mut Vec<Drift>, is: i64, should_be: i64, what: impl Fn() -> String) {
+    if is != should_be {
+        found.push(Drift { what: what(), is, should_be });
+    }
+}
+
+fn name(meter: &Meter) -> String {
+    let (kind, thing, person) = meter.scope.parts();
+    format!("{} {} of {kind} {thing} {person}", meter.metric, meter.window)
+}
+
+/// Everybody who has ever called.
+async fn people(db: &mut PgConnection, org: OrgId) -> Result<Vec<UserId>> {
+    let ids = sqlx::query_scalar!(
+        r#"select distinct user_id as "id!" from events where org_id = $1 and user_id is not null"#,
+        org.0
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+struct Row {
+    settled: i64,
+    leased: i64,
+    held: i64,
+}
+
+async fn read_windows(db: &mut PgConnection, org: OrgId) -> Result<HashMap<(Meter, DateTime<Utc>), Row>> {
+    let rows = sqlx::query!(
+        "select scope_kind, thing_id, person_id, metric, window_kind, starts_at, settled, leased, held from windows where org_id = $1",
+        org.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+            let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+            Ok(((meter, row.starts_at), Row { settled: row.settled, leased: row.leased, held: row.held }))
+        })
+        .collect()
+}
+
+async fn read_leases(
+    db: &mut PgConnection,
+    org: OrgId,
+) -> Result<HashMap<(Meter, DateTime<Utc>), (i64, i64)>> {
+    let rows = sqlx::query!(
+        r#"select scope_kind, thing_id, person_id, metric, window_kind, starts_at, sum(granted)::bigint as "granted!",
+                  sum(reserved)::bigint as "reserved!"
+           from leases where org_id = $1 group by 1, 2, 3, 4, 5, 6"#,
+        org.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+            let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+            Ok(((meter, row.starts_at), (row.granted, row.reserved)))
+        })
+        .collect()
+}
+
+/// The sums by day against the ledger, for every day that is in either.
+async fn days(db: &mut PgConnection, org: OrgId, calendar: Calendar, found: &mut Vec<Drift>) -> Result<()> {
+    let rows = sqlx::query!(
+        r#"select day as "day!", coalesce(d.calls, 0)::bigint as "calls!", coalesce(e.calls, 0)::bigint as "should_calls!",
+                  coalesce(d.spend, 0)::bigint as "spend!", coalesce(e.spend, 0)::bigint as "should_spend!",
+                  coalesce(d.tokens, 0)::bigint as "tokens!", coalesce(e.tokens, 0)::bigint as "should_tokens!"
+           from (select day, sum(calls) as calls, sum(spend) as spend,
+                        sum(input + cache_read + cache_write + output + reasoning) as tokens
+                 from usage_by_day where org_id = $1 group by day) d
+           full join (select (started_at at time zone $2::text)::date as day, count(*) as calls, sum(cost) as spend,
+                             sum(input + cache_read + cache_write + cache_write_long + audio_input
+                                 + output + reasoning + audio_output) as tokens
+                      from events where org_id = $1 group by 1) e using (day)"#,
+        org.0,
+        calendar.zone.name(),
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let day: NaiveDate = row.day;
+        for (what, is, should_be) in [
+            ("calls", row.calls, row.should_calls),
+            ("spend", row.spend, row.should_spend),
+            ("tokens", row.tokens, row.should_tokens),
+        ] {
+            note(found, is, should_be, || format!("days: {what} of {day}"));
+        }
+    }
+    Ok(())
+}

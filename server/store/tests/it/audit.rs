@@ -1,0 +1,137 @@
+//! The log of changes: chained, and telling when somebody touched it.
+
+use domain::organizations::WeekStart;
+use store::{
+    audit::{self, Chain, Filter},
+    groups, organizations,
+};
+
+use crate::organization::{Organization, group};
+
+async fn chain(acme: &Organization) -> Chain {
+    audit::verify(&acme.store, acme.tenant.org).await.expect("a look")
+}
+
+async fn rows(acme: &Organization) -> i64 {
+    match chain(acme).await {
+        Chain::Whole { rows } => rows,
+        Chain::Broken { seq } => panic!("broken at {seq}"),
+    }
+}
+
+async fn run(acme: &Organization, text: &'static str) {
+    sqlx::query(text).execute(acme.store.pool()).await.expect("it runs");
+}
+
+#[tokio::test]
+async fn every_change_adds_its_line_and_the_chain_is_whole() {
+    let acme = Organization::new().await;
+    let before = rows(&acme).await;
+    let mut change = acme.change().await;
+    groups::update(&mut change, acme.child, 1, &group("Renamed")).await.expect("renamed");
+    change.commit().await.expect("it");
+    assert_eq!(rows(&acme).await, before + 1);
+    let newest = audit::list(&acme.store, acme.tenant.org, &Filter::default(), 1).await.expect("the log");
+    assert_eq!(newest[0].subject, "Renamed");
+    assert_eq!(newest[0].actor, "Olga");
+    let expected = ("name".to_owned(), Some("Child".to_owned()), Some("Renamed".to_owned()));
+    assert!(newest[0].changes.contains(&expected), "{:?}", newest[0].changes);
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_committed_leaves_no_line() {
+    let acme = Organization::new().await;
+    let before = rows(&acme).await;
+    let mut change = acme.change().await;
+    groups::update(&mut change, acme.child, 1, &group("Renamed")).await.expect("renamed");
+    drop(change);
+    assert_eq!(rows(&acme).await, before);
+}
+
+#[tokio::test]
+async fn changes_at_the_same_time_leave_no_gap() {
+    let acme = std::sync::Arc::new(Organization::new().await);
+    let before = rows(&acme).await;
+    let mut changes = tokio::task::JoinSet::new();
+    for turn in 0..20 {
+        let acme = acme.clone();
+        changes.spawn(async move {
+            let mut change = acme.change().await;
+            groups::insert(&mut change, None, &group(&format!("Group {turn}"))).await.expect("a group");
+            change.commit().await.expect("it");
+        });
+    }
+    changes.join_all().await;
+    assert_eq!(rows(&acme).await, before + 20);
+}
+
+#[tokio::test]
+async fn whatever_is_changed_in_a_line_is_found() {
+    for damage in [
+        "update audit set at = at + interval '1 microsecond' where seq = 3",
+        "update audit set actor = 'Somebody else' where seq = 3",
+        "update audit set actor_id = null where seq = 3",
+        "update audit set door = 'system' where seq = 3",
+        "update audit set act = 'group.delete' where seq = 3",
+        "update audit set subject = 'Other' where seq = 3",
+        "update audit set subject_kind = 'user' where seq = 3",
+        "update audit set subject_id = org_id where seq = 3",
+        "update audit set after = '{\"name\": \"Other\"}' where seq = 3",
+        "update audit set before = '{\"name\": \"Other\"}' where seq = 3",
+        "update audit set hash = decode(repeat('00', 32), 'hex') where seq = 3",
+        "delete from audit where seq = 3",
+    ] {
+        let acme = Organization::new().await;
+        assert!(rows(&acme).await > 3);
+        run(&acme, damage).await;
+        assert_eq!(chain(&acme).await, Chain::Broken { seq: 3 }, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn lines_that_change_places_or_are_cut_off_at_the_end_are_found() {
+    let acme = Organization::new().await;
+    let last = rows(&acme).await;
+    run(&acme, "update audit set seq = -seq where seq in (3, 4)").await;
+    run(&acme, "update audit set seq = 7 + seq where seq < 0").await;
+    assert_eq!(chain(&acme).await, Chain::Broken { seq: 3 });
+    let acme = Organization::new().await;
+    run(&acme, "delete from audit where seq = (select max(seq) from audit)").await;
+    assert_eq!(chain(&acme).await, Chain::Broken { seq: last });
+    // Even when the organization's own count is cut with it.
+    run(&acme, "update organizations set audit_seq = audit_seq - 1").await;
+    assert!(matches!(chain(&acme).await, Chain::Broken { .. }));
+}
+
+#[tokio::test]
+async fn a_secret_never_stands_in_the_log() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let plain = store::keys::issue_service(&mut change, acme.key, None).await.expect("a secret");
+    change.commit().await.expect("it");
+    let log = audit::list(&acme.store, acme.tenant.org, &Filter::default(), 1_000).await.expect("the log");
+    let text = format!("{log:?}");
+    assert!(!text.contains(plain.reveal()), "the secret");
+    assert!(!text.contains("\"credential\""), "the provider's credential");
+}
+
+#[tokio::test]
+async fn settings_are_logged_field_by_field() {
+    let acme = Organization::new().await;
+    let now = organizations::get(&acme.store, acme.tenant.org).await.expect("the organization");
+    let settings = organizations::Settings {
+        name: now.name.parse().expect("a name"),
+        time_zone: "America/New_York".to_owned(),
+        week_start: WeekStart::Sunday,
+        default_user_limit: now.default_user_limit,
+        budget_status: now.budget_status,
+        contact: now.contact,
+    };
+    let mut change = acme.change().await;
+    organizations::update(&mut change, now.version, &settings).await.expect("settings");
+    change.commit().await.expect("them");
+    let newest = audit::list(&acme.store, acme.tenant.org, &Filter::default(), 1).await.expect("the log");
+    let fields: Vec<&str> = newest[0].changes.iter().map(|(field, ..)| field.as_str()).collect();
+    assert_eq!(fields, ["time_zone", "week_start"]);
+    rows(&acme).await;
+}

@@ -1,0 +1,7 @@
+//! The store on a real Postgres.
+
+mod audit;
+mod edits;
+mod money;
+mod organization;
+mod tenancy;
