@@ -22,11 +22,7 @@ pub fn start(max_connections: u32) -> Outcome<(Programs, Cluster)> {
 /// The same with a database that has every migration, and its address.
 pub fn migrated(workspace: &Workspace) -> Outcome<(Cluster, String)> {
     let (programs, cluster) = start(50)?;
-    let mut create = command::new(workspace, client(&programs, "createdb")?);
-    // This program takes an address only where it takes a name to connect to.
-    create.arg("--maintenance-db").arg(cluster.url("postgres")).arg(NAME);
-    command::run_quietly(workspace, &mut create, "Reinstall Postgres' client programs.")?;
-    let url = cluster.url(NAME);
+    let url = create(workspace, &cluster, NAME)?;
     let psql = client(&programs, "psql")?;
     let migrations = migrations(workspace)?;
     eprintln!("applying {} migrations to a throw-away Postgres", migrations.len());
@@ -41,6 +37,15 @@ pub fn migrated(workspace: &Workspace) -> Outcome<(Cluster, String)> {
         command::run_quietly(workspace, &mut apply, &advice)?;
     }
     Ok((cluster, url))
+}
+
+/// Makes an empty database in a server; returns its address.
+pub fn create(workspace: &Workspace, cluster: &Cluster, name: &str) -> Outcome<String> {
+    let mut create = command::new(workspace, client(&Programs::find()?, "createdb")?);
+    // This program takes an address only where it takes a name to connect to.
+    create.arg("--maintenance-db").arg(cluster.url("postgres")).arg(name);
+    command::run_quietly(workspace, &mut create, "Reinstall Postgres' client programs.")?;
+    Ok(cluster.url(name))
 }
 
 /// Every migration, in the order they are applied.

@@ -4,6 +4,7 @@
 //! starts it prints in one line, and what fails ends in a sentence that says what to do.
 
 mod apt;
+mod bench;
 mod browser;
 mod citus;
 mod command;
@@ -78,6 +79,11 @@ enum Task {
     },
     /// Run a throw-away Postgres with every migration, until Ctrl-C
     Database,
+    /// Measure, and print the figures
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
     /// Set up and run every check there is
     Test {
         /// Only this step; may be given several times
@@ -116,6 +122,7 @@ fn perform(task: Task) -> Outcome {
         }
         Task::Prepare { check } => prepare::queries(&workspace, check),
         Task::Database => database::until_interrupted(&workspace),
+        Task::Bench { what } => bench::run(&workspace, &what),
         Task::Test { only } => test::everything(&workspace, &only),
     }
 }

@@ -1,2 +1,108 @@
-//! `bench`: the upstream and the proxy as programs of their own.
-fn main() {}
+//! `bench`: what the gateway costs, beside the upstream alone and a bare proxy, in one run.
+//!
+//! `bench gateway` starts everything else as processes of their own, so that each can be pinned to
+//! a core and its processor time be read. Figures are printed; nothing is asserted about them.
+
+mod comparison;
+mod load;
+mod organization;
+mod process;
+mod serve;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use bench::{
+    proxy,
+    upstream::{Script, Tokens, Upstream},
+};
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+
+/// Whatever went wrong, in words.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Subcommand)]
+enum Program {
+    /// Compare the gateway with the upstream alone and a bare proxy
+    Gateway {
+        /// An empty database
+        #[arg(long, env = "DATABASE_URL")]
+        database_url: String,
+        /// Where that Postgres keeps its data, to read its processor time
+        #[arg(long)]
+        postgres_data: Option<PathBuf>,
+        /// The whole server instead of the gateway alone
+        #[arg(long)]
+        bursar: Option<PathBuf>,
+        /// Seconds of each measurement
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// The scripted upstream
+    Upstream,
+    /// The bare proxy
+    Proxy { upstream: SocketAddr },
+    /// The gateway alone, as the server would serve it
+    Serve {
+        #[arg(long, env = "DATABASE_URL")]
+        database_url: String,
+        #[arg(long, env = "BURSAR_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+    /// Load
+    Load(load::Ask),
+}
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(perform(Arguments::parse().program)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn perform(program: Program) -> Result<(), Failure> {
+    match program {
+        Program::Gateway { database_url, postgres_data, bursar, seconds } => {
+            comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds }).await
+        }
+        Program::Upstream => upstream().await,
+        Program::Proxy { upstream } => {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            println!("{}", listener.local_addr()?);
+            Ok(proxy::run(listener, upstream).await?)
+        }
+        Program::Serve { database_url, data_dir } => serve::run(&database_url, &data_dir).await,
+        Program::Load(ask) => load::run(ask).await,
+    }
+}
+
+/// Events of a stream.
+const PIECES: usize = 20;
+
+/// Answers at once; the model `held` begins a stream and goes on only after a long while.
+async fn upstream() -> Result<(), Failure> {
+    let tokens = Tokens { input: 50, output: 20 };
+    let between = Duration::from_millis(1);
+    let script =
+        Script { tokens, pieces: PIECES, text: "twenty words ".repeat(10), between, ..Script::default() };
+    let upstream = Upstream::listen(SocketAddr::from(([127, 0, 0, 1], 0)), script.clone(), false).await?;
+    upstream.script("held", Script { pieces: 2, between: Duration::from_secs(60), ..script });
+    println!("{}", upstream.address());
+    std::future::pending().await
+}

@@ -6,7 +6,7 @@ use store::{
     groups, organizations,
 };
 
-use crate::organization::{Organization, group};
+use crate::organization::{CREDENTIAL, Organization, group};
 
 async fn chain(acme: &Organization) -> Chain {
     audit::verify(&acme.store, acme.tenant.org).await.expect("a look")
@@ -112,7 +112,7 @@ async fn a_secret_never_stands_in_the_log() {
     let log = audit::list(&acme.store, acme.tenant.org, &Filter::default(), 1_000).await.expect("the log");
     let text = format!("{log:?}");
     assert!(!text.contains(plain.reveal()), "the secret");
-    assert!(!text.contains("\"credential\""), "the provider's credential");
+    assert!(!text.contains(CREDENTIAL), "the provider's credential");
 }
 
 #[tokio::test]

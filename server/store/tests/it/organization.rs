@@ -24,6 +24,9 @@ use store::{
 };
 use uuid::Uuid;
 
+/// What the provider's credential is.
+pub const CREDENTIAL: &str = "a provider's credential";
+
 pub struct Organization {
     pub store: Store,
     pub tenant: Tenant,
@@ -67,7 +70,7 @@ impl Organization {
             base_url: "https://provider.example/v1".to_owned(),
             allow_private_address: false,
         };
-        let credential = providers::Credential::Set("credential".to_owned());
+        let credential = providers::Credential::Set(CREDENTIAL.to_owned());
         let provider = providers::insert(&mut change, &form, &credential).await.expect("a provider");
         let tier = models::insert_tier(&mut change, &"General".parse().expect("a name"), false).await;
         let tier = tier.expect("a tier");

@@ -1,0 +1,56 @@
+//! Measurements: figures, not verdicts. What a figure is worth depends on what else the machine does.
+
+use clap::Subcommand;
+use postgres::{Cluster, Options, Programs};
+
+use crate::outcome::{Outcome, fail};
+use crate::setup::Purpose;
+use crate::workspace::Workspace;
+use crate::{apt, command, database, files, native, setup};
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub enum What {
+    /// What the gateway costs, beside the upstream alone and a bare proxy
+    Gateway {
+        /// Seconds of each measurement
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Measure the whole server instead of the gateway alone, which takes longer to build
+        #[arg(long)]
+        whole: bool,
+    },
+}
+
+/// Builds what is measured, starts a Postgres that waits for the disk as it would in earnest, and
+/// measures.
+pub fn run(workspace: &Workspace, what: &What) -> Outcome {
+    let What::Gateway { seconds, whole } = what;
+    if command::on_path("taskset").is_none() || command::on_path("prlimit").is_none() {
+        apt::install(workspace, &["util-linux".to_owned()])?;
+    }
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        return fail("What is measured has a core of its own: this needs a machine with two.");
+    }
+    setup::everything(workspace, Purpose::Run)?;
+    let mut cargo = command::cargo(workspace, ["build", "--release", "--package", "bench", "--locked"]);
+    command::run(workspace, &mut cargo, "Mend server/gateway.")?;
+    if *whole {
+        native::build(workspace, true)?;
+    }
+    let folder = workspace.scratch("bench-postgres");
+    files::remove_folder(&folder)?;
+    let options = Options { durable: true, max_connections: 100, die_with_parent: true };
+    let cluster = Cluster::start(&Programs::find()?, &folder, options)?;
+    let mut bench = command::new(workspace, workspace.target.join("release/bench"));
+    bench.arg("gateway").arg("--seconds").arg(seconds.to_string());
+    bench.arg("--database-url").arg(database::create(workspace, &cluster, "bench")?);
+    bench.arg("--postgres-data").arg(cluster.data_dir());
+    if *whole {
+        bench.arg("--bursar").arg(native::binary(workspace, true));
+    }
+    let measured = command::run(workspace, &mut bench, "Look at what it says.");
+    cluster.stop()?;
+    files::remove_folder(&folder)?;
+    measured
+}
