@@ -281,6 +281,8 @@ fn parse(line: &[u8]) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
+    use domain::{limits::Worst, money::Money, spend::Outcome, usage::Usage};
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -298,41 +300,59 @@ mod tests {
     }
 
     fn call() -> Call {
-        let id = || store::clock::id::<Uuid>();
-        serde_json::from_value(serde_json::json!({
-            "id": id(), "org": id(), "started_at": "2026-11-22T12:00:00Z", "application": id(), "key": id(),
-            "secret": id(), "path": [id()], "user": null, "member_of": [], "model": id(), "provider": id(),
-            "authorization": null, "grant": null, "policy": null, "use_case": "", "session": "",
-            "route": "/v1/messages", "streamed": false,
-            "worst": {"input_tokens": 10, "output_tokens": 20, "cost": 1000}, "priced_at": null,
-        }))
-        .unwrap()
+        use store::clock::id;
+        Call {
+            id: id(),
+            org: id(),
+            started_at: store::clock::now(),
+            application: id(),
+            key: id(),
+            secret: id(),
+            path: vec![id(), id()],
+            user: None,
+            member_of: Vec::new(),
+            model: id(),
+            provider: id(),
+            authorization: None,
+            grant: None,
+            policy: None,
+            use_case: String::new(),
+            session: String::new(),
+            route: "/v1/messages".to_owned(),
+            streamed: false,
+            worst: Worst { input_tokens: 10, output_tokens: 20, cost: Money(1_000) },
+            priced_at: None,
+        }
     }
 
     fn finish() -> Finish {
-        serde_json::from_value(serde_json::json!({
-            "finished_at": "2026-11-22T12:00:01Z", "first_byte_ms": 5, "duration_ms": 9, "outcome": "ok",
-            "status": 200, "usage": domain::usage::Usage { input: 7, output: 3, ..Default::default() },
-            "cost": 500, "estimated": false,
-        }))
-        .unwrap()
+        Finish {
+            finished_at: store::clock::now(),
+            first_byte_ms: Some(5),
+            duration_ms: 9,
+            outcome: Outcome::Ok,
+            status: 200,
+            usage: Usage { input: 7, output: 3, ..Usage::default() },
+            cost: Money(500),
+            estimated: false,
+        }
     }
 
     #[test]
     fn a_process_that_died_is_remembered_call_by_call() {
         let folder = Folder::new();
-        let (finished, unknown, released) = (call(), call(), call());
+        let (finished, unknown, released, finish) = (call(), call(), call(), finish());
         {
             let (spool, left) = Spool::open(&folder.0).unwrap();
             assert!(left.finished.is_empty() && left.unknown.is_empty());
             for call in [&finished, &unknown, &released] {
                 spool.begin(call).unwrap();
             }
-            spool.finish(finished.id, &finish()).unwrap();
+            spool.finish(finished.id, &finish).unwrap();
             spool.release(released.id).unwrap();
         }
         let (spool, left) = Spool::open(&folder.0).unwrap();
-        assert_eq!(left.finished, [Event::of(finished, finish())]);
+        assert_eq!(left.finished, [Event::of(finished, finish)]);
         assert_eq!(left.unknown, [unknown]);
         spool.left_is_booked();
         drop(spool);

@@ -213,31 +213,27 @@ pub struct Consumed {
     pub leases: Vec<(Bucket, i64, i64)>,
 }
 
-/// How much less of each window is leased after a booking; and sets the leases to that.
-pub(crate) async fn consume(
-    db: &mut PgConnection,
-    org: OrgId,
-    consumed: &Consumed,
-) -> Result<Vec<(Bucket, i64, i64)>> {
+/// Takes what was booked out of the leases. The windows are locked already, by the booking.
+pub(crate) async fn consume(db: &mut PgConnection, org: OrgId, consumed: &Consumed) -> Result<()> {
     let columns = Columns::of(consumed.leases.iter().map(|(bucket, ..)| *bucket));
     let granted: Vec<i64> = consumed.leases.iter().map(|(_, granted, _)| *granted).collect();
     let reserved: Vec<i64> = consumed.leases.iter().map(|(.., reserved)| *reserved).collect();
-    let rows = sqlx::query!(
-        r#"with k as (
-               select * from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::bigint[])
-                   with ordinality as k (scope_kind, thing_id, person_id, metric, window_kind, starts_at, granted, reserved, place)
-           ),
-           had as (
-               select k.place, l.granted, l.reserved from k join leases l
-                 on l.org_id = $1 and l.scope_kind = k.scope_kind and l.thing_id = k.thing_id and l.person_id = k.person_id
-                and l.metric = k.metric and l.window_kind = k.window_kind and l.starts_at = k.starts_at and l.replica_id = $10
-           ),
-           kept as (
-               update leases l set granted = k.granted, reserved = k.reserved from k
-               where l.org_id = $1 and l.scope_kind = k.scope_kind and l.thing_id = k.thing_id and l.person_id = k.person_id
-                 and l.metric = k.metric and l.window_kind = k.window_kind and l.starts_at = k.starts_at and l.replica_id = $10
-           )
-           select place as "place!", granted as "granted!", reserved as "reserved!" from had"#,
+    sqlx::query!(
+        "with k as (
+             select * from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::bigint[])
+                 as k (scope_kind, thing_id, person_id, metric, window_kind, starts_at, granted, reserved)
+         ),
+         moved as (
+             update windows w set leased = w.leased - l.granted + k.granted, held = w.held - l.reserved + k.reserved
+             from k join leases l
+               on l.org_id = $1 and l.scope_kind = k.scope_kind and l.thing_id = k.thing_id and l.person_id = k.person_id
+              and l.metric = k.metric and l.window_kind = k.window_kind and l.starts_at = k.starts_at and l.replica_id = $10
+             where w.org_id = $1 and w.scope_kind = k.scope_kind and w.thing_id = k.thing_id and w.person_id = k.person_id
+               and w.metric = k.metric and w.window_kind = k.window_kind and w.starts_at = k.starts_at
+         )
+         update leases l set granted = k.granted, reserved = k.reserved from k
+         where l.org_id = $1 and l.scope_kind = k.scope_kind and l.thing_id = k.thing_id and l.person_id = k.person_id
+           and l.metric = k.metric and l.window_kind = k.window_kind and l.starts_at = k.starts_at and l.replica_id = $10",
         org.0,
         &columns.scope_kinds,
         &columns.things,
@@ -249,15 +245,9 @@ pub(crate) async fn consume(
         &reserved,
         consumed.replica,
     )
-    .fetch_all(db)
+    .execute(db)
     .await?;
-    let less = |row: &(i64, i64, i64)| {
-        let place = usize::try_from(row.0 - 1).ok()?;
-        let (bucket, granted, reserved) = consumed.leases.get(place)?;
-        Some((*bucket, row.1 - granted, row.2 - reserved))
-    };
-    let rows = rows.into_iter().map(|row| (row.place, row.granted, row.reserved));
-    Ok(rows.filter_map(|row| less(&row)).collect())
+    Ok(())
 }
 
 /// Says that a replica lives.

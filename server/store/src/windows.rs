@@ -46,16 +46,12 @@ pub(crate) fn lock_order(bucket: &Bucket) -> impl Ord + use<> {
     (kind.as_str(), thing, person, meter.metric.as_str(), meter.window.as_str(), *starts_at)
 }
 
-/// A change to a window.
+/// What is added to a window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Charge {
     pub bucket: Bucket,
     /// What finished calls used of it.
     pub used: i64,
-    /// How much less of it is leased.
-    pub back: i64,
-    /// How much less of it calls in flight hold.
-    pub held_back: i64,
 }
 
 /// Books charges.
@@ -63,14 +59,13 @@ pub(crate) async fn charge(db: &mut PgConnection, org: OrgId, charges: &[Charge]
     let mut charges = charges.to_vec();
     charges.sort_by_key(|charge| lock_order(&charge.bucket));
     let columns = Columns::of(charges.iter().map(|charge| charge.bucket));
-    let list = |of: fn(&Charge) -> i64| charges.iter().map(of).collect::<Vec<i64>>();
-    // A row that is new has no lease on it, so nothing of one can come back.
+    let used: Vec<i64> = charges.iter().map(|charge| charge.used).collect();
     sqlx::query!(
-        "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled, leased, held)
+        "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
          select $1, k.* from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-                                    $9::bigint[], $10::bigint[], $11::bigint[]) as k
+                                    $9::bigint[]) as k
          on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
-             do update set settled = w.settled + excluded.settled, leased = w.leased - excluded.leased, held = w.held - excluded.held",
+             do update set settled = w.settled + excluded.settled",
         org.0,
         &columns.scope_kinds,
         &columns.things,
@@ -79,9 +74,7 @@ pub(crate) async fn charge(db: &mut PgConnection, org: OrgId, charges: &[Charge]
         &columns.windows,
         &columns.starts,
         &columns.ends as &[Option<DateTime<Utc>>],
-        &list(|charge| charge.used),
-        &list(|charge| charge.back),
-        &list(|charge| charge.held_back),
+        &used,
     )
     .execute(db)
     .await?;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     client::{Client, body},
-    world::{Replica, World, cost, spool_folder},
+    world::{Replica, World, cost},
 };
 
 const AT_ONCE: usize = 200;
@@ -49,7 +49,7 @@ async fn three_replicas_let_ten_of_two_hundred_through_and_all_ten() {
     let (input, each) = dearest();
     world.script("small", Script::using(input, 20));
     world.limit(Scope::Group(world.engineering), Metric::Spend, Window::Month, each * 10).await;
-    let others = [Replica::start(&world, spool_folder()).await, Replica::start(&world, spool_folder()).await];
+    let others = [Replica::start(&world).await, Replica::start(&world).await];
     let clients = [&world.client, &others[0].client, &others[1].client];
     let until = Instant::now() + Duration::from_secs(10);
     let mut calls = JoinSet::new();
@@ -70,7 +70,7 @@ async fn what_one_replica_has_set_aside_and_does_not_need_another_gets_at_once()
     let (_, each) = dearest();
     world.script("small", Script::using(1, 1));
     world.limit(Scope::Organization, Metric::Spend, Window::Month, each * 3).await;
-    let other = Replica::start(&world, spool_folder()).await;
+    let other = Replica::start(&world).await;
     // Each call costs next to nothing and needs room for a third of the cap: whoever holds a slice
     // for longer than a call keeps the other one out.
     for turn in 0..20 {
@@ -89,7 +89,7 @@ async fn what_one_replica_has_set_aside_and_does_not_need_another_gets_at_once()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_made_elsewhere_bites_within_a_second() {
     let world = World::new().await;
-    let other = Replica::start(&world, spool_folder()).await;
+    let other = Replica::start(&world).await;
     let call = body("small", 20);
     assert_eq!(other.client.call(Dialect::OpenAi, &call).await.status, StatusCode::OK);
     world.say(None, Target::Model(world.small.openai), State::Closed).await;
@@ -110,7 +110,7 @@ async fn calls_at_once_are_counted_over_all_replicas() {
     let world = World::new().await;
     world.script("small", Script { hold: Some(Hold::BeforeHeaders), ..Script::default() });
     world.limit(Scope::Organization, Metric::ConcurrentCalls, Window::Total, 3).await;
-    let other = Replica::start(&world, spool_folder()).await;
+    let other = Replica::start(&world).await;
     let mut running = JoinSet::new();
     for client in [&world.client, &other.client, &world.client] {
         let client = client.clone();

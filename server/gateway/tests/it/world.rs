@@ -338,30 +338,31 @@ impl World {
 
 /// Another process of the same installation.
 pub struct Replica {
-    pub gateway: Arc<Gateway>,
     pub client: Client,
-    pub spool: PathBuf,
+    spool: PathBuf,
     serving: AbortHandle,
 }
 
 impl Replica {
-    /// Beside the world's own gateway, with a spool in this folder.
-    pub async fn start(world: &World, spool: PathBuf) -> Self {
+    /// Beside the world's own gateway.
+    pub async fn start(world: &World) -> Self {
+        let spool = spool_folder();
         let store = testing::as_another_process(&world.store);
-        let (gateway, address, serving) = serve(&store, &spool, |_| {}).await;
+        let (_, address, serving) = serve(&store, &spool, |_| {}).await;
         let client = Client { address, secret: world.client.secret.clone() };
-        Self { gateway, client, spool, serving }
+        Self { client, spool, serving }
     }
 }
 
 impl Drop for Replica {
     fn drop(&mut self) {
         self.serving.abort();
+        let _ = std::fs::remove_dir_all(&self.spool);
     }
 }
 
 /// A folder for a spool.
-pub fn spool_folder() -> PathBuf {
+fn spool_folder() -> PathBuf {
     std::env::temp_dir().join(format!("bursar-spool-{:016x}", rand::random::<u64>()))
 }
 

@@ -52,12 +52,11 @@ pub async fn book(
     }
     insert_paths(&mut tx, org, events.iter().map(|event| event.call.path.as_slice())).await?;
     insert_sets(&mut tx, org, events.iter().map(|event| event.call.member_of.as_slice())).await?;
-    let mut charges = charges(&mut tx, org, calendar, &events).await?;
-    if let Some(consumed) = consumed {
-        take_from_leases(&mut tx, org, consumed, &mut charges).await?;
-    }
-    let charges: Vec<Charge> = charges.into_values().collect();
+    let charges = charges(&mut tx, org, calendar, &events).await?;
     windows::charge(&mut tx, org, &charges).await?;
+    if let Some(consumed) = consumed {
+        leases::consume(&mut tx, org, consumed).await?;
+    }
     let mut days = Days::default();
     for event in &events {
         days.add(calendar, event);
@@ -306,7 +305,7 @@ async fn charges(
     org: OrgId,
     calendar: Calendar,
     events: &[&Event],
-) -> Result<HashMap<Bucket, Charge>> {
+) -> Result<Vec<Charge>> {
     let scopes: BTreeSet<Scope> = events.iter().flat_map(|event| event.call.subject().scopes()).collect();
     let scopes: Vec<Scope> = scopes.into_iter().collect();
     let mut limited = HashMap::<Scope, Vec<Meter>>::new();
@@ -314,7 +313,7 @@ async fn charges(
         limited.entry(meter.scope).or_default().push(meter);
     }
     let mut spans = Spans { calendar, last: HashMap::new() };
-    let mut charges = HashMap::<Bucket, Charge>::new();
+    let mut charges = HashMap::<Bucket, i64>::new();
     for event in events {
         let month = event.call.user.map(|user| Meter {
             scope: Scope::User(user),
@@ -330,26 +329,10 @@ async fn charges(
             }
             counted.push(meter);
             let bucket = Bucket::of(meter, spans.of(meter.window, event.call.started_at));
-            let charge = charges.entry(bucket);
-            charge.or_insert(Charge { bucket, used: 0, back: 0, held_back: 0 }).used +=
-                event.amount(meter.metric);
+            *charges.entry(bucket).or_default() += event.amount(meter.metric);
         }
     }
-    Ok(charges)
-}
-
-/// What was used is no longer leased.
-async fn take_from_leases(
-    db: &mut PgConnection,
-    org: OrgId,
-    consumed: &Consumed,
-    charges: &mut HashMap<Bucket, Charge>,
-) -> Result<()> {
-    for (bucket, back, held_back) in leases::consume(db, org, consumed).await? {
-        let charge = charges.entry(bucket).or_insert(Charge { bucket, used: 0, back: 0, held_back: 0 });
-        (charge.back, charge.held_back) = (back, held_back);
-    }
-    Ok(())
+    Ok(charges.into_iter().map(|(bucket, used)| Charge { bucket, used }).collect())
 }
 
 /// The buckets the last call fell into: the next one mostly falls into the same.
