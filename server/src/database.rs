@@ -14,20 +14,34 @@ const CONNECTIONS: u32 = 32;
 
 /// A store, and the private Postgres under it if there is one.
 pub struct Database {
-    /// The store, migrated.
+    /// The store.
     pub store: Store,
     /// Stopped when this is.
     cluster: Option<Cluster>,
 }
 
 impl Database {
-    /// Connects to `DATABASE_URL`; without one, joins or starts the private Postgres.
+    /// Connects to `DATABASE_URL`; without one, joins or starts the private Postgres. Brings the
+    /// schema up to date.
     pub async fn open(config: &Config) -> Result<Self, Fatal> {
+        let database = Self::connect(config).await?;
+        database.migrate().await?;
+        Ok(database)
+    }
+
+    /// The same, and changes nothing yet.
+    pub async fn connect(config: &Config) -> Result<Self, Fatal> {
+        Self::connect_as(config, true).await
+    }
+
+    /// Connects; a private Postgres whose work may be lost with the machine's power does not wait
+    /// for the disk.
+    pub async fn connect_as(config: &Config, durable: bool) -> Result<Self, Fatal> {
         let master = config.master_key()?;
         let (url, cluster) = match &config.database_url {
             Some(url) => (url.clone(), None),
             None => {
-                let cluster = start_private(&config.data_dir.join("postgres")).await?;
+                let cluster = start_private(&config.data_dir.join("postgres"), durable).await?;
                 let admin = cluster.url("postgres");
                 store::ensure_database(&admin, DATABASE).await?;
                 (cluster.url(DATABASE), Some(cluster))
@@ -36,11 +50,13 @@ impl Database {
         let connected = Store::connect(&url, CONNECTIONS, master).await;
         let store =
             connected.map_err(|error| Fatal::new("the database cannot be reached", cause_of(&error)))?;
-        store
-            .migrate()
-            .await
-            .map_err(|error| Fatal::new("the database cannot be brought up to date", cause_of(&error)))?;
         Ok(Self { store, cluster })
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), Fatal> {
+        let migrated = self.store.migrate().await;
+        migrated.map_err(|error| Fatal::new("the database cannot be brought up to date", cause_of(&error)))
     }
 
     /// Closes the connections and stops what was started.
@@ -54,11 +70,11 @@ impl Database {
     }
 }
 
-async fn start_private(data_dir: &Path) -> Result<Cluster, Fatal> {
+async fn start_private(data_dir: &Path, durable: bool) -> Result<Cluster, Fatal> {
     let data_dir = data_dir.to_owned();
     let start = move || {
         let programs = Programs::find()?;
-        let options = Options { durable: true, max_connections: 100, die_with_parent: true };
+        let options = Options { durable, max_connections: 100, die_with_parent: true };
         Cluster::start(&programs, &data_dir, options)
     };
     let started = tokio::task::spawn_blocking(start)

@@ -3,6 +3,7 @@
 mod assets;
 mod config;
 mod database;
+mod demo;
 mod forms;
 mod http;
 mod jobs;
@@ -29,6 +30,8 @@ struct Cli {
 enum Program {
     /// Serve the console and the gateway.
     Serve,
+    /// Serve an organization with three months behind it, and a provider that is simulated.
+    Demo(demo::Options),
 }
 
 #[tokio::main]
@@ -39,6 +42,7 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match cli.program {
         Program::Serve => serve::run(cli.config).await,
+        Program::Demo(options) => demo::run(cli.config, options).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

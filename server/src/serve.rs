@@ -32,12 +32,15 @@ pub async fn run(config: Config) -> Result<(), Fatal> {
     let bound = listener.local_addr().map_err(|error| Fatal::new("the address", error))?;
     config.make_data_dir()?;
     let database = Database::open(&config).await?;
-    let served = serve(&config, &database, listener, config.public_url(bound)).await;
+    let public_url = config.public_url(bound);
+    let say = async |_| say_ready(&database.store, &public_url).await;
+    let served = serve(&config, &database, listener, &public_url, say).await;
     database.close().await;
     served
 }
 
-async fn bind(config: &Config) -> Result<TcpListener, Fatal> {
+/// Takes the address.
+pub async fn bind(config: &Config) -> Result<TcpListener, Fatal> {
     let cause = match TcpListener::bind(config.addr).await {
         Ok(listener) => return Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -51,32 +54,34 @@ async fn bind(config: &Config) -> Result<TcpListener, Fatal> {
     Err(Fatal::new("cannot listen", cause))
 }
 
-async fn serve(
+/// Serves what is in a database. `ready` is told when everything stands, with the gateway's routes.
+pub async fn serve(
     config: &Config,
     database: &Database,
     listener: TcpListener,
-    public_url: String,
+    public_url: &str,
+    ready: impl AsyncFnOnce(Router) -> Result<(), Fatal>,
 ) -> Result<(), Fatal> {
     // Pages are rendered on this runtime. An error says that it is set already.
     let _ = any_spawner::Executor::init_tokio();
     let store = database.store.clone();
     jobs::round(&store).await;
     let settings = Settings {
-        public_url: public_url.clone(),
+        public_url: public_url.to_owned(),
         spool_dir: config.data_dir.join("spool"),
         patience: Patience::default(),
     };
     let gateway = Gateway::start(store.clone(), settings).await?;
     let backend = Backend {
         store: store.clone(),
-        public_url: public_url.clone(),
+        public_url: public_url.to_owned(),
         asset: assets::address,
         hooks: hooks(gateway.router()),
     };
     let live = Live::start(&store);
-    let router = http::router(http::Console::new(backend), &gateway, &store, live, &public_url);
+    let router = http::router(http::Console::new(backend), &gateway, &store, live, public_url);
     let housekeeping = tokio::spawn(jobs::run(store.clone()));
-    say_ready(&store, &public_url).await?;
+    ready(gateway.router()).await?;
     accept(listener, router, stop_signal()?).await;
     gateway.stop().await;
     housekeeping.abort();

@@ -105,7 +105,6 @@ pub(crate) async fn advance(db: &mut PgConnection, org: OrgId, head: &Head) -> R
 
 /// The bytes a row's hash covers: the hash before, then every column, each with its length, so
 /// that no two rows have the same bytes.
-#[expect(clippy::too_many_arguments, reason = "every column is covered, one by one, on purpose")]
 fn canonical(
     previous: &[u8],
     seq: i64,

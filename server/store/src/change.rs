@@ -87,8 +87,16 @@ impl Change {
     /// # Errors
     /// When the organization is gone or the database does not answer.
     pub async fn begin(store: &Store, permit: Permit) -> Result<Self> {
+        Self::begin_at(store, permit, clock::now()).await
+    }
+
+    /// Starts a change that is dated otherwise than now: the demo's past.
+    ///
+    /// # Errors
+    /// As [`Change::begin`].
+    pub async fn begin_at(store: &Store, permit: Permit, at: DateTime<Utc>) -> Result<Self> {
         let tx = store.pool.begin().await?;
-        Self::within(store, tx, permit).await
+        Self::within(store, tx, permit, at).await
     }
 
     /// Goes on with a transaction that has begun, for what cannot have a permit yet: making the
@@ -97,9 +105,10 @@ impl Change {
         store: &Store,
         mut tx: Transaction<'static, Postgres>,
         permit: Permit,
+        at: DateTime<Utc>,
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
-        Ok(Self { tx, store: store.clone(), permit, at: clock::now(), head, recorded: false })
+        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false })
     }
 
     /// In which organization.

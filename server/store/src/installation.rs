@@ -17,6 +17,18 @@ pub async fn is_set_up(store: &Store) -> Result<bool> {
         .await?)
 }
 
+/// Whether nobody has begun here: no schema yet, or nobody has set it up. Asks without bringing the
+/// schema up to date.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_blank(store: &Store) -> Result<bool> {
+    let known = sqlx::query_scalar!(r#"select to_regclass('installation') is not null as "known!""#)
+        .fetch_one(store.pool())
+        .await?;
+    Ok(!known || !is_set_up(store).await?)
+}
+
 /// A new one-time token for `/setup`, if it is still needed. The one before stops working.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Organizations and their settings.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
     audit::Door,
@@ -61,13 +62,25 @@ pub fn time_zone(name: &str) -> Result<Tz> {
 /// # Errors
 /// When the account may not make organizations, or a value cannot be stored.
 pub async fn create(store: &Store, owner: AccountId, settings: &Settings) -> Result<(OrgId, UserId)> {
+    create_at(store, owner, settings, clock::now()).await
+}
+
+/// Makes an organization that is dated otherwise than now: the demo's.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_at(
+    store: &Store,
+    owner: AccountId,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<(OrgId, UserId)> {
     let account = accounts::get(store, owner).await?;
     if !account.operator {
         return Err(StoreError::NotPermitted(Act::EditOrganization));
     }
     time_zone(&settings.time_zone)?;
     let (org, user): (OrgId, UserId) = (clock::id(), clock::id());
-    let now = clock::now();
     let mut tx = store.pool().begin().await?;
     sqlx::query!(
         "insert into organizations (org_id, name, time_zone, week_start, default_user_limit, budget_status, contact, created_at)
@@ -104,7 +117,7 @@ pub async fn create(store: &Store, owner: AccountId, settings: &Settings) -> Res
     };
     let permit = permit(&actor, Act::EditOrganization, Place::Organization)
         .map_err(|refused| StoreError::NotPermitted(refused.act))?;
-    let mut change = Change::within(store, tx, permit).await?;
+    let mut change = Change::within(store, tx, permit, now).await?;
     let name = settings.name.as_str().to_owned();
     let diff =
         Diff::new().set("name", &name).set("time_zone", &settings.time_zone).set("owner", &account.email);

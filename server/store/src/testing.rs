@@ -1,4 +1,6 @@
-//! For tests: a database of one's own on a real Postgres, and organizations in it.
+//! For tests: databases of their own, empty or with every migration, on the throw-away Postgres
+//! that `BURSAR_TEST_DATABASE_URL` names, or else on one of our own that ends with the tests; and
+//! organizations in them.
 //!
 //! What is not ready panics: a test cannot go on without it.
 
@@ -17,17 +19,15 @@ use domain::{
 use parking_lot::Mutex;
 use postgres::{Cluster, Programs};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::OnceCell;
 
-use crate::{
-    Change, Diff, MIGRATOR, MasterKey, Result, Store, Subject, clock, installation, organizations, vault,
-};
+use crate::{Change, Diff, MasterKey, Result, Store, Subject, clock, installation, organizations, vault};
 
 /// Connections of a test's pool: many tests run at the same time.
 const CONNECTIONS: u32 = 16;
 
-/// The maintenance database of a throw-away Postgres: the one we are given, or one of our own that
-/// ends with the tests.
-fn maintenance_url() -> String {
+/// The maintenance database of the Postgres that tests use.
+pub fn maintenance_url() -> String {
     static OWN: OnceLock<(Mutex<Cluster>, String)> = OnceLock::new();
     std::env::var("BURSAR_TEST_DATABASE_URL").unwrap_or_else(|_| {
         let (_, url) = OWN.get_or_init(|| {
@@ -40,64 +40,63 @@ fn maintenance_url() -> String {
     })
 }
 
-/// The address of another database on the same server.
-fn sibling(url: &str, name: &str) -> String {
-    let (before, after) = url.split_once('?').unwrap_or((url, ""));
+/// The URL of another database of the same server.
+fn beside(maintenance: &str, name: &str) -> String {
+    let (before, after) = maintenance.split_once('?').unwrap_or((maintenance, ""));
     let (server, _) = before.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}?{after}")
 }
 
-/// A new database with every migration: its address.
-pub async fn database() -> String {
-    database_on(&maintenance_url()).await
-}
-
-/// The same on this server.
-pub async fn database_on(maintenance_url: &str) -> String {
-    // Named by the migrations, so that another version of them makes another one.
-    let sums = MIGRATOR.iter().flat_map(|migration| migration.checksum.iter().copied()).collect::<Vec<_>>();
-    let template = format!("template_{:08x}", crc32fast::hash(&sums));
-    let mut db = PgConnection::connect(maintenance_url).await.expect("the test Postgres answers");
-    // One at a time: nobody may be in a database while it is copied.
-    run(&mut db, "select pg_advisory_lock(4711)").await;
-    let known = sqlx::query_scalar::<_, i64>("select count(*) from pg_database where datname = $1")
-        .bind(&template)
-        .fetch_one(&mut db)
+async fn create(maintenance: &str, template: Option<&str>) -> String {
+    let name = format!("t_{:032x}", rand::random::<u128>());
+    let mut db = PgConnection::connect(maintenance).await.expect("the test Postgres answers");
+    let template = template.map(|name| format!(" template {name}")).unwrap_or_default();
+    sqlx::query(AssertSqlSafe(format!("create database {name}{template}")))
+        .execute(&mut db)
         .await
-        .expect("the list of databases");
-    if known == 0 {
-        let fresh = format!("{template}_{:08x}", rand::random::<u32>());
-        run(&mut db, &format!("create database {fresh}")).await;
-        let mut inside =
-            PgConnection::connect(&sibling(maintenance_url, &fresh)).await.expect("the new database answers");
-        MIGRATOR.run(&mut inside).await.expect("the migrations fit");
-        inside.close().await.expect("the connection ends");
-        run(&mut db, &format!("alter database {fresh} rename to {template}")).await;
-    }
-    let name = format!("t_{:032x}", rand::random::<u128>());
-    run(&mut db, &format!("create database {name} template {template}")).await;
-    db.close().await.expect("the connection ends");
-    sibling(maintenance_url, &name)
+        .expect("a database can be made");
+    name
 }
 
-/// The address of a new, empty database.
+/// The URL of a new, empty database.
 pub async fn empty_database() -> String {
-    let maintenance_url = maintenance_url();
-    let mut db = PgConnection::connect(&maintenance_url).await.expect("the test Postgres answers");
-    let name = format!("t_{:032x}", rand::random::<u128>());
-    run(&mut db, &format!("create database {name}")).await;
-    sibling(&maintenance_url, &name)
+    let maintenance = maintenance_url();
+    let name = create(&maintenance, None).await;
+    beside(&maintenance, &name)
 }
 
-async fn run(db: &mut PgConnection, text: &str) {
-    // Names cannot be parameters; these are made of digits here.
-    let done = sqlx::query(AssertSqlSafe(text.to_owned())).execute(db).await;
-    done.unwrap_or_else(|error| panic!("{text}: {error}"));
+/// The URL of a new database with every migration in this server.
+pub async fn migrated_database_in(maintenance: &str) -> String {
+    let name = create(maintenance, None).await;
+    let url = beside(maintenance, &name);
+    migrate(&url).await;
+    url
+}
+
+async fn migrate(url: &str) {
+    let mut db = PgConnection::connect(url).await.expect("the new database answers");
+    crate::MIGRATOR.run(&mut db).await.expect("the migrations run");
+    db.close().await.expect("nobody else is connected");
+}
+
+/// The URL of a new database with every migration: a copy of one that is migrated once.
+pub async fn migrated_database() -> String {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let maintenance = maintenance_url();
+    let template = TEMPLATE
+        .get_or_init(|| async {
+            let name = create(&maintenance, None).await;
+            migrate(&beside(&maintenance, &name)).await;
+            name
+        })
+        .await;
+    let name = create(&maintenance, Some(template)).await;
+    beside(&maintenance, &name)
 }
 
 /// A store on a new database.
 pub async fn store() -> Store {
-    connect(&database().await).await
+    connect(&migrated_database().await).await
 }
 
 /// A store on this database.
@@ -111,13 +110,6 @@ pub fn as_another_process(store: &Store) -> Store {
     Store { committed: std::sync::Arc::default(), ..store.clone() }
 }
 
-/// Sets the installation up: the account that may make organizations.
-pub async fn operator(store: &Store) -> AccountId {
-    let token = installation::offer_token(store).await.expect("an answer").expect("a first start");
-    let (name, email) = ("Olga".parse().expect("a name"), "olga@acme.example".parse().expect("an address"));
-    installation::set_up(store, &token, &name, &email, "no password").await.expect("a first account")
-}
-
 /// The organization of an installation that has one.
 pub async fn only_organization(store: &Store) -> OrgId {
     let ids =
@@ -126,6 +118,13 @@ pub async fn only_organization(store: &Store) -> OrgId {
         [id] => OrgId(*id),
         several => panic!("{} organizations", several.len()),
     }
+}
+
+/// Sets the installation up: the account that may make organizations.
+pub async fn operator(store: &Store) -> AccountId {
+    let token = installation::offer_token(store).await.expect("an answer").expect("a first start");
+    let (name, email) = ("Olga".parse().expect("a name"), "olga@acme.example".parse().expect("an address"));
+    installation::set_up(store, &token, &name, &email, "no password").await.expect("a first account")
 }
 
 /// A secret that is well formed, and was never issued.

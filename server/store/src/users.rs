@@ -443,6 +443,16 @@ pub struct Invitation {
 /// # Errors
 /// When the database does not answer.
 pub async fn invitation(store: &Store, org: OrgId, user: UserId, token: &str) -> Result<Option<Invitation>> {
+    invitation_at(store, org, user, token, clock::now()).await
+}
+
+async fn invitation_at(
+    store: &Store,
+    org: OrgId,
+    user: UserId,
+    token: &str,
+    at: DateTime<Utc>,
+) -> Result<Option<Invitation>> {
     let hash = store.vault().hash(Purpose::Token, token.as_bytes());
     let row = sqlx::query!(
         r#"select u.name, u.email, o.name as organization, a.account_id is not null as "known!"
@@ -452,7 +462,7 @@ pub async fn invitation(store: &Store, org: OrgId, user: UserId, token: &str) ->
         org.0,
         user.0,
         &hash,
-        clock::now(),
+        at,
     )
     .fetch_optional(store.pool())
     .await?;
@@ -478,32 +488,55 @@ pub async fn accept(
     password: String,
 ) -> Result<AccountId> {
     let invitation = invitation(store, org, user, token).await?.ok_or(StoreError::NotFound)?;
-    let existing = if invitation.known {
-        let account = crate::accounts::by_password(store, &invitation.email, password.clone()).await?;
-        Some(
-            account
-                .ok_or_else(|| StoreError::invalid("password", "This is not the password of your sign-in."))?
-                .id,
-        )
+    let sign_in = if invitation.known {
+        let account = crate::accounts::by_password(store, &invitation.email, password).await?;
+        let account = account
+            .ok_or_else(|| StoreError::invalid("password", "This is not the password of your sign-in."))?;
+        SignIn::Known(account.id)
     } else {
-        None
+        SignIn::New { password_hash: crate::passwords::hash(password).await? }
     };
-    let hash = match existing {
-        Some(_) => None,
-        None => Some(crate::passwords::hash(password).await?),
-    };
+    accept_as(store, org, user, token, name, sign_in, clock::now()).await
+}
+
+/// With what an invitation is accepted.
+#[derive(Clone, Debug)]
+pub enum SignIn {
+    /// A sign-in that is there, whose password has been checked.
+    Known(AccountId),
+    /// A new one with this password, hashed.
+    New {
+        /// As [`crate::passwords::hash`] makes it.
+        password_hash: String,
+    },
+}
+
+/// Accepts an invitation with a sign-in that has been seen to.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when the invitation is wrong, used or too old.
+pub async fn accept_as(
+    store: &Store,
+    org: OrgId,
+    user: UserId,
+    token: &str,
+    name: &Name,
+    sign_in: SignIn,
+    at: DateTime<Utc>,
+) -> Result<AccountId> {
+    let invitation = invitation_at(store, org, user, token, at).await?.ok_or(StoreError::NotFound)?;
     let mut tx = store.pool().begin().await?;
-    let account = match existing {
-        Some(account) => account,
-        None => {
+    let account = match sign_in {
+        SignIn::Known(account) => account,
+        SignIn::New { password_hash } => {
             let account: AccountId = clock::id();
             sqlx::query!(
                 "insert into accounts (account_id, email, name, password_hash, created_at) values ($1, $2, $3, $4, $5)",
                 account.0,
                 invitation.email,
                 name.as_str(),
-                hash,
-                clock::now(),
+                password_hash,
+                at,
             )
             .execute(&mut *tx)
             .await?;
@@ -535,7 +568,7 @@ pub async fn accept(
     };
     let permit = permit(&actor, Act::UseOwn, Place::Organization)
         .map_err(|refused| StoreError::NotPermitted(refused.act))?;
-    let mut change = Change::within(store, tx, permit).await?;
+    let mut change = Change::within(store, tx, permit, at).await?;
     let diff = Diff::new().set("email", &invitation.email).field(
         "name",
         Some(&invitation.name),

@@ -157,20 +157,21 @@ impl Browser {
 
     /// What a page's script sends.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.form(path, fields, "application/json").await
+        self.form(&self.base, path, fields, "application/json").await
     }
 
-    /// What a browser without script sends.
-    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.form(path, fields, "text/html").await
+    /// What a browser without script sends from this page.
+    pub async fn submit(&self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.form(&format!("{}{page}", self.base), path, fields, "text/html").await
     }
 
-    async fn form(&self, path: &str, fields: &[(&str, &str)], accept: &str) -> Answer {
+    async fn form(&self, page: &str, path: &str, fields: &[(&str, &str)], accept: &str) -> Answer {
         let body = serde_urlencoded::to_string(fields).expect("fields");
         let headers = [
             ("accept", accept),
             ("content-type", "application/x-www-form-urlencoded"),
             ("sec-fetch-site", "same-origin"),
+            ("referer", page),
         ];
         self.send(Method::POST, path, &headers, body).await
     }

@@ -28,7 +28,7 @@ async fn world() -> (Cluster, World) {
         Cluster::start(&programs, &data, options).expect("Postgres starts")
     };
     let cluster = tokio::task::spawn_blocking(start).await.expect("it starts");
-    let store = testing::connect(&testing::database_on(&cluster.url("postgres")).await).await;
+    let store = testing::connect(&testing::migrated_database_in(&cluster.url("postgres")).await).await;
     let world = World::on(store).await;
     world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
     (cluster, world)

@@ -1,16 +1,17 @@
 //! Many finished calls, or many refusals, in one transaction: the same books as one by one.
 //!
 //! What one call at a time writes row by row is summed up here first, so that a window or a day
-//! that a thousand calls count in is written once. Rows travel as one JSON value that Postgres
-//! reads as rows of the table, so that a batch of any size is one statement.
+//! that a thousand calls count in is written once. Calls travel as columns; what is rarer travels as one JSON
+//! value that Postgres reads as rows of the table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    ids::{CallId, GroupId, OrgId, SecretId},
+    ids::{CallId, GroupId, OrgId, SecretId, UserId},
     limits::{Bucket, Meter, Metric, Scope},
     spend::Outcome,
+    usage::Usage,
     window::{Calendar, Span, Window},
 };
 use serde::Serialize;
@@ -42,30 +43,35 @@ pub async fn book(
     }
     let mut tx = store.pool().begin().await?;
     windows::share_bookings(&mut tx, org).await?;
-    let new = insert_events(&mut tx, events).await?;
+    let mut names = Names::default();
+    let mut named: Vec<Named<'_>> = events.iter().map(|event| names.of_call(event)).collect();
+    // In one order everywhere: batches that overlap wait for each other and never cross.
+    named.sort_by_key(|named| named.event.call.id);
+    let new = insert_events(&mut tx, org, &named).await?;
     let mut seen = HashSet::new();
-    let events: Vec<&Event> =
-        events.iter().filter(|event| new.contains(&event.call.id) && seen.insert(event.call.id)).collect();
-    if events.is_empty() && consumed.is_none() {
+    let named: Vec<Named<'_>> = named
+        .into_iter()
+        .filter(|named| new.contains(&named.event.call.id) && seen.insert(named.event.call.id))
+        .collect();
+    if named.is_empty() && consumed.is_none() {
         tx.rollback().await?;
         return Ok(0);
     }
-    insert_paths(&mut tx, org, events.iter().map(|event| event.call.path.as_slice())).await?;
-    insert_sets(&mut tx, org, events.iter().map(|event| event.call.member_of.as_slice())).await?;
-    let charges = charges(&mut tx, org, calendar, &events).await?;
+    names.write(&mut tx, org).await?;
+    let charges = charges(&mut tx, org, calendar, &named).await?;
     windows::charge(&mut tx, org, &charges).await?;
     if let Some(consumed) = consumed {
         leases::consume(&mut tx, org, consumed).await?;
     }
     let mut days = Days::default();
-    for event in &events {
-        days.add(calendar, event);
+    for named in &named {
+        days.add(calendar, named);
     }
     days.write(&mut tx, org).await?;
-    note_use(&mut tx, org, &events).await?;
+    note_use(&mut tx, org, &named).await?;
     sqlx::query!("select pg_notify('bursar_ledger', $1)", org.0.to_string()).execute(&mut *tx).await?;
     tx.commit().await?;
-    Ok(events.len())
+    Ok(named.len())
 }
 
 /// Takes refusals of one organization down. Returns how many were new.
@@ -79,7 +85,7 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
     let mut tx = store.pool().begin().await?;
     let rows: Vec<RefusalRow<'_>> = refusals.iter().map(RefusalRow::of).collect();
     let new = sqlx::query_scalar!(
-        "insert into refusals select * from json_populate_recordset(null::refusals, $1) on conflict do nothing returning call_id",
+        "insert into refusals select * from jsonb_populate_recordset(null::refusals, $1) on conflict do nothing returning call_id",
         Json(&rows) as _,
     )
     .fetch_all(&mut *tx)
@@ -90,103 +96,14 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
         .iter()
         .filter(|refusal| new.contains(&refusal.id.0) && seen.insert(refusal.id) && !refusal.observed)
         .collect();
-    insert_paths(&mut tx, org, counted.iter().map(|refusal| refusal.path.as_slice())).await?;
-    let mut days = Days::default();
+    let (mut names, mut days) = (Names::default(), Days::default());
     for refusal in counted {
-        days.add_refusal(calendar, refusal);
+        days.add_refusal(calendar, refusal, names.path(&refusal.path));
     }
+    names.write(&mut tx, org).await?;
     days.write(&mut tx, org).await?;
     tx.commit().await?;
     Ok(new.len())
-}
-
-/// A row of `events`, by its columns.
-#[derive(Serialize)]
-struct EventRow<'a> {
-    org_id: Uuid,
-    day: NaiveDate,
-    call_id: Uuid,
-    started_at: DateTime<Utc>,
-    finished_at: DateTime<Utc>,
-    first_byte_ms: Option<i32>,
-    duration_ms: i32,
-    application_id: Uuid,
-    key_id: Uuid,
-    secret_id: Uuid,
-    group_id: Uuid,
-    path_id: Uuid,
-    user_id: Option<Uuid>,
-    set_id: Uuid,
-    model_id: Uuid,
-    provider_id: Uuid,
-    authorization_id: Option<Uuid>,
-    grant_id: Option<Uuid>,
-    policy_id: Option<Uuid>,
-    use_case: &'a str,
-    session: &'a str,
-    route: &'a str,
-    streamed: bool,
-    outcome: &'static str,
-    status: u16,
-    input: u64,
-    cache_read: u64,
-    cache_write: u64,
-    cache_write_long: u64,
-    output: u64,
-    reasoning: u64,
-    audio_input: u64,
-    audio_output: u64,
-    images: u64,
-    cost: i64,
-    priced_at: Option<DateTime<Utc>>,
-    estimated: bool,
-    overage: bool,
-}
-
-impl<'a> EventRow<'a> {
-    fn of(event: &'a Event) -> Self {
-        let Event { call, usage, .. } = event;
-        Self {
-            org_id: call.org.0,
-            day: partition_day(call.started_at),
-            call_id: call.id.0,
-            started_at: call.started_at,
-            finished_at: event.finished_at,
-            first_byte_ms: event.first_byte_ms,
-            duration_ms: event.duration_ms,
-            application_id: call.application.0,
-            key_id: call.key.0,
-            secret_id: call.secret.0,
-            group_id: call.path.last().map_or(Uuid::nil(), |group| group.0),
-            path_id: name_of(&call.path),
-            user_id: call.user.map(|user| user.0),
-            set_id: name_of(&call.member_of),
-            model_id: call.model.0,
-            provider_id: call.provider.0,
-            authorization_id: call.authorization.map(|id| id.0),
-            grant_id: call.grant.map(|id| id.0),
-            policy_id: call.policy.map(|id| id.0),
-            use_case: &call.use_case,
-            session: &call.session,
-            route: &call.route,
-            streamed: call.streamed,
-            outcome: event.outcome.as_str(),
-            status: event.status,
-            input: usage.input,
-            cache_read: usage.cache_read,
-            cache_write: usage.cache_write,
-            cache_write_long: usage.cache_write_long,
-            output: usage.output,
-            reasoning: usage.reasoning,
-            audio_input: usage.audio_input,
-            audio_output: usage.audio_output,
-            images: usage.images,
-            cost: event.cost.0,
-            priced_at: call.priced_at,
-            estimated: event.estimated,
-            overage: event.overage(),
-        }
-    }
 }
 
 /// A row of `refusals`, by its columns.
@@ -229,73 +146,131 @@ impl<'a> RefusalRow<'a> {
     }
 }
 
+/// One column of a batch.
+fn column<'a, T>(events: &[Named<'a>], of: impl Fn(&'a Event) -> T) -> Vec<T> {
+    events.iter().map(|named| of(named.event)).collect()
+}
+
+/// A count of tokens of a batch, as a column.
+fn tokens(events: &[Named<'_>], of: impl Fn(&Usage) -> u64) -> Vec<i64> {
+    events.iter().map(|named| i64::try_from(of(&named.event.usage)).unwrap_or(i64::MAX)).collect()
+}
+
 /// Writes the rows that are new, and says which those are.
-async fn insert_events(db: &mut PgConnection, events: &[Event]) -> Result<HashSet<CallId>> {
-    let rows: Vec<EventRow<'_>> = events.iter().map(EventRow::of).collect();
+async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) -> Result<HashSet<CallId>> {
     let new = sqlx::query_scalar!(
-        "insert into events select * from json_populate_recordset(null::events, $1) on conflict do nothing returning call_id",
-        Json(&rows) as _,
+        "insert into events (org_id, day, call_id, started_at, finished_at, first_byte_ms, duration_ms, application_id, key_id,
+                             secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
+                             policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
+                             cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
+                             overage)
+         select $1, k.*
+         from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
+                     $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
+                     $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
+                     $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
+                     $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[]) as k
+         on conflict do nothing
+         returning call_id",
+        org.0,
+        &column(events, |event| partition_day(event.call.started_at)),
+        &column(events, |event| event.call.id.0),
+        &column(events, |event| event.call.started_at),
+        &column(events, |event| event.finished_at),
+        &column(events, |event| event.first_byte_ms) as &[Option<i32>],
+        &column(events, |event| event.duration_ms),
+        &column(events, |event| event.call.application.0),
+        &column(events, |event| event.call.key.0),
+        &column(events, |event| event.call.secret.0),
+        &column(events, |event| event.call.path.last().map_or(Uuid::nil(), |group| group.0)),
+        &events.iter().map(|named| named.path_id).collect::<Vec<_>>(),
+        &column(events, |event| event.call.user.map(|id| id.0)) as &[Option<Uuid>],
+        &events.iter().map(|named| named.set_id).collect::<Vec<_>>(),
+        &column(events, |event| event.call.model.0),
+        &column(events, |event| event.call.provider.0),
+        &column(events, |event| event.call.authorization.map(|id| id.0)) as &[Option<Uuid>],
+        &column(events, |event| event.call.grant.map(|id| id.0)) as &[Option<Uuid>],
+        &column(events, |event| event.call.policy.map(|id| id.0)) as &[Option<Uuid>],
+        &column(events, |event| event.call.use_case.as_str()) as &[&str],
+        &column(events, |event| event.call.session.as_str()) as &[&str],
+        &column(events, |event| event.call.route.as_str()) as &[&str],
+        &column(events, |event| event.call.streamed),
+        &column(events, |event| event.outcome.as_str()) as &[&str],
+        &column(events, |event| i16::try_from(event.status).unwrap_or_default()),
+        &tokens(events, |usage| usage.input),
+        &tokens(events, |usage| usage.cache_read),
+        &tokens(events, |usage| usage.cache_write),
+        &tokens(events, |usage| usage.cache_write_long),
+        &tokens(events, |usage| usage.output),
+        &tokens(events, |usage| usage.reasoning),
+        &tokens(events, |usage| usage.audio_input),
+        &tokens(events, |usage| usage.audio_output),
+        &tokens(events, |usage| usage.images),
+        &column(events, |event| event.cost.0),
+        &column(events, |event| event.call.priced_at) as &[Option<DateTime<Utc>>],
+        &column(events, |event| event.estimated),
+        &column(events, Event::overage),
     )
     .fetch_all(db)
     .await?;
     Ok(new.into_iter().map(CallId).collect())
 }
 
-async fn insert_paths<'a>(
-    db: &mut PgConnection,
-    org: OrgId,
-    paths: impl Iterator<Item = &'a [GroupId]>,
-) -> Result<()> {
-    #[derive(Serialize)]
-    struct Row {
-        org_id: Uuid,
-        path_id: Uuid,
-        groups: Vec<Uuid>,
-    }
-    let rows: Vec<Row> = distinct(paths)
-        .map(|(path_id, groups)| Row {
-            org_id: org.0,
-            path_id,
-            groups: groups.iter().map(|id| id.0).collect(),
-        })
-        .collect();
-    sqlx::query!(
-        "insert into group_paths select * from json_populate_recordset(null::group_paths, $1) on conflict do nothing",
-        Json(&rows) as _,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+/// The lists of groups of a batch by their names, each named once.
+#[derive(Default)]
+struct Names<'a> {
+    paths: HashMap<&'a [GroupId], Uuid>,
+    sets: HashMap<&'a [GroupId], Uuid>,
 }
 
-async fn insert_sets<'a>(
-    db: &mut PgConnection,
-    org: OrgId,
-    sets: impl Iterator<Item = &'a [GroupId]>,
-) -> Result<()> {
-    #[derive(Serialize)]
-    struct Row {
-        org_id: Uuid,
-        set_id: Uuid,
-        groups: Vec<Uuid>,
+impl<'a> Names<'a> {
+    fn of_call(&mut self, event: &'a Event) -> Named<'a> {
+        let set = event.call.member_of.as_slice();
+        let set_id = *self.sets.entry(set).or_insert_with(|| name_of(set));
+        Named { event, path_id: self.path(&event.call.path), set_id }
     }
-    let rows: Vec<Row> = distinct(sets.filter(|groups| !groups.is_empty()))
-        .map(|(set_id, groups)| Row { org_id: org.0, set_id, groups: groups.iter().map(|id| id.0).collect() })
-        .collect();
-    sqlx::query!(
-        "insert into member_sets select * from json_populate_recordset(null::member_sets, $1) on conflict do nothing",
-        Json(&rows) as _,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
 
-/// Each list of groups once, by its name and in the order of names: two batches at a time write
-/// the same rows in the same order.
-fn distinct<'a>(lists: impl Iterator<Item = &'a [GroupId]>) -> impl Iterator<Item = (Uuid, &'a [GroupId])> {
-    let lists: BTreeSet<&[GroupId]> = lists.collect();
-    lists.into_iter().map(|groups| (name_of(groups), groups)).collect::<BTreeMap<_, _>>().into_iter()
+    fn path(&mut self, path: &'a [GroupId]) -> Uuid {
+        *self.paths.entry(path).or_insert_with(|| name_of(path))
+    }
+
+    /// Writes what they stand for, in the order of names: two batches at a time then wait for each
+    /// other and never cross.
+    async fn write(self, db: &mut PgConnection, org: OrgId) -> Result<()> {
+        #[derive(Serialize)]
+        struct Path {
+            org_id: Uuid,
+            path_id: Uuid,
+            groups: Vec<Uuid>,
+        }
+        #[derive(Serialize)]
+        struct Set {
+            org_id: Uuid,
+            set_id: Uuid,
+            groups: Vec<Uuid>,
+        }
+        let ids = |groups: &[GroupId]| groups.iter().map(|id| id.0).collect::<Vec<_>>();
+        let ordered = |names: HashMap<&'a [GroupId], Uuid>| {
+            names.into_iter().map(|(groups, id)| (id, ids(groups))).collect::<BTreeMap<_, _>>().into_iter()
+        };
+        let paths = ordered(self.paths).map(|(path_id, groups)| Path { org_id: org.0, path_id, groups });
+        sqlx::query!(
+            "insert into group_paths select * from jsonb_populate_recordset(null::group_paths, $1) on conflict do nothing",
+            Json(&paths.collect::<Vec<_>>()) as _,
+        )
+        .execute(&mut *db)
+        .await?;
+        // Nobody's groups are nobody's set.
+        let sets = ordered(self.sets).filter(|(_, groups)| !groups.is_empty());
+        let sets = sets.map(|(set_id, groups)| Set { org_id: org.0, set_id, groups });
+        sqlx::query!(
+            "insert into member_sets select * from jsonb_populate_recordset(null::member_sets, $1) on conflict do nothing",
+            Json(&sets.collect::<Vec<_>>()) as _,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
 }
 
 /// What every window gets: the sum over the calls that count in it. Counted are the windows of
@@ -304,51 +279,101 @@ async fn charges(
     db: &mut PgConnection,
     org: OrgId,
     calendar: Calendar,
-    events: &[&Event],
+    events: &[Named<'_>],
 ) -> Result<Vec<Charge>> {
-    let scopes: BTreeSet<Scope> = events.iter().flat_map(|event| event.call.subject().scopes()).collect();
+    let mut subjects = HashMap::<SubjectKey, Vec<Tally>>::new();
+    for named in events {
+        subjects.entry(named.subject()).or_default();
+    }
+    let limited = limited(db, org, events).await?;
+    for named in events {
+        if let Some(tallies) = subjects.get_mut(&named.subject()).filter(|tallies| tallies.is_empty()) {
+            let scopes = named.event.call.subject().scopes();
+            let own = scopes.iter().filter_map(|scope| limited.get(scope)).flatten().copied();
+            let month = named.event.call.user.map(person_month);
+            let mut meters: Vec<Meter> = own.chain(month).collect();
+            meters.retain(|meter| meter.metric != Metric::ConcurrentCalls);
+            meters.sort();
+            meters.dedup();
+            tallies.extend(meters.into_iter().map(|meter| Tally { meter, span: None, used: 0 }));
+        }
+    }
+    let mut sums = HashMap::new();
+    for named in events {
+        for tally in subjects.get_mut(&named.subject()).into_iter().flatten() {
+            tally.count(calendar, named.event, &mut sums);
+        }
+    }
+    for tally in subjects.into_values().flatten() {
+        tally.flush(&mut sums);
+    }
+    Ok(sums.into_iter().map(|(bucket, used)| Charge { bucket, used }).collect())
+}
+
+/// Which meters of the scopes that some calls count in have a limit.
+async fn limited(
+    db: &mut PgConnection,
+    org: OrgId,
+    events: &[Named<'_>],
+) -> Result<HashMap<Scope, Vec<Meter>>> {
+    let subjects: HashMap<SubjectKey, &Event> =
+        events.iter().map(|named| (named.subject(), named.event)).collect();
+    let scopes: BTreeSet<Scope> =
+        subjects.into_values().flat_map(|event| event.call.subject().scopes()).collect();
     let scopes: Vec<Scope> = scopes.into_iter().collect();
     let mut limited = HashMap::<Scope, Vec<Meter>>::new();
     for meter in windows::limited(db, org, &scopes).await? {
         limited.entry(meter.scope).or_default().push(meter);
     }
-    let mut spans = Spans { calendar, last: HashMap::new() };
-    let mut charges = HashMap::<Bucket, i64>::new();
-    for event in events {
-        let month = event.call.user.map(|user| Meter {
-            scope: Scope::User(user),
-            metric: Metric::Spend,
-            window: Window::Month,
-        });
-        let mut counted = Vec::<Meter>::new();
-        let scopes = event.call.subject().scopes();
-        let limited = scopes.iter().filter_map(|scope| limited.get(scope)).flatten().copied();
-        for meter in limited.chain(month) {
-            if meter.metric == Metric::ConcurrentCalls || counted.contains(&meter) {
-                continue;
-            }
-            counted.push(meter);
-            let bucket = Bucket::of(meter, spans.of(meter.window, event.call.started_at));
-            *charges.entry(bucket).or_default() += event.amount(meter.metric);
-        }
+    Ok(limited)
+}
+
+/// A person's month is counted whether it has a limit or not.
+const fn person_month(user: UserId) -> Meter {
+    Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month }
+}
+
+/// What decides in which meters a call counts: path, application, person, authorization, grant.
+type SubjectKey = (Uuid, Uuid, Option<Uuid>, Option<Uuid>, Option<Uuid>);
+
+/// A call with the names of its lists of groups.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    event: &'a Event,
+    path_id: Uuid,
+    set_id: Uuid,
+}
+
+impl Named<'_> {
+    fn subject(&self) -> SubjectKey {
+        let call = &self.event.call;
+        let (user, rule) = (call.user.map(|id| id.0), call.authorization.map(|id| id.0));
+        (self.path_id, call.application.0, user, rule, call.grant.map(|id| id.0))
     }
-    Ok(charges.into_iter().map(|(bucket, used)| Charge { bucket, used }).collect())
 }
 
-/// The buckets the last call fell into: the next one mostly falls into the same.
-struct Spans {
-    calendar: Calendar,
-    last: HashMap<Window, Span>,
+/// What the calls of one subject have used of a meter, in the bucket the last of them fell into:
+/// the next one mostly falls into the same.
+struct Tally {
+    meter: Meter,
+    span: Option<Span>,
+    used: i64,
 }
 
-impl Spans {
-    fn of(&mut self, window: Window, at: DateTime<Utc>) -> Span {
-        let calendar = self.calendar;
-        let last = self.last.entry(window).or_insert_with(|| calendar.span(window, at));
-        if !last.contains(at) {
-            *last = calendar.span(window, at);
+impl Tally {
+    fn count(&mut self, calendar: Calendar, event: &Event, sums: &mut HashMap<Bucket, i64>) {
+        let at = event.call.started_at;
+        if !self.span.is_some_and(|span| span.contains(at)) {
+            self.flush(sums);
+            (self.span, self.used) = (Some(calendar.span(self.meter.window, at)), 0);
         }
-        *last
+        self.used += event.amount(self.meter.metric);
+    }
+
+    fn flush(&self, sums: &mut HashMap<Bucket, i64>) {
+        if let Some(span) = self.span {
+            *sums.entry(Bucket::of(self.meter, span)).or_default() += self.used;
+        }
     }
 }
 
@@ -383,14 +408,15 @@ struct DaySums {
 struct Days(BTreeMap<DayKey, DaySums>);
 
 impl Days {
-    fn add(&mut self, calendar: Calendar, event: &Event) {
+    fn add(&mut self, calendar: Calendar, named: &Named<'_>) {
+        let &Named { event, path_id, set_id } = named;
         let Event { call, usage, .. } = event;
         let sums = self.0.entry(DayKey {
             day: calendar.day(call.started_at),
-            path_id: name_of(&call.path),
+            path_id,
             application_id: call.application.0,
             user_id: call.user.map_or(Uuid::nil(), |user| user.0),
-            set_id: name_of(&call.member_of),
+            set_id,
             model_id: call.model.0,
             use_case: call.use_case.clone(),
         });
@@ -406,10 +432,10 @@ impl Days {
         sums.duration_ms += i64::from(event.duration_ms);
     }
 
-    fn add_refusal(&mut self, calendar: Calendar, refusal: &Refusal) {
+    fn add_refusal(&mut self, calendar: Calendar, refusal: &Refusal, path_id: Uuid) {
         let sums = self.0.entry(DayKey {
             day: calendar.day(refusal.at),
-            path_id: name_of(&refusal.path),
+            path_id,
             application_id: refusal.application.0,
             user_id: refusal.user.map_or(Uuid::nil(), |user| user.0),
             set_id: name_of(&refusal.member_of),
@@ -430,7 +456,7 @@ impl Days {
         }
         let rows: Vec<Row> = self.0.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
         sqlx::query!(
-            "insert into usage_by_day as d select * from json_populate_recordset(null::usage_by_day, $1)
+            "insert into usage_by_day as d select * from jsonb_populate_recordset(null::usage_by_day, $1)
              on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
                  set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
                      spend = d.spend + excluded.spend, input = d.input + excluded.input,
@@ -446,19 +472,22 @@ impl Days {
 }
 
 /// The last use of each secret.
-async fn note_use(db: &mut PgConnection, org: OrgId, events: &[&Event]) -> Result<()> {
+async fn note_use(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) -> Result<()> {
     let mut last = BTreeMap::<SecretId, DateTime<Utc>>::new();
-    for event in events {
+    for Named { event, .. } in events {
         let at = last.entry(event.call.secret).or_insert(event.call.started_at);
         *at = (*at).max(event.call.started_at);
     }
     let secrets: Vec<Uuid> = last.keys().map(|id| id.0).collect();
     let moments: Vec<DateTime<Utc>> = last.into_values().collect();
     sqlx::query!(
-        "update secrets s set last_used_at = k.at
-         from unnest($2::uuid[], $3::timestamptz[]) as k (secret_id, at)
-         where s.org_id = $1 and s.secret_id = k.secret_id
-           and (s.last_used_at is null or s.last_used_at < k.at - interval '10 seconds')",
+        "with k as (
+             select s.secret_id, k.at from unnest($2::uuid[], $3::timestamptz[]) as k (secret_id, at)
+             join secrets s on s.org_id = $1 and s.secret_id = k.secret_id
+             where s.last_used_at is null or s.last_used_at < k.at - interval '10 seconds'
+             order by s.secret_id for update of s
+         )
+         update secrets s set last_used_at = k.at from k where s.org_id = $1 and s.secret_id = k.secret_id",
         org.0,
         &secrets,
         &moments,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod edits;
+mod ledger_bulk;
 mod money;
 mod organization;
 mod tenancy;
