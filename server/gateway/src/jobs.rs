@@ -75,9 +75,9 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
 /// Another replica is short of something that this one may have leased and not need.
 async fn recalled(gateway: &Gateway, text: &str) -> Result<(), store::StoreError> {
     let Some((org, replica)) = text.split_once(' ') else { return Ok(()) };
-    let (Ok(org), Ok(replica)) = (org.parse::<Uuid>(), replica.parse::<Uuid>()) else { return Ok(()) };
+    let (Ok(org), Ok(replica)) = (org.parse::<OrgId>(), replica.parse::<Uuid>()) else { return Ok(()) };
     if replica != gateway.spool.replica {
-        gateway.leases.tidy(&gateway.store, Some(OrgId(org))).await?;
+        gateway.leases.tidy(&gateway.store, Some(org)).await?;
     }
     Ok(())
 }

@@ -143,14 +143,14 @@ async fn set(
            ),
            moved as (
                update windows w
-               set leased = w.leased - d.had + d.granted, held = w.held - d.had_reserved + d.reserved
+               set leased = w.leased - d.had + d.granted, held = w.held - d.had_reserved + least(d.reserved, d.granted)
                from decided d
                where w.org_id = $1 and w.scope_kind = d.scope_kind and w.thing_id = d.thing_id and w.person_id = d.person_id
                  and w.metric = d.metric and w.window_kind = d.window_kind and w.starts_at = d.starts_at
            ),
            kept as (
                insert into leases as l (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, replica_id, granted, reserved)
-               select $1, d.scope_kind, d.thing_id, d.person_id, d.metric, d.window_kind, d.starts_at, $13, d.granted, d.reserved
+               select $1, d.scope_kind, d.thing_id, d.person_id, d.metric, d.window_kind, d.starts_at, $13, d.granted, least(d.reserved, d.granted)
                from decided d where d.granted > 0
                on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, replica_id)
                    do update set granted = excluded.granted, reserved = excluded.reserved

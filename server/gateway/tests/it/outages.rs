@@ -115,7 +115,6 @@ async fn a_call_that_ends_while_postgres_is_gone_is_booked_when_it_is_back() {
         world.upstream.release(1);
         let answer = waiting.await.expect("an answer");
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        world.quiet().await;
         let cluster = restart(cluster).await;
         for _ in 0..300 {
             if !world.ledger().await.is_empty() {

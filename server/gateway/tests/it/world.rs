@@ -303,6 +303,13 @@ impl World {
         rollups::calls(&self.store, self.tenant.org, &which, now, 1_000).await.expect("the ledger")
     }
 
+    /// How many finished calls this replica has written down.
+    pub fn finished_on_disk(&self) -> usize {
+        let files = std::fs::read_dir(&self.spool).expect("the spool").flatten().map(|entry| entry.path());
+        let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        logs.map(|path| std::fs::read_to_string(path).expect("text").matches("{\"finished\":").count()).sum()
+    }
+
     /// The one finished call.
     pub async fn only_call(&self) -> CallRow {
         let calls = self.ledger().await;
