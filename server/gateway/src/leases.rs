@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(2);
 /// What the books of others say is believed for so long, where it only matters for taking note.
 const FRESH: Duration = Duration::from_secs(1);
 /// Other replicas are asked to give back at most so often.
-const RECALL: Duration = Duration::from_millis(250);
+const RECALL: Duration = Duration::from_millis(20);
 /// How often a call asks before it is told to come again.
 const TRIES: usize = 4;
 /// How long a call waits for what others give back, and how often it looks.
