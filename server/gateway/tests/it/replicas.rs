@@ -69,9 +69,9 @@ async fn what_one_replica_has_set_aside_and_does_not_need_another_gets_at_once()
     let world = World::new().await;
     let (_, each) = dearest();
     world.script("small", Script::using(1, 1));
-    world.limit(Scope::Organization, Metric::Spend, Window::Month, each * 3).await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, each * 4).await;
     let other = Replica::start(&world).await;
-    // Each call costs next to nothing and needs room for a third of the cap: whoever holds a slice
+    // Each call costs next to nothing and needs room for a quarter of the cap: whoever holds a slice
     // for longer than a call keeps the other one out.
     for turn in 0..20 {
         let client = if turn % 2 == 0 { &world.client } else { &other.client };
