@@ -36,6 +36,10 @@ pub struct Config {
     #[arg(long, env = "BURSAR_PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
 
+    /// Whether a private Postgres waits for the disk. Only the demo's does not.
+    #[arg(skip = true)]
+    pub durable: bool,
+
     /// What to log, in the syntax of `tracing`.
     #[arg(long, env = "BURSAR_LOG", default_value = "warn,bursar=info", global = true)]
     pub log: String,
@@ -52,9 +56,22 @@ impl Config {
 
     /// Reads the master key, or makes one.
     pub fn master_key(&self) -> Result<MasterKey, Fatal> {
-        let path = self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"));
-        read_or_make_key(&path)
-            .map_err(|cause| Fatal::new(&format!("the master key in {}", path.display()), cause))
+        if let Some(key) = self.find_master_key()? {
+            return Ok(key);
+        }
+        let path = self.master_key_path();
+        make_key(&path).map_err(|error| Fatal::new(&format!("the master key in {}", path.display()), error))
+    }
+
+    /// Reads the master key, if there is one.
+    pub fn find_master_key(&self) -> Result<Option<MasterKey>, Fatal> {
+        let path = self.master_key_path();
+        read_key(&path).map_err(|cause| Fatal::new(&format!("the master key in {}", path.display()), cause))
+    }
+
+    /// The file with the master key.
+    pub fn master_key_path(&self) -> PathBuf {
+        self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
     }
 
     /// Makes the data folder, for this user alone.
@@ -64,18 +81,16 @@ impl Config {
     }
 }
 
-fn read_or_make_key(path: &Path) -> Result<MasterKey, String> {
+fn read_key(path: &Path) -> Result<Option<MasterKey>, String> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let mode = fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
             if mode & 0o077 != 0 {
                 return Err(format!("others can read it (mode {:o}); make it 0600", mode & 0o777));
             }
-            parse_key(&text)
+            parse_key(&text).map(Some)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make_key(path).map_err(|error| error.to_string())
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -1,9 +1,13 @@
 //! The Postgres behind `DATABASE_URL`, or a private one under the data folder.
+//!
+//! A server runs the private Postgres for as long as it serves. Other programs join it, or start
+//! one for the moment; then they keep the turn, a lock on the data folder, until it has stopped, so
+//! that no server moves into a Postgres that is about to go.
 
-use std::path::Path;
+use std::{fs::File, path::Path, time::Duration};
 
 use postgres::{Cluster, Options, Programs};
-use store::Store;
+use store::{MasterKey, Schema, Store};
 
 use crate::{Fatal, config::Config};
 
@@ -11,6 +15,19 @@ use crate::{Fatal, config::Config};
 const DATABASE: &str = "bursar";
 /// Connections of the pool. The gateway's reservations and the console share them.
 const CONNECTIONS: u32 = 32;
+/// Connections of a program that does one thing and ends.
+const FEW: u32 = 4;
+/// How often a Postgres that stops at the moment of joining is tried again.
+const TRIES: usize = 10;
+
+/// What a program that only looks does with a schema of an older binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    /// It ends, and says what to do.
+    Refuse,
+    /// It brings it up to date.
+    Migrate,
+}
 
 /// A store, and the private Postgres under it if there is one.
 pub struct Database {
@@ -18,56 +35,248 @@ pub struct Database {
     pub store: Store,
     /// Stopped when this is.
     cluster: Option<Cluster>,
+    /// Nobody else starts a private Postgres while this is held.
+    turn: Option<File>,
+}
+
+/// A Postgres to connect to.
+struct Place {
+    url: String,
+    admin: Option<String>,
+    cluster: Option<Cluster>,
+    turn: Option<File>,
+}
+
+/// What came of a try to connect.
+enum Tried<T> {
+    Done(T),
+    /// The Postgres we joined went away meanwhile.
+    Gone,
 }
 
 impl Database {
-    /// Connects to `DATABASE_URL`; without one, joins or starts the private Postgres. Brings the
-    /// schema up to date.
+    /// For a server: connects to `DATABASE_URL`; without one, joins or starts the private Postgres.
     pub async fn open(config: &Config) -> Result<Self, Fatal> {
-        let database = Self::connect(config).await?;
-        database.migrate().await?;
-        Ok(database)
-    }
-
-    /// The same, and changes nothing yet.
-    pub async fn connect(config: &Config) -> Result<Self, Fatal> {
-        Self::connect_as(config, true).await
-    }
-
-    /// Connects; a private Postgres whose work may be lost with the machine's power does not wait
-    /// for the disk.
-    pub async fn connect_as(config: &Config, durable: bool) -> Result<Self, Fatal> {
         let master = config.master_key()?;
-        let (url, cluster) = match &config.database_url {
-            Some(url) => (url.clone(), None),
-            None => {
-                let cluster = start_private(&config.data_dir.join("postgres"), durable).await?;
-                let admin = cluster.url("postgres");
-                store::ensure_database(&admin, DATABASE).await?;
-                (cluster.url(DATABASE), Some(cluster))
+        for _ in 0..TRIES {
+            let mut place = Place::find(config).await?;
+            // A server stays: from now on others may join.
+            place.turn = None;
+            if let Tried::Done(database) = place.migrated(CONNECTIONS, master.clone()).await? {
+                return Ok(database);
             }
-        };
-        let connected = Store::connect(&url, CONNECTIONS, master).await;
-        let store =
-            connected.map_err(|error| Fatal::new("the database cannot be reached", cause_of(&error)))?;
-        Ok(Self { store, cluster })
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(unsteady())
     }
 
-    /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), Fatal> {
-        let migrated = self.store.migrate().await;
-        migrated.map_err(|error| Fatal::new("the database cannot be brought up to date", cause_of(&error)))
+    /// For a program that does one thing: what is there, as it is. None if nothing was ever kept
+    /// here; then nothing is made, not even a folder.
+    pub async fn look(config: &Config, upgrade: Upgrade) -> Result<Option<Self>, Fatal> {
+        for _ in 0..TRIES {
+            if config.database_url.is_none() && !config.data_dir.join("postgres/PG_VERSION").exists() {
+                return Ok(None);
+            }
+            let place = Place::find(config).await?;
+            match place.untouched(config, upgrade).await? {
+                Tried::Done(database) => return Ok(database),
+                Tried::Gone => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+        Err(unsteady())
+    }
+
+    /// For a program that does one thing: makes an installation where none is.
+    pub async fn make(config: &Config) -> Result<Self, Fatal> {
+        config.make_data_dir()?;
+        let master = config.master_key()?;
+        for _ in 0..TRIES {
+            let place = Place::find(config).await?;
+            if let Tried::Done(database) = place.migrated(FEW, master.clone()).await? {
+                return Ok(database);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(unsteady())
+    }
+
+    /// Whether another program started this Postgres, and may stop it.
+    pub fn joined(&self) -> bool {
+        self.cluster.as_ref().is_some_and(Cluster::joined)
     }
 
     /// Closes the connections and stops what was started.
     pub async fn close(self) {
         self.store.close().await;
-        if let Some(cluster) = self.cluster
-            && let Ok(Err(error)) = tokio::task::spawn_blocking(move || cluster.stop()).await
-        {
-            tracing::error!(%error, "the private Postgres did not stop by itself");
+        stop(self.cluster, self.turn).await;
+    }
+}
+
+impl Place {
+    async fn find(config: &Config) -> Result<Self, Fatal> {
+        if let Some(url) = &config.database_url {
+            return Ok(Self { url: url.clone(), admin: None, cluster: None, turn: None });
+        }
+        let turn = take_turn(&config.data_dir).await?;
+        let cluster = start_private(&config.data_dir.join("postgres"), config.durable).await?;
+        Ok(Self {
+            url: cluster.url(DATABASE),
+            admin: Some(cluster.url("postgres")),
+            // One that somebody else runs is not ours to keep others from.
+            turn: (!cluster.joined()).then_some(turn),
+            cluster: Some(cluster),
+        })
+    }
+
+    /// Connects and brings the schema up to date, making the database if need be.
+    async fn migrated(self, connections: u32, master: MasterKey) -> Result<Tried<Database>, Fatal> {
+        let made = match &self.admin {
+            Some(admin) => store::ensure_database(admin, DATABASE).await,
+            None => Ok(()),
+        };
+        let connected = match made {
+            Ok(()) => Store::connect(&self.url, connections, master).await,
+            Err(error) => Err(error),
+        };
+        let store = match connected {
+            Ok(store) => store,
+            Err(error) => return self.gone_or("the database cannot be reached", &error).await,
+        };
+        match store.migrate().await {
+            Ok(()) if self.is_there() => {
+                Ok(Tried::Done(Database { store, cluster: self.cluster, turn: self.turn }))
+            }
+            Ok(()) => {
+                store.close().await;
+                stop(self.cluster, self.turn).await;
+                Ok(Tried::Gone)
+            }
+            Err(error) => {
+                store.close().await;
+                self.gone_or("the database cannot be brought up to date", &error).await
+            }
         }
     }
+
+    /// Connects to what is there; none if that is nothing.
+    async fn untouched(self, config: &Config, upgrade: Upgrade) -> Result<Tried<Option<Database>>, Fatal> {
+        let known = match &self.admin {
+            Some(admin) => store::has_database(admin, DATABASE).await,
+            None => Ok(true),
+        };
+        let connected = match known {
+            Ok(true) => {
+                // Which key it needs is known once it is clear that there is anything.
+                let key = config.find_master_key()?;
+                let connected =
+                    Store::connect(&self.url, FEW, key.clone().unwrap_or_else(MasterKey::generate));
+                connected.await.map(|store| Some((store, key)))
+            }
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let (store, key) = match connected {
+            Ok(Some(connected)) => connected,
+            Ok(None) => {
+                stop(self.cluster, self.turn).await;
+                return Ok(Tried::Done(None));
+            }
+            Err(error) => return self.gone_or("the database cannot be reached", &error).await,
+        };
+        let usable = match store.schema().await {
+            Ok(schema) => usable(&store, schema, key.as_ref(), config, upgrade).await,
+            Err(error) => Err(error.into()),
+        };
+        match usable {
+            Ok(true) => Ok(Tried::Done(Some(Database { store, cluster: self.cluster, turn: self.turn }))),
+            Ok(false) => {
+                store.close().await;
+                stop(self.cluster, self.turn).await;
+                Ok(Tried::Done(None))
+            }
+            Err(fatal) => {
+                store.close().await;
+                let gone = self.cluster.as_ref().is_some_and(Cluster::joined) && !self.is_there();
+                stop(self.cluster, self.turn).await;
+                if gone { Ok(Tried::Gone) } else { Err(fatal) }
+            }
+        }
+    }
+
+    /// Whether the Postgres is still the one we found.
+    fn is_there(&self) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| {
+            !cluster.joined()
+                || Cluster::join(cluster.data_dir())
+                    .is_some_and(|now| now.socket_dir() == cluster.socket_dir())
+        })
+    }
+
+    /// A Postgres that somebody else ran may have gone: that is no error but another try.
+    async fn gone_or<T>(self, doing: &str, error: &store::StoreError) -> Result<Tried<T>, Fatal> {
+        let joined = self.cluster.as_ref().is_some_and(Cluster::joined);
+        stop(self.cluster, self.turn).await;
+        if joined { Ok(Tried::Gone) } else { Err(Fatal::new(doing, cause_of(error))) }
+    }
+}
+
+/// Whether a database can be used by a program that only looks; false if it is empty.
+async fn usable(
+    store: &Store,
+    schema: Schema,
+    key: Option<&MasterKey>,
+    config: &Config,
+    upgrade: Upgrade,
+) -> Result<bool, Fatal> {
+    match (schema, upgrade) {
+        (Schema::Nothing, _) => return Ok(false),
+        (Schema::Older, Upgrade::Refuse) => {
+            return Err(Fatal::new(
+                "the database",
+                "it was made by an older version; `bursar serve` or `bursar apply` brings it up to date",
+            ));
+        }
+        (Schema::Newer, _) => {
+            return Err(Fatal::new("the database", "it was made by a newer version of this program"));
+        }
+        (Schema::Older, Upgrade::Migrate) => store.migrate().await?,
+        (Schema::Current, _) => {}
+    }
+    if key.is_some() {
+        return Ok(true);
+    }
+    // No key and nothing that needs it: as good as empty.
+    if store::organizations::all(store).await?.is_empty() && !store::installation::is_set_up(store).await? {
+        return Ok(false);
+    }
+    let path = config.master_key_path();
+    Err(Fatal::new(
+        "the master key",
+        format!(
+            "this installation has one, and it is not in {}; name its file with BURSAR_MASTER_KEY_FILE",
+            path.display()
+        ),
+    ))
+}
+
+async fn take_turn(data_dir: &Path) -> Result<File, Fatal> {
+    let what = format!("the data folder {}", data_dir.display());
+    let folder = File::open(data_dir).map_err(|error| Fatal::new(&what, error))?;
+    if folder.try_lock().is_ok() {
+        return Ok(folder);
+    }
+    tracing::info!("waiting for another program to be done with the private Postgres");
+    let locked = tokio::task::spawn_blocking(move || folder.lock().map(|()| folder)).await;
+    locked.map_err(|error| Fatal::new(&what, error))?.map_err(|error| Fatal::new(&what, error))
+}
+
+async fn stop(cluster: Option<Cluster>, turn: Option<File>) {
+    if let Some(cluster) = cluster
+        && let Ok(Err(error)) = tokio::task::spawn_blocking(move || cluster.stop()).await
+    {
+        tracing::error!(%error, "the private Postgres did not stop by itself");
+    }
+    drop(turn);
 }
 
 async fn start_private(data_dir: &Path, durable: bool) -> Result<Cluster, Fatal> {
@@ -81,6 +290,10 @@ async fn start_private(data_dir: &Path, durable: bool) -> Result<Cluster, Fatal>
         .await
         .map_err(|error| Fatal::new("the private Postgres", error))?;
     started.map_err(|error| Fatal::new("the private Postgres", error))
+}
+
+fn unsteady() -> Fatal {
+    Fatal::new("the private Postgres", "another program stops and starts it all the time; try again")
 }
 
 /// The driver's own words, which the store's errors keep to themselves.

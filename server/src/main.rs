@@ -1,15 +1,18 @@
 //! The one binary: `bursar`.
 
+mod apply;
 mod assets;
 mod config;
 mod database;
 mod demo;
+mod explain;
 mod forms;
 mod http;
 mod jobs;
 mod live;
 mod serve;
 mod sessions;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -30,8 +33,16 @@ struct Cli {
 enum Program {
     /// Serve the console and the gateway.
     Serve,
+    /// Make an organization what a file says.
+    Apply(apply::ApplyArgs),
+    /// Print an organization as a file that `apply` takes.
+    Export(apply::ExportArgs),
     /// Serve an organization with three months behind it, and a provider that is simulated.
     Demo(demo::Options),
+    /// Say whether somebody may use a model now, and why.
+    Explain(explain::Options),
+    /// Check that ledger, windows, sums and the audit chain agree.
+    Verify(verify::Options),
 }
 
 #[tokio::main]
@@ -41,11 +52,15 @@ async fn main() -> ExitCode {
     // One cryptography for every connection; the binary carries no other.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match cli.program {
-        Program::Serve => serve::run(cli.config).await,
-        Program::Demo(options) => demo::run(cli.config, options).await,
+        Program::Serve => serve::run(cli.config).await.map(|()| ExitCode::SUCCESS),
+        Program::Apply(args) => apply::apply(cli.config, args).await,
+        Program::Export(args) => apply::export(cli.config, args).await,
+        Program::Demo(options) => demo::run(cli.config, options).await.map(|()| ExitCode::SUCCESS),
+        Program::Explain(options) => explain::run(cli.config, options).await,
+        Program::Verify(options) => verify::run(cli.config, options).await,
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(sentence) => {
             eprintln!("bursar: {sentence}");
             ExitCode::FAILURE

@@ -49,7 +49,10 @@ pub async fn create_owner(
         let hash = store::passwords::hash(password).await.known()?;
         let account = store::installation::set_up(&cx.store, &token, &name, &email, &hash).await.known()?;
         cx.sign_in(account).await?;
-        Ok(Done { go: Some("/welcome/organization".to_owned()), reload: true, ..Done::default() })
+        // A file may have made an organization before there was anybody to own it.
+        let organizations = store::accounts::organizations(&cx.store, account).await.known()?;
+        let go = if organizations.is_empty() { "/welcome/organization" } else { "/" };
+        Ok(Done { go: Some(go.to_owned()), reload: true, ..Done::default() })
     })
     .await
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::Fatal;
 
 /// Calls booked in one transaction.
-const BATCH: usize = 5_000;
+const BATCH: usize = 2_000;
 
 /// Days that have a partition before they begin.
 const AHEAD: u64 = 8;

@@ -24,7 +24,7 @@ use domain::{
     users::Role,
 };
 use store::{
-    Change, Store,
+    Change, MasterKey, Schema, Store,
     providers::{Credential, ProviderForm},
 };
 
@@ -64,16 +64,20 @@ pub async fn run(mut config: Config, options: Options) -> Result<(), Fatal> {
         folder.remove()?;
         kept = None;
     }
+    if let Some(url) = &config.database_url {
+        refuse_use(url, kept.as_ref().filter(|_| !options.fresh)).await?;
+    }
     let wanted = kept.as_ref().map_or_else(|| bound.port().saturating_add(1), |kept| kept.port);
     let port = simulated::start(wanted).await?;
     if kept.is_none() {
         folder.keep(&Kept { org: None, port, secrets: Vec::new() })?;
     }
     // A demo that a power cut spoils is made again.
-    let database = Database::connect_as(&config, false).await?;
+    config.durable = false;
+    let database = Database::open(&config).await?;
     let public_url = config.public_url(bound);
     let outcome = async {
-        let kept = ready(&database, &folder, kept, port, &options).await?;
+        let kept = ready(&database.store, &folder, kept, port, &options).await?;
         serve::serve(&config, &database, listener, &public_url, async |router: Router| {
             println!("{}", greeting(&public_url, &kept));
             if !options.quiet {
@@ -89,37 +93,53 @@ pub async fn run(mut config: Config, options: Options) -> Result<(), Fatal> {
     outcome
 }
 
+/// Ends, having changed nothing, if a database is used by anything but the demo that was kept.
+async fn refuse_use(url: &str, kept: Option<&Kept>) -> Result<(), Fatal> {
+    // A question that needs no key.
+    let store = Store::connect(url, 1, MasterKey::generate()).await?;
+    let used = match store.schema().await? {
+        Schema::Nothing => false,
+        _ => match store::organizations::all(&store).await?.as_slice() {
+            [] => store::installation::is_set_up(&store).await?,
+            [org] => kept.and_then(|kept| kept.org) != Some(*org),
+            _ => true,
+        },
+    };
+    store.close().await;
+    if used { Err(in_use()) } else { Ok(()) }
+}
+
+fn in_use() -> Fatal {
+    let sentence =
+        "this database is in use; a demo needs an empty one, or none: without DATABASE_URL it runs its own";
+    Fatal::new("the demo", sentence)
+}
+
 /// The demo in this database: the one that is there, or a new one if there is nothing at all.
 async fn ready(
-    database: &Database,
+    store: &Store,
     folder: &Folder,
     kept: Option<Kept>,
     port: u16,
     options: &Options,
 ) -> Result<Kept, Fatal> {
-    let store = &database.store;
-    if store::installation::is_blank(store).await? {
-        database.migrate().await?;
-        folder.keep(&Kept { org: None, port, secrets: Vec::new() })?;
-        let kept = fill::fill(store, port, options).await?;
-        folder.keep(&kept)?;
-        return Ok(kept);
-    }
-    let in_use =
-        "this database is in use; a demo needs an empty one, or none: without DATABASE_URL it runs its own";
-    let Some(mut kept) = kept.filter(|_| !options.fresh) else { return Err(Fatal::new("the demo", in_use)) };
     let known = store::organizations::all(store).await?;
-    match kept.org {
-        Some(org) if known == [org] => {
-            database.migrate().await?;
+    match (known.as_slice(), kept) {
+        ([], _) => {
+            folder.keep(&Kept { org: None, port, secrets: Vec::new() })?;
+            let kept = fill::fill(store, port, options).await?;
+            folder.keep(&kept)?;
+            Ok(kept)
+        }
+        ([org], Some(mut kept)) if kept.org == Some(*org) => {
             if kept.port != port {
-                move_providers(store, org, port).await?;
+                move_providers(store, *org, port).await?;
                 kept.port = port;
                 folder.keep(&kept)?;
             }
             Ok(kept)
         }
-        _ => Err(Fatal::new("the demo", in_use)),
+        _ => Err(in_use()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::{
     applications::{Application, ApplicationRow},
-    ids::{ApplicationId, GroupId, KeyId, OrgId, UserId},
+    ids::{ApplicationId, GroupId, KeyId, OrgId, PolicyId, UserId},
     keys::{Features, KeyModels},
     money::Money,
     names::Name,
@@ -119,6 +119,85 @@ pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
     Ok(count.fetch_one(store.pool()).await?)
 }
 
+/// Everything a file says about an application and its key.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: ApplicationId,
+    /// What was shown last.
+    pub version: i64,
+    /// What it is called.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The group it lives in.
+    pub group: GroupId,
+    /// Labels a call may carry.
+    pub use_cases: Vec<String>,
+    /// Its key.
+    pub key: KeyId,
+    /// The key's version.
+    pub key_version: i64,
+    /// What the key narrows to.
+    pub models: KeyModels,
+    /// What calls may use.
+    pub features: Features,
+    /// What answers when a call names no model.
+    pub policy: Option<PolicyId>,
+    /// Groups whose members may have a secret of their own.
+    pub assigned: Vec<GroupId>,
+    /// Whether a service secret was ever made.
+    pub had_service_secret: bool,
+    /// Whether one lives.
+    pub has_service_secret: bool,
+}
+
+/// Every application that is not somebody's private context.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Entry>> {
+    let rows = sqlx::query!(
+        r#"select a.application_id, a.version, a.name, a.description, a.group_id, k.key_id, k.version as key_version, k.all_models,
+                  k.features, k.policy_id,
+                  array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id order by name)
+                      as "use_cases!",
+                  array(select model_id from key_models m where m.org_id = k.org_id and m.key_id = k.key_id) as "models!",
+                  array(select group_id from key_groups g where g.org_id = k.org_id and g.key_id = k.key_id) as "assigned!",
+                  exists (select from secrets s where s.org_id = k.org_id and s.key_id = k.key_id and s.kind = 'service') as "had!",
+                  exists (select from secrets s where s.org_id = k.org_id and s.key_id = k.key_id and s.kind = 'service'
+                          and s.revoked_at is null and (s.expires_at is null or s.expires_at > $2)) as "has!"
+           from applications a
+           join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+           where a.org_id = $1 and a.archived_at is null and a.personal_user_id is null
+           order by lower(a.name), a.application_id"#,
+        org.0,
+        clock::now(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Entry {
+                id: row.application_id.into(),
+                version: row.version,
+                name: row.name,
+                description: row.description,
+                group: row.group_id.into(),
+                use_cases: row.use_cases,
+                key: row.key_id.into(),
+                key_version: row.key_version,
+                models: keys::models(row.all_models, row.models),
+                features: keys::features(&row.features)?,
+                policy: row.policy_id.map(PolicyId),
+                assigned: row.assigned.into_iter().map(GroupId).collect(),
+                had_service_secret: row.had,
+                has_service_secret: row.has,
+            })
+        })
+        .collect()
+}
+
 /// The group an application lives in: what permits are asked for.
 ///
 /// # Errors
@@ -167,24 +246,42 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -
     })
 }
 
-fn check(form: &ApplicationForm) -> Result<()> {
-    if form.description.chars().count() > 1000 {
+/// The most use cases an application may have.
+pub const MOST_USE_CASES: usize = 100;
+
+/// Checks what an application is said to be for.
+///
+/// # Errors
+/// With a sentence for the person who typed it.
+pub fn check_description(text: &str) -> Result<()> {
+    if text.chars().count() > 1000 {
         return Err(StoreError::invalid("description", "At most 1000 characters fit."));
     }
-    if form.use_cases.len() > 100 {
-        return Err(StoreError::invalid("use_cases", "At most 100 use cases fit."));
-    }
-    let odd = |name: &&String| {
-        name.is_empty()
-            || name.chars().count() > 64
-            || !name.chars().all(|c| c.is_alphanumeric() || "-_. ".contains(c))
-    };
-    if let Some(name) = form.use_cases.iter().find(odd) {
+    Ok(())
+}
+
+/// Checks the name of a use case.
+///
+/// # Errors
+/// With a sentence for the person who typed it.
+pub fn check_use_case(name: &str) -> Result<()> {
+    let odd = name.is_empty()
+        || name.chars().count() > 64
+        || !name.chars().all(|c| c.is_alphanumeric() || "-_. ".contains(c));
+    if odd {
         let sentence =
             format!("“{name}” cannot be a use case: use letters, digits, spaces and . _ - only, at most 64.");
         return Err(StoreError::invalid("use_cases", sentence));
     }
     Ok(())
+}
+
+fn check(form: &ApplicationForm) -> Result<()> {
+    check_description(&form.description)?;
+    if form.use_cases.len() > MOST_USE_CASES {
+        return Err(StoreError::invalid("use_cases", format!("At most {MOST_USE_CASES} use cases fit.")));
+    }
+    form.use_cases.iter().try_for_each(|name| check_use_case(name))
 }
 
 async fn write_use_cases(change: &mut Change, id: ApplicationId, names: &[String]) -> Result<()> {

@@ -205,6 +205,38 @@ fn changes(diff: Diff) -> Vec<(String, Option<String>, Option<String>)> {
     after.into_iter().map(|(field, after)| (field.clone(), before.remove(&field).flatten(), after)).collect()
 }
 
+/// Whether this process has the master key that the newest line of an organization's log was
+/// written with. True where there is no line yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fits_key(store: &Store, org: OrgId) -> Result<bool> {
+    let rows = sqlx::query!(
+        "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash
+         from audit where org_id = $1 order by seq desc limit 2",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut rows = rows.into_iter();
+    let Some(newest) = rows.next() else { return Ok(true) };
+    let previous = rows.next().map(|row| row.hash).unwrap_or_default();
+    let subject = Subject { kind: &newest.subject_kind, id: newest.subject_id, name: &newest.subject };
+    let diff = read_diff(newest.before, newest.after);
+    let bytes = canonical(
+        &previous,
+        newest.seq,
+        newest.at,
+        newest.actor_id,
+        &newest.actor,
+        &newest.door,
+        &newest.act,
+        &subject,
+        &diff,
+    );
+    Ok(store.vault().hash(Purpose::Audit, &bytes)[..] == newest.hash)
+}
+
 /// What verifying a chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chain {

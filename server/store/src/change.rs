@@ -24,6 +24,7 @@ pub struct Change {
     at: DateTime<Utc>,
     pub(crate) head: audit::Head,
     recorded: bool,
+    new: bool,
 }
 
 impl std::fmt::Debug for Change {
@@ -108,12 +109,17 @@ impl Change {
         at: DateTime<Utc>,
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
-        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false })
+        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false })
     }
 
     /// In which organization.
     pub const fn org(&self) -> OrgId {
         self.permit.org()
+    }
+
+    /// Whether it makes the organization: until it commits, nobody else sees it.
+    pub const fn is_new(&self) -> bool {
+        self.new
     }
 
     /// When it happens.
@@ -124,6 +130,12 @@ impl Change {
     /// By whose permit.
     pub const fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// Notes that it makes the organization.
+    pub(crate) const fn making(mut self) -> Self {
+        self.new = true;
+        self
     }
 
     pub(crate) const fn store(&self) -> &Store {
@@ -169,6 +181,15 @@ impl Change {
         self.tx.commit().await?;
         self.store.note_commit(org, version);
         Ok(true)
+    }
+}
+
+impl Change {
+    /// Writes down what [`Change::commit`] would, and gives the transaction back, to go on with
+    /// another organization in it. Also the version that is committed with it.
+    pub(crate) async fn hand_on(mut self) -> Result<(Transaction<'static, Postgres>, i64)> {
+        let version = audit::advance(&mut self.tx, self.permit.org(), &self.head).await?;
+        Ok((self.tx, version))
     }
 }
 

@@ -173,6 +173,81 @@ pub async fn paths(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> 
     Ok(paths)
 }
 
+/// Every open group, parents before children.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Group>> {
+    let rows = sqlx::query!(
+        r#"select g.group_id, g.name, g.ancestors, g.kind, g.ends_on, g.version, d.group_id is not null as "is_default!"
+           from groups g left join default_groups d on d.org_id = g.org_id and d.group_id = g.group_id
+           where g.org_id = $1 and g.archived_at is null
+           order by cardinality(g.ancestors), lower(g.name), g.group_id"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut paths = HashMap::<Uuid, Vec<(GroupId, String)>>::new();
+    rows.into_iter()
+        .map(|row| {
+            let mut path =
+                row.ancestors.last().and_then(|parent| paths.get(parent)).cloned().unwrap_or_default();
+            path.push((row.group_id.into(), row.name));
+            paths.insert(row.group_id, path.clone());
+            Ok(Group {
+                id: row.group_id.into(),
+                path,
+                kind: row.kind.parse()?,
+                ends_on: row.ends_on,
+                archived_at: None,
+                is_default: row.is_default,
+                version: row.version,
+            })
+        })
+        .collect()
+}
+
+/// Somebody in a group.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Which group.
+    pub group: GroupId,
+    /// Who.
+    pub user: UserId,
+    /// Lead or member.
+    pub standing: Standing,
+    /// Where it comes from.
+    pub source: Source,
+    /// When it ends by itself.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// Every membership that lasts.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn memberships(store: &Store, org: OrgId) -> Result<Vec<Membership>> {
+    let rows = sqlx::query!(
+        "select m.group_id, m.user_id, m.standing, m.source, m.ends_at from memberships m
+         where m.org_id = $1 and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)",
+        org.0,
+        clock::now(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Membership {
+                group: row.group_id.into(),
+                user: row.user_id.into(),
+                standing: row.standing.parse()?,
+                source: row.source.parse()?,
+                ends_at: row.ends_at,
+            })
+        })
+        .collect()
+}
+
 /// One group.
 ///
 /// # Errors

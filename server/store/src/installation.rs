@@ -1,11 +1,17 @@
 //! First steps: the one-time token and the first owner.
 
 use domain::{
-    ids::AccountId,
+    audit::Door,
+    ids::{AccountId, OrgId},
     names::{Email, Name},
+    roles::{self, Act, Actor, Place},
+    users::Role,
 };
+use sqlx::PgConnection;
 
-use crate::{Purpose, Result, Store, StoreError, clock, vault::random_base62};
+use crate::{
+    Change, Purpose, Result, Store, StoreError, accounts::Account, clock, users, vault::random_base62,
+};
 
 /// Whether somebody has set this installation up.
 ///
@@ -15,18 +21,6 @@ pub async fn is_set_up(store: &Store) -> Result<bool> {
     Ok(sqlx::query_scalar!(r#"select set_up_at is not null as "done!" from installation"#)
         .fetch_one(store.pool())
         .await?)
-}
-
-/// Whether nobody has begun here: no schema yet, or nobody has set it up. Asks without bringing the
-/// schema up to date.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn is_blank(store: &Store) -> Result<bool> {
-    let known = sqlx::query_scalar!(r#"select to_regclass('installation') is not null as "known!""#)
-        .fetch_one(store.pool())
-        .await?;
-    Ok(!known || !is_set_up(store).await?)
 }
 
 /// A new one-time token for `/setup`, if it is still needed. The one before stops working.
@@ -55,7 +49,8 @@ pub async fn knows_token(store: &Store, token: &str) -> Result<bool> {
     Ok(known.fetch_one(store.pool()).await?)
 }
 
-/// Makes the first sign-in. Of several at once exactly one succeeds: the token is used up by the
+/// Makes the first sign-in, and lets it into every organization that a file made before and that
+/// nobody owns. Of several at once exactly one succeeds: the token is used up by the
 /// same statement that checks it.
 ///
 /// # Errors
@@ -91,6 +86,50 @@ pub async fn set_up(
     )
     .execute(&mut *tx)
     .await?;
+    let owner = Account { id: account, email: email.to_string(), name: name.to_string(), operator: true };
+    let mut versions = Vec::new();
+    for org in without_owner(&mut tx).await? {
+        let permit = roles::permit(&owner_of(org, &owner), Act::EditRoles, Place::Organization)
+            .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+        let mut change = Change::within(store, tx, permit, now).await?;
+        users::let_in(&mut change, &owner).await?;
+        let version;
+        (tx, version) = change.hand_on().await?;
+        versions.push((org, version));
+    }
     tx.commit().await?;
+    for (org, version) in versions {
+        store.note_commit(org, version);
+    }
     Ok(account)
+}
+
+/// Organizations that a file made before there was anybody to own them.
+async fn without_owner(db: &mut PgConnection) -> Result<Vec<OrgId>> {
+    let rows = sqlx::query_scalar!(
+        "select o.org_id from organizations o
+         where not exists (select from users u where u.org_id = o.org_id and u.role = 'owner' and u.removed_at is null)
+         order by o.created_at, o.org_id"
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(OrgId).collect())
+}
+
+fn owner_of(org: OrgId, account: &Account) -> Actor {
+    let (name, role, door) = (account.name.clone(), Role::Owner, Door::Console);
+    Actor { org, user: None, name, role, leads: Vec::new(), door }
+}
+
+/// Who set the installation up, if somebody has.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn operator(store: &Store) -> Result<Option<Account>> {
+    let row = sqlx::query!(
+        "select account_id, email, name from accounts where operator order by created_at, account_id limit 1"
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.map(|row| Account { id: row.account_id.into(), email: row.email, name: row.name, operator: true }))
 }

@@ -45,6 +45,19 @@ pub use change::{Change, Diff, Subject};
 pub use error::{Conflict, StoreError};
 pub use vault::{MasterKey, Purpose, SealedFor, Vault};
 
+/// How the schema of a database stands to this binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// There is none: nothing was ever kept here.
+    Nothing,
+    /// Migrations are missing.
+    Older,
+    /// It is the one this binary knows.
+    Current,
+    /// A newer binary has been here.
+    Newer,
+}
+
 /// The migrations, built into the binary.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -88,6 +101,28 @@ impl Store {
     /// When a migration fails or the schema is newer than this binary.
     pub async fn migrate(&self) -> Result<()> {
         MIGRATOR.run(&self.pool).await.map_err(|error| StoreError::Database(Box::new(error.into())))
+    }
+
+    /// How the schema stands to this binary. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn schema(&self) -> Result<Schema> {
+        let known = sqlx::query_scalar!(r#"select to_regclass('_sqlx_migrations') is not null as "known!""#);
+        if !known.fetch_one(&self.pool).await? {
+            return Ok(Schema::Nothing);
+        }
+        // This table is not made by our migrations, so no macro knows it.
+        let newest: Option<i64> =
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&self.pool)
+                .await?;
+        let ours = MIGRATOR.iter().map(|migration| migration.version).max();
+        Ok(match newest.cmp(&ours) {
+            std::cmp::Ordering::Less => Schema::Older,
+            std::cmp::Ordering::Equal => Schema::Current,
+            std::cmp::Ordering::Greater => Schema::Newer,
+        })
     }
 
     /// The pool, for the few who hold a connection for long: listeners.
@@ -138,6 +173,26 @@ impl Store {
     }
 }
 
+/// Whether a server has a database of this name.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn has_database(admin_url: &str, name: &'static str) -> Result<bool> {
+    use sqlx::{Connection, PgConnection};
+    let mut db = PgConnection::connect(admin_url).await?;
+    let known = is_known(&mut db, name).await?;
+    db.close().await?;
+    Ok(known)
+}
+
+async fn is_known(db: &mut sqlx::PgConnection, name: &str) -> Result<bool> {
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from pg_database where datname = $1) as "known!""#,
+        name
+    );
+    Ok(known.fetch_one(db).await?)
+}
+
 /// Makes a database in a server that this process runs, if it is not there yet.
 ///
 /// # Errors
@@ -145,13 +200,7 @@ impl Store {
 pub async fn ensure_database(admin_url: &str, name: &'static str) -> Result<()> {
     use sqlx::{AssertSqlSafe, Connection, PgConnection};
     let mut db = PgConnection::connect(admin_url).await?;
-    let known = sqlx::query_scalar!(
-        r#"select exists (select from pg_database where datname = $1) as "known!""#,
-        name
-    )
-    .fetch_one(&mut db)
-    .await?;
-    if !known {
+    if !is_known(&mut db, name).await? {
         // A name cannot be a parameter; this one is written in the program.
         let made = sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut db).await;
         // Another program may have been a moment faster.

@@ -1,5 +1,7 @@
 //! The catalogue: tiers, models, prices.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{ModelId, OrgId, ProviderId, TierId},
@@ -275,18 +277,30 @@ pub async fn prices(store: &Store, org: OrgId, id: ModelId) -> Result<Vec<DatedP
         .collect())
 }
 
-fn check(form: &ModelForm) -> Result<()> {
-    let upstream = form.upstream.trim();
-    if upstream.is_empty() || upstream.chars().count() > 200 || upstream.chars().any(char::is_control) {
+/// How many tokens a model may have room for.
+pub const TOKENS: RangeInclusive<i64> = 1..=100_000_000;
+
+/// Checks what a provider is said to call a model.
+///
+/// # Errors
+/// With a sentence for the person who typed it.
+pub fn check_upstream(text: &str) -> Result<()> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
         return Err(StoreError::invalid(
             "upstream",
             "Enter what the provider calls the model, at most 200 characters.",
         ));
     }
+    Ok(())
+}
+
+fn check(form: &ModelForm) -> Result<()> {
+    check_upstream(&form.upstream)?;
     for (field, tokens) in
         [("context_tokens", form.context_tokens), ("max_output_tokens", form.max_output_tokens)]
     {
-        if tokens.is_some_and(|tokens| !(1..=100_000_000).contains(&tokens)) {
+        if tokens.is_some_and(|tokens| !TOKENS.contains(&tokens)) {
             return Err(StoreError::invalid(field, "Enter a number of tokens from 1 to 100000000."));
         }
     }

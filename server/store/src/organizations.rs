@@ -126,6 +126,56 @@ pub async fn create_at(
     Ok((org, user))
 }
 
+/// Starts the change that makes an organization as an applied file says. It has no owner yet:
+/// whoever sets the installation up becomes it, or somebody the file names. `actor` says who acts
+/// in the new organization.
+///
+/// # Errors
+/// [`StoreError::Stale`] when somebody else has just made one of this name.
+pub async fn found(store: &Store, settings: &Settings, actor: impl Fn(OrgId) -> Actor) -> Result<Change> {
+    time_zone(&settings.time_zone)?;
+    let (org, now): (OrgId, _) = (clock::id(), clock::now());
+    let permit = permit(&actor(org), Act::ApplyFile, Place::Organization)
+        .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+    let mut tx = store.pool().begin().await?;
+    // Of two files applied at once, and of a file and the set-up page, one waits here.
+    sqlx::query!("select singleton from installation for update").fetch_one(&mut *tx).await?;
+    let name = settings.name.as_str();
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from organizations where lower(name) = lower($1)) as "known!""#,
+        name
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if known {
+        return Err(StoreError::Stale);
+    }
+    sqlx::query!(
+        "insert into organizations (org_id, name, time_zone, week_start, default_user_limit, budget_status, contact, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        name,
+        settings.time_zone,
+        settings.week_start.as_str(),
+        settings.default_user_limit.map(|money| money.0),
+        settings.budget_status.as_str(),
+        settings.contact,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    let mut change = Change::within(store, tx, permit, now).await?.making();
+    let diff = Diff::new()
+        .set("name", name)
+        .set("time_zone", &settings.time_zone)
+        .set("week_start", settings.week_start)
+        .field("default_user_limit", None::<Money>, settings.default_user_limit)
+        .set("budget_status", settings.budget_status)
+        .field("contact", None::<String>, settings.contact.as_ref());
+    change.record(Subject { kind: "organization", id: org.0, name }, "create", &diff).await?;
+    Ok(change)
+}
+
 /// One organization.
 ///
 /// # Errors

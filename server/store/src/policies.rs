@@ -68,8 +68,11 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<PolicyId>) -> Resu
         .collect()
 }
 
+/// The most models a policy may name.
+pub const MOST_STEPS: usize = 20;
+
 fn check(form: &PolicyForm) -> Result<()> {
-    if form.steps.is_empty() || form.steps.len() > 20 {
+    if form.steps.is_empty() || form.steps.len() > MOST_STEPS {
         return Err(StoreError::invalid("steps", "Choose 1 to 20 models."));
     }
     if form.steps.iter().any(|(_, weight)| !(1..=1000).contains(weight)) {

@@ -34,6 +34,15 @@ pub enum Credential {
     Clear,
     /// This one takes its place.
     Set(String),
+    /// What an applied file says: the environment variable it is in, and what that holds now.
+    Variable {
+        /// The variable.
+        name: String,
+        /// Whether the provider works without.
+        optional: bool,
+        /// None while it is not set: what was stored from the same variable stays.
+        value: Option<String>,
+    },
 }
 
 impl std::fmt::Debug for Credential {
@@ -42,6 +51,7 @@ impl std::fmt::Debug for Credential {
             Self::Keep => "Keep",
             Self::Clear => "Clear",
             Self::Set(_) => "Set(…)",
+            Self::Variable { .. } => "Variable(…)",
         })
     }
 }
@@ -226,13 +236,73 @@ pub async fn credentials(store: &Store, org: OrgId) -> Result<Vec<(ProviderId, S
         .collect()
 }
 
-fn sealed(change: &Change, id: ProviderId, credential: &Credential) -> Result<Option<Vec<u8>>> {
-    match credential {
-        Credential::Set(plain) => {
-            Ok(Some(change.store().vault().seal(SealedFor::Provider(change.org(), id), plain)?))
+/// Where the credential of a provider comes from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Which provider.
+    pub provider: ProviderId,
+    /// Whether one is stored.
+    pub stored: bool,
+    /// The environment variable an applied file named.
+    pub variable: Option<String>,
+    /// Whether the provider works without.
+    pub optional: bool,
+}
+
+/// Where the credentials of an organization's providers come from.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn origins(store: &Store, org: OrgId) -> Result<Vec<Origin>> {
+    let rows = sqlx::query!(
+        r#"select provider_id, credential is not null as "stored!", credential_env, credential_optional
+           from providers where org_id = $1 and archived_at is null"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let origin = |provider: uuid::Uuid, stored, variable, optional| Origin {
+        provider: provider.into(),
+        stored,
+        variable,
+        optional,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| origin(row.provider_id, row.stored, row.credential_env, row.credential_optional))
+        .collect())
+}
+
+impl Credential {
+    /// The plain text that is to be stored.
+    fn plain(&self) -> Option<&str> {
+        match self {
+            Self::Set(plain) | Self::Variable { value: Some(plain), .. } => Some(plain),
+            Self::Keep | Self::Clear | Self::Variable { value: None, .. } => None,
         }
-        Credential::Keep | Credential::Clear => Ok(None),
     }
+
+    /// Whether what is stored stays, given the variable it came from.
+    fn keeps(&self, from: Option<&str>) -> bool {
+        match self {
+            Self::Keep => true,
+            Self::Variable { name, value: None, .. } => from == Some(name),
+            Self::Clear | Self::Set(_) | Self::Variable { .. } => false,
+        }
+    }
+
+    /// The variable it comes from, and whether that may be missing.
+    fn variable(&self) -> (Option<&str>, bool) {
+        match self {
+            Self::Variable { name, optional, .. } => (Some(name), *optional),
+            Self::Keep | Self::Clear | Self::Set(_) => (None, false),
+        }
+    }
+}
+
+fn sealed(change: &Change, id: ProviderId, credential: &Credential) -> Result<Option<Vec<u8>>> {
+    let seal = |plain| change.store().vault().seal(SealedFor::Provider(change.org(), id), plain);
+    credential.plain().map(seal).transpose()
 }
 
 /// Adds a provider.
@@ -246,8 +316,9 @@ pub async fn insert(change: &mut Change, form: &ProviderForm, credential: &Crede
     let base_url = base_url(&form.base_url, form.allow_private_address)?;
     let sealed = sealed(change, id, credential)?;
     sqlx::query!(
-        "insert into providers (org_id, provider_id, name, dialect, base_url, credential, allow_private_address, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into providers (org_id, provider_id, name, dialect, base_url, credential, allow_private_address, created_at,
+                                credential_env, credential_optional)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         org.0,
         id.0,
         form.name.as_str(),
@@ -256,6 +327,8 @@ pub async fn insert(change: &mut Change, form: &ProviderForm, credential: &Crede
         sealed,
         form.allow_private_address,
         at,
+        credential.variable().0,
+        credential.variable().1,
     )
     .execute(change.db())
     .await?;
@@ -264,7 +337,8 @@ pub async fn insert(change: &mut Change, form: &ProviderForm, credential: &Crede
         .set("dialect", form.dialect)
         .set("base_url", &base_url)
         .set("credential", if sealed.is_some() { "set" } else { "none" })
-        .set("allow_private_address", form.allow_private_address);
+        .set("allow_private_address", form.allow_private_address)
+        .field("credential variable", None::<String>, credential.variable().0);
     change.record(Subject { kind: "provider", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
     Ok(id)
 }
@@ -284,10 +358,15 @@ pub async fn update(
     let org = change.org();
     let base_url = base_url(&form.base_url, form.allow_private_address)?;
     let before = read(change.db(), org, id).await?;
-    if matches!(credential, Credential::Keep)
-        && before.has_credential
-        && !same_origin(&before.base_url, &base_url)
-    {
+    let old = sqlx::query!(
+        "select credential_env, credential_optional from providers where org_id = $1 and provider_id = $2",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let keeps = credential.keeps(old.credential_env.as_deref());
+    if keeps && before.has_credential && !same_origin(&before.base_url, &base_url) {
         let sentence = "The credential was given for another host. Enter it again, or clear it.";
         return Err(StoreError::invalid("credential", sentence));
     }
@@ -295,7 +374,9 @@ pub async fn update(
     let done = sqlx::query!(
         "update providers
          set name = $4, dialect = $5, base_url = $6, allow_private_address = $7, version = version + 1,
-             credential = case when $8 then credential else $9 end
+             credential = case when $8 then credential else $9 end,
+             credential_env = case when $10 then credential_env else $11 end,
+             credential_optional = case when $10 then credential_optional else $12 end
          where org_id = $1 and provider_id = $2 and version = $3 and archived_at is null",
         org.0,
         id.0,
@@ -304,23 +385,32 @@ pub async fn update(
         form.dialect.as_str(),
         base_url,
         form.allow_private_address,
-        matches!(credential, Credential::Keep),
+        keeps,
         sealed,
+        matches!(credential, Credential::Keep),
+        credential.variable().0,
+        credential.variable().1,
     )
     .execute(change.db())
     .await?;
     exactly_one(&done)?;
-    let credential_after = match credential {
-        Credential::Keep => None,
-        Credential::Clear => Some("cleared"),
-        Credential::Set(_) => Some("replaced"),
+    let credential_after = match (keeps, credential.plain()) {
+        (true, _) => None,
+        (false, Some(_)) => Some("replaced"),
+        (false, None) => Some("cleared"),
+    };
+    let (variable, optional) = match credential {
+        Credential::Keep => (old.credential_env.as_deref(), old.credential_optional),
+        _ => credential.variable(),
     };
     let diff = Diff::new()
         .field("name", Some(&before.name), Some(form.name.as_str()))
         .field("dialect", Some(before.dialect), Some(form.dialect))
         .field("base_url", Some(&before.base_url), Some(&base_url))
         .field("allow_private_address", Some(before.allow_private_address), Some(form.allow_private_address))
-        .field("credential", None::<String>, credential_after);
+        .field("credential", None::<String>, credential_after)
+        .field("credential variable", old.credential_env.as_deref(), variable)
+        .field("credential optional", Some(old.credential_optional), Some(optional));
     if diff.is_empty() {
         return Ok(());
     }

@@ -220,3 +220,36 @@ pub async fn grant(
         .await?;
     Ok(id)
 }
+
+/// Something that must not happen to the books.
+#[derive(Clone, Copy, Debug)]
+pub enum Spoil {
+    /// The organization's year has a cent more than its calls.
+    Window,
+    /// A day has one call fewer.
+    Day,
+    /// Line 12 of the log has another actor.
+    Audit,
+}
+
+/// Does it, past every function of the store.
+pub async fn spoil(url: &str, spoil: Spoil) {
+    let mut db = PgConnection::connect(url).await.expect("the database answers");
+    let text = match spoil {
+        Spoil::Window => {
+            "update windows set settled = settled + 10000000
+             where scope_kind = 'organization' and metric = 'spend' and window_kind = 'year'
+               and starts_at = (select max(starts_at) from windows where scope_kind = 'organization' and window_kind = 'year')"
+        }
+        Spoil::Day => {
+            "update usage_by_day set calls = calls - 1
+             where (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) in
+                   (select org_id, day, path_id, application_id, user_id, set_id, model_id, use_case from usage_by_day
+                    where calls > 0 limit 1)"
+        }
+        Spoil::Audit => "update audit set actor = 'Nobody' where seq = 12",
+    };
+    let done = sqlx::query(text).execute(&mut db).await.expect("it is spoiled");
+    assert_eq!(done.rows_affected(), 1);
+    db.close().await.expect("the connection ends");
+}

@@ -13,7 +13,7 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Change, Diff, Purpose, Result, Store, StoreError, Subject, change::exactly_one, clock, groups,
+    Change, Diff, Purpose, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, groups,
     rollups::Month, vault::random_base62,
 };
 
@@ -234,6 +234,49 @@ pub async fn names(store: &Store, org: OrgId, limit: i64) -> Result<Vec<(UserId,
     Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.email)).collect())
 }
 
+/// A person, without figures.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Their id.
+    pub id: UserId,
+    /// What was shown last.
+    pub version: i64,
+    /// Their email address.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+    /// What they may do in the console.
+    pub role: Role,
+    /// Whether they are kept out.
+    pub suspended: bool,
+}
+
+/// Everybody, by address.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Entry>> {
+    let rows = sqlx::query!(
+        r#"select user_id, version, email, name, role, suspended_at is not null as "suspended!"
+           from users where org_id = $1 and removed_at is null order by email"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Entry {
+                id: row.user_id.into(),
+                version: row.version,
+                email: row.email,
+                name: row.name,
+                role: row.role.parse()?,
+                suspended: row.suspended,
+            })
+        })
+        .collect()
+}
+
 struct Before {
     name: String,
     email: String,
@@ -266,6 +309,10 @@ async fn before(db: &mut PgConnection, org: OrgId, id: UserId) -> Result<Before>
 pub async fn insert(change: &mut Change, form: &UserForm) -> Result<UserId> {
     change.expect(Act::EditUsers, None)?;
     may_give(change, form.role)?;
+    add(change, form).await
+}
+
+async fn add(change: &mut Change, form: &UserForm) -> Result<UserId> {
     let id: UserId = clock::id();
     let (org, at) = (change.org(), change.at());
     sqlx::query!(
@@ -288,6 +335,43 @@ pub async fn insert(change: &mut Change, form: &UserForm) -> Result<UserId> {
     for group in defaults {
         groups::join(change, GroupId(group), id, Standing::Member, Source::Default, None).await?;
     }
+    Ok(id)
+}
+
+/// Lets the person who set the installation up into an organization that an applied file made: as
+/// its owner, or, when the file names their address, as whom it says they are.
+///
+/// # Errors
+/// When the permit is not to give roles.
+pub async fn let_in(change: &mut Change, account: &accounts::Account) -> Result<UserId> {
+    change.expect(Act::EditRoles, None)?;
+    let org = change.org();
+    let known = sqlx::query!(
+        "select user_id, name from users where org_id = $1 and email = $2 and removed_at is null",
+        org.0,
+        account.email
+    )
+    .fetch_optional(change.db())
+    .await?;
+    let (id, name) = match known {
+        Some(known) => (UserId(known.user_id), known.name),
+        None => {
+            let (email, name) = (account.email.parse()?, account.name.parse()?);
+            let id = add(change, &UserForm { email, name, role: Role::Owner }).await?;
+            (id, account.name.clone())
+        }
+    };
+    sqlx::query!(
+        "update users set account_id = $3, invitation_hash = null, invitation_expires_at = null, version = version + 1
+         where org_id = $1 and user_id = $2 and account_id is null",
+        org.0,
+        id.0,
+        account.id.0,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().set("email", &account.email);
+    change.record(Subject { kind: "user", id: id.0, name: &name }, "join", &diff).await?;
     Ok(id)
 }
 

@@ -38,7 +38,12 @@ impl Server {
 
     /// On this database.
     pub fn on(database: String) -> Self {
-        Self::in_folder(database, Arc::new(TempDir::new()))
+        Self::with(database, TempDir::new())
+    }
+
+    /// On this database, with this data folder: empty for a private Postgres in the folder.
+    pub fn with(database: String, data: TempDir) -> Self {
+        Self::in_folder(database, Arc::new(data))
     }
 
     /// The power is cut; then it starts again, where it was.
@@ -64,6 +69,11 @@ impl Server {
         Self { base, token, database, data, child }
     }
 
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// Asks it to stop, and waits.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
@@ -82,11 +92,14 @@ impl Drop for Server {
     }
 }
 
-/// The binary with an environment of its own.
+/// The binary with an environment of its own. Without a database it runs a private one.
 pub fn command(database: &str, data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
+    match database {
+        "" => command.env_remove("DATABASE_URL"),
+        url => command.env("DATABASE_URL", url),
+    };
     command
-        .env("DATABASE_URL", database)
         .env("BURSAR_DATA_DIR", data)
         .env("BURSAR_ADDR", "127.0.0.1:0")
         .env_remove("BURSAR_PUBLIC_URL")
@@ -95,13 +108,18 @@ pub fn command(database: &str, data: &Path) -> Command {
 }
 
 /// A folder that goes away with its owner.
-pub struct TempDir(std::path::PathBuf);
+pub struct TempDir(std::path::PathBuf, bool);
 
 impl TempDir {
     pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("bursar-test-{:016x}", rand::random::<u64>()));
         std::fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
+        Self(path, true)
+    }
+
+    /// A folder that somebody else owns.
+    pub fn borrowed(path: &Path) -> Self {
+        Self(path.to_owned(), false)
     }
 
     pub fn path(&self) -> &Path {
@@ -111,7 +129,9 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if self.1 {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! The binary from outside: real processes, a real Postgres, real sockets.
 
+mod apply;
 mod crashes;
 mod demo;
+mod explain;
 mod harness;
 mod roles;
 mod serve;
 mod setup;
+mod verify;

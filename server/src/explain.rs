@@ -1,0 +1,135 @@
+//! `bursar explain`: may this person, or this application, use this model now, and why?
+//!
+//! It asks the function the gateway asks, with the same facts, and prints its trace: the sentence
+//! first, then every rule that was looked at, then the limits the call would have to fit into.
+
+mod print;
+mod subject;
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use domain::{
+    access::{Applied, Ask, Decision, Facts, Step, applicable, decide_with},
+    ids::{ApplicationId, ModelId},
+    keys::Features,
+    limits::{self, Level},
+    window::Span,
+};
+use serde_json::json;
+use store::Store;
+use uuid::Uuid;
+
+use self::subject::Subject;
+use crate::{
+    Fatal,
+    apply::say,
+    config::Config,
+    database::{Database, Upgrade},
+};
+
+/// What to explain.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// A person's address, or an application: its path (Engineering/Research/bot), or an id of it or of its key.
+    who: String,
+
+    /// A model, by the name callers write.
+    model: String,
+
+    /// Of a person's groups only this one, by its path.
+    #[arg(long)]
+    group: Option<String>,
+
+    /// Which organization, where there are several.
+    #[arg(long)]
+    organization: Option<String>,
+
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One question with its answer: a person has one for each group they belong to.
+struct Answer<'a> {
+    subject: Subject<'a>,
+    decision: Decision,
+    steps: Vec<Step>,
+    /// What a call would have to fit into, with what is used of it.
+    limits: Vec<(Applied, Span, Level)>,
+}
+
+/// Explains.
+pub async fn run(config: Config, options: Options) -> Result<ExitCode, Fatal> {
+    let nothing = || Fatal::new("explain", "there is nothing here yet");
+    let database = Database::look(&config, Upgrade::Refuse).await?.ok_or_else(nothing)?;
+    let text = explain(&database.store, &options).await;
+    database.close().await;
+    say(&text?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn explain(store: &Store, options: &Options) -> Result<String, Fatal> {
+    let refuse = |sentence: String| Fatal::new("explain", sentence);
+    let org = store::organizations::find(store, options.organization.as_deref()).await?;
+    let org = org.ok_or_else(|| refuse("there is no such organization".to_owned()))?;
+    let facts = store::access::facts(store, org).await?;
+    let paths = store::groups::paths(store, org).await?;
+    let now = store::clock::now();
+    // One that left the catalogue can be asked about, too.
+    let left =
+        || facts.models.iter().find(|(_, model)| model.name == options.model.trim()).map(|(id, _)| *id);
+    let model = facts.model_names.get(options.model.trim()).copied().or_else(left);
+    let model =
+        model.ok_or_else(|| refuse(format!("there is no model {} in the catalogue", options.model)))?;
+    let subjects = subject::find(store, &facts, &paths, options, now).await?;
+    let mut answers = Vec::new();
+    for subject in subjects {
+        answers.push(answer(store, &facts, subject, model, now).await?);
+    }
+    // What is open comes first, then what somebody could agree to.
+    answers.sort_by_key(|answer| print::rank(answer.decision.verdict));
+    if options.json {
+        let answers: Vec<_> = answers.iter().map(|answer| print::json(&facts, model, answer)).collect();
+        let whole =
+            json!({ "facts_version": facts.version, "at": now, "model": options.model, "answers": answers });
+        return Ok(format!("{whole:#}\n"));
+    }
+    Ok(answers.iter().map(|answer| print::text(&facts, model, answer, now)).collect::<Vec<_>>().join("\n"))
+}
+
+async fn answer<'a>(
+    store: &Store,
+    facts: &'a Facts,
+    subject: Subject<'a>,
+    model: ModelId,
+    now: DateTime<Utc>,
+) -> Result<Answer<'a>, Fatal> {
+    let ask = Ask {
+        group: subject.group,
+        user: subject.user,
+        application: subject.application.map(|(_, application)| application),
+        model,
+        features: Features::default(),
+    };
+    let mut steps = Vec::new();
+    let decision = decide_with(facts, &ask, now, &mut steps);
+    let nobody = ApplicationId(Uuid::nil());
+    let counted = limits::Subject {
+        path: facts.groups.get(&subject.group).map_or(&[], |group| &group.path),
+        application: subject.application.map_or(nobody, |(id, _)| id),
+        user: subject.user,
+        authorization: decision.rule,
+        grant: decision.grant,
+    };
+    let applied: Vec<Applied> = applicable(facts, &counted).into_iter().collect();
+    let keys: Vec<_> = applied
+        .iter()
+        .map(|applied| (applied.meter, facts.calendar.span(applied.meter.window, now)))
+        .collect();
+    let levels = store::limits::levels(store, facts.org, &keys).await?;
+    let limits =
+        applied.into_iter().zip(keys).zip(levels).map(|((applied, (_, span)), level)| (applied, span, level));
+    Ok(Answer { subject, decision, steps, limits: limits.collect() })
+}

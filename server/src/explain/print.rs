@@ -1,0 +1,223 @@
+//! An answer for people, and for programs.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::{
+    access::{Applied, Facts, Grantee, Reason, Step, Verdict},
+    authorizations::State,
+    ids::{GrantId, ModelId},
+    keys::KeyModels,
+    limits::{Level, Mode},
+    window::Span,
+};
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// Answers in the order people care for.
+pub fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Allow => 0,
+        Verdict::NeedsApproval => 1,
+        Verdict::Deny(_) => 2,
+    }
+}
+
+/// The sentence, then what it rests on.
+pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Utc>) -> String {
+    let mut text = format!("{}\n\n", sentence(facts, model, answer));
+    // Writing into a string does not fail.
+    for step in &answer.steps {
+        let _ = writeln!(text, "  {}", step_line(facts, *step));
+    }
+    let _ = writeln!(text, "\n  Model   {}", model_line(facts, model, now));
+    if let Some((_, application)) = answer.subject.application {
+        let models = match &application.models {
+            KeyModels::All => "every model of its group".to_owned(),
+            KeyModels::These(models) => {
+                let names =
+                    models.iter().filter_map(|id| facts.models.get(id)).map(|model| model.name.as_str());
+                format!("only {}", names.collect::<Vec<_>>().join(", "))
+            }
+        };
+        let features: Vec<&str> = application.features.iter().map(|feature| feature.as_str()).collect();
+        let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+        let _ = writeln!(text, "  Key     {models}; features: {features}");
+    }
+    for (place, (applied, span, level)) in answer.limits.iter().enumerate() {
+        let head = if place == 0 { "Limits" } else { "" };
+        let _ = writeln!(text, "  {head:<7} {}", limit_line(facts, applied, *span, *level));
+    }
+    text
+}
+
+fn sentence(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> String {
+    let name = facts.models.get(&model).map_or("this model", |model| &model.name);
+    let who = format!("{} in {}", answer.subject.name, answer.subject.path);
+    let rule = answer.steps.iter().find_map(|step| match step {
+        Step::Rule { group, target, locked, decides: true, .. } => {
+            let lock = if *locked { ", and locks it" } else { "" };
+            Some(format!("{} says so about {}{lock}", place(facts, *group), facts.target_name(*target)))
+        }
+        _ => None,
+    });
+    let rule = rule.unwrap_or_else(|| "a rule says so".to_owned());
+    match answer.decision.verdict {
+        Verdict::Allow if answer.decision.grant.is_some() => {
+            format!("{who} may use {name}: somebody agreed to a request, and the grant still holds.")
+        }
+        Verdict::Allow => format!("{who} may use {name}: {rule}."),
+        Verdict::NeedsApproval => {
+            let ask = facts.contact_for(Some(answer.subject.group));
+            let ask = ask.map(|contact| format!(" Ask {contact}.")).unwrap_or_default();
+            format!("{who} may use {name} once somebody has agreed: {rule}, and there is no grant.{ask}")
+        }
+        Verdict::Deny(reason) => format!("{who} may not use {name}: {}.", why_not(reason, &rule)),
+    }
+}
+
+fn why_not(reason: Reason, rule: &str) -> String {
+    match reason {
+        Reason::UserSuspended => "the person is suspended".to_owned(),
+        Reason::NotAMember => "the person is in none of the groups the key is for".to_owned(),
+        Reason::GroupEnded => "the group, or one above it, has ended".to_owned(),
+        Reason::UnknownModel => "the model, or its provider, is no longer in the catalogue".to_owned(),
+        Reason::Unreviewed => "nobody has reviewed the model yet".to_owned(),
+        Reason::Unpriced => "the model has no price".to_owned(),
+        Reason::Closed => format!("it is closed; {rule}"),
+        Reason::Silence => "no rule on the way opens it, and silence denies".to_owned(),
+        Reason::KeyExcludes => "the group may, but the key is narrowed to other models".to_owned(),
+        Reason::FeatureOff(feature) => format!("the key has “{}” turned off", feature.label()),
+    }
+}
+
+fn place(facts: &Facts, group: Option<domain::ids::GroupId>) -> String {
+    let Some(id) = group else { return "the organization".to_owned() };
+    let path = facts.groups.get(&id).map_or(&[][..], |group| group.path.as_slice());
+    let names = path.iter().filter_map(|id| facts.groups.get(id)).map(|group| group.name.as_str());
+    names.collect::<Vec<_>>().join("/")
+}
+
+fn step_line(facts: &Facts, step: Step) -> String {
+    match step {
+        Step::Rule { group, target, state, locked, decides } => {
+            let locked = if locked { ", locked" } else { "" };
+            let decides = if decides { "  ← decides" } else { "" };
+            let state = state.label().to_lowercase();
+            format!("{}: {} is {state}{locked}{decides}", place(facts, group), facts.target_name(target))
+        }
+        Step::Grant(id) => match grant(facts, id) {
+            Some((to, ends_at)) => format!("A grant to {to} lifts it until {}.", moment(ends_at)),
+            None => "A grant lifts it.".to_owned(),
+        },
+        Step::Verdict(Verdict::Allow) => "Verdict: allowed.".to_owned(),
+        Step::Verdict(Verdict::NeedsApproval) => "Verdict: somebody has to agree first.".to_owned(),
+        Step::Verdict(Verdict::Deny(reason)) => format!("Verdict: denied ({}).", reason.as_str()),
+    }
+}
+
+fn grant(facts: &Facts, id: GrantId) -> Option<(String, DateTime<Utc>)> {
+    let grant = facts.grants.values().flatten().find(|grant| grant.id == id)?;
+    let to = match grant.to {
+        Grantee::User(id) => facts.users.get(&id).map(|user| user.name.clone()),
+        Grantee::Group(id) => Some(place(facts, Some(id))),
+    };
+    Some((to.unwrap_or_else(|| "somebody".to_owned()), grant.ends_at))
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn model_line(facts: &Facts, id: ModelId, now: DateTime<Utc>) -> String {
+    let Some(model) = facts.models.get(&id) else { return "unknown".to_owned() };
+    let tier = facts.tiers.get(&model.tier);
+    let tier_name = tier.map_or("?", |tier| &tier.name);
+    let high_cost = if tier.is_some_and(|tier| tier.high_cost) { " (high-cost)" } else { "" };
+    let provider = facts.providers.get(&model.provider).map_or("?", |provider| &provider.name);
+    let prices = match model.prices_at(now) {
+        Some(prices) => {
+            let each = prices.set().map(|(key, price)| format!("{} {price}", key.label().to_lowercase()));
+            format!("{} per million", each.collect::<Vec<_>>().join(", "))
+        }
+        None => "no price".to_owned(),
+    };
+    format!("{} at {provider}, tier {tier_name}{high_cost}, {}; {prices}", model.name, model.review)
+}
+
+fn limit_line(facts: &Facts, applied: &Applied, span: Span, level: Level) -> String {
+    let metric = applied.meter.metric;
+    let held = if level.held > 0 { format!(" and {} held", metric.show(level.held)) } else { String::new() };
+    let full = if level.room(applied.cap) == 0 { "  ← no room" } else { "" };
+    let observed = if applied.mode == Mode::Observe { ", only observed" } else { "" };
+    let until = span.end.map(|end| format!(", until {}", moment(end))).unwrap_or_default();
+    format!(
+        "{}: {} used{held} of {}{observed}{until}{full}",
+        facts.scope_name(applied.meter.scope),
+        metric.show(level.settled),
+        applied.meter.show_cap(applied.cap),
+    )
+}
+
+/// The same for programs: ids beside names, amounts as integers.
+pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
+    let subject = &answer.subject;
+    let (verdict, reason) = match answer.decision.verdict {
+        Verdict::Allow => ("allow", None),
+        Verdict::NeedsApproval => ("needs_approval", None),
+        Verdict::Deny(reason) => ("deny", Some(reason.as_str())),
+    };
+    let trace: Vec<Value> = answer.steps.iter().filter_map(|step| step_json(facts, *step)).collect();
+    let limits: Vec<Value> = answer
+        .limits
+        .iter()
+        .map(|(applied, span, level)| limit_json(facts, applied, *span, *level))
+        .collect();
+    json!({
+        "sentence": sentence(facts, model, answer),
+        "verdict": verdict,
+        "reason": reason,
+        "user": subject.user,
+        "application": subject.application.map(|(id, _)| id),
+        "group": subject.group,
+        "group_path": subject.path,
+        "model": model,
+        "authorization": answer.decision.rule,
+        "grant": answer.decision.grant,
+        "trace": trace,
+        "limits": limits,
+    })
+}
+
+fn step_json(facts: &Facts, step: Step) -> Option<Value> {
+    match step {
+        Step::Rule { group, target, state, locked, decides } => Some(json!({
+            "place": group,
+            "place_name": place(facts, group),
+            "target": facts.target_name(target),
+            "state": State::as_str(state),
+            "locked": locked,
+            "decides": decides,
+        })),
+        Step::Grant(id) => {
+            Some(json!({ "grant": id, "until": grant(facts, id).map(|(_, ends_at)| ends_at) }))
+        }
+        // It stands beside the trace already.
+        Step::Verdict(_) => None,
+    }
+}
+
+fn limit_json(facts: &Facts, applied: &Applied, span: Span, level: Level) -> Value {
+    json!({
+        "scope": applied.meter.scope.kind(),
+        "scope_name": facts.scope_name(applied.meter.scope),
+        "metric": applied.meter.metric,
+        "window": applied.meter.window,
+        "mode": applied.mode,
+        "cap": applied.cap,
+        "settled": level.settled,
+        "held": level.held,
+        "resets_at": span.end,
+    })
+}

@@ -1,0 +1,138 @@
+//! A file applied beside a running server: it notices, and people get in.
+
+use std::time::{Duration, Instant};
+
+use super::{ACME, json, lines, run};
+use crate::harness::{Browser, PASSWORD, Server, set_up};
+
+/// Applies a file to the installation of a running server.
+fn apply(server: &Server, file: &str) -> serde_json::Value {
+    json(&run(&server.database, server.data(), &[], &["apply", "-", "--json"], file.as_bytes()))
+}
+
+fn secret_of(made: &serde_json::Value, application: &str) -> String {
+    let secrets = made["secrets"].as_array().expect("secrets");
+    let secret = secrets.iter().find(|secret| secret["application"] == application).expect("a secret");
+    assert_eq!(secret["user"], serde_json::Value::Null);
+    secret["secret"].as_str().expect("a text").to_owned()
+}
+
+/// The names on `/v1/models`; none when the secret is refused.
+async fn models(browser: &Browser, secret: &str) -> Option<Vec<String>> {
+    let bearer = format!("Bearer {secret}");
+    let answer =
+        browser.send(http::Method::GET, "/v1/models", &[("authorization", &bearer)], String::new()).await;
+    if answer.status == 401 {
+        return None;
+    }
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let list = answer.json()["data"].as_array().expect("a list").clone();
+    let mut names: Vec<String> =
+        list.iter().map(|model| model["id"].as_str().expect("an id").to_owned()).collect();
+    names.sort();
+    Some(names)
+}
+
+/// Asks until the answer is this one.
+async fn becomes(browser: &Browser, secret: &str, expected: &[&str]) {
+    let begun = Instant::now();
+    loop {
+        let found = models(browser, secret).await;
+        if found.as_deref().is_some_and(|found| found == expected) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{found:?} never became {expected:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_running_server_notices_and_the_secrets_printed_once_work() {
+    let server = Server::start().await;
+    let made = apply(&server, ACME);
+    let browser = server.browser();
+    let (bot, writer) = (secret_of(&made, "research-bot"), secret_of(&made, "campaign-writer"));
+    becomes(&browser, &bot, &["big-chat", "claude-like", "small-chat"]).await;
+    // The key narrows to one model, the group is closed for another tier.
+    becomes(&browser, &writer, &["small-chat"]).await;
+    apply(
+        &server,
+        &ACME.replace("model = \"big-chat\"\nstate = \"open\"", "model = \"big-chat\"\nstate = \"closed\""),
+    );
+    becomes(&browser, &bot, &["claude-like", "small-chat"]).await;
+}
+
+#[tokio::test]
+async fn whoever_sets_the_installation_up_owns_what_a_file_made_before() {
+    let server = Server::start().await;
+    let made = apply(&server, ACME);
+    let token = server.token.clone().expect("a first start");
+    let owner = server.browser();
+    let fields = [
+        ("token", token.as_str()),
+        ("name", "Olga"),
+        ("email", "olga@acme.example"),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+    ];
+    let done = owner.must("/console/setup/owner", &fields).await;
+    assert_eq!(done["go"], "/", "there is an organization already");
+    let people = owner.get("/users").await;
+    assert_eq!(people.status, 200);
+    for name in ["Olga", "Ada", "Lin"] {
+        assert!(people.text.contains(name), "{name}");
+    }
+    for (page, name) in
+        [("/policies", "prod-chat"), ("/models", "embedder"), ("/applications", "research-bot")]
+    {
+        let text = owner.get(page).await.text;
+        assert!(text.contains(name), "{name} is not on {page}");
+    }
+    assert_eq!(lines(&apply(&server, ACME)), Vec::<String>::new(), "the owner is not in the file, and stays");
+    // Everything is on the record, through the door it came by, and the chain is whole.
+    let log = owner.must("/console/audit/list", &[("before", ""), ("subject", ""), ("check", "true")]).await;
+    assert_eq!(log["chain"][0], true, "{log}");
+    let rows = log["rows"].as_array().expect("rows");
+    assert!(rows.iter().any(|row| row["door"] == "file" && row["actor"] == "standard input"), "{log}");
+    // People the file added come in by their invitations.
+    let link = made["invitations"][0]["url"].as_str().expect("a link");
+    assert_eq!(made["invitations"][0]["user"], "ada@acme.example");
+    let parts: Vec<&str> = link.split('/').collect();
+    let [.., org, user, token] = parts.as_slice() else { panic!("{link}") };
+    let ada = server.browser();
+    let fields = [("org", *org), ("user", *user), ("token", *token), ("name", "Ada"), ("password", PASSWORD)];
+    ada.must("/console/join/accept", &fields).await;
+    assert_eq!(ada.get("/audit").await.status, 200, "an admin, as the file says");
+}
+
+#[tokio::test]
+async fn whoever_is_in_the_file_keeps_the_role_it_gives_them() {
+    let server = Server::start().await;
+    apply(&server, ACME);
+    let token = server.token.clone().expect("a first start");
+    let ada = server.browser();
+    let fields = [
+        ("token", token.as_str()),
+        ("name", "Ada"),
+        ("email", "ada@acme.example"),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+    ];
+    ada.must("/console/setup/owner", &fields).await;
+    assert_eq!(ada.get("/audit").await.status, 200);
+    assert_eq!(lines(&apply(&server, ACME)), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_file_makes_later_belongs_to_who_set_the_installation_up() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Elsewhere").await;
+    apply(&server, ACME);
+    let organizations = owner.get("/").await.text;
+    assert!(organizations.contains("Acme"), "both are there to choose from");
+    // Applied to the one that was made by hand, a file changes only what it says.
+    let file = "[organization]\nname = \"Elsewhere\"\n\n[[groups]]\npath = \"Team\"\n";
+    assert_eq!(lines(&apply(&server, file)), ["+ group Team"]);
+    assert!(owner.get("/groups").await.text.contains("Team"));
+    assert_eq!(owner.get("/users").await.status, 200);
+}

@@ -1,0 +1,102 @@
+//! `bursar explain`: the sentence first, the trace behind it, and the same for programs.
+
+use std::process::Output;
+
+use serde_json::Value;
+use store::testing::empty_database;
+
+use crate::{
+    demo::Demo,
+    harness::{TempDir, command},
+};
+
+struct World {
+    database: String,
+    data: TempDir,
+}
+
+impl World {
+    fn explain(&self, arguments: &[&str]) -> Output {
+        let mut command = command(&self.database, &self.data.path().join("demo"));
+        command.arg("explain").args(arguments).output().expect("bursar runs")
+    }
+
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.explain(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.explain(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.text(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_says_first_whether_and_then_why() {
+    let (database, data) = (empty_database().await, TempDir::new());
+    Demo::start(&database, data.path(), &["--calls", "0", "--quiet"]).stop();
+    let world = World { database, data };
+
+    // What does not exist is said to be so.
+    assert!(world.refused(&["sam@acme.example", "gpt-99"]).contains("there is no model gpt-99"));
+    assert!(world.refused(&["eve@acme.example", "gpt-5"]).contains("nobody here is called eve"));
+    assert!(world.refused(&["Sales/ghost", "gpt-5"]).contains("no application"));
+    assert!(
+        world
+            .refused(&["sam@acme.example", "gpt-5", "--group", "Legal"])
+            .contains("does not belong to the group Legal")
+    );
+
+    let text = world.text(&["sam@acme.example", "claude-sonnet-4-5"]);
+    let first = text.lines().next().unwrap_or_default();
+    assert_eq!(
+        first,
+        "Sam Ito in Engineering/Platform/Developer Tools may use claude-sonnet-4-5: \
+         Engineering/Platform/Developer Tools says so about claude-sonnet-4-5."
+    );
+    assert!(text.contains("the organization: tier high-performance is by request\n"), "{text}");
+    assert!(text.contains("claude-sonnet-4-5 is open  ← decides"), "{text}");
+    assert!(text.contains("Limits"), "{text}");
+
+    let text = world.text(&["Support/First Line/support-assist", "claude-sonnet-4-5"]);
+    assert!(
+        text.starts_with("support-assist in Support/First Line may not use claude-sonnet-4-5: it is closed"),
+        "{text}"
+    );
+    assert!(text.contains("and locks it"), "{text}");
+    let text = world.text(&["Marketing/Campaigns/campaign-writer", "gpt-5-mini"]);
+    assert!(text.contains("the key is narrowed to other models"), "{text}");
+    let text = world.text(&["Data/Analytics/sql-helper", "o3"]);
+    assert!(text.contains("once somebody has agreed"), "{text}");
+    let text = world.text(&["Data/Analytics/sql-helper", "magistral-medium-latest"]);
+    assert!(text.contains("nobody has reviewed the model yet"), "{text}");
+    let text = world.text(&["Data/Analytics/sql-helper", "gpt-4o"]);
+    assert!(text.contains("no longer in the catalogue"), "{text}");
+
+    let json = world.json(&[
+        "sam@acme.example",
+        "claude-sonnet-4-5",
+        "--group",
+        "Engineering/Platform/Developer Tools",
+    ]);
+    let [answer] = json["answers"].as_array().map(Vec::as_slice).unwrap_or_default() else {
+        panic!("{json}")
+    };
+    assert_eq!(answer["verdict"], "allow");
+    let decides: Vec<&Value> =
+        answer["trace"].as_array().unwrap().iter().filter(|step| step["decides"] == true).collect();
+    assert_eq!(decides.len(), 1, "{answer}");
+    assert_eq!(decides[0]["state"], "open");
+    assert!(
+        answer["limits"].as_array().unwrap().iter().any(|limit| limit["scope"] == "authorization"),
+        "{answer}"
+    );
+}
