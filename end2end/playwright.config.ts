@@ -10,6 +10,7 @@ export default defineConfig({
   outputDir: './test-results',
   fullyParallel: true,
   forbidOnly: true,
+  workers: 2,
   // A test that fails once has failed.
   retries: 0,
   reporter: 'list',
@@ -31,10 +32,13 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'hydrated', use: desktop },
-    { name: 'noscript', use: { ...desktop, javaScriptEnabled: false } },
+    // Every page, in every look. First, because it takes longest.
+    { name: 'pages', testMatch: /pages\.spec/, use: desktop },
+    { name: 'hydrated', testIgnore: /(pages|phone)\.spec/, use: desktop },
+    { name: 'noscript', testIgnore: /(pages|phone|script)\.spec/, use: { ...desktop, javaScriptEnabled: false } },
     {
       name: 'phone',
+      testMatch: /phone\.spec/,
       use: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
     },
   ],

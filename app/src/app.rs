@@ -97,7 +97,7 @@ pub fn App() -> impl IntoView {
 fn Framed(frame: Frame) -> impl IntoView {
     ui::context::provide(frame);
     view! {
-        <Routes fallback=pages::not_found::NotFoundPage>
+        <Routes fallback=|| ()>
             <Route path=path!("/sign-in") view=pages::sign_in::SignInPage/>
             <Route path=path!("/setup") view=pages::setup::SetupPage/>
             <Route path=path!("/welcome/:step") view=pages::welcome::WelcomePage/>
@@ -125,6 +125,9 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("settings") view=pages::settings::SettingsPage/>
                 <Route path=path!("account") view=pages::account::AccountPage/>
             </ParentRoute>
+            // A route like any other: what the router draws in place of one is drawn outside of what a
+            // page has within reach.
+            <Route path=path!("/*any") view=pages::not_found::NotFoundPage/>
         </Routes>
     }
 }

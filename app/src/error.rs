@@ -44,7 +44,7 @@ impl AppError {
                 _ => "Some fields need another look.".to_owned(),
             },
             Self::Stale => {
-                "Somebody else changed this while you were editing. Your input is still here; load the page again in another tab to compare, then save anew.".to_owned()
+                "Somebody else changed this while you were editing. What you typed is still here, and what they saved stands beside it. Save again to put yours in its place.".to_owned()
             }
             Self::Unavailable => "The database does not answer right now. Nothing was changed. Try again in a moment.".to_owned(),
             Self::Internal(id) => format!("Bursar met a defect; nothing was changed. Its number in the log is {id}."),
@@ -60,6 +60,14 @@ impl AppError {
             }
             _ => None,
         }
+    }
+
+    /// What a form says above its fields: everything but what stands beside a field.
+    pub fn summary(&self, beside: impl Fn(&str) -> bool) -> Option<String> {
+        let Self::Invalid(fields) = self else { return Some(self.sentence()) };
+        let rest: Vec<&str> =
+            fields.iter().filter(|(name, _)| !beside(name)).map(|(_, text)| text.as_str()).collect();
+        (!rest.is_empty()).then(|| rest.join(" "))
     }
 
     /// As an HTTP status.

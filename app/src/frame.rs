@@ -18,6 +18,8 @@ use crate::error::AppError;
 pub struct Frame {
     /// Who is looking; none when nobody is signed in.
     pub me: Option<Me>,
+    /// Whether nobody has set this installation up yet.
+    pub fresh: bool,
     /// When the page was made.
     pub now: DateTime<Utc>,
     /// The organization's time zone around that moment.
@@ -126,6 +128,12 @@ impl Theme {
         }
     }
 }
+
+/// The field that tells forms with the same address apart.
+pub const WHICH: &str = "_form";
+
+/// The field that says which page a form stands on, where its address does not.
+pub const PAGE: &str = "_page";
 
 /// What a form without script left behind: the page is made once more, with this in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-import { application, call, expect, fresh, said, test, visit } from './bursar';
+import { application, call, card, expect, fresh, said, shownSecret, test, visit } from './bursar';
 
 test('an application gets its key’s secret once, calls, and is stopped', async ({ page, world }) => {
   const name = fresh('bot');
@@ -11,15 +11,24 @@ test('an application gets its key’s secret once, calls, and is stopped', async
   await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
   const address = page.url().split('?')[0];
 
-  await page.getByRole('link', { name: /secret/i }).first().click();
-  await dialog.getByRole('button', { name: /secret/i }).first().click();
-  const secret = /bsr_live_[0-9A-Za-z]{36}/.exec((await dialog.getByText(/bsr_live_/).first().textContent())!)![0];
+  await page.getByRole('link', { name: 'Make a secret' }).click();
+  await dialog.getByRole('button', { name: 'Make the secret' }).click();
+  const old = await shownSecret(dialog);
+  expect((await call(world, old)).status).toBe(200);
+
+  // Rotated at once: the one before is dead with the next call.
+  await page.goto(`${address}?dialog=secret`);
+  await dialog.getByLabel('Secrets that are there').selectOption('0');
+  await dialog.getByRole('button', { name: 'Make the secret' }).click();
+  const secret = await shownSecret(dialog);
+  expect(secret).not.toBe(old);
+  expect((await call(world, old)).status).toBe(401);
   expect((await call(world, secret)).status).toBe(200);
 
   await page.goto(address);
   await expect(page.locator('body'), 'shown once').not.toContainText(secret);
   await expect(page.locator('main')).toContainText(secret.slice(-4));
-  await expect(page.locator('main')).toContainText('1,000');
+  await expect(page.locator('main')).toContainText('2,000 in, 1,000 out tokens');
 
   await page.getByRole('button', { name: 'Revoke' }).click();
   await said(page, 'Revoked');
@@ -34,9 +43,9 @@ test('an application gets its key’s secret once, calls, and is stopped', async
 test('a key is narrowed to no model at all', async ({ page, world }) => {
   const { id, secret } = await application(world, fresh('narrow'), world.research);
   await visit(page, world.owner, `/applications/${id}`);
-  await page.getByRole('link', { name: /edit the key|change/i }).first().click();
+  await card(page, 'Key').getByRole('link', { name: 'Edit' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel(/every model|all models/i).uncheck();
+  await dialog.getByLabel('Everything its group has').uncheck();
   await dialog.getByRole('button', { name: 'Save' }).click();
   await said(page, /saved/i);
   const refused = await call(world, secret);

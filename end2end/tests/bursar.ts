@@ -1,9 +1,10 @@
-import { test as base, expect, type Page } from '@playwright/test';
+import { test as base, expect, type Locator, type Page } from '@playwright/test';
 import { Console } from './console';
 import { type Server, start } from './server';
 import { upstream } from './upstream';
 
 export { expect };
+export type { Locator, Page };
 
 export const PASSWORD = 'a calm green ledger';
 
@@ -24,12 +25,16 @@ export function fresh(stem: string): string {
   return `${stem} ${Math.random().toString(36).slice(2, 8)}`;
 }
 
+/** What Chromium says about every page whose script it was told not to run. */
+const UNUSED = /was preloaded using link preload but not used/;
+
 /** Everything a page must never do: throw, complain in the console, fail to load, answer 5xx. */
-function watch(page: Page, complaints: string[]): void {
+function watch(page: Page, script: boolean, complaints: string[]): void {
   page.on('pageerror', (error) => complaints.push(`threw ${error}`));
   page.on('console', (message) => {
     // Chromium itself notes every answer of 400 and more; which of them are right, a journey says.
     const status = /status of (\d+)/.exec(message.text())?.[1];
+    if (!script && UNUSED.test(message.text())) return;
     if (['error', 'warning'].includes(message.type()) && !(status && Number(status) < 500)) {
       complaints.push(`${message.type()}: ${message.text()}`);
     }
@@ -108,10 +113,22 @@ export const test = base.extend<{ complaints: string[] }, { world: World }>({
     },
     { scope: 'worker', timeout: 60_000 },
   ],
+  // With script, a page that was gone to is one that is alive: what comes next is done with script.
+  page: async ({ page, javaScriptEnabled }, use) => {
+    if (javaScriptEnabled !== false) {
+      const goto = page.goto.bind(page);
+      page.goto = async (...where) => {
+        const response = await goto(...where);
+        await alive(page);
+        return response;
+      };
+    }
+    await use(page);
+  },
   complaints: [
-    async ({ context }, use) => {
+    async ({ context, javaScriptEnabled }, use) => {
       const complaints: string[] = [];
-      context.on('page', (page) => watch(page, complaints));
+      context.on('page', (page) => watch(page, javaScriptEnabled !== false, complaints));
       await use(complaints);
       expect(complaints, 'no page complained').toEqual([]);
     },
@@ -119,11 +136,35 @@ export const test = base.extend<{ complaints: string[] }, { world: World }>({
   ],
 });
 
+/** Waits until a page's script runs. */
+export async function alive(page: Page): Promise<void> {
+  await page.locator('html[data-hydrated]').waitFor({ state: 'attached' });
+}
+
 /** Opens a page as somebody. */
 export async function visit(page: Page, as: Console, path: string): Promise<void> {
   await page.context().clearCookies();
   await page.context().addCookies(as.session());
   await page.goto(as.base + path);
+}
+
+/** What the page says is wrong with a field: a sentence beside it, with what was typed still in it. */
+export async function refused(field: Locator, typed: string, sentence: string | RegExp): Promise<void> {
+  await expect(field).toHaveAttribute('aria-invalid', 'true');
+  const place = (await field.getAttribute('aria-describedby'))!.split(' ')[0];
+  await expect(field.page().locator(`[id="${place}"]`)).toHaveText(sentence);
+  await expect(field).toHaveValue(typed);
+}
+
+/** The card with this title. */
+export function card(page: Page, title: string): Locator {
+  return page.locator('section.card').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
+}
+
+/** The secret a page shows. */
+export async function shownSecret(where: Page | Locator): Promise<string> {
+  const text = await where.getByText(/bsr_live_[0-9A-Za-z]{36}/).first().textContent();
+  return /bsr_live_[0-9A-Za-z]{36}/.exec(text!)![0];
 }
 
 /** What the page says happened. */

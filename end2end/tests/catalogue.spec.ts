@@ -1,4 +1,4 @@
-import { expect, fresh, said, test, visit } from './bursar';
+import { expect, fresh, refused, said, test, visit } from './bursar';
 
 test('a provider is tried out before it is kept, and keeps its credential to itself', async ({ page, world }) => {
   const name = fresh('Second');
@@ -27,10 +27,11 @@ test('a new model waits for review, gets a price, and is accepted', async ({ pag
   await dialog.getByLabel('Name for callers').fill(name);
   await dialog.getByLabel('Input, $ per million').fill('0.1234567891');
   await dialog.getByRole('button', { name: 'Add the model' }).click();
-  await expect(dialog.getByText(/decimal|nano/i)).toBeVisible();
+  const price = dialog.getByLabel('Input, $ per million');
+  await refused(price, '0.1234567891', /At most nine digits/);
   await dialog.getByLabel('Input, $ per million').fill('-1');
   await dialog.getByRole('button', { name: 'Add the model' }).click();
-  await expect(dialog.locator('.error').filter({ hasText: /\S/ }).first()).toBeVisible();
+  await refused(price, '-1', /below zero/);
   await dialog.getByLabel('Input, $ per million').fill('0.123456789');
   await dialog.getByLabel('Output, $ per million').fill('0.50');
   await dialog.getByRole('button', { name: 'Add the model' }).click();
@@ -39,7 +40,7 @@ test('a new model waits for review, gets a price, and is accepted', async ({ pag
   await expect(page.getByText('This model waits for review')).toHaveCount(0);
 
   await page.getByRole('link', { name: 'Set prices' }).click();
-  await dialog.getByLabel('Input', { exact: true }).fill('0.20');
+  await dialog.getByLabel('Input optional', { exact: true }).fill('0.20');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('row').filter({ hasText: 'in force' })).toContainText('$0.20');
 });

@@ -1,4 +1,4 @@
-import { application, call, expect, fresh, said, test, visit } from './bursar';
+import { application, call, expect, fresh, join, refused, said, test, visit, type World } from './bursar';
 
 test('a limit is set, bites, is raised, and goes', async ({ page, world }) => {
   const { id, secret } = await application(world, fresh('limited'), world.research);
@@ -10,18 +10,17 @@ test('a limit is set, bites, is raised, and goes', async ({ page, world }) => {
   for (const nonsense of ['-1', '99999999999999999999', 'many', '1.5']) {
     await dialog.getByLabel('At most').fill(nonsense);
     await dialog.getByRole('button', { name: 'Set the limit' }).click();
-    await expect(dialog.getByText('Enter a whole number')).toBeVisible();
-    await expect(dialog.getByLabel('At most')).toHaveValue(nonsense);
+    await refused(dialog.getByLabel('At most'), nonsense, /Enter a whole number/);
   }
   await dialog.getByLabel('At most').fill('1');
   await dialog.getByRole('button', { name: 'Set the limit' }).click();
   await said(page, 'Limit set');
 
   expect((await call(world, secret)).status).toBe(200);
-  const refused = await call(world, secret);
-  expect(refused.status).toBe(402);
-  expect(refused.headers.get('x-should-retry')).toBe('false');
-  expect((await refused.json()).error.code).toBe('quota_exceeded');
+  const stopped = await call(world, secret);
+  expect(stopped.status).toBe(402);
+  expect(stopped.headers.get('x-should-retry')).toBe('false');
+  expect((await stopped.json()).error.code).toBe('quota_exceeded');
 
   await page.goto(`${world.base}/applications/${id}`);
   await page.getByRole('link', { name: 'Edit', exact: true }).last().click();
@@ -46,4 +45,40 @@ test('every limit of the organization is on one page', async ({ page, world }) =
   await dialog.getByLabel('At most').fill('12,345.67');
   await dialog.getByRole('button', { name: 'Set the limit' }).click();
   await expect(page.getByRole('row').filter({ hasText: 'Engineering' }).filter({ hasText: '$12,345.67' }).first()).toBeVisible();
+});
+
+/** A secret whose calls count for one of each: the organization, a group, an application, a person. */
+async function scopes(world: World): Promise<[kind: string, scope: string, secret: string][]> {
+  const service = await application(world, fresh('scoped'), world.research);
+  const person = await join(world, fresh('Sam'), 'member', world.research);
+  const own = (await person.console.post('keys/open-personal', { group: world.research })).once.Secret.secret;
+  return [
+    ['organization', 'organization', service.secret],
+    ['group', `group:${world.engineering}`, service.secret],
+    ['application', `application:${service.id}`, service.secret],
+    ['user', `user:${person.id}`, own],
+  ];
+}
+
+test('a limit on each of the four scopes stops the next call, and names itself', async ({ page, world }) => {
+  test.slow();
+  for (const [kind, scope, secret] of await scopes(world)) {
+    expect((await call(world, secret)).status, kind).toBe(200);
+    await visit(page, world.owner, '/limits?dialog=new');
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('On', { exact: true }).selectOption(scope);
+    await dialog.getByLabel('Of').selectOption('output_tokens');
+    await dialog.getByLabel('Per', { exact: true }).selectOption('day');
+    await dialog.getByLabel('At most').fill('0');
+    await dialog.getByRole('button', { name: 'Set the limit' }).click();
+    await said(page, 'Limit set: 0 output tokens a day.');
+    const stopped = await call(world, secret);
+    expect(stopped.status, kind).toBe(402);
+    expect((await stopped.json()).error.bursar).toMatchObject({ scope: kind, metric: 'output_tokens', window: 'day' });
+
+    await page.goto(`${world.base}/limits`);
+    await page.getByRole('row').filter({ hasText: '0 output tokens a day' }).getByRole('button', { name: 'Remove' }).click();
+    await said(page, 'Limit removed');
+    expect((await call(world, secret)).status, kind).toBe(200);
+  }
 });

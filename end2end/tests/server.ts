@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,7 @@ export interface Server {
 
 /** Starts `bursar` with these arguments and waits for the line that says it is ready. */
 export async function start(...args: string[]): Promise<Server> {
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: build the server first, or name it in BURSAR_BIN`);
   const data = mkdtempSync(join(tmpdir(), 'bursar-browser-'));
   // Root runs the private Postgres as somebody else, who has to be able to enter.
   chmodSync(data, 0o711);

@@ -1,4 +1,7 @@
-import { expect, PASSWORD, said, test } from './bursar';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, PASSWORD, refused, shownSecret, test } from './bursar';
+import { Console } from './console';
 import { start } from './server';
 import { upstream } from './upstream';
 
@@ -16,13 +19,14 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
     await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
     await page.getByLabel('Password again').fill(PASSWORD);
     await page.getByRole('button', { name: 'Create the owner' }).click();
-    await expect(page.getByText('Enter an email address like')).toBeVisible();
+    await refused(page.getByLabel('Email'), 'not an address', /Enter an email address like/);
     await expect(page.getByLabel('Your name')).toHaveValue('Ada Lovelace');
     await page.getByLabel('Email').fill('ada@acme.example');
     await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
     await page.getByLabel('Password again').fill(PASSWORD);
     await page.getByRole('button', { name: 'Create the owner' }).click();
 
+    await expect(page.getByRole('heading', { name: 'Your organization' })).toBeVisible();
     await page.getByLabel('Name', { exact: true }).fill('Acme');
     await page.getByRole('button', { name: 'Create the organization' }).click();
 
@@ -48,16 +52,20 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
     await page.getByLabel('Output, $').fill('0.40');
     await page.getByRole('button', { name: 'Add the model' }).click();
 
+    await expect(page.getByRole('heading', { name: 'A group' })).toBeVisible();
     await page.getByLabel('Name', { exact: true }).fill('Engineering');
     await page.getByRole('button', { name: 'Create the group' }).click();
 
+    await expect(page.getByRole('heading', { name: 'An application' })).toBeVisible();
     await page.getByLabel('Name', { exact: true }).fill('research-bot');
     await page.getByRole('button', { name: 'Create the application' }).click();
 
+    await expect(page.getByRole('heading', { name: 'A secret for research-bot' })).toBeVisible();
     await page.getByRole('button', { name: 'Make a secret' }).click();
-    const command = page.getByText(/curl http/).first();
-    await expect(command).toBeVisible();
-    const secret = /bsr_live_[0-9A-Za-z]{36}/.exec((await command.textContent())!)![0];
+    const secret = await shownSecret(page);
+    const command = (await page.getByText(/curl http/).first().textContent())!;
+    const answer = await promisify(execFile)('sh', ['-c', command], { timeout: 10_000 });
+    expect(answer.stdout, 'the command works as it is').toContain('Hello from the model.');
 
     await page.getByLabel('Secret', { exact: true }).fill(secret);
     await page.getByRole('button', { name: 'Make the call' }).click();
@@ -72,5 +80,36 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
   } finally {
     await server.stop();
     provider.close();
+  }
+});
+
+test('of two who set up at once one becomes the owner', async ({ page, javaScriptEnabled }) => {
+  test.slow();
+  const server = await start('serve');
+  try {
+    await page.goto(`${server.base}/setup?token=wrong`);
+    await expect(page.getByText('not the token in the server')).toBeVisible();
+    await page.goto(`${server.base}/setup`);
+    await page.getByLabel('Token from the log').fill(server.token!);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByLabel('Your name').fill('Too Late');
+
+    const fields = { token: server.token!, name: 'Ada', password: PASSWORD, again: PASSWORD };
+    const tries = ['a', 'b'].map((who) => new Console(server.base).post('setup/owner', { ...fields, email: `${who}@acme.example` }));
+    const ways = (await Promise.allSettled(tries)).map((outcome) => outcome.status).sort();
+    expect(ways).toEqual(['fulfilled', 'rejected']);
+
+    await page.getByLabel('Email').fill('late@acme.example');
+    for (const label of ['Password', 'Password again']) await page.getByLabel(label, { exact: true }).fill(PASSWORD);
+    await page.getByRole('button', { name: 'Create the owner' }).click();
+    if (javaScriptEnabled === false) {
+      await expect(page.getByRole('heading', { name: 'Not found' })).toBeVisible();
+    } else {
+      await expect(page.getByRole('alert').filter({ hasText: 'it was used already' })).toBeVisible();
+      await expect(page.getByLabel('Your name')).toHaveValue('Too Late');
+    }
+    expect((await page.goto(`${server.base}/setup?token=${server.token}`))!.status()).toBe(404);
+  } finally {
+    await server.stop();
   }
 });

@@ -5,7 +5,7 @@
 //! it; if it was refused, or has something to show once, the page the form stood on is made anew
 //! with everything that was typed still in it. Nothing of that is stored anywhere.
 
-use app::frame::{Done, Flash};
+use app::frame::{Done, Flash, PAGE, WHICH};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::Request,
@@ -36,7 +36,7 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     let Ok(body) = to_bytes(body, FORM_MAX).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "This form is too large.").into_response();
     };
-    let page = page_of(&parts.headers);
+    let page = page_of(&body, &parts.headers);
     let to = parts.uri.path().to_owned();
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let answer = console.server_function(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
@@ -55,7 +55,7 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         outcome => {
             let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
             let flash =
-                Flash { to, form: field(&body, "_form"), values: typed(&body), outcome, page: page.clone() };
+                Flash { to, form: field(&body, WHICH), values: typed(&body), outcome, page: page.clone() };
             again(console, parts, &page, flash, status).await
         }
     };
@@ -69,13 +69,15 @@ fn unreadable() -> app::error::AppError {
     app::error::AppError::Network("an answer that cannot be read".to_owned())
 }
 
-/// The page a form stood on: a path of this console, from the browser's referrer.
-fn page_of(headers: &HeaderMap) -> String {
-    let referrer = headers
-        .get(header::REFERER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<Uri>().ok());
-    referrer.and_then(|uri| uri.path_and_query().map(ToString::to_string)).unwrap_or_else(|| "/".to_owned())
+/// The page a form stood on, as a path of this console: the form says so where it stood on an answer
+/// to a form before; else it is the browser's referrer.
+fn page_of(body: &Bytes, headers: &HeaderMap) -> String {
+    let referrer = || headers.get(header::REFERER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let said = Some(field(body, PAGE)).filter(|page| !page.is_empty());
+    let page = said.or_else(referrer).and_then(|text| text.parse::<Uri>().ok());
+    let path = page.and_then(|uri| uri.path_and_query().map(ToString::to_string));
+    // Two slashes would lead to another host.
+    path.filter(|path| path.starts_with('/') && !path.starts_with("//")).unwrap_or_else(|| "/".to_owned())
 }
 
 fn pairs(body: &Bytes) -> Vec<(String, String)> {
@@ -147,6 +149,19 @@ mod tests {
         let body = Bytes::from_static(b"email=a%40b.c&password=hunter2hunter2&credential=sk-1&name=Ada");
         let names: Vec<String> = typed(&body).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["email", "name"]);
+    }
+
+    #[test]
+    fn a_form_says_which_page_it_stands_on_and_never_leads_elsewhere() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::REFERER, HeaderValue::from_static("http://h/console/groups/create"));
+        let page = |body: &'static str| page_of(&Bytes::from_static(body.as_bytes()), &headers);
+        assert_eq!(page("name=x&_page=%2Fgroups%3Fdialog%3Dnew"), "/groups?dialog=new");
+        assert_eq!(page("name=x"), "/console/groups/create");
+        for hostile in ["_page=%2F%2Fevil.example", "_page=%2F%5Cevil.example", "_page=evil"] {
+            assert_eq!(page(hostile), "/", "{hostile}");
+        }
+        assert_eq!(page("_page=https%3A%2F%2Fevil.example%2Fusers"), "/users");
     }
 
     #[test]

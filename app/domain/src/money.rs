@@ -46,7 +46,7 @@ impl fmt::Display for MoneyError {
             Self::NotANumber => "Enter digits with a point before the cents, for instance 1250.00.",
             Self::Negative => "An amount cannot be below zero.",
             Self::TooFine => "At most nine digits after the point can be kept exactly; this has more.",
-            Self::TooLarge => "At most 100000000.00 dollars fit here.",
+            Self::TooLarge => "At most $100,000,000 fits here.",
         })
     }
 }

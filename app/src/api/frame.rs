@@ -40,8 +40,10 @@ pub async fn load_frame() -> Result<Frame, AppError> {
         let notice = cookie(&headers, "bursar_notice").and_then(|text| {
             percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
         });
+        let fresh = me.is_none() && !store::installation::is_set_up(&cx.store).await.known()?;
         Ok(Frame {
             me,
+            fresh,
             now,
             zone,
             theme: cookie(&headers, "bursar_theme").map_or(Theme::System, |text| Theme::from_text(&text)),

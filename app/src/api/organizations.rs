@@ -44,7 +44,7 @@ pub async fn edit_organization(
         let mut change = cx.change(permit).await?;
         store::organizations::update(&mut change, version, &settings).await.known()?;
         change.commit().await.known()?;
-        Ok(Done { notice: Some("Settings saved.".to_owned()), reload: true, ..Done::default() })
+        Ok(Done::said("Settings saved."))
     })
     .await
 }

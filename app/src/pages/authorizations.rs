@@ -18,9 +18,11 @@ pub fn AuthorizationPage() -> impl IntoView {
     let matrix = load_matrix(query::value("open"));
     view! {
         <Page title="Authorization">
-            <Head title="Which team may use which model"/>
-            <p class="lead">"Full strength: set here. Faded: inherited from above. Silence means closed; high-cost tiers open only by name. Choose a cell to change it."</p>
-            <Load data=matrix let(matrix)><MatrixView matrix/></Load>
+            <Load data=matrix let(matrix)>
+                <Head title="Which team may use which model"/>
+                <p class="lead">"Full strength: set here. Faded: inherited from above. Silence means closed; high-cost tiers open only by name. Choose a cell to change it."</p>
+                <MatrixView matrix/>
+            </Load>
         </Page>
     }
 }
@@ -64,8 +66,9 @@ fn ColumnHead(column: Column) -> impl IntoView {
         ids.retain(|other| *other != id);
     }
     let href = query::href(&[("open", Some(&ids.join(",")))]);
+    let name = column.name.clone();
     let link = tier.then(
-        || view! { <a class="link" href=href data-within="">{if folded { "models" } else { "fold" }}</a> },
+        || view! { <a class="link" href=href data-within="">{if folded { "Unfold" } else { "Fold" }}<span class="sr">" "{name}</span></a> },
     );
     view! {
         <th class=if tier { "" } else { "of-tier" } scope="col">

@@ -19,9 +19,20 @@ pub fn CallsPage() -> impl IntoView {
     let calls = load_calls(application, user, model);
     view! {
         <Page title="Calls" live=true>
-            <Head title="Calls" note="the last 100"/>
-            <Card><Load data=calls let(calls)><CallTable calls/></Load></Card>
+            <Load data=calls let(calls)>
+                <Head title="Calls" note="the last 100"/>
+                <Card><CallTable calls/></Card>
+            </Load>
         </Page>
+    }
+}
+
+/// `840 ms`, `2.4 s`.
+fn took(milliseconds: i64) -> String {
+    if milliseconds < 1000 {
+        format!("{milliseconds} ms")
+    } else {
+        format!("{:.1} s", milliseconds as f64 / 1000.0)
     }
 }
 
@@ -49,12 +60,12 @@ pub fn CallTable(calls: Vec<CallRow>) -> impl IntoView {
                         {user.map(|(id, name)| view! { <div class="sub"><a href=format!("/users/{id}")>{name}</a></div> })}
                     </td>
                     <td>
-                        <a href=format!("/models/{}", call.model.0)>{call.model.1}</a>
+                        <a class="nw" href=format!("/models/{}", call.model.0)>{call.model.1}</a>
                         {call.use_case.map(|label| view! { <div class="sub">{label}</div> })}
                     </td>
                     <td class="r num hide">{grouped(call.usage.input_tokens())}</td>
                     <td class="r num hide">{grouped(call.usage.output_tokens())}</td>
-                    <td class="r num hide">{format!("{:.1} s", call.duration_ms as f64 / 1000.0)}</td>
+                    <td class="r num hide">{took(call.duration_ms)}</td>
                     <td class="r num">
                         {call.cost.to_string()}
                         {call.estimated.then(|| view! { " "<Badge text="estimated" kind=Kind::Warn/> })}

@@ -71,7 +71,7 @@ fn Content(limits: Limits) -> impl IntoView {
             } else {
                 view! {
                     <div class="scroll" tabindex="0" role="region" aria-label="Limits">
-                        <table class="table">
+                        <table class="table stack">
                             <thead><tr><th>"On"</th><th>"Cap"</th><th class="wide">"Now"</th><th><span class="sr">"Actions"</span></th></tr></thead>
                             <tbody>{rows}</tbody>
                         </table>
@@ -116,10 +116,10 @@ fn Line(limit: LimitLevel, set: bool) -> impl IntoView {
             <td><a href=href><b>{name}</b></a><div class="sub">{super::capital(meter.scope.kind().as_str())}</div></td>
             <td class="num">{cap}{observe.then(|| view! { <div><Badge text="observes" kind=Kind::Warn/></div> })}</td>
             <td><LimitMeter limit/></td>
-            <td class="r nw">{set.then(|| id.map(|id| view! {
+            <td class="beside"><div class="row end">{set.then(|| id.map(|id| view! {
                 <OpenDialog name=format!("limit-{id}") label="Edit" look="link"/>
                 <Form to=RemoveLimit::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Remove"</button></Form>
-            }))}</td>
+            }))}</div></td>
         </tr>
     }
 }

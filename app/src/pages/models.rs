@@ -53,13 +53,13 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
             {ready.then(|| view! { <OpenDialog name="new" label="New model" look="btn go"/> })}
         </Head>
         {(!waiting.is_empty()).then(|| view! {
-            <Card title="Wait for review" note="new models stay closed until somebody decides"><Table models=waiting/></Card>
+            <Card title="Waiting for review" note="new models stay closed until somebody decides"><Table models=waiting label="Waiting for review"/></Card>
         })}
         <Card title="Catalogue">
             {if known.is_empty() {
                 view! { <Empty title="No models yet" text="A model is what callers name: where it is, what it costs, and which tier it belongs to.">{missing.filter(|_| edit)}</Empty> }.into_any()
             } else {
-                view! { <Table models=known/> }.into_any()
+                view! { <Table models=known label="Catalogue"/> }.into_any()
             }}
         </Card>
         <Card title="Tiers" note="classes that are opened to groups together" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="new-tier" label="New tier" look="btn small"/> })} })>
@@ -99,7 +99,7 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
 }
 
 #[component]
-fn Table(models: Vec<Model>) -> impl IntoView {
+fn Table(models: Vec<Model>, label: &'static str) -> impl IntoView {
     let rows = models
         .into_iter()
         .map(|model| {
@@ -110,7 +110,7 @@ fn Table(models: Vec<Model>) -> impl IntoView {
                     <td class="hide">{capital(model.modality.as_str())}</td>
                     <td>{model.tier.1}{model.high_cost.then(|| view! { " "<Badge text="high-cost" kind=Kind::Warn/> })}</td>
                     <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |dated| pair(&dated.prices))}<div class="sub">"per million"</div></td>
-                    <td>{match obstacle {
+                    <td class="beside">{match obstacle {
                         Some(why) => view! { <Badge text=why kind=Kind::Bad/> }.into_any(),
                         None => view! { <Badge text="callable" kind=Kind::Good/> }.into_any(),
                     }}</td>
@@ -119,8 +119,8 @@ fn Table(models: Vec<Model>) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label="Models">
-            <table class="table">
+        <div class="scroll" tabindex="0" role="region" aria-label=label>
+            <table class="table stack">
                 <thead><tr><th>"Name"</th><th class="hide">"Modality"</th><th>"Tier"</th><th class="r">"Input / output"</th><th>"State"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
@@ -306,7 +306,9 @@ fn Prices(prices: Vec<DatedPrices>) -> impl IntoView {
     let rows = prices
         .into_iter()
         .map(|dated| {
-            let list = dated.prices.set().map(|(key, price)| view! { <span class="nw">{key.label()}" "<b class="num">{price.to_string()}</b></span>" · " }).collect_view();
+            let list = dated.prices.set().enumerate().map(|(place, (key, price))| view! {
+                {(place > 0).then_some(" · ")}<span class="nw">{key.label()}" "<b class="num">{price.to_string()}</b></span>
+            }).collect_view();
             let mark = match () {
                 () if Some(dated.from) == current => Some(view! { <Badge text="in force" kind=Kind::Good/> }),
                 () if dated.from > now() => Some(view! { <Badge text="to come" kind=Kind::Warn/> }),

@@ -10,8 +10,10 @@ use crate::{
         my_models::{MyPage, load_my_models},
     },
     ui::{
-        Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit, context::frame,
-        money::pair, once::Copyable,
+        Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit,
+        context::frame,
+        money::pair,
+        once::{Copyable, Outcome},
     },
 };
 
@@ -118,6 +120,8 @@ fn Content(page: MyPage) -> impl IntoView {
         </Card>
         <div class="two">
             <Card title="My secrets" note="strings my programs send">
+                // The form that opened a private context is gone once it is open.
+                <Outcome of=OpenPersonal::PATH/>
                 <ul class="list">{key_items}{open_items}</ul>
                 {no_groups.then(|| view! { <Empty title="No keys for you yet" text="Keys are assigned to groups; members of a group can have a secret of their own."/> })}
             </Card>

@@ -28,9 +28,11 @@ pub fn PoliciesPage() -> impl IntoView {
     let edit = may(Act::EditPolicies);
     view! {
         <Page title="Policies">
-            <Head title="Policies">{edit.then(|| view! { <OpenDialog name="new" label="New policy" look="btn go"/> })}</Head>
-            <p class="lead">"A policy is a name that stands for several models, and how to choose among them."</p>
-            <Load data=policies let(policies)><Content policies edit/></Load>
+            <Load data=policies let(policies)>
+                <Head title="Policies">{edit.then(|| view! { <OpenDialog name="new" label="New policy" look="btn go"/> })}</Head>
+                <p class="lead">"A policy is a name that stands for several models, and how to choose among them."</p>
+                <Content policies edit/>
+            </Load>
         </Page>
     }
 }
@@ -50,10 +52,10 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
                     <td><b class="mono">{format!("policy/{}", policy.name)}</b></td>
                     <td>{if policy.routing == Routing::Fallback { "Fallback" } else { "Balance" }}</td>
                     <td>{steps}</td>
-                    <td class="r nw">{edit.then(|| view! {
+                    <td class="beside"><div class="row end">{edit.then(|| view! {
                         <OpenDialog name=format!("policy-{id}") label="Edit" look="link"/>
                         <Form to=ArchivePolicy::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Archive"</button></Form>
-                    })}</td>
+                    })}</div></td>
                 </tr>
             }
         })
@@ -70,7 +72,7 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
             } else {
                 view! {
                     <div class="scroll" tabindex="0" role="region" aria-label="Policies">
-                        <table class="table">
+                        <table class="table stack">
                             <thead><tr><th>"Name"</th><th>"Chooses"</th><th>"Models"</th><th><span class="sr">"Actions"</span></th></tr></thead>
                             <tbody>{rows}</tbody>
                         </table>

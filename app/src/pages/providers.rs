@@ -28,10 +28,12 @@ pub fn ProvidersPage() -> impl IntoView {
     let edit = may(Act::EditCatalogue);
     view! {
         <Page title="Providers">
-            <Head title="Providers">{edit.then(|| view! { <OpenDialog name="new" label="New provider" look="btn go"/> })}</Head>
-            <Card><Load data=providers let(providers)><Table providers/></Load></Card>
+            <Load data=providers let(providers)>
+                <Head title="Providers">{edit.then(|| view! { <OpenDialog name="new" label="New provider" look="btn go"/> })}</Head>
+                <Card><Table providers/></Card>
+            </Load>
             <Dialog name="new" title="New provider">
-                <Form to=CreateProvider::PATH>
+                <Form to=CreateProvider::PATH also=TestProvider::PATH>
                     <Field name="name" label="Name" placeholder="OpenAI"/>
                     <Select name="dialect" label="Speaks" options=dialects()/>
                     <Field name="base_url" label="Address" mono=true placeholder="https://api.openai.com/v1" hint="Up to the version."/>
@@ -90,7 +92,7 @@ fn Content(provider: Provider) -> impl IntoView {
         {if edit {
             view! {
                 <Card title="Connection" class="narrow">
-                    <Form to=EditProvider::PATH class="pad">
+                    <Form to=EditProvider::PATH also=TestProvider::PATH class="pad">
                         <Hidden name="id" value=id.to_string()/>
                         <Hidden name="version" value=provider.version.to_string()/>
                         <Field name="name" label="Name" value=provider.name/>

@@ -18,8 +18,10 @@ pub fn SettingsPage() -> impl IntoView {
     let settings = load_settings();
     view! {
         <Page title="Settings">
-            <Head title="Settings"/>
-            <Load data=settings let(organization)><Edit organization/></Load>
+            <Load data=settings let(organization)>
+                <Head title="Settings"/>
+                <Edit organization/>
+            </Load>
         </Page>
     }
 }

@@ -21,6 +21,9 @@ pub fn SignInPage() -> impl IntoView {
     if frame().me.is_some() {
         return view! { <Redirect path="/"/> }.into_any();
     }
+    if frame().fresh {
+        return view! { <Redirect path="/setup"/> }.into_any();
+    }
     view! {
         <Page title="Sign in">
             <Bare>

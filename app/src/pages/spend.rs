@@ -120,7 +120,7 @@ pub fn Facts(page: Data) -> impl IntoView {
         let over = page.budget.as_ref().is_some_and(|limit| end.0 > limit.limit.cap);
         view! {
             <div>
-                <h3>"At this pace, end of month"</h3>
+                <h2>"At this pace, end of month"</h2>
                 <div class=if over { "big num warn-text" } else { "big num" }>{end.to_string()}</div>
                 <p class="under num">{format!("after {elapsed} of {whole} days{}", if over { " · over the limit" } else { "" })}</p>
             </div>
@@ -129,15 +129,21 @@ pub fn Facts(page: Data) -> impl IntoView {
     let average = each(total.spend, total.calls);
     view! {
         <section class="facts">
-            <div><h3>{if running { "Month to date" } else { "The month" }}</h3>{budget}</div>
+            <div><h2>{if running { "Month to date" } else { "The month" }}</h2>{budget}</div>
             {forecast}
             <div>
-                <h3>"Against the month before"</h3>
-                <div class="big num">{change(total.spend, page.before)}</div>
-                <p class="under num">{format!("{} by the same day, {} in all", page.before, page.before_whole)}</p>
+                <h2>"Against the month before"</h2>
+                {if page.before_whole.0 == 0 {
+                    view! { <div class="big num muted">"–"</div><p class="under">"Nothing was spent then"</p> }.into_any()
+                } else {
+                    view! {
+                        <div class="big num">{change(total.spend, page.before)}</div>
+                        <p class="under num">{format!("{} by the same day, {} in all", page.before, page.before_whole)}</p>
+                    }.into_any()
+                }}
             </div>
             <div>
-                <h3>"Calls"</h3>
+                <h2>"Calls"</h2>
                 <div class="big num">{grouped(total.calls.unsigned_abs())}</div>
                 <p class="under num">{format!("{average} each · {} refused", grouped(total.refused.unsigned_abs()))}</p>
             </div>

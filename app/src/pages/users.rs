@@ -91,12 +91,13 @@ fn Line(user: UserRow, default_limit: Option<domain::money::Money>) -> impl Into
         view! { <Badge text kind=if badge.inherited { Kind::Inherited } else { Kind::Plain } href=format!("/groups/{}", badge.group)/>" " }
     }).collect_view();
     let more = user.groups.len().saturating_sub(4);
+    let none = user.groups.is_empty();
     let level = domain::limits::Level { settled: user.spend.0, held: user.held.0 };
     view! {
         <tr>
             <td><a href=format!("/users/{}", user.id)><b>{user.name}</b></a><div class="sub">{user.email}</div></td>
             <td class="hide">{capital(user.role.as_str())}</td>
-            <td class="hide">{groups}{(more > 0).then(|| view! { <span class="muted">{format!("+{more}")}</span> })}</td>
+            <td class="hide">{groups}{(more > 0).then(|| view! { <span class="muted">{format!("+{more}")}</span> })}{none.then(|| view! { <span class="muted">"none"</span> })}</td>
             <td class="r num">{user.spend.to_string()}</td>
             <td class="r num hide">{match (user.own_limit, limit) {
                 (Some(own), _) => view! { {own.to_string()} }.into_any(),
@@ -168,9 +169,9 @@ fn Content(view: UserView) -> impl IntoView {
             })}
         </Head>
         <section class="facts three">
-            <div><h3>"This month, anywhere"</h3>{spent}</div>
-            <div><h3>"Role"</h3><div class="big">{capital(user.role.as_str())}</div><p class="under">"Roles govern the console, never models"</p></div>
-            <div><h3>"Activity"</h3><div class="big"><StatusMark status=user.status/></div><p class="under">"Last call: "<Ago at=user.last_call/></p></div>
+            <div><h2>"This month, anywhere"</h2>{spent}</div>
+            <div><h2>"Role"</h2><div class="big">{capital(user.role.as_str())}</div><p class="under">"Roles govern the console, never models"</p></div>
+            <div><h2>"Activity"</h2><div class="big"><StatusMark status=user.status/></div><p class="under">"Last call: "<Ago at=user.last_call/></p></div>
         </section>
         <div class="two">
             <Card title="Groups" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="join" label="Add to a group" look="btn small"/> })} })>

@@ -78,7 +78,7 @@ fn Provider() -> impl IntoView {
         <section class="card pad narrow">
             <h1>"A provider"</h1>
             <p class="muted">"Where models are: a vendor's API, or a model server in your own network. Credentials are encrypted and never shown again."</p>
-            <Form to=CreateProvider::PATH>
+            <Form to=CreateProvider::PATH also=TestProvider::PATH>
                 <Hidden name="next" value="welcome"/>
                 <Field name="name" label="Name" placeholder="OpenAI"/>
                 <Select name="dialect" label="Speaks" options=vec![("openai".into(), "OpenAI's API".into()), ("anthropic".into(), "Anthropic's API".into())]/>

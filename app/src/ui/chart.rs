@@ -5,11 +5,22 @@ use chrono::{Datelike, NaiveDate};
 use domain::{money::Money, spend::DaySpend, time};
 use leptos::prelude::*;
 
-const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 224.0;
 const LEFT: f64 = 62.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 28.0;
+
+/// A drawing for one width of screen: shrunk to another, its words could not be read.
+#[derive(Clone, Copy)]
+struct Sheet {
+    class: &'static str,
+    width: f64,
+    height: f64,
+}
+
+const SHEETS: [Sheet; 2] = [
+    Sheet { class: "large", width: 960.0, height: 224.0 },
+    Sheet { class: "small", width: 340.0, height: 190.0 },
+];
 
 /// Spend by day, stacked by series; days to come are left open.
 #[component]
@@ -27,55 +38,7 @@ pub fn DayBars(
     let Some(first) = days.first().map(|day| day.day) else {
         return view! { <p class="pad muted">"Nothing yet."</p> }.into_any();
     };
-    let slots = (end - first).num_days().max(1) as f64;
-    let highest = days.iter().map(|day| day.parts.iter().map(|part| part.0).sum::<i64>()).max().unwrap_or(0);
-    let (top, step) = scale(highest);
-    let (height, slot) = (HEIGHT - TOP - BOTTOM, (WIDTH - LEFT - 4.0) / slots);
-    let y = move |nanos: i64| TOP + height - nanos as f64 / top as f64 * height;
-    let lines = (0..=top / step)
-        .map(|number| {
-            let value = number * step;
-            let at = y(value);
-            view! {
-                <line class="grid" x1=LEFT.to_string() x2=WIDTH.to_string() y1=format!("{at:.1}") y2=format!("{at:.1}")/>
-                <text class="axis" x=(LEFT - 8.0).to_string() y=format!("{:.1}", at + 4.0) text-anchor="end">{tick(value, step)}</text>
-            }
-        })
-        .collect_view();
-    let bars = days
-        .iter()
-        .enumerate()
-        .map(|(place, day)| {
-            let x = LEFT + place as f64 * slot + 1.5;
-            let mut base = 0_i64;
-            let parts = day
-                .parts
-                .iter()
-                .enumerate()
-                .filter(|(_, part)| part.0 > 0)
-                .map(|(number, part)| {
-                    let (low, high) = (y(base), y(base + part.0));
-                    base += part.0;
-                    view! {
-                        <rect
-                            class=format!("s{}", number + 1) x=format!("{x:.1}") y=format!("{high:.1}") rx="1.5"
-                            width=format!("{:.1}", (slot - 3.0).max(1.0)) height=format!("{:.1}", (low - high - 1.0).max(0.6))
-                        />
-                    }
-                })
-                .collect_view();
-            let total = Money(day.parts.iter().map(|part| part.0).sum());
-            view! { <g>{parts}<title>{format!("{}: {total}", time::date(day.day))}</title></g> }
-        })
-        .collect_view();
-    let labels = (0..slots as i64)
-        .filter(|day| day % 7 == 0)
-        .filter_map(|day| first.checked_add_days(chrono::Days::new(u64::try_from(day).ok()?)).map(|date| (day, date)))
-        .map(|(place, date)| {
-            let x = LEFT + (place as f64 + 0.5) * slot;
-            view! { <text class="axis" x=format!("{x:.1}") y=(HEIGHT - 9.0).to_string() text-anchor="middle">{format!("{} {}", date.day(), date.format("%b"))}</text> }
-        })
-        .collect_view();
+    let drawings = SHEETS.map(|sheet| drawing(sheet, &days, first, end, label.clone())).collect_view();
     let head = series.iter().map(|name| view! { <th class="r">{name.clone()}</th> }).collect_view();
     let rows = days
         .iter()
@@ -89,9 +52,7 @@ pub fn DayBars(
         })
         .collect_view();
     view! {
-        <div class="chart">
-            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label>{lines}{bars}{labels}</svg>
-        </div>
+        <div class="chart">{drawings}</div>
         <details class="as-table">
             <summary>"As a table"</summary>
             <div class="scroll" tabindex="0" role="region" aria-label="Spend by day as a table">
@@ -100,6 +61,67 @@ pub fn DayBars(
         </details>
     }
     .into_any()
+}
+
+/// The bars on one sheet.
+fn drawing(
+    sheet: Sheet,
+    days: &[DaySpend],
+    first: NaiveDate,
+    end: NaiveDate,
+    label: String,
+) -> impl IntoView + use<> {
+    let slots = (end - first).num_days().max(1) as f64;
+    let highest = days.iter().map(|day| day.parts.iter().map(|part| part.0).sum::<i64>()).max().unwrap_or(0);
+    let (top, step) = scale(highest);
+    let (height, slot) = (sheet.height - TOP - BOTTOM, (sheet.width - LEFT - 4.0) / slots);
+    let y = move |nanos: i64| TOP + height - nanos as f64 / top as f64 * height;
+    let lines = (0..=top / step)
+        .map(|number| {
+            let value = number * step;
+            let at = y(value);
+            view! {
+                <line class="grid" x1=LEFT.to_string() x2=sheet.width.to_string() y1=format!("{at:.1}") y2=format!("{at:.1}")/>
+                <text class="axis" x=(LEFT - 8.0).to_string() y=format!("{:.1}", at + 4.0) text-anchor="end">{tick(value, step)}</text>
+            }
+        })
+        .collect_view();
+    let bars = days
+        .iter()
+        .enumerate()
+        .map(|(place, day)| {
+            let x = LEFT + place as f64 * slot + slot * 0.06;
+            let mut base = 0_i64;
+            let parts = day
+                .parts
+                .iter()
+                .enumerate()
+                .filter(|(_, part)| part.0 > 0)
+                .map(|(number, part)| {
+                    let (low, high) = (y(base), y(base + part.0));
+                    base += part.0;
+                    view! {
+                        <rect
+                            class=format!("s{}", number + 1) x=format!("{x:.1}") y=format!("{high:.1}") rx="1.5"
+                            width=format!("{:.1}", slot * 0.88) height=format!("{:.1}", (low - high - 1.0).max(0.6))
+                        />
+                    }
+                })
+                .collect_view();
+            let total = Money(day.parts.iter().map(|part| part.0).sum());
+            view! { <g>{parts}<title>{format!("{}: {total}", time::date(day.day))}</title></g> }
+        })
+        .collect_view();
+    let labels = (0..slots as i64)
+        .filter(|day| day % 7 == 0)
+        .filter_map(|day| first.checked_add_days(chrono::Days::new(u64::try_from(day).ok()?)).map(|date| (day, date)))
+        .map(|(place, date)| {
+            let x = LEFT + (place as f64 + 0.5) * slot;
+            view! { <text class="axis" x=format!("{x:.1}") y=(sheet.height - 9.0).to_string() text-anchor="middle">{format!("{} {}", date.day(), date.format("%b"))}</text> }
+        })
+        .collect_view();
+    let paper = format!("0 0 {} {}", sheet.width, sheet.height);
+    view! { <svg class=sheet.class viewBox=paper role="img" aria-label=label>{lines}{bars}{labels}</svg> }
 }
 
 /// What the colours stand for.

@@ -2,12 +2,17 @@
 //! opened without script.
 
 use leptos::{ev, html, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 use super::{
     form::{Form, Hidden, Submit},
     query,
     visit::{Visit, here_without_dialog, visit},
 };
+
+/// Where the focus goes in a dialog: to a field that is wrong, else to the first one.
+const FIRST_FIELD: &str = "[aria-invalid], input:not([type=hidden]), select, textarea";
 
 /// A link that opens a dialog of this page.
 #[component]
@@ -59,6 +64,11 @@ fn Opened(label: String, children: Children) -> impl IntoView {
         if let Some(dialog) = node.get() {
             let _ = dialog.remove_attribute("open");
             let _ = dialog.show_modal();
+            // To what is to be filled in, past the link that closes.
+            let field = dialog.query_selector(FIRST_FIELD).ok().flatten();
+            if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
+                let _ = field.focus();
+            }
         }
     });
     let leave = |event: ev::Event| {

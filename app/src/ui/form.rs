@@ -1,28 +1,15 @@
 //! Forms. Each works without script: the browser posts it, the server answers with a page. With
 //! script the same post is sent in the background, and what was typed stays where it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Element, FormData, Headers, HtmlElement, HtmlFormElement, RequestInit, Response, UrlSearchParams,
-};
+use leptos::prelude::*;
 
-use super::{
-    context::frame,
-    once::once_panel,
-    toast,
-    visit::{Visit, here_without_dialog, visit},
-};
+use super::{context::frame, sending::Sending};
 use crate::{
     error::AppError,
-    frame::{Done, Flash, Once},
+    frame::{Flash, PAGE, WHICH},
 };
-
-/// The field that tells forms with the same address apart.
-pub const WHICH: &str = "_form";
 
 /// What the fields of a form share while it is drawn.
 #[derive(Clone)]
@@ -33,6 +20,8 @@ struct FormState {
     error: Option<AppError>,
     /// What was typed in that try.
     typed: Arc<Vec<(String, String)>>,
+    /// Fields that show their own error.
+    shown: Arc<Mutex<Vec<String>>>,
 }
 
 impl FormState {
@@ -50,12 +39,31 @@ impl FormState {
         self.typed.iter().any(|(field, typed)| field.split('[').next() == Some(plain) && typed == value)
     }
 
+    /// What somebody else saved meanwhile, if it is not what was typed.
+    fn theirs(&self, typed: &str, now: &str) -> Option<String> {
+        (self.error == Some(AppError::Stale) && typed != now).then(|| match now {
+            "" => "Somebody else left this empty.".to_owned(),
+            now => format!("Somebody else saved: {now}"),
+        })
+    }
+
     fn id(&self, name: &str) -> String {
         format!("{}-{}", self.prefix, name.trim_end_matches("[]"))
     }
 
+    /// What is wrong with a field, for the field to show.
     fn error(&self, name: &str) -> Option<String> {
-        self.error.as_ref()?.of_field(name.trim_end_matches("[]"))
+        let name = name.trim_end_matches("[]");
+        if let Ok(mut shown) = self.shown.lock() {
+            shown.push(name.to_owned());
+        }
+        self.error.as_ref()?.of_field(name)
+    }
+
+    /// What is wrong with the form as a whole, or with what it does not show a field for.
+    fn summary(&self) -> Option<String> {
+        let shown = self.shown.lock().map(|shown| shown.clone()).unwrap_or_default();
+        self.error.as_ref()?.summary(|name| shown.iter().any(|field| field == name))
     }
 }
 
@@ -65,6 +73,9 @@ pub fn Form(
     /// The address of the server function.
     #[prop(into)]
     to: String,
+    /// The other server function of a form with two ends.
+    #[prop(optional)]
+    also: &'static str,
     /// Which of several forms with that address on a page.
     #[prop(optional, into)]
     which: String,
@@ -73,190 +84,29 @@ pub fn Form(
     class: String,
     children: Children,
 ) -> impl IntoView {
-    let flash = frame().flash.clone().filter(|flash| flash.to == to && flash.form == which);
+    let flash = frame().flash.clone();
+    // A page that answers a form stands at the form's address: the next one has to say where it is.
+    let page = flash.as_ref().map(|flash| flash.page.clone());
+    let flash = flash.filter(|flash| (flash.to == to || flash.to == also) && flash.form == which);
     let prefix: Arc<str> = format!("{}{which}", to.trim_start_matches("/console/").replace('/', "-")).into();
     let (typed, error, once) = match flash {
         Some(Flash { values, outcome: Err(error), .. }) => (values, Some(error), None),
-        Some(Flash { outcome: Ok(done), .. }) => (Vec::new(), None, done.once),
+        // It showed something, and stays as it is: a connection that was tried is added next.
+        Some(Flash { values, outcome: Ok(done), .. }) => (values, None, done.once),
         None => (Vec::new(), None, None),
     };
-    provide_context(FormState { prefix, error: error.clone(), typed: Arc::new(typed) });
+    let state = FormState { prefix, error, typed: Arc::new(typed), shown: Arc::default() };
+    provide_context(state.clone());
+    let fields = children();
     view! {
-        <Sending error once inline=class.contains("inline")>
+        <Sending summary=state.summary() once inline=class.contains("inline")>
             <form method="post" action=to class=format!("form {class}") novalidate="">
                 {(!which.is_empty()).then(|| view! { <input type="hidden" name=WHICH value=which/> })}
-                {children()}
+                {page.map(|page| view! { <input type="hidden" name=PAGE value=page/> })}
+                {fields}
             </form>
         </Sending>
     }
-}
-
-/// Sends the form inside it in the background, marks the fields that need another look, and shows
-/// what came of it.
-#[island]
-fn Sending(error: Option<AppError>, once: Option<Once>, inline: bool, children: Children) -> impl IntoView {
-    // Counted, not owned: an island inside a part of the page that was waited for is drawn after its
-    // owner is gone.
-    let summary = ArcRwSignal::new(error.as_ref().and_then(summary_of));
-    let once = ArcRwSignal::new(once);
-    let pending = ArcRwSignal::new(false);
-    let (shown_summary, shown_once) = (summary.clone(), once.clone());
-    let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else {
-            return;
-        };
-        if pending.get_untracked() {
-            return;
-        }
-        let button = event.submitter();
-        let body = encode(&form, button.clone().map(JsValue::from));
-        let address = button
-            .as_ref()
-            .and_then(|button| button.get_attribute("formaction"))
-            .unwrap_or_else(|| form.get_attribute("action").unwrap_or_default());
-        pending.set(true);
-        busy(button.as_ref(), true);
-        let (summary, once, pending) = (summary.clone(), once.clone(), pending.clone());
-        spawn_local(async move {
-            let outcome = post(&address, &body).await;
-            pending.set(false);
-            busy(button.as_ref(), false);
-            mark(&form, outcome.as_ref().err());
-            summary.set(outcome.as_ref().err().and_then(summary_of));
-            if let Ok(done) = outcome {
-                once.set(done.once.clone());
-                after(done, &form);
-            }
-        });
-    };
-    view! {
-        <div class=if inline { "sending inline" } else { "sending" } on:submit=submit>
-            <div class="summary" role="alert">{move || shown_summary.get().map(|text| view! { <p>{text}</p> })}</div>
-            {children()}
-            <div class="once-region" aria-live="polite">{move || shown_once.get().map(once_panel)}</div>
-        </div>
-    }
-}
-
-/// What went wrong with the form as a whole. A field's own sentence stands at the field.
-fn summary_of(error: &AppError) -> Option<String> {
-    match error {
-        AppError::Invalid(fields) => {
-            fields.iter().find(|(field, _)| field.is_empty()).map(|(_, sentence)| sentence.clone())
-        }
-        error => Some(error.sentence()),
-    }
-}
-
-fn busy(button: Option<&HtmlElement>, busy: bool) {
-    if let Some(button) = button {
-        let _ = if busy {
-            button.set_attribute("aria-busy", "true")
-        } else {
-            button.remove_attribute("aria-busy")
-        };
-    }
-}
-
-/// What happens after a change.
-fn after(done: Done, form: &HtmlFormElement) {
-    if done.reload {
-        let location = window().location();
-        let _ = match done.go {
-            Some(go) => location.assign(&go),
-            None => location.reload(),
-        };
-        return;
-    }
-    if let Some(notice) = done.notice {
-        toast::say(notice);
-    }
-    match done.go {
-        Some(go) => visit(go, Visit::To),
-        // What is shown once stays until somebody leaves the page.
-        None if done.once.is_some() => {}
-        None => {
-            form.reset();
-            visit(here_without_dialog(), Visit::Again);
-        }
-    }
-}
-
-/// Marks the fields that need another look, and brings the first one into focus.
-fn mark(form: &HtmlFormElement, error: Option<&AppError>) {
-    let fields = match error {
-        Some(AppError::Invalid(fields)) => fields.as_slice(),
-        _ => &[],
-    };
-    let mut first: Option<HtmlElement> = None;
-    for field in elements(form, ".field") {
-        let input = field.query_selector("input, select, textarea").ok().flatten();
-        let Some(input) = input.and_then(|input| input.dyn_into::<HtmlElement>().ok()) else { continue };
-        let name = input.get_attribute("name").unwrap_or_default();
-        let sentence = fields.iter().find(|(field, _)| *field == name).map(|(_, sentence)| sentence.as_str());
-        let _ = if sentence.is_some() {
-            input.set_attribute("aria-invalid", "true")
-        } else {
-            input.remove_attribute("aria-invalid")
-        };
-        if let Some(place) = field.query_selector(".error").ok().flatten() {
-            place.set_text_content(sentence);
-        }
-        if sentence.is_some() {
-            first = first.or(Some(input));
-        }
-    }
-    if let Some(first) = first {
-        let _ = first.focus();
-    }
-}
-
-fn elements(form: &HtmlFormElement, what: &str) -> Vec<Element> {
-    let Ok(list) = form.query_selector_all(what) else { return Vec::new() };
-    (0..list.length()).filter_map(|place| list.get(place)?.dyn_into().ok()).collect()
-}
-
-/// The fields as a browser without script would send them.
-fn encode(form: &HtmlFormElement, submitter: Option<JsValue>) -> String {
-    let data = FormData::new_with_form(form);
-    let Ok(data) = data else { return String::new() };
-    if let Some(button) = submitter.and_then(|button| button.dyn_into::<web_sys::HtmlButtonElement>().ok())
-        && !button.name().is_empty()
-    {
-        let _ = data.append_with_str(&button.name(), &button.value());
-    }
-    UrlSearchParams::new_with_str_sequence_sequence(&data)
-        .map(|params| params.to_string().into())
-        .unwrap_or_default()
-}
-
-async fn post(address: &str, body: &str) -> Result<Done, AppError> {
-    let broken = |cause: JsValue| {
-        let text =
-            cause.as_string().or_else(|| js_sys::Reflect::get(&cause, &"message".into()).ok()?.as_string());
-        AppError::Network(text.unwrap_or_else(|| "no connection".to_owned()))
-    };
-    let headers = Headers::new().map_err(broken)?;
-    headers.set("Accept", "application/json").map_err(broken)?;
-    headers.set("Content-Type", "application/x-www-form-urlencoded").map_err(broken)?;
-    let init = RequestInit::new();
-    init.set_method("POST");
-    init.set_headers(&headers);
-    init.set_body(&JsValue::from_str(body));
-    let response = JsFuture::from(window().fetch_with_str_and_init(address, &init)).await.map_err(broken)?;
-    let response: Response = response.dyn_into().map_err(broken)?;
-    let text = JsFuture::from(response.text().map_err(broken)?)
-        .await
-        .map_err(broken)?
-        .as_string()
-        .unwrap_or_default();
-    if response.ok() {
-        return serde_json::from_str(&text)
-            .map_err(|_| AppError::Network("an answer that cannot be read".to_owned()));
-    }
-    Err(serde_json::from_str(&text)
-        .unwrap_or_else(|_| AppError::Network(format!("status {}", response.status()))))
 }
 
 /// The label, the hint and the sentence around a field.
@@ -266,6 +116,7 @@ fn Around(
     label: String,
     hint: String,
     error: Option<String>,
+    theirs: Option<String>,
     #[prop(optional)] optional: bool,
     children: Children,
 ) -> impl IntoView {
@@ -275,6 +126,7 @@ fn Around(
             <label for=id>{label}{optional.then(|| view! { <span class="muted">" optional"</span> })}</label>
             {children()}
             {(!hint.is_empty()).then(|| view! { <p class="hint" id=hint_id>{hint}</p> })}
+            {theirs.map(|theirs| view! { <p class="theirs">{theirs}</p> })}
             <p class="error" id=error_id>{error}</p>
         </div>
     }
@@ -320,11 +172,13 @@ pub fn Field(
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
-    let value = if kind == "password" { String::new() } else { state.value(name, value) };
+    let now = value;
+    let value = if kind == "password" { String::new() } else { state.value(name, now.clone()) };
+    let theirs = state.theirs(&value, &now).filter(|_| kind != "password");
     let described =
         format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
     view! {
-        <Around id=id.clone() label hint error optional>
+        <Around id=id.clone() label hint error theirs optional>
             <input
                 id=id name=name type=kind value=value autocomplete=autocomplete placeholder=placeholder
                 inputmode=(!inputmode.is_empty()).then_some(inputmode)
@@ -363,11 +217,13 @@ pub fn TextArea(
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
-    let value = state.value(name, value);
+    let now = value;
+    let value = state.value(name, now.clone());
+    let theirs = state.theirs(&value, &now);
     let described =
         format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
     view! {
-        <Around id=id.clone() label hint error optional>
+        <Around id=id.clone() label hint error theirs optional>
             <textarea id=id name=name rows=rows.to_string() aria-describedby=described aria-invalid=invalid>{value}</textarea>
         </Around>
     }
@@ -394,7 +250,11 @@ pub fn Select(
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
+    let chosen = |key: &str| options.iter().find(|(known, _)| known == key).or(options.first());
+    let now = chosen(&value).map(|(_, label)| label.trim().to_owned()).unwrap_or_default();
     let value = state.value(name, value);
+    let theirs =
+        state.theirs(&chosen(&value).map(|(_, label)| label.trim().to_owned()).unwrap_or_default(), &now);
     let described =
         format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
     let options = options
@@ -405,7 +265,7 @@ pub fn Select(
         })
         .collect_view();
     view! {
-        <Around id=id.clone() label hint error>
+        <Around id=id.clone() label hint error theirs>
             <select id=id name=name aria-describedby=described aria-invalid=invalid>{options}</select>
         </Around>
     }
@@ -430,11 +290,17 @@ pub fn Check(
     hint: String,
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
-    let checked = state.ticked(name, &value, checked);
+    let now = checked;
+    let checked = state.ticked(name, &value, now);
+    let word = |ticked| if ticked { "ticked" } else { "not ticked" };
+    let theirs = state.theirs(word(checked), word(now));
     view! {
         <label class="check">
             <input type="checkbox" name=name value=value checked=checked/>
-            <span>{label}{(!hint.is_empty()).then(|| view! { <span class="hint">{hint}</span> })}</span>
+            <span>
+                {label}{(!hint.is_empty()).then(|| view! { <span class="hint">{hint}</span> })}
+                {theirs.map(|theirs| view! { <span class="theirs">{theirs}</span> })}
+            </span>
         </label>
     }
 }

@@ -51,7 +51,8 @@ pub fn LimitMeter(
     /// The limit.
     limit: LimitLevel,
 ) -> impl IntoView {
-    let sentence = sentence(&limit);
+    let used = limit.limit.meter.metric.show(limit.level.settled);
+    let sentence = told(&limit, format!("{used} used, {} %", limit.percent()));
     view! {
         <Meter level=limit.level cap=limit.limit.cap text=sentence.clone()/>
         <p class="under num">{sentence}</p>
@@ -60,13 +61,17 @@ pub fn LimitMeter(
 
 /// `76 % used · $7.10 in flight · starts anew 1 Dec 00:00 Berlin`.
 pub fn sentence(limit: &LimitLevel) -> String {
+    told(limit, format!("{} % used", limit.percent()))
+}
+
+fn told(limit: &LimitLevel, used: String) -> String {
     let frame = frame();
     let metric = limit.limit.meter.metric;
     let mut parts = Vec::new();
     if metric == Metric::ConcurrentCalls {
         parts.push(format!("{} running now", limit.level.held));
     } else {
-        parts.push(format!("{} % used", limit.percent()));
+        parts.push(used);
         if limit.level.held > 0 {
             parts.push(format!("{} in flight", metric.show(limit.level.held)));
         }

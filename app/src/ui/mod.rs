@@ -13,6 +13,7 @@ pub mod nav;
 pub mod once;
 pub mod page;
 pub mod query;
+mod sending;
 pub mod table;
 pub mod time;
 pub mod toast;

@@ -97,6 +97,8 @@ pub fn Nav() -> impl IntoView {
             .collect_view();
         view! {
             <nav class="nav" aria-label="Main">
+                // On a phone the navigation is folded, with script or without.
+                <input type="checkbox" id="nav-toggle" class="nav-toggle" aria-label="Show the navigation"/>
                 <div class="brand">
                     <Mark/><span class="org">{here}</span>
                     <label for="nav-toggle" class="btn small nav-button">"Menu"</label>

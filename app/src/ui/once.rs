@@ -3,6 +3,7 @@
 use leptos::{prelude::*, task::spawn_local};
 use wasm_bindgen_futures::JsFuture;
 
+use super::context::frame;
 use crate::frame::Once;
 
 /// What came of a form, if it has something to show.
@@ -52,6 +53,22 @@ fn copyable(text: String) -> impl IntoView {
             <button type="button" class="btn small scripted" on:click=copy>{move || if copied.get() { "Copied" } else { "Copy" }}</button>
         </div>
     }
+}
+
+/// What a form that is not on the page any more had to show once.
+#[component]
+pub fn Outcome(
+    /// The address of its server function.
+    of: &'static str,
+) -> impl IntoView {
+    let flash = frame().flash.clone().filter(|flash| flash.to == of);
+    let once = flash.and_then(|flash| flash.outcome.ok()).and_then(|done| done.once);
+    once.map(|once| view! { <div class="pad"><Shown once/></div> })
+}
+
+#[island]
+fn Shown(once: Once) -> impl IntoView {
+    once_panel(once)
 }
 
 /// Text that can be copied, in the middle of a page.

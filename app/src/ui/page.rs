@@ -12,13 +12,12 @@ pub fn Layout() -> impl IntoView {
     let frame = frame();
     let notice = frame.notice.clone();
     match &frame.me {
+        None if frame.fresh => view! { <Redirect path="/setup"/> }.into_any(),
         None => view! { <SignInFirst/> }.into_any(),
         Some(me) if me.here.is_none() => view! { <NowhereYet operator=me.operator/> }.into_any(),
         Some(_) => view! {
             <a class="skip" href="#main">"Skip to content"</a>
             <div class="app">
-                // On a phone the navigation is folded, with script or without.
-                <input type="checkbox" id="nav-toggle" class="nav-toggle" aria-label="Show the navigation"/>
                 <Nav/>
                 <main id="main" tabindex="-1"><Outlet/></main>
             </div>
@@ -69,7 +68,7 @@ fn NowhereYet(operator: bool) -> AnyView {
 pub fn Bare(children: Children) -> impl IntoView {
     view! {
         <div class="bare">
-            <div class="brand"><super::nav::Mark/>"Bursar"</div>
+            <header class="brand"><super::nav::Mark/>"Bursar"</header>
             <main id="main" tabindex="-1">{children()}</main>
         </div>
     }

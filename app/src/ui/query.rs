@@ -9,7 +9,8 @@ pub fn value(name: &str) -> String {
     use_query_map().with_untracked(|query| query.get(name)).unwrap_or_default()
 }
 
-/// This page with some values of its query set or, with none, taken away: `?a=1&b=2`.
+/// This page with some values of its query set or, with none, taken away: `/users?a=1&b=2`. With its
+/// path: a page that answers a form without script stands at the form's address.
 pub fn href(set: &[(&str, Option<&str>)]) -> String {
     let mut query: ParamsMap = use_query_map().get_untracked();
     for (name, value) in set {
@@ -22,7 +23,8 @@ pub fn href(set: &[(&str, Option<&str>)]) -> String {
     }
     let pairs: Vec<String> =
         query.into_iter().map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
-    if pairs.is_empty() { use_location_path() } else { format!("?{}", pairs.join("&")) }
+    let path = leptos_router::hooks::use_location().pathname.get_untracked();
+    if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 /// Text as one value of a query.
@@ -30,9 +32,4 @@ pub fn encoded(text: &str) -> impl std::fmt::Display {
     /// All but letters, digits and what RFC 3986 calls unreserved: ids stay readable.
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     percent_encoding::utf8_percent_encode(text, RESERVED)
-}
-
-/// A link to `?` alone would keep the query in some browsers: the path says it plainly.
-fn use_location_path() -> String {
-    leptos_router::hooks::use_location().pathname.get_untracked()
 }

@@ -1,7 +1,7 @@
 //! Going to another page of the console without losing this one first: the page is fetched, and
 //! its content put in place. Whatever goes wrong, the browser goes there by itself.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use leptos::{ev, prelude::*, task::spawn_local};
 use wasm_bindgen::{JsCast, JsValue};
@@ -13,6 +13,8 @@ use web_sys::{
 thread_local! {
     /// Counts visits: an answer that comes after a later visit began is thrown away.
     static LATEST: Cell<u32> = const { Cell::new(0) };
+    /// The link that opened the dialog: where the focus returns to.
+    static OPENER: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// How a visit leaves the page.
@@ -70,7 +72,7 @@ async fn fetch(address: &str) -> Option<(String, String)> {
 }
 
 /// Puts a fetched page's content in place. None when it is not a page like this one.
-fn show(page: &str, how: Visit) -> Option<()> {
+pub fn show(page: &str, how: Visit) -> Option<()> {
     let fetched = DomParser::new().ok()?.parse_from_string(page, SupportedType::TextHtml).ok()?;
     let here = document();
     let app = here.query_selector(".app").ok()??;
@@ -95,7 +97,20 @@ fn show(page: &str, how: Visit) -> Option<()> {
         }
         Visit::Within | Visit::Again => window().scroll_to_with_x_and_y(0.0, scroll),
     }
+    if how != Visit::To && next.query_selector("dialog").ok().flatten().is_none() {
+        focus_opener(&next);
+    }
     Some(())
+}
+
+/// The dialog is closed: back to the link that opened it, if it is still there.
+fn focus_opener(part: &Element) {
+    let Some(opener) = OPENER.take() else { return };
+    let Ok(links) = part.query_selector_all("a[data-within]") else { return };
+    let mut links = (0..links.length()).filter_map(|place| links.get(place)?.dyn_into::<HtmlElement>().ok());
+    if let Some(link) = links.find(|link| link.get_attribute("href").as_deref() == Some(&opener)) {
+        let _ = link.focus();
+    }
 }
 
 /// Brings the islands of a part of the page to life.
@@ -159,5 +174,8 @@ fn wanted(event: &MouseEvent) -> Option<(String, Visit)> {
         return None;
     }
     let how = if link.has_attribute("data-within") { Visit::Within } else { Visit::To };
+    if let Some(href) = link.get_attribute("href").filter(|href| href.contains("dialog=")) {
+        OPENER.set(Some(href));
+    }
     Some((link.href(), how))
 }

@@ -313,7 +313,7 @@ pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupFo
     let diff = Diff::new()
         .set("name", form.name.as_str())
         .set("kind", form.kind)
-        .field("parent", None::<String>, parent)
+        .field("parent", None::<String>, path_name(change, parent).await?)
         .field("ends_on", None::<String>, form.ends_on);
     change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
     Ok(id)
@@ -331,6 +331,14 @@ async fn open_path(change: &mut Change, id: GroupId) -> Result<Vec<Uuid>> {
     .await?;
     path.push(id.0);
     Ok(path)
+}
+
+/// What the log calls a place in the tree: `Engineering/Research`, or nothing for its top.
+async fn path_name(change: &mut Change, id: Option<GroupId>) -> Result<Option<String>> {
+    let Some(id) = id else { return Ok(None) };
+    let org = change.org();
+    let group = read(change.db(), org, id).await?;
+    Ok(Some(group.path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join("/")))
 }
 
 /// Changes name, kind and end.
@@ -393,10 +401,11 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
     .execute(change.db())
     .await?;
     let old_parent = before.path.iter().rev().nth(1).map(|(id, _)| *id);
-    let diff = Diff::new().field("parent", old_parent, parent);
-    if diff.is_empty() {
+    if old_parent == parent {
         return Ok(());
     }
+    let (from, to) = (path_name(change, old_parent).await?, path_name(change, parent).await?);
+    let diff = Diff::new().field("parent", from, to);
     change.record(Subject { kind: "group", id: id.0, name: before.name() }, "move", &diff).await
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Change, Diff, Purpose, Result, Store, StoreError, Subject, access,
     change::exactly_one,
-    clock, groups,
+    clock, groups, policies,
     vault::{is_secret, new_secret},
 };
 
@@ -196,12 +196,20 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
     let diff = Diff::new()
         .field("models", Some(old_models), Some(new_models))
         .field("features", Some(words(before.features).join(", ")), Some(words(form.features).join(", ")))
-        .field("policy", before.policy, form.policy)
+        .field("policy", policy_name(change, before.policy).await?, policy_name(change, form.policy).await?)
         .field("assigned groups", Some(groups(&before)), Some(groups(&after)));
     if diff.is_empty() {
         return Ok(());
     }
     change.record(Subject { kind: "key", id: id.0, name: &home.name }, "edit", &diff).await
+}
+
+/// What the log calls a policy.
+async fn policy_name(change: &mut Change, id: Option<PolicyId>) -> Result<Option<String>> {
+    let Some(id) = id else { return Ok(None) };
+    let org = change.org();
+    let name = policies::name(change.db(), org, id).await?;
+    Ok(Some(format!("policy/{name}")))
 }
 
 async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -> Result<()> {

@@ -334,12 +334,13 @@ pub async fn insert(change: &mut Change, form: &ModelForm, review: Review) -> Re
     )
     .execute(change.db())
     .await?;
+    let after = read_one(change.db(), org, id).await?;
     let diff = Diff::new()
         .set("name", form.name.as_str())
         .set("upstream", form.upstream.trim())
         .set("modality", form.modality)
-        .set("tier", form.tier)
-        .set("provider", form.provider)
+        .set("tier", after.tier.1)
+        .set("provider", after.provider.1)
         .set("review", review)
         .field("context_tokens", None::<i64>, form.context_tokens)
         .field("max_output_tokens", None::<i64>, form.max_output_tokens);
@@ -374,12 +375,13 @@ pub async fn update(change: &mut Change, id: ModelId, version: i64, form: &Model
     .execute(change.db())
     .await?;
     exactly_one(&done)?;
+    let after = read_one(change.db(), org, id).await?;
     let diff = Diff::new()
         .field("name", Some(before.name.as_str()), Some(form.name.as_str()))
-        .field("provider", Some(before.provider.0), Some(form.provider))
+        .field("provider", Some(before.provider.1), Some(after.provider.1))
         .field("upstream", Some(before.upstream.as_str()), Some(form.upstream.trim()))
         .field("modality", Some(before.modality), Some(form.modality))
-        .field("tier", Some(before.tier.0), Some(form.tier))
+        .field("tier", Some(before.tier.1), Some(after.tier.1))
         .field("context_tokens", before.context_tokens, form.context_tokens)
         .field("max_output_tokens", before.max_output_tokens, form.max_output_tokens);
     if diff.is_empty() {

@@ -37,6 +37,11 @@ pub async fn get(store: &Store, org: OrgId, id: PolicyId) -> Result<Policy> {
     read(&mut *store.pool().acquire().await?, org, Some(id)).await?.pop().ok_or(StoreError::NotFound)
 }
 
+/// What callers write after `policy/`.
+pub(crate) async fn name(db: &mut PgConnection, org: OrgId, id: PolicyId) -> Result<String> {
+    Ok(read(db, org, Some(id)).await?.pop().ok_or(StoreError::NotFound)?.name)
+}
+
 async fn read(db: &mut PgConnection, org: OrgId, only: Option<PolicyId>) -> Result<Vec<Policy>> {
     let steps = sqlx::query!(
         "select s.policy_id, s.model_id, s.weight, m.name

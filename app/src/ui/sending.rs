@@ -1,0 +1,201 @@
+//! Sends forms in the background, as the browser would, and shows what came of it.
+
+use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    Element, FormData, Headers, HtmlElement, HtmlFormElement, RequestInit, Response, UrlSearchParams,
+};
+
+use super::{
+    once::once_panel,
+    toast,
+    visit::{Visit, here_without_dialog, show, visit},
+};
+use crate::{
+    error::AppError,
+    frame::{Done, Once},
+};
+
+/// Sends the form inside it in the background, marks the fields that need another look, and shows
+/// what came of it.
+#[island]
+pub fn Sending(
+    summary: Option<String>,
+    once: Option<Once>,
+    inline: bool,
+    children: Children,
+) -> impl IntoView {
+    // Counted, not owned: an island inside a part of the page that was waited for is drawn after its
+    // owner is gone.
+    let summary = ArcRwSignal::new(summary);
+    let once = ArcRwSignal::new(once);
+    let pending = ArcRwSignal::new(false);
+    let (shown_summary, shown_once) = (summary.clone(), once.clone());
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else {
+            return;
+        };
+        if pending.get_untracked() {
+            return;
+        }
+        let button = event.submitter();
+        let body = encode(&form, button.clone().map(JsValue::from));
+        let address = button
+            .as_ref()
+            .and_then(|button| button.get_attribute("formaction"))
+            .unwrap_or_else(|| form.get_attribute("action").unwrap_or_default());
+        pending.set(true);
+        busy(button.as_ref(), true);
+        let (summary, once, pending) = (summary.clone(), once.clone(), pending.clone());
+        spawn_local(async move {
+            let outcome = post(&address, &body).await;
+            if outcome == Err(AppError::Stale) && compared(&address, &body).await {
+                return;
+            }
+            pending.set(false);
+            busy(button.as_ref(), false);
+            let beside = mark(&form, outcome.as_ref().err());
+            let rest = outcome
+                .as_ref()
+                .err()
+                .and_then(|error| error.summary(|name| beside.iter().any(|it| it == name)));
+            summary.set(rest);
+            if let Ok(done) = outcome {
+                once.set(done.once.clone());
+                after(done, &form);
+            }
+        });
+    };
+    view! {
+        <div class=if inline { "sending inline" } else { "sending" } on:submit=submit>
+            <div class="summary" role="alert">{move || shown_summary.get().map(|text| view! { <p>{text}</p> })}</div>
+            {children()}
+            <div class="once-region" aria-live="polite">{move || shown_once.get().map(once_panel)}</div>
+        </div>
+    }
+}
+
+fn busy(button: Option<&HtmlElement>, busy: bool) {
+    if let Some(button) = button {
+        let _ = if busy {
+            button.set_attribute("aria-busy", "true")
+        } else {
+            button.remove_attribute("aria-busy")
+        };
+    }
+}
+
+/// What happens after a change.
+fn after(done: Done, form: &HtmlFormElement) {
+    if done.reload {
+        let location = window().location();
+        let _ = match done.go {
+            Some(go) => location.assign(&go),
+            None => location.reload(),
+        };
+        return;
+    }
+    if let Some(notice) = done.notice {
+        toast::say(notice);
+    }
+    match done.go {
+        Some(go) => visit(go, Visit::To),
+        // What is shown once stays until somebody leaves the page.
+        None if done.once.is_some() => {}
+        None => {
+            form.reset();
+            visit(here_without_dialog(), Visit::Again);
+        }
+    }
+}
+
+/// Marks the fields that need another look, and brings the first one into focus. Every field there is.
+fn mark(form: &HtmlFormElement, error: Option<&AppError>) -> Vec<String> {
+    let mut names = Vec::new();
+    let fields = match error {
+        Some(AppError::Invalid(fields)) => fields.as_slice(),
+        _ => &[],
+    };
+    let mut first: Option<HtmlElement> = None;
+    for field in elements(form, ".field") {
+        let input = field.query_selector("input, select, textarea").ok().flatten();
+        let Some(input) = input.and_then(|input| input.dyn_into::<HtmlElement>().ok()) else { continue };
+        let name = input.get_attribute("name").unwrap_or_default();
+        let sentence = fields.iter().find(|(field, _)| *field == name).map(|(_, sentence)| sentence.as_str());
+        let _ = if sentence.is_some() {
+            input.set_attribute("aria-invalid", "true")
+        } else {
+            input.remove_attribute("aria-invalid")
+        };
+        if let Some(place) = field.query_selector(".error").ok().flatten() {
+            place.set_text_content(sentence);
+        }
+        if sentence.is_some() {
+            first = first.or(Some(input));
+        }
+        names.push(name);
+    }
+    if let Some(first) = first {
+        let _ = first.focus();
+    }
+    names
+}
+
+fn elements(form: &HtmlFormElement, what: &str) -> Vec<Element> {
+    let Ok(list) = form.query_selector_all(what) else { return Vec::new() };
+    (0..list.length()).filter_map(|place| list.get(place)?.dyn_into().ok()).collect()
+}
+
+/// The fields as a browser without script would send them.
+fn encode(form: &HtmlFormElement, submitter: Option<JsValue>) -> String {
+    let data = FormData::new_with_form(form);
+    let Ok(data) = data else { return String::new() };
+    if let Some(button) = submitter.and_then(|button| button.dyn_into::<web_sys::HtmlButtonElement>().ok())
+        && !button.name().is_empty()
+    {
+        let _ = data.append_with_str(&button.name(), &button.value());
+    }
+    UrlSearchParams::new_with_str_sequence_sequence(&data)
+        .map(|params| params.to_string().into())
+        .unwrap_or_default()
+}
+
+/// Somebody else was first: puts the page as the server makes it for a form without script in place,
+/// with what was typed, what they saved beside it, and the version they made. False when that fails.
+async fn compared(address: &str, body: &str) -> bool {
+    match send(address, body, "text/html").await {
+        Ok((_, page)) => show(&page, Visit::Again).is_some(),
+        Err(_) => false,
+    }
+}
+
+async fn post(address: &str, body: &str) -> Result<Done, AppError> {
+    let (response, text) = send(address, body, "application/json").await?;
+    if response.ok() {
+        return serde_json::from_str(&text)
+            .map_err(|_| AppError::Network("an answer that cannot be read".to_owned()));
+    }
+    Err(serde_json::from_str(&text)
+        .unwrap_or_else(|_| AppError::Network(format!("status {}", response.status()))))
+}
+
+async fn send(address: &str, body: &str, accept: &str) -> Result<(Response, String), AppError> {
+    let broken = |cause: JsValue| {
+        let text =
+            cause.as_string().or_else(|| js_sys::Reflect::get(&cause, &"message".into()).ok()?.as_string());
+        AppError::Network(text.unwrap_or_else(|| "no connection".to_owned()))
+    };
+    let headers = Headers::new().map_err(broken)?;
+    headers.set("Accept", accept).map_err(broken)?;
+    headers.set("Content-Type", "application/x-www-form-urlencoded").map_err(broken)?;
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(&JsValue::from_str(body));
+    let response = JsFuture::from(window().fetch_with_str_and_init(address, &init)).await.map_err(broken)?;
+    let response: Response = response.dyn_into().map_err(broken)?;
+    let text = JsFuture::from(response.text().map_err(broken)?).await.map_err(broken)?;
+    Ok((response, text.as_string().unwrap_or_default()))
+}

@@ -1,0 +1,128 @@
+import { AxeBuilder } from '@axe-core/playwright';
+import { application, call, expect, join, type Page, test, visit, type World } from './bursar';
+import type { Console } from './console';
+
+// One organization, looked at by one worker: filling it takes longer than looking.
+test.describe.configure({ mode: 'default' });
+
+const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+const FOLDER = 'screenshots';
+
+interface Place {
+  name: string;
+  path: string;
+  as?: Console;
+}
+
+/** An organization like one somebody has worked with for a while. */
+async function fill(world: World): Promise<Place[]> {
+  const { owner, engineering, research, tier } = world;
+  const marketing = await owner.create('groups/create', { name: 'Marketing', kind: 'department', parent: '' });
+  const support = await owner.create('groups/create', { name: 'Support', kind: 'department', parent: '' });
+  await owner.create('groups/create', { name: 'Search Relaunch', kind: 'project', parent: engineering, ends_on: '2030-06-30' });
+  await owner.post('models/create-tier', { name: 'high-performance', high_cost: 'true' });
+  const page = await owner.page('/models');
+  const dear = page.slice(page.indexOf('>high-performance<')).match(/tir_[a-z0-9]{26}/)![0];
+  const model = { provider: world.provider, modality: 'chat', context_tokens: '200000', max_output_tokens: '4096' };
+  const large = await owner.create('models/create', {
+    ...model, name: 'big-chat', upstream: 'huge-1', tier: dear, price_input: '15.00', price_output: '75.00',
+  });
+  await owner.post('models/accept', { id: large });
+  await owner.create('models/create', { ...model, name: 'embedder', upstream: 'embed-1', modality: 'embedding', tier, price_input: '0.02', price_output: '' });
+  await owner.post('authorizations/set', { group: '', target: `tier:${tier}`, state: 'open' });
+  await owner.post('authorizations/set', { group: engineering, target: `tier:${dear}`, state: 'by_request' });
+  await owner.post('authorizations/set', { group: research, target: `model:${large}`, state: 'open', ends_on: '2030-12-31' });
+  await owner.post('authorizations/set', { group: marketing, target: `tier:${tier}`, state: 'closed', locked: 'true' });
+  await owner.post('policies/save', { name: 'prod-chat', routing: 'fallback', steps: 'big-chat\nsmall-chat' });
+  await owner.post('policies/save', { name: 'cheap', routing: 'balance', steps: 'small-chat 3\nbig-chat 1' });
+
+  const people: Record<string, { id: string; console: Console }> = {};
+  for (const [name, role, group] of [
+    ['Lin Okafor', 'admin', research], ['Sam Ito', 'member', research], ['Noor Aziz', 'auditor', support],
+    ['Mika Berg', 'member', marketing], ['Jo Peters', 'member', support],
+  ] as const) people[name] = await join(world, name, role, group);
+  const { Sam, Jo } = { Sam: people['Sam Ito'], Jo: people['Jo Peters'] };
+  await owner.post('groups/add-member', { group: engineering, user: Sam.id, lead: 'true' });
+  await owner.post('users/create', { name: 'Dana Fox', email: 'dana@acme.example', role: 'member' });
+  await owner.post('users/suspend', { id: Jo.id, suspended: 'true' });
+
+  const apps: Record<string, { id: string; secret: string }> = {};
+  for (const name of ['research-bot', 'search-index', 'code-review']) apps[name] = await application(world, name, research);
+  apps['help-desk'] = await application(world, 'help-desk', support);
+  const own = (await Sam.console.post('keys/open-personal', { group: research })).once.Secret.secret;
+  const cap = { window: 'month', mode: 'enforce', thresholds: '50, 80, 100' };
+  for (const [scope, metric, amount] of [
+    ['organization', 'spend', '500'], [`group:${research}`, 'spend', '0.14'], [`application:${apps['search-index'].id}`, 'requests', '100'],
+    [`user:${Sam.id}`, 'output_tokens', '1000000'],
+  ]) await owner.post('limits/set', { ...cap, scope, metric, cap: amount });
+  await owner.post('limits/set', { ...cap, scope: `group:${support}`, metric: 'requests', cap: '60', window: 'minute', mode: 'observe' });
+  const calls: [string, string, number][] = [
+    [apps['research-bot'].secret, 'big-chat', 2], [apps['search-index'].secret, 'small-chat', 5], [apps['code-review'].secret, 'small-chat', 3],
+    [apps['help-desk'].secret, 'small-chat', 2], [own, 'small-chat', 2],
+  ];
+  for (const [secret, name, times] of calls) for (let n = 0; n < times; n++) await call(world, secret, name);
+
+  const app = apps['research-bot'].id;
+  return [
+    { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
+    { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
+    { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
+    { name: 'group-archive', path: `/groups/${research}?dialog=archive` }, { name: 'authorization', path: `/authorization?open=${tier},${dear}` },
+    { name: 'authorization-cell', path: `/authorization?dialog=cell&cell=${research}~tier:${dear}` }, { name: 'models', path: '/models' },
+    { name: 'models-new', path: '/models?dialog=new' }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
+    { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },
+    { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },
+    { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'spend', path: '/spend' },
+    { name: 'spend-group', path: `/spend/${research}` }, { name: 'spend-members', path: `/spend/${research}?view=members` }, { name: 'limits', path: '/limits' },
+    { name: 'limits-new', path: '/limits?dialog=new' }, { name: 'audit', path: '/audit?check=1' }, { name: 'settings', path: '/settings' },
+    { name: 'account', path: '/account' }, { name: 'my-models', path: '/my-models', as: Sam.console }, { name: 'lead-groups', path: '/groups', as: Sam.console },
+    { name: 'member-nothing', path: '/my-models', as: people['Mika Berg'].console }, { name: 'not-found', path: '/nowhere' },
+    { name: 'not-found-group', path: '/groups/grp_00000000000000000000000000' }, { name: 'forbidden', path: '/audit', as: Sam.console },
+    { name: 'sign-in', path: '/sign-in', as: undefined }, { name: 'welcome-organization', path: '/welcome/organization' },
+    { name: 'welcome-provider', path: '/welcome/provider' }, { name: 'welcome-model', path: '/welcome/model' }, { name: 'welcome-group', path: '/welcome/group' },
+    { name: 'welcome-application', path: '/welcome/application' },
+  ];
+}
+
+/** What sticks out of the page to the right. */
+async function overflow(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const wide = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= wide) return [];
+    return [...document.querySelectorAll('body *')]
+      .filter((it) => it.getBoundingClientRect().right > wide + 1)
+      .map((it) => `${it.tagName.toLowerCase()}.${it.getAttribute('class') ?? ''} ${Math.round(it.getBoundingClientRect().right)} px`)
+      .slice(0, 8);
+  });
+}
+
+async function look(page: Page, name: string): Promise<void> {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    expect.soft(await overflow(page), `${name} ${size}: nothing sticks out`).toEqual([]);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.screenshot({ path: `${FOLDER}/${name}-${size}-${colorScheme}.png`, fullPage: true });
+      const axe = new AxeBuilder({ page }).setLegacyMode(true);
+      // In the dark nothing but the colours is different.
+      const { violations } = await (colorScheme === 'dark' ? axe.withRules(['color-contrast']) : axe).analyze();
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).slice(0, 4).join(' | ')}`);
+      expect.soft(found, `${name} ${size} ${colorScheme}: axe`).toEqual([]);
+    }
+  }
+}
+
+test('every page is whole, in light and dark, on a desk and on a phone', async ({ page, world }) => {
+  test.setTimeout(600_000);
+  for (const { name, path, as } of await fill(world)) {
+    await test.step(name, async () => {
+      if (name === 'sign-in') {
+        await page.context().clearCookies();
+        await page.goto(world.base + path);
+      } else {
+        await visit(page, as ?? world.owner, path);
+      }
+      await look(page, name);
+    });
+  }
+});
