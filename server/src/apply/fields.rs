@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
+    marker::PhantomData,
     ops::RangeInclusive,
     str::FromStr,
 };
@@ -23,20 +24,22 @@ use super::{
 
 /// The text of a file, and the mistakes found in it.
 pub struct Page<'a> {
-    text: &'a str,
+    /// Where lines end.
+    ends: Vec<usize>,
+    text: PhantomData<&'a str>,
     mistakes: RefCell<Vec<Mistake>>,
 }
 
 impl<'a> Page<'a> {
     /// A page without mistakes, so far.
     pub fn new(text: &'a str) -> Self {
-        Self { text, mistakes: RefCell::default() }
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        Self { ends, text: PhantomData, mistakes: RefCell::default() }
     }
 
     /// The line of a place in the text, counted from 1.
     pub fn line(&self, at: usize) -> usize {
-        let upto = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
-        upto.iter().filter(|byte| **byte == b'\n').count() + 1
+        self.ends.partition_point(|end| *end < at) + 1
     }
 
     /// Notes a mistake.

@@ -15,7 +15,7 @@ use store::{Change, StoreError, accounts::Account, limits::LimitForm};
 
 use super::{
     credentials::Credentials,
-    difference::{Action, Plan},
+    difference::{Action, Line, Plan},
     document::{Document, Limit, Lines},
     mistakes::{Mistake, Mistakes},
     present::Present,
@@ -76,7 +76,7 @@ pub struct Writer<'a> {
     pub invitations: Vec<Invitation>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// Everything the plan says, in an order in which each step finds what it needs.
     pub async fn write(&mut self) -> Step {
         self.remove_limits().await?;
@@ -96,60 +96,63 @@ impl Writer<'_> {
     }
 
     async fn remove_limits(&mut self) -> Step {
-        let gone =
-            self.plan.lines.iter().filter(|line| line.action == Action::Remove && line.key.0 == Kind::Limit);
-        for line in gone {
-            if let Some(id) = self.present.ids.limits.get(&line.key) {
-                store::limits::remove(self.change, *id).await?;
-            }
-        }
-        Ok(())
+        let gone = |line: &&Line| line.action == Action::Remove && line.key.0 == Kind::Limit;
+        let gone = self.plan.lines.iter().filter(gone);
+        let ids: Vec<_> = gone.filter_map(|line| self.present.ids.limits.get(&line.key).copied()).collect();
+        Ok(store::limits::remove_all(self.change, &ids).await?)
     }
 
     async fn limits(&mut self) -> Step {
-        let file = self.file;
+        let differ = |(_, owner, limit): &(Scope, Key, &Limit)| {
+            self.plan.action(&things::limit_key(owner, limit)).is_some()
+        };
+        let wanted: Vec<_> = self.limits_of_file()?.into_iter().filter(differ).collect();
+        let list: Vec<_> = wanted
+            .iter()
+            .map(|(scope, _, limit)| {
+                let meter = Meter { scope: *scope, metric: limit.metric, window: limit.window };
+                let (cap, mode, thresholds) = (limit.cap, limit.mode, limit.thresholds.clone());
+                (meter, LimitForm { cap, mode, thresholds })
+            })
+            .collect();
+        let set = store::limits::set_all(self.change, &list).await;
+        set.map_err(|(place, error)| blame(&wanted[place].2.lines, error))
+    }
+
+    /// Every limit of the file with what it is on.
+    fn limits_of_file(&self) -> Step<Vec<(Scope, Key, &'a Limit)>> {
+        let (file, ids) = (self.file, &self.present.ids);
+        let mut list = Vec::new();
+        let mut on = |scope: Scope, owner: Key, limits: &'a [Limit]| {
+            list.extend(limits.iter().map(|limit| (scope, owner.clone(), limit)));
+        };
         if let Some(settings) = file.organization.as_ref().and_then(|it| it.settings.as_ref()) {
-            self.set_limits(Scope::Organization, &things::organization_key(), &settings.limits).await?;
+            on(Scope::Organization, things::organization_key(), &settings.limits);
         }
         for group in &file.groups {
             let path = group.path_text();
-            let scope = Scope::Group(self.group(&path)?);
-            self.set_limits(scope, &things::group_key(&path), &group.limits).await?;
+            on(Scope::Group(self.group(&path)?), things::group_key(&path), &group.limits);
         }
         for user in &file.users {
             let email = user.email.as_str();
-            let id = self.present.ids.users.get(email).ok_or(StoreError::NotFound)?.0;
-            self.set_limits(Scope::User(id), &things::user_key(email), &user.limits).await?;
+            let id = ids.users.get(email).ok_or(StoreError::NotFound)?.0;
+            on(Scope::User(id), things::user_key(email), &user.limits);
             for membership in &user.groups {
                 let scope = Scope::Member(self.group(&membership.path)?, id);
-                let key = things::membership_key(email, &membership.path);
-                self.set_limits(scope, &key, &membership.limits).await?;
+                on(scope, things::membership_key(email, &membership.path), &membership.limits);
             }
         }
         for rule in &file.authorizations {
             let key = things::authorization_key(rule.group.as_deref(), &rule.target);
-            let id = *self.present.ids.authorizations.get(&key).ok_or(StoreError::NotFound)?;
-            self.set_limits(Scope::Authorization(id), &key, &rule.limits).await?;
+            let id = *ids.authorizations.get(&key).ok_or(StoreError::NotFound)?;
+            on(Scope::Authorization(id), key, &rule.limits);
         }
         for application in &file.applications {
             let key = things::application_key(&application.group, application.name.as_str());
-            let ((id, _), _) = *self.present.ids.applications.get(&key).ok_or(StoreError::NotFound)?;
-            self.set_limits(Scope::Application(id), &key, &application.key.limits).await?;
+            let ((id, _), _) = *ids.applications.get(&key).ok_or(StoreError::NotFound)?;
+            on(Scope::Application(id), key, &application.key.limits);
         }
-        Ok(())
-    }
-
-    async fn set_limits(&mut self, scope: Scope, owner: &Key, limits: &[Limit]) -> Step {
-        for limit in limits {
-            if self.plan.action(&things::limit_key(owner, limit)).is_none() {
-                continue;
-            }
-            let meter = Meter { scope, metric: limit.metric, window: limit.window };
-            let form = LimitForm { cap: limit.cap, mode: limit.mode, thresholds: limit.thresholds.clone() };
-            let set = store::limits::set(self.change, meter, &form, None).await;
-            set.map_err(|error| blame(&limit.lines, error))?;
-        }
-        Ok(())
+        Ok(list)
     }
 
     /// The id behind a path that was checked before.

@@ -154,10 +154,41 @@ pub async fn set(
     form: &LimitForm,
     version: Option<i64>,
 ) -> Result<LimitId> {
-    check(&meter, form)?;
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
-    let group = group_of(&facts, meter.scope)?;
+    set_in(change, &facts, meter, form, version).await
+}
+
+/// Sets many limits, with one look at everything they are about. Stops at the first that cannot be
+/// set, and says which.
+///
+/// # Errors
+/// Those of [`set`], with the place in the list.
+pub async fn set_all(
+    change: &mut Change,
+    list: &[(Meter, LimitForm)],
+) -> std::result::Result<(), (usize, StoreError)> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let org = change.org();
+    let facts = access::read(change.db(), org).await.map_err(|error| (0, error))?;
+    for (place, (meter, form)) in list.iter().enumerate() {
+        set_in(change, &facts, *meter, form, None).await.map_err(|error| (place, error))?;
+    }
+    Ok(())
+}
+
+async fn set_in(
+    change: &mut Change,
+    facts: &Facts,
+    meter: Meter,
+    form: &LimitForm,
+    version: Option<i64>,
+) -> Result<LimitId> {
+    check(&meter, form)?;
+    let org = change.org();
+    let group = group_of(facts, meter.scope)?;
     let name = facts.scope_name(meter.scope);
     let known = known(change.db(), org, &meter).await?;
     if let (Some(version), Some(known)) = (version, &known)
@@ -279,8 +310,27 @@ async fn known(db: &mut PgConnection, org: OrgId, meter: &Meter) -> Result<Optio
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn remove(change: &mut Change, id: LimitId) -> Result<()> {
+    remove_all(change, &[id]).await
+}
+
+/// Takes many limits away, with one look at everything they are about.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when one is not in the organization.
+pub async fn remove_all(change: &mut Change, ids: &[LimitId]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
+    for id in ids {
+        remove_in(change, &facts, *id).await?;
+    }
+    Ok(())
+}
+
+async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<()> {
+    let org = change.org();
     let row = sqlx::query!(
         "select scope_kind, thing_id, person_id, metric, window_kind, cap, mode from limits where org_id = $1 and limit_id = $2",
         org.0,
@@ -290,7 +340,7 @@ pub async fn remove(change: &mut Change, id: LimitId) -> Result<()> {
     .await?;
     let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
     let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
-    change.expect(Act::LoosenLimits, group_of(&facts, scope)?)?;
+    change.expect(Act::LoosenLimits, group_of(facts, scope)?)?;
     sqlx::query!("delete from limits where org_id = $1 and limit_id = $2", org.0, id.0)
         .execute(change.db())
         .await?;
