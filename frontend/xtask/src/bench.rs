@@ -8,7 +8,7 @@ use postgres::{Cluster, Options, Programs};
 use crate::outcome::{Outcome, fail};
 use crate::setup::Purpose;
 use crate::workspace::Workspace;
-use crate::{apt, command, database, files, native, setup};
+use crate::{command, database, files, native, setup};
 
 /// What can be measured.
 #[derive(Subcommand)]
@@ -28,16 +28,14 @@ pub enum What {
 /// measures.
 pub fn run(workspace: &Workspace, what: &What) -> Outcome {
     let What::Gateway { seconds, whole } = what;
-    if command::on_path("taskset").is_none() || command::on_path("prlimit").is_none() {
-        apt::install(workspace, &["util-linux".to_owned()])?;
-    }
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
         return fail("What is measured has a core of its own: this needs a machine with two.");
     }
-    setup::everything(workspace, Purpose::Run)?;
+    setup::measuring(workspace)?;
     let mut cargo = command::cargo(workspace, ["build", "--release", "--package", "bench", "--locked"]);
     command::run(workspace, &mut cargo, "Mend server/gateway.")?;
     if *whole {
+        setup::everything(workspace, Purpose::Run)?;
         native::build(workspace, true)?;
     }
     // On a disk, and where whoever runs Postgres can go.

@@ -88,7 +88,7 @@ fn start_gateway(setting: &Setting, data: &Path) -> Result<Pinned, Failure> {
     let ours = ourselves()?;
     let mut command = on_core(MEASURED, setting.bursar.as_deref().unwrap_or(&ours));
     command.arg("serve").env("DATABASE_URL", &setting.database_url).env("BURSAR_DATA_DIR", data);
-    command.env("BURSAR_ADDR", "127.0.0.1:0").env_remove("BURSAR_MASTER_KEY_FILE");
+    command.env("BURSAR_ADDR", "127.0.0.1:0").env("BURSAR_LOG", "error").env_remove("BURSAR_MASTER_KEY_FILE");
     Pinned::start(command)
 }
 

@@ -14,9 +14,6 @@ use crate::Failure;
 /// Ticks of `/proc/PID/stat` in a second; the same on every Linux that Rust runs on.
 const TICKS: u32 = 100;
 
-/// Files a process may have open: a thousand streams are two thousand sockets in a gateway.
-const FILES: &str = "--nofile=65536:65536";
-
 /// A program on a core; ends with its owner.
 pub struct Pinned {
     child: Child,
@@ -34,8 +31,17 @@ impl Drop for Pinned {
 /// A command that runs on a core.
 pub fn on_core(core: usize, program: &Path) -> Command {
     let mut command = Command::new("prlimit");
-    command.args([FILES, "taskset", "--cpu-list", &core.to_string()]).arg(program);
+    // A thousand streams are two thousand sockets in a gateway: as many as the system lets it have.
+    command.arg(format!("--nofile={}:", most_files())).args(["taskset", "--cpu-list", &core.to_string()]);
+    command.arg(program);
     command
+}
+
+/// How many files a process may open if it asks.
+fn most_files() -> String {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().nth(1)).unwrap_or("4096").to_owned()
 }
 
 /// This program.

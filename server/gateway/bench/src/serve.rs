@@ -17,7 +17,8 @@ use crate::Failure;
 const CONNECTIONS: u32 = 32;
 
 pub async fn run(database_url: &str, data_dir: &Path) -> Result<(), Failure> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("warn").init();
+    // Slow statements are what is measured, not worth a line each.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("error").init();
     let store = Store::connect(database_url, CONNECTIONS, master_key(data_dir)?).await?;
     let settings = Settings {
         public_url: "http://127.0.0.1".to_owned(),
