@@ -78,6 +78,8 @@ test('from the first start to the first answer', async ({ page, javaScriptEnable
     await page.goto(server.base);
     if (javaScriptEnabled !== false) await expect(page.locator('body')).not.toContainText(secret);
   } finally {
+    // First, or the page complains that its server is gone.
+    await page.close();
     await server.stop();
     provider.close();
   }
@@ -110,6 +112,8 @@ test('of two who set up at once one becomes the owner', async ({ page, javaScrip
     }
     expect((await page.goto(`${server.base}/setup?token=${server.token}`))!.status()).toBe(404);
   } finally {
+    // First, or the page complains that its server is gone.
+    await page.close();
     await server.stop();
   }
 });

@@ -2,7 +2,6 @@
 
 use domain::{
     applications::{Application, ApplicationRow},
-    ids::{ApplicationId, GroupId},
     keys::{Key, SecretRow},
     spend::{CallRow, LimitLevel, Sums},
 };
@@ -10,9 +9,6 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, frame::Done};
-
-/// How many applications a page lists.
-const PAGE: i64 = 50;
 
 /// A page of applications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +25,10 @@ pub struct Applications {
 #[server(prefix = "/console", endpoint = "applications/list")]
 pub async fn load_applications(search: String, after: String) -> Result<Applications, AppError> {
     use crate::backend::*;
+    use domain::ids::GroupId;
     use domain::roles::{Act, Place, allows};
+    // How many applications a page lists.
+    const PAGE: i64 = 50;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let all = cx.permit(Act::ReadOrganization);
@@ -89,6 +88,7 @@ pub struct ApplicationView {
 #[server(prefix = "/console", endpoint = "applications/get")]
 pub async fn load_application(id: String) -> Result<ApplicationView, AppError> {
     use crate::backend::*;
+    use domain::ids::{ApplicationId, GroupId};
     use domain::{limits::Scope, roles::Act};
     handle(|cx| async move {
         let id: ApplicationId = id.parse().map_err(|_| AppError::NotFound)?;

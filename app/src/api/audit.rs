@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::AppError;
 
-/// How many changes a page lists.
-const PAGE: i64 = 50;
-
 /// A page of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
@@ -26,6 +23,8 @@ pub async fn load_audit(before: String, subject: String, check: bool) -> Result<
     use crate::backend::*;
     use domain::{money::grouped, roles::Act};
     use store::audit::{Chain, Filter};
+    // How many changes a page lists.
+    const PAGE: i64 = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadAudit)?.org();
         let filter = Filter {

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    authorizations::{State, Target},
-    ids::{GroupId, ModelId, TierId},
+    authorizations::State,
+    ids::{GroupId, ModelId},
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -90,30 +90,14 @@ pub struct Matrix {
     pub rows: Vec<Row>,
 }
 
-/// `tier:tir_…`, `model:mdl_…` or `all`.
-pub fn key(target: Target) -> String {
-    match target {
-        Target::All => "all".to_owned(),
-        Target::Tier(id) => format!("tier:{id}"),
-        Target::Model(id) => format!("model:{id}"),
-    }
-}
-
-/// The reverse of [`key`].
-pub fn target(text: &str) -> Option<Target> {
-    match text.split_once(':') {
-        None => (text == "all").then_some(Target::All),
-        Some(("tier", id)) => id.parse::<TierId>().ok().map(Target::Tier),
-        Some(("model", id)) => id.parse::<ModelId>().ok().map(Target::Model),
-        Some(_) => None,
-    }
-}
-
 /// The matrix. `unfolded`: tiers whose models have columns of their own, separated by commas.
 #[server(prefix = "/console", endpoint = "authorizations/matrix")]
 pub async fn load_matrix(unfolded: String) -> Result<Matrix, AppError> {
     use crate::backend::*;
-    use domain::roles::{Act, Place, allows};
+    use domain::{
+        authorizations::Target,
+        roles::{Act, Place, allows},
+    };
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let all = cx.permit(Act::ReadOrganization).is_ok();
@@ -162,7 +146,7 @@ pub async fn load_matrix(unfolded: String) -> Result<Matrix, AppError> {
         let columns = columns
             .into_iter()
             .map(|(target, name, note)| Column {
-                key: key(target),
+                key: targets::key(target),
                 name,
                 note,
                 tier: matches!(target, Target::Tier(_)),
@@ -187,7 +171,7 @@ pub async fn set_authorization(
     use store::authorizations::Say;
     handle(|cx| async move {
         let group: Option<GroupId> = read_some("group", &group)?;
-        let target = self::target(&target)
+        let target = targets::target(&target)
             .ok_or_else(|| AppError::field("target", "Choose a tier, a model, or all."))?;
         let calendar = cx.calendar().await?;
         let ends_at =

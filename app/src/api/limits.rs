@@ -1,9 +1,6 @@
 //! Limits.
 
-use domain::{
-    limits::{Scope, ScopeKind},
-    spend::LimitLevel,
-};
+use domain::{limits::Scope, spend::LimitLevel};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -30,22 +27,6 @@ pub fn scope_key(scope: Scope) -> String {
         Scope::Authorization(id) => format!("{kind}:{id}"),
         Scope::Grant(id) => format!("{kind}:{id}"),
     }
-}
-
-/// The reverse of [`scope_key`].
-pub fn scope_of(text: &str) -> Option<Scope> {
-    let mut parts = text.split(':');
-    let kind: ScopeKind = parts.next()?.parse().ok()?;
-    let (thing, person) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    Some(match kind {
-        ScopeKind::Organization => Scope::Organization,
-        ScopeKind::Group => Scope::Group(thing.parse().ok()?),
-        ScopeKind::Application => Scope::Application(thing.parse().ok()?),
-        ScopeKind::User => Scope::User(thing.parse().ok()?),
-        ScopeKind::Member => Scope::Member(thing.parse().ok()?, person.parse().ok()?),
-        ScopeKind::Authorization => Scope::Authorization(thing.parse().ok()?),
-        ScopeKind::Grant => Scope::Grant(thing.parse().ok()?),
-    })
 }
 
 /// Every limit.
@@ -98,8 +79,8 @@ pub async fn set_limit(
     };
     use store::limits::LimitForm;
     handle(|cx| async move {
-        let scope =
-            scope_of(&scope).ok_or_else(|| AppError::field("scope", "Choose what is to be limited."))?;
+        let scope = targets::scope_of(&scope)
+            .ok_or_else(|| AppError::field("scope", "Choose what is to be limited."))?;
         let metric: Metric = read("metric", &metric)?;
         let window = if metric == Metric::ConcurrentCalls { Window::Total } else { read("window", &window)? };
         let thresholds = thresholds

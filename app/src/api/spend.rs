@@ -1,6 +1,6 @@
 //! Spend.
 
-use domain::{ids::GroupId, spend::SpendPage};
+use domain::spend::SpendPage;
 use leptos::prelude::*;
 
 use crate::error::AppError;
@@ -10,6 +10,7 @@ use crate::error::AppError;
 pub async fn load_spend(group: String, view: String, month: String) -> Result<SpendPage, AppError> {
     use crate::backend::*;
     use chrono::NaiveDate;
+    use domain::ids::GroupId;
     use domain::{roles::Act, spend::View};
     handle(|cx| async move {
         let group: Option<GroupId> =

@@ -1,7 +1,6 @@
 //! People.
 
 use domain::{
-    ids::UserId,
     money::Money,
     spend::{CallRow, LimitLevel},
     users::UserRow,
@@ -10,9 +9,6 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, frame::Done};
-
-/// How many people a page lists.
-const PAGE: i64 = 50;
 
 /// A page of the directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +30,8 @@ pub struct Directory {
 pub async fn load_users(search: String, after: String) -> Result<Directory, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
+    // How many people a page lists.
+    const PAGE: i64 = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let search = Some(search.trim().to_owned()).filter(|text| !text.is_empty());
@@ -75,6 +73,7 @@ pub struct UserView {
 #[server(prefix = "/console", endpoint = "users/get")]
 pub async fn load_user(id: String) -> Result<UserView, AppError> {
     use crate::backend::*;
+    use domain::ids::UserId;
     use domain::{limits::Scope, roles::Act};
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
@@ -136,6 +135,7 @@ pub async fn create_user(email: String, name: String, role: String) -> Result<Do
 #[server(prefix = "/console", endpoint = "users/invite")]
 pub async fn invite_user(id: String) -> Result<Done, AppError> {
     use crate::backend::*;
+    use domain::ids::UserId;
     use domain::roles::Act;
     handle(|cx| async move {
         let id: UserId = read("id", &id)?;

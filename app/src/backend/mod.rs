@@ -3,6 +3,7 @@
 
 pub mod examples;
 pub mod matrix;
+pub mod targets;
 
 use std::{
     future::Future,

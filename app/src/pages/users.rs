@@ -134,9 +134,11 @@ fn Content(view: UserView) -> impl IntoView {
     let badges = user.groups.iter().filter(|badge| !badge.inherited).map(|badge| {
         let group = badge.group.to_string();
         view! {
-            <li>
-                <Badge text=badge.name.clone() href=format!("/groups/{group}")/>
-                {(badge.standing == domain::groups::Standing::Lead).then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
+            <li class="row between">
+                <span>
+                    <Badge text=badge.name.clone() href=format!("/groups/{group}")/>
+                    {(badge.standing == domain::groups::Standing::Lead).then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
+                </span>
                 {edit.then(|| view! {
                     <Form to=RemoveMember::PATH which=group.clone() class="inline">
                         <Hidden name="group" value=group.clone()/><Hidden name="user" value=id.to_string()/>
