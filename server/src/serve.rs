@@ -81,8 +81,10 @@ pub async fn serve(
     let live = Live::start(&store);
     let router = http::router(http::Console::new(backend), &gateway, &store, live, public_url);
     let housekeeping = tokio::spawn(jobs::run(store.clone()));
+    // Before anybody is told that it stands: a signal that comes at once must find its handler.
+    let stop = stop_signal()?;
     ready(gateway.router()).await?;
-    accept(listener, router, stop_signal()?).await;
+    accept(listener, router, stop).await;
     gateway.stop().await;
     housekeeping.abort();
     Ok(())

@@ -1,0 +1,197 @@
+//! What each page of the console costs the server, with the demo behind it.
+//!
+//! Pages are found as a person finds them: what the navigation leads to, and from each of those
+//! the first thing below it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::outcome::{Outcome, Trying, fail};
+use crate::setup::Purpose;
+use crate::visitor::Visitor;
+use crate::workspace::Workspace;
+use crate::{command, files, native, setup};
+
+/// Who looks: their part in the demo, and the front of their address.
+const WHO: [(&str, &str); 3] = [("owner", "olga"), ("lead", "lin"), ("member", "sam")];
+
+/// What the demo's people sign in with.
+const PASSWORD: &str = "this-is-a-demo";
+
+/// What a console page may take at p99.
+const GOAL: Duration = Duration::from_millis(50);
+
+/// One page, asked for many times.
+struct Row {
+    who: &'static str,
+    page: String,
+    status: u16,
+    bytes: usize,
+    times: Vec<Duration>,
+}
+
+/// Builds what people would run, fills a demo of its own, and measures.
+pub fn measure(workspace: &Workspace, times: usize, calls: u32) -> Outcome {
+    setup::everything(workspace, Purpose::Run)?;
+    native::build(workspace, true)?;
+    let mut demo = Demo::start(workspace, calls)?;
+    let mut rows = Vec::new();
+    for (who, name) in WHO {
+        let mut visitor = Visitor::to(&demo.base)?;
+        visitor.sign_in(&format!("{name}@acme.example"), PASSWORD)?;
+        for page in pages(&mut visitor)? {
+            rows.push(look(&mut visitor, who, page, times)?);
+        }
+    }
+    demo.stop()?;
+    print_rows(&rows);
+    print_bundle(workspace)
+}
+
+/// A demo that is stopped when this is gone.
+struct Demo {
+    child: Child,
+    base: String,
+}
+
+impl Demo {
+    fn start(workspace: &Workspace, calls: u32) -> Outcome<Demo> {
+        let mut server = command::new(workspace, native::binary(workspace, true));
+        // Postgres may run as somebody who cannot enter the checkout.
+        let folder = PathBuf::from("/var/tmp").join(format!("bursar-pages-{}", std::process::id()));
+        server.args(["demo", "--quiet", "--calls", &calls.to_string()]);
+        server.env_remove("DATABASE_URL").env("BURSAR_DATA_DIR", &folder).env("BURSAR_ADDR", "127.0.0.1:0");
+        command::show(workspace, &server);
+        let mut child = server.stdout(Stdio::piped()).spawn().trying("The server cannot be run")?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line).trying("The server says nothing")?;
+        }
+        let base = line.split_whitespace().find(|word| word.starts_with("http://"));
+        match base.map(str::to_owned) {
+            Some(base) => Ok(Demo { child, base }),
+            None => fail("The demo did not start: look at what it says."),
+        }
+    }
+
+    fn stop(&mut self) -> Outcome {
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg(pid).status().trying("Cannot stop the demo")?;
+        self.child.wait().trying("Cannot stop the demo")?;
+        let folder = PathBuf::from("/var/tmp").join(format!("bursar-pages-{}", std::process::id()));
+        files::remove_folder(&folder)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // After a failure; otherwise it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the navigation leads to, and the first thing below each.
+fn pages(visitor: &mut Visitor) -> Outcome<Vec<String>> {
+    let home = text(visitor.get("/")?.body);
+    let mut pages = vec!["/".to_owned()];
+    for link in links(&home) {
+        let apart = ["/assets/", "/console/", "/v1/", "/sign-in"].iter().any(|start| link.starts_with(start));
+        let deep = link.matches('/').count() > 1;
+        if !apart && !deep && !pages.contains(&link) {
+            pages.push(link);
+        }
+    }
+    for page in pages.clone() {
+        let body = text(visitor.get(&page)?.body);
+        let below = links(&body).into_iter().find(|link| page != "/" && link.starts_with(&format!("{page}/")));
+        pages.extend(below);
+    }
+    pages.sort();
+    pages.dedup();
+    Ok(pages)
+}
+
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Every link to a page of this console, without what stands behind a question mark.
+fn links(html: &str) -> Vec<String> {
+    let parts = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let paths = parts.filter_map(|link| link.split(['?', '#']).next()).filter(|path| path.starts_with('/'));
+    paths.map(str::to_owned).collect()
+}
+
+fn look(visitor: &mut Visitor, who: &'static str, page: String, times: usize) -> Outcome<Row> {
+    let first = visitor.get(&page)?;
+    let mut row = Row { who, page, status: first.status, bytes: first.body.len(), times: Vec::new() };
+    for _ in 0..times {
+        row.times.push(visitor.get(&row.page)?.time);
+    }
+    row.times.sort();
+    Ok(row)
+}
+
+impl Row {
+    /// The time this share of the answers took at most.
+    fn percentile(&self, percent: usize) -> Duration {
+        let place = (self.times.len() * percent).div_ceil(100).saturating_sub(1);
+        self.times.get(place).copied().unwrap_or_default()
+    }
+}
+
+fn print_rows(rows: &[Row]) {
+    println!("{:<8} {:<44} {:>6} {:>9} {:>9} {:>9}", "who", "page", "status", "p50 ms", "p99 ms", "kB");
+    for row in rows {
+        let slow = if row.percentile(99) > GOAL { "  over the goal" } else { "" };
+        println!(
+            "{:<8} {:<44} {:>6} {:>9.1} {:>9.1} {:>9.1}{slow}",
+            row.who,
+            row.page,
+            row.status,
+            row.percentile(50).as_secs_f64() * 1000.0,
+            row.percentile(99).as_secs_f64() * 1000.0,
+            row.bytes as f64 / 1000.0,
+        );
+    }
+}
+
+/// What a browser loads once.
+fn print_bundle(workspace: &Workspace) -> Outcome {
+    println!("\n{:<52} {:>9} {:>9}", "bundle", "kB", "brotli kB");
+    let mut found = files::under(&workspace.site())?;
+    found.sort();
+    for file in found {
+        let compressed = file.with_file_name(format!("{}.br", file.file_name().unwrap_or_default().display()));
+        if !compressed.is_file() {
+            continue;
+        }
+        let size = |path| fs::metadata(path).map(|found| found.len() as f64 / 1000.0).trying("The site");
+        let name = file.file_name().unwrap_or_default().display().to_string();
+        println!("{name:<52} {:>9.1} {:>9.1}", size(&file)?, size(&compressed)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_pages_and_not_elsewhere() {
+        let html = r##"<a href="/users?q=a">x</a><a href="#top">y</a><a href="https://a.example/">z</a><a href="/groups/g#m">w</a>"##;
+        assert_eq!(links(html), ["/users", "/groups/g"]);
+    }
+
+    #[test]
+    fn the_99th_of_200_is_the_198th() {
+        let times = (1..=200).map(Duration::from_millis).collect();
+        let row = Row { who: "owner", page: "/".to_owned(), status: 200, bytes: 0, times };
+        assert_eq!(row.percentile(99), Duration::from_millis(198));
+        assert_eq!(row.percentile(50), Duration::from_millis(100));
+    }
+}
