@@ -76,8 +76,9 @@ fn page_of(body: &Bytes, headers: &HeaderMap) -> String {
     let said = Some(field(body, PAGE)).filter(|page| !page.is_empty());
     let page = said.or_else(referrer).and_then(|text| text.parse::<Uri>().ok());
     let path = page.and_then(|uri| uri.path_and_query().map(ToString::to_string));
-    // Two slashes would lead to another host.
-    path.filter(|path| path.starts_with('/') && !path.starts_with("//")).unwrap_or_else(|| "/".to_owned())
+    // Two slashes would lead to another host, and browsers read a backslash as one.
+    let stays = |path: &String| path.starts_with('/') && !path[1..].starts_with(['/', '\\']);
+    path.filter(stays).unwrap_or_else(|| "/".to_owned())
 }
 
 fn pairs(body: &Bytes) -> Vec<(String, String)> {
