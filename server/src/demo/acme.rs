@@ -819,8 +819,11 @@ pub const LIMITS: [Limit; 38] = [
     Limit { now: Some(58), ..budget(50, In("Engineering/Product/Search Relaunch"), Month, 4_000) },
 ];
 
+/// Models by name, each with its weight.
+type Steps = &'static [(&'static str, i32)];
+
 /// Routes: name, whether by weight, models.
-pub const POLICIES: [(&str, bool, &[(&str, i32)]); 4] = [
+pub const POLICIES: [(&str, bool, Steps); 4] = [
     ("chat", false, &[("gpt-5-mini", 1), ("claude-haiku-4-5", 1), ("gpt-4.1-mini", 1)]),
     ("code", false, &[("claude-sonnet-4-5", 1), ("gpt-5", 1), ("claude-haiku-4-5", 1)]),
     ("spread", true, &[("gpt-4.1-mini", 3), ("claude-haiku-4-5", 1)]),

@@ -104,23 +104,23 @@ async fn all_time(store: &Store, org: OrgId) -> Sums {
 #[tokio::test]
 async fn a_demo_never_touches_a_database_that_is_in_use() {
     let (database, data) = (empty_database().await, TempDir::new());
-    let store = Store::connect(&database, 2, MasterKey::generate()).await.unwrap();
-    store.migrate().await.unwrap();
-    let token = store::installation::offer_token(&store).await.unwrap().unwrap();
-    let (name, email) = ("Olga".parse().unwrap(), "olga@acme.example".parse().unwrap());
-    store::installation::set_up(&store, &token, &name, &email, "no password").await.unwrap();
+    let store = Store::connect(&database, 2, MasterKey::generate()).await.expect("it works");
+    store.migrate().await.expect("it works");
+    let token = store::installation::offer_token(&store).await.expect("it works").expect("it works");
+    let (name, email) = ("Olga".parse().expect("it works"), "olga@acme.example".parse().expect("it works"));
+    store::installation::set_up(&store, &token, &name, &email, "no password").await.expect("it works");
     for arguments in [&SMALL[..], &["--fresh", "--quiet"]] {
         let mut child = demo(&database, data.path(), arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("it works");
         let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert!(!child.wait().unwrap().success());
+        child.stderr.take().expect("it works").read_to_string(&mut said).expect("it works");
+        assert!(!child.wait().expect("it works").success());
         assert!(said.contains("this database is in use"), "{said}");
     }
-    assert_eq!(store::organizations::all(&store).await.unwrap(), []);
+    assert_eq!(store::organizations::all(&store).await.expect("it works"), []);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
     let (database, data) = (empty_database().await, TempDir::new());
     let demo = Demo::start(&database, data.path(), &SMALL);
     assert!(demo.line.contains("this-is-a-demo"), "{}", demo.line);
-    let store = Store::connect(&database, 4, master_key(data.path())).await.unwrap();
+    let store = Store::connect(&database, 4, master_key(data.path())).await.expect("it works");
     books_are_true(&store).await;
 
     for (who, page) in [("olga", "/audit"), ("lin", "/groups"), ("sam", "/my-models"), ("noor", "/spend")] {
@@ -152,27 +152,30 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
 /// everything to look at.
 async fn books_are_true(store: &Store) {
     let (org, now) = (only(store).await, store::clock::now());
-    let facts = store::access::facts(store, org).await.unwrap();
-    let drift = store::books::drift(store, org, facts.calendar, now).await.unwrap();
+    let facts = store::access::facts(store, org).await.expect("an answer");
+    let drift = store::books::drift(store, org, facts.calendar, now).await.expect("an answer");
     assert_eq!(drift, []);
-    assert!(matches!(store::audit::verify(store, org).await.unwrap(), Chain::Whole { rows } if rows > 500));
+    assert!(
+        matches!(store::audit::verify(store, org).await.expect("an answer"), Chain::Whole { rows } if rows > 500)
+    );
     let sums = all_time(store, org).await;
     assert!((1_700..=2_000).contains(&sums.calls), "{sums:?}");
     assert!(sums.refused > 5, "{sums:?}");
-    let month = Month::current(store, org).await.unwrap();
-    let people =
-        store::users::list(store, org, &month, &store::users::Filter::default(), 1000).await.unwrap();
+    let month = Month::current(store, org).await.expect("an answer");
+    let people = store::users::list(store, org, &month, &store::users::Filter::default(), 1000)
+        .await
+        .expect("an answer");
     for status in UserStatus::ALL {
         assert!(people.iter().any(|user| user.status == *status), "nobody is {status}");
     }
-    let models = store::models::list(store, org).await.unwrap();
+    let models = store::models::list(store, org).await.expect("an answer");
     assert!(models.iter().any(|model| model.review == Review::Pending));
-    let rules = store::authorizations::list(store, org, None).await.unwrap();
+    let rules = store::authorizations::list(store, org, None).await.expect("an answer");
     for state in State::ALL {
         assert!(rules.iter().any(|rule| rule.state == *state), "no rule says {state}");
     }
     assert!(rules.iter().any(|rule| rule.locked));
-    let limits = store::limits::list(store, org, &facts, |_| true).await.unwrap();
+    let limits = store::limits::list(store, org, &facts, |_| true).await.expect("an answer");
     assert!(limits.iter().any(|level| level.limit.mode == Mode::Observe));
     // How near people are to their limits depends on how old the month is.
     let kinds: BTreeSet<_> = limits.iter().map(|level| level.limit.meter.scope.kind()).collect();
@@ -186,7 +189,7 @@ async fn simulated_provider_answers(demo: &Demo) {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let text = answer.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
     assert!(text.contains("simulated provider"), "{text}");
-    assert!(answer.json()["usage"]["completion_tokens"].as_u64().unwrap() > 0);
+    assert!(answer.json()["usage"]["completion_tokens"].as_u64().expect("an answer") > 0);
 
     let streamed = json!({ "model": "gpt-4.1-mini", "messages": messages, "stream": true });
     let answer = demo.post("/v1/chat/completions", &streamed).await;

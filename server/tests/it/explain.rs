@@ -92,11 +92,11 @@ async fn an_explanation_says_first_whether_and_then_why() {
     };
     assert_eq!(answer["verdict"], "allow");
     let decides: Vec<&Value> =
-        answer["trace"].as_array().unwrap().iter().filter(|step| step["decides"] == true).collect();
+        answer["trace"].as_array().expect("it works").iter().filter(|step| step["decides"] == true).collect();
     assert_eq!(decides.len(), 1, "{answer}");
     assert_eq!(decides[0]["state"], "open");
     assert!(
-        answer["limits"].as_array().unwrap().iter().any(|limit| limit["scope"] == "authorization"),
+        answer["limits"].as_array().expect("it works").iter().any(|limit| limit["scope"] == "authorization"),
         "{answer}"
     );
 }

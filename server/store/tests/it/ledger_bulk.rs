@@ -59,26 +59,29 @@ async fn world(store: &Store) -> World {
     let operator = testing::operator(store).await;
     let tenant = testing::tenant(store, operator, "Acme").await;
     let mut change = tenant.change(store).await;
-    let form =
-        |name: &str| GroupForm { name: name.parse().unwrap(), kind: GroupKind::Department, ends_on: None };
-    let top = groups::insert(&mut change, None, &form("Engineering")).await.unwrap();
-    let below = groups::insert(&mut change, Some(top), &form("Research")).await.unwrap();
+    let form = |name: &str| GroupForm {
+        name: name.parse().expect("it works"),
+        kind: GroupKind::Department,
+        ends_on: None,
+    };
+    let top = groups::insert(&mut change, None, &form("Engineering")).await.expect("it works");
+    let below = groups::insert(&mut change, Some(top), &form("Research")).await.expect("it works");
     let form = UserForm {
-        email: "lin@acme.example".parse().unwrap(),
-        name: "Lin".parse().unwrap(),
+        email: "lin@acme.example".parse().expect("it works"),
+        name: "Lin".parse().expect("it works"),
         role: Role::Member,
     };
-    let user = users::insert(&mut change, &form).await.unwrap();
+    let user = users::insert(&mut change, &form).await.expect("it works");
     let form = ApplicationForm {
-        name: "bot".parse().unwrap(),
+        name: "bot".parse().expect("it works"),
         description: String::new(),
         use_cases: vec!["triage".to_owned()],
     };
     let (application, key) =
         store::applications::insert(&mut change, below, &form, &KeyModels::All, Features::all())
             .await
-            .unwrap();
-    let plain = store::keys::issue_service(&mut change, key, None).await.unwrap();
+            .expect("it works");
+    let plain = store::keys::issue_service(&mut change, key, None).await.expect("it works");
     for (scope, metric, window) in [
         (Scope::Organization, Metric::Spend, Window::Month),
         (Scope::Group(top), Metric::Tokens, Window::Day),
@@ -90,18 +93,18 @@ async fn world(store: &Store) -> World {
         (Scope::Member(top, user), Metric::InputTokens, Window::Hour),
     ] {
         let form = LimitForm { cap: 1 << 50, mode: Mode::Enforce, thresholds: vec![80] };
-        limits::set(&mut change, Meter { scope, metric, window }, &form, None).await.unwrap();
+        limits::set(&mut change, Meter { scope, metric, window }, &form, None).await.expect("it works");
     }
-    change.commit().await.unwrap();
-    let hash = store::keys::lookup_hash(store, plain.reveal()).unwrap();
-    let known = store::keys::known(store, tenant.org).await.unwrap();
+    change.commit().await.expect("it works");
+    let hash = store::keys::lookup_hash(store, plain.reveal()).expect("it works");
+    let known = store::keys::known(store, tenant.org).await.expect("it works");
     World {
         org: tenant.org,
-        calendar: organizations::calendar(store, tenant.org).await.unwrap(),
+        calendar: organizations::calendar(store, tenant.org).await.expect("it works"),
         path: vec![top, below],
         application,
         key,
-        secret: known.iter().find(|secret| secret.hash == hash).unwrap().id,
+        secret: known.iter().find(|secret| secret.hash == hash).expect("it works").id,
         user,
     }
 }
@@ -109,7 +112,7 @@ async fn world(store: &Store) -> World {
 impl World {
     /// A call with figures that depend on its number; every third names no person.
     fn event(&self, number: u64, at: DateTime<Utc>) -> Event {
-        let user = (number % 3 != 0).then_some(self.user);
+        let user = (!number.is_multiple_of(3)).then_some(self.user);
         let usage = Usage {
             input: 100 + number,
             cache_read: number % 7,
@@ -129,8 +132,8 @@ impl World {
             outcome: if failed { Outcome::UpstreamError } else { Outcome::Ok },
             status: if failed { 500 } else { 200 },
             usage,
-            cost: Money(1_000 + i64::try_from(number).unwrap()),
-            estimated: number % 8 == 0,
+            cost: Money(1_000 + i64::try_from(number).expect("it works")),
+            estimated: number.is_multiple_of(8),
             call: Call {
                 id: CallId(Uuid::from_u128(u128::from(number) + 1)),
                 org: self.org,
@@ -146,7 +149,7 @@ impl World {
                 authorization: None,
                 grant: None,
                 policy: None,
-                use_case: if number % 2 == 0 { "triage".to_owned() } else { String::new() },
+                use_case: if number.is_multiple_of(2) { "triage".to_owned() } else { String::new() },
                 session: format!("s-{}", number / 4),
                 route: "/v1/chat/completions".to_owned(),
                 streamed: number % 2 == 1,
@@ -158,10 +161,13 @@ impl World {
 
     /// Two hundred calls over five days, across a month's and a summer time's end.
     fn events(&self) -> Vec<Event> {
-        let first: DateTime<Utc> = "2026-10-24T20:00:00.123456Z".parse().unwrap();
+        let first: DateTime<Utc> = "2026-10-24T20:00:00.123456Z".parse().expect("it works");
         (0..200)
             .map(|number| {
-                self.event(number, first + Duration::seconds(3_999) * i32::try_from(number).unwrap())
+                self.event(
+                    number,
+                    first + Duration::seconds(3_999) * i32::try_from(number).expect("it works"),
+                )
             })
             .collect()
     }
@@ -196,12 +202,15 @@ async fn books(store: &Store) -> Vec<String> {
     for table in ["events", "refusals", "windows", "leases", "usage_by_day", "group_paths", "member_sets"] {
         let text = format!("select '{table} ' || to_jsonb(t)::text from {table} t order by 1");
         all.extend(
-            sqlx::query_scalar::<_, String>(AssertSqlSafe(text)).fetch_all(store.pool()).await.unwrap(),
+            sqlx::query_scalar::<_, String>(AssertSqlSafe(text))
+                .fetch_all(store.pool())
+                .await
+                .expect("it works"),
         );
     }
     let used =
         "select 'secret ' || secret_id || ' ' || coalesce(last_used_at::text, '') from secrets order by 1";
-    all.extend(sqlx::query_scalar::<_, String>(used).fetch_all(store.pool()).await.unwrap());
+    all.extend(sqlx::query_scalar::<_, String>(used).fetch_all(store.pool()).await.expect("it works"));
     all
 }
 
@@ -210,7 +219,7 @@ async fn a_batch_leaves_the_same_books_as_one_call_after_the_other() {
     let (one, many, world) = twins().await;
     let (events, refusals) = (world.events(), world.refusals());
     for event in &events {
-        assert!(ledger::book(&one, world.calendar, event).await.unwrap());
+        assert!(ledger::book(&one, world.calendar, event).await.expect("it works"));
     }
     for refusal in &refusals {
         bulk::refuse(&one, world.org, world.calendar, std::slice::from_ref(refusal)).await.unwrap();
@@ -218,7 +227,10 @@ async fn a_batch_leaves_the_same_books_as_one_call_after_the_other() {
     for batch in events.chunks(70) {
         assert_eq!(bulk::book(&many, world.org, world.calendar, batch, None).await.unwrap(), batch.len());
     }
-    assert_eq!(bulk::refuse(&many, world.org, world.calendar, &refusals).await.unwrap(), refusals.len());
+    assert_eq!(
+        bulk::refuse(&many, world.org, world.calendar, &refusals).await.expect("it works"),
+        refusals.len()
+    );
     let (one, many) = (books(&one).await, books(&many).await);
     assert!(one.len() > 400, "{}", one.len());
     for (one, many) in one.iter().zip(&many) {
@@ -231,15 +243,15 @@ async fn a_batch_leaves_the_same_books_as_one_call_after_the_other() {
 async fn what_is_booked_already_counts_no_second_time() {
     let (store, _, world) = twins().await;
     let events = world.events();
-    ledger::book(&store, world.calendar, &events[3]).await.unwrap();
+    ledger::book(&store, world.calendar, &events[3]).await.expect("it works");
     let twice: Vec<Event> = events[..10].iter().chain(&events[5..10]).cloned().collect();
     assert_eq!(bulk::book(&store, world.org, world.calendar, &twice, None).await.unwrap(), 9);
     let before = books(&store).await;
     assert_eq!(bulk::book(&store, world.org, world.calendar, &twice, None).await.unwrap(), 0);
     assert_eq!(bulk::book(&store, world.org, world.calendar, &[], None).await.unwrap(), 0);
     let refusals = world.refusals();
-    bulk::refuse(&store, world.org, world.calendar, &refusals).await.unwrap();
-    assert_eq!(bulk::refuse(&store, world.org, world.calendar, &refusals).await.unwrap(), 0);
+    bulk::refuse(&store, world.org, world.calendar, &refusals).await.expect("it works");
+    assert_eq!(bulk::refuse(&store, world.org, world.calendar, &refusals).await.expect("it works"), 0);
     let events_now: Vec<String> = books(&store)
         .await
         .into_iter()
@@ -255,7 +267,7 @@ async fn batches_that_overlap_and_come_at_once_count_each_call_once() {
     let (one, many, world) = twins().await;
     let events = world.events();
     for event in &events {
-        ledger::book(&one, world.calendar, event).await.unwrap();
+        ledger::book(&one, world.calendar, event).await.expect("it works");
     }
     let backwards: Vec<Event> = events.iter().rev().cloned().collect();
     let book = |events: Vec<Event>| {

@@ -349,7 +349,7 @@ async fn hostile_files_are_survived_with_a_clear_sentence() {
             &[":4: groups.path", "32"],
         ),
         (
-            format!("[organization]\nname = \"a\"\n[[groups]]\npath = \"a//b\"\n").into_bytes(),
+            "[organization]\nname = \"a\"\n[[groups]]\npath = \"a//b\"\n".as_bytes().to_vec(),
             &[":4: groups.path"],
         ),
         (
