@@ -34,25 +34,35 @@ create table windows (
     ends_at     timestamptz,
     -- Finished calls.
     settled     bigint not null default 0 check (settled >= 0),
-    -- Calls in flight, at their worst case: always the sum of the live holds on it.
+    -- Set aside for replicas, which let calls through from it without asking: always the sum of
+    -- the leases on it.
+    leased      bigint not null default 0 check (leased >= 0),
+    -- The part of that which calls in flight hold at their worst case, as the replicas last said.
     held        bigint not null default 0 check (held >= 0),
     primary key (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
 );
 create index windows_by_end on windows (org_id, ends_at);
 
--- One row per call in flight: what it may use at most. Ends with the call; what outlives its
--- replica is booked as spent.
-create table holds (
-    org_id     uuid not null references organizations (org_id) on delete cascade,
-    call_id    uuid not null,
-    replica_id uuid not null,
-    started_at timestamptz not null,
-    -- Pushed forward by the replica while the call lives.
-    expires_at timestamptz not null,
-    -- The meters it holds, as a list of {scope_kind, thing_id, person_id, metric, window_kind, starts_at, amount}.
-    claims     jsonb not null,
-    -- Who calls what, so that it can be booked without its replica.
-    call       jsonb not null,
-    primary key (org_id, call_id)
+-- The processes that let calls through, and when each was last heard of.
+create table replicas (
+    replica_id uuid primary key,
+    heard_at   timestamptz not null
 );
-create index holds_by_expiry on holds (expires_at);
+
+-- What a replica may let through of a window without asking: settled calls and calls in flight of
+-- its own come out of it. What a replica that died had leased counts as used until it comes back
+-- and says what became of it.
+create table leases (
+    org_id      uuid not null references organizations (org_id) on delete cascade,
+    scope_kind  text not null,
+    thing_id    uuid not null,
+    person_id   uuid not null,
+    metric      text not null,
+    window_kind text not null,
+    starts_at   timestamptz not null,
+    replica_id  uuid not null,
+    granted     bigint not null check (granted >= 0),
+    reserved    bigint not null check (reserved >= 0),
+    primary key (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, replica_id)
+);
+create index leases_by_replica on leases (replica_id, org_id);

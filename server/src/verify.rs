@@ -1,6 +1,6 @@
 //! `bursar verify`: do the books agree, and is the log whole? Exit code 1 if not.
 //!
-//! Ledger against windows, against sums by day, and what is held against the holds; then the audit
+//! Ledger against windows, against sums by day, and what is set aside against the leases; then the audit
 //! chain from its first line to its head. It looks while nothing is being booked in the
 //! organization, so that a difference is a difference.
 

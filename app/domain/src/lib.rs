@@ -11,6 +11,7 @@ pub mod authorizations;
 pub mod groups;
 pub mod ids;
 pub mod keys;
+pub mod leases;
 pub mod limits;
 pub mod models;
 pub mod money;

@@ -4,6 +4,7 @@
 //! counted per *meter* (scope, metric, window), not per limit, so that changing a cap, or giving a
 //! person an own limit in place of the default, forgets nothing.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     ids::{ApplicationId, AuthorizationId, GrantId, GroupId, LimitId, UserId},
     money::{Money, grouped},
-    window::Window,
+    window::{Span, Window},
     words::words,
 };
 
@@ -134,6 +135,24 @@ pub struct Meter {
     pub metric: Metric,
     /// Over how long. `Total` for concurrent calls.
     pub window: Window,
+}
+
+/// One window of a meter: what is counted together, from when until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bucket {
+    /// What is counted.
+    pub meter: Meter,
+    /// Since when.
+    pub starts_at: DateTime<Utc>,
+    /// Until when; none when it never ends.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+impl Bucket {
+    /// A meter's bucket of this time.
+    pub const fn of(meter: Meter, span: Span) -> Self {
+        Self { meter, starts_at: span.start, ends_at: span.end }
+    }
 }
 
 /// A cap on a meter.

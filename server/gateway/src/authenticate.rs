@@ -13,6 +13,8 @@ use crate::{
     wire::refusal::{Kind, Refusal},
 };
 
+const UNCERTAIN: &str = "Bursar cannot check its rules and limits right now, so it does not let this call through. Try again in a moment.";
+
 /// Somebody who sent a live secret.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -51,11 +53,7 @@ pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Call
     let hash = store::keys::lookup_hash(&gateway.store, text).ok_or_else(unknown)?;
     let found = gateway.snapshots.find(&gateway.store, &hash).await.map_err(|error| {
         tracing::warn!(%error, call = %id, "facts are not available");
-        Refusal::new(
-            Kind::Unavailable,
-            id,
-            "Bursar cannot look this secret up right now. Try again in a moment.",
-        )
+        Refusal::new(Kind::Unavailable, id, UNCERTAIN)
     })?;
     let (snapshot, secret) = found.ok_or_else(unknown)?;
     if secret.expires_at.is_some_and(|end| end <= now) {

@@ -21,7 +21,7 @@ use hyper_util::{
 
 use crate::{
     address::Vetted,
-    reserve::Held,
+    authorize::Authorized,
     wire::{Route, refusal::Kind, request::Patch},
 };
 
@@ -158,25 +158,21 @@ fn max_field(route: Route, base_url: &str) -> &'static str {
 }
 
 fn build(
-    held: &Held,
+    authorized: &Authorized,
+    max_output: Option<u64>,
     route: Route,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<(Request<Pieces>, bool), Failure> {
     let broken =
         |cause: &str| Failure { kind: Kind::UpstreamError, may_be_billed: false, cause: cause.to_owned() };
-    let authorized = &held.authorized;
     let (model, provider) =
         authorized.model().zip(authorized.provider()).ok_or_else(|| broken("the model is gone"))?;
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let uri: Uri = format!("{}{}{query}", provider.base_url, route.path())
         .parse()
         .map_err(|_| broken("the provider's address cannot be read"))?;
-    let patch = Patch {
-        model: &model.upstream,
-        max_output: held.max_output,
-        max_field: max_field(route, &provider.base_url),
-    };
+    let patch = Patch { model: &model.upstream, max_output, max_field: max_field(route, &provider.base_url) };
     let body: Pieces = authorized.request.patched(&patch).into_iter().collect();
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
@@ -199,12 +195,13 @@ fn build(
 pub async fn forward(
     clients: &Clients,
     head: Duration,
-    held: &Held,
+    authorized: &Authorized,
+    max_output: Option<u64>,
     route: Route,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<Response<Incoming>, Failure> {
-    let (request, allow_private) = build(held, route, query, caller)?;
+    let (request, allow_private) = build(authorized, max_output, route, query, caller)?;
     match tokio::time::timeout(head, clients.get(allow_private).request(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Failure {

@@ -3,14 +3,15 @@
 use chrono::SecondsFormat;
 use domain::{
     access::applicable,
-    limits::{Level, Metric, Subject},
+    leases::Claim,
+    limits::{Bucket, Level, Metric, Subject},
     money::Money,
     providers::Dialect,
     window::Span,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use store::{StoreError, windows::Claim};
+use store::StoreError;
 
 use crate::{
     Gateway,
@@ -43,7 +44,8 @@ pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreEr
         .iter()
         .zip(&keys)
         .zip(levels)
-        .map(|((limit, (_, span)), level)| {
+        .map(|((limit, (meter, span)), level)| {
+            let level = gateway.leases.put_right(facts.org, &Bucket::of(*meter, *span), level);
             let Span { end, .. } = span;
             let figure = |amount: i64| match limit.meter.metric {
                 Metric::Spend => json!(Money(amount).exact()),
@@ -89,15 +91,15 @@ pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut H
     };
     for (kind, metrics) in kinds {
         let of_kind = levels.iter().filter(|(claim, _)| {
-            metrics.contains(&claim.meter.metric)
+            metrics.contains(&claim.bucket.meter.metric)
                 && claim.enforced
-                && is_rate(claim.meter.metric, claim.meter.window)
+                && is_rate(claim.bucket.meter.metric, claim.bucket.meter.window)
         });
         let left =
             |(claim, level): &(Claim, Level)| level.room(claim.cap).saturating_sub(claim.amount).max(0);
         let Some(tightest) = of_kind.min_by_key(|entry| left(entry)) else { continue };
         let (claim, _) = tightest;
-        let Some(end) = claim.ends_at else { continue };
+        let Some(end) = claim.bucket.ends_at else { continue };
         let values = [("limit", claim.cap.to_string()), ("remaining", left(tightest).to_string())];
         let reset = match dialect {
             Dialect::OpenAi => duration_text((end - now).num_seconds().max(0)),
@@ -115,7 +117,8 @@ pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut H
             }
         }
     }
-    let money = levels.iter().filter(|(claim, _)| claim.meter.metric == Metric::Spend && claim.enforced);
+    let money =
+        levels.iter().filter(|(claim, _)| claim.bucket.meter.metric == Metric::Spend && claim.enforced);
     if let Some(left) =
         money.map(|(claim, level)| level.room(claim.cap).saturating_sub(claim.amount).max(0)).min()
         && let Ok(value) = HeaderValue::from_str(&Money(left).exact())

@@ -1,24 +1,32 @@
 //! Background work: keeping facts fresh and books closed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::{ids::OrgId, spend::Outcome, usage::Usage};
+use domain::ids::OrgId;
 use store::{
-    ledger::{Call, Event},
-    windows,
+    Store, leases,
+    ledger::{Event, bulk},
 };
 use uuid::Uuid;
 
-use crate::{Gateway, reserve::HOLD};
+use crate::{
+    Gateway, booking,
+    spool::{Left, Spool},
+};
 
-/// How often holds are extended, orphans booked, and the spool tried.
-const ROUND: Duration = Duration::from_secs(10);
+/// How often leases are looked through.
+const ROUND: Duration = Duration::from_secs(1);
+/// Every so many rounds this replica says that it lives.
+const SLOW: u32 = 10;
 /// How often versions are looked at, in case a notification was lost.
 const LOOK: Duration = Duration::from_secs(5);
 
 pub fn start(gateway: &Arc<Gateway>) {
     tokio::spawn(listen(Arc::clone(gateway)));
     tokio::spawn(rounds(Arc::clone(gateway)));
+    tokio::spawn(booking::run(Arc::clone(gateway)));
+    let syncing = Arc::clone(gateway);
+    std::thread::spawn(move || sync(&syncing));
 }
 
 /// Follows notifications of changed facts. After every (re)connection everything is looked at:
@@ -42,7 +50,7 @@ async fn listen(gateway: Arc<Gateway>) {
 }
 
 async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
-    let mut listener = gateway.store.listen(&["bursar_facts"]).await?;
+    let mut listener = gateway.store.listen(&["bursar_facts", "bursar_leases"]).await?;
     listener.eager_reconnect(false);
     refresh_stale(gateway).await?;
     gateway.snapshots.set_hearing(true);
@@ -50,6 +58,9 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
         // Not `recv`: it connects anew in silence, and what was said meanwhile is lost.
         match tokio::time::timeout(LOOK, listener.try_recv()).await {
             Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(notice))) if notice.channel() == "bursar_leases" => {
+                recalled(gateway, notice.payload()).await?;
+            }
             Ok(Ok(Some(notice))) => {
                 if let Ok(id) = notice.payload().parse::<Uuid>() {
                     refresh(gateway, OrgId(id)).await?;
@@ -59,6 +70,16 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
             Err(_) => refresh_stale(gateway).await?,
         }
     }
+}
+
+/// Another replica is short of something that this one may have leased and not need.
+async fn recalled(gateway: &Gateway, text: &str) -> Result<(), store::StoreError> {
+    let Some((org, replica)) = text.split_once(' ') else { return Ok(()) };
+    let (Ok(org), Ok(replica)) = (org.parse::<OrgId>(), replica.parse::<Uuid>()) else { return Ok(()) };
+    if replica != gateway.spool.replica {
+        gateway.leases.tidy(&gateway.store, Some(org)).await?;
+    }
+    Ok(())
 }
 
 async fn refresh(gateway: &Gateway, org: OrgId) -> Result<(), store::StoreError> {
@@ -74,81 +95,70 @@ async fn refresh_stale(gateway: &Gateway) -> Result<(), store::StoreError> {
     gateway.snapshots.refresh_all(&gateway.store).await
 }
 
+/// Brings the spool to the disk, for ever.
+fn sync(gateway: &Gateway) {
+    while !gateway.stopping.is_cancelled() {
+        std::thread::sleep(Spool::sync_every());
+        if let Err(error) = gateway.spool.sync() {
+            tracing::error!(%error, "the spool could not be brought to the disk");
+        }
+    }
+}
+
 async fn rounds(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut count = 0_u32;
     loop {
         tokio::select! {
             () = gateway.stopping.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = round(&gateway).await {
+        let slow = count.is_multiple_of(SLOW);
+        count = count.wrapping_add(1);
+        if let Err(error) = round(&gateway, slow).await {
             tracing::warn!(%error, "a round of background work failed; the next one tries again");
         }
     }
 }
 
-async fn round(gateway: &Arc<Gateway>) -> Result<(), store::StoreError> {
-    let now = store::clock::now();
-    windows::extend(&gateway.store, gateway.replica, now + HOLD).await?;
-    empty_spool(gateway).await?;
-    for orphan in windows::orphans(&gateway.store, now, 200).await? {
-        book_orphan(gateway, orphan).await?;
+async fn round(gateway: &Gateway, slow: bool) -> Result<(), store::StoreError> {
+    gateway.leases.tidy(&gateway.store, None).await?;
+    if slow {
+        let now = store::clock::now();
+        leases::hear(&gateway.store, gateway.spool.replica, now).await?;
+        leases::bury(&gateway.store, now).await?;
     }
     Ok(())
 }
 
-/// Books what waits in the spool. What cannot be booked yet is kept again.
-async fn empty_spool(gateway: &Arc<Gateway>) -> Result<(), store::StoreError> {
-    let waiting = match gateway.spool.take() {
-        Ok(waiting) => waiting,
-        Err(error) => {
-            tracing::error!(%error, "the spool cannot be read");
-            return Ok(());
-        }
-    };
-    for event in waiting {
-        let calendar = store::organizations::calendar(&gateway.store, event.call.org).await;
-        match calendar {
-            Ok(calendar) => gateway.book(calendar, event).await,
-            Err(store::StoreError::NotFound) => {}
-            Err(error) => {
-                tracing::warn!(%error, call = %event.call.id, "a spooled call cannot be booked yet");
-                if let Err(error) = gateway.spool.keep(&event) {
-                    tracing::error!(%error, call = %event.call.id, "a finished call could not be spooled again");
-                }
+/// Books what the process before this one has left, and gives back what it had leased. Calls of
+/// which nobody knows how they ended count in full: the provider may have worked.
+///
+/// # Errors
+/// When the database does not answer: then this process cannot start.
+pub async fn recover(store: &Store, spool: &Spool, left: Left) -> Result<(), store::StoreError> {
+    let now = store::clock::now();
+    let Left { mut finished, unknown } = left;
+    for call in unknown {
+        tracing::warn!(call = %call.id, cost = %call.worst.cost, "nobody knows how a call ended; it counts in full");
+        finished.push(Event::lost(call, now));
+    }
+    let mut of_org = HashMap::<OrgId, Vec<Event>>::new();
+    for event in finished {
+        of_org.entry(event.call.org).or_default().push(event);
+    }
+    for (org, events) in of_org {
+        match store::organizations::calendar(store, org).await {
+            Ok(calendar) => {
+                bulk::book(store, org, calendar, &events, None).await?;
             }
+            Err(store::StoreError::NotFound) => {}
+            Err(error) => return Err(error),
         }
     }
-    if let Err(error) = gateway.spool.done() {
-        tracing::error!(%error, "the spool cannot be emptied");
-    }
-    Ok(())
-}
-
-/// A call whose replica is gone: nobody knows whether the provider worked, so it counts in full,
-/// marked as lost.
-async fn book_orphan(gateway: &Arc<Gateway>, orphan: windows::Orphan) -> Result<(), store::StoreError> {
-    let Ok(call) = serde_json::from_value::<Call>(orphan.record) else {
-        tracing::error!(call = %orphan.call, "a hold cannot be read; it is given back");
-        return windows::release(&gateway.store, orphan.org, orphan.call).await;
-    };
-    let calendar = store::organizations::calendar(&gateway.store, orphan.org).await?;
-    let now = store::clock::now();
-    let usage =
-        Usage { input: call.worst.input_tokens, output: call.worst.output_tokens, ..Usage::default() };
-    let event = Event {
-        finished_at: now,
-        first_byte_ms: None,
-        duration_ms: i32::try_from((now - call.started_at).num_milliseconds()).unwrap_or(i32::MAX),
-        outcome: Outcome::Lost,
-        status: 0,
-        usage,
-        cost: call.worst.cost,
-        estimated: true,
-        call,
-    };
-    tracing::warn!(call = %event.call.id, cost = %event.cost, "a call outlived its replica; it counts in full");
-    store::ledger::book(&gateway.store, calendar, &event).await?;
+    leases::give_up(store, spool.replica).await?;
+    leases::hear(store, spool.replica, now).await?;
+    spool.left_is_booked();
     Ok(())
 }

@@ -7,9 +7,11 @@
 mod address;
 mod authenticate;
 mod authorize;
+mod booking;
 mod forward;
 mod headroom;
 mod jobs;
+mod leases;
 mod meter;
 mod pipeline;
 mod reserve;
@@ -21,14 +23,15 @@ pub mod wire;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
+use domain::{ids::OrgId, window::Calendar};
 use store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
 
 pub use forward::probe;
 pub use snapshot::Snapshots;
 
-/// How long a shutdown waits for calls that go on after their connections have ended.
+/// How long a shutdown waits for calls that go on after their connections have ended, and then for
+/// what waits to be booked.
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// How a gateway is set up.
@@ -36,7 +39,7 @@ const CLOSING: Duration = Duration::from_secs(10);
 pub struct Settings {
     /// What the console is reached by, for links in refusals.
     pub public_url: String,
-    /// Where finished calls wait when the database does not answer.
+    /// Where calls are written down. One folder serves one process.
     pub spool_dir: PathBuf,
     /// How long a provider is waited for.
     pub patience: Patience,
@@ -74,8 +77,8 @@ pub struct Gateway {
     snapshots: Snapshots,
     upstream: forward::Clients,
     spool: spool::Spool,
-    /// Names this process's holds.
-    replica: Uuid,
+    leases: leases::Leases,
+    booking: booking::Booking,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -87,11 +90,13 @@ impl Gateway {
     /// # Errors
     /// When the database does not answer or the spool cannot be opened.
     pub async fn start(store: Store, settings: Settings) -> Result<Arc<Self>, StartError> {
-        let spool = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
+        let (spool, left) = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
+        jobs::recover(&store, &spool, left).await?;
         let snapshots = Snapshots::load(&store).await?;
         let gateway = Arc::new(Self {
             upstream: forward::Clients::new(settings.patience.connection),
-            replica: store::clock::id(),
+            leases: leases::Leases::new(spool.replica),
+            booking: booking::Booking::default(),
             open: TaskTracker::new(),
             stopping: CancellationToken::new(),
             store,
@@ -110,7 +115,7 @@ impl Gateway {
 
     /// Calls whose books are still open.
     pub fn in_flight(&self) -> usize {
-        self.open.len()
+        self.booking.unbooked()
     }
 
     /// Waits until every open call is booked, within bounds, then ends the background work. What is
@@ -118,9 +123,27 @@ impl Gateway {
     pub async fn stop(&self) {
         self.open.close();
         if tokio::time::timeout(CLOSING, self.open.wait()).await.is_err() {
-            tracing::warn!(calls = self.open.len(), "some calls are left to be booked from their holds");
+            tracing::warn!(calls = self.open.len(), "some calls are still open; the next start books them");
+        }
+        if tokio::time::timeout(CLOSING, self.booking.drained()).await.is_err() {
+            tracing::warn!("some finished calls could not be booked; the next start books them");
         }
         self.stopping.cancel();
+        if let Err(error) = store::leases::give_up(&self.store, self.spool.replica).await {
+            tracing::warn!(%error, "leases could not be given back; the next start does it");
+        }
+    }
+
+    /// An organization's calendar; none when it is gone.
+    pub(crate) async fn calendar(&self, org: OrgId) -> Result<Option<Calendar>, store::StoreError> {
+        if let Some(calendar) = self.snapshots.calendar(org) {
+            return Ok(Some(calendar));
+        }
+        match store::organizations::calendar(&self.store, org).await {
+            Ok(calendar) => Ok(Some(calendar)),
+            Err(store::StoreError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use domain::spend::Outcome;
 use hyper::body::{Body, Frame, Incoming};
-use tokio::{task::JoinHandle, time::Sleep};
+use tokio::time::Sleep;
 
 use crate::{
     Gateway,
@@ -41,8 +41,6 @@ pub struct Metered {
 enum Stage {
     /// Pieces come from upstream.
     Reading(Box<Reading>),
-    /// The call is being booked; these pieces wait for it.
-    Booking { task: JoinHandle<()>, last: VecDeque<Bytes> },
     /// Nothing more.
     Ended,
 }
@@ -86,14 +84,13 @@ impl Metered {
         Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
     }
 
-    /// Goes over to booking: a task of its own, which nobody's leaving can stop.
+    /// Closes the books; then the last pieces may go.
     fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>) {
         let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
         let Reading { seen, books, .. } = *reading;
         let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
-        let gateway = Arc::clone(&self.gateway);
-        let task = self.gateway.open.spawn(async move { books.close(&gateway, &seen, outcome).await });
-        self.stage = Stage::Booking { task, last };
+        books.close(&seen, outcome);
+        self.ready.extend(last);
     }
 
     /// The upstream broke off: the client is told in its dialect, behind what it has got.
@@ -161,13 +158,6 @@ impl Body for Metered {
             }
             match &mut self.stage {
                 Stage::Reading(_) => ready!(self.poll_upstream(cx)),
-                Stage::Booking { task, last } => {
-                    // Booking keeps what it could not book; it does not fail.
-                    let _ = ready!(Pin::new(task).poll(cx));
-                    let last = std::mem::take(last);
-                    self.ready.extend(last);
-                    self.stage = Stage::Ended;
-                }
                 Stage::Ended => return Poll::Ready(None),
             }
         }
@@ -183,7 +173,7 @@ impl Drop for Metered {
             let mut reading = *reading;
             read_on(&mut reading, gateway.settings.patience.read_on).await;
             let Reading { seen, books, .. } = reading;
-            books.close(&gateway, &seen, Outcome::HungUp).await;
+            books.close(&seen, Outcome::HungUp);
         });
     }
 }

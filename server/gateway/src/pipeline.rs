@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use domain::{ids::CallId, providers::Dialect};
+use domain::{ids::CallId, leases::Claim, limits::Level, providers::Dialect};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -93,10 +93,10 @@ async fn pass(
     let task = gateway.open.spawn({
         let gateway = Arc::clone(&gateway);
         async move {
-            let held = reserve(&gateway, authorized, route)
+            let held = reserve(&gateway, authorized, route, started)
                 .await
                 .inspect_err(|refusal| gateway.refused(&asked, &name, refusal))?;
-            exchange(gateway, held, route, query.as_deref(), &parts.headers, started).await
+            exchange(gateway, held, route, query.as_deref(), &parts.headers).await
         }
     });
     task.await.unwrap_or_else(|error| {
@@ -136,14 +136,14 @@ async fn exchange(
     route: Route,
     query: Option<&str>,
     headers: &HeaderMap,
-    started: Instant,
 ) -> Result<Response, Refusal> {
-    let mut books = Books::open(&gateway, &held, started);
+    let Held { authorized, mut books, max_output, lowered, levels } = held;
     let id = books.id();
     let upstream = match forward(
         &gateway.upstream,
         gateway.settings.patience.head,
-        &held,
+        &authorized,
+        max_output,
         route,
         query,
         headers,
@@ -154,9 +154,9 @@ async fn exchange(
         Err(failure) => {
             tracing::warn!(call = %id, cause = failure.cause, "the provider did not answer");
             if failure.may_be_billed {
-                books.close_doubtful(&gateway).await;
-            } else if let Err(error) = store::windows::release(&gateway.store, held.call.org, id).await {
-                tracing::warn!(%error, call = %id, "a hold could not be given back; it ends by its time");
+                books.close_doubtful();
+            } else {
+                books.release();
             }
             let message = match failure.kind {
                 Kind::UpstreamTimeout => "The provider did not answer in time.",
@@ -170,24 +170,24 @@ async fn exchange(
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         // That is our credential, not the caller's.
         tracing::error!(call = %id, %status, "a provider refuses our credential");
-        books.close_error(&gateway).await;
+        books.close_error();
         let message =
             "The provider refused Bursar's own credential. An admin has to look at the provider's page.";
         return Err(Refusal::new(Kind::UpstreamError, id, message));
     }
     let (parts, body) = upstream.into_parts();
     let mut answer_headers = forward::answer_headers(&parts.headers);
-    add_headers(route.dialect(), &held, &mut answer_headers);
+    add_headers(route.dialect(), id, max_output.filter(|_| lowered), &levels, &mut answer_headers);
     let streams = parts
         .headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|kind| kind.starts_with("text/event-stream"));
     let body = if status.is_success() && streams {
-        let hides = route == Route::ChatCompletions && !held.authorized.request.wants_usage;
+        let hides = route == Route::ChatCompletions && !authorized.request.wants_usage;
         Body::new(Metered::new(gateway, body, books, hides))
     } else {
-        whole(&gateway, body, books, status).await?
+        whole(body, books, status).await?
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -196,12 +196,7 @@ async fn exchange(
 }
 
 /// An answer that is not a stream: read whole, booked, then handed on.
-async fn whole(
-    gateway: &Arc<Gateway>,
-    body: Incoming,
-    mut books: Books,
-    status: StatusCode,
-) -> Result<Body, Refusal> {
+async fn whole(body: Incoming, mut books: Books, status: StatusCode) -> Result<Body, Refusal> {
     let (id, dialect) = (books.id(), books.dialect());
     let collected = Limited::new(body, ANSWER_MAX).collect().await;
     books.first_byte();
@@ -209,7 +204,7 @@ async fn whole(
         Ok(collected) => collected.to_bytes(),
         Err(error) => {
             tracing::warn!(call = %id, %error, "an answer broke off");
-            books.close_doubtful(gateway).await;
+            books.close_doubtful();
             return Err(Refusal::new(
                 Kind::UpstreamError,
                 id,
@@ -220,64 +215,49 @@ async fn whole(
     if status.is_success() {
         let mut seen = Seen::new(dialect, false);
         seen.whole(&bytes);
-        books.close(gateway, &seen, domain::spend::Outcome::Ok).await;
+        books.close(&seen, domain::spend::Outcome::Ok);
     } else {
-        books.close_error(gateway).await;
+        books.close_error();
     }
     Ok(Body::from(bytes))
 }
 
-fn add_headers(dialect: Dialect, held: &Held, headers: &mut HeaderMap) {
-    let id = held.call.id.to_string();
-    if let Ok(value) = HeaderValue::from_str(&id) {
+fn add_headers(
+    dialect: Dialect,
+    id: CallId,
+    lowered_to: Option<u64>,
+    levels: &[(Claim, Level)],
+    headers: &mut HeaderMap,
+) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert("x-request-id", value);
     }
-    if held.lowered
-        && let Some(most) = held.max_output
-    {
+    if let Some(most) = lowered_to {
         headers.insert("x-bursar-max-tokens", HeaderValue::from(most));
     }
-    headroom::rate_headers(dialect, &held.levels, headers);
+    headroom::rate_headers(dialect, levels, headers);
 }
 
 impl Gateway {
     /// Takes a refusal down, without keeping the caller waiting.
-    fn refused(self: &Arc<Self>, caller: &Caller, model: &str, refusal: &Refusal) {
+    fn refused(&self, caller: &Caller, model: &str, refusal: &Refusal) {
         // What concerns a request's form, or our own trouble, is nobody's limit or rule.
-        if matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
-            return;
+        if !matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
+            self.booking.push_refusal(record(caller, model, refusal, false));
         }
-        let (calendar, record) = record(caller, model, refusal, false);
-        let gateway = Arc::clone(self);
-        self.open.spawn(async move {
-            if let Err(error) = store::ledger::refuse(&gateway.store, calendar, &record).await {
-                tracing::warn!(%error, call = %record.id, "a refusal could not be taken down");
-            }
-        });
     }
 
     /// Takes down what an observed limit would have refused.
-    pub(crate) fn observed(self: &Gateway, authorized: &authorize::Authorized, refusal: Refusal) {
-        let (calendar, record) = record(&authorized.caller, &authorized.request.model, &refusal, true);
-        let store = self.store.clone();
-        self.open.spawn(async move {
-            if let Err(error) = store::ledger::refuse(&store, calendar, &record).await {
-                tracing::warn!(%error, call = %record.id, "an observed refusal could not be taken down");
-            }
-        });
+    pub(crate) fn observed(&self, authorized: &authorize::Authorized, refusal: &Refusal) {
+        self.booking.push_refusal(record(&authorized.caller, &authorized.request.model, refusal, true));
     }
 }
 
-fn record(
-    caller: &Caller,
-    model: &str,
-    refusal: &Refusal,
-    observed: bool,
-) -> (domain::window::Calendar, store::ledger::Refusal) {
+fn record(caller: &Caller, model: &str, refusal: &Refusal, observed: bool) -> store::ledger::Refusal {
     let facts = &caller.snapshot.facts;
     let group = caller.application().and_then(|application| facts.groups.get(&application.group));
     let user = caller.secret.user.and_then(|id| facts.users.get(&id));
-    let record = store::ledger::Refusal {
+    store::ledger::Refusal {
         id: caller.id,
         org: facts.org,
         at: caller.now,
@@ -292,8 +272,7 @@ fn record(
         code: refusal.kind.code().to_owned(),
         detail: serde_json::to_value(&refusal.detail).unwrap_or_default(),
         observed,
-    };
-    (facts.calendar, record)
+    }
 }
 
 /// The caller of a route that is about no model.

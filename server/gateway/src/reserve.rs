@@ -3,32 +3,34 @@
 //! The worst case of the call is held in all of them, or in none. A maximum that the caller left
 //! out becomes the model's; one that does not fit, but still leaves something useful, is lowered.
 
-use chrono::{DateTime, Duration, Utc};
+use std::{sync::Arc, time::Instant};
+
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
     access::{Facts, applicable},
-    limits::{Level, Meter, Metric, Mode, Shortage, Worst},
+    leases::{Claim, Short},
+    limits::{Bucket, Level, Meter, Metric, Mode, Shortage, Worst},
     money::Money,
     prices::{self, Prices},
     window::Window,
 };
 use serde_json::json;
-use store::{
-    ledger::{self, Call},
-    windows::{self, Claim, Reserved, Short},
-};
+use store::ledger::{self, Call};
 
 use crate::{
     Gateway,
     authorize::Authorized,
+    leases::Reserved,
+    settle::Books,
     wire::{
         Route,
         refusal::{Detail, Kind, Refusal},
     },
 };
 
-/// How long a hold lives without its replica saying so again.
-pub const HOLD: Duration = Duration::seconds(60);
+const NO_RESERVATION: &str =
+    "Bursar cannot reserve this call's cost right now, so it does not let it through. Try again in a moment.";
 
 /// Output tokens that are worth making a call for.
 const USEFUL: u64 = 16;
@@ -37,11 +39,11 @@ const USEFUL: u64 = 16;
 /// upstream cannot answer with more.
 const UNKNOWN_MAXIMUM: u64 = 32_768;
 
-/// A call with its worst case held in every limit.
+/// A call with its worst case held in every limit, and written down.
 #[derive(Debug)]
 pub struct Held {
     pub authorized: Authorized,
-    pub call: Call,
+    pub books: Books,
     /// The maximum that has to be written into the call.
     pub max_output: Option<u64>,
     /// Whether that is less than the caller asked for.
@@ -51,7 +53,12 @@ pub struct Held {
 }
 
 /// Reserves.
-pub async fn reserve(gateway: &Gateway, authorized: Authorized, route: Route) -> Result<Held, Refusal> {
+pub async fn reserve(
+    gateway: &Arc<Gateway>,
+    authorized: Authorized,
+    route: Route,
+    started: Instant,
+) -> Result<Held, Refusal> {
     let id = authorized.caller.id;
     let unavailable = |what: &str| Refusal::new(Kind::Unavailable, id, what);
     let Some((model, prices)) = authorized.model().zip(authorized.prices().copied()) else {
@@ -67,28 +74,24 @@ pub async fn reserve(gateway: &Gateway, authorized: Authorized, route: Route) ->
         call.worst = worst(&authorized, &prices, most)
             .ok_or_else(|| unavailable("This call's cost cannot be computed."))?;
         let claims = claims(&authorized.caller.snapshot.facts, &call);
-        let record = serde_json::to_value(&call).unwrap_or_default();
-        let hold = windows::Hold {
-            org: call.org,
-            call: call.id,
-            replica: gateway.replica,
-            claims: &claims,
-            record: &record,
-            at: call.started_at,
-            expires_at: store::clock::now() + HOLD,
-        };
-        let reserved = windows::reserve(&gateway.store, &hold).await.map_err(|error| {
+        let reserved = gateway.leases.reserve(&gateway.store, call.org, &claims).await.map_err(|error| {
             tracing::warn!(%error, call = %id, "a reservation could not be made");
-            unavailable("Bursar cannot reserve this call's cost right now, so it does not let it through. Try again in a moment.")
+            unavailable(NO_RESERVATION)
         })?;
         match reserved {
-            Reserved::Held { levels, observed } => {
+            Reserved::Held { reservation, levels, observed } => {
                 for short in &observed {
-                    gateway.observed(&authorized, refusal(gateway, &authorized, short, &call.worst));
+                    gateway.observed(&authorized, &refusal(gateway, &authorized, short, &call.worst));
                 }
+                let place = gateway.spool.begin(&call).map_err(|error| {
+                    tracing::error!(%error, call = %id, "a call could not be written down; it is not let through");
+                    gateway.leases.settle(call.org, &reservation, |_| 0);
+                    unavailable(NO_RESERVATION)
+                })?;
                 let lowered = asked.is_some_and(|asked| most < asked) || (asked.is_none() && most < ceiling);
                 let max_output = (asked != Some(most)).then_some(most);
-                return Ok(Held { authorized, call, max_output, lowered, levels });
+                let books = Books::open(Arc::clone(gateway), &authorized, call, reservation, place, started);
+                return Ok(Held { authorized, books, max_output, lowered, levels });
             }
             Reserved::Short(short) => {
                 let fits = fitting_output(&short, &call.worst, &prices, authorized.request.choices);
@@ -167,16 +170,14 @@ fn claims(facts: &Facts, call: &Call) -> Vec<Claim> {
         .map(|applied| {
             let span = facts.calendar.span(applied.meter.window, call.started_at);
             Claim {
-                meter: applied.meter,
-                starts_at: span.start,
-                ends_at: span.end,
+                bucket: Bucket::of(applied.meter, span),
                 amount: call.worst.amount(applied.meter.metric),
                 cap: applied.cap,
                 enforced: applied.mode == Mode::Enforce,
             }
         })
         // Free calls do not need money: an exhausted budget does not close a free model.
-        .filter(|claim| claim.amount > 0 || claim.meter.metric != Metric::Spend)
+        .filter(|claim| claim.amount > 0 || claim.bucket.meter.metric != Metric::Spend)
         .collect()
 }
 
@@ -187,7 +188,7 @@ fn fitting_output(short: &[Short], worst: &Worst, prices: &Prices, choices: u64)
         .iter()
         .map(|short| {
             let room = short.level.room(short.claim.cap);
-            match short.claim.meter.metric {
+            match short.claim.bucket.meter.metric {
                 Metric::Spend => {
                     let left = i128::from(Money(room).less(input_cost).0) * 1_000_000;
                     let price = i128::from(prices::dearest_output(prices).0);
@@ -207,14 +208,18 @@ fn fitting_output(short: &[Short], worst: &Worst, prices: &Prices, choices: u64)
 /// takes longest to come back.
 fn tightest(short: &[Short]) -> Option<&Short> {
     short.iter().max_by_key(|short| {
-        (short.shortage == Shortage::Exceeded, short.claim.meter.window, short.claim.meter.scope)
+        (
+            short.shortage == Shortage::Exceeded,
+            short.claim.bucket.meter.window,
+            short.claim.bucket.meter.scope,
+        )
     })
 }
 
 fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Worst) -> Refusal {
     let caller = &authorized.caller;
     let facts = &caller.snapshot.facts;
-    let Meter { scope, metric, window } = short.claim.meter;
+    let Meter { scope, metric, window } = short.claim.bucket.meter;
     let kind = match (short.shortage, metric) {
         (_, Metric::ConcurrentCalls) => Kind::RateLimited,
         (Shortage::Busy, _) => Kind::Busy,
@@ -237,7 +242,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
     refusal.retry_after = match kind {
         Kind::Busy => Some(1),
         Kind::RateLimited if metric == Metric::ConcurrentCalls => Some(1),
-        Kind::RateLimited => short.claim.ends_at.map(|end| seconds_until(end, store::clock::now())),
+        Kind::RateLimited => short.claim.bucket.ends_at.map(|end| seconds_until(end, store::clock::now())),
         _ => None,
     };
     let figure = |amount: i64| match metric {
@@ -254,7 +259,11 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
         cap: Some(figure(short.claim.cap)),
         used: Some(figure(short.level.settled)),
         reserved: Some(figure(short.level.held)),
-        resets_at: short.claim.ends_at.map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        resets_at: short
+            .claim
+            .bucket
+            .ends_at
+            .map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         request_url: Some(format!("{}/my-models", gateway.settings.public_url)),
         contact,
         request_id: caller.id.to_string(),
@@ -277,7 +286,7 @@ pub fn scope_id(scope: domain::limits::Scope) -> Option<String> {
 
 /// Which limit, how much, until when: "Engineering has used $499.98 of $500.00 this month, …".
 fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
-    let Meter { metric, window, .. } = short.claim.meter;
+    let Meter { metric, window, .. } = short.claim.bucket.meter;
     let show = |amount: i64| metric.show(amount);
     let needs = show(worst.amount(metric));
     if metric == Metric::ConcurrentCalls {
@@ -293,7 +302,7 @@ fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
         0 => String::new(),
         held => format!(", and calls in flight hold {}", show(held)),
     };
-    let until = match short.claim.ends_at {
+    let until = match short.claim.bucket.ends_at {
         Some(end) if short.shortage == Shortage::Exceeded => {
             format!(" It starts anew on {}.", end.with_timezone(&zone).format("%-d %b %Y at %H:%M (%Z)"))
         }

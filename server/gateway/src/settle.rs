@@ -4,22 +4,29 @@ use std::{sync::Arc, time::Instant};
 
 use domain::{
     ids::CallId,
+    limits::Worst,
+    money::Money,
     prices::{self, Prices},
     providers::Dialect,
     spend::Outcome,
     usage::Usage,
-    window::Calendar,
 };
-use store::ledger::{Call, Event};
+use store::ledger::{Call, Event, Finish};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::{Gateway, reserve::Held, wire::answer::Seen};
+use crate::{
+    Gateway, authorize::Authorized, booking::Finished, leases::Reservation, spool::Place, wire::answer::Seen,
+};
 
-/// The open books of one call.
+/// The open books of one call. They are closed once: by how the call ended or, should nobody come
+/// to that, when they are dropped, at everything that was held.
 #[derive(Debug)]
 pub struct Books {
-    call: Call,
-    calendar: Calendar,
+    gateway: Arc<Gateway>,
+    /// Until they are closed.
+    open: Option<Open>,
+    id: CallId,
+    worst: Worst,
     prices: Prices,
     dialect: Dialect,
     status: u16,
@@ -29,24 +36,41 @@ pub struct Books {
     _open: TaskTrackerToken,
 }
 
+/// What ends with the call.
+#[derive(Debug)]
+struct Open {
+    call: Call,
+    reservation: Reservation,
+    place: Place,
+}
+
 impl Books {
-    /// Opens them for a call that is held.
-    pub fn open(gateway: &Gateway, held: &Held, started: Instant) -> Self {
-        let facts = &held.authorized.caller.snapshot.facts;
+    /// Opens them for a call that holds this, and is written down there.
+    pub fn open(
+        gateway: Arc<Gateway>,
+        authorized: &Authorized,
+        call: Call,
+        reservation: Reservation,
+        place: Place,
+        started: Instant,
+    ) -> Self {
+        gateway.booking.opened();
         Self {
-            calendar: facts.calendar,
-            prices: held.authorized.prices().copied().unwrap_or_default(),
-            dialect: held.authorized.provider().map_or(Dialect::OpenAi, |provider| provider.dialect),
-            call: held.call.clone(),
+            _open: gateway.open.token(),
+            id: call.id,
+            worst: call.worst,
+            prices: authorized.prices().copied().unwrap_or_default(),
+            dialect: authorized.provider().map_or(Dialect::OpenAi, |provider| provider.dialect),
+            open: Some(Open { call, reservation, place }),
+            gateway,
             status: 0,
             started,
             first_byte: None,
-            _open: gateway.open.token(),
         }
     }
 
     pub const fn id(&self) -> CallId {
-        self.call.id
+        self.id
     }
 
     pub const fn dialect(&self) -> Dialect {
@@ -64,65 +88,79 @@ impl Books {
     }
 
     /// Books an answer by what was seen of it.
-    pub async fn close(self, gateway: &Arc<Gateway>, seen: &Seen, outcome: Outcome) {
+    pub fn close(mut self, seen: &Seen, outcome: Outcome) {
         let reported = seen.usage();
         let estimated = reported.is_none();
-        let usage = reported.unwrap_or_else(|| self.within_held(seen.estimate(self.call.worst.input_tokens)));
-        self.book(gateway, usage, estimated, outcome).await;
+        let usage = reported.unwrap_or_else(|| self.within_held(seen.estimate(self.worst.input_tokens)));
+        self.book(usage, estimated, outcome);
     }
 
     /// Books an answer that is an error: nothing was used, unless it says so.
-    pub async fn close_error(self, gateway: &Arc<Gateway>) {
-        self.book(gateway, Usage::default(), false, Outcome::UpstreamError).await;
+    pub fn close_error(mut self) {
+        self.book(Usage::default(), false, Outcome::UpstreamError);
     }
 
     /// Books a call of which nobody knows how it ended, at everything that was held for it.
-    pub async fn close_doubtful(self, gateway: &Arc<Gateway>) {
-        let worst = self.call.worst;
+    pub fn close_doubtful(mut self) {
+        self.book_doubtful();
+    }
+
+    /// Gives everything back: the provider was never asked.
+    pub fn release(mut self) {
+        let Some(Open { call, reservation, place }) = self.open.take() else { return };
+        self.gateway.leases.settle(call.org, &reservation, |_| 0);
+        self.gateway.booking.closed(1);
+        match self.gateway.spool.release(call.id) {
+            Ok(()) => self.gateway.spool.booked([place]),
+            Err(error) => tracing::error!(%error, call = %call.id, "a release could not be written down"),
+        }
+    }
+
+    fn book_doubtful(&mut self) {
+        let worst = self.worst;
         let usage = Usage { input: worst.input_tokens, output: worst.output_tokens, ..Usage::default() };
-        self.book(gateway, usage, true, Outcome::UpstreamError).await;
+        self.book(usage, true, Outcome::UpstreamError);
     }
 
     /// Our own figure never goes beyond what the upstream was allowed.
     fn within_held(&self, usage: Usage) -> Usage {
-        let worst = &self.call.worst;
-        let input = usage.input.min(worst.input_tokens);
-        Usage { input, output: usage.output.min(worst.output_tokens), ..usage }
+        let input = usage.input.min(self.worst.input_tokens);
+        Usage { input, output: usage.output.min(self.worst.output_tokens), ..usage }
     }
 
-    async fn book(self, gateway: &Arc<Gateway>, usage: Usage, estimated: bool, outcome: Outcome) {
+    fn book(&mut self, usage: Usage, estimated: bool, outcome: Outcome) {
+        let Some(Open { call, reservation, place }) = self.open.take() else { return };
         let millis = |from: Instant, to: Instant| {
             i32::try_from(to.duration_since(from).as_millis()).unwrap_or(i32::MAX)
         };
         // A cost that does not fit in an integer of nano-dollars is nine billion dollars.
-        let cost = prices::cost(&usage, &self.prices).unwrap_or(self.call.worst.cost);
-        let event = Event {
+        let cost = prices::cost(&usage, &self.prices).unwrap_or(self.worst.cost);
+        let nothing = outcome == Outcome::UpstreamError && usage == Usage::default();
+        let finish = Finish {
             finished_at: store::clock::now(),
             first_byte_ms: self.first_byte.map(|first| millis(self.started, first)),
             duration_ms: millis(self.started, Instant::now()),
             outcome,
             status: self.status,
             usage,
-            cost: if outcome == Outcome::UpstreamError && usage == Usage::default() {
-                domain::money::Money::ZERO
-            } else {
-                cost
-            },
+            cost: if nothing { Money::ZERO } else { cost },
             estimated,
-            call: self.call,
         };
-        gateway.book(self.calendar, event).await;
+        if let Err(error) = self.gateway.spool.finish(call.id, &finish) {
+            // It is still booked from memory, unless this process dies first: then it counts in full.
+            tracing::error!(%error, call = %call.id, "a finished call could not be written down");
+        }
+        let event = Event::of(call, finish);
+        self.gateway.leases.settle(event.call.org, &reservation, |metric| event.amount(metric));
+        self.gateway.booking.push(Finished { event, reservation, place });
     }
 }
 
-impl Gateway {
-    /// Books an event, in the database or, when that does not answer, in the spool.
-    pub(crate) async fn book(self: &Arc<Self>, calendar: Calendar, event: Event) {
-        let Err(error) = store::ledger::book(&self.store, calendar, &event).await else { return };
-        tracing::warn!(%error, call = %event.call.id, "a call could not be booked; it waits in the spool");
-        if let Err(error) = self.spool.keep(&event) {
-            // The hold stays in the database and is booked at its worst case when its time is over.
-            tracing::error!(%error, call = %event.call.id, "a finished call could not be spooled");
+impl Drop for Books {
+    fn drop(&mut self) {
+        if self.open.is_some() {
+            tracing::error!(call = %self.id, "a call was dropped with its books open; it counts in full");
+            self.book_doubtful();
         }
     }
 }

@@ -12,14 +12,20 @@ use std::{
     },
 };
 
+use std::time::{Duration, Instant};
+
 use arc_swap::ArcSwap;
 use domain::{
     access::Facts,
     ids::{OrgId, ProviderId},
+    window::Calendar,
 };
 use http::HeaderValue;
 use store::{Result, Store, StoreError, keys::KnownSecret};
 use tokio::sync::Mutex;
+
+/// How old facts may be that are decided by while changes are not being heard.
+const BLIND: Duration = Duration::from_millis(200);
 
 /// One organization at one version.
 #[derive(Debug)]
@@ -59,6 +65,8 @@ pub struct Snapshots {
     refreshing: Mutex<()>,
     /// Whether changes made elsewhere are being heard.
     hearing: AtomicBool,
+    /// The last look around by somebody who does not hear.
+    looked_at: Mutex<Option<Instant>>,
 }
 
 async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
@@ -84,8 +92,12 @@ impl Snapshots {
     /// # Errors
     /// When the database does not answer.
     pub async fn load(store: &Store) -> Result<Self> {
-        let snapshots =
-            Self { world: ArcSwap::default(), refreshing: Mutex::new(()), hearing: AtomicBool::new(false) };
+        let snapshots = Self {
+            world: ArcSwap::default(),
+            refreshing: Mutex::new(()),
+            hearing: AtomicBool::new(false),
+            looked_at: Mutex::default(),
+        };
         snapshots.refresh_all(store).await?;
         Ok(snapshots)
     }
@@ -96,23 +108,36 @@ impl Snapshots {
     /// # Errors
     /// When newer facts are known to exist and cannot be read: then nothing may be decided.
     pub async fn find(&self, store: &Store, hash: &[u8; 32]) -> Result<Option<(Arc<Snapshot>, KnownSecret)>> {
+        if !self.hearing.load(Ordering::Relaxed) {
+            // Something may have changed elsewhere, unheard.
+            self.look_around(store).await?;
+        }
         if let Some(found) = self.known(store, hash) {
             return Ok(Some(found));
         }
         // Not known, or not fresh: perhaps something changed here a moment ago.
         self.catch_up(store).await?;
-        let found = self.known(store, hash);
-        if found.is_none() && !self.hearing.load(Ordering::Relaxed) {
-            // Perhaps it was made elsewhere: that it is unknown can only be said after a look.
+        Ok(self.known(store, hash))
+    }
+
+    /// Looks at every organization's version, unless somebody just did.
+    async fn look_around(&self, store: &Store) -> Result<()> {
+        let mut looked_at = self.looked_at.lock().await;
+        if looked_at.is_none_or(|at| at.elapsed() > BLIND) {
             self.refresh_all(store).await?;
-            return Ok(self.known(store, hash));
+            *looked_at = Some(Instant::now());
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Whether changes made elsewhere are being heard from now on.
     pub fn set_hearing(&self, hearing: bool) {
         self.hearing.store(hearing, Ordering::Relaxed);
+    }
+
+    /// How an organization counts time, if it is known.
+    pub fn calendar(&self, org: OrgId) -> Option<Calendar> {
+        self.world.load().organizations.get(&org).map(|snapshot| snapshot.facts.calendar)
     }
 
     fn known(&self, store: &Store, hash: &[u8; 32]) -> Option<(Arc<Snapshot>, KnownSecret)> {

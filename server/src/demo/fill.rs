@@ -63,7 +63,7 @@ async fn book(
     tracing::debug!(calls = events.len(), "calls are made");
     // Two at a time: while Postgres writes one, the next is made ready.
     let batches = stream::iter(events.chunks(BATCH))
-        .map(|batch| store::ledger::bulk::book(store, org, calendar, batch))
+        .map(|batch| store::ledger::bulk::book(store, org, calendar, batch, None))
         .buffer_unordered(2);
     batches.try_for_each(|_| async { Ok(()) }).await?;
     let refusals = refusals::refusals(stage, &facts, &lines, total, now, rng)?;

@@ -1,4 +1,4 @@
-//! Do the books agree? Ledger = windows = roll-ups, and what is held = the holds.
+//! Do the books agree? Ledger = windows = roll-ups, and what is set aside = the leases.
 //!
 //! Looks while nothing is being booked in the organization, so that a difference is a difference.
 
@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use crate::{
     Result, Store,
     limits::{self, used},
-    windows::{self, Claim},
+    windows,
 };
 
 /// Two sums that should be the same and are not.
@@ -25,7 +25,7 @@ pub struct Drift {
     pub what: String,
     /// What is written down.
     pub is: i64,
-    /// What the ledger, or the holds, say.
+    /// What the ledger, or the leases, say.
     pub should_be: i64,
 }
 
@@ -51,13 +51,14 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
         let should_be = used(&mut tx, org, &meter, span).await?;
         note(&mut found, is, should_be, || format!("windows: {} since {}", name(&meter), span.start));
     }
-    let holds = read_holds(&mut tx, org).await?;
+    let leases = read_leases(&mut tx, org).await?;
     for (key, row) in &rows {
-        let should_be = holds.get(key).copied().unwrap_or_default();
-        note(&mut found, row.held, should_be, || format!("held: {} since {}", name(&key.0), key.1));
+        let (granted, reserved) = leases.get(key).copied().unwrap_or_default();
+        note(&mut found, row.leased, granted, || format!("leased: {} since {}", name(&key.0), key.1));
+        note(&mut found, row.held, reserved, || format!("held: {} since {}", name(&key.0), key.1));
     }
-    for ((meter, start), held) in holds.iter().filter(|(key, _)| !rows.contains_key(*key)) {
-        note(&mut found, 0, *held, || format!("held: {} since {start}", name(meter)));
+    for ((meter, start), (granted, _)) in leases.iter().filter(|(key, _)| !rows.contains_key(*key)) {
+        note(&mut found, 0, *granted, || format!("leased: {} since {start}", name(meter)));
     }
     days(&mut tx, org, calendar, &mut found).await?;
     tx.rollback().await?;
@@ -89,12 +90,13 @@ async fn people(db: &mut PgConnection, org: OrgId) -> Result<Vec<UserId>> {
 
 struct Row {
     settled: i64,
+    leased: i64,
     held: i64,
 }
 
 async fn read_windows(db: &mut PgConnection, org: OrgId) -> Result<HashMap<(Meter, DateTime<Utc>), Row>> {
     let rows = sqlx::query!(
-        "select scope_kind, thing_id, person_id, metric, window_kind, starts_at, settled, held from windows where org_id = $1",
+        "select scope_kind, thing_id, person_id, metric, window_kind, starts_at, settled, leased, held from windows where org_id = $1",
         org.0
     )
     .fetch_all(db)
@@ -103,21 +105,30 @@ async fn read_windows(db: &mut PgConnection, org: OrgId) -> Result<HashMap<(Mete
         .map(|row| {
             let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
             let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
-            Ok(((meter, row.starts_at), Row { settled: row.settled, held: row.held }))
+            Ok(((meter, row.starts_at), Row { settled: row.settled, leased: row.leased, held: row.held }))
         })
         .collect()
 }
 
-async fn read_holds(db: &mut PgConnection, org: OrgId) -> Result<HashMap<(Meter, DateTime<Utc>), i64>> {
-    let rows = sqlx::query_scalar!("select claims from holds where org_id = $1", org.0).fetch_all(db).await?;
-    let mut sums = HashMap::new();
-    for claims in rows {
-        let claims: Vec<Claim> = serde_json::from_value(claims).unwrap_or_default();
-        for claim in claims {
-            *sums.entry((claim.meter, claim.starts_at)).or_default() += claim.amount;
-        }
-    }
-    Ok(sums)
+async fn read_leases(
+    db: &mut PgConnection,
+    org: OrgId,
+) -> Result<HashMap<(Meter, DateTime<Utc>), (i64, i64)>> {
+    let rows = sqlx::query!(
+        r#"select scope_kind, thing_id, person_id, metric, window_kind, starts_at, sum(granted)::bigint as "granted!",
+                  sum(reserved)::bigint as "reserved!"
+           from leases where org_id = $1 group by 1, 2, 3, 4, 5, 6"#,
+        org.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
+            let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+            Ok(((meter, row.starts_at), (row.granted, row.reserved)))
+        })
+        .collect()
 }
 
 /// The sums by day against the ledger, for every day that is in either.

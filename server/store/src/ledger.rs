@@ -9,21 +9,17 @@ use domain::{
         ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, ModelId, OrgId, PolicyId,
         ProviderId, SecretId, UserId,
     },
-    limits::{Meter, Metric, Scope, Subject, Worst},
+    limits::{Metric, Subject, Worst},
     money::Money,
     spend::Outcome,
     usage::Usage,
-    window::{Calendar, Window},
+    window::Calendar,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    Result, Store,
-    windows::{self, Claim},
-};
+use crate::{Result, Store};
 
 /// Who called what: known before the call, kept with its hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +89,27 @@ pub struct Event {
     pub estimated: bool,
 }
 
+/// How a call ended: what an event knows beyond its call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finish {
+    /// When the last byte came.
+    pub finished_at: DateTime<Utc>,
+    /// Milliseconds to the first byte of the answer.
+    pub first_byte_ms: Option<i32>,
+    /// Milliseconds in all.
+    pub duration_ms: i32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status the upstream answered with; 0 when it did not.
+    pub status: u16,
+    /// What it used.
+    pub usage: Usage,
+    /// What that costs.
+    pub cost: Money,
+    /// The upstream did not say; these are our figures.
+    pub estimated: bool,
+}
+
 impl Call {
     /// What limits see of it.
     pub fn subject(&self) -> Subject<'_> {
@@ -107,6 +124,29 @@ impl Call {
 }
 
 impl Event {
+    /// A call and its end.
+    pub fn of(call: Call, finish: Finish) -> Self {
+        let Finish { finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated } =
+            finish;
+        Self { call, finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated }
+    }
+
+    /// A call of which nobody knows how it ended: it counts in full, marked as lost.
+    pub fn lost(call: Call, now: DateTime<Utc>) -> Self {
+        let worst = call.worst;
+        let finish = Finish {
+            finished_at: now,
+            first_byte_ms: None,
+            duration_ms: i32::try_from((now - call.started_at).num_milliseconds()).unwrap_or(i32::MAX),
+            outcome: Outcome::Lost,
+            status: 0,
+            usage: Usage { input: worst.input_tokens, output: worst.output_tokens, ..Usage::default() },
+            cost: worst.cost,
+            estimated: true,
+        };
+        Self::of(call, finish)
+    }
+
     /// How much of a metric it used.
     pub fn amount(&self, metric: Metric) -> i64 {
         let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -167,179 +207,8 @@ fn partition_day(at: DateTime<Utc>) -> NaiveDate {
 /// # Errors
 /// When the database does not answer: book it again later.
 pub async fn book(store: &Store, calendar: Calendar, event: &Event) -> Result<bool> {
-    let org = event.call.org;
-    let mut tx = store.pool().begin().await?;
-    windows::share_bookings(&mut tx, org).await?;
-    let (path_id, set_id) = (name_of(&event.call.path), name_of(&event.call.member_of));
-    if !insert_event(&mut tx, event, path_id, set_id).await? {
-        tx.rollback().await?;
-        return Ok(false);
-    }
-    insert_names(&mut tx, event, path_id, set_id).await?;
-    let held = windows::take(&mut tx, org, event.call.id).await?;
-    let charges = charges(&mut tx, calendar, event, held).await?;
-    windows::charge(&mut tx, org, &charges).await?;
-    add_to_day(&mut tx, calendar, event, path_id, set_id).await?;
-    sqlx::query!(
-        "update secrets set last_used_at = $3
-         where org_id = $1 and secret_id = $2 and (last_used_at is null or last_used_at < $3::timestamptz - interval '10 seconds')",
-        org.0,
-        event.call.secret.0,
-        event.call.started_at,
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!("select pg_notify('bursar_ledger', $1)", org.0.to_string()).execute(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(true)
-}
-
-/// Every window the call counts in: those it held, those whose limit was made meanwhile, and its
-/// person's month, which is always counted.
-async fn charges(
-    db: &mut PgConnection,
-    calendar: Calendar,
-    event: &Event,
-    held: Vec<Claim>,
-) -> Result<Vec<(Claim, i64)>> {
-    let mut charges: Vec<(Claim, i64)> =
-        held.into_iter().map(|claim| (claim, event.amount(claim.meter.metric))).collect();
-    let scopes = event.call.subject().scopes();
-    let mut meters = windows::limited(db, event.call.org, &scopes).await?;
-    meters.extend(event.call.user.map(|user| Meter {
-        scope: Scope::User(user),
-        metric: Metric::Spend,
-        window: Window::Month,
-    }));
-    for meter in meters {
-        if meter.metric == Metric::ConcurrentCalls || charges.iter().any(|(claim, _)| claim.meter == meter) {
-            continue;
-        }
-        let span = calendar.span(meter.window, event.call.started_at);
-        let claim =
-            Claim { meter, starts_at: span.start, ends_at: span.end, amount: 0, cap: 0, enforced: false };
-        charges.push((claim, event.amount(meter.metric)));
-    }
-    Ok(charges)
-}
-
-async fn insert_event(db: &mut PgConnection, event: &Event, path_id: Uuid, set_id: Uuid) -> Result<bool> {
-    let Event { call, usage, .. } = event;
-    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-    let done = sqlx::query!(
-        "insert into events (org_id, day, call_id, started_at, finished_at, first_byte_ms, duration_ms, application_id, key_id,
-                             secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
-                             policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
-                             cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                             overage)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-                 $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)
-         on conflict do nothing",
-        call.org.0,
-        partition_day(call.started_at),
-        call.id.0,
-        call.started_at,
-        event.finished_at,
-        event.first_byte_ms,
-        event.duration_ms,
-        call.application.0,
-        call.key.0,
-        call.secret.0,
-        call.path.last().map_or(Uuid::nil(), |group| group.0),
-        path_id,
-        call.user.map(|user| user.0),
-        set_id,
-        call.model.0,
-        call.provider.0,
-        call.authorization.map(|id| id.0),
-        call.grant.map(|id| id.0),
-        call.policy.map(|id| id.0),
-        call.use_case,
-        call.session,
-        call.route,
-        call.streamed,
-        event.outcome.as_str(),
-        i16::try_from(event.status).unwrap_or_default(),
-        count(usage.input),
-        count(usage.cache_read),
-        count(usage.cache_write),
-        count(usage.cache_write_long),
-        count(usage.output),
-        count(usage.reasoning),
-        count(usage.audio_input),
-        count(usage.audio_output),
-        count(usage.images),
-        event.cost.0,
-        call.priced_at,
-        event.estimated,
-        event.overage(),
-    )
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn insert_names(db: &mut PgConnection, event: &Event, path_id: Uuid, set_id: Uuid) -> Result<()> {
-    let ids = |groups: &[GroupId]| groups.iter().map(|group| group.0).collect::<Vec<_>>();
-    sqlx::query!(
-        "insert into group_paths (org_id, path_id, groups) values ($1, $2, $3) on conflict do nothing",
-        event.call.org.0,
-        path_id,
-        &ids(&event.call.path),
-    )
-    .execute(&mut *db)
-    .await?;
-    if !event.call.member_of.is_empty() {
-        sqlx::query!(
-            "insert into member_sets (org_id, set_id, groups) values ($1, $2, $3) on conflict do nothing",
-            event.call.org.0,
-            set_id,
-            &ids(&event.call.member_of),
-        )
-        .execute(db)
-        .await?;
-    }
-    Ok(())
-}
-
-async fn add_to_day(
-    db: &mut PgConnection,
-    calendar: Calendar,
-    event: &Event,
-    path_id: Uuid,
-    set_id: Uuid,
-) -> Result<()> {
-    let Event { call, usage, .. } = event;
-    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-    sqlx::query!(
-        "insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, calls, failed,
-                                        spend, input, cache_read, cache_write, output, reasoning, duration_ms)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $12, $13, $14, $15, $16)
-         on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
-             set calls = d.calls + 1, failed = d.failed + excluded.failed, spend = d.spend + excluded.spend,
-                 input = d.input + excluded.input, cache_read = d.cache_read + excluded.cache_read,
-                 cache_write = d.cache_write + excluded.cache_write, output = d.output + excluded.output,
-                 reasoning = d.reasoning + excluded.reasoning, duration_ms = d.duration_ms + excluded.duration_ms",
-        call.org.0,
-        calendar.day(call.started_at),
-        path_id,
-        call.application.0,
-        call.user.map_or(Uuid::nil(), |user| user.0),
-        set_id,
-        call.model.0,
-        call.use_case,
-        i64::from(event.outcome == Outcome::UpstreamError),
-        event.cost.0,
-        count(usage.input + usage.audio_input),
-        count(usage.cache_read),
-        count(usage.cache_write + usage.cache_write_long),
-        count(usage.output + usage.audio_output),
-        count(usage.reasoning),
-        i64::from(event.duration_ms),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    let new = bulk::book(store, event.call.org, calendar, std::slice::from_ref(event), None).await?;
+    Ok(new == 1)
 }
 
 /// A call that was refused, or that an observed limit would have refused.
@@ -373,66 +242,6 @@ pub struct Refusal {
     pub detail: serde_json::Value,
     /// The call passed.
     pub observed: bool,
-}
-
-/// Takes refusals down. They cost nothing and are never booked twice, but a flood of them must not
-/// keep the ledger busy: the caller batches.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn refuse(store: &Store, calendar: Calendar, refusal: &Refusal) -> Result<()> {
-    let (path_id, set_id) = (name_of(&refusal.path), name_of(&refusal.member_of));
-    let mut tx = store.pool().begin().await?;
-    let done = sqlx::query!(
-        "insert into refusals (org_id, day, call_id, at, application_id, secret_id, group_id, user_id, model, model_id, status, code,
-                               detail, observed)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         on conflict do nothing",
-        refusal.org.0,
-        partition_day(refusal.at),
-        refusal.id.0,
-        refusal.at,
-        refusal.application.0,
-        refusal.secret.0,
-        refusal.path.last().map_or(Uuid::nil(), |group| group.0),
-        refusal.user.map(|user| user.0),
-        refusal.model,
-        refusal.model_id.map(|model| model.0),
-        i16::try_from(refusal.status).unwrap_or_default(),
-        refusal.code,
-        refusal.detail,
-        refusal.observed,
-    )
-    .execute(&mut *tx)
-    .await?;
-    if done.rows_affected() == 1 && !refusal.observed {
-        let ids: Vec<Uuid> = refusal.path.iter().map(|group| group.0).collect();
-        sqlx::query!(
-            "insert into group_paths (org_id, path_id, groups) values ($1, $2, $3) on conflict do nothing",
-            refusal.org.0,
-            path_id,
-            &ids
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            "insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, refused)
-             values ($1, $2, $3, $4, $5, $6, $7, '', 1)
-             on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
-                 set refused = d.refused + excluded.refused",
-            refusal.org.0,
-            calendar.day(refusal.at),
-            path_id,
-            refusal.application.0,
-            refusal.user.map_or(Uuid::nil(), |user| user.0),
-            set_id,
-            refusal.model_id.map_or(Uuid::nil(), |model| model.0),
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(())
 }
 
 /// Makes the partitions of some days, if they are missing. Safe from several replicas at once.

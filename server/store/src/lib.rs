@@ -16,6 +16,7 @@ mod error;
 pub mod groups;
 pub mod installation;
 pub mod keys;
+pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod models;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::{
     access::Facts,
     ids::{LimitId, OrgId},
-    limits::{Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
+    limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
     roles::Act,
     spend::LimitLevel,
     window::{Calendar, Span, Window},
@@ -101,7 +101,7 @@ pub async fn fill_levels(store: &Store, org: OrgId, list: &mut [LimitLevel]) -> 
 /// # Errors
 /// When the database does not answer.
 pub async fn levels(store: &Store, org: OrgId, keys: &[(Meter, Span)]) -> Result<Vec<Level>> {
-    let columns = windows::Columns::of(keys.iter().map(|(meter, span)| (*meter, span.start, span.end)));
+    let columns = windows::Columns::of(keys.iter().map(|(meter, span)| Bucket::of(*meter, *span)));
     let rows = sqlx::query!(
         r#"select w.scope_kind, w.thing_id, w.person_id, w.metric, w.window_kind, w.settled, w.held
            from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])

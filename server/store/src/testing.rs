@@ -104,6 +104,22 @@ pub async fn connect(url: &str) -> Store {
     Store::connect(url, CONNECTIONS, MasterKey::generate()).await.expect("the database answers")
 }
 
+/// The same database and keys, as another process has them: it knows nothing of what this one
+/// commits.
+pub fn as_another_process(store: &Store) -> Store {
+    Store { committed: std::sync::Arc::default(), ..store.clone() }
+}
+
+/// The organization of an installation that has one.
+pub async fn only_organization(store: &Store) -> OrgId {
+    let ids =
+        sqlx::query_scalar::<_, uuid::Uuid>("select org_id from organizations").fetch_all(store.pool()).await;
+    match ids.expect("an answer").as_slice() {
+        [id] => OrgId(*id),
+        several => panic!("{} organizations", several.len()),
+    }
+}
+
 /// Sets the installation up: the account that may make organizations.
 pub async fn operator(store: &Store) -> AccountId {
     let token = installation::offer_token(store).await.expect("an answer").expect("a first start");

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,7 +26,7 @@ pub struct Server {
     /// The one-time token of its first start.
     pub token: Option<String>,
     pub database: String,
-    data: TempDir,
+    data: Arc<TempDir>,
     child: Child,
 }
 
@@ -42,6 +43,17 @@ impl Server {
 
     /// On this database, with this data folder: empty for a private Postgres in the folder.
     pub fn with(database: String, data: TempDir) -> Self {
+        Self::in_folder(database, Arc::new(data))
+    }
+
+    /// The power is cut; then it starts again, where it was.
+    pub fn crash_and_restart(self) -> Self {
+        let (database, data) = (self.database.clone(), Arc::clone(&self.data));
+        drop(self);
+        Self::in_folder(database, data)
+    }
+
+    fn in_folder(database: String, data: Arc<TempDir>) -> Self {
         let mut child = command(&database, data.path())
             .arg("serve")
             .stdout(Stdio::piped())
@@ -185,6 +197,17 @@ impl Browser {
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        self.try_send(method, path, headers, body).await.expect("an answer")
+    }
+
+    /// None when there is no whole answer.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Option<Answer> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -201,19 +224,19 @@ impl Browser {
         }
         let request = request.body(Full::new(Bytes::from(body))).expect("a request");
         let response = tokio::time::timeout(Duration::from_secs(30), self.client.request(request)).await;
-        let response = response.expect("an answer in time").expect("an answer");
+        let response = response.expect("an answer in time").ok()?;
         let (head, body) = response.into_parts();
         for value in head.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             let (name, value) =
                 value.split(';').next().unwrap_or_default().split_once('=').unwrap_or_default();
             self.cookies.lock().insert(name.to_owned(), value.to_owned());
         }
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        Answer {
+        let bytes = body.collect().await.ok()?.to_bytes();
+        Some(Answer {
             status: head.status,
             headers: head.headers,
             text: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        })
     }
 
     /// Posts, and expects that it worked.

@@ -10,6 +10,7 @@ mod lists;
 mod outages;
 mod passing;
 mod refusals;
+mod replicas;
 mod streams;
 mod upstream_errors;
 mod world;

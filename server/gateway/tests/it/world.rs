@@ -137,7 +137,7 @@ impl World {
         let (application, key) = inserted.expect("an application");
         let secret = keys::issue_service(&mut change, key, None).await.expect("a secret");
         change.commit().await.expect("all of it");
-        let spool = std::env::temp_dir().join(format!("bursar-spool-{:016x}", rand::random::<u64>()));
+        let spool = spool_folder();
         let (gateway, address, serving) = serve(&store, &spool, edit).await;
         let client = Client { address, secret: secret.reveal().to_owned() };
         let nobody = ModelId(uuid::Uuid::nil());
@@ -303,6 +303,13 @@ impl World {
         rollups::calls(&self.store, self.tenant.org, &which, now, 1_000).await.expect("the ledger")
     }
 
+    /// How many finished calls this replica has written down.
+    pub fn finished_on_disk(&self) -> usize {
+        let files = std::fs::read_dir(&self.spool).expect("the spool").flatten().map(|entry| entry.path());
+        let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        logs.map(|path| std::fs::read_to_string(path).expect("text").matches("{\"finished\":").count()).sum()
+    }
+
     /// The one finished call.
     pub async fn only_call(&self) -> CallRow {
         let calls = self.ledger().await;
@@ -334,6 +341,36 @@ impl World {
         let found = found.unwrap_or_else(|| panic!("no limit of {metric}: {limits}"));
         (found["used"].clone(), found["reserved"].clone())
     }
+}
+
+/// Another process of the same installation.
+pub struct Replica {
+    pub client: Client,
+    spool: PathBuf,
+    serving: AbortHandle,
+}
+
+impl Replica {
+    /// Beside the world's own gateway.
+    pub async fn start(world: &World) -> Self {
+        let spool = spool_folder();
+        let store = testing::as_another_process(&world.store);
+        let (_, address, serving) = serve(&store, &spool, |_| {}).await;
+        let client = Client { address, secret: world.client.secret.clone() };
+        Self { client, spool, serving }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.serving.abort();
+        let _ = std::fs::remove_dir_all(&self.spool);
+    }
+}
+
+/// A folder for a spool.
+fn spool_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("bursar-spool-{:016x}", rand::random::<u64>()))
 }
 
 /// A gateway on a socket of its own.

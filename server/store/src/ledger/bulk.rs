@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{CallId, GroupId, OrgId, SecretId, UserId},
-    limits::{Meter, Metric, Scope},
+    limits::{Bucket, Meter, Metric, Scope},
     spend::Outcome,
     usage::Usage,
     window::{Calendar, Span, Window},
@@ -21,16 +21,23 @@ use uuid::Uuid;
 use super::{Event, Refusal, name_of, partition_day};
 use crate::{
     Result, Store, StoreError,
-    windows::{self, Claim},
+    leases::{self, Consumed},
+    windows::{self, Charge},
 };
 
-/// Books finished calls of one organization. What is booked already counts no second time.
-/// Returns how many were new.
+/// Books finished calls of one organization, and takes them out of the leases they were let through
+/// by. What is booked already counts no second time. Returns how many were new.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when a call is of another organization; otherwise when the database
 /// does not answer: then nothing is booked.
-pub async fn book(store: &Store, org: OrgId, calendar: Calendar, events: &[Event]) -> Result<usize> {
+pub async fn book(
+    store: &Store,
+    org: OrgId,
+    calendar: Calendar,
+    events: &[Event],
+    consumed: Option<&Consumed>,
+) -> Result<usize> {
     if events.iter().any(|event| event.call.org != org) {
         return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
     }
@@ -46,13 +53,16 @@ pub async fn book(store: &Store, org: OrgId, calendar: Calendar, events: &[Event
         .into_iter()
         .filter(|named| new.contains(&named.event.call.id) && seen.insert(named.event.call.id))
         .collect();
-    if named.is_empty() {
+    if named.is_empty() && consumed.is_none() {
         tx.rollback().await?;
         return Ok(0);
     }
     names.write(&mut tx, org).await?;
     let charges = charges(&mut tx, org, calendar, &named).await?;
     windows::charge(&mut tx, org, &charges).await?;
+    if let Some(consumed) = consumed {
+        leases::consume(&mut tx, org, consumed).await?;
+    }
     let mut days = Days::default();
     for named in &named {
         days.add(calendar, named);
@@ -263,14 +273,14 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What every window gets: the sum over the calls that count in it, and what they held of it.
+/// What every window gets: the sum over the calls that count in it. Counted are the windows of
+/// every limit there is, and everybody's month.
 async fn charges(
     db: &mut PgConnection,
     org: OrgId,
     calendar: Calendar,
     events: &[Named<'_>],
-) -> Result<Vec<(Claim, i64)>> {
-    let mut held = take_holds(db, org, events).await?;
+) -> Result<Vec<Charge>> {
     let mut subjects = HashMap::<SubjectKey, Vec<Tally>>::new();
     for named in events {
         subjects.entry(named.subject()).or_default();
@@ -288,23 +298,16 @@ async fn charges(
             tallies.extend(meters.into_iter().map(|meter| Tally { meter, span: None, used: 0 }));
         }
     }
-    let mut sums = Charges::default();
+    let mut sums = HashMap::new();
     for named in events {
-        let event = named.event;
-        let held = held.remove(&event.call.id).unwrap_or_default();
         for tally in subjects.get_mut(&named.subject()).into_iter().flatten() {
-            if !held.iter().any(|claim| claim.meter == tally.meter) {
-                tally.count(calendar, event, &mut sums);
-            }
-        }
-        for claim in held {
-            sums.add(claim, event.amount(claim.meter.metric));
+            tally.count(calendar, named.event, &mut sums);
         }
     }
     for tally in subjects.into_values().flatten() {
         tally.flush(&mut sums);
     }
-    Ok(sums.0.into_values().collect())
+    Ok(sums.into_iter().map(|(bucket, used)| Charge { bucket, used }).collect())
 }
 
 /// Which meters of the scopes that some calls count in have a limit.
@@ -349,19 +352,6 @@ impl Named<'_> {
     }
 }
 
-/// Sums by window.
-#[derive(Default)]
-struct Charges(HashMap<(Meter, DateTime<Utc>), (Claim, i64)>);
-
-impl Charges {
-    fn add(&mut self, claim: Claim, used: i64) {
-        let entry = self.0.entry((claim.meter, claim.starts_at));
-        let (sum, total) = entry.or_insert_with(|| (Claim { amount: 0, ..claim }, 0));
-        sum.amount += claim.amount;
-        *total += used;
-    }
-}
-
 /// What the calls of one subject have used of a meter, in the bucket the last of them fell into:
 /// the next one mostly falls into the same.
 struct Tally {
@@ -371,7 +361,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, calendar: Calendar, event: &Event, sums: &mut Charges) {
+    fn count(&mut self, calendar: Calendar, event: &Event, sums: &mut HashMap<Bucket, i64>) {
         let at = event.call.started_at;
         if !self.span.is_some_and(|span| span.contains(at)) {
             self.flush(sums);
@@ -380,32 +370,11 @@ impl Tally {
         self.used += event.amount(self.meter.metric);
     }
 
-    fn flush(&self, sums: &mut Charges) {
-        let Some(Span { start, end }) = self.span else { return };
-        let claim =
-            Claim { meter: self.meter, starts_at: start, ends_at: end, amount: 0, cap: 0, enforced: false };
-        sums.add(claim, self.used);
+    fn flush(&self, sums: &mut HashMap<Bucket, i64>) {
+        if let Some(span) = self.span {
+            *sums.entry(Bucket::of(self.meter, span)).or_default() += self.used;
+        }
     }
-}
-
-/// Ends the holds of some calls and says what each held.
-async fn take_holds(
-    db: &mut PgConnection,
-    org: OrgId,
-    events: &[Named<'_>],
-) -> Result<HashMap<CallId, Vec<Claim>>> {
-    let calls: Vec<Uuid> = events.iter().map(|named| named.event.call.id.0).collect();
-    let rows = sqlx::query!(
-        "delete from holds where org_id = $1 and call_id = any ($2) returning call_id, claims",
-        org.0,
-        &calls
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (CallId(row.call_id), serde_json::from_value(row.claims).unwrap_or_default()))
-        .collect())
 }
 
 /// What names a row of `usage_by_day` within its organization, in the order of its key.

@@ -21,7 +21,6 @@ use store::{
     limits::{self, LimitForm},
     organizations, testing, users,
     users::UserForm,
-    windows::{self, Claim, Hold},
 };
 use uuid::Uuid;
 
@@ -195,49 +194,12 @@ impl World {
             })
             .collect()
     }
-
-    /// Holds money and a place for some of the calls, as the gateway would have.
-    async fn hold(&self, store: &Store, events: &[Event]) {
-        for event in events.iter().step_by(5) {
-            let meters = [
-                Meter { scope: Scope::Organization, metric: Metric::Spend, window: Window::Month },
-                Meter {
-                    scope: Scope::Application(self.application),
-                    metric: Metric::ConcurrentCalls,
-                    window: Window::Total,
-                },
-            ];
-            let claims = meters.map(|meter| {
-                let span = self.calendar.span(meter.window, event.call.started_at);
-                let amount = event.call.worst.amount(meter.metric);
-                Claim {
-                    meter,
-                    starts_at: span.start,
-                    ends_at: span.end,
-                    amount,
-                    cap: 1 << 50,
-                    enforced: true,
-                }
-            });
-            let at = event.call.started_at;
-            let hold = Hold {
-                org: self.org,
-                call: event.call.id,
-                replica: Uuid::from_u128(5),
-                claims: &claims,
-                record: &serde_json::Value::Null,
-                at,
-                expires_at: at + Duration::minutes(1),
-            };
-            windows::reserve(store, &hold).await.expect("it works");
-        }
-    }
 }
 
 /// Everything booking writes, as text in a fixed order.
 async fn books(store: &Store) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["events", "refusals", "windows", "holds", "usage_by_day", "group_paths", "member_sets"] {
+    for table in ["events", "refusals", "windows", "leases", "usage_by_day", "group_paths", "member_sets"] {
         let text = format!("select '{table} ' || to_jsonb(t)::text from {table} t order by 1");
         all.extend(
             sqlx::query_scalar::<_, String>(AssertSqlSafe(text))
@@ -256,17 +218,14 @@ async fn books(store: &Store) -> Vec<String> {
 async fn a_batch_leaves_the_same_books_as_one_call_after_the_other() {
     let (one, many, world) = twins().await;
     let (events, refusals) = (world.events(), world.refusals());
-    for store in [&one, &many] {
-        world.hold(store, &events).await;
-    }
     for event in &events {
         assert!(ledger::book(&one, world.calendar, event).await.expect("it works"));
     }
     for refusal in &refusals {
-        ledger::refuse(&one, world.calendar, refusal).await.expect("it works");
+        bulk::refuse(&one, world.org, world.calendar, std::slice::from_ref(refusal)).await.unwrap();
     }
     for batch in events.chunks(70) {
-        assert_eq!(bulk::book(&many, world.org, world.calendar, batch).await.expect("it works"), batch.len());
+        assert_eq!(bulk::book(&many, world.org, world.calendar, batch, None).await.unwrap(), batch.len());
     }
     assert_eq!(
         bulk::refuse(&many, world.org, world.calendar, &refusals).await.expect("it works"),
@@ -286,10 +245,10 @@ async fn what_is_booked_already_counts_no_second_time() {
     let events = world.events();
     ledger::book(&store, world.calendar, &events[3]).await.expect("it works");
     let twice: Vec<Event> = events[..10].iter().chain(&events[5..10]).cloned().collect();
-    assert_eq!(bulk::book(&store, world.org, world.calendar, &twice).await.expect("it works"), 9);
+    assert_eq!(bulk::book(&store, world.org, world.calendar, &twice, None).await.unwrap(), 9);
     let before = books(&store).await;
-    assert_eq!(bulk::book(&store, world.org, world.calendar, &twice).await.expect("it works"), 0);
-    assert_eq!(bulk::book(&store, world.org, world.calendar, &[]).await.expect("it works"), 0);
+    assert_eq!(bulk::book(&store, world.org, world.calendar, &twice, None).await.unwrap(), 0);
+    assert_eq!(bulk::book(&store, world.org, world.calendar, &[], None).await.unwrap(), 0);
     let refusals = world.refusals();
     bulk::refuse(&store, world.org, world.calendar, &refusals).await.expect("it works");
     assert_eq!(bulk::refuse(&store, world.org, world.calendar, &refusals).await.expect("it works"), 0);
@@ -315,7 +274,7 @@ async fn batches_that_overlap_and_come_at_once_count_each_call_once() {
         let store = many.clone();
         async move {
             for batch in events.chunks(33) {
-                bulk::book(&store, world.org, world.calendar, batch).await.expect("it works");
+                bulk::book(&store, world.org, world.calendar, batch, None).await.unwrap();
             }
         }
     };
@@ -329,7 +288,7 @@ async fn a_call_of_another_organization_keeps_the_whole_batch_out() {
     let mut events = world.events();
     events[7].call.org = clock::id();
     let before = books(&store).await;
-    assert!(bulk::book(&store, world.org, world.calendar, &events).await.is_err());
+    assert!(bulk::book(&store, world.org, world.calendar, &events, None).await.is_err());
     let mut refusals = world.refusals();
     refusals[1].org = clock::id();
     assert!(bulk::refuse(&store, world.org, world.calendar, &refusals).await.is_err());

@@ -1,6 +1,4 @@
-//! Reservations, bookings, and whether the books agree.
-
-use std::time::Duration;
+//! Leases, bookings, and whether the books agree.
 
 use chrono::TimeDelta;
 use domain::limits::{Meter, Metric, Scope};
@@ -9,13 +7,13 @@ use store::{
     StoreError, books,
     books::Drift,
     clock,
-    windows::{self, Reserved},
+    leases::{self, Ask, Consumed, Granted},
+    ledger::{Event, bulk},
 };
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::organization::{Organization, finished, spend};
-
-const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
 async fn drift(organization: &Organization) -> Vec<Drift> {
     let calendar = organization.facts().await.calendar;
@@ -26,19 +24,28 @@ async fn run(organization: &Organization, text: &'static str) {
     sqlx::query(text).execute(organization.store.pool()).await.expect("it runs");
 }
 
+/// Books a call and takes it out of a lease, of which so much is left and nothing is held.
+async fn book(acme: &Organization, replica: Uuid, meter: Meter, left: i64, event: &Event) -> usize {
+    let consumed = Consumed { replica, leases: vec![(acme.bucket(meter).await, left, 0)] };
+    let (org, calendar) = (acme.tenant.org, acme.facts().await.calendar);
+    bulk::book(&acme.store, org, calendar, std::slice::from_ref(event), Some(&consumed))
+        .await
+        .expect("booked")
+}
+
 #[tokio::test]
 async fn a_call_that_is_booked_twice_counts_once() {
     let acme = Organization::new().await;
-    let meter = spend(Scope::Group(acme.parent));
+    let (meter, replica) = (spend(Scope::Group(acme.parent)), clock::id());
     acme.limit(meter, 1_000_000).await;
-    let call = acme.call();
-    let claim = acme.claim(meter, 200_000, 1_000_000).await;
-    assert!(matches!(acme.reserve(&call, &[claim], MINUTE).await, Reserved::Held { .. }));
+    let granted = acme.take(replica, &[acme.ask(meter, 200_000, 1_000_000).await]).await;
+    assert_eq!(granted[0], Granted { granted: 200_000, ..Granted::default() });
     assert_eq!(acme.level(meter).await, (0, 200_000));
-    let event = finished(call);
-    assert!(acme.book(&event).await);
-    assert!(!acme.book(&event).await, "not new any more");
+    let event = finished(acme.call());
+    assert_eq!(book(&acme, replica, meter, 170_000, &event).await, 1);
+    assert_eq!(book(&acme, replica, meter, 170_000, &event).await, 0, "not new any more");
     assert_eq!(acme.level(meter).await, (30_000, 0));
+    assert_eq!(acme.leased(meter).await, 170_000);
     assert_eq!(drift(&acme).await, []);
 }
 
@@ -47,10 +54,7 @@ async fn a_call_that_is_booked_by_twenty_at_once_counts_once() {
     let acme = Organization::new().await;
     let meter = spend(Scope::Organization);
     acme.limit(meter, 1_000_000).await;
-    let call = acme.call();
-    let claim = acme.claim(meter, 200_000, 1_000_000).await;
-    acme.reserve(&call, &[claim], MINUTE).await;
-    let event = finished(call);
+    let event = finished(acme.call());
     let calendar = acme.facts().await.calendar;
     let mut bookings = JoinSet::new();
     for _ in 0..20 {
@@ -64,127 +68,178 @@ async fn a_call_that_is_booked_by_twenty_at_once_counts_once() {
 }
 
 #[tokio::test]
-async fn a_call_whose_hold_is_gone_still_counts() {
+async fn a_call_whose_lease_is_gone_still_counts() {
     let acme = Organization::new().await;
     let meter = spend(Scope::Application(acme.application));
     acme.limit(meter, 1_000_000).await;
-    assert!(acme.book(&finished(acme.call())).await);
+    assert_eq!(book(&acme, clock::id(), meter, 0, &finished(acme.call())).await, 1);
     assert_eq!(acme.level(meter).await, (30_000, 0));
     assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test]
-async fn a_hold_that_is_given_back_twice_is_given_back_once() {
+async fn a_replica_that_gives_up_twice_gives_back_once() {
     let acme = Organization::new().await;
     let meter = spend(Scope::Organization);
-    let (call, other) = (acme.call(), acme.call());
-    let claim = acme.claim(meter, 200_000, 1_000_000).await;
-    acme.reserve(&call, &[claim], MINUTE).await;
-    acme.reserve(&other, &[claim], MINUTE).await;
+    let (one, other) = (clock::id(), clock::id());
+    acme.take(one, &[acme.ask(meter, 200_000, 1_000_000).await]).await;
+    acme.take(other, &[acme.ask(meter, 300_000, 1_000_000).await]).await;
     for _ in 0..2 {
-        windows::release(&acme.store, call.org, call.id).await.expect("given back");
-        assert_eq!(acme.level(meter).await, (0, 200_000));
+        leases::give_up(&acme.store, one).await.expect("given back");
+        assert_eq!((acme.level(meter).await, acme.leased(meter).await), ((0, 300_000), 300_000));
     }
     assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test]
-async fn a_reservation_holds_everything_or_nothing() {
+async fn asking_again_for_the_same_changes_nothing() {
     let acme = Organization::new().await;
-    let roomy = [Scope::Organization, Scope::Group(acme.parent), Scope::User(acme.user)].map(spend);
-    let narrow = spend(Scope::Application(acme.application));
-    let mut claims = Vec::new();
-    for meter in roomy {
-        claims.push(acme.claim(meter, 200_000, 1_000_000).await);
+    let (meter, replica) = (spend(Scope::Organization), clock::id());
+    let ask = acme.ask(meter, 200_000, 1_000_000).await;
+    for _ in 0..3 {
+        let granted = acme.take(replica, &[Ask { keep: 200_000, ..ask }]).await[0];
+        assert_eq!((granted.granted, acme.leased(meter).await), (200_000, 200_000));
     }
-    claims.insert(1, acme.claim(narrow, 200_000, 199_999).await);
-    let Reserved::Short(short) = acme.reserve(&acme.call(), &claims, MINUTE).await else {
-        panic!("there is no room")
-    };
-    assert_eq!(short.iter().map(|short| short.claim.meter).collect::<Vec<_>>(), [narrow]);
-    for meter in roomy {
-        assert_eq!(acme.level(meter).await, (0, 0));
+    let back = acme.take(replica, &[acme.ask(meter, 50_000, 1_000_000).await]).await[0];
+    assert_eq!((back.granted, acme.leased(meter).await), (50_000, 50_000), "less is given back");
+    acme.take(replica, &[acme.ask(meter, 0, 1_000_000).await]).await;
+    assert_eq!((acme.level(meter).await, acme.leased(meter).await), ((0, 0), 0));
+    assert_eq!(drift(&acme).await, []);
+}
+
+#[tokio::test]
+async fn slices_shrink_as_the_cap_comes_near_down_to_what_is_needed() {
+    let acme = Organization::new().await;
+    let meter = spend(Scope::Organization);
+    let ask = Ask { extra: i64::MAX / 4, ..acme.ask(meter, 1_000, 1_000_000).await };
+    let mut left = 1_000_000;
+    let mut slices = Vec::new();
+    loop {
+        let granted = acme.take(clock::id(), &[ask]).await[0].granted;
+        if granted == 0 {
+            break;
+        }
+        assert!(granted >= 1_000 && granted <= 1_000 + (left - 1_000) / 8, "{granted} of {left}");
+        left -= granted;
+        slices.push(granted);
     }
+    assert!(slices.is_sorted_by(|a, b| a >= b), "{slices:?}");
+    assert!(left < 1_000, "everything that can be used was handed out: {left} is left");
+}
+
+#[tokio::test]
+async fn halves_of_what_is_needed_are_not_handed_out() {
+    let acme = Organization::new().await;
+    let meter = spend(Scope::Organization);
+    acme.take(clock::id(), &[acme.ask(meter, 600, 1_000).await]).await;
+    let second = acme.take(clock::id(), &[acme.ask(meter, 600, 1_000).await]).await[0];
+    let expected = Granted { granted: 0, others: 600, others_held: 600, lost: 600, settled: 0 };
+    assert_eq!(second, expected, "400 help nobody who needs 600");
+    // Those who wait for more together than there is get what there is, if one of them is helped.
+    let several = Ask { need: 900, ..acme.ask(meter, 300, 1_000).await };
+    assert_eq!(acme.take(clock::id(), &[several]).await[0].granted, 400);
+}
+
+#[tokio::test]
+async fn a_cap_that_was_lowered_takes_nothing_away_from_calls_in_flight() {
+    let acme = Organization::new().await;
+    let (meter, replica) = (spend(Scope::Organization), clock::id());
+    acme.take(replica, &[acme.ask(meter, 900, 1_000).await]).await;
+    let more = Ask { keep: 900, useful: 950, need: 950, ..acme.ask(meter, 900, 100).await };
+    assert_eq!(acme.take(replica, &[more]).await[0].granted, 900);
+    assert_eq!(acme.take(clock::id(), &[acme.ask(meter, 1, 100).await]).await[0].granted, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_hundred_reservations_at_once_as_many_pass_as_fit() {
+async fn of_a_hundred_replicas_at_once_as_many_are_served_as_fit() {
     let acme = Organization::new().await;
     let meters = [Scope::Organization, Scope::Group(acme.child), Scope::User(acme.user)].map(spend);
-    let mut claims = Vec::new();
+    let mut asks = Vec::new();
     for meter in meters {
-        claims.push(acme.claim(meter, 200_000, 10_000_000).await);
+        asks.push(acme.ask(meter, 200_000, 100_000_000).await);
     }
-    claims[1].cap = 7 * 200_000 + 199_999;
+    asks[1].cap = 7 * 200_000 + 199_999;
+    let narrow = asks[1].bucket;
     let acme = std::sync::Arc::new(acme);
-    let mut reservations = JoinSet::new();
+    let mut takers = JoinSet::new();
     for turn in 0..100 {
-        let (acme, mut claims) = (acme.clone(), claims.clone());
+        let (acme, mut asks) = (acme.clone(), asks.clone());
         // Whoever asks in another order must not meet the others crosswise.
-        claims.rotate_left(turn % 3);
-        reservations.spawn(async move {
-            matches!(acme.reserve(&acme.call(), &claims, MINUTE).await, Reserved::Held { .. })
+        asks.rotate_left(turn % 3);
+        takers.spawn(async move {
+            let granted = acme.take(clock::id(), &asks).await;
+            asks.iter().zip(granted).any(|(ask, got)| ask.bucket == narrow && got.granted == 200_000)
         });
     }
-    let held = reservations.join_all().await.into_iter().filter(|held| *held).count();
-    assert_eq!(held, 7);
-    for meter in meters {
-        assert_eq!(acme.level(meter).await, (0, 7 * 200_000));
-    }
+    let served = takers.join_all().await.into_iter().filter(|served| *served).count();
+    assert_eq!(served, 7);
+    assert_eq!(acme.leased(meters[1]).await, 7 * 200_000);
     assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reserving_booking_and_releasing_crosswise_leaves_the_books_right() {
+async fn taking_booking_and_giving_up_crosswise_leaves_the_books_right() {
     let acme = Organization::new().await;
     let meters =
         [Scope::Organization, Scope::Group(acme.parent), Scope::Member(acme.child, acme.user)].map(spend);
     for meter in meters {
-        acme.limit(meter, 2_000_000).await;
+        acme.limit(meter, 20_000_000).await;
     }
-    let mut claims = Vec::new();
+    let mut asks = Vec::new();
     for meter in meters {
-        claims.push(acme.claim(meter, 200_000, 2_000_000).await);
+        asks.push(acme.ask(meter, 200_000, 20_000_000).await);
     }
+    let calendar = acme.facts().await.calendar;
     let acme = std::sync::Arc::new(acme);
-    let mut calls = JoinSet::new();
-    for turn in 0..60 {
-        let (acme, claims) = (acme.clone(), claims.clone());
-        calls.spawn(async move {
-            let call = acme.call();
-            if !matches!(acme.reserve(&call, &claims, MINUTE).await, Reserved::Held { .. }) {
-                return 0;
+    let mut replicas = JoinSet::new();
+    for turn in 0..40 {
+        let (acme, mut asks) = (acme.clone(), asks.clone());
+        asks.rotate_left(turn % 3);
+        replicas.spawn(async move {
+            let replica = clock::id();
+            acme.take(replica, &asks).await;
+            let mut spent = 0;
+            if turn % 4 != 0 {
+                let leases = asks.iter().map(|ask| (ask.bucket, 170_000, 0)).collect();
+                let consumed = Consumed { replica, leases };
+                let event = finished(acme.call());
+                let org = acme.tenant.org;
+                bulk::book(&acme.store, org, calendar, &[event], Some(&consumed)).await.expect("booked");
+                spent = 30_000;
             }
-            tokio::time::sleep(Duration::from_millis(turn % 5)).await;
-            if turn % 3 == 0 {
-                windows::release(&acme.store, call.org, call.id).await.expect("given back");
-                return 0;
-            }
-            acme.book(&finished(call)).await;
-            30_000
+            leases::give_up(&acme.store, replica).await.expect("given back");
+            spent
         });
     }
-    let spent: i64 = calls.join_all().await.into_iter().sum();
+    let spent: i64 = replicas.join_all().await.into_iter().sum();
     for meter in meters {
-        assert_eq!(acme.level(meter).await, (spent, 0));
+        assert_eq!((acme.level(meter).await, acme.leased(meter).await), ((spent, 0), 0));
     }
     assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test]
-async fn a_hold_outlives_its_time_only_if_its_replica_says_so() {
+async fn what_a_dead_replica_had_stays_set_aside_but_for_its_calls_at_once() {
     let acme = Organization::new().await;
-    let call = acme.call();
-    let claim = acme.claim(spend(Scope::Organization), 200_000, 1_000_000).await;
-    acme.reserve(&call, &[claim], TimeDelta::seconds(-1)).await;
-    let orphans = windows::orphans(&acme.store, clock::now(), 10).await.expect("orphans");
-    assert_eq!(orphans.iter().map(|orphan| orphan.call).collect::<Vec<_>>(), [call.id]);
-    assert_eq!(
-        serde_json::from_value::<store::ledger::Call>(orphans[0].record.clone()).expect("a call"),
-        call
-    );
-    windows::extend(&acme.store, uuid::Uuid::nil(), clock::now() + MINUTE).await.expect("extended");
-    assert!(windows::orphans(&acme.store, clock::now(), 10).await.expect("orphans").is_empty());
+    let money = spend(Scope::Organization);
+    let at_once =
+        Meter { scope: Scope::Organization, metric: Metric::ConcurrentCalls, window: Window::Total };
+    let (dead, alive) = (clock::id(), clock::id());
+    let hour_ago = clock::now() - TimeDelta::hours(1);
+    leases::hear(&acme.store, dead, hour_ago).await.expect("heard");
+    leases::hear(&acme.store, alive, clock::now()).await.expect("heard");
+    for replica in [dead, alive] {
+        let asks = [acme.ask(money, 400, 1_000).await, acme.ask(at_once, 2, 5).await];
+        acme.take(replica, &asks).await;
+    }
+    leases::bury(&acme.store, clock::now()).await.expect("buried");
+    let third = clock::id();
+    let asks = [acme.ask(money, 300, 1_000).await, acme.ask(at_once, 3, 5).await];
+    let granted = acme.take(third, &asks).await;
+    assert_eq!((granted[0].granted, granted[0].others, granted[0].lost), (0, 800, 400));
+    assert_eq!((granted[1].granted, granted[1].lost), (3, 0), "dead calls do not run");
+    leases::give_up(&acme.store, dead).await.expect("it is back and says what became of its calls");
+    assert_eq!(acme.take(third, &asks).await[0].granted, 300);
 }
 
 #[tokio::test]
@@ -220,9 +275,7 @@ async fn every_kind_of_drift_is_found() {
     let meter = spend(Scope::Group(acme.parent));
     acme.limit(meter, 1_000_000).await;
     acme.book(&finished(acme.call())).await;
-    let call = acme.call();
-    let claim = acme.claim(meter, 200_000, 1_000_000).await;
-    acme.reserve(&call, &[claim], MINUTE).await;
+    acme.take(clock::id(), &[acme.ask(meter, 200_000, 1_000_000).await]).await;
     assert_eq!(drift(&acme).await, []);
     for (damage, repair, expected) in [
         (
@@ -239,6 +292,11 @@ async fn every_kind_of_drift_is_found() {
             "update windows set held = 0 where scope_kind = 'group'",
             "update windows set held = 200000 where scope_kind = 'group'",
             vec![("held", 0, 200_000)],
+        ),
+        (
+            "update leases set granted = granted + 7",
+            "update leases set granted = granted - 7",
+            vec![("leased", 200_000, 200_007)],
         ),
         (
             "update usage_by_day set spend = spend - 1, calls = calls + 1, output = output + 5",

@@ -1,12 +1,11 @@
 //! A small organization, and calls made in it.
 
-use chrono::TimeDelta;
 use domain::{
     access::Facts,
     groups::{GroupForm, GroupKind, Standing},
     ids::{AccountId, ApplicationId, GroupId, KeyId, ModelId, ProviderId, SecretId, TierId, UserId},
     keys::{Features, KeyModels},
-    limits::{Meter, Metric, Mode, Scope, Worst},
+    limits::{Bucket, Meter, Metric, Mode, Scope, Worst},
     models::{Modality, Review},
     money::{Money, NANOS, Price},
     prices::{PriceKey, Prices},
@@ -17,9 +16,11 @@ use domain::{
     window::Window,
 };
 use store::{
-    Change, Store, access, applications, clock, groups, keys, ledger, limits, models, providers,
+    Change, Store, access, applications, clock, groups, keys,
+    leases::{self, Ask, Granted},
+    ledger, limits, models, providers,
     testing::{self, Tenant},
-    users, windows,
+    users,
 };
 use uuid::Uuid;
 
@@ -136,30 +137,24 @@ impl Organization {
         }
     }
 
-    /// Holds claims for a call until some time from now.
-    pub async fn reserve(
-        &self,
-        call: &ledger::Call,
-        claims: &[windows::Claim],
-        life: TimeDelta,
-    ) -> windows::Reserved {
-        let record = serde_json::to_value(call).expect("JSON");
-        let hold = windows::Hold {
-            org: call.org,
-            call: call.id,
-            replica: Uuid::nil(),
-            claims,
-            record: &record,
-            at: call.started_at,
-            expires_at: call.started_at + life,
-        };
-        windows::reserve(&self.store, &hold).await.expect("an answer")
+    /// A meter's current window.
+    pub async fn bucket(&self, meter: Meter) -> Bucket {
+        Bucket::of(meter, self.facts().await.calendar.span(meter.window, clock::now()))
     }
 
-    /// A claim on a meter's current window.
-    pub async fn claim(&self, meter: Meter, amount: i64, cap: i64) -> windows::Claim {
-        let span = self.facts().await.calendar.span(meter.window, clock::now());
-        windows::Claim { meter, starts_at: span.start, ends_at: span.end, amount, cap, enforced: true }
+    /// What a replica asks for so that it may let calls through that need so much, all in flight.
+    pub async fn ask(&self, meter: Meter, need: i64, cap: i64) -> Ask {
+        Ask { bucket: self.bucket(meter).await, keep: 0, useful: need, need, extra: 0, reserved: need, cap }
+    }
+
+    /// What a replica then has.
+    pub async fn take(&self, replica: Uuid, asks: &[Ask]) -> Vec<Granted> {
+        leases::take(&self.store, self.tenant.org, replica, asks, clock::now()).await.expect("an answer")
+    }
+
+    /// What is leased of a meter's current window.
+    pub async fn leased(&self, meter: Meter) -> i64 {
+        self.take(Uuid::max(), &[self.ask(meter, 0, 0).await]).await[0].others
     }
 
     /// What a meter's current window holds.

@@ -1,0 +1,202 @@
+//! Finished calls on their way into the books: batches, organization by organization.
+//!
+//! A call that ends settles in memory at once and waits here for a few milliseconds; then it is
+//! booked together with whatever else waits. While the database does not answer everything stays
+//! where it is (and on disk), and is tried again.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::{
+    ids::OrgId,
+    limits::{Bucket, Metric},
+};
+use parking_lot::Mutex;
+use store::{
+    StoreError,
+    ledger::{Event, Refusal, bulk},
+};
+use tokio::sync::Notify;
+
+use crate::{Gateway, leases::Reservation, spool::Place};
+
+/// How long finished calls are gathered.
+const GATHER: Duration = Duration::from_millis(10);
+/// How many are booked in one transaction.
+const BATCH: usize = 1000;
+/// After a failure.
+const AGAIN: Duration = Duration::from_millis(250);
+/// Refusals that wait while the database does not answer; beyond that they are dropped, because a
+/// flood of them must not cost what finished calls need.
+const REFUSALS: usize = 10_000;
+
+/// A finished call and what hangs on it.
+#[derive(Debug)]
+pub struct Finished {
+    pub event: Event,
+    /// What it held.
+    pub reservation: Reservation,
+    /// Where it is written down.
+    pub place: Place,
+}
+
+/// What waits to be booked.
+#[derive(Debug, Default)]
+pub struct Booking {
+    finished: Mutex<VecDeque<Finished>>,
+    refusals: Mutex<Vec<Refusal>>,
+    wake: Notify,
+    /// Woken when nothing waits any more.
+    empty: Notify,
+    /// Calls whose books are open, or closed and not in the database.
+    unbooked: AtomicUsize,
+}
+
+impl Booking {
+    /// A call's books are opened.
+    pub fn opened(&self) {
+        self.unbooked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many calls need no booking any more.
+    pub fn closed(&self, count: usize) {
+        self.unbooked.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Calls whose books are open, or closed and not in the database.
+    pub fn unbooked(&self) -> usize {
+        self.unbooked.load(Ordering::Relaxed)
+    }
+
+    pub fn push(&self, finished: Finished) {
+        self.finished.lock().push_back(finished);
+        self.wake.notify_one();
+    }
+
+    pub fn push_refusal(&self, refusal: Refusal) {
+        let mut refusals = self.refusals.lock();
+        if refusals.len() < REFUSALS {
+            refusals.push(refusal);
+            self.wake.notify_one();
+        }
+    }
+
+    fn waits(&self) -> bool {
+        !self.finished.lock().is_empty() || !self.refusals.lock().is_empty()
+    }
+
+    /// Waits until everything is booked.
+    pub async fn drained(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if !self.waits() {
+                return;
+            }
+            self.wake.notify_one();
+            empty.await;
+        }
+    }
+
+    fn batch(&self) -> Vec<Finished> {
+        let mut finished = self.finished.lock();
+        let count = finished.len().min(BATCH);
+        finished.drain(..count).collect()
+    }
+
+    /// Back to where it was.
+    fn put_back(&self, batch: Vec<Finished>) {
+        let mut finished = self.finished.lock();
+        for one in batch.into_iter().rev() {
+            finished.push_front(one);
+        }
+    }
+}
+
+/// Books what waits, for ever.
+pub async fn run(gateway: Arc<Gateway>) {
+    let booking = &gateway.booking;
+    loop {
+        booking.wake.notified().await;
+        tokio::time::sleep(GATHER).await;
+        while booking.waits() {
+            let booked = book_refusals(&gateway).await.and(book_batch(&gateway).await);
+            if let Err(error) = booked {
+                tracing::warn!(%error, "finished calls could not be booked; they wait");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+        booking.empty.notify_waiters();
+    }
+}
+
+async fn book_batch(gateway: &Gateway) -> Result<(), StoreError> {
+    let mut of_org = HashMap::<OrgId, Vec<Finished>>::new();
+    for finished in gateway.booking.batch() {
+        of_org.entry(finished.event.call.org).or_default().push(finished);
+    }
+    let mut result = Ok(());
+    for (org, batch) in of_org {
+        let done = match result {
+            Ok(()) => book_org(gateway, org, &batch).await,
+            Err(_) => Ok(false),
+        };
+        match done {
+            Ok(true) => {
+                gateway.booking.closed(batch.len());
+                gateway.spool.booked(batch.into_iter().map(|finished| finished.place));
+            }
+            Ok(false) => gateway.booking.put_back(batch),
+            Err(error) => {
+                gateway.booking.put_back(batch);
+                result = Err(error);
+            }
+        }
+    }
+    result
+}
+
+/// Whether the batch need not be kept.
+async fn book_org(gateway: &Gateway, org: OrgId, batch: &[Finished]) -> Result<bool, StoreError> {
+    let Some(calendar) = gateway.calendar(org).await? else {
+        tracing::warn!(%org, calls = batch.len(), "an organization was deleted while its calls were running");
+        return Ok(true);
+    };
+    let mut used = HashMap::<Bucket, i64>::new();
+    for finished in batch {
+        for (bucket, _) in &finished.reservation.held {
+            if bucket.meter.metric != Metric::ConcurrentCalls {
+                *used.entry(*bucket).or_default() += finished.event.amount(bucket.meter.metric);
+            }
+        }
+    }
+    let events: Vec<Event> = batch.iter().map(|finished| finished.event.clone()).collect();
+    gateway
+        .leases
+        .book(org, &used, async |consumed| {
+            bulk::book(&gateway.store, org, calendar, &events, Some(&consumed)).await
+        })
+        .await?;
+    Ok(true)
+}
+
+async fn book_refusals(gateway: &Gateway) -> Result<(), StoreError> {
+    let refusals = std::mem::take(&mut *gateway.booking.refusals.lock());
+    let mut of_org = HashMap::<OrgId, Vec<Refusal>>::new();
+    for refusal in refusals {
+        of_org.entry(refusal.org).or_default().push(refusal);
+    }
+    for (org, batch) in of_org {
+        let Some(calendar) = gateway.calendar(org).await? else { continue };
+        if let Err(error) = bulk::refuse(&gateway.store, org, calendar, &batch).await {
+            gateway.booking.refusals.lock().extend(batch);
+            return Err(error);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,453 @@
+//! Slices of every limit's window in memory: reserving from them, topping them up, giving them back.
+//!
+//! A call that fits into what this replica has leased is let through without a word to Postgres.
+//! One that does not waits while slices are topped up, one organization at a time and for all who
+//! wait at once. Whatever was leased and is not needed goes back within seconds, or at once when
+//! another replica says that it needs it.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::OrgId,
+    leases::{Claim, Lease, Short},
+    limits::{Bucket, Level, Metric, Shortage},
+};
+use parking_lot::{Mutex, RwLock};
+use store::{
+    Result, Store,
+    leases::{Ask, Consumed, Granted},
+};
+use uuid::Uuid;
+
+/// What is leased and free goes back when nobody took from it for so long.
+const IDLE: Duration = Duration::from_secs(2);
+/// What the books of others say is believed for so long, where it only matters for taking note.
+const FRESH: Duration = Duration::from_secs(1);
+/// Other replicas are asked to give back at most so often.
+const RECALL: Duration = Duration::from_millis(20);
+/// How often a call asks before it is told to come again.
+const TRIES: usize = 4;
+/// How long a call waits for what others give back, and how often it looks.
+const RECALL_WAITS: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+];
+
+/// What became of a reservation.
+#[derive(Clone, Debug)]
+pub enum Reserved {
+    /// Everything is held.
+    Held {
+        /// What it is.
+        reservation: Reservation,
+        /// Each claim with the level it met, itself not counted.
+        levels: Vec<(Claim, Level)>,
+        /// The observed limits that would have refused.
+        observed: Vec<Short>,
+    },
+    /// Nothing is held, because of these.
+    Short(Vec<Short>),
+}
+
+/// What a call holds. Given back by [`Leases::settle`], once.
+#[derive(Clone, Debug, Default)]
+pub struct Reservation {
+    /// Of which window, how much; nothing where an observed limit had no room.
+    pub held: Vec<(Bucket, i64)>,
+}
+
+/// What is leased by this replica.
+#[derive(Debug)]
+pub struct Leases {
+    /// This replica.
+    pub replica: Uuid,
+    purses: RwLock<HashMap<OrgId, Arc<Purse>>>,
+}
+
+/// One organization's.
+#[derive(Debug, Default)]
+struct Purse {
+    /// Held by whoever changes leases in the database: they are changed one after the other.
+    turn: tokio::sync::Mutex<()>,
+    accounts: Mutex<HashMap<Bucket, Account>>,
+    recalled: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug)]
+struct Account {
+    lease: Lease,
+    /// The cap its grant was made under.
+    cap: i64,
+    /// What calls that wait for a top-up need.
+    waiting: i64,
+    /// What was taken since the last look: how much will be taken soon.
+    demand: i64,
+    used_at: Instant,
+    heard_at: Option<Instant>,
+    /// What the database knows of the lease: granted, and held by calls in flight.
+    told: (i64, i64),
+    /// What other replicas have leased and, as they last said, do not need.
+    idle_elsewhere: i64,
+}
+
+impl Account {
+    fn new(cap: i64) -> Self {
+        Self {
+            lease: Lease::default(),
+            cap,
+            waiting: 0,
+            demand: 0,
+            used_at: Instant::now(),
+            heard_at: None,
+            told: (0, 0),
+            idle_elsewhere: 0,
+        }
+    }
+
+    fn heard(&mut self, granted: Granted, reserved: i64) {
+        self.lease.granted = granted.granted;
+        self.lease.settled = granted.settled;
+        self.lease.others = granted.others;
+        self.lease.lost = granted.lost;
+        self.told = (granted.granted, reserved);
+        self.idle_elsewhere = granted.others - granted.lost - granted.others_held;
+        self.heard_at = Some(Instant::now());
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.heard_at.is_some_and(|at| at.elapsed() < FRESH)
+    }
+}
+
+impl Leases {
+    pub fn new(replica: Uuid) -> Self {
+        Self { replica, purses: RwLock::default() }
+    }
+
+    fn purse(&self, org: OrgId) -> Arc<Purse> {
+        if let Some(purse) = self.purses.read().get(&org) {
+            return Arc::clone(purse);
+        }
+        Arc::clone(self.purses.write().entry(org).or_default())
+    }
+
+    fn all(&self) -> Vec<(OrgId, Arc<Purse>)> {
+        self.purses.read().iter().map(|(org, purse)| (*org, Arc::clone(purse))).collect()
+    }
+
+    /// Holds every claim or none.
+    ///
+    /// # Errors
+    /// When more would have to be leased and the database does not answer: then nothing may be let
+    /// through.
+    pub async fn reserve(&self, store: &Store, org: OrgId, claims: &[Claim]) -> Result<Reserved> {
+        let purse = self.purse(org);
+        if let Some(done) = purse.try_reserve(claims, None) {
+            return Ok(done);
+        }
+        let waiting = purse.wait(claims);
+        let mut done = self.top_up_and_reserve(store, org, &purse, claims).await?;
+        for pause in RECALL_WAITS {
+            let Reserved::Short(short) = &done else { break };
+            if !purse.is_idle_elsewhere(short) {
+                break;
+            }
+            if purse.may_recall() {
+                store::leases::recall(store, org, self.replica).await?;
+            }
+            tokio::time::sleep(pause).await;
+            done = self.top_up_and_reserve(store, org, &purse, claims).await?;
+        }
+        drop(waiting);
+        Ok(done)
+    }
+
+    async fn top_up_and_reserve(
+        &self,
+        store: &Store,
+        org: OrgId,
+        purse: &Purse,
+        claims: &[Claim],
+    ) -> Result<Reserved> {
+        let since = Instant::now();
+        let _turn = purse.turn.lock().await;
+        // Somebody else may have topped up for all of us.
+        if let Some(done) = purse.try_reserve(claims, Some(since)) {
+            return Ok(done);
+        }
+        // Calls that fit take from the same slices without waiting for a turn, so what was just
+        // added can be gone: then once more.
+        for _ in 0..TRIES {
+            let asks = purse.asks(claims);
+            self.take(store, org, purse, &asks).await?;
+            if let Some(done) = purse.try_reserve(claims, Some(since)) {
+                return Ok(done);
+            }
+        }
+        Ok(Reserved::Short(Vec::new()))
+    }
+
+    /// Sets leases to what is asked for. The caller has the turn.
+    async fn take(&self, store: &Store, org: OrgId, purse: &Purse, asks: &[Ask]) -> Result<()> {
+        if asks.is_empty() {
+            return Ok(());
+        }
+        let answers = store::leases::take(store, org, self.replica, asks, store::clock::now()).await?;
+        let mut accounts = purse.accounts.lock();
+        for (ask, granted) in asks.iter().zip(answers) {
+            accounts.entry(ask.bucket).or_insert_with(|| Account::new(ask.cap)).heard(granted, ask.reserved);
+        }
+        Ok(())
+    }
+
+    /// A level as the shared books tell it, put right by what this replica knows better.
+    pub fn put_right(&self, org: OrgId, bucket: &Bucket, told: Level) -> Level {
+        let purse = self.purse(org);
+        let accounts = purse.accounts.lock();
+        let Some(account) = accounts.get(bucket) else { return told };
+        Level {
+            settled: told.settled + account.lease.spent,
+            held: (told.held - account.told.1 + account.lease.reserved).max(0),
+        }
+    }
+
+    /// A call is over: what it held is free, but for what it used.
+    pub fn settle(&self, org: OrgId, reservation: &Reservation, used: impl Fn(Metric) -> i64) {
+        let purse = self.purse(org);
+        let mut accounts = purse.accounts.lock();
+        for (bucket, held) in &reservation.held {
+            if let Some(account) = accounts.get_mut(bucket) {
+                account.lease.settle(*held, used(bucket.meter.metric));
+            }
+        }
+    }
+
+    /// Books finished calls of one organization and takes them out of the leases. What each used
+    /// of each window is in `used`, summed up.
+    ///
+    /// # Errors
+    /// When the database does not answer: book them again.
+    pub async fn book<F>(
+        &self,
+        org: OrgId,
+        used: &HashMap<Bucket, i64>,
+        book: impl FnOnce(Consumed) -> F,
+    ) -> Result<usize>
+    where
+        F: Future<Output = Result<usize>>,
+    {
+        let purse = self.purse(org);
+        let _turn = purse.turn.lock().await;
+        let mut taken = Vec::with_capacity(used.len());
+        let mut leases = Vec::with_capacity(used.len());
+        {
+            let mut accounts = purse.accounts.lock();
+            for (bucket, used) in used {
+                if let Some(account) = accounts.get_mut(bucket) {
+                    taken.push((*bucket, *used, account.lease.begin_booking(*used)));
+                    leases.push((*bucket, account.lease.granted, account.lease.reserved));
+                }
+            }
+        }
+        let booked = book(Consumed { replica: self.replica, leases: leases.clone() }).await;
+        let mut accounts = purse.accounts.lock();
+        for ((bucket, used, taken), (_, _, reserved)) in taken.into_iter().zip(leases) {
+            let Some(account) = accounts.get_mut(&bucket) else { continue };
+            if booked.is_ok() {
+                account.lease.booked(used);
+                account.told = (account.lease.granted, reserved);
+            } else {
+                account.lease.booking_failed(used, taken);
+            }
+        }
+        booked
+    }
+
+    /// Gives back what nobody took from for a while, or, when another replica needs it, everything
+    /// that is free; says what calls in flight hold; forgets windows that are over.
+    ///
+    /// # Errors
+    /// When the database does not answer: the next round tries again.
+    pub async fn tidy(&self, store: &Store, only: Option<OrgId>) -> Result<()> {
+        let now = store::clock::now();
+        for (org, purse) in self.all() {
+            if only.is_some_and(|only| only != org) {
+                continue;
+            }
+            let _turn = purse.turn.lock().await;
+            let asks = purse.returns(only.is_some(), now);
+            self.take(store, org, &purse, &asks).await?;
+            purse.forget(now);
+        }
+        Ok(())
+    }
+}
+
+/// Calls that wait for a top-up, as long as this lives.
+struct Waiting<'a> {
+    purse: &'a Purse,
+    amounts: Vec<(Bucket, i64)>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut accounts = self.purse.accounts.lock();
+        for (bucket, amount) in &self.amounts {
+            if let Some(account) = accounts.get_mut(bucket) {
+                account.waiting -= amount;
+            }
+        }
+    }
+}
+
+impl Purse {
+    /// Reserves from what is leased. None when more has to be asked for first: that a window has no
+    /// room is only believed of answers heard after `since`, unless it would only be taken note of.
+    fn try_reserve(&self, claims: &[Claim], since: Option<Instant>) -> Option<Reserved> {
+        let mut accounts = self.accounts.lock();
+        let (mut short, mut observed) = (Vec::new(), Vec::new());
+        for claim in claims {
+            let account = accounts.get(&claim.bucket)?;
+            let heard_at = account.heard_at?;
+            if account.cap != claim.cap {
+                return None;
+            }
+            if claim.amount <= account.lease.free() {
+                continue;
+            }
+            let believed =
+                since.is_some_and(|since| heard_at >= since) || (!claim.enforced && account.is_fresh());
+            let level = account.lease.level();
+            let shortage = level.fits(claim.amount, claim.cap).err().filter(|_| believed)?;
+            let entry = Short { claim: *claim, level, shortage };
+            if claim.enforced { short.push(entry) } else { observed.push(entry) }
+        }
+        if !short.is_empty() {
+            return Some(Reserved::Short(short));
+        }
+        let now = Instant::now();
+        let mut levels = Vec::with_capacity(claims.len());
+        let mut held = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let Some(account) = accounts.get_mut(&claim.bucket) else { continue };
+            levels.push((*claim, account.lease.level()));
+            let fits = claim.amount <= account.lease.free();
+            let amount = if fits { claim.amount } else { 0 };
+            account.lease.reserve(amount);
+            account.demand = account.demand.saturating_add(amount);
+            account.used_at = now;
+            held.push((claim.bucket, amount));
+        }
+        Some(Reserved::Held { reservation: Reservation { held }, levels, observed })
+    }
+
+    /// Says that a call waits for these.
+    fn wait(&self, claims: &[Claim]) -> Waiting<'_> {
+        let mut accounts = self.accounts.lock();
+        let amounts: Vec<(Bucket, i64)> = claims.iter().map(|claim| (claim.bucket, claim.amount)).collect();
+        for claim in claims {
+            let account = accounts.entry(claim.bucket).or_insert_with(|| Account::new(claim.cap));
+            account.waiting += claim.amount;
+        }
+        drop(accounts);
+        Waiting { purse: self, amounts }
+    }
+
+    /// What to ask for, so that everybody who waits gets in.
+    fn asks(&self, claims: &[Claim]) -> Vec<Ask> {
+        let mut accounts = self.accounts.lock();
+        let mut asks = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let account = accounts.entry(claim.bucket).or_insert_with(|| Account::new(claim.cap));
+            if claim.cap < account.cap {
+                // What was leased under a higher cap is not ours any more.
+                account.lease.let_go();
+            }
+            let changed = claim.cap != account.cap || account.heard_at.is_none();
+            account.cap = claim.cap;
+            if !changed && account.lease.free() >= account.waiting && account.lease.free() >= claim.amount {
+                continue;
+            }
+            let lease = &account.lease;
+            let need = lease.bound().saturating_add(account.waiting.max(claim.amount));
+            asks.push(Ask {
+                bucket: claim.bucket,
+                keep: lease.granted.max(0),
+                useful: lease.bound().saturating_add(claim.amount),
+                need: need.max(lease.granted),
+                extra: account.demand.max(claim.amount.saturating_mul(4)),
+                reserved: lease.reserved.max(0),
+                cap: claim.cap,
+            });
+        }
+        asks
+    }
+
+    /// Whether everything that was short has room that other replicas have leased and do not need.
+    fn is_idle_elsewhere(&self, short: &[Short]) -> bool {
+        let accounts = self.accounts.lock();
+        !short.is_empty()
+            && short.iter().all(|short| {
+                accounts
+                    .get(&short.claim.bucket)
+                    .is_some_and(|account| account.idle_elsewhere > 0 && short.shortage == Shortage::Busy)
+            })
+    }
+
+    /// Whether others may be asked now, or were a moment ago.
+    fn may_recall(&self) -> bool {
+        let mut recalled = self.recalled.lock();
+        if recalled.is_some_and(|at| at.elapsed() < RECALL) {
+            return false;
+        }
+        *recalled = Some(Instant::now());
+        true
+    }
+
+    /// What to give back, and what to say about calls in flight. What goes back is out of this
+    /// replica's hands from here on.
+    fn returns(&self, everything: bool, now: DateTime<Utc>) -> Vec<Ask> {
+        let mut accounts = self.accounts.lock();
+        let mut asks = Vec::new();
+        for (bucket, account) in accounts.iter_mut() {
+            let over = bucket.ends_at.is_some_and(|end| end <= now);
+            let idle = account.used_at.elapsed() > IDLE;
+            account.demand /= 2;
+            let back = account.waiting == 0 && (everything || over || idle) && account.lease.free() > 0;
+            if back {
+                account.lease.let_go();
+            }
+            if account.told == (account.lease.granted, account.lease.reserved) {
+                continue;
+            }
+            let keep = account.lease.granted.max(0);
+            asks.push(Ask {
+                bucket: *bucket,
+                keep,
+                useful: keep,
+                need: keep,
+                extra: 0,
+                reserved: account.lease.reserved.max(0),
+                cap: account.cap,
+            });
+        }
+        asks
+    }
+
+    /// Forgets windows that are over and that nothing hangs on.
+    fn forget(&self, now: DateTime<Utc>) {
+        self.accounts.lock().retain(|bucket, account| {
+            let over = bucket.ends_at.is_some_and(|end| end <= now);
+            let empty = account.lease.granted == 0 && account.lease.bound() == 0 && account.waiting == 0;
+            let unused = account.used_at.elapsed() > Duration::from_secs(60);
+            !(empty && (over || unused))
+        });
+    }
+}
