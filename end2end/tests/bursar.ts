@@ -169,5 +169,9 @@ export async function shownSecret(where: Page | Locator): Promise<string> {
 
 /** What the page says happened. */
 export async function said(page: Page, sentence: string | RegExp): Promise<void> {
-  await expect(page.locator('.toast').filter({ hasText: sentence }).last()).toBeVisible();
+  const line = page.locator('.toast').filter({ hasText: sentence }).last();
+  await expect(line).toBeVisible();
+  // With script a line stays for a while: put away, it cannot pass for what the next change says.
+  const dismiss = line.getByRole('button', { name: 'Dismiss' });
+  if (await dismiss.isVisible()) await dismiss.click();
 }
