@@ -21,7 +21,7 @@ pub fn start(max_connections: u32) -> Outcome<(Programs, Cluster)> {
 
 /// The same with a database that has every migration, and its address.
 pub fn migrated(workspace: &Workspace) -> Outcome<(Cluster, String)> {
-    let (programs, cluster) = start(50)?;
+    let (programs, cluster) = start(300)?;
     let url = create(workspace, &cluster, NAME)?;
     let psql = client(&programs, "psql")?;
     let migrations = migrations(workspace)?;
