@@ -60,7 +60,9 @@ impl Config {
             return Ok(key);
         }
         let path = self.master_key_path();
-        make_key(&path).map_err(|error| Fatal::new(&format!("the master key in {}", path.display()), error))
+        let failed = |cause: String| Fatal::new(&format!("the master key in {}", path.display()), cause);
+        make_key(&path).map_err(|error| failed(error.to_string()))?;
+        self.find_master_key()?.ok_or_else(|| failed("it is gone again".to_owned()))
     }
 
     /// Reads the master key, if there is one.
@@ -95,16 +97,25 @@ fn read_key(path: &Path) -> Result<Option<MasterKey>, String> {
     }
 }
 
-fn make_key(path: &Path) -> std::io::Result<MasterKey> {
+/// Makes a master key, unless another process is first. A key is there whole or not at all: it is
+/// written beside its place, and given its name when it is on the disk.
+fn make_key(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let key = MasterKey::generate();
     let text: String = key.reveal().iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     writeln!(file, "{text}")?;
     file.sync_all()?;
-    Ok(key)
+    let named = fs::hard_link(&beside, path);
+    fs::remove_file(&beside)?;
+    match named {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn parse_key(text: &str) -> Result<MasterKey, String> {

@@ -52,8 +52,8 @@ pub struct Booking {
     finished: Mutex<VecDeque<Finished>>,
     refusals: Mutex<Vec<Refusal>>,
     wake: Notify,
-    /// Woken when nothing waits any more.
-    empty: Notify,
+    /// Woken when a round is over and nothing waits any more.
+    round_over: Notify,
     /// Calls whose books are open, or closed and not in the database.
     unbooked: AtomicUsize,
 }
@@ -91,15 +91,16 @@ impl Booking {
         !self.finished.lock().is_empty() || !self.refusals.lock().is_empty()
     }
 
-    /// Waits until everything is booked.
+    /// Waits until everything is booked: what waits, and what is on its way.
     pub async fn drained(&self) {
         loop {
-            let empty = self.empty.notified();
-            if !self.waits() {
+            // Also when nothing waits: what is on its way is in the books when the round is over.
+            let round = self.round_over.notified();
+            self.wake.notify_one();
+            round.await;
+            if self.unbooked() == 0 && !self.waits() {
                 return;
             }
-            self.wake.notify_one();
-            empty.await;
         }
     }
 
@@ -131,7 +132,7 @@ pub async fn run(gateway: Arc<Gateway>) {
                 tokio::time::sleep(AGAIN).await;
             }
         }
-        booking.empty.notify_waiters();
+        booking.round_over.notify_waiters();
     }
 }
 

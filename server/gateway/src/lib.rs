@@ -122,13 +122,17 @@ impl Gateway {
     /// still open then is booked from its hold, by whoever comes next.
     pub async fn stop(&self) {
         self.open.close();
-        if tokio::time::timeout(CLOSING, self.open.wait()).await.is_err() {
+        let closed = tokio::time::timeout(CLOSING, self.open.wait()).await.is_ok();
+        if !closed {
             tracing::warn!(calls = self.open.len(), "some calls are still open; the next start books them");
         }
-        if tokio::time::timeout(CLOSING, self.booking.drained()).await.is_err() {
-            tracing::warn!("some finished calls could not be booked; the next start books them");
-        }
+        let booked = closed && tokio::time::timeout(CLOSING, self.booking.drained()).await.is_ok();
         self.stopping.cancel();
+        if !booked {
+            // What they used stays set aside until it is in the books.
+            tracing::warn!("some calls are not in the books yet; the next start books them");
+            return;
+        }
         if let Err(error) = store::leases::give_up(&self.store, self.spool.replica).await {
             tracing::warn!(%error, "leases could not be given back; the next start does it");
         }
