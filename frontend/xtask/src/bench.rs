@@ -8,7 +8,7 @@ use postgres::{Cluster, Options, Programs};
 use crate::outcome::{Outcome, fail};
 use crate::setup::Purpose;
 use crate::workspace::Workspace;
-use crate::{command, database, files, native, pages, setup};
+use crate::{command, database, files, native, newcomer, pages, setup};
 
 /// What can be measured.
 #[derive(Subcommand)]
@@ -31,6 +31,12 @@ pub enum What {
         #[arg(long, default_value_t = 100_000)]
         calls: u32,
     },
+    /// How long the two commands take in a fresh clone, and again
+    Newcomer {
+        /// `cargo xtask test` too, which takes longest
+        #[arg(long)]
+        test: bool,
+    },
 }
 
 /// Measures.
@@ -38,6 +44,7 @@ pub fn run(workspace: &Workspace, what: &What) -> Outcome {
     match what {
         What::Gateway { seconds, whole } => gateway(workspace, *seconds, *whole),
         What::Pages { times, calls } => pages::measure(workspace, *times, *calls),
+        What::Newcomer { test } => newcomer::measure(workspace, *test),
     }
 }
 

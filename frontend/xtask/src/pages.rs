@@ -4,13 +4,12 @@
 //! the first thing below it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::outcome::{Outcome, Trying, fail};
+use crate::outcome::{Outcome, Trying};
 use crate::setup::Purpose;
+use crate::started::Started;
 use crate::visitor::Visitor;
 use crate::workspace::Workspace;
 use crate::{command, files, native, setup};
@@ -40,7 +39,7 @@ pub fn measure(workspace: &Workspace, times: usize, calls: u32) -> Outcome {
     let mut demo = Demo::start(workspace, calls)?;
     let mut rows = Vec::new();
     for (who, name) in WHO {
-        let mut visitor = Visitor::to(&demo.base)?;
+        let mut visitor = Visitor::to(&demo.server.base)?;
         visitor.sign_in(&format!("{name}@acme.example"), PASSWORD)?;
         for page in pages(&mut visitor)? {
             rows.push(look(&mut visitor, who, page, times)?);
@@ -51,46 +50,25 @@ pub fn measure(workspace: &Workspace, times: usize, calls: u32) -> Outcome {
     print_bundle(workspace)
 }
 
-/// A demo that is stopped when this is gone.
+/// A demo in a folder of its own: Postgres may run as somebody who cannot enter the checkout.
 struct Demo {
-    child: Child,
-    base: String,
+    server: Started,
+    folder: PathBuf,
 }
 
 impl Demo {
     fn start(workspace: &Workspace, calls: u32) -> Outcome<Demo> {
         let mut server = command::new(workspace, native::binary(workspace, true));
-        // Postgres may run as somebody who cannot enter the checkout.
         let folder = PathBuf::from("/var/tmp").join(format!("bursar-pages-{}", std::process::id()));
         server.args(["demo", "--quiet", "--calls", &calls.to_string()]);
         server.env_remove("DATABASE_URL").env("BURSAR_DATA_DIR", &folder).env("BURSAR_ADDR", "127.0.0.1:0");
         command::show(workspace, &server);
-        let mut child = server.stdout(Stdio::piped()).spawn().trying("The server cannot be run")?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line).trying("The server says nothing")?;
-        }
-        let base = line.split_whitespace().find(|word| word.starts_with("http://"));
-        match base.map(str::to_owned) {
-            Some(base) => Ok(Demo { child, base }),
-            None => fail("The demo did not start: look at what it says."),
-        }
+        Ok(Demo { server: Started::start(&mut server)?, folder })
     }
 
     fn stop(&mut self) -> Outcome {
-        let pid = self.child.id().to_string();
-        Command::new("kill").arg(pid).status().trying("Cannot stop the demo")?;
-        self.child.wait().trying("Cannot stop the demo")?;
-        let folder = PathBuf::from("/var/tmp").join(format!("bursar-pages-{}", std::process::id()));
-        files::remove_folder(&folder)
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // After a failure; otherwise it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.server.stop()?;
+        files::remove_folder(&self.folder)
     }
 }
 
