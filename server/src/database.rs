@@ -292,6 +292,17 @@ async fn start_private(data_dir: &Path, durable: bool) -> Result<Cluster, Fatal>
     started.map_err(|error| Fatal::new("the private Postgres", error))
 }
 
+/// Nothing was ever kept where a program that only looks has looked. A demo keeps to itself.
+pub fn nothing_here(program: &str, config: &Config) -> Fatal {
+    let demo = config.data_dir.join("demo");
+    let hint = if config.database_url.is_none() && demo.exists() {
+        format!("; for the demo, set BURSAR_DATA_DIR={}", demo.display())
+    } else {
+        String::new()
+    };
+    Fatal::new(program, format!("there is nothing here yet{hint}"))
+}
+
 fn unsteady() -> Fatal {
     Fatal::new("the private Postgres", "another program stops and starts it all the time; try again")
 }

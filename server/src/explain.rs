@@ -26,7 +26,7 @@ use crate::{
     Fatal,
     apply::say,
     config::Config,
-    database::{Database, Upgrade},
+    database::{Database, Upgrade, nothing_here},
 };
 
 /// What to explain.
@@ -62,7 +62,7 @@ struct Answer<'a> {
 
 /// Explains.
 pub async fn run(config: Config, options: Options) -> Result<ExitCode, Fatal> {
-    let nothing = || Fatal::new("explain", "there is nothing here yet");
+    let nothing = || nothing_here("explain", &config);
     let database = Database::look(&config, Upgrade::Refuse).await?.ok_or_else(nothing)?;
     let text = explain(&database.store, &options).await;
     database.close().await;

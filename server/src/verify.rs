@@ -1,8 +1,7 @@
 //! `bursar verify`: do the books agree, and is the log whole? Exit code 1 if not.
 //!
 //! Ledger against windows, against sums by day, and what is set aside against the leases; then the audit
-//! chain from its first line to its head. It looks while nothing is being booked in the
-//! organization, so that a difference is a difference.
+//! chain from its first line to its head. The books are read as of one moment, while the server works.
 
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -14,7 +13,7 @@ use crate::{
     Fatal,
     apply::say,
     config::Config,
-    database::{Database, Upgrade},
+    database::{Database, Upgrade, nothing_here},
 };
 
 /// What to verify.
@@ -34,7 +33,7 @@ struct Found {
 
 /// Verifies, and says what was found.
 pub async fn run(config: Config, options: Options) -> Result<ExitCode, Fatal> {
-    let nothing = || Fatal::new("verify", "there is nothing here yet");
+    let nothing = || nothing_here("verify", &config);
     let database = Database::look(&config, Upgrade::Refuse).await?.ok_or_else(nothing)?;
     let found = verify(&database.store, &options).await;
     database.close().await;

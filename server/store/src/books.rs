@@ -1,6 +1,6 @@
 //! Do the books agree? Ledger = windows = roll-ups, and what is set aside = the leases.
 //!
-//! Looks while nothing is being booked in the organization, so that a difference is a difference.
+//! Everything is read as of one moment: what changes meanwhile is no difference, and nobody waits.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,6 @@ use sqlx::PgConnection;
 use crate::{
     Result, Store,
     limits::{self, used},
-    windows,
 };
 
 /// Two sums that should be the same and are not.
@@ -34,9 +33,9 @@ pub struct Drift {
 /// # Errors
 /// When the database does not answer.
 pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<Utc>) -> Result<Vec<Drift>> {
-    let mut meters = limits::meters(store, org).await?;
     let mut tx = store.pool().begin().await?;
-    windows::hold_bookings(&mut tx, org).await?;
+    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let mut meters = limits::meters(&mut tx, org).await?;
     for user in people(&mut tx, org).await? {
         let month = Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
         if !meters.contains(&month) {

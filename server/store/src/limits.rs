@@ -489,12 +489,12 @@ pub(crate) async fn used(db: &mut PgConnection, org: OrgId, meter: &Meter, span:
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn meters(store: &Store, org: OrgId) -> Result<Vec<Meter>> {
+pub(crate) async fn meters(db: &mut PgConnection, org: OrgId) -> Result<Vec<Meter>> {
     let rows = sqlx::query!(
         "select scope_kind, thing_id, person_id, metric, window_kind from limits where org_id = $1",
         org.0
     )
-    .fetch_all(store.pool())
+    .fetch_all(db)
     .await?;
     rows.into_iter()
         .map(|row| {

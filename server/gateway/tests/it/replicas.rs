@@ -126,3 +126,35 @@ async fn calls_at_once_are_counted_over_all_replicas() {
     world.upstream.release(1);
     assert_eq!(insist(other.client.clone(), Instant::now() + Duration::from_secs(5)).await, StatusCode::OK);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_books_agree_at_every_moment_while_replicas_work() {
+    let world = World::new().await;
+    world.script("small", Script::using(7, 9));
+    world.limit(Scope::Group(world.engineering), Metric::Spend, Window::Month, 1 << 40).await;
+    world.limit(Scope::Application(world.application), Metric::Tokens, Window::Day, 1 << 40).await;
+    world.limit(Scope::Organization, Metric::ConcurrentCalls, Window::Total, 50).await;
+    let other = Replica::start(&world).await;
+    let mut calls = JoinSet::new();
+    for turn in 0..8 {
+        let client = if turn % 2 == 0 { world.client.clone() } else { other.client.clone() };
+        calls.spawn(async move {
+            for _ in 0..25 {
+                assert_eq!(client.call(Dialect::OpenAi, &body("small", 20)).await.status, StatusCode::OK);
+            }
+        });
+    }
+    let org = world.tenant.org;
+    let calendar = store::organizations::calendar(&world.store, org).await.expect("the calendar");
+    let mut looks = 0;
+    while !calls.is_empty() {
+        let drift = store::books::drift(&world.store, org, calendar, store::clock::now()).await;
+        assert_eq!(drift.expect("a look"), [], "look {looks}");
+        looks += 1;
+        while let Some(done) = calls.try_join_next() {
+            done.expect("every call passed");
+        }
+    }
+    assert!(looks > 2, "it was looked at while they worked");
+    assert_eq!(booked(&world).await.len(), 200);
+}
