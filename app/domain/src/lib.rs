@@ -20,6 +20,7 @@ pub mod organizations;
 pub mod policies;
 pub mod prices;
 pub mod providers;
+pub mod requests;
 pub mod roles;
 pub mod spend;
 pub mod time;

@@ -79,16 +79,8 @@ fn sentence(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> String {
 
 fn why_not(reason: Reason, rule: &str) -> String {
     match reason {
-        Reason::UserSuspended => "the person is suspended".to_owned(),
-        Reason::NotAMember => "the person is in none of the groups the key is for".to_owned(),
-        Reason::GroupEnded => "the group, or one above it, has ended".to_owned(),
-        Reason::UnknownModel => "the model, or its provider, is no longer in the catalogue".to_owned(),
-        Reason::Unreviewed => "nobody has reviewed the model yet".to_owned(),
-        Reason::Unpriced => "the model has no price".to_owned(),
-        Reason::Closed => format!("it is closed; {rule}"),
-        Reason::Silence => "no rule on the way opens it, and silence denies".to_owned(),
-        Reason::KeyExcludes => "the group may, but the key is narrowed to other models".to_owned(),
-        Reason::FeatureOff(feature) => format!("the key has “{}” turned off", feature.label()),
+        Reason::Closed => format!("{}; {rule}", reason.sentence()),
+        reason => reason.sentence(),
     }
 }
 
@@ -121,6 +113,9 @@ fn grant(facts: &Facts, id: GrantId) -> Option<(String, DateTime<Utc>)> {
     let grant = facts.grants.values().flatten().find(|grant| grant.id == id)?;
     let to = match grant.to {
         Grantee::User(id) => facts.users.get(&id).map(|user| user.name.clone()),
+        Grantee::Member(group, id) => {
+            facts.users.get(&id).map(|user| format!("{} in {}", user.name, place(facts, Some(group))))
+        }
         Grantee::Group(id) => Some(place(facts, Some(id))),
     };
     Some((to.unwrap_or_else(|| "somebody".to_owned()), grant.ends_at))
