@@ -14,6 +14,7 @@ pub mod not_found;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod requests;
 pub mod settings;
 pub mod setup;
 pub mod sign_in;

@@ -3,7 +3,7 @@
 use domain::authorizations::State;
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::calls::CallTable;
+use super::{calls::CallTable, requests::Grants};
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal, RevokeSecret},
@@ -14,6 +14,7 @@ use crate::{
         context::frame,
         money::pair,
         once::{Copyable, Outcome},
+        query,
     },
 };
 
@@ -31,7 +32,12 @@ pub fn MyModelsPage() -> impl IntoView {
 
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
-    let MyPage { models, groups, keys, limits, calls } = page;
+    let MyPage { models, groups, keys, limits, requests, calls } = page;
+    let waits: Vec<String> = requests
+        .iter()
+        .filter(|request| request.grant.is_none())
+        .map(|request| request.model.1.clone())
+        .collect();
     let base = format!("{}/v1", frame().public_url);
     let first = models.iter().find(|model| model.state == State::Open).map(|model| model.name.clone());
     let rows = models
@@ -41,7 +47,14 @@ fn Content(page: MyPage) -> impl IntoView {
             view! {
                 <tr>
                     <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}</div></td>
-                    <td><StateMark state=model.state/></td>
+                    <td>
+                        <StateMark state=model.state/>
+                        {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
+                            view! { <div class="sub">"You have asked"</div> }.into_any()
+                        } else {
+                            view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
+                        })}
+                    </td>
                     <td class="hide">{through}</td>
                     <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div></td>
                 </tr>
@@ -133,7 +146,10 @@ fn Content(page: MyPage) -> impl IntoView {
                 }}
             </Card>
         </div>
-        {snippet}
+        <div class="two">
+            <Grants requests empty="What you asked for, and what was agreed to until when, stands here."/>
+            {snippet}
+        </div>
         <Card title="My last calls"><CallTable calls/></Card>
     }
 }
