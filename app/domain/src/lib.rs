@@ -26,5 +26,6 @@ pub mod spend;
 pub mod time;
 pub mod usage;
 pub mod users;
+pub mod why;
 pub mod window;
 mod words;

@@ -65,15 +65,6 @@ fn Content(inbox: Inbox) -> impl IntoView {
     let filtered = state.is_some() || !query::value("who").is_empty() || !query::value("model").is_empty();
     let empty = requests.is_empty();
     let choosable = requests.iter().any(|seen| seen.decides && seen.request.state == RequestState::Waiting);
-    let rows = requests.into_iter().map(|seen| view! { <Line seen/> }).collect_view();
-    let table = view! {
-        <div class="scroll" tabindex="0" role="region" aria-label="Requests">
-            <table class="table stack">
-                <thead><tr><th>"Model"</th><th>"For"</th><th class="r">"Asked for"</th><th>"Why"</th><th>"State"</th></tr></thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
-    };
     view! {
         <Head title=if others { "Requests" } else { "My requests" } note><a class="btn go" href="/requests/new">"Ask for a model"</a></Head>
         <Filters state others/>
@@ -84,7 +75,7 @@ fn Content(inbox: Inbox) -> impl IntoView {
         } else if choosable {
             view! {
                 <Form to=ApproveRequests::PATH also=RefuseRequests::PATH class="inbox">
-                    <Card>{table}</Card>
+                    <Lines requests/>
                     <div class="select-bar" role="group" aria-label="Those that are ticked">
                         <TextArea name="answer" label="What you say to those who asked" rows=1 optional=true hint="Needed to refuse."/>
                         <div class="row">
@@ -95,9 +86,25 @@ fn Content(inbox: Inbox) -> impl IntoView {
                 </Form>
             }.into_any()
         } else {
-            view! { <Card>{table}</Card> }.into_any()
+            view! { <Lines requests/> }.into_any()
         }}
         <Pager next=next.map(|id| id.to_string())/>
+    }
+}
+
+/// The table, made where it stands: its boxes belong to the form around it.
+#[component]
+fn Lines(requests: Vec<Seen>) -> impl IntoView {
+    let rows = requests.into_iter().map(|seen| view! { <Line seen/> }).collect_view();
+    view! {
+        <Card>
+            <div class="scroll" tabindex="0" role="region" aria-label="Requests">
+                <table class="table stack">
+                    <thead><tr><th>"Model"</th><th>"For"</th><th class="r">"Asked for"</th><th>"Why"</th><th>"State"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </Card>
     }
 }
 
@@ -117,7 +124,7 @@ fn Filters(state: Option<RequestState>, others: bool) -> impl IntoView {
     view! {
         <div class="filters row">
             <div class="seg" role="group" aria-label="Which state">{chips}{chip("all", "All", all)}</div>
-            <form method="get" action="/requests" class="row" role="search">
+            <form method="get" action="/requests" class="row narrow-find" role="search">
                 <input type="hidden" name="state" value=kept/>
                 {others.then(|| view! { <input type="search" name="who" value=who class="find" placeholder="Who asked" aria-label="Who asked"/> })}
                 <input type="search" name="model" value=model class="find" placeholder="Model" aria-label="Model"/>

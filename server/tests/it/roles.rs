@@ -153,7 +153,7 @@ impl World {
             }
             "request" => {
                 let model = Box::pin(self.fresh("asked")).await;
-                let (whom, day) = (format!("me:{}", id("team")), last_day());
+                let (whom, day) = (format!("me:{}", self.ids["team"]), last_day());
                 let fields = [
                     ("model", model.as_str()),
                     ("whom", &whom),
