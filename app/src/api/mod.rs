@@ -23,3 +23,4 @@ pub mod requests;
 pub mod setup;
 pub mod spend;
 pub mod users;
+pub mod why;

@@ -5,6 +5,7 @@ pub mod examples;
 pub mod inbox;
 pub mod matrix;
 pub mod targets;
+pub mod why;
 
 use std::{
     future::Future,

@@ -21,6 +21,7 @@ pub mod sign_in;
 pub mod spend;
 pub mod users;
 pub mod welcome;
+pub mod why;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;

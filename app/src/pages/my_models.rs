@@ -48,7 +48,7 @@ fn Content(page: MyPage) -> impl IntoView {
                 <tr>
                     <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}</div></td>
                     <td>
-                        <StateMark state=model.state/>
+                        <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
                         {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
                             view! { <div class="sub">"You have asked"</div> }.into_any()
                         } else {
@@ -118,7 +118,7 @@ fn Content(page: MyPage) -> impl IntoView {
         view! { <Card title="From a program" note="any OpenAI or Anthropic client"><div class="pad"><Copyable text=code/></div></Card> }
     });
     view! {
-        <Card title="What I can use" note="by the function that enforces it">
+        <Card title="What I can use" note="by the function that enforces it" actions=ViewFn::from(|| view! { <a class="btn small" href="/why">"Why not another?"</a> })>
             {if no_models {
                 let text = if no_groups { "You are in no group yet. Models come through groups; ask an admin to add you to one." } else { "None of your groups has a model that is open or can be asked for." };
                 view! { <Empty title="Nothing yet" text/> }.into_any()

@@ -252,12 +252,18 @@ fn One(seen: Seen) -> impl IntoView {
             .then(|| view! { <blockquote class="said">{request.answer.clone()}</blockquote> });
         view! { <dt>"Answer"</dt><dd><RequestMark state=request.state/>" "{who}", "<When at/>{said}</dd> }
     });
+    let why = super::why::href(&[
+        ("who", &request.requester.0.to_string()),
+        ("on", &request.group.0.to_string()),
+        ("model", &request.model.1),
+    ]);
     let decide = (waits && decides).then(|| view! { <Decide request=request.clone()/> });
     let grant = request.grant.clone().map(
         |grant| view! { <GrantCard id=id.clone() grant per=request.per state=request.state ends=decides/> },
     );
     view! {
         <Head title crumbs>
+            <a class="btn" href=why>"Why"</a>
             {(own && waits).then(|| view! { <Form to=WithdrawRequest::PATH class="inline"><Hidden name="id" value=id.clone()/><Submit label="Take it back" look=""/></Form> })}
         </Head>
         <div class="two">
