@@ -11,9 +11,8 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::{
-    access::{Applied, Ask, Decision, Facts, Step, applicable, decide_with},
+    access::{Applied, Decision, Facts, Step, applicable, decide_with},
     ids::{ApplicationId, ModelId},
-    keys::Features,
     limits::{self, Level},
     window::Span,
 };
@@ -106,13 +105,7 @@ async fn answer<'a>(
     model: ModelId,
     now: DateTime<Utc>,
 ) -> Result<Answer<'a>, Fatal> {
-    let ask = Ask {
-        group: subject.group,
-        user: subject.user,
-        application: subject.application.map(|(_, application)| application),
-        model,
-        features: Features::default(),
-    };
+    let ask = subject.ask(model);
     let mut steps = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut steps);
     let nobody = ApplicationId(Uuid::nil());

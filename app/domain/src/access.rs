@@ -174,8 +174,10 @@ pub struct GrantFacts {
 /// To whom a grant was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grantee {
-    /// One person.
+    /// One person, wherever they call.
     User(UserId),
+    /// One person, within a group and everything below it.
+    Member(GroupId, UserId),
     /// A group and everything below it.
     Group(GroupId),
 }
@@ -310,6 +312,22 @@ impl Reason {
                 | Self::Silence
                 | Self::GroupEnded
         )
+    }
+
+    /// The reason for people, as the end of a sentence.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::UserSuspended => "the person is suspended".to_owned(),
+            Self::NotAMember => "the person is in none of the groups the key is for".to_owned(),
+            Self::GroupEnded => "the group, or one above it, has ended".to_owned(),
+            Self::UnknownModel => "the model, or its provider, is no longer in the catalogue".to_owned(),
+            Self::Unreviewed => "nobody has reviewed the model yet".to_owned(),
+            Self::Unpriced => "the model has no price".to_owned(),
+            Self::Closed => "it is closed".to_owned(),
+            Self::Silence => "no rule on the way opens it, and silence denies".to_owned(),
+            Self::KeyExcludes => "the group may, but the key is narrowed to other models".to_owned(),
+            Self::FeatureOff(feature) => format!("the key has “{}” turned off", feature.label()),
+        }
     }
 
     /// The reason as one word for programs.
@@ -539,6 +557,7 @@ fn lifting_grant(facts: &Facts, path: &[GroupId], ask: &Ask<'_>, now: DateTime<U
     let fits = |grant: &&GrantFacts| {
         let to_caller = match grant.to {
             Grantee::User(user) => ask.user == Some(user),
+            Grantee::Member(group, user) => ask.user == Some(user) && path.contains(&group),
             Grantee::Group(group) => path.contains(&group),
         };
         to_caller && grant.starts_at <= now && now < grant.ends_at

@@ -128,6 +128,8 @@ ids! {
     TierId = "tir";
     /// A rule: who × what → open, by request, closed.
     AuthorizationId = "aut";
+    /// Somebody asks for a model.
+    RequestId = "ask";
     /// An approved request.
     GrantId = "grt";
     /// A cap on a scope.

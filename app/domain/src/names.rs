@@ -70,7 +70,7 @@ impl std::error::Error for NotAWord {}
 
 /// Characters that are there without being seen, or that turn the reading direction of what
 /// surrounds them: they make two names look alike. Joiners inside emoji and scripts stay allowed.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{00ad}')
 }

@@ -47,6 +47,10 @@ words! {
         NarrowAuthorizations = "authorization.narrow",
         /// Open models.
         WidenAuthorizations = "authorization.widen",
+        /// Ask for a model for a whole group.
+        RequestForGroup = "request.group",
+        /// Say yes or no to what somebody asks for; end what was agreed to.
+        DecideRequests = "request.decide",
         /// Add a limit or lower one.
         TightenLimits = "limit.tighten",
         /// Raise a limit or take it away.
@@ -102,6 +106,8 @@ fn line(act: Act) -> Line {
         | Act::EditApplications
         | Act::EditSecrets
         | Act::NarrowAuthorizations
+        | Act::RequestForGroup
+        | Act::DecideRequests
         | Act::TightenLimits => Line { admin: true, lead: Lead::Here, ..none },
         Act::ArchiveGroup | Act::EditLeads => Line { admin: true, lead: Lead::Below, ..none },
         Act::EditRoles => none,

@@ -66,6 +66,8 @@ pub struct Counts {
     pub applications: i64,
     /// Models that wait for review.
     pub reviews: i64,
+    /// Requests that wait for whoever looks.
+    pub requests: i64,
 }
 
 /// Numbers beside the nouns of the navigation.
@@ -83,6 +85,7 @@ pub async fn load_counts() -> Result<Counts, AppError> {
             applications: store::applications::count(&cx.store, permit.org()).await.known()?,
             reviews: i64::try_from(models.iter().filter(|model| model.review == Review::Pending).count())
                 .unwrap_or(0),
+            requests: inbox::waiting(&cx).await?,
         })
     })
     .await

@@ -4,6 +4,7 @@ use domain::{
     groups::{Group, GroupRow, Member},
     ids::GroupId,
     money::Money,
+    requests::Request,
     spend::LimitLevel,
 };
 use leptos::prelude::*;
@@ -64,6 +65,8 @@ pub struct GroupView {
     pub limits: Vec<LimitLevel>,
     /// What it may use, model by model.
     pub models: Vec<Line>,
+    /// Requests on its account that wait, and grants that hold.
+    pub requests: Vec<Request>,
     /// Where it could be moved: id and path.
     pub places: Vec<(GroupId, String)>,
     /// People who could be added: id and name.
@@ -88,6 +91,7 @@ pub async fn load_group(id: String) -> Result<GroupView, AppError> {
         let tree = store::groups::tree(&cx.store, org, &month).await.known()?;
         let paths = store::groups::paths(&cx.store, org).await.known()?;
         let people = store::users::names(&cx.store, org, 1000).await.known()?;
+        let asked = store::requests::Filter { group: Some(id), ..Default::default() };
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
         Ok(GroupView {
             group: store::groups::get(&cx.store, org, id).await.known()?,
@@ -103,6 +107,7 @@ pub async fn load_group(id: String) -> Result<GroupView, AppError> {
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Group(id))
                 .await
                 .known()?,
+            requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             models: matrix::lines(&facts, Some(id), store::clock::now()),
             places: paths.into_iter().filter(|(other, _)| !inside(*other)).collect(),
             people: people

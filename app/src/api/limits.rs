@@ -37,7 +37,12 @@ pub async fn load_limits() -> Result<Limits, AppError> {
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let facts = store::access::facts(&cx.store, org).await.known()?;
-        let limits = store::limits::list(&cx.store, org, &facts, |_| true).await.known()?;
+        let now = store::clock::now();
+        let over =
+            |grant| facts.grants.values().flatten().any(|known| known.id == grant && known.ends_at <= now);
+        // What a grant that is over limits is history.
+        let holds = |scope| !matches!(scope, Scope::Grant(grant) if over(grant));
+        let limits = store::limits::list(&cx.store, org, &facts, holds).await.known()?;
         let groups = store::groups::paths(&cx.store, org).await.known()?;
         let month = cx.month().await?;
         let applications =

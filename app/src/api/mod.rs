@@ -19,6 +19,8 @@ pub mod organizations;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod requests;
 pub mod setup;
 pub mod spend;
 pub mod users;
+pub mod why;

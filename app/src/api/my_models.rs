@@ -4,6 +4,7 @@ use domain::{
     authorizations::State,
     ids::GroupId,
     prices::Prices,
+    requests::Request,
     spend::{CallRow, LimitLevel},
 };
 use leptos::prelude::*;
@@ -56,6 +57,8 @@ pub struct MyPage {
     pub keys: Vec<MyKey>,
     /// Every limit that applies to me, the tightest first.
     pub limits: Vec<LimitLevel>,
+    /// My requests that wait, and my grants that hold.
+    pub requests: Vec<Request>,
     /// My last calls.
     pub calls: Vec<CallRow>,
 }
@@ -169,6 +172,10 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             store::groups::paths(&cx.store, org).await.known()?.into_iter().collect();
         let path = |id: &GroupId| paths.get(id).cloned().unwrap_or_default();
         let which = store::rollups::Which { user: Some(me), ..Default::default() };
+        let asked = store::requests::Filter {
+            sees: store::requests::Sees::Some(me, Vec::new()),
+            ..Default::default()
+        };
         Ok(MyPage {
             models,
             groups: mine
@@ -187,6 +194,7 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                 })
                 .collect(),
             limits,
+            requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             calls: store::rollups::calls(&cx.store, org, &which, now, 10).await.known()?,
         })
     })

@@ -2,6 +2,7 @@
 
 use domain::{
     money::Money,
+    requests::Request,
     spend::{CallRow, LimitLevel},
     users::UserRow,
 };
@@ -65,6 +66,8 @@ pub struct UserView {
     pub limits: Vec<LimitLevel>,
     /// Their last calls.
     pub calls: Vec<CallRow>,
+    /// Their requests that wait, and their grants that hold.
+    pub requests: Vec<Request>,
     /// Groups they could join: id and path.
     pub groups: Vec<(String, String)>,
 }
@@ -86,6 +89,7 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
             .pop()
             .ok_or(AppError::NotFound)?;
         let facts = store::access::facts(&cx.store, org).await.known()?;
+        let asked = store::requests::Filter { user: Some(id), ..Default::default() };
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
         let paths = store::groups::paths(&cx.store, org).await.known()?;
         let own = |group| user.groups.iter().any(|badge| badge.group == group && !badge.inherited);
@@ -95,6 +99,7 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
                 .await
                 .known()?,
             calls: store::rollups::calls(&cx.store, org, &which, store::clock::now(), 20).await.known()?,
+            requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             groups: paths
                 .into_iter()
                 .filter(|(group, _)| !own(*group))

@@ -2,8 +2,10 @@
 //! the browser's. Server functions bring all of this in with `use crate::backend::*`.
 
 pub mod examples;
+pub mod inbox;
 pub mod matrix;
 pub mod targets;
+pub mod why;
 
 use std::{
     future::Future,
@@ -318,6 +320,10 @@ fn refused(refused: Refused) -> AppError {
 const fn may_not(act: Act) -> &'static str {
     match act {
         Act::EditRoles => "Only an owner can do this.",
+        Act::DecideRequests => {
+            "An admin or owner decides on this, or a lead of the group or of one above it."
+        }
+        Act::RequestForGroup => "A lead of the group, or an admin or owner, asks for a whole group.",
         Act::WidenAuthorizations => {
             "Your role can narrow what this group may use, not widen it. An admin or owner can widen it."
         }

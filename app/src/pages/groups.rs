@@ -9,7 +9,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{authorizations::Lines, capital, choices, limits::LimitCard, param};
+use super::{authorizations::Lines, capital, choices, limits::LimitCard, param, requests::Grants};
 use crate::{
     api::groups::{
         AddMember, ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, SetDefaultGroup,
@@ -122,7 +122,8 @@ pub fn GroupPage() -> impl IntoView {
 
 #[component]
 fn Content(view: GroupView) -> impl IntoView {
-    let GroupView { group, members, applications, below, limits, models, places, people, spend } = view;
+    let GroupView { group, members, applications, below, limits, models, requests, places, people, spend } =
+        view;
     let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
     let frame = frame();
     let allows = |act| frame.allows(act, Place::Group(&path));
@@ -178,6 +179,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 })}
             </div>
         </div>
+        <Grants requests empty="What people ask for on this group’s account, and what was agreed to until when, stands here."/>
         <Lines models group=id.to_string()/>
         <Dialog name="add" title="Add people">
             <Form to=AddMember::PATH>

@@ -14,12 +14,14 @@ pub mod not_found;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod requests;
 pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod spend;
 pub mod users;
 pub mod welcome;
+pub mod why;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;

@@ -3,7 +3,7 @@
 use domain::authorizations::State;
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::calls::CallTable;
+use super::{calls::CallTable, requests::Grants};
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal, RevokeSecret},
@@ -14,6 +14,7 @@ use crate::{
         context::frame,
         money::pair,
         once::{Copyable, Outcome},
+        query,
     },
 };
 
@@ -31,7 +32,12 @@ pub fn MyModelsPage() -> impl IntoView {
 
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
-    let MyPage { models, groups, keys, limits, calls } = page;
+    let MyPage { models, groups, keys, limits, requests, calls } = page;
+    let waits: Vec<String> = requests
+        .iter()
+        .filter(|request| request.grant.is_none())
+        .map(|request| request.model.1.clone())
+        .collect();
     let base = format!("{}/v1", frame().public_url);
     let first = models.iter().find(|model| model.state == State::Open).map(|model| model.name.clone());
     let rows = models
@@ -41,7 +47,14 @@ fn Content(page: MyPage) -> impl IntoView {
             view! {
                 <tr>
                     <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}</div></td>
-                    <td><StateMark state=model.state/></td>
+                    <td>
+                        <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
+                        {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
+                            view! { <div class="sub">"You have asked"</div> }.into_any()
+                        } else {
+                            view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
+                        })}
+                    </td>
                     <td class="hide">{through}</td>
                     <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div></td>
                 </tr>
@@ -105,7 +118,7 @@ fn Content(page: MyPage) -> impl IntoView {
         view! { <Card title="From a program" note="any OpenAI or Anthropic client"><div class="pad"><Copyable text=code/></div></Card> }
     });
     view! {
-        <Card title="What I can use" note="by the function that enforces it">
+        <Card title="What I can use" note="by the function that enforces it" actions=ViewFn::from(|| view! { <a class="btn small" href="/why">"Why not another?"</a> })>
             {if no_models {
                 let text = if no_groups { "You are in no group yet. Models come through groups; ask an admin to add you to one." } else { "None of your groups has a model that is open or can be asked for." };
                 view! { <Empty title="Nothing yet" text/> }.into_any()
@@ -133,7 +146,10 @@ fn Content(page: MyPage) -> impl IntoView {
                 }}
             </Card>
         </div>
-        {snippet}
+        <div class="two">
+            <Grants requests empty="What you asked for, and what was agreed to until when, stands here."/>
+            {snippet}
+        </div>
         <Card title="My last calls"><CallTable calls/></Card>
     }
 }

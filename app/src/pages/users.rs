@@ -8,7 +8,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, capital, choices, limits::LimitCard, param};
+use super::{calls::CallTable, capital, choices, limits::LimitCard, param, requests::Grants};
 use crate::{
     api::{
         groups::{AddMember, RemoveMember},
@@ -126,7 +126,7 @@ pub fn UserPage() -> impl IntoView {
 
 #[component]
 fn Content(view: UserView) -> impl IntoView {
-    let UserView { user, default_limit, limits, calls, groups } = view;
+    let UserView { user, default_limit, limits, calls, requests, groups } = view;
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
@@ -185,6 +185,7 @@ fn Content(view: UserView) -> impl IntoView {
             </Card>
             <LimitCard scope=Scope::User(user.id) limits may_set=may(Act::LoosenLimits) may_remove=may(Act::LoosenLimits)/>
         </div>
+        <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
         <Card title="Last calls"><CallTable calls/></Card>
         <Dialog name="edit" title="Edit the user">
             <Form to=EditUser::PATH>

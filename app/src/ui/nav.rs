@@ -10,7 +10,10 @@ use super::{
     load::waited,
 };
 use crate::{
-    api::frame::{Counts, load_counts},
+    api::{
+        frame::{Counts, load_counts},
+        requests::load_waiting,
+    },
     frame::{Frame, Theme},
 };
 
@@ -28,6 +31,7 @@ enum Count {
     Groups,
     Applications,
     Reviews,
+    Requests,
 }
 
 const fn place(href: &'static str, name: &'static str) -> Place {
@@ -52,6 +56,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 "Access",
                 vec![
                     place("/authorization", "Authorization"),
+                    counted("/requests", "Requests", Count::Requests),
                     counted("/models", "Models", Count::Reviews),
                     place("/providers", "Providers"),
                     place("/policies", "Policies"),
@@ -65,18 +70,21 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),
         ];
     }
-    let mut places = vec![("", vec![place("/my-models", "My models")])];
-    if !here.leads.is_empty() {
-        places.push((
+    if here.leads.is_empty() {
+        return vec![("", vec![place("/my-models", "My models"), place("/requests", "My requests")])];
+    }
+    vec![
+        ("", vec![place("/my-models", "My models")]),
+        (
             "Groups I lead",
             vec![
                 place("/groups", "Groups"),
+                counted("/requests", "Requests", Count::Requests),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),
             ],
-        ));
-    }
-    places
+        ),
+    ]
 }
 
 /// The navigation.
@@ -85,7 +93,11 @@ pub fn Nav() -> impl IntoView {
     let frame = frame();
     let path = use_location().pathname.get_untracked();
     waited(async move {
-        let counts = if frame.may(Act::ReadOrganization) { load_counts().await.ok() } else { None };
+        let counts = if frame.may(Act::ReadOrganization) {
+            load_counts().await.ok()
+        } else {
+            load_waiting().await.ok().map(|requests| Counts { requests, ..Counts::default() })
+        };
         let here = frame.here().map(|here| here.org_name.clone()).unwrap_or_default();
         let sections = places(&frame)
             .into_iter()
@@ -123,12 +135,17 @@ fn beside(count: Count, counts: &Counts) -> Option<AnyView> {
         Count::Groups => counts.groups,
         Count::Applications => counts.applications,
         Count::Reviews => counts.reviews,
+        Count::Requests => counts.requests,
     };
     let text = grouped(number.unsigned_abs());
     match count {
-        Count::Reviews if number == 0 => None,
+        Count::Reviews | Count::Requests if number == 0 => None,
         Count::Reviews => Some(
             view! { <span class="pill num">{text}<span class="sr">" waiting for review"</span></span> }
+                .into_any(),
+        ),
+        Count::Requests => Some(
+            view! { <span class="pill num">{text}<span class="sr">" waiting for you"</span></span> }
                 .into_any(),
         ),
         _ => Some(view! { <span class="count num">{text}</span> }.into_any()),

@@ -66,7 +66,7 @@ pub fn authorize(
     match decision.verdict {
         Verdict::Allow => {}
         Verdict::NeedsApproval => return Err(needs_approval(gateway, &caller, &request.model)),
-        Verdict::Deny(reason) => return Err(denied(gateway, &caller, &request.model, reason)),
+        Verdict::Deny(reason) => return Err(denied(&caller, &request.model, reason)),
     }
     let authorized = Authorized { caller, request, model, decision };
     let speaks = authorized.provider().map(|provider| provider.dialect);
@@ -89,13 +89,7 @@ fn no_such_model(caller: &Caller, name: &str, reason: Reason) -> Refusal {
     Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model"))
 }
 
-fn with_contact(
-    gateway: &Gateway,
-    caller: &Caller,
-    mut refusal: Refusal,
-    reason: Reason,
-    link: bool,
-) -> Refusal {
+fn with_contact(caller: &Caller, mut refusal: Refusal, reason: Reason) -> Refusal {
     let group = caller.application().map(|application| application.group);
     let facts = &caller.snapshot.facts;
     let contact = facts.contact_for(group);
@@ -107,7 +101,6 @@ fn with_contact(
         scope: Some("group"),
         scope_id: group.map(|id| id.to_string()),
         scope_name: group.and_then(|id| facts.groups.get(&id)).map(|group| group.name.clone()),
-        request_url: link.then(|| format!("{}/my-models", gateway.settings.public_url)),
         contact,
         ..*refusal.detail
     };
@@ -118,46 +111,45 @@ fn with_contact(
 fn needs_approval(gateway: &Gateway, caller: &Caller, name: &str) -> Refusal {
     let message = format!("{name} is open to your group by request only, and nobody has agreed yet.");
     let refusal = Refusal::new(Kind::RequiresApproval, caller.id, message).about(Some("model"));
-    let mut refusal = with_contact(gateway, caller, refusal, Reason::Silence, true);
+    let mut refusal = with_contact(caller, refusal, Reason::Silence);
+    // The form, filled in. Every character a model's name can have may stand in a query.
+    let group =
+        caller.application().map_or_else(String::new, |application| format!("&group={}", application.group));
+    refusal.detail.request_url =
+        Some(format!("{}/requests/new?model={name}{group}", gateway.settings.public_url));
     refusal.detail.reason = "requires_approval".to_owned();
     refusal
 }
 
-fn denied(gateway: &Gateway, caller: &Caller, name: &str, reason: Reason) -> Refusal {
+fn denied(caller: &Caller, name: &str, reason: Reason) -> Refusal {
     let application = caller.application().map_or("this application", |application| &application.name);
     let refuse = |kind, message: String| Refusal::new(kind, caller.id, message);
     match reason {
         reason if reason.hides() => no_such_model(caller, name, reason),
         Reason::KeyExcludes => {
             let message = format!("The key of {application} is narrowed to other models than {name}.");
-            with_contact(
-                gateway,
-                caller,
-                refuse(Kind::ModelNotAllowed, message).about(Some("model")),
-                reason,
-                false,
-            )
+            with_contact(caller, refuse(Kind::ModelNotAllowed, message).about(Some("model")), reason)
         }
         Reason::FeatureOff(feature) => {
             let message = format!("The key of {application} has “{}” turned off.", feature.label());
-            with_contact(gateway, caller, refuse(Kind::FeatureNotAllowed, message), reason, false)
+            with_contact(caller, refuse(Kind::FeatureNotAllowed, message), reason)
         }
         Reason::UserSuspended => {
             let message = "This secret belongs to somebody who is suspended.".to_owned();
-            with_contact(gateway, caller, refuse(Kind::InvalidSecret, message), reason, false)
+            with_contact(caller, refuse(Kind::InvalidSecret, message), reason)
         }
         _ => {
             let message = "This secret's owner has left the groups its key is for.".to_owned();
-            with_contact(gateway, caller, refuse(Kind::InvalidSecret, message), reason, false)
+            with_contact(caller, refuse(Kind::InvalidSecret, message), reason)
         }
     }
 }
 
 /// Whether the person behind a secret may call at all, for routes that are about no model.
-pub fn person(gateway: &Gateway, caller: &Caller) -> Result<(), Refusal> {
+pub fn person(caller: &Caller) -> Result<(), Refusal> {
     let application = caller.application();
     match person_refused(&caller.snapshot.facts, caller.secret.user, application, caller.now) {
-        Some(reason) => Err(denied(gateway, caller, "", reason)),
+        Some(reason) => Err(denied(caller, "", reason)),
         None => Ok(()),
     }
 }

@@ -278,7 +278,7 @@ fn record(caller: &Caller, model: &str, refusal: &Refusal, observed: bool) -> st
 /// The caller of a route that is about no model.
 async fn known_caller(gateway: &Gateway, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let caller = authenticate(gateway, headers).await?;
-    authorize::person(gateway, &caller)?;
+    authorize::person(&caller)?;
     Ok(caller)
 }
 

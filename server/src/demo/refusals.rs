@@ -127,7 +127,10 @@ fn refusal(
     let mut detail = json!({
         "reason": refused.code,
         "contact": facts.contact_for(Some(application.group)),
-        "request_url": "/my-models",
+        "request_url": match refused.code {
+            "model_requires_approval" => format!("/requests/new?model={}&group={}", refused.model, application.group),
+            _ => "/my-models".to_owned(),
+        },
         "request_id": id.to_string(),
     });
     if let Some((scope, metric, window)) = refused.limit {

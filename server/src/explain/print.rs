@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
-    access::{Applied, Facts, Grantee, Reason, Step, Verdict},
+    access::{Applied, Facts, Step, Verdict},
     authorizations::State,
-    ids::{GrantId, ModelId},
+    ids::ModelId,
     keys::KeyModels,
     limits::{Level, Mode},
+    why::{self, grant, place},
     window::Span,
 };
 use serde_json::{Value, json};
@@ -53,50 +54,9 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
 }
 
 fn sentence(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> String {
-    let name = facts.models.get(&model).map_or("this model", |model| &model.name);
-    let who = format!("{} in {}", answer.subject.name, answer.subject.path);
-    let rule = answer.steps.iter().find_map(|step| match step {
-        Step::Rule { group, target, locked, decides: true, .. } => {
-            let lock = if *locked { ", and locks it" } else { "" };
-            Some(format!("{} says so about {}{lock}", place(facts, *group), facts.target_name(*target)))
-        }
-        _ => None,
-    });
-    let rule = rule.unwrap_or_else(|| "a rule says so".to_owned());
-    match answer.decision.verdict {
-        Verdict::Allow if answer.decision.grant.is_some() => {
-            format!("{who} may use {name}: somebody agreed to a request, and the grant still holds.")
-        }
-        Verdict::Allow => format!("{who} may use {name}: {rule}."),
-        Verdict::NeedsApproval => {
-            let ask = facts.contact_for(Some(answer.subject.group));
-            let ask = ask.map(|contact| format!(" Ask {contact}.")).unwrap_or_default();
-            format!("{who} may use {name} once somebody has agreed: {rule}, and there is no grant.{ask}")
-        }
-        Verdict::Deny(reason) => format!("{who} may not use {name}: {}.", why_not(reason, &rule)),
-    }
-}
-
-fn why_not(reason: Reason, rule: &str) -> String {
-    match reason {
-        Reason::UserSuspended => "the person is suspended".to_owned(),
-        Reason::NotAMember => "the person is in none of the groups the key is for".to_owned(),
-        Reason::GroupEnded => "the group, or one above it, has ended".to_owned(),
-        Reason::UnknownModel => "the model, or its provider, is no longer in the catalogue".to_owned(),
-        Reason::Unreviewed => "nobody has reviewed the model yet".to_owned(),
-        Reason::Unpriced => "the model has no price".to_owned(),
-        Reason::Closed => format!("it is closed; {rule}"),
-        Reason::Silence => "no rule on the way opens it, and silence denies".to_owned(),
-        Reason::KeyExcludes => "the group may, but the key is narrowed to other models".to_owned(),
-        Reason::FeatureOff(feature) => format!("the key has “{}” turned off", feature.label()),
-    }
-}
-
-fn place(facts: &Facts, group: Option<domain::ids::GroupId>) -> String {
-    let Some(id) = group else { return "the organization".to_owned() };
-    let path = facts.groups.get(&id).map_or(&[][..], |group| group.path.as_slice());
-    let names = path.iter().filter_map(|id| facts.groups.get(id)).map(|group| group.name.as_str());
-    names.collect::<Vec<_>>().join("/")
+    let subject = &answer.subject;
+    let who = format!("{} in {}", subject.name, subject.path);
+    why::sentence(facts, &who, &subject.ask(model), &answer.decision, &answer.steps)
 }
 
 fn step_line(facts: &Facts, step: Step) -> String {
@@ -115,15 +75,6 @@ fn step_line(facts: &Facts, step: Step) -> String {
         Step::Verdict(Verdict::NeedsApproval) => "Verdict: somebody has to agree first.".to_owned(),
         Step::Verdict(Verdict::Deny(reason)) => format!("Verdict: denied ({}).", reason.as_str()),
     }
-}
-
-fn grant(facts: &Facts, id: GrantId) -> Option<(String, DateTime<Utc>)> {
-    let grant = facts.grants.values().flatten().find(|grant| grant.id == id)?;
-    let to = match grant.to {
-        Grantee::User(id) => facts.users.get(&id).map(|user| user.name.clone()),
-        Grantee::Group(id) => Some(place(facts, Some(id))),
-    };
-    Some((to.unwrap_or_else(|| "somebody".to_owned()), grant.ends_at))
 }
 
 fn moment(at: DateTime<Utc>) -> String {

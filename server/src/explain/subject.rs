@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    access::{ApplicationFacts, Facts},
-    ids::{ApplicationId, GroupId, KeyId, UserId},
+    access::{ApplicationFacts, Ask, Facts},
+    ids::{ApplicationId, GroupId, KeyId, ModelId, UserId},
+    keys::Features,
 };
 use store::Store;
 
@@ -19,6 +20,14 @@ pub struct Subject<'a> {
     pub path: String,
     pub user: Option<UserId>,
     pub application: Option<(ApplicationId, &'a ApplicationFacts)>,
+}
+
+impl<'a> Subject<'a> {
+    /// What is asked about a model.
+    pub fn ask(&self, model: ModelId) -> Ask<'a> {
+        let application = self.application.map(|(_, application)| application);
+        Ask { group: self.group, user: self.user, application, model, features: Features::default() }
+    }
 }
 
 /// Whom the words mean: an application is one subject, a person one for each group of theirs.

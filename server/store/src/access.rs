@@ -261,7 +261,9 @@ async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<HashMap<Option<
 
 async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelId, Vec<GrantFacts>>> {
     let rows = sqlx::query!(
-        "select grant_id, model_id, user_id, group_id, starts_at, ends_at from grants where org_id = $1 and revoked_at is null",
+        // A person's own come before those of a whole group, and of several the one that lasts longest.
+        "select grant_id, model_id, user_id, group_id, starts_at, ends_at from grants
+         where org_id = $1 and revoked_at is null order by user_id is null, ends_at desc, grant_id",
         org.0
     )
     .fetch_all(db)
@@ -269,7 +271,8 @@ async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelI
     let mut grants = HashMap::<ModelId, Vec<GrantFacts>>::new();
     for row in rows {
         let to = match (row.user_id, row.group_id) {
-            (Some(user), _) => Grantee::User(UserId(user)),
+            (Some(user), None) => Grantee::User(UserId(user)),
+            (Some(user), Some(group)) => Grantee::Member(GroupId(group), UserId(user)),
             (None, Some(group)) => Grantee::Group(GroupId(group)),
             (None, None) => continue,
         };

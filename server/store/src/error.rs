@@ -118,6 +118,10 @@ fn conflict(constraint: &str) -> Option<Conflict> {
             ("target", "There is already a rule for this on the group. Change that one.")
         }
         "limits_once" => ("window", "There is already a limit for this metric and window. Change that one."),
+        "requests_waiting_once" => (
+            "model",
+            "You have asked for this already; it waits for an answer. Withdraw that one to ask anew.",
+        ),
         "secrets_one_per_member" => {
             ("user", "This person already has a secret of this key. Revoke it first.")
         }

@@ -24,6 +24,8 @@ pub mod organizations;
 pub mod passwords;
 pub mod policies;
 pub mod providers;
+pub mod refusals;
+pub mod requests;
 pub mod rollups;
 pub mod sessions;
 #[cfg(feature = "testing")]

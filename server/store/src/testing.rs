@@ -196,6 +196,7 @@ pub async fn grant(
     let id: GrantId = clock::id();
     let (user, group) = match to {
         Grantee::User(user) => (Some(user.0), None),
+        Grantee::Member(group, user) => (Some(user.0), Some(group.0)),
         Grantee::Group(group) => (None, Some(group.0)),
     };
     let org = change.org();

@@ -67,7 +67,7 @@ impl World {
         ]);
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
-        for thing in ["provider", "tier", "model", "app"] {
+        for thing in ["provider", "tier", "model", "app", "request"] {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
         }
@@ -143,6 +143,33 @@ impl World {
                 owner.must("/console/keys/issue", &[("application", &app), ("key", &key)]).await;
                 self.last_id_in_page(&format!("/applications/{app}"), "sec_").await
             }
+            "asked" => {
+                let model = Box::pin(self.fresh("model")).await;
+                owner.must("/console/models/accept", &[("id", &model)]).await;
+                let (group, target) = (self.ids["team"].clone(), format!("model:{model}"));
+                let fields = [("group", group.as_str()), ("target", &target), ("state", "by_request")];
+                owner.must("/console/authorizations/set", &fields).await;
+                model
+            }
+            "request" => {
+                let model = Box::pin(self.fresh("asked")).await;
+                let (whom, day) = (format!("me:{}", self.ids["team"]), last_day());
+                let fields = [
+                    ("model", model.as_str()),
+                    ("whom", &whom),
+                    ("reason", "to compare"),
+                    ("amount", "5"),
+                    ("per", "month"),
+                    ("ends_on", &day),
+                ];
+                self.people[1].create("/console/requests/create", &fields).await
+            }
+            "grant" => {
+                let request = Box::pin(self.fresh("request")).await;
+                let fields = [("id", request.as_str()), ("amount", "5"), ("ends_on", &last_day())];
+                owner.must("/console/requests/approve", &fields).await;
+                request
+            }
             "limit" => {
                 let group = self.ids["team"].clone();
                 let scope = format!("group:{group}");
@@ -193,6 +220,7 @@ impl World {
                     self.counter += 1;
                     self.counter.to_string()
                 }
+                "day" => last_day(),
                 "key" => {
                     let app = self.ids["app"].clone();
                     self.key_of(&app).await
@@ -212,6 +240,11 @@ impl World {
         }
         out + rest
     }
+}
+
+/// A day on which a grant may end.
+fn last_day() -> String {
+    (store::clock::now() + chrono::Duration::days(10)).date_naive().to_string()
 }
 
 fn id_at(text: &str, prefix: &str) -> String {
@@ -288,6 +321,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         page("applications", "app"),
         page("models", "model"),
         page("providers", "provider"),
+        page("requests", "request"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
         let answer = stranger.get(&path).await;
@@ -306,6 +340,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/authorization",
         "/policies",
         "/providers",
+        "/requests?state=all",
     ] {
         let text = stranger.get(path).await.text;
         for name in ["Research", "Mia", "Leo", "app-", "model-"] {

@@ -1,8 +1,9 @@
 //! `decide` against `access.txt`.
 
 use domain::{
-    access::{Ask, Step, Verdict, decide, decide_with},
+    access::{Ask, Reason, Step, Verdict, decide, decide_with},
     keys::{Feature, Features},
+    why::fixes,
 };
 
 use crate::world;
@@ -60,6 +61,9 @@ fn every_line_of_the_table_holds() {
             decision,
             "the trace changed the answer: {line}"
         );
+        let gone = decision.verdict == Verdict::Deny(Reason::UnknownModel);
+        let nothing_helps = fixes(&facts, &ask, world::now()).is_empty();
+        assert_eq!(nothing_helps, gone || decision.verdict == Verdict::Allow, "what would help: {line}");
         let deciding = trace.iter().filter(|step| matches!(step, Step::Rule { decides: true, .. })).count();
         assert_eq!(
             deciding,

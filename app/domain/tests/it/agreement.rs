@@ -5,6 +5,7 @@ use domain::{
     authorizations::{State, Target},
     ids::{AuthorizationId, GroupId},
     keys::Features,
+    why::fixes,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -82,6 +83,9 @@ proptest! {
             for model in ["small", "big", "vectors"] {
                 let ask = Ask { group: world::group(group), user: None, application: None, model: world::model(model), features: Features::default() };
                 let decision = decide(&facts, &ask, world::now());
+                // What is said to help helps: the changes are checked by deciding again.
+                let fixes = fixes(&facts, &ask, world::now());
+                prop_assert_eq!(fixes.is_empty(), decision.verdict == Verdict::Allow, "{} {}: {:?}", group, model, fixes);
                 prop_assert_eq!(decision.verdict, naive(&facts, world::group(group), model), "{} {}", group, model);
             }
         }

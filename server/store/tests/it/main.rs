@@ -5,4 +5,5 @@ mod edits;
 mod ledger_bulk;
 mod money;
 mod organization;
+mod requests;
 mod tenancy;

@@ -1,0 +1,335 @@
+//! Requests: somebody asks for a model that is *by request*; somebody else agrees or does not.
+//!
+//! What is agreed to is a grant. Whether a grant lets a call pass is decided by
+//! [`crate::access::decide`] alone; here is what may be asked for, and what may be answered.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::{Ask, Facts, Reason, Verdict, belongs, decide},
+    groups::Standing,
+    ids::{GrantId, GroupId, ModelId, RequestId, UserId},
+    keys::Features,
+    money::Money,
+    spend::percent,
+    window::Window,
+    words::words,
+};
+
+words! {
+    /// What became of a request.
+    RequestState("state") {
+        /// Nobody has answered yet.
+        Waiting = "waiting",
+        /// Agreed to, and the grant still holds.
+        Approved = "approved",
+        /// Somebody said no.
+        Refused = "refused",
+        /// Whoever asked took it back.
+        Withdrawn = "withdrawn",
+        /// The grant is over.
+        Ended = "ended",
+    }
+}
+
+words! {
+    /// How the money of a grant is counted.
+    Per("period") {
+        /// Anew with every calendar month.
+        Month = "month",
+        /// Once, until the grant ends.
+        Total = "total",
+    }
+}
+
+impl Per {
+    /// The window of the grant's limit.
+    pub const fn window(self) -> Window {
+        match self {
+            Self::Month => Window::Month,
+            Self::Total => Window::Total,
+        }
+    }
+
+    /// `$40.00 a month`, `$40.00 in total`.
+    pub fn show(self, amount: Money) -> String {
+        match self {
+            Self::Month => format!("{amount} a month"),
+            Self::Total => format!("{amount} in total"),
+        }
+    }
+}
+
+/// The most characters a reason or an answer may have.
+const WORDS_MAX: usize = 1000;
+
+/// Why somebody asks, or why somebody says no: a few lines of text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words(String);
+
+impl Words {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text cannot stand beside a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordsError {
+    /// Nothing but white space.
+    Empty,
+    /// More characters than fit.
+    TooLong(usize),
+    /// A control character, or one that reorders the text around it.
+    Invisible,
+}
+
+impl fmt::Display for WordsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Say it in a few words."),
+            Self::TooLong(length) => write!(f, "This has {length} characters; at most {WORDS_MAX} fit."),
+            Self::Invisible => f.write_str("Remove the invisible characters."),
+        }
+    }
+}
+
+impl std::error::Error for WordsError {}
+
+impl FromStr for Words {
+    type Err = WordsError;
+
+    fn from_str(text: &str) -> Result<Self, WordsError> {
+        // Browsers end lines with both.
+        let text = text.trim().replace("\r\n", "\n");
+        let length = text.chars().count();
+        if length == 0 {
+            return Err(WordsError::Empty);
+        }
+        if length > WORDS_MAX {
+            return Err(WordsError::TooLong(length));
+        }
+        if text.chars().any(|c| c != '\n' && crate::names::is_invisible(c)) {
+            return Err(WordsError::Invisible);
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The longest a grant may last, in days.
+pub const DAYS_MAX: u64 = 366;
+
+/// Whether a grant may end on this day.
+///
+/// # Errors
+/// A sentence for whoever chose the day.
+pub fn check_last_day(day: NaiveDate, today: NaiveDate) -> Result<(), &'static str> {
+    if day < today {
+        return Err("This day is over. Choose today or a later one.");
+    }
+    if today.checked_add_days(Days::new(DAYS_MAX)).is_some_and(|last| day > last) {
+        return Err("A grant lasts a year at most. Choose an earlier day.");
+    }
+    Ok(())
+}
+
+/// What is asked for, or agreed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How much money.
+    pub amount: Money,
+    /// Until the end of this day.
+    pub ends_on: NaiveDate,
+}
+
+impl Terms {
+    /// Whether whoever decides may agree to this when `asked` was asked for: that much or less.
+    ///
+    /// # Errors
+    /// The form field, and a sentence.
+    pub fn within(&self, asked: &Self, per: Per) -> Result<(), (&'static str, String)> {
+        if self.amount > asked.amount {
+            let asked = per.show(asked.amount);
+            return Err(("amount", format!("They asked for {asked}. Agree to that or to less.")));
+        }
+        if self.ends_on > asked.ends_on {
+            let day = crate::time::date(asked.ends_on);
+            return Err(("ends_on", format!("They asked until {day}. Agree to that day or an earlier one.")));
+        }
+        Ok(())
+    }
+}
+
+/// A request as pages show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// For which model: id and name.
+    pub model: (ModelId, String),
+    /// Who asks: id and name.
+    pub requester: (UserId, String),
+    /// On which group's account: id and name.
+    pub group: (GroupId, String),
+    /// That group's path, from the root to itself.
+    pub path: Vec<GroupId>,
+    /// For everybody in the group, or for the one who asks.
+    pub for_group: bool,
+    /// Why.
+    pub reason: String,
+    /// What was asked for.
+    pub asked: Terms,
+    /// How the money is counted.
+    pub per: Per,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// What became of it.
+    pub state: RequestState,
+    /// When somebody answered, and who.
+    pub decided: Option<(DateTime<Utc>, Option<String>)>,
+    /// What they said.
+    pub answer: String,
+    /// What was agreed to.
+    pub grant: Option<Granted>,
+}
+
+/// What was agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// The grant.
+    pub id: GrantId,
+    /// How much money.
+    pub cap: Money,
+    /// Spent of it: this month, or since it began.
+    pub used: Money,
+    /// Held by calls in flight.
+    pub held: Money,
+    /// Until just before.
+    pub ends_at: DateTime<Utc>,
+    /// When somebody ended it early.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Granted {
+    /// Per cent of the money that is used or held.
+    pub fn percent(&self) -> i64 {
+        percent(self.used.0.saturating_add(self.held.0), self.cap.0)
+    }
+}
+
+impl Request {
+    /// For whom, as people say it: `Sam in Research`, `everybody in Research`.
+    pub fn whom(&self) -> String {
+        if self.for_group {
+            format!("everybody in {}", self.group.1)
+        } else {
+            format!("{} in {}", self.requester.1, self.group.1)
+        }
+    }
+}
+
+/// Groups on whose account somebody can call: those they belong to, and those of applications they
+/// may have a secret of.
+pub fn accounts_of(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<GroupId> {
+    let Some(person) = facts.users.get(&user) else { return Vec::new() };
+    let own = person.memberships.iter().filter(|membership| membership.ends_at.is_none_or(|end| now < end));
+    let mut groups: Vec<GroupId> = own.map(|membership| membership.group).collect();
+    let shared = facts.applications.values().filter(|application| {
+        application.personal == Some(user)
+            || application.assigned.iter().any(|group| belongs(facts, person, *group, now))
+    });
+    groups.extend(shared.map(|application| application.group));
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+/// Groups somebody leads: directly, and everything below.
+pub fn led_by(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<GroupId> {
+    let Some(person) = facts.users.get(&user) else { return Vec::new() };
+    let leads: Vec<GroupId> = person
+        .memberships
+        .iter()
+        .filter(|membership| membership.standing == Standing::Lead)
+        .filter(|membership| membership.ends_at.is_none_or(|end| now < end))
+        .map(|membership| membership.group)
+        .collect();
+    let below = facts.groups.iter().filter(|(_, group)| group.path.iter().any(|id| leads.contains(id)));
+    let mut groups: Vec<GroupId> = below.map(|(id, _)| *id).collect();
+    groups.sort_unstable();
+    groups
+}
+
+/// Why there is nothing to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NothingToAsk {
+    /// It is open: nobody has to agree.
+    Open,
+    /// Closed, or not there: the two are not told apart.
+    Hidden(Reason),
+}
+
+/// Whether a model can be asked for on a group's account, for one person or (none) for everybody.
+/// One who has a grant may ask for the next.
+///
+/// # Errors
+/// Why there is nothing to ask for.
+pub fn askable(
+    facts: &Facts,
+    group: GroupId,
+    user: Option<UserId>,
+    model: ModelId,
+    now: DateTime<Utc>,
+) -> Result<(), NothingToAsk> {
+    let ask = Ask { group, user, application: None, model, features: Features::default() };
+    let decision = decide(facts, &ask, now);
+    match decision.verdict {
+        Verdict::NeedsApproval => Ok(()),
+        Verdict::Allow if decision.grant.is_some() => Ok(()),
+        Verdict::Allow => Err(NothingToAsk::Open),
+        Verdict::Deny(reason) => Err(NothingToAsk::Hidden(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn whoever_decides_can_give_less_and_never_more() {
+        let asked = Terms { amount: Money::cents(5000), ends_on: day("2026-12-31") };
+        let within = |cents, last| {
+            Terms { amount: Money::cents(cents), ends_on: day(last) }.within(&asked, Per::Month)
+        };
+        assert_eq!(within(5000, "2026-12-31"), Ok(()));
+        assert_eq!(within(1, "2026-11-24"), Ok(()));
+        assert_eq!(within(5001, "2026-12-31").unwrap_err().0, "amount");
+        assert_eq!(within(5000, "2027-01-01").unwrap_err().0, "ends_on");
+    }
+
+    #[test]
+    fn a_grant_ends_on_a_day_that_is_not_over_and_within_a_year() {
+        let today = day("2026-11-24");
+        for (last, fine) in
+            [("2026-11-23", false), ("2026-11-24", true), ("2027-11-25", true), ("2027-11-26", false)]
+        {
+            assert_eq!(check_last_day(day(last), today).is_ok(), fine, "{last}");
+        }
+    }
+
+    #[test]
+    fn reasons_keep_their_lines_and_hide_nothing() {
+        assert_eq!("  a\r\nb ".parse::<Words>().map(|words| words.0), Ok("a\nb".to_owned()));
+        assert_eq!(" \n ".parse::<Words>(), Err(WordsError::Empty));
+        assert_eq!("a\u{202e}b".parse::<Words>(), Err(WordsError::Invisible));
+        assert_eq!("x".repeat(1001).parse::<Words>(), Err(WordsError::TooLong(1001)));
+    }
+}

@@ -1,0 +1,268 @@
+//! Why: a decision in words, step by step, and the cheapest changes that would turn a no into a yes.
+//!
+//! The words are about what [`crate::access::decide`] looked at; nothing here decides. Whether a
+//! change helps is found out by making it to a copy of the facts and asking again.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::{Ask, Decision, Facts, GrantFacts, Grantee, Reason, Rule, Step, Verdict, decide, decide_with},
+    authorizations::{State, Target},
+    groups::Standing,
+    ids::{AuthorizationId, GrantId, GroupId, ModelId, UserId},
+    keys::{Feature, KeyModels},
+    models::Review,
+    prices::DatedPrices,
+};
+
+/// The whole path of a group, or the organization: `Engineering/Research`.
+pub fn place(facts: &Facts, group: Option<GroupId>) -> String {
+    let Some(id) = group else { return "the organization".to_owned() };
+    let path = facts.groups.get(&id).map_or(&[][..], |group| group.path.as_slice());
+    let names = path.iter().filter_map(|id| facts.groups.get(id)).map(|group| group.name.as_str());
+    names.collect::<Vec<_>>().join("/")
+}
+
+/// The answer in one sentence. `who`: `Sam in Engineering/Research`.
+pub fn sentence(facts: &Facts, who: &str, ask: &Ask<'_>, decision: &Decision, steps: &[Step]) -> String {
+    let name = facts.models.get(&ask.model).map_or("this model", |model| &model.name);
+    let rule = steps.iter().find_map(|step| match step {
+        Step::Rule { group, target, locked, decides: true, .. } => {
+            let lock = if *locked { ", and locks it" } else { "" };
+            Some(format!("{} says so about {}{lock}", place(facts, *group), facts.target_name(*target)))
+        }
+        _ => None,
+    });
+    let rule = rule.unwrap_or_else(|| "a rule says so".to_owned());
+    match decision.verdict {
+        Verdict::Allow if decision.grant.is_some() => {
+            format!("{who} may use {name}: somebody agreed to a request, and the grant still holds.")
+        }
+        Verdict::Allow => format!("{who} may use {name}: {rule}."),
+        Verdict::NeedsApproval => {
+            let ask = facts.contact_for(Some(ask.group));
+            let ask = ask.map(|contact| format!(" Ask {contact}.")).unwrap_or_default();
+            format!("{who} may use {name} once somebody has agreed: {rule}, and there is no grant.{ask}")
+        }
+        Verdict::Deny(Reason::Closed) => {
+            format!("{who} may not use {name}: {}; {rule}.", Reason::Closed.sentence())
+        }
+        Verdict::Deny(reason) => format!("{who} may not use {name}: {}.", reason.sentence()),
+    }
+}
+
+/// To whom a grant was given, and until when.
+pub fn grant(facts: &Facts, id: GrantId) -> Option<(String, DateTime<Utc>)> {
+    let grant = facts.grants.values().flatten().find(|grant| grant.id == id)?;
+    let person = |id: &UserId| facts.users.get(id).map(|user| user.name.clone());
+    let to = match &grant.to {
+        Grantee::User(user) => person(user),
+        Grantee::Member(group, user) => {
+            person(user).map(|name| format!("{name} in {}", place(facts, Some(*group))))
+        }
+        Grantee::Group(group) => Some(place(facts, Some(*group))),
+    };
+    Some((to.unwrap_or_else(|| "somebody".to_owned()), grant.ends_at))
+}
+
+/// The rule a step is about.
+pub fn rule_of(facts: &Facts, group: Option<GroupId>, target: Target) -> Option<&Rule> {
+    facts.rules.get(&group)?.get(&target)
+}
+
+/// A change that makes a no into a yes, or the next step on the way there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fix {
+    /// Ask for it: somebody has to agree.
+    Ask(ModelId, GroupId),
+    /// Say that the model is open to a group.
+    Open(ModelId, GroupId),
+    /// A lock above decides: change what it says (nothing: the organization's own).
+    Unlock(AuthorizationId, Option<GroupId>, Target),
+    /// Let a person in again.
+    LetIn(UserId),
+    /// Put a person into a group the key is for.
+    Join(UserId, GroupId),
+    /// Move the end of a group.
+    Reopen(GroupId),
+    /// Review the model.
+    Accept(ModelId),
+    /// Give the model a price.
+    Price(ModelId),
+    /// Add the model to the key's list.
+    AllowInKey(ModelId),
+    /// Turn a feature of the key on.
+    TurnOn(Feature),
+}
+
+/// The changes, in order, after which the answer is yes. None when it is yes already, or when no
+/// change short of a new model helps.
+pub fn fixes(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>) -> Vec<Fix> {
+    if decide(facts, ask, now).verdict == Verdict::Allow {
+        return Vec::new();
+    }
+    let (mut facts, mut application, user) = (facts.clone(), ask.application.cloned(), ask.user);
+    let mut fixes = Vec::new();
+    // Each reason is met once; a feature or an ended group may be met once each.
+    for _ in 0..48 {
+        let ask = Ask { application: application.as_ref(), ..*ask };
+        let mut steps = Vec::new();
+        let decision = decide_with(&facts, &ask, now, &mut steps);
+        let Some(fix) = next(&facts, &ask, decision.verdict, &steps, now) else { break };
+        make(&mut facts, &mut application, &fix, user, now);
+        fixes.push(fix);
+    }
+    let ask = Ask { application: application.as_ref(), ..*ask };
+    if decide(&facts, &ask, now).verdict == Verdict::Allow { fixes } else { Vec::new() }
+}
+
+/// What stands in the way next.
+fn next(facts: &Facts, ask: &Ask<'_>, verdict: Verdict, steps: &[Step], now: DateTime<Utc>) -> Option<Fix> {
+    let reason = match verdict {
+        Verdict::Allow => return None,
+        Verdict::NeedsApproval => return Some(Fix::Ask(ask.model, ask.group)),
+        Verdict::Deny(reason) => reason,
+    };
+    let lock = steps.iter().find_map(|step| match step {
+        Step::Rule { group, target, locked: true, decides: true, .. } => Some((*group, *target)),
+        _ => None,
+    });
+    Some(match reason {
+        Reason::UserSuspended => Fix::LetIn(ask.user?),
+        Reason::NotAMember => Fix::Join(ask.user?, *ask.application?.assigned.first().unwrap_or(&ask.group)),
+        Reason::GroupEnded => {
+            let ended = |id: &&GroupId| {
+                facts.groups.get(*id).is_some_and(|group| group.ends_at.is_some_and(|end| end <= now))
+            };
+            Fix::Reopen(*facts.groups.get(&ask.group)?.path.iter().find(ended)?)
+        }
+        // It left the catalogue: a new one has to come.
+        Reason::UnknownModel => return None,
+        Reason::Unreviewed => Fix::Accept(ask.model),
+        Reason::Unpriced => Fix::Price(ask.model),
+        Reason::Closed | Reason::Silence => match lock {
+            Some((group, target)) => Fix::Unlock(rule_of(facts, group, target)?.id, group, target),
+            None => Fix::Open(ask.model, ask.group),
+        },
+        Reason::KeyExcludes => Fix::AllowInKey(ask.model),
+        Reason::FeatureOff(feature) => Fix::TurnOn(feature),
+    })
+}
+
+/// Makes a change to a copy of the facts.
+fn make(
+    facts: &mut Facts,
+    application: &mut Option<crate::access::ApplicationFacts>,
+    fix: &Fix,
+    user: Option<UserId>,
+    now: DateTime<Utc>,
+) {
+    let nil = uuid::Uuid::nil();
+    let open = Rule { id: AuthorizationId(nil), state: State::Open, locked: false, ends_at: None };
+    match fix {
+        Fix::Ask(model, group) => {
+            let to = user.map_or(Grantee::Group(*group), |user| Grantee::Member(*group, user));
+            let ends_at = now + chrono::Duration::days(1);
+            facts.grants.entry(*model).or_default().push(GrantFacts {
+                id: GrantId(nil),
+                to,
+                starts_at: now,
+                ends_at,
+            });
+        }
+        Fix::Open(model, group) => {
+            facts.rules.entry(Some(*group)).or_default().insert(Target::Model(*model), open);
+        }
+        Fix::Unlock(_, group, target) => {
+            if let Some(rule) = facts.rules.get_mut(group).and_then(|rules| rules.get_mut(target)) {
+                rule.locked = false;
+            }
+        }
+        Fix::LetIn(user) => {
+            if let Some(user) = facts.users.get_mut(user) {
+                user.suspended = false;
+            }
+        }
+        Fix::Join(user, group) => {
+            if let Some(user) = facts.users.get_mut(user) {
+                let (group, standing) = (*group, Standing::Member);
+                user.memberships.push(crate::access::MembershipFacts { group, standing, ends_at: None });
+            }
+            // A key that is for no group yet has to be for this one, too.
+            if let Some(application) = application
+                && !application.assigned.contains(group)
+            {
+                application.assigned.push(*group);
+            }
+        }
+        Fix::Reopen(group) => {
+            if let Some(group) = facts.groups.get_mut(group) {
+                group.ends_at = None;
+            }
+        }
+        Fix::Accept(model) => {
+            if let Some(model) = facts.models.get_mut(model) {
+                model.review = Review::Accepted;
+            }
+        }
+        Fix::Price(model) => {
+            let free = crate::money::Price(0);
+            let mut prices = crate::prices::Prices::default();
+            for key in crate::prices::PriceKey::ALL {
+                prices = prices.with(*key, Some(free));
+            }
+            if let Some(model) = facts.models.get_mut(model) {
+                model.prices = vec![DatedPrices { from: now, prices }];
+            }
+        }
+        Fix::AllowInKey(model) => {
+            if let Some(KeyModels::These(models)) =
+                application.as_mut().map(|application| &mut application.models)
+            {
+                models.push(*model);
+            }
+        }
+        Fix::TurnOn(feature) => {
+            if let Some(application) = application {
+                application.features = application.features.with(*feature);
+            }
+        }
+    }
+}
+
+/// A change in words. `who` makes it is part of them.
+pub fn words(facts: &Facts, fix: &Fix) -> String {
+    let model = |id: &ModelId| facts.models.get(id).map_or("the model", |model| &model.name).to_owned();
+    let person = |id: &UserId| facts.users.get(id).map_or("the person", |user| &user.name).to_owned();
+    match fix {
+        Fix::Ask(id, group) => {
+            let who = facts.contact_for(Some(*group)).unwrap_or_else(|| "an admin".to_owned());
+            format!("Ask for {}; {who} can agree.", model(id))
+        }
+        Fix::Open(id, group) => {
+            format!("An admin or owner opens {} for {}.", model(id), place(facts, Some(*group)))
+        }
+        Fix::Unlock(_, group, target) => format!(
+            "An admin or owner unlocks, or changes, what {} says about {}.",
+            place(facts, *group),
+            facts.target_name(*target)
+        ),
+        Fix::LetIn(id) => format!("An admin or owner lets {} in again.", person(id)),
+        Fix::Join(id, group) => format!(
+            "A lead or admin adds {} to {}, for which the key is.",
+            person(id),
+            place(facts, Some(*group))
+        ),
+        Fix::Reopen(group) => {
+            format!(
+                "Somebody moves the last day of {}; an archived group stays closed.",
+                place(facts, Some(*group))
+            )
+        }
+        Fix::Accept(id) => format!("An admin or owner reviews {}.", model(id)),
+        Fix::Price(id) => format!("An admin or owner gives {} a price.", model(id)),
+        Fix::AllowInKey(id) => format!("A lead or admin adds {} to the models of the key.", model(id)),
+        Fix::TurnOn(feature) => format!("A lead or admin turns “{}” on for the key.", feature.label()),
+    }
+}

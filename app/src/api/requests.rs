@@ -1,0 +1,260 @@
+//! Requests: ask, answer, take back, end.
+
+use domain::{
+    ids::{GroupId, ModelId, RequestId},
+    requests::{Request, RequestState},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// A request, with what whoever looks may do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The request.
+    pub request: Request,
+    /// Whether it is their own.
+    pub own: bool,
+    /// Whether they may answer it, and end what was agreed to.
+    pub decides: bool,
+}
+
+/// A page of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbox {
+    /// The newest first.
+    pub requests: Vec<Seen>,
+    /// In which state; none: all.
+    pub state: Option<RequestState>,
+    /// Whether others' requests are here: whoever looks leads a group, or sees everything.
+    pub others: bool,
+    /// How many wait for them.
+    pub waiting: i64,
+    /// Where the next page starts.
+    pub next: Option<RequestId>,
+}
+
+/// Requests somebody sees: their own, those of groups they lead, or all. `state`: a state, `all`, or
+/// empty for what is shown first.
+#[server(prefix = "/console", endpoint = "requests/list")]
+pub async fn load_requests(
+    state: String,
+    who: String,
+    model: String,
+    after: String,
+) -> Result<Inbox, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    // How many requests a page lists.
+    const PAGE: i64 = 50;
+    handle(|cx| async move {
+        let org = cx.permit(Act::UseOwn)?.org();
+        let sees = inbox::sees(&cx)?;
+        let others = inbox::others(&sees);
+        let waiting = inbox::waiting(&cx).await?;
+        let state = match state.as_str() {
+            "" => (waiting > 0).then_some(RequestState::Waiting),
+            "all" => None,
+            text => Some(read("state", text)?),
+        };
+        let text = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let filter = store::requests::Filter {
+            sees,
+            state,
+            who: text(who),
+            model: text(model),
+            after: read_some("after", &after)?,
+            ..Default::default()
+        };
+        let mut requests = store::requests::list(&cx.store, org, &filter, PAGE + 1).await.known()?;
+        let more = requests.len() as i64 > PAGE;
+        requests.truncate(PAGE as usize);
+        Ok(Inbox {
+            next: requests.last().filter(|_| more).map(|request| request.id),
+            requests: inbox::seen(&cx, requests)?,
+            state,
+            others,
+            waiting,
+        })
+    })
+    .await
+}
+
+/// How many requests wait for whoever asks.
+#[server(prefix = "/console", endpoint = "requests/waiting")]
+pub async fn load_waiting() -> Result<i64, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move { inbox::waiting(&cx).await }).await
+}
+
+/// One request. For whoever asked, leads of the group's path, and those who see everything.
+#[server(prefix = "/console", endpoint = "requests/get")]
+pub async fn load_request(id: String) -> Result<Seen, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let org = cx.permit(Act::UseOwn)?.org();
+        let id: RequestId = id.parse().map_err(|_| AppError::NotFound)?;
+        let request = store::requests::get(&cx.store, org, id).await.known()?;
+        if cx.actor()?.user != Some(request.requester.0) {
+            cx.permit_in(Act::ReadGroup, request.group.0).await?;
+        }
+        inbox::seen(&cx, vec![request])?.pop().ok_or(AppError::NotFound)
+    })
+    .await
+}
+
+/// What somebody can ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Askable {
+    /// Models that somebody would have to agree to: id, name, price.
+    pub models: Vec<(ModelId, String, String)>,
+    /// For whom: `me:GROUP` or `group:GROUP`, and what that is called. Those of the chosen model.
+    pub whom: Vec<(String, String)>,
+    /// The chosen model.
+    pub model: Option<ModelId>,
+    /// Why the model that was named cannot be asked for.
+    pub why_not: Option<String>,
+    /// The grant they have for it, until when.
+    pub has: Option<(RequestId, chrono::DateTime<chrono::Utc>)>,
+}
+
+/// What somebody can ask for. `model`: its name or id.
+#[server(prefix = "/console", endpoint = "requests/askable")]
+pub async fn load_askable(model: String) -> Result<Askable, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let org = cx.permit(Act::UseOwn)?.org();
+        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let paths = store::groups::paths(&cx.store, org).await.known()?;
+        inbox::askable(&cx, &facts, &paths, model.trim()).await
+    })
+    .await
+}
+
+/// Asks for a model. `whom`: `me:GROUP` or `group:GROUP`.
+#[server(prefix = "/console", endpoint = "requests/create")]
+pub async fn create_request(
+    model: String,
+    whom: String,
+    reason: String,
+    amount: String,
+    per: String,
+    ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{requests::Terms, roles::Act};
+    handle(|cx| async move {
+        let choose = || AppError::field("whom", "Choose for whom.");
+        let (kind, group) = whom.split_once(':').ok_or_else(choose)?;
+        let for_group = kind == "group";
+        let group: GroupId = group.parse().map_err(|_| choose())?;
+        let form = store::requests::RequestForm {
+            model: model.parse().map_err(|_| AppError::field("model", "Choose a model."))?,
+            group,
+            for_group,
+            reason: read("reason", &reason)?,
+            per: read("per", &per)?,
+            terms: Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? },
+        };
+        let permit = if for_group {
+            cx.permit_in(Act::RequestForGroup, group).await?
+        } else {
+            cx.permit(Act::UseOwn)?
+        };
+        let mut change = cx.change(permit).await?;
+        let id = store::requests::insert(&mut change, &form).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Asked. You see here what comes of it.").then(format!("/requests/{id}")))
+    })
+    .await
+}
+
+/// Takes one's own request back.
+#[server(prefix = "/console", endpoint = "requests/withdraw")]
+pub async fn withdraw_request(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
+        store::requests::withdraw(&mut change, read("id", &id)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Taken back."))
+    })
+    .await
+}
+
+/// Agrees to what was asked for, or to less.
+#[server(prefix = "/console", endpoint = "requests/approve")]
+pub async fn approve_request(
+    id: String,
+    amount: String,
+    ends_on: String,
+    #[server(default)] answer: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::requests::Terms;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let terms = Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? };
+        inbox::approve(&cx, id, Some(terms), read_some("answer", &answer)?).await?;
+        Ok(Done::said("Approved. It holds from the next call on."))
+    })
+    .await
+}
+
+/// Says no, and why.
+#[server(prefix = "/console", endpoint = "requests/refuse")]
+pub async fn refuse_request(id: String, #[server(default)] answer: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        inbox::refuse(&cx, id, &read("answer", &answer)?).await?;
+        Ok(Done::said("Refused. Whoever asked sees why."))
+    })
+    .await
+}
+
+/// Approves several as they were asked for: one after the other, each for itself.
+#[server(prefix = "/console", endpoint = "requests/approve-several")]
+pub async fn approve_requests(
+    #[server(default)] ids: Vec<RequestId>,
+    #[server(default)] answer: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        inbox::several(&cx, &ids, inbox::Verdict::Approve(read_some("answer", &answer)?)).await
+    })
+    .await
+}
+
+/// Refuses several, all with the same answer: one after the other, each for itself.
+#[server(prefix = "/console", endpoint = "requests/refuse-several")]
+pub async fn refuse_requests(
+    #[server(default)] ids: Vec<RequestId>,
+    #[server(default)] answer: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(
+        |cx| async move { inbox::several(&cx, &ids, inbox::Verdict::Refuse(read("answer", &answer)?)).await },
+    )
+    .await
+}
+
+/// Ends what was agreed to before its time.
+#[server(prefix = "/console", endpoint = "requests/end")]
+pub async fn end_grant(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id: RequestId = read("id", &id)?;
+        let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
+        let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
+        store::requests::end(&mut change, id).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Ended. The next call needs a new request."))
+    })
+    .await
+}

@@ -1,0 +1,139 @@
+//! Why somebody may use a model, or may not.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    access::Verdict,
+    ids::{CallId, GroupId},
+    spend::LimitLevel,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::AppError;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyStep {
+    /// What was found.
+    pub sentence: String,
+    /// Where it can be changed; empty for those who may not look there.
+    pub href: String,
+    /// Whether it decided.
+    pub decides: bool,
+    /// Who set it last, and when.
+    pub by: Option<(String, DateTime<Utc>)>,
+}
+
+/// A change that would help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Help {
+    /// What, and who.
+    pub sentence: String,
+    /// Where; empty for those who may not look there.
+    pub href: String,
+}
+
+/// What is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Say {
+    /// Yes.
+    Allowed,
+    /// After somebody agreed.
+    ByRequest,
+    /// No.
+    Closed,
+}
+
+impl From<Verdict> for Say {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allow => Self::Allowed,
+            Verdict::NeedsApproval => Self::ByRequest,
+            Verdict::Deny(_) => Self::Closed,
+        }
+    }
+}
+
+/// The answer on one group's account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The group.
+    pub group: GroupId,
+    /// Yes or no.
+    pub say: Say,
+    /// In one sentence.
+    pub sentence: String,
+    /// What it rests on, in order.
+    pub steps: Vec<WhyStep>,
+    /// The cheapest changes after which it is yes.
+    pub help: Vec<Help>,
+    /// Limits the call has to fit into, the tightest first, each with whether a call of this size
+    /// fits.
+    pub limits: Vec<(LimitLevel, bool)>,
+}
+
+/// A refused call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCall {
+    /// Its request id.
+    pub id: CallId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What the caller wrote.
+    pub model: String,
+    /// The answer's status and code.
+    pub code: String,
+    /// What the answer said about it, as names and values.
+    pub detail: Vec<(String, String)>,
+    /// It passed: a limit that only observes would have refused it.
+    pub observed: bool,
+}
+
+/// Everything on the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// Whom it is about, as it is typed.
+    pub who: String,
+    /// What they are called.
+    pub name: String,
+    /// Which model, by name.
+    pub model: String,
+    /// People and applications to choose from: what is typed, and a name.
+    pub people: Vec<(String, String)>,
+    /// Models to choose from.
+    pub models: Vec<String>,
+    /// The refused call it is about.
+    pub refused: Option<RefusedCall>,
+    /// One for each group, what is open first.
+    pub answers: Vec<Answer>,
+    /// Why there is no answer.
+    pub problem: Option<String>,
+}
+
+/// Why. `who`: an address, an application's path, or an id; empty: whoever asks. `on`: only on this
+/// group's account. `at`: a day to look at. `tokens`: a call's size. `request`: a refused call.
+#[server(prefix = "/console", endpoint = "why")]
+pub async fn load_why(
+    #[server(default)] who: String,
+    #[server(default)] model: String,
+    #[server(default)] on: String,
+    #[server(default)] at: String,
+    #[server(default)] tokens: String,
+    #[server(default)] request: String,
+) -> Result<Why, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let tokens: Option<u64> = read_some("tokens", &tokens.replace([',', ' '], ""))
+            .map_err(|_| AppError::field("tokens", "Enter a whole number of tokens."))?;
+        let question = why::Question {
+            who: who.trim().to_owned(),
+            model: model.trim().to_owned(),
+            on: read_some("on", &on).map_err(|_| AppError::NotFound)?,
+            day: read_date("at", &at)?,
+            tokens,
+            request: read_some("request", &request).map_err(|_| AppError::NotFound)?,
+        };
+        why::answer(&cx, question).await
+    })
+    .await
+}

@@ -1,0 +1,227 @@
+//! Requests, seen from somebody: which they see, which wait for them, and what they decide.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use domain::{
+    access::Facts,
+    ids::{GroupId, ModelId, RequestId, UserId},
+    requests::{NothingToAsk, Request, RequestState, Terms, Words, accounts_of, askable as check, led_by},
+    roles::{Act, Place, allows},
+};
+use store::requests::{Filter, Sees};
+
+use super::{AppError, Cx, Done, Known, read_date};
+use crate::api::requests::{Askable, Seen};
+
+/// How many requests are decided at once.
+const AT_ONCE: usize = 50;
+
+/// Which requests whoever asks sees.
+pub fn sees(cx: &Cx) -> Result<Sees, AppError> {
+    if cx.permit(Act::ReadOrganization).is_ok() {
+        return Ok(Sees::All);
+    }
+    let actor = cx.actor()?;
+    Ok(Sees::Some(actor.user.ok_or(AppError::NotFound)?, actor.leads.clone()))
+}
+
+/// Whether these are others' requests, too.
+pub fn others(sees: &Sees) -> bool {
+    match sees {
+        Sees::All => true,
+        Sees::Some(_, leads) => !leads.is_empty(),
+    }
+}
+
+/// How many requests wait for whoever asks.
+pub async fn waiting(cx: &Cx) -> Result<i64, AppError> {
+    let actor = cx.actor()?;
+    let me = actor.user.ok_or(AppError::NotFound)?;
+    let leads = match cx.permit(Act::DecideRequests) {
+        Ok(_) => None,
+        Err(_) if actor.leads.is_empty() => return Ok(0),
+        Err(_) => Some(actor.leads.as_slice()),
+    };
+    store::requests::waiting(&cx.store, actor.org, me, leads).await.known()
+}
+
+/// With what whoever asks may do about each.
+pub fn seen(cx: &Cx, requests: Vec<Request>) -> Result<Vec<Seen>, AppError> {
+    let actor = cx.actor()?;
+    let seen = |request: Request| {
+        let own = actor.user == Some(request.requester.0);
+        let may = allows(actor, Act::DecideRequests, Place::Group(&request.path));
+        // Ending is no answer: one may end what one asked for.
+        let decides = may && (!own || request.state == RequestState::Approved);
+        Seen { own, decides, request }
+    };
+    Ok(requests.into_iter().map(seen).collect())
+}
+
+/// Reads the last day of a grant.
+pub fn last_day(text: &str) -> Result<NaiveDate, AppError> {
+    read_date("ends_on", text)?.ok_or_else(|| AppError::field("ends_on", "Choose the last day."))
+}
+
+/// Agrees, in a change of its own.
+pub async fn approve(
+    cx: &Cx,
+    id: RequestId,
+    terms: Option<Terms>,
+    answer: Option<Words>,
+) -> Result<(), AppError> {
+    let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
+    let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
+    store::requests::approve(&mut change, id, terms, answer.as_ref()).await.known()?;
+    change.commit().await.known()?;
+    Ok(())
+}
+
+/// Says no, in a change of its own.
+pub async fn refuse(cx: &Cx, id: RequestId, answer: &Words) -> Result<(), AppError> {
+    let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
+    let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
+    store::requests::refuse(&mut change, id, answer).await.known()?;
+    change.commit().await.known()?;
+    Ok(())
+}
+
+/// What is said about several requests.
+pub enum Verdict {
+    /// As they were asked for, with a word about it.
+    Approve(Option<Words>),
+    /// No, because of this.
+    Refuse(Words),
+}
+
+/// Decides on several, each for itself, and says of each that failed why.
+pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Done, AppError> {
+    if ids.is_empty() {
+        return Err(AppError::field("", "Tick the requests first."));
+    }
+    if ids.len() > AT_ONCE {
+        return Err(AppError::field("", format!("At most {AT_ONCE} requests are decided at once.")));
+    }
+    let (mut well, mut failed) = (0, Vec::new());
+    for id in ids {
+        let decided = match &verdict {
+            Verdict::Approve(answer) => approve(cx, *id, None, answer.clone()).await,
+            Verdict::Refuse(answer) => refuse(cx, *id, answer).await,
+        };
+        match decided {
+            Ok(()) => well += 1,
+            // Without a database or a session none of the others would fare better.
+            Err(error @ (AppError::Unavailable | AppError::SignedOut)) if well == 0 => return Err(error),
+            Err(error) => failed.push((*id, error)),
+        }
+    }
+    if well == 0
+        && let [(_, error)] = failed.as_slice()
+    {
+        return Err(error.clone());
+    }
+    let done = match verdict {
+        Verdict::Approve(_) => "Approved",
+        Verdict::Refuse(_) => "Refused",
+    };
+    let mut lines = vec![format!("{done}: {well} of {}.", ids.len())];
+    for (id, error) in failed {
+        let known = store::requests::get(&cx.store, cx.org()?, id).await.ok();
+        let name = known.map_or_else(
+            || "One of them".to_owned(),
+            |request| format!("{} for {}", request.model.1, request.requester.1),
+        );
+        lines.push(format!("{name}: {}", error.sentence()));
+    }
+    Ok(Done::said(lines.join(" ")))
+}
+
+/// What whoever asks can ask for.
+pub async fn askable(
+    cx: &Cx,
+    facts: &Facts,
+    paths: &[(GroupId, String)],
+    named: &str,
+) -> Result<Askable, AppError> {
+    let now = store::clock::now();
+    let actor = cx.actor()?;
+    let me = actor.user.ok_or(AppError::NotFound)?;
+    let own = accounts_of(facts, me, now);
+    let led = match cx.permit(Act::RequestForGroup) {
+        Ok(_) => facts.groups.keys().copied().collect(),
+        Err(_) => led_by(facts, me, now),
+    };
+    let mut models: Vec<_> = facts
+        .models
+        .iter()
+        .filter(|(id, _)| {
+            own.iter().any(|group| check(facts, *group, Some(me), **id, now).is_ok())
+                || led.iter().any(|group| check(facts, *group, None, **id, now).is_ok())
+        })
+        .map(|(id, model)| {
+            let price = model.prices_at(now).map(crate::ui::money::pair).unwrap_or_default();
+            (*id, model.name.clone(), price)
+        })
+        .collect();
+    models.sort_by(|a, b| a.1.cmp(&b.1));
+    let by_name = facts.model_names.get(named).copied().or_else(|| named.parse().ok());
+    let known = by_name.filter(|id| models.iter().any(|(known, ..)| known == id));
+    let why_not = (!named.is_empty() && known.is_none()).then(|| why_not(facts, &own, me, by_name, named));
+    let model = known.or_else(|| models.first().map(|(id, ..)| *id));
+    let whom = model.map(|model| whom(facts, paths, (&own, &led), me, model)).unwrap_or_default();
+    let has = match model {
+        Some(model) => holds(cx, me, model).await?,
+        None => None,
+    };
+    Ok(Askable { models, whom, model, why_not, has })
+}
+
+/// For whom a model can be asked for, by path.
+fn whom(
+    facts: &Facts,
+    paths: &[(GroupId, String)],
+    (own, led): (&[GroupId], &[GroupId]),
+    me: UserId,
+    model: ModelId,
+) -> Vec<(String, String)> {
+    let now = store::clock::now();
+    let paths: HashMap<GroupId, &str> = paths.iter().map(|(id, path)| (*id, path.as_str())).collect();
+    let path = |id: &GroupId| paths.get(id).copied().unwrap_or_default();
+    let choices = |groups: &[GroupId], user: Option<UserId>, kind: &str, word: &str| {
+        let fitting = groups.iter().filter(|group| check(facts, **group, user, model, now).is_ok());
+        let mut choices: Vec<_> =
+            fitting.map(|id| (format!("{kind}:{id}"), format!("{word} {}", path(id)))).collect();
+        choices.sort_by(|a, b| a.1.cmp(&b.1));
+        choices
+    };
+    let mut whom = choices(own, Some(me), "me", "For myself, in");
+    whom.extend(choices(led, None, "group", "For everybody in"));
+    whom
+}
+
+/// Why a model that was named cannot be asked for. That it is closed and that it is not there are
+/// not told apart.
+fn why_not(facts: &Facts, own: &[GroupId], me: UserId, id: Option<ModelId>, named: &str) -> String {
+    let now = store::clock::now();
+    let open = id.is_some_and(|id| {
+        own.iter().any(|group| check(facts, *group, Some(me), id, now) == Err(NothingToAsk::Open))
+    });
+    if open {
+        return format!("{named} is open to you: it can be called without asking.");
+    }
+    let shown: String = named.chars().take(100).collect();
+    format!("None of your groups can ask for {shown}. Choose another model, or ask an admin.")
+}
+
+/// The grant somebody has for a model already.
+async fn holds(
+    cx: &Cx,
+    me: UserId,
+    model: ModelId,
+) -> Result<Option<(RequestId, chrono::DateTime<chrono::Utc>)>, AppError> {
+    let filter = Filter { user: Some(me), state: Some(RequestState::Approved), ..Filter::default() };
+    let requests = store::requests::list(&cx.store, cx.org()?, &filter, 50).await.known()?;
+    let held = requests.iter().find(|request| request.model.0 == model);
+    Ok(held.and_then(|request| Some((request.id, request.grant.as_ref()?.ends_at))))
+}

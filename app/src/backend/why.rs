@@ -1,0 +1,480 @@
+//! Why somebody may use a model, or may not: whom it is about, who may ask, and the answer.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    access::{
+        ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, decide_with,
+    },
+    ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
+    keys::Features,
+    limits::{Level, Limit, Metric, Subject, Worst},
+    prices,
+    requests::accounts_of,
+    roles::{Act, Place, allows},
+    spend::LimitLevel,
+    why::{self, Fix},
+};
+
+use super::{AppError, Cx, Known, targets};
+use crate::api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep};
+
+/// How many people and applications there are to choose from.
+const CHOICES: i64 = 300;
+
+/// What is asked.
+pub struct Question {
+    /// An address, an application's path, an id, or nothing.
+    pub who: String,
+    /// A model's name.
+    pub model: String,
+    /// Only on this group's account.
+    pub on: Option<GroupId>,
+    /// On this day; none: now.
+    pub day: Option<NaiveDate>,
+    /// How large the call would be.
+    pub tokens: Option<u64>,
+    /// A refused call.
+    pub request: Option<CallId>,
+}
+
+/// Whom it is about.
+struct Whom<'a> {
+    name: String,
+    user: Option<UserId>,
+    application: Option<(ApplicationId, &'a ApplicationFacts)>,
+    groups: Vec<GroupId>,
+}
+
+/// What whoever asks may look at.
+struct Looking<'a> {
+    cx: &'a Cx,
+    facts: &'a Facts,
+    now: DateTime<Utc>,
+    all: bool,
+    me: Option<UserId>,
+}
+
+impl Looking<'_> {
+    fn reads(&self, group: GroupId) -> bool {
+        let path = self.facts.groups.get(&group).map_or(&[][..], |facts| facts.path.as_slice());
+        let actor = self.cx.actor().ok();
+        self.all || actor.is_some_and(|actor| allows(actor, Act::ReadGroup, Place::Group(path)))
+    }
+
+    /// A page for those who see everything.
+    fn to(&self, href: String) -> String {
+        if self.all { href } else { String::new() }
+    }
+
+    /// A page of a group, for its leads, too.
+    fn of_group(&self, group: Option<GroupId>, href: String) -> String {
+        if self.all || group.is_some_and(|group| self.reads(group)) { href } else { String::new() }
+    }
+}
+
+/// The answer.
+pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
+    let org = cx.permit(Act::UseOwn)?.org();
+    let facts = store::access::facts(&cx.store, org).await.known()?;
+    let all = cx.permit(Act::ReadOrganization).is_ok();
+    let mut looking = Looking { cx, facts: &facts, now: store::clock::now(), all, me: cx.actor()?.user };
+    let paths = store::groups::paths(&cx.store, org).await.known()?;
+    let people = if all { store::users::names(&cx.store, org, CHOICES).await.known()? } else { Vec::new() };
+    let mut page = Why { people: choices(&looking, &paths, &people), ..Why::default() };
+    if let Some(id) = question.request {
+        let refused = store::refusals::get(&cx.store, org, id).await.known()?;
+        let own = refused.user.is_some() && refused.user == looking.me;
+        if !own && !looking.reads(refused.group) {
+            return Err(AppError::Forbidden(
+                "A refused call is for whoever made it, leads of its group, admins and auditors.".to_owned(),
+            ));
+        }
+        question.who = match (refused.user, own) {
+            (Some(user), true) => user.to_string(),
+            _ => refused.application.to_string(),
+        };
+        (question.model, question.on) = (refused.model.clone(), Some(refused.group));
+        page.refused = Some(told(refused));
+    }
+    page.models = models(&looking);
+    if let Some(day) = question.day {
+        // Noon, so that what ends with a day still holds on it.
+        looking.now = facts.calendar.midnight(day) + chrono::Duration::hours(12);
+    }
+    let whom = match whom(&looking, &paths, &question).await? {
+        Ok(whom) => whom,
+        Err(problem) => {
+            return Ok(Why { who: question.who, model: question.model, problem: Some(problem), ..page });
+        }
+    };
+    (page.who, page.name, page.model) = (question.who.clone(), whom.name.clone(), question.model.clone());
+    if question.model.is_empty() {
+        return Ok(page);
+    }
+    let left = || facts.models.iter().find(|(_, model)| model.name == question.model).map(|(id, _)| *id);
+    let no_such = || Some(format!("There is no model {} here.", question.model));
+    let Some(model) = facts.model_names.get(&question.model).copied().or_else(left) else {
+        page.problem = no_such();
+        return Ok(page);
+    };
+    for group in &whom.groups {
+        page.answers.push(on_account(&looking, &paths, &whom, *group, model, question.tokens).await?);
+    }
+    // Whoever sees only their own does not learn of models nobody has let in.
+    let hidden = page.answers.iter().all(|answer| answer.steps.is_empty() && answer.say == Say::Closed);
+    if hidden {
+        page.answers.clear();
+        page.problem = no_such();
+    }
+    page.answers.sort_by_key(|answer| answer.say);
+    Ok(page)
+}
+
+fn told(refused: store::refusals::Refused) -> RefusedCall {
+    // The link and the person to ask stand on the page anyway.
+    const SHOWN: [&str; 9] =
+        ["reason", "scope", "scope_name", "metric", "window", "cap", "used", "reserved", "resets_at"];
+    let value = |name: &str| match refused.detail.get(name)? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    RefusedCall {
+        id: refused.id,
+        at: refused.at,
+        code: format!("{} {}", refused.status, refused.code),
+        detail: SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
+        model: refused.model.clone(),
+        observed: refused.observed,
+    }
+}
+
+fn path_of(paths: &[(GroupId, String)], group: GroupId) -> &str {
+    paths.iter().find(|(id, _)| *id == group).map_or("", |(_, path)| path.as_str())
+}
+
+/// What can be typed: people for those who see all of them, applications of groups somebody reads.
+fn choices(
+    looking: &Looking<'_>,
+    paths: &[(GroupId, String)],
+    people: &[(UserId, String, String)],
+) -> Vec<(String, String)> {
+    let mut choices: Vec<(String, String)> =
+        people.iter().map(|(_, name, email)| (email.clone(), name.clone())).collect();
+    let mut applications: Vec<(String, String)> = looking
+        .facts
+        .applications
+        .values()
+        .filter(|application| application.personal.is_none() && looking.reads(application.group))
+        .map(|application| {
+            let path = format!("{}/{}", path_of(paths, application.group), application.name);
+            (path, application.name.clone())
+        })
+        .collect();
+    applications.sort();
+    applications.truncate(CHOICES.unsigned_abs() as usize);
+    choices.extend(applications);
+    choices
+}
+
+/// Models to choose from: all for those who read a group, else what one could use or ask for.
+fn models(looking: &Looking<'_>) -> Vec<String> {
+    let facts = looking.facts;
+    let own = looking.me.map(|me| accounts_of(facts, me, looking.now)).unwrap_or_default();
+    let wide = looking.all || facts.groups.keys().any(|group| looking.reads(*group));
+    let visible = |id: ModelId| {
+        own.iter().any(|group| {
+            let ask = Ask {
+                group: *group,
+                user: looking.me,
+                application: None,
+                model: id,
+                features: Features::default(),
+            };
+            !matches!(decide_with(facts, &ask, looking.now, &mut ()).verdict, Verdict::Deny(_))
+        })
+    };
+    let mut models: Vec<String> = facts
+        .model_names
+        .iter()
+        .filter(|(_, id)| wide || visible(**id))
+        .map(|(name, _)| name.clone())
+        .collect();
+    models.sort();
+    models
+}
+
+/// Whom the words mean, and on which groups' accounts whoever asks may know. What is not there and
+/// what they may not know of are not told apart.
+async fn whom<'a>(
+    looking: &Looking<'a>,
+    paths: &[(GroupId, String)],
+    question: &Question,
+) -> Result<Result<Whom<'a>, String>, AppError> {
+    let who = question.who.as_str();
+    let unknown = || Err(format!("There is no person or application {who} you may ask about."));
+    let (id, key) = (who.parse::<ApplicationId>().ok(), who.parse::<KeyId>().ok());
+    let known = |(found, application): &(&ApplicationId, &ApplicationFacts)| {
+        let path = || format!("{}/{}", path_of(paths, application.group), application.name);
+        Some(**found) == id
+            || Some(application.key) == key
+            || (who.contains('/') && path().eq_ignore_ascii_case(who))
+    };
+    if let Some((id, application)) = looking.facts.applications.iter().find(known) {
+        if !looking.reads(application.group) && application.personal != looking.me {
+            return Ok(unknown());
+        }
+        return Ok(Ok(Whom {
+            name: application.name.clone(),
+            user: application.personal,
+            application: Some((*id, application)),
+            groups: vec![application.group],
+        }));
+    }
+    let user = match (who, who.parse::<UserId>()) {
+        ("", _) => looking.me,
+        (_, Ok(id)) => Some(id),
+        (email, Err(_)) => {
+            let people = store::users::names(&looking.cx.store, looking.facts.org, i64::MAX).await.known()?;
+            people.into_iter().find(|(_, _, known)| known.eq_ignore_ascii_case(email)).map(|(id, ..)| id)
+        }
+    };
+    let Some((user, person)) = user.and_then(|id| Some((id, looking.facts.users.get(&id)?))) else {
+        return Ok(unknown());
+    };
+    let mut groups = accounts_of(looking.facts, user, looking.now);
+    groups.extend(question.on.filter(|on| !groups.contains(on)));
+    groups.retain(|group| question.on.is_none_or(|on| on == *group));
+    groups.retain(|group| looking.me == Some(user) || looking.reads(*group));
+    groups.sort_by_key(|group| path_of(paths, *group).to_owned());
+    if groups.is_empty() {
+        let own = looking.me == Some(user) || looking.all;
+        let nowhere =
+            format!("{} belongs to no group, and without a group nothing can be called.", person.name);
+        return Ok(if own { Err(nowhere) } else { unknown() });
+    }
+    Ok(Ok(Whom { name: person.name.clone(), user: Some(user), application: None, groups }))
+}
+
+async fn on_account(
+    looking: &Looking<'_>,
+    paths: &[(GroupId, String)],
+    whom: &Whom<'_>,
+    group: GroupId,
+    model: ModelId,
+    tokens: Option<u64>,
+) -> Result<Answer, AppError> {
+    let (facts, now) = (looking.facts, looking.now);
+    let application = whom.application.map(|(_, application)| application);
+    let ask = Ask { group, user: whom.user, application, model, features: Features::default() };
+    let mut trace = Vec::new();
+    let decision = decide_with(facts, &ask, now, &mut trace);
+    let who = format!("{} in {}", whom.name, path_of(paths, group));
+    let sentence = why::sentence(facts, &who, &ask, &decision, &trace);
+    let secret = matches!(
+        decision.verdict,
+        Verdict::Deny(Reason::Unreviewed | Reason::Unpriced | Reason::UnknownModel | Reason::GroupEnded)
+    );
+    if secret && !looking.reads(group) {
+        let (steps, help, limits) = (Vec::new(), Vec::new(), Vec::new());
+        return Ok(Answer { group, say: Say::Closed, sentence: String::new(), steps, help, limits });
+    }
+    let help = why::fixes(facts, &ask, now);
+    let help =
+        help.iter().map(|fix| Help { sentence: why::words(facts, fix), href: door(looking, fix, whom) });
+    Ok(Answer {
+        group,
+        say: decision.verdict.into(),
+        sentence,
+        help: help.collect(),
+        steps: steps(looking, whom, &ask, &decision, &trace).await?,
+        limits: limits(looking, whom, &ask, &decision, tokens).await?,
+    })
+}
+
+/// The first letter in upper case.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+/// The cell of the matrix where a rule stands.
+fn cell(facts: &Facts, group: Option<GroupId>, target: domain::authorizations::Target) -> String {
+    use domain::authorizations::Target;
+    let tier = match target {
+        Target::Model(id) => facts.models.get(&id).map(|model| model.tier.to_string()).unwrap_or_default(),
+        Target::Tier(_) | Target::All => String::new(),
+    };
+    let group = group.map(|id| id.to_string()).unwrap_or_default();
+    let key = targets::key(target);
+    let key = crate::ui::query::encoded(&key);
+    format!("/authorization?open={tier}&dialog=cell&cell={group}~{key}")
+}
+
+async fn steps(
+    looking: &Looking<'_>,
+    whom: &Whom<'_>,
+    ask: &Ask<'_>,
+    decision: &Decision,
+    trace: &[Step],
+) -> Result<Vec<WhyStep>, AppError> {
+    let facts = looking.facts;
+    let about = |subject| store::audit::Filter { subject, ..Default::default() };
+    let mut steps = Vec::new();
+    for step in trace {
+        match step {
+            Step::Rule { group, target, state, locked, decides } => {
+                let lock = if *locked { ", and locks it" } else { "" };
+                let says = state.label().to_lowercase();
+                let rule = why::rule_of(facts, *group, *target).map(|rule| rule.id.0);
+                steps.push(WhyStep {
+                    sentence: format!(
+                        "{} says that {} is {says}{lock}.",
+                        capitalized(&why::place(facts, *group)),
+                        facts.target_name(*target)
+                    ),
+                    href: looking.of_group(*group, cell(facts, *group, *target)),
+                    decides: *decides,
+                    by: setter(looking, ask.group, about(rule)).await?,
+                });
+            }
+            Step::Grant(id) => {
+                let of = store::requests::of_grants(&looking.cx.store, facts.org, &[*id]).await.known()?;
+                let (to, until) = why::grant(facts, *id).unwrap_or_default();
+                let until = domain::time::date(facts.calendar.day(until - chrono::Duration::seconds(1)));
+                steps.push(WhyStep {
+                    sentence: format!("A grant to {to} lifts that, through {until}."),
+                    href: of.get(id).map(|request| format!("/requests/{request}")).unwrap_or_default(),
+                    decides: true,
+                    by: setter(looking, ask.group, about(Some(id.0))).await?,
+                });
+            }
+            Step::Verdict(_) => {}
+        }
+    }
+    if let Verdict::Deny(reason) = decision.verdict
+        && reason != Reason::Closed
+    {
+        let sentence = capitalized(&format!("{}.", reason.sentence()));
+        let href = match reason {
+            Reason::UserSuspended | Reason::NotAMember => {
+                whom.user.map(|user| looking.to(format!("/users/{user}"))).unwrap_or_default()
+            }
+            Reason::GroupEnded => looking.of_group(Some(ask.group), format!("/groups/{}", ask.group)),
+            Reason::UnknownModel | Reason::Unreviewed | Reason::Unpriced => {
+                looking.to(format!("/models/{}", ask.model))
+            }
+            Reason::Closed | Reason::Silence => looking.of_group(
+                Some(ask.group),
+                cell(facts, Some(ask.group), domain::authorizations::Target::Model(ask.model)),
+            ),
+            Reason::KeyExcludes | Reason::FeatureOff(_) => whom
+                .application
+                .map(|(id, _)| looking.of_group(Some(ask.group), format!("/applications/{id}")))
+                .unwrap_or_default(),
+        };
+        for step in &mut steps {
+            step.decides = false;
+        }
+        steps.push(WhyStep { sentence, href, decides: true, by: None });
+    }
+    Ok(steps)
+}
+
+/// Who changed a thing last, for those who read the group it is about.
+async fn setter(
+    looking: &Looking<'_>,
+    group: GroupId,
+    filter: store::audit::Filter,
+) -> Result<Option<(String, DateTime<Utc>)>, AppError> {
+    if filter.subject.is_none() || !looking.reads(group) {
+        return Ok(None);
+    }
+    let rows = store::audit::list(&looking.cx.store, looking.facts.org, &filter, 1).await.known()?;
+    Ok(rows.into_iter().next().map(|row| (row.actor, row.at)))
+}
+
+/// Where a change that would help is made.
+fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
+    use domain::authorizations::Target;
+    let facts = looking.facts;
+    let key = |group: GroupId| {
+        whom.application.map(|(id, _)| looking.of_group(Some(group), format!("/applications/{id}")))
+    };
+    let home = whom.application.map(|(_, application)| application.group);
+    match fix {
+        Fix::Ask(model, group) => {
+            let name = facts.models.get(model).map_or("", |model| model.name.as_str());
+            let asks = whom.user == looking.me || looking.reads(*group);
+            let form = format!("/requests/new?model={}&group={group}", crate::ui::query::encoded(name));
+            if asks { form } else { String::new() }
+        }
+        Fix::Open(model, group) => {
+            looking.of_group(Some(*group), cell(facts, Some(*group), Target::Model(*model)))
+        }
+        Fix::Unlock(_, group, target) => looking.of_group(*group, cell(facts, *group, *target)),
+        Fix::LetIn(user) => looking.to(format!("/users/{user}")),
+        Fix::Join(_, group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=add")),
+        Fix::Reopen(group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=edit")),
+        Fix::Accept(model) | Fix::Price(model) => looking.to(format!("/models/{model}")),
+        Fix::AllowInKey(_) | Fix::TurnOn(_) => home.and_then(key).unwrap_or_default(),
+    }
+}
+
+/// Limits a call has to fit into, the tightest first.
+async fn limits(
+    looking: &Looking<'_>,
+    whom: &Whom<'_>,
+    ask: &Ask<'_>,
+    decision: &Decision,
+    tokens: Option<u64>,
+) -> Result<Vec<(LimitLevel, bool)>, AppError> {
+    let (facts, now) = (looking.facts, looking.now);
+    let subject = Subject {
+        path: facts.groups.get(&ask.group).map_or(&[], |group| &group.path),
+        application: whom.application.map_or(ApplicationId(store::limits::NOBODY), |(id, _)| id),
+        user: whom.user,
+        authorization: decision.rule,
+        grant: decision.grant,
+    };
+    let level = |applied: Applied| {
+        let span = facts.calendar.span(applied.meter.window, now);
+        LimitLevel {
+            limit: Limit {
+                id: None,
+                meter: applied.meter,
+                cap: applied.cap,
+                mode: applied.mode,
+                thresholds: Default::default(),
+            },
+            scope_name: facts.scope_name(applied.meter.scope),
+            level: Level::default(),
+            starts_at: span.start,
+            ends_at: span.end,
+            version: None,
+        }
+    };
+    let mut levels: Vec<LimitLevel> = applicable(facts, &subject).into_iter().map(level).collect();
+    store::limits::fill_levels(&looking.cx.store, facts.org, &mut levels).await.known()?;
+    levels.sort_by_key(|level| std::cmp::Reverse(level.percent()));
+    let worst = worst(facts, ask.model, tokens, now);
+    let fits = |level: &LimitLevel| {
+        let amount = worst.amount(level.limit.meter.metric);
+        let free = amount == 0 && level.limit.meter.metric == Metric::Spend;
+        free || amount.max(1) <= level.level.room(level.limit.cap)
+    };
+    Ok(levels.into_iter().map(|level| (level.clone(), fits(&level))).collect())
+}
+
+/// The most a call of this size can use: half of it read and half of it written would be a guess,
+/// so that every token counts at the dearer price.
+fn worst(facts: &Facts, model: ModelId, tokens: Option<u64>, now: DateTime<Utc>) -> Worst {
+    let tokens = tokens.unwrap_or_default();
+    let model = facts.models.get(&model);
+    let cost = model.and_then(|model| model.prices_at(now)).map(|now| {
+        [prices::ceiling(tokens, 0, now), prices::ceiling(0, tokens, now)].into_iter().flatten().max()
+    });
+    Worst { input_tokens: tokens, output_tokens: 0, cost: cost.flatten().unwrap_or_default() }
+}

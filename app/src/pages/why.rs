@@ -1,0 +1,175 @@
+//! Why somebody may use a model, or may not, and what would change that.
+
+use leptos::prelude::*;
+
+use crate::{
+    api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep, load_why},
+    ui::{Badge, Card, Empty, Head, Kind, LimitMeter, Load, Page, When, query},
+};
+
+/// The page about these: names and values of its query.
+pub fn href(about: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = about
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", query::encoded(value)))
+        .collect();
+    format!("/why?{}", pairs.join("&"))
+}
+
+/// Why.
+#[component]
+pub fn WhyPage() -> impl IntoView {
+    let of = |name| query::value(name);
+    let why = load_why(of("who"), of("model"), of("on"), of("at"), of("tokens"), of("request"));
+    view! {
+        <Page title="Why">
+            <Head title="Why, or why not"/>
+            <p class="lead">"The gateway asks one function whether a call may be made. This asks it too, and shows what it looked at, in order."</p>
+            <Load data=why let(why)><Content why/></Load>
+        </Page>
+    }
+}
+
+#[component]
+fn Content(why: Why) -> impl IntoView {
+    let Why { who, name, model, people, models, refused, answers, problem } = why;
+    let idle = model.is_empty() && problem.is_none();
+    let several = answers.len() > 1;
+    let answers = answers.into_iter().map(|answer| view! { <AnswerView answer several/> }).collect_view();
+    view! {
+        <Question who model people models/>
+        {refused.map(|refused| view! { <RefusedView refused/> })}
+        {problem.map(|sentence| view! { <p class="banner warn" role="status">{sentence}</p> })}
+        {idle.then(|| view! {
+            <Card><Empty title="Choose a model" text=format!("Then you see whether {name} may use it, what that rests on, and what would change it.")/></Card>
+        })}
+        {answers}
+    }
+}
+
+#[component]
+fn Question(who: String, model: String, people: Vec<(String, String)>, models: Vec<String>) -> impl IntoView {
+    let choose = !people.is_empty();
+    let people =
+        people.into_iter().map(|(value, name)| view! { <option value=value>{name}</option> }).collect_view();
+    let models = models.into_iter().map(|name| view! { <option value=name></option> }).collect_view();
+    let (at, tokens) = (query::value("at"), query::value("tokens"));
+    view! {
+        <Card class="pad">
+            <form method="get" action="/why" class="why-form" role="search">
+                {choose.then(|| view! {
+                    <div class="field"><label for="why-who">"Person or application"</label>
+                        <input id="why-who" name="who" value=who list="why-people" placeholder="Me" autocomplete="off"/>
+                        <datalist id="why-people">{people}</datalist></div>
+                })}
+                <div class="field"><label for="why-model">"Model"</label>
+                    <input id="why-model" name="model" value=model list="why-models" class="mono" autocomplete="off" required=""/>
+                    <datalist id="why-models">{models}</datalist></div>
+                <div class="field"><label for="why-at">"On"<span class="muted">" optional"</span></label><input id="why-at" name="at" type="date" value=at/></div>
+                <div class="field"><label for="why-tokens">"Tokens"<span class="muted">" optional"</span></label>
+                    <input id="why-tokens" name="tokens" value=tokens inputmode="numeric" placeholder="2000" autocomplete="off"/></div>
+                <button class="btn go">"Ask"</button>
+            </form>
+        </Card>
+    }
+}
+
+#[component]
+fn RefusedView(refused: RefusedCall) -> impl IntoView {
+    let rows = refused
+        .detail
+        .into_iter()
+        .map(|(name, value)| view! { <dt>{super::capital(&name)}</dt><dd class="num">{value}</dd> })
+        .collect_view();
+    let title = if refused.observed { "A call that would have been refused" } else { "The refused call" };
+    view! {
+        <Card title=title note="as it was answered then">
+            <dl class="facts-list">
+                <dt>"When"</dt><dd><When at=refused.at/></dd>
+                <dt>"Model"</dt><dd class="mono">{refused.model}</dd>
+                <dt>"Answer"</dt><dd class="mono">{refused.code}</dd>
+                {rows}
+                <dt>"Request id"</dt><dd class="mono">{refused.id.to_string()}</dd>
+            </dl>
+            <p class="note-line">"Below is what holds now. Rules and limits may have changed since."</p>
+        </Card>
+    }
+}
+
+#[component]
+fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
+    let Answer { group: _, say, sentence, steps, help, limits } = answer;
+    let (word, kind, look) = match say {
+        Say::Allowed => ("Allowed", Kind::Good, "good"),
+        Say::ByRequest => ("By request", Kind::Warn, "warn"),
+        Say::Closed => ("Closed", Kind::Bad, "bad"),
+    };
+    let steps = steps.into_iter().map(|step| view! { <Step step/> }).collect_view();
+    let full = limits.iter().any(|(level, fits)| !fits && level.limit.mode == domain::limits::Mode::Enforce);
+    let allowed = say == Say::Allowed;
+    let no_limits = limits.is_empty();
+    let limits = limits
+        .into_iter()
+        .enumerate()
+        .map(|(place, (limit, fits))| {
+            let title = format!("{} · {}", limit.scope_name, limit.limit.meter.show_cap(limit.limit.cap));
+            view! {
+                <li>
+                    <b>{title}</b>
+                    {(place == 0).then(|| view! { " "<Badge text="tightest" kind=Kind::Warn/> })}
+                    {(!fits).then(|| view! { " "<Badge text="no room" kind=Kind::Bad/> })}
+                    <LimitMeter limit/>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class=if several { "answer several" } else { "answer" }>
+            <p class=format!("banner {look}")><Badge text=word kind/>" "{sentence}</p>
+            {(allowed && full).then(|| view! { <p class="banner bad">"A limit has no room for such a call: it would be refused for now."</p> })}
+            <div class="two wide-left">
+                <div>
+                    <Card title="What it rests on" note="from the organization down"><ol class="list trace">{steps}</ol></Card>
+                    {(!help.is_empty()).then(|| view! { <HelpCard help/> })}
+                </div>
+                <Card title="Limits" note="a call has to fit into each">
+                    {if no_limits {
+                        view! { <Empty title="No limits" text="Nothing caps spend, calls or tokens here."/> }.into_any()
+                    } else {
+                        view! { <ul class="list">{limits}</ul> }.into_any()
+                    }}
+                </Card>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Step(step: WhyStep) -> impl IntoView {
+    let sentence = if step.href.is_empty() {
+        view! { {step.sentence} }.into_any()
+    } else {
+        view! { <a href=step.href>{step.sentence}</a> }.into_any()
+    };
+    view! {
+        <li class=if step.decides { "decides" } else { "" }>
+            {sentence}
+            {step.decides.then(|| view! { " "<Badge text="decides"/> })}
+            {step.by.map(|(who, at)| view! { <div class="sub">"Set by "{who}", "<When at/></div> })}
+        </li>
+    }
+}
+
+#[component]
+fn HelpCard(help: Vec<Help>) -> impl IntoView {
+    let note = if help.len() == 1 { "one change" } else { "all of these, in order" };
+    let items = help
+        .into_iter()
+        .map(|help| {
+            let (sentence, href) = (help.sentence, help.href);
+            view! { <li>{if href.is_empty() { view! { {sentence} }.into_any() } else { view! { <a href=href>{sentence}</a> }.into_any() }}</li> }
+        })
+        .collect_view();
+    view! { <Card title="What would make it a yes" note><ol class="list">{items}</ol></Card> }
+}

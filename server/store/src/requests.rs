@@ -1,0 +1,604 @@
+//! Requests for models, and the grants that come of them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    access::{Facts, GrantFacts, Grantee},
+    ids::{GrantId, GroupId, ModelId, OrgId, RequestId, UserId},
+    limits::{Level, Meter, Metric, Scope},
+    money::Money,
+    requests::{
+        Granted, NothingToAsk, Per, Request, RequestState, Terms, Words, accounts_of, askable, check_last_day,
+    },
+    roles::Act,
+};
+use uuid::Uuid;
+
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, limits,
+    organizations, users,
+};
+
+/// Whose requests somebody sees.
+#[derive(Clone, Debug, Default)]
+pub enum Sees {
+    /// Everybody's.
+    #[default]
+    All,
+    /// Their own, and those of groups they lead and everything below.
+    Some(UserId, Vec<GroupId>),
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of those somebody sees.
+    pub sees: Sees,
+    /// In this state.
+    pub state: Option<RequestState>,
+    /// Of people whose name or address has this in it.
+    pub who: Option<String>,
+    /// For models whose name has this in it.
+    pub model: Option<String>,
+    /// Of this person, for themself.
+    pub user: Option<UserId>,
+    /// On the account of this group, whoever asked.
+    pub group: Option<GroupId>,
+    /// Only this one.
+    pub only: Option<RequestId>,
+    /// Older than this one.
+    pub after: Option<RequestId>,
+}
+
+/// Requests, the newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<Request>> {
+    let now = clock::now();
+    let (me, leads) = match &filter.sees {
+        Sees::All => (None, Vec::new()),
+        Sees::Some(me, leads) => (Some(me.0), leads.iter().map(|group| group.0).collect::<Vec<Uuid>>()),
+    };
+    let like = |text: &Option<String>| text.as_deref().map(|text| format!("%{}%", users::escape_like(text)));
+    let rows = sqlx::query!(
+        r#"select r.request_id, r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id,
+                  g.name as group_name, g.ancestors, r.for_group, r.reason, r.amount, r.per, r.ends_on, r.created_at,
+                  r.state, r.decided_at, d.name as "decider?", r.answer, t.grant_id as "grant_id?",
+                  t.ends_at as "grant_ends_at?", t.revoked_at as "revoked_at?", coalesce(l.cap, r.granted) as cap
+           from requests r
+           join models m on m.org_id = r.org_id and m.model_id = r.model_id
+           join users u on u.org_id = r.org_id and u.user_id = r.requester_id
+           join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           left join users d on d.org_id = r.org_id and d.user_id = r.decided_by
+           left join grants t on t.org_id = r.org_id and t.grant_id = r.grant_id
+           left join limits l on l.org_id = r.org_id and l.scope_kind = 'grant' and l.thing_id = r.grant_id
+                and l.metric = 'spend' and l.window_kind = r.per
+           where r.org_id = $1
+             and ($2::uuid is null or r.requester_id = $2 or r.group_id = any($3) or g.ancestors && $3)
+             and ($4::text is null or $4 = case
+                    when r.state = 'approved' and (t.revoked_at is not null or t.ends_at <= $5) then 'ended'
+                    else r.state end)
+             and ($6::text is null or u.name ilike $6 or u.email ilike $6)
+             and ($7::text is null or m.name ilike $7)
+             and ($8::uuid is null or (r.requester_id = $8 and not r.for_group))
+             and ($9::uuid is null or r.group_id = $9)
+             and ($10::uuid is null or r.request_id = $10)
+             and ($11::uuid is null or r.request_id < $11)
+           order by r.request_id desc
+           limit $12"#,
+        org.0,
+        me,
+        &leads,
+        filter.state.map(RequestState::as_str),
+        now,
+        like(&filter.who),
+        like(&filter.model),
+        filter.user.map(|id| id.0),
+        filter.group.map(|id| id.0),
+        filter.only.map(|id| id.0),
+        filter.after.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut requests = Vec::with_capacity(rows.len());
+    for row in rows {
+        let grant = row.grant_id.zip(row.grant_ends_at).zip(row.cap).map(|((id, ends_at), cap)| Granted {
+            id: GrantId(id),
+            cap: Money(cap),
+            used: Money(0),
+            held: Money(0),
+            ends_at,
+            revoked_at: row.revoked_at,
+        });
+        let over = grant.as_ref().is_some_and(|grant| grant.revoked_at.is_some() || grant.ends_at <= now);
+        requests.push(Request {
+            id: row.request_id.into(),
+            model: (row.model_id.into(), row.model),
+            requester: (row.requester_id.into(), row.requester),
+            group: (row.group_id.into(), row.group_name),
+            path: row.ancestors.into_iter().chain([row.group_id]).map(GroupId).collect(),
+            for_group: row.for_group,
+            reason: row.reason,
+            asked: Terms { amount: Money(row.amount), ends_on: row.ends_on },
+            per: row.per.parse()?,
+            created_at: row.created_at,
+            state: if over { RequestState::Ended } else { row.state.parse()? },
+            decided: row.decided_at.map(|at| (at, row.decider)),
+            answer: row.answer,
+            grant,
+        });
+    }
+    fill_use(store, org, &mut requests, now).await?;
+    Ok(requests)
+}
+
+/// What is spent of the grants.
+async fn fill_use(store: &Store, org: OrgId, requests: &mut [Request], now: DateTime<Utc>) -> Result<()> {
+    if requests.iter().all(|request| request.grant.is_none()) {
+        return Ok(());
+    }
+    let calendar = organizations::calendar(store, org).await?;
+    let granted: Vec<(Per, &mut Granted)> =
+        requests.iter_mut().filter_map(|request| Some((request.per, request.grant.as_mut()?))).collect();
+    let keys: Vec<_> = granted
+        .iter()
+        .map(|(per, grant)| (meter(grant.id, *per), calendar.span(per.window(), now)))
+        .collect();
+    let levels = limits::levels(store, org, &keys).await?;
+    for ((_, grant), Level { settled, held }) in granted.into_iter().zip(levels) {
+        (grant.used, grant.held) = (Money(settled), Money(held));
+    }
+    Ok(())
+}
+
+const fn meter(grant: GrantId, per: Per) -> Meter {
+    Meter { scope: Scope::Grant(grant), metric: Metric::Spend, window: per.window() }
+}
+
+/// One request.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn get(store: &Store, org: OrgId, id: RequestId) -> Result<Request> {
+    let filter = Filter { only: Some(id), ..Filter::default() };
+    list(store, org, &filter, 1).await?.pop().ok_or(StoreError::NotFound)
+}
+
+/// The group on whose account something is asked for: whose leads decide.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn group_of(store: &Store, org: OrgId, id: RequestId) -> Result<GroupId> {
+    let group = sqlx::query_scalar!(
+        "select group_id from requests where org_id = $1 and request_id = $2",
+        org.0,
+        id.0
+    );
+    Ok(group.fetch_one(store.pool()).await?.into())
+}
+
+/// How many requests wait for somebody: those they see and did not make.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[GroupId]>) -> Result<i64> {
+    let groups: Vec<Uuid> = leads.unwrap_or_default().iter().map(|group| group.0).collect();
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from requests r
+           join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           where r.org_id = $1 and r.state = 'waiting' and r.requester_id <> $2
+             and ($3 or r.group_id = any($4) or g.ancestors && $4)"#,
+        org.0,
+        me.0,
+        leads.is_none(),
+        &groups,
+    );
+    Ok(count.fetch_one(store.pool()).await?)
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug)]
+pub struct RequestForm {
+    /// Which model.
+    pub model: ModelId,
+    /// On which group's account.
+    pub group: GroupId,
+    /// For everybody in it.
+    pub for_group: bool,
+    /// Why.
+    pub reason: Words,
+    /// How much, until when.
+    pub terms: Terms,
+    /// How the money is counted.
+    pub per: Per,
+}
+
+fn check_terms(terms: &Terms, today: NaiveDate) -> Result<()> {
+    if terms.amount.0 <= 0 {
+        return Err(StoreError::invalid("amount", "Enter an amount above zero."));
+    }
+    check_last_day(terms.ends_on, today).map_err(|sentence| StoreError::invalid("ends_on", sentence))
+}
+
+/// Asks. For oneself, on the account of a group one can call for; or, by a permit for it, for a
+/// whole group.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when there is nothing to ask for; [`StoreError::Conflict`] when the same
+/// already waits.
+pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId> {
+    let me = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::UseOwn))?;
+    let (org, at) = (change.org(), change.at());
+    let facts = access::read(change.db(), org).await?;
+    if form.for_group {
+        change.expect(Act::RequestForGroup, Some(form.group))?;
+    } else {
+        change.expect(Act::UseOwn, None)?;
+        if !accounts_of(&facts, me, at).contains(&form.group) {
+            return Err(StoreError::NotFound);
+        }
+    }
+    check_terms(&form.terms, facts.calendar.day(at))?;
+    let group = facts.groups.get(&form.group).ok_or(StoreError::NotFound)?.name.clone();
+    let model = facts.models.get(&form.model).map(|model| model.name.clone()).unwrap_or_default();
+    let user = (!form.for_group).then_some(me);
+    askable(&facts, form.group, user, form.model, at).map_err(|nothing| {
+        let sentence = match nothing {
+            NothingToAsk::Open => format!("{model} is open to {group}: it can be called without asking."),
+            NothingToAsk::Hidden(_) => format!("{group} cannot ask for this model."),
+        };
+        StoreError::invalid("model", sentence)
+    })?;
+    let id: RequestId = clock::id();
+    sqlx::query!(
+        "insert into requests (org_id, request_id, model_id, requester_id, group_id, for_group, reason, amount, per, ends_on, created_at, state)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting')",
+        org.0,
+        id.0,
+        form.model.0,
+        me.0,
+        form.group.0,
+        form.for_group,
+        form.reason.as_str(),
+        form.terms.amount.0,
+        form.per.as_str(),
+        form.terms.ends_on,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new()
+        .set(
+            "for",
+            if form.for_group { format!("everybody in {group}") } else { format!("themself, in {group}") },
+        )
+        .set("amount", form.per.show(form.terms.amount))
+        .set("until", form.terms.ends_on)
+        .set("reason", form.reason.as_str());
+    change.record(Subject { kind: "request", id: id.0, name: &model }, "create", &diff).await?;
+    Ok(id)
+}
+
+/// A request as it is decided on: its row, locked.
+struct Row {
+    model: (ModelId, String),
+    requester: (UserId, String),
+    group: (GroupId, String),
+    for_group: bool,
+    asked: Terms,
+    per: Per,
+    state: RequestState,
+    decided_by: Option<Uuid>,
+    decider: Option<String>,
+    grant: Option<Uuid>,
+}
+
+/// Reads and locks a request. Changes to one organization happen one after the other, so what is
+/// read here stays true until the change commits.
+async fn locked(change: &mut Change, id: RequestId) -> Result<Row> {
+    let org = change.org();
+    let row = sqlx::query!(
+        r#"select r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id, g.name as group_name,
+                  r.for_group, r.amount, r.per, r.ends_on, r.state, r.decided_by, d.name as "decider?", r.grant_id
+           from requests r
+           join models m on m.org_id = r.org_id and m.model_id = r.model_id
+           join users u on u.org_id = r.org_id and u.user_id = r.requester_id
+           join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           left join users d on d.org_id = r.org_id and d.user_id = r.decided_by
+           where r.org_id = $1 and r.request_id = $2
+           for update of r"#,
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    Ok(Row {
+        model: (row.model_id.into(), row.model),
+        requester: (row.requester_id.into(), row.requester),
+        group: (row.group_id.into(), row.group_name),
+        for_group: row.for_group,
+        asked: Terms { amount: Money(row.amount), ends_on: row.ends_on },
+        per: row.per.parse()?,
+        state: row.state.parse()?,
+        decided_by: row.decided_by,
+        decider: row.decider,
+        grant: row.grant_id,
+    })
+}
+
+/// What came of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// It is so now.
+    Now,
+    /// The same person had decided the same before: a second click.
+    Before,
+}
+
+/// Reads what is to be decided on. Nobody decides on what they asked for themselves.
+async fn undecided(change: &mut Change, id: RequestId, to: RequestState) -> Result<Option<Row>> {
+    let row = locked(change, id).await?;
+    change.expect(Act::DecideRequests, Some(row.group.0))?;
+    let me = change.permit().actor().user;
+    if me == Some(row.requester.0) {
+        return Err(StoreError::invalid("", "You asked for this yourself. Somebody else has to decide."));
+    }
+    if row.state == RequestState::Waiting {
+        return Ok(Some(row));
+    }
+    if row.state == to && row.decided_by == me.map(|id| id.0) {
+        return Ok(None);
+    }
+    let who = row.decider.as_deref().unwrap_or("Somebody");
+    let sentence = match row.state {
+        RequestState::Approved => format!("{who} has approved this already. Nothing was changed."),
+        RequestState::Refused => format!("{who} has refused this already. Nothing was changed."),
+        _ => format!("{} has taken this back. Nothing was changed.", row.requester.1),
+    };
+    Err(StoreError::invalid("", sentence))
+}
+
+async fn close(
+    change: &mut Change,
+    id: RequestId,
+    state: RequestState,
+    answer: &str,
+    granted: Option<(GrantId, Money)>,
+) -> Result<()> {
+    let (org, at, by) = (change.org(), change.at(), change.permit().actor().user.map(|id| id.0));
+    let done = sqlx::query!(
+        "update requests set state = $3, decided_at = $4, decided_by = $5, answer = $6, grant_id = $7, granted = $8
+         where org_id = $1 and request_id = $2 and state = 'waiting'",
+        org.0,
+        id.0,
+        state.as_str(),
+        at,
+        by,
+        answer,
+        granted.map(|(grant, _)| grant.0),
+        granted.map(|(_, amount)| amount.0),
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)
+}
+
+/// Takes one's own request back.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when somebody has answered it.
+pub async fn withdraw(change: &mut Change, id: RequestId) -> Result<()> {
+    change.expect(Act::UseOwn, None)?;
+    let row = locked(change, id).await?;
+    if change.permit().actor().user != Some(row.requester.0) {
+        return Err(StoreError::NotFound);
+    }
+    match row.state {
+        RequestState::Withdrawn => return Ok(()),
+        RequestState::Waiting => {}
+        _ => {
+            return Err(StoreError::invalid(
+                "",
+                "This has been answered already; there is nothing to take back.",
+            ));
+        }
+    }
+    close(change, id, RequestState::Withdrawn, "", None).await?;
+    let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
+    change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "withdraw", &diff).await
+}
+
+/// Says no; the answer is for whoever asked.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it was one's own, or is decided already.
+pub async fn refuse(change: &mut Change, id: RequestId, answer: &Words) -> Result<Decided> {
+    let Some(row) = undecided(change, id, RequestState::Refused).await? else { return Ok(Decided::Before) };
+    close(change, id, RequestState::Refused, answer.as_str(), None).await?;
+    let diff = Diff::new()
+        .field("state", Some(RequestState::Waiting), Some(RequestState::Refused))
+        .set("requester", &row.requester.1)
+        .set("answer", answer.as_str());
+    change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "refuse", &diff).await?;
+    Ok(Decided::Now)
+}
+
+/// Agrees: to what was asked for (no terms), or to less. Makes the grant with a quota of its own; an
+/// earlier grant of the same thing ends.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it was one's own, is decided already, is more than was asked for,
+/// or a grant would lift nothing.
+pub async fn approve(
+    change: &mut Change,
+    id: RequestId,
+    terms: Option<Terms>,
+    answer: Option<&Words>,
+) -> Result<Decided> {
+    let Some(row) = undecided(change, id, RequestState::Approved).await? else { return Ok(Decided::Before) };
+    let (org, at) = (change.org(), change.at());
+    let facts = access::read(change.db(), org).await?;
+    let terms = terms.unwrap_or(row.asked);
+    terms.within(&row.asked, row.per).map_err(|(field, sentence)| StoreError::invalid(field, sentence))?;
+    check_terms(&terms, facts.calendar.day(at))?;
+    let user = (!row.for_group).then_some(row.requester.0);
+    askable(&facts, row.group.0, user, row.model.0, at).map_err(|nothing| liftless(&row, nothing))?;
+    let to = user.map_or(Grantee::Group(row.group.0), |user| Grantee::Member(row.group.0, user));
+    end_earlier(change, &facts, row.model.0, to).await?;
+    let grant = insert_grant(change, &facts, &row, to, &terms).await?;
+    close(change, id, RequestState::Approved, answer.map_or("", Words::as_str), Some((grant, terms.amount)))
+        .await?;
+    let asked = |terms: &Terms| row.per.show(terms.amount);
+    let diff = Diff::new()
+        .field("state", Some(RequestState::Waiting), Some(RequestState::Approved))
+        .set("requester", &row.requester.1)
+        .field("amount", Some(asked(&row.asked)), Some(asked(&terms)))
+        .field("until", Some(row.asked.ends_on), Some(terms.ends_on))
+        .field("answer", None::<&str>, answer.map(Words::as_str));
+    change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "approve", &diff).await?;
+    Ok(Decided::Now)
+}
+
+/// Why a grant would change nothing.
+fn liftless(row: &Row, nothing: NothingToAsk) -> StoreError {
+    let (model, group) = (&row.model.1, &row.group.1);
+    let sentence = match nothing {
+        NothingToAsk::Open => format!("{model} is open to {group} by now: nobody has to agree any more."),
+        NothingToAsk::Hidden(reason) => format!(
+            "A grant lifts “by request” and nothing else, and {model} cannot be called by {group} at all now: {}. Refuse this, or change that first.",
+            reason.sentence()
+        ),
+    };
+    StoreError::invalid("", sentence)
+}
+
+async fn end_earlier(change: &mut Change, facts: &Facts, model: ModelId, to: Grantee) -> Result<()> {
+    let at = change.at();
+    let live = |grant: &&GrantFacts| grant.to == to && at < grant.ends_at;
+    let grants = facts.grants.get(&model).map_or(&[][..], Vec::as_slice);
+    for grant in grants.iter().filter(live) {
+        revoke(change, grant.id, &facts.target_name(domain::authorizations::Target::Model(model))).await?;
+    }
+    Ok(())
+}
+
+async fn insert_grant(
+    change: &mut Change,
+    facts: &Facts,
+    row: &Row,
+    to: Grantee,
+    terms: &Terms,
+) -> Result<GrantId> {
+    let (org, at) = (change.org(), change.at());
+    let (user, group) = match to {
+        Grantee::User(user) => (Some(user.0), None),
+        Grantee::Member(group, user) => (Some(user.0), Some(group.0)),
+        Grantee::Group(group) => (None, Some(group.0)),
+    };
+    let last =
+        terms.ends_on.succ_opt().ok_or_else(|| StoreError::invalid("ends_on", "Choose an earlier day."))?;
+    let (id, ends_at): (GrantId, _) = (clock::id(), facts.calendar.midnight(last));
+    sqlx::query!(
+        "insert into grants (org_id, grant_id, model_id, user_id, group_id, starts_at, ends_at) values ($1, $2, $3, $4, $5, $6, $7)",
+        org.0,
+        id.0,
+        row.model.0.0,
+        user,
+        group,
+        at,
+        ends_at,
+    )
+    .execute(change.db())
+    .await?;
+    let limit: domain::ids::LimitId = clock::id();
+    sqlx::query!(
+        "insert into limits (org_id, limit_id, scope_kind, thing_id, metric, window_kind, cap, mode, thresholds, created_at)
+         values ($1, $2, 'grant', $3, 'spend', $4, $5, 'enforce', '{50,80,100}', $6)",
+        org.0,
+        limit.0,
+        id.0,
+        row.per.window().as_str(),
+        terms.amount.0,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let whom = if row.for_group {
+        format!("everybody in {}", row.group.1)
+    } else {
+        format!("{} in {}", row.requester.1, row.group.1)
+    };
+    let diff =
+        Diff::new().set("to", whom).set("limit", row.per.show(terms.amount)).set("until", terms.ends_on);
+    change.record(Subject { kind: "grant", id: id.0, name: &row.model.1 }, "create", &diff).await?;
+    Ok(id)
+}
+
+/// Ends what was agreed to before its time. Calls in flight are finished.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when there is no grant, or it is over.
+pub async fn end(change: &mut Change, id: RequestId) -> Result<()> {
+    let row = locked(change, id).await?;
+    change.expect(Act::DecideRequests, Some(row.group.0))?;
+    let grant = row.grant.ok_or_else(|| StoreError::invalid("", "There is no grant to end."))?;
+    revoke(change, GrantId(grant), &row.model.1).await
+}
+
+async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let until = sqlx::query_scalar!(
+        "update grants set revoked_at = $3 where org_id = $1 and grant_id = $2 and revoked_at is null and ends_at > $3
+         returning ends_at",
+        org.0,
+        id.0,
+        at,
+    )
+    .fetch_optional(change.db())
+    .await?;
+    // Ended a moment ago, by itself or by somebody else: what was wanted is so.
+    let Some(until) = until else { return Ok(()) };
+    // What it limits is over; what was used of it stays counted.
+    sqlx::query!(
+        "delete from limits where org_id = $1 and scope_kind = 'grant' and thing_id = $2",
+        org.0,
+        id.0
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().field("until", Some(until.to_rfc3339()), Some(at.to_rfc3339()));
+    change.record(Subject { kind: "grant", id: id.0, name: model }, "end", &diff).await
+}
+
+/// Requests of one person or group that are still of interest: those that wait, and grants that
+/// hold.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn live(store: &Store, org: OrgId, of: &Filter) -> Result<Vec<Request>> {
+    let mut all = Vec::new();
+    for state in [RequestState::Waiting, RequestState::Approved] {
+        let filter = Filter { state: Some(state), ..of.clone() };
+        all.extend(list(store, org, &filter, 50).await?);
+    }
+    Ok(all)
+}
+
+/// Grants by id, for those who look at a trace: which request each came of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_grants(store: &Store, org: OrgId, grants: &[GrantId]) -> Result<HashMap<GrantId, RequestId>> {
+    let ids: Vec<Uuid> = grants.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select grant_id as "grant_id!", request_id from requests where org_id = $1 and grant_id = any($2)"#,
+        org.0,
+        &ids
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (GrantId(row.grant_id), RequestId(row.request_id))).collect())
+}
