@@ -8,6 +8,7 @@ pub mod applications;
 pub mod audit;
 pub mod authorizations;
 pub mod calls;
+pub mod directory;
 pub mod frame;
 pub mod groups;
 pub mod join;

@@ -5,6 +5,7 @@ pub mod applications;
 pub mod audit;
 pub mod authorizations;
 pub mod calls;
+pub mod directory;
 pub mod groups;
 pub mod join;
 pub mod limits;

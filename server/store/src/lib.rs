@@ -12,6 +12,7 @@ pub mod authorizations;
 pub mod books;
 mod change;
 pub mod clock;
+pub mod directory;
 mod error;
 pub mod groups;
 pub mod installation;

@@ -1,6 +1,7 @@
 //! The store on a real Postgres.
 
 mod audit;
+mod directory;
 mod edits;
 mod ledger_bulk;
 mod money;
