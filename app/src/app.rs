@@ -107,6 +107,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("my-models") view=pages::my_models::MyModelsPage/>
                 <Route path=path!("users") view=pages::directory::DirectoryPage/>
                 <Route path=path!("users/:id") view=pages::users::UserPage/>
+                <Route path=path!("users/batch/:id") view=pages::batches::BatchPage/>
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>
                 <Route path=path!("groups/:id") view=pages::groups::GroupPage/>
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>

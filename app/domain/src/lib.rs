@@ -8,6 +8,7 @@ pub mod access;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
+pub mod batches;
 pub mod directory;
 pub mod groups;
 pub mod ids;

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
+pub mod batches;
 pub mod calls;
 pub mod directory;
 pub mod frame;

@@ -1,6 +1,7 @@
 //! The native side of the console: who is asking, what they may, and how the store's words become
 //! the browser's. Server functions bring all of this in with `use crate::backend::*`.
 
+pub mod batches;
 pub mod directory;
 pub mod examples;
 pub mod matrix;

@@ -1,6 +1,7 @@
 //! The directory of people.
 
 use domain::{
+    batches::Action,
     directory::{Filter, Standing},
     groups,
     money::{Money, grouped},
@@ -13,12 +14,13 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{capital, users::roles};
 use crate::{
     api::{
+        batches::PrepareBatch,
         directory::{Directory, load_directory},
         users::{CreateUser, SetUserLimit},
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
-        Page, Pager, Select, SortHead, Submit, badge::StatusMark, context::frame, may, query,
+        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may, query,
     },
 };
 
@@ -51,6 +53,7 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
             {edit.then(|| view! { <OpenDialog name="invite" label="Invite" look="btn go"/> })}
         </Head>
         <Filters filter=filter.clone() group=group.clone() matching all/>
+        <Ticks>
         <Card>
             {if nobody {
                 view! {
@@ -63,6 +66,7 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
                     <div class="scroll" tabindex="0" role="region" aria-label="Users">
                         <table class="table people">
                             <thead><tr>
+                                {edit.then(|| view! { <th class="tick-cell"><input type="checkbox" class="tick-page scripted" aria-label="Everybody on this page" autocomplete="off"/></th> })}
                                 <SortHead by="name" label="Name" default=true/>
                                 <th class="hide">"Role"</th>
                                 <th class="hide">"Groups"</th>
@@ -80,6 +84,8 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
             }}
         </Card>
         <Pager next/>
+        {(edit && !nobody).then(|| view! { <Bar matching/> })}
+        </Ticks>
         <Dialog name="invite" title="Invite somebody">
             <Form to=CreateUser::PATH>
                 <Field name="name" label="Name"/>
@@ -140,6 +146,38 @@ fn kept(but: &[&str]) -> impl IntoView + use<> {
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| view! { <Hidden name value/> })
         .collect_view()
+}
+
+/// What can be done with everybody who is selected. Without script it is there as soon as a box is
+/// ticked, too: the style sheet sees to it.
+#[component]
+fn Bar(matching: i64) -> impl IntoView {
+    let actions = [
+        (Action::Join, "Add to a group…"),
+        (Action::Leave, "Remove from a group…"),
+        (Action::Limit, "Set limit…"),
+        (Action::Role, "Role…"),
+        (Action::Suspend, "Suspend…"),
+        (Action::Reinstate, "Let in again…"),
+        (Action::Invite, "Invite again…"),
+    ];
+    let buttons = actions
+        .into_iter()
+        .map(|(action, label)| view! { <button class="btn small" name="action" value=action.as_str()>{label}</button> })
+        .collect_view();
+    view! {
+        <div class="bar">
+            <Form to=PrepareBatch::PATH id="many" class="bar-form">
+                {kept(&["sort"])}
+                <span class="ticked-elsewhere"></span>
+                <div class="row">
+                    <b class="ticked" role="status">"Those selected"</b>
+                    <label class="check"><input type="checkbox" class="tick-all" name="all" value="true" autocomplete="off"/><span>{format!("All {} that match", grouped(matching.unsigned_abs()))}</span></label>
+                </div>
+                <div class="row end">{buttons}</div>
+            </Form>
+        </div>
+    }
 }
 
 /// The words of one filter, as links.
@@ -216,6 +254,7 @@ fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
     let id = user.id.to_string();
     view! {
         <tr>
+            {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name)/></td> })}
             <td><a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div></td>
             <td class="hide">{capital(user.role.as_str())}</td>
             <td class="hide groups"><Badges user=user.clone()/></td>
@@ -258,7 +297,8 @@ fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
     let text = match (user.own_limit, default_limit) {
         (Some(own), _) => view! { {own.to_string()} }.into_any(),
         (None, Some(default)) => {
-            view! { <span class="muted nw">{format!("{default} default")}</span> }.into_any()
+            view! { <span class="muted">{default.to_string()}</span><div class="sub">"default"</div> }
+                .into_any()
         }
         (None, None) => view! { <span class="muted">"no limit"</span> }.into_any(),
     };

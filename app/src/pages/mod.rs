@@ -1,9 +1,11 @@
 //! What a person sees: one file per noun.
 
 pub mod account;
+mod add_people;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
+pub mod batches;
 pub mod calls;
 pub mod directory;
 pub mod groups;

@@ -2,7 +2,7 @@
 
 use domain::{
     directory::{Filter, Sort},
-    ids::{OrgId, UserId},
+    ids::{GroupId, OrgId, UserId},
     money::Money,
     users::UserRow,
 };
@@ -209,4 +209,48 @@ pub async fn count(store: &Store, org: OrgId, ask: &Ask<'_>) -> Result<i64> {
 pub async fn ids(store: &Store, org: OrgId, ask: &Ask<'_>, limit: i64) -> Result<Vec<UserId>> {
     let ids = people!("select u.user_id" "order by lower(u.name), u.user_id limit $10", ask, org, limit);
     Ok(ids.fetch_all(store.pool()).await?.into_iter().map(|row| row.user_id.into()).collect())
+}
+
+/// People who are not in a group, by name, whose name or address has this in it; at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn candidates(
+    store: &Store,
+    org: OrgId,
+    group: GroupId,
+    search: &str,
+    limit: i64,
+) -> Result<Vec<(UserId, String, String)>> {
+    let rows = sqlx::query!(
+        "select u.user_id, u.name, u.email from users u
+         where u.org_id = $1 and u.removed_at is null and u.suspended_at is null
+           and ($3::text is null or u.name ilike $3 or u.email ilike $3)
+           and not exists (select from memberships m where m.org_id = $1 and m.group_id = $2 and m.user_id = u.user_id and m.ended_at is null)
+         order by lower(u.name), u.user_id limit $4",
+        org.0,
+        group.0,
+        like(search),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.email)).collect())
+}
+
+/// Names and addresses of some people, by name. Who is not there is left out.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn names(store: &Store, org: OrgId, ids: &[UserId]) -> Result<Vec<(UserId, String, String)>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        "select user_id, name, email from users where org_id = $1 and user_id = any ($2) and removed_at is null
+         order by lower(name), user_id",
+        org.0,
+        &ids
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.email)).collect())
 }

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
+pub mod batches;
 pub mod books;
 mod change;
 pub mod clock;

@@ -251,7 +251,11 @@ async fn set_in(
             )
             .execute(change.db())
             .await?;
-            recount(change, &meter, facts.calendar).await?;
+            // A person's month is counted whether it has a limit or not.
+            if !matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month })
+            {
+                recount(change, &meter, facts.calendar).await?;
+            }
             id
         }
     };

@@ -1,6 +1,7 @@
 //! The store on a real Postgres.
 
 mod audit;
+mod batches;
 mod directory;
 mod edits;
 mod ledger_bulk;
