@@ -9,6 +9,7 @@ pub mod applications;
 pub mod audit;
 pub mod authorizations;
 pub mod batches;
+pub mod csv;
 pub mod directory;
 pub mod groups;
 pub mod ids;

@@ -106,6 +106,11 @@ pub async fn current_org(store: &Store, session: &Session) -> Option<OrgId> {
     store::users::actor(store, org, account).await.ok()?.map(|_| org)
 }
 
+/// Who a session's account is in the organization it looks at.
+pub async fn current_actor(store: &Store, session: &Session) -> Option<Actor> {
+    who(store, session).await.ok()??.actor
+}
+
 /// Who is asking.
 #[derive(Clone)]
 pub struct Who {
