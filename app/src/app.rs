@@ -105,8 +105,9 @@ fn Framed(frame: Frame) -> impl IntoView {
             <ParentRoute path=path!("/") view=ui::page::Layout>
                 <Route path=path!("") view=pages::overview::OverviewPage/>
                 <Route path=path!("my-models") view=pages::my_models::MyModelsPage/>
-                <Route path=path!("users") view=pages::users::UsersPage/>
+                <Route path=path!("users") view=pages::directory::DirectoryPage/>
                 <Route path=path!("users/:id") view=pages::users::UserPage/>
+                <Route path=path!("users/batch/:id") view=pages::batches::BatchPage/>
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>
                 <Route path=path!("groups/:id") view=pages::groups::GroupPage/>
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>

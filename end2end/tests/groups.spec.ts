@@ -2,7 +2,8 @@ import { expect, fresh, join, refused, said, test, visit } from './bursar';
 
 test('a group is made, filled, renamed, moved and archived', async ({ page, world }) => {
   const name = fresh('Vision');
-  const { id } = await join(world, fresh('Noor'), 'member');
+  const noor = fresh('Noor');
+  await join(world, noor, 'member');
   await visit(page, world.owner, '/groups');
   await page.getByRole('link', { name: 'New group' }).click();
   const dialog = page.getByRole('dialog');
@@ -16,9 +17,14 @@ test('a group is made, filled, renamed, moved and archived', async ({ page, worl
   const address = page.url().split('?')[0];
 
   await page.getByRole('link', { name: 'Add people' }).click();
-  await dialog.getByLabel('Person').selectOption(id);
-  await dialog.getByLabel('Leads this group').check();
-  await dialog.getByRole('button', { name: 'Add' }).click();
+  await dialog.getByRole('searchbox').fill(noor);
+  await dialog.getByRole('button', { name: 'Search' }).click();
+  await dialog.getByRole('link', { name: new RegExp(noor) }).click();
+  await expect(dialog.getByRole('link', { name: `Leave out ${noor}` })).toBeVisible();
+  await dialog.getByLabel('They lead this group').check();
+  await dialog.getByRole('button', { name: 'Add 1 person' }).click();
+  await said(page, '1 person added');
+  await page.goto(address);
   await expect(page.getByRole('row', { name: /Noor.*lead/ })).toBeVisible();
 
   await page.goto(address);

@@ -63,3 +63,24 @@ test('a secret is copied with a button', async ({ page, world }) => {
   await expect(dialog.getByRole('button', { name: 'Copied' })).toBeVisible();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^bsr_live_[0-9A-Za-z]{36}$/);
 });
+
+test('the box in the head ticks the page, and what is ticked stays so on other pages of the list', async ({ page, world }) => {
+  const word = fresh('Ticked');
+  for (const letter of ['A', 'B']) {
+    await world.owner.post('users/create', { name: `${letter} ${word}`, email: `${letter}.${word.replace(' ', '.')}@acme.example`, role: 'member' });
+  }
+  await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}`);
+  await page.getByRole('checkbox', { name: 'Everybody on this page' }).check();
+  const count = page.locator('.ticked');
+  await expect(count).toHaveText('2 selected');
+  await page.getByRole('columnheader', { name: 'Limit' }).getByRole('link').click();
+  await expect(page.getByRole('checkbox', { name: `Select A ${word}` })).toBeChecked();
+  await page.getByRole('checkbox', { name: `Select A ${word}` }).uncheck();
+  await expect(count).toHaveText('1 selected');
+  await page.getByRole('link', { name: 'Show everybody' }).click();
+  await page.getByRole('button', { name: 'Role', exact: true }).click();
+  await page.getByRole('link', { name: 'Owner' }).click();
+  await expect(count).toHaveText('1 selected, 1 of them on other pages');
+  await page.getByRole('button', { name: 'Suspend…' }).click();
+  await expect(page.getByRole('row', { name: `B ${word}` })).toBeVisible();
+});

@@ -6,7 +6,7 @@ test('somebody is found, edited, put into a group, suspended and let in again', 
   await visit(page, world.owner, '/users');
   await page.getByRole('searchbox').fill(name);
   await page.getByRole('searchbox').press('Enter');
-  await page.getByRole('link', { name }).click();
+  await page.getByRole('link', { name, exact: true }).click();
   await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
 
   await page.getByRole('link', { name: 'Edit', exact: true }).click();

@@ -28,7 +28,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::Session;
 
 use crate::{
-    assets, forms,
+    assets, directory, forms,
     live::{self, Live},
     sessions,
 };
@@ -146,6 +146,7 @@ pub fn router(
         .with_state(console)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .merge(Router::new().route("/live", get(live::serve)).with_state(live))
+        .merge(Router::new().route("/users.csv", get(directory::serve)).with_state(store.clone()))
         .layer(sessions::layer(store, public_url))
         .layer(middleware::from_fn(refuse_unsigned_changes))
         .layer(csrf);

@@ -5,6 +5,7 @@ mod assets;
 mod config;
 mod database;
 mod demo;
+mod directory;
 mod explain;
 mod forms;
 mod http;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::words::words;
+use crate::{ids::BatchId, words::words};
 
 words! {
     /// Through which door a change came.
@@ -32,6 +32,8 @@ pub struct AuditRow {
     pub actor: String,
     /// Through which door.
     pub door: Door,
+    /// The change to many people that it belongs to.
+    pub batch: Option<BatchId>,
     /// What was done: `group.rename`.
     pub act: String,
     /// To what kind of thing: `group`.

@@ -136,6 +136,8 @@ ids! {
     LimitId = "lim";
     /// A named route.
     PolicyId = "pol";
+    /// A change to many people at once.
+    BatchId = "bat";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

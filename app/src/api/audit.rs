@@ -19,7 +19,12 @@ pub struct Log {
 
 /// The log. `check`: verify the whole chain too.
 #[server(prefix = "/console", endpoint = "audit/list")]
-pub async fn load_audit(before: String, subject: String, check: bool) -> Result<Log, AppError> {
+pub async fn load_audit(
+    before: String,
+    subject: String,
+    check: bool,
+    #[server(default)] batch: String,
+) -> Result<Log, AppError> {
     use crate::backend::*;
     use domain::{money::grouped, roles::Act};
     use store::audit::{Chain, Filter};
@@ -31,6 +36,7 @@ pub async fn load_audit(before: String, subject: String, check: bool) -> Result<
             before: read_some("before", &before)?,
             subject: read_some("subject", &subject)?,
             actor: None,
+            batch: read_some("batch", &batch)?,
         };
         let mut rows = store::audit::list(&cx.store, org, &filter, PAGE + 1).await.known()?;
         let more = rows.len() as i64 > PAGE;

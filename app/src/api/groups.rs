@@ -69,17 +69,25 @@ pub struct GroupView {
     pub requests: Vec<Request>,
     /// Where it could be moved: id and path.
     pub places: Vec<(GroupId, String)>,
-    /// People who could be added: id and name.
-    pub people: Vec<(String, String)>,
+    /// People who could be added: id, name, address.
+    pub people: Vec<(String, String, String)>,
+    /// People who are chosen to be added.
+    pub chosen: Vec<(String, String, String)>,
     /// Attributed spend of the month.
     pub spend: Money,
 }
 
-/// A group.
+/// A group. `find`: whom to look for to be added; `chosen`: who is chosen already, by commas.
 #[server(prefix = "/console", endpoint = "groups/get")]
-pub async fn load_group(id: String) -> Result<GroupView, AppError> {
+pub async fn load_group(
+    id: String,
+    #[server(default)] find: String,
+    #[server(default)] chosen: String,
+) -> Result<GroupView, AppError> {
     use crate::backend::*;
-    use domain::{limits::Scope, roles::Act};
+    use domain::{ids::UserId, limits::Scope, roles::Act};
+    // How many people a search finds.
+    const FOUND: i64 = 20;
     handle(|cx| async move {
         let id: GroupId = id.parse().map_err(|_| AppError::NotFound)?;
         let org = cx.permit_in(Act::ReadGroup, id).await?.org();
@@ -90,8 +98,13 @@ pub async fn load_group(id: String) -> Result<GroupView, AppError> {
         let applications = store::applications::list(&cx.store, org, &month, &filter, 200).await.known()?;
         let tree = store::groups::tree(&cx.store, org, &month).await.known()?;
         let paths = store::groups::paths(&cx.store, org).await.known()?;
-        let people = store::users::names(&cx.store, org, 1000).await.known()?;
         let asked = store::requests::Filter { group: Some(id), ..Default::default() };
+        let chosen: Vec<UserId> = chosen.split(',').filter_map(|id| id.parse().ok()).collect();
+        let found = store::directory::candidates(&cx.store, org, id, &find, FOUND).await.known()?;
+        let chosen = store::directory::names(&cx.store, org, &chosen).await.known()?;
+        let people = |list: Vec<(UserId, String, String)>| {
+            list.into_iter().map(|(user, name, email)| (user.to_string(), name, email)).collect()
+        };
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
         Ok(GroupView {
             group: store::groups::get(&cx.store, org, id).await.known()?,
@@ -110,13 +123,8 @@ pub async fn load_group(id: String) -> Result<GroupView, AppError> {
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             models: matrix::lines(&facts, Some(id), store::clock::now()),
             places: paths.into_iter().filter(|(other, _)| !inside(*other)).collect(),
-            people: people
-                .into_iter()
-                .filter(|(user, ..)| {
-                    !members.iter().any(|member| member.user == *user && member.through.is_none())
-                })
-                .map(|(user, name, email)| (user.to_string(), format!("{name} ({email})")))
-                .collect(),
+            people: people(found),
+            chosen: people(chosen),
             spend: tree.iter().find(|row| row.id == id).map(|row| row.spend).unwrap_or_default(),
             members,
         })
@@ -253,6 +261,44 @@ pub async fn add_member(
         store::groups::set_member(&mut change, group, user, standing, ends_at).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Membership saved."))
+    })
+    .await
+}
+
+/// Puts several people into a group at once.
+#[server(prefix = "/console", endpoint = "groups/add-members")]
+pub async fn add_members(
+    group: String,
+    #[server(default)] users: Vec<String>,
+    #[server(default)] lead: bool,
+    #[server(default)] ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        batches::{Outcome, Task, count},
+        groups::Standing,
+        ids::UserId,
+    };
+    handle(|cx| async move {
+        let calendar = cx.calendar().await?;
+        let day = read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt());
+        let task = Task::Join {
+            group: read("group", &group)?,
+            standing: if lead { Standing::Lead } else { Standing::Member },
+            ends_at: day.map(|day| calendar.midnight(day)),
+        };
+        let ids: Vec<UserId> = users.iter().map(|id| read("users", id)).collect::<Result<_, _>>()?;
+        let permit = batches::permit(&cx, task).await?;
+        let me = permit.actor().user.ok_or(AppError::NotFound)?;
+        let id = store::batches::prepare(&cx.store, &permit, &ids).await.known()?;
+        let batch = store::batches::get(&cx.store, permit.org(), me, id).await.known()?;
+        let mut change = cx.change(permit).await?;
+        let effects = store::batches::confirm(&mut change, &batch, task).await.known()?;
+        if !change.commit().await.known()? {
+            return Err(AppError::field("users", "They are in the group already."));
+        }
+        let changed = batches::people(count(&effects, Outcome::Changed));
+        Ok(Done::said(format!("{changed} added.")).then(format!("/users/batch/{id}")))
     })
     .await
 }

@@ -11,50 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, frame::Done};
 
-/// A page of the directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Directory {
-    /// People by name.
-    pub users: Vec<UserRow>,
-    /// How many there are.
-    pub all: i64,
-    /// How many match the search.
-    pub matching: i64,
-    /// Monthly spend of those without a limit of their own.
-    pub default_limit: Option<Money>,
-    /// Where the next page starts.
-    pub next: Option<String>,
-}
-
-/// People by name.
-#[server(prefix = "/console", endpoint = "users/list")]
-pub async fn load_users(search: String, after: String) -> Result<Directory, AppError> {
-    use crate::backend::*;
-    use domain::roles::Act;
-    // How many people a page lists.
-    const PAGE: i64 = 50;
-    handle(|cx| async move {
-        let org = cx.permit(Act::ReadOrganization)?.org();
-        let search = Some(search.trim().to_owned()).filter(|text| !text.is_empty());
-        let after = after.split_once('~').and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
-        let filter = store::users::Filter { search: search.clone(), only: None, after };
-        let month = cx.month().await?;
-        let mut users = store::users::list(&cx.store, org, &month, &filter, PAGE + 1).await.known()?;
-        let more = users.len() as i64 > PAGE;
-        users.truncate(PAGE as usize);
-        let (all, matching) = store::users::count(&cx.store, org, search.as_deref()).await.known()?;
-        let organization = store::organizations::get(&cx.store, org).await.known()?;
-        Ok(Directory {
-            next: users.last().filter(|_| more).map(|user| format!("{}~{}", user.id, user.name)),
-            users,
-            all,
-            matching,
-            default_limit: organization.default_user_limit,
-        })
-    })
-    .await
-}
-
 /// Everything on a person's page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserView {
@@ -82,12 +38,8 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id: UserId = id.parse().map_err(|_| AppError::NotFound)?;
         let month = cx.month().await?;
-        let filter = store::users::Filter { only: Some(id), ..Default::default() };
-        let user = store::users::list(&cx.store, org, &month, &filter, 1)
-            .await
-            .known()?
-            .pop()
-            .ok_or(AppError::NotFound)?;
+        let user = store::users::rows(&cx.store, org, &month, &[id]).await.known()?;
+        let user = user.into_iter().next().ok_or(AppError::NotFound)?;
         let facts = store::access::facts(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { user: Some(id), ..Default::default() };
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
@@ -176,6 +128,24 @@ pub async fn edit_user(
         store::users::update(&mut change, id, version, &form).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Saved.").then(format!("/users/{id}")))
+    })
+    .await
+}
+
+/// Gives a person a monthly limit of their own; left empty, the organization's default again.
+#[server(prefix = "/console", endpoint = "users/limit")]
+pub async fn set_user_limit(id: String, #[server(default)] cap: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{money::Money, roles::Act};
+    handle(|cx| async move {
+        let (id, cap) = (read("id", &id)?, read_some::<Money>("cap", &cap)?);
+        let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
+        store::limits::set_month(&mut change, id, cap).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said(cap.map_or_else(
+            || "The organization's default applies again.".to_owned(),
+            |cap| format!("Limit set: {cap} a month."),
+        )))
     })
     .await
 }

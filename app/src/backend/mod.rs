@@ -1,6 +1,8 @@
 //! The native side of the console: who is asking, what they may, and how the store's words become
 //! the browser's. Server functions bring all of this in with `use crate::backend::*`.
 
+pub mod batches;
+pub mod directory;
 pub mod examples;
 pub mod inbox;
 pub mod matrix;
@@ -104,6 +106,11 @@ pub async fn current_org(store: &Store, session: &Session) -> Option<OrgId> {
     let account: AccountId = session.get(ACCOUNT).await.ok()??;
     let org: OrgId = session.get(ORG).await.ok()??;
     store::users::actor(store, org, account).await.ok()?.map(|_| org)
+}
+
+/// Who a session's account is in the organization it looks at.
+pub async fn current_actor(store: &Store, session: &Session) -> Option<Actor> {
+    who(store, session).await.ok()??.actor
 }
 
 /// Who is asking.

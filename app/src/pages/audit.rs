@@ -13,7 +13,7 @@ use crate::{
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let (after, subject, check) = (query::value("after"), query::value("subject"), query::value("check"));
-    let log = load_audit(after, subject, check == "1");
+    let log = load_audit(after, subject, check == "1", query::value("batch"));
     let verify = query::href(&[("check", Some("1"))]);
     view! {
         <Page title="Audit">
@@ -96,7 +96,10 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
                 <tr>
                     <td class="nw"><When at=row.at/><div class="sub num">{format!("#{}", row.seq)}</div></td>
                     <td class="nw beside"><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
-                    <td title=row.act.clone()>{words(&row.act)}<div class="sub">{row.subject}</div></td>
+                    <td title=row.act.clone()>
+                        {words(&row.act)}<div class="sub">{row.subject}</div>
+                        {row.batch.map(|batch| view! { <div class="sub"><a href=format!("/audit?batch={batch}")>"One of many"</a></div> })}
+                    </td>
                     <td><ul class="changes">{changes}</ul></td>
                 </tr>
             }

@@ -9,15 +9,15 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{authorizations::Lines, capital, choices, limits::LimitCard, param, requests::Grants};
+use super::{add_people::AddPeople, authorizations::Lines, capital, choices, limits::LimitCard, param, requests::Grants};
 use crate::{
     api::groups::{
-        AddMember, ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, SetDefaultGroup,
-        Tree, load_group, load_groups,
+        ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, SetDefaultGroup, Tree,
+        load_group, load_groups,
     },
     ui::{
-        Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, Select, Submit, context::frame, may,
+        Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
+        Select, Submit, context::frame, may, query,
     },
 };
 
@@ -116,13 +116,13 @@ fn TreeTable(groups: Vec<GroupRow>) -> impl IntoView {
 #[component]
 pub fn GroupPage() -> impl IntoView {
     let id = param("id");
-    let group = load_group(id);
+    let group = load_group(id, query::value("find"), query::value("chosen"));
     view! { <Page title="Group"><Load data=group let(view)><Content view/></Load></Page> }
 }
 
 #[component]
 fn Content(view: GroupView) -> impl IntoView {
-    let GroupView { group, members, applications, below, limits, models, requests, places, people, spend } =
+    let GroupView { group, members, applications, below, limits, models, requests, places, people, chosen, spend } =
         view;
     let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
     let frame = frame();
@@ -182,13 +182,7 @@ fn Content(view: GroupView) -> impl IntoView {
         <Grants requests empty="What people ask for on this group’s account, and what was agreed to until when, stands here."/>
         <Lines models group=id.to_string()/>
         <Dialog name="add" title="Add people">
-            <Form to=AddMember::PATH>
-                <Hidden name="group" value=id.to_string()/>
-                <Select name="user" label="Person" options=people.clone()/>
-                <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
-                {edit_leads.then(|| view! { <Check name="lead" label="Leads this group" hint="Manages people, applications and limits here and below."/> })}
-                <div class="row end"><Submit label="Add"/></div>
-            </Form>
+            <AddPeople group=id.to_string() chosen=chosen.clone() found=people.clone() leads=edit_leads/>
         </Dialog>
         <Dialog name="edit" title="Edit the group" clone:name>
             <Form to=EditGroup::PATH>

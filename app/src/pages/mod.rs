@@ -1,10 +1,13 @@
 //! What a person sees: one file per noun.
 
 pub mod account;
+mod add_people;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
+pub mod batches;
 pub mod calls;
+pub mod directory;
 pub mod groups;
 pub mod join;
 pub mod limits;

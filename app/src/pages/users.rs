@@ -3,8 +3,7 @@
 use domain::{
     limits::Scope,
     roles::Act,
-    time,
-    users::{Role, UserRow, UserStatus},
+    users::{Role, UserStatus},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -12,108 +11,17 @@ use super::{calls::CallTable, capital, choices, limits::LimitCard, param, reques
 use crate::{
     api::{
         groups::{AddMember, RemoveMember},
-        users::{CreateUser, Directory, EditUser, InviteUser, SuspendUser, UserView, load_user, load_users},
+        users::{EditUser, InviteUser, SuspendUser, UserView, load_user},
     },
     ui::{
         Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, Pager, Select, Submit, badge::StatusMark, context::frame, may, query,
+        Page, Select, Submit, badge::StatusMark, may,
     },
 };
 
-fn roles() -> Vec<(String, String)> {
+/// Roles as the choices of a select.
+pub fn roles() -> Vec<(String, String)> {
     choices(Role::ALL, |role| capital(role.as_str()))
-}
-
-/// Everybody.
-#[component]
-pub fn UsersPage() -> impl IntoView {
-    let (search, after) = (query::value("q"), query::value("after"));
-    let users = load_users(search.clone(), after);
-    view! {
-        <Page title="Users">
-            <Load data=users let(directory)><DirectoryView directory search/></Load>
-        </Page>
-    }
-}
-
-#[component]
-fn DirectoryView(directory: Directory, search: String) -> impl IntoView {
-    let Directory { users, all, matching, default_limit, next } = directory;
-    let edit = may(Act::EditUsers);
-    let searched = !search.is_empty();
-    let rows = users.iter().map(|user| view! { <Line user=user.clone() default_limit/> }).collect_view();
-    view! {
-        <Head title="Users" note=all.to_string()>
-            {edit.then(|| view! { <OpenDialog name="invite" label="Invite" look="btn go"/> })}
-        </Head>
-        <form method="get" action="/users" class="filters row" role="search">
-            <input type="search" name="q" value=search class="find" placeholder="Name or email" aria-label="Name or email"/>
-            <button class="btn">"Search"</button>
-            {searched.then(|| view! { <span class="muted num">{format!("{matching} of {all}")}</span><a class="link" href="/users">"Show all"</a> })}
-        </form>
-        <Card>
-            {if users.is_empty() {
-                view! { <Empty title="Nobody matches" text="Look for another name or address, or show everybody."/> }.into_any()
-            } else {
-                view! {
-                    <div class="scroll" tabindex="0" role="region" aria-label="Users">
-                        <table class="table">
-                            <thead><tr>
-                                <th aria-sort="ascending">"Name"</th><th class="hide">"Role"</th><th class="hide">"Groups"</th><th class="r">"Month"</th>
-                                <th class="r hide">"Limit"</th><th class="hide">"Used"</th><th>"Activity"</th>
-                            </tr></thead>
-                            <tbody>{rows}</tbody>
-                        </table>
-                    </div>
-                }.into_any()
-            }}
-        </Card>
-        <Pager next/>
-        <Dialog name="invite" title="Invite somebody">
-            <Form to=CreateUser::PATH>
-                <Field name="name" label="Name"/>
-                <Field name="email" label="Email" kind="email"/>
-                <Select name="role" label="Role" options=roles() value="member" hint="Roles govern the console. They never open a model."/>
-                <div class="row end"><Submit label="Invite"/></div>
-            </Form>
-        </Dialog>
-    }
-}
-
-#[component]
-fn Line(user: UserRow, default_limit: Option<domain::money::Money>) -> impl IntoView {
-    let limit = user.limit(default_limit);
-    let groups = user.groups.iter().take(4).map(|badge| {
-        let text = match badge.ends_at {
-            Some(end) => format!("{} · until {}", badge.name, time::day(frame().zone.local(end).date())),
-            None => badge.name.clone(),
-        };
-        view! { <Badge text kind=if badge.inherited { Kind::Inherited } else { Kind::Plain } href=format!("/groups/{}", badge.group)/>" " }
-    }).collect_view();
-    let more = user.groups.len().saturating_sub(4);
-    let none = user.groups.is_empty();
-    let level = domain::limits::Level { settled: user.spend.0, held: user.held.0 };
-    view! {
-        <tr>
-            <td><a href=format!("/users/{}", user.id)><b>{user.name}</b></a><div class="sub">{user.email}</div></td>
-            <td class="hide">{capital(user.role.as_str())}</td>
-            <td class="hide">{groups}{(more > 0).then(|| view! { <span class="muted">{format!("+{more}")}</span> })}{none.then(|| view! { <span class="muted">"none"</span> })}</td>
-            <td class="r num">{user.spend.to_string()}</td>
-            <td class="r num hide">{match (user.own_limit, limit) {
-                (Some(own), _) => view! { {own.to_string()} }.into_any(),
-                (None, Some(default)) => view! { <span class="muted nw">{format!("{default} default")}</span> }.into_any(),
-                (None, None) => view! { <span class="muted">"no limit"</span> }.into_any(),
-            }}</td>
-            <td class="meter-cell hide">{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend) small=true/> })}</td>
-            <td class="nw">
-                <StatusMark status=user.status/>
-                <div class="sub">{match user.status {
-                    UserStatus::Invited => view! { <Ago at=user.invited_at/> }.into_any(),
-                    _ => view! { <Ago at=user.last_call never="never called"/> }.into_any(),
-                }}</div>
-            </td>
-        </tr>
-    }
 }
 
 /// A person.

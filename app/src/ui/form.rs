@@ -82,6 +82,9 @@ pub fn Form(
     /// Its look.
     #[prop(optional, into)]
     class: String,
+    /// Its id, for fields that stand elsewhere on the page.
+    #[prop(optional)]
+    id: &'static str,
     children: Children,
 ) -> impl IntoView {
     let flash = frame().flash.clone();
@@ -100,7 +103,7 @@ pub fn Form(
     let fields = children();
     view! {
         <Sending summary=state.summary() once inline=class.contains("inline")>
-            <form method="post" action=to class=format!("form {class}") novalidate="">
+            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") novalidate="">
                 {(!which.is_empty()).then(|| view! { <input type="hidden" name=WHICH value=which/> })}
                 {page.map(|page| view! { <input type="hidden" name=PAGE value=page/> })}
                 {fields}

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     audit::{AuditRow, Door},
-    ids::OrgId,
+    ids::{BatchId, OrgId},
     roles::Actor,
 };
 use serde_json::json;
@@ -27,6 +27,7 @@ pub(crate) struct Head {
 pub(crate) struct Line<'a> {
     pub at: DateTime<Utc>,
     pub actor: &'a Actor,
+    pub batch: Option<BatchId>,
     pub act: String,
     pub subject: Subject<'a>,
     pub diff: &'a Diff,
@@ -63,11 +64,12 @@ pub(crate) async fn append(
             &line.act,
             &line.subject,
             line.diff,
+            line.batch.map(|batch| batch.0),
         ),
     );
     sqlx::query!(
-        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         line.actor.org.0,
         seq,
         line.at,
@@ -81,6 +83,7 @@ pub(crate) async fn append(
         before,
         after,
         &hash,
+        line.batch.map(|batch| batch.0),
     )
     .execute(db)
     .await?;
@@ -115,6 +118,7 @@ fn canonical(
     act: &str,
     subject: &Subject<'_>,
     diff: &Diff,
+    batch: Option<Uuid>,
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut part = |part: &[u8]| {
@@ -139,6 +143,10 @@ fn canonical(
             part(value.as_deref().unwrap_or_default().as_bytes());
         }
     }
+    // Nothing where there is none: lines from before there were batches keep their hash.
+    if let Some(batch) = batch {
+        part(batch.as_bytes());
+    }
     bytes
 }
 
@@ -149,6 +157,8 @@ pub struct Filter {
     pub subject: Option<Uuid>,
     /// By this person.
     pub actor: Option<Uuid>,
+    /// Of this change to many people.
+    pub batch: Option<BatchId>,
     /// Before this sequence number: the next page.
     pub before: Option<i64>,
 }
@@ -159,12 +169,13 @@ pub struct Filter {
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<AuditRow>> {
     let rows = sqlx::query!(
-        r#"select seq, at, actor, door, act, subject_kind, subject_id, subject, before, after
+        r#"select seq, at, actor, door, act, subject_kind, subject_id, subject, before, after, batch_id
            from audit
            where org_id = $1
              and ($2::uuid is null or subject_id = $2)
              and ($3::uuid is null or actor_id = $3)
              and ($4::bigint is null or seq < $4)
+             and ($6::uuid is null or batch_id = $6)
            order by seq desc
            limit $5"#,
         org.0,
@@ -172,6 +183,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
         filter.actor,
         filter.before,
         limit,
+        filter.batch.map(|batch| batch.0),
     )
     .fetch_all(store.pool())
     .await?;
@@ -183,6 +195,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
                 at: row.at,
                 actor: row.actor,
                 door: row.door.parse::<Door>()?,
+                batch: row.batch_id.map(BatchId),
                 act: row.act,
                 subject_kind: row.subject_kind,
                 subject_id: row.subject_id.to_string(),
@@ -212,7 +225,7 @@ fn changes(diff: Diff) -> Vec<(String, Option<String>, Option<String>)> {
 /// When the database does not answer.
 pub async fn fits_key(store: &Store, org: OrgId) -> Result<bool> {
     let rows = sqlx::query!(
-        "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash
+        "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id
          from audit where org_id = $1 order by seq desc limit 2",
         org.0
     )
@@ -233,6 +246,7 @@ pub async fn fits_key(store: &Store, org: OrgId) -> Result<bool> {
         &newest.act,
         &subject,
         &diff,
+        newest.batch_id,
     );
     Ok(store.vault().hash(Purpose::Audit, &bytes)[..] == newest.hash)
 }
@@ -263,7 +277,7 @@ pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
     let (mut seq, mut previous) = (0_i64, Vec::new());
     while seq < head.audit_seq {
         let rows = sqlx::query!(
-            "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash
+            "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id
              from audit where org_id = $1 and seq > $2 and seq <= $3 order by seq limit 1000",
             org.0,
             seq,
@@ -287,6 +301,7 @@ pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
                 &row.act,
                 &subject,
                 &diff,
+                row.batch_id,
             );
             let hash = store.vault().hash(Purpose::Audit, &bytes);
             if row.seq != seq + 1 || hash[..] != row.hash {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{GroupId, OrgId},
+    ids::{BatchId, GroupId, OrgId},
     roles::{Act, Permit},
 };
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -25,6 +25,7 @@ pub struct Change {
     pub(crate) head: audit::Head,
     recorded: bool,
     new: bool,
+    batch: Option<BatchId>,
 }
 
 impl std::fmt::Debug for Change {
@@ -109,7 +110,7 @@ impl Change {
         at: DateTime<Utc>,
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
-        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false })
+        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false, batch: None })
     }
 
     /// In which organization.
@@ -138,6 +139,11 @@ impl Change {
         self
     }
 
+    /// Everything recorded from now on belongs to this change to many people.
+    pub(crate) const fn in_batch(&mut self, batch: BatchId) {
+        self.batch = Some(batch);
+    }
+
     pub(crate) const fn store(&self) -> &Store {
         &self.store
     }
@@ -158,6 +164,7 @@ impl Change {
         let row = audit::Line {
             at: self.at,
             actor: &actor,
+            batch: self.batch,
             act: format!("{}.{verb}", subject.kind),
             subject,
             diff,

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use domain::{
     access::Facts,
-    ids::{LimitId, OrgId},
+    ids::{LimitId, OrgId, UserId},
     limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
+    money::Money,
     roles::Act,
     spend::LimitLevel,
     window::{Calendar, Span, Window},
@@ -250,7 +251,11 @@ async fn set_in(
             )
             .execute(change.db())
             .await?;
-            recount(change, &meter, facts.calendar).await?;
+            // A person's month is counted whether it has a limit or not.
+            if !matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month })
+            {
+                recount(change, &meter, facts.calendar).await?;
+            }
             id
         }
     };
@@ -269,6 +274,53 @@ async fn set_in(
         change.record(Subject { kind: "limit", id: id.0, name: &name }, verb, &diff).await?;
     }
     Ok(id)
+}
+
+/// Per cent of a cap at which somebody is told, where nobody said otherwise.
+const THRESHOLDS: [u8; 3] = [50, 80, 100];
+
+/// Gives a person a monthly limit of their own, or with none the organization's default again. How
+/// an own limit is kept and who is told stays as it was. Returns the own limit before.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when the person is not in the organization.
+pub async fn set_month(change: &mut Change, user: UserId, cap: Option<Money>) -> Result<Option<Money>> {
+    let org = change.org();
+    let facts = access::read(change.db(), org).await?;
+    set_month_in(change, &facts, user, cap).await
+}
+
+/// The same, with what is known already.
+pub(crate) async fn set_month_in(
+    change: &mut Change,
+    facts: &Facts,
+    user: UserId,
+    cap: Option<Money>,
+) -> Result<Option<Money>> {
+    change.expect(Act::LoosenLimits, None)?;
+    let meter = Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
+    group_of(facts, meter.scope)?;
+    let org = change.org();
+    let known = known(change.db(), org, &meter).await?;
+    let before = known.as_ref().map(|known| Money(known.cap));
+    match (cap, known) {
+        (Some(cap), known) if before != Some(cap) => {
+            let form = LimitForm {
+                cap: cap.0,
+                mode: known.as_ref().map_or(Mode::Enforce, |known| known.mode),
+                thresholds: known.map_or_else(
+                    || THRESHOLDS.to_vec(),
+                    |known| {
+                        known.thresholds.iter().filter_map(|percent| u8::try_from(*percent).ok()).collect()
+                    },
+                ),
+            };
+            set_in(change, facts, meter, &form, None).await?;
+        }
+        (None, Some(known)) => remove_in(change, facts, known.id).await?,
+        _ => {}
+    }
+    Ok(before)
 }
 
 struct Known {

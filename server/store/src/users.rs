@@ -65,75 +65,47 @@ pub async fn actor(store: &Store, org: OrgId, account: AccountId) -> Result<Opti
     .transpose()
 }
 
-/// Which people to list.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Part of a name or email address.
-    pub search: Option<String>,
-    /// Only this person.
-    pub only: Option<UserId>,
-    /// After this one: the next page.
-    pub after: Option<(String, UserId)>,
-}
-
-/// People by name, at most `limit`, with what they spent in `month`.
+/// Some people, in the order of their ids, with what they spent in `month`. Who is not there is left
+/// out.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(
-    store: &Store,
-    org: OrgId,
-    month: &Month,
-    filter: &Filter,
-    limit: i64,
-) -> Result<Vec<UserRow>> {
-    let search = filter.search.as_deref().map(|text| format!("%{}%", escape_like(text)));
-    let (after_name, after_id) = match &filter.after {
-        Some((name, id)) => (Some(name.to_lowercase()), Some(id.0)),
-        None => (None, None),
-    };
+pub async fn rows(store: &Store, org: OrgId, month: &Month, ids: &[UserId]) -> Result<Vec<UserRow>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select u.user_id, u.name, u.email, u.role, u.account_id is not null as "joined!", u.suspended_at, u.invited_at, u.version,
                   coalesce(w.settled, 0) as "spend!", coalesce(w.held, 0) as "held!", l.cap as "own_limit?",
                   s.live as "live!", s.last_used_at
-           from users u
+           from unnest($2::uuid[]) with ordinality as k (user_id, place)
+           join users u on u.org_id = $1 and u.user_id = k.user_id and u.removed_at is null
            left join windows w
-             on w.org_id = u.org_id and w.scope_kind = 'user' and w.thing_id = u.user_id and w.metric = 'spend'
-            and w.window_kind = 'month' and w.starts_at = $2
+             on w.org_id = $1 and w.scope_kind = 'user' and w.thing_id = u.user_id and w.metric = 'spend'
+            and w.window_kind = 'month' and w.starts_at = $3
            left join limits l
-             on l.org_id = u.org_id and l.scope_kind = 'user' and l.thing_id = u.user_id and l.metric = 'spend'
+             on l.org_id = $1 and l.scope_kind = 'user' and l.thing_id = u.user_id and l.metric = 'spend'
             and l.window_kind = 'month'
            left join lateral (
-               select coalesce(bool_or(s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)), false) as live,
+               select coalesce(bool_or(s.revoked_at is null and (s.expires_at is null or s.expires_at > $4)), false) as live,
                       max(s.last_used_at) as last_used_at
-               from secrets s where s.org_id = u.org_id and s.user_id = u.user_id
+               from secrets s where s.org_id = $1 and s.user_id = u.user_id
            ) s on true
-           where u.org_id = $1 and u.removed_at is null
-             and ($4::text is null or u.name ilike $4 or u.email ilike $4)
-             and ($5::uuid is null or u.user_id = $5)
-             and ($6::text is null or (lower(u.name), u.user_id) > ($6, $7))
-           order by lower(u.name), u.user_id
-           limit $8"#,
+           order by k.place"#,
         org.0,
+        &ids,
         month.starts_at,
         clock::now(),
-        search,
-        filter.only.map(|id| id.0),
-        after_name,
-        after_id,
-        limit,
     )
     .fetch_all(store.pool())
     .await?;
-    let ids: Vec<_> = rows.iter().map(|row| row.user_id).collect();
     let mut badges = badges(store, org, &ids).await?;
     rows.into_iter()
         .map(|row| {
-            let status = match (row.suspended_at, row.joined || row.live, row.live) {
+            // The same words as in `directory`.
+            let status = match (row.suspended_at, row.live, row.joined) {
                 (Some(_), ..) => UserStatus::Suspended,
-                (None, false, _) => UserStatus::Invited,
-                (None, true, true) => UserStatus::Active,
-                (None, true, false) => UserStatus::Inactive,
+                (None, true, _) => UserStatus::Active,
+                (None, false, true) => UserStatus::Inactive,
+                (None, false, false) => UserStatus::Invited,
             };
             Ok(UserRow {
                 id: row.user_id.into(),

@@ -13,7 +13,7 @@ use domain::{
 };
 use http::Method;
 use serde_json::{Value, json};
-use store::{MasterKey, Store, audit::Chain, rollups::Month, testing::empty_database};
+use store::{MasterKey, Store, audit::Chain, directory, rollups::Month, testing::empty_database};
 
 use crate::harness::{Answer, Browser, TempDir, command};
 
@@ -162,9 +162,10 @@ async fn books_are_true(store: &Store) {
     assert!((1_700..=2_000).contains(&sums.calls), "{sums:?}");
     assert!(sums.refused > 5, "{sums:?}");
     let month = Month::current(store, org).await.expect("an answer");
-    let people = store::users::list(store, org, &month, &store::users::Filter::default(), 1000)
-        .await
-        .expect("an answer");
+    let filter = domain::directory::Filter::default();
+    let ask =
+        directory::Ask { month: &month, default_limit: None, filter: &filter, order: directory::BY_NAME };
+    let (people, _) = directory::page(store, org, &ask, None, 1000).await.expect("an answer");
     for status in UserStatus::ALL {
         assert!(people.iter().any(|user| user.status == *status), "nobody is {status}");
     }

@@ -132,6 +132,12 @@ impl World {
                 owner.must("/console/groups/add-member", &[("group", &group), ("user", &user)]).await;
                 user
             }
+            "batch" => {
+                let user = Box::pin(self.fresh("user")).await;
+                let fields = [("users[]", user.as_str()), ("action", "suspend")];
+                let path = owner.create("/console/batches/prepare", &fields).await;
+                path.split('?').next().unwrap_or_default().to_owned()
+            }
             "policy" => {
                 let model = self.name_of("model").await;
                 let fields = [("name", name.as_str()), ("routing", "fallback"), ("steps", &model)];

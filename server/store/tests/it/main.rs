@@ -1,6 +1,8 @@
 //! The store on a real Postgres.
 
 mod audit;
+mod batches;
+mod directory;
 mod edits;
 mod ledger_bulk;
 mod money;

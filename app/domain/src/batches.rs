@@ -1,0 +1,166 @@
+//! Changes to many people at once.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    groups::Standing,
+    ids::{BatchId, GroupId, UserId},
+    money::Money,
+    roles::Act,
+    users::Role,
+    words::words,
+};
+
+/// How many people one change is about at most.
+pub const PEOPLE_MAX: usize = 2_000;
+
+words! {
+    /// What is done to each of them.
+    Action("action") {
+        /// Put into a group.
+        Join = "join",
+        /// Taken out of a group.
+        Leave = "leave",
+        /// Given a monthly limit.
+        Limit = "limit",
+        /// Given a role.
+        Role = "role",
+        /// Suspended.
+        Suspend = "suspend",
+        /// Let in again.
+        Reinstate = "reinstate",
+        /// Invited again.
+        Invite = "invite",
+    }
+}
+
+/// What is done to each of them, with all it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Put into a group.
+    Join {
+        /// Which.
+        group: GroupId,
+        /// As what.
+        standing: Standing,
+        /// Until when.
+        ends_at: Option<DateTime<Utc>>,
+    },
+    /// Taken out of a group.
+    Leave(GroupId),
+    /// Given a monthly limit; none: the organization's default again.
+    Limit(Option<Money>),
+    /// Given a role.
+    Role(Role),
+    /// Suspended.
+    Suspend,
+    /// Let in again.
+    Reinstate,
+    /// Invited again.
+    Invite,
+}
+
+impl Task {
+    /// What kind it is.
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Join { .. } => Action::Join,
+            Self::Leave(_) => Action::Leave,
+            Self::Limit(_) => Action::Limit,
+            Self::Role(_) => Action::Role,
+            Self::Suspend => Action::Suspend,
+            Self::Reinstate => Action::Reinstate,
+            Self::Invite => Action::Invite,
+        }
+    }
+
+    /// What permit it takes, and in which group.
+    pub const fn permit(self) -> (Act, Option<GroupId>) {
+        match self {
+            Self::Join { group, standing: Standing::Lead, .. } => (Act::EditLeads, Some(group)),
+            Self::Join { group, .. } | Self::Leave(group) => (Act::EditMembers, Some(group)),
+            Self::Limit(_) => (Act::LoosenLimits, None),
+            Self::Role(_) | Self::Suspend | Self::Reinstate | Self::Invite => (Act::EditUsers, None),
+        }
+    }
+}
+
+words! {
+    /// What becomes of one person.
+    Outcome("outcome") {
+        /// Something changes.
+        Changed = "changed",
+        /// It is so already.
+        Already = "already",
+        /// It cannot be.
+        Refused = "refused",
+    }
+}
+
+/// What it takes to bring one person back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undo {
+    /// Out of the group again.
+    Leave(GroupId),
+    /// Into the group again.
+    Join {
+        /// Which.
+        group: GroupId,
+        /// Until when.
+        ends_at: Option<DateTime<Utc>>,
+    },
+    /// The limit before, unless it is no longer the one that was set.
+    Limit {
+        /// Before.
+        before: Option<Money>,
+        /// What was set.
+        set: Option<Money>,
+    },
+    /// The role before, unless it is no longer the one that was given.
+    Role {
+        /// Before.
+        before: Role,
+        /// What was given.
+        given: Role,
+    },
+    /// Suspended as before, or not.
+    Suspended(bool),
+}
+
+/// What becomes of one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// Their email address.
+    pub email: String,
+    /// What.
+    pub outcome: Outcome,
+    /// The same in words.
+    pub text: String,
+    /// What it takes to bring them back; none where there is no way.
+    pub undo: Option<Undo>,
+}
+
+/// How many of some effects have this outcome.
+pub fn count(effects: &[Effect], outcome: Outcome) -> usize {
+    effects.iter().filter(|effect| effect.outcome == outcome).count()
+}
+
+/// A change to many people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Which.
+    pub id: BatchId,
+    /// Who chose them.
+    pub actor: UserId,
+    /// Whom it is about.
+    pub users: Vec<UserId>,
+    /// What was done and what became of each, once it was.
+    pub done: Option<(Task, Vec<Effect>)>,
+    /// When it was undone.
+    pub undone_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,198 @@
+//! Changes to many people at once: chosen, looked at, confirmed, undone.
+
+use domain::{
+    batches::{Action, Effect},
+    ids::BatchId,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// A change to many people, before it is made or after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchView {
+    /// Which.
+    pub id: BatchId,
+    /// How many people were chosen.
+    pub people: usize,
+    /// What is to be done, or was.
+    pub action: Action,
+    /// What becomes of each; none while it is not known what exactly is to be done.
+    pub effects: Option<Vec<Effect>>,
+    /// What that comes to.
+    pub summary: String,
+    /// Whether it was done.
+    pub done: bool,
+    /// Whether it was undone.
+    pub undone: bool,
+    /// What is wrong with a field of the address: name and sentence.
+    pub problem: Option<(String, String)>,
+    /// Groups to choose from: id and path.
+    pub groups: Vec<(String, String)>,
+}
+
+/// Takes note of whom a change is to be about: some people, or everybody whom a filter shows.
+#[server(prefix = "/console", endpoint = "batches/prepare")]
+pub async fn prepare_batch(
+    action: String,
+    #[server(default)] users: Vec<String>,
+    #[server(default)] all: bool,
+    #[server(default)] q: String,
+    #[server(default)] status: String,
+    #[server(default)] group: String,
+    #[server(default)] role: String,
+    #[server(default)] limit: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{batches::PEOPLE_MAX, directory::Filter, ids::UserId, roles::Act};
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditUsers)?;
+        let (org, action) = (permit.org(), read::<Action>("action", &action)?);
+        let ids: Vec<UserId> = if all {
+            let filter = Filter::read(&q, &status, &group, &role, &limit);
+            let month = cx.month().await?;
+            let organization = store::organizations::get(&cx.store, org).await.known()?;
+            let ask = store::directory::Ask {
+                month: &month,
+                default_limit: organization.default_user_limit,
+                filter: &filter,
+                order: store::directory::BY_NAME,
+            };
+            // One more than fits: so that it is said that they do not.
+            let most = i64::try_from(PEOPLE_MAX + 1).unwrap_or(i64::MAX);
+            store::directory::ids(&cx.store, org, &ask, most).await.known()?
+        } else {
+            users.iter().map(|id| read("users", id)).collect::<Result<_, _>>()?
+        };
+        let id = store::batches::prepare(&cx.store, &permit, &ids).await.known()?;
+        Ok(Done::default().then(format!("/users/batch/{id}?action={action}")))
+    })
+    .await
+}
+
+/// A change as its address describes it: what it would do to each, or what it did.
+#[server(prefix = "/console", endpoint = "batches/get")]
+pub async fn load_batch(
+    id: String,
+    action: String,
+    #[server(default)] group: String,
+    #[server(default)] cap: String,
+    #[server(default)] role: String,
+    #[server(default)] ends_on: String,
+) -> Result<BatchView, AppError> {
+    use crate::backend::*;
+    use domain::batches::Task;
+    handle(|cx| async move {
+        let actor = cx.actor()?.clone();
+        let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
+        let me = actor.user.ok_or(AppError::NotFound)?;
+        let batch = store::batches::get(&cx.store, actor.org, me, id).await.known()?;
+        let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+        let view = |action: Action, task: Option<Task>, effects: Option<Vec<Effect>>| {
+            let summary = match (task, &effects) {
+                (Some(task), Some(effects)) => batches::summary(&facts, task, effects, store::clock::now()),
+                _ => String::new(),
+            };
+            BatchView {
+                id,
+                people: batch.users.len(),
+                action,
+                effects,
+                summary,
+                done: false,
+                undone: batch.undone_at.is_some(),
+                problem: None,
+                groups: Vec::new(),
+            }
+        };
+        if let Some((task, effects)) = batch.done.clone() {
+            return Ok(BatchView { done: true, ..view(task.action(), Some(task), Some(effects)) });
+        }
+        let action: Action = read("action", &action)?;
+        let calendar = cx.calendar().await?;
+        let groups = match action {
+            Action::Join | Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,
+            _ => Vec::new(),
+        };
+        let groups = groups.into_iter().map(|(id, path)| (id.to_string(), path)).collect();
+        let asked = batches::Asked { group: &group, cap: &cap, role: &role, ends_on: &ends_on };
+        let task = match batches::task(action, &asked, calendar) {
+            Ok(task) => task,
+            Err(AppError::Invalid(problems)) => {
+                let problem = problems.into_iter().next();
+                return Ok(BatchView { problem, groups, ..view(action, None, None) });
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(task) = task else { return Ok(BatchView { groups, ..view(action, None, None) }) };
+        // What it would do is found out by doing it, and not keeping it.
+        let mut change = cx.change(batches::permit(&cx, task).await?).await?;
+        let mut effects = store::batches::run(&mut change, &batch.users, task).await.known()?;
+        drop(change);
+        batches::without_links(task, &mut effects);
+        Ok(BatchView { groups, ..view(action, Some(task), Some(effects)) })
+    })
+    .await
+}
+
+/// Makes the change, all of it or nothing.
+#[server(prefix = "/console", endpoint = "batches/confirm")]
+pub async fn confirm_batch(
+    id: String,
+    action: String,
+    #[server(default)] group: String,
+    #[server(default)] cap: String,
+    #[server(default)] role: String,
+    #[server(default)] ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::batches::{Outcome, Task, count};
+    handle(|cx| async move {
+        let asked = batches::Asked { group: &group, cap: &cap, role: &role, ends_on: &ends_on };
+        let task = batches::task(read("action", &action)?, &asked, cx.calendar().await?)?
+            .ok_or_else(|| AppError::field("", "Say first what is to be done."))?;
+        let permit = batches::permit(&cx, task).await?;
+        let me = permit.actor().user.ok_or(AppError::NotFound)?;
+        let batch = store::batches::get(&cx.store, permit.org(), me, read("id", &id)?).await.known()?;
+        let mut change = cx.change(permit).await?;
+        let effects = store::batches::confirm(&mut change, &batch, task).await.known()?;
+        let changed = count(&effects, Outcome::Changed);
+        if changed == 0 {
+            return Err(AppError::field("", "There is nothing to change: see below."));
+        }
+        change.commit().await.known()?;
+        if task == Task::Invite {
+            return Ok(Done::once(batches::links(&cx.backend.public_url, &effects)));
+        }
+        Ok(Done::said(format!("{} changed.", batches::people(changed)))
+            .then(format!("/users/batch/{}", batch.id)))
+    })
+    .await
+}
+
+/// Brings everybody back who is still as the change left them.
+#[server(prefix = "/console", endpoint = "batches/undo")]
+pub async fn undo_batch(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let actor = cx.actor()?;
+        let me = actor.user.ok_or(AppError::NotFound)?;
+        let batch = store::batches::get(&cx.store, actor.org, me, read("id", &id)?).await.known()?;
+        let Some((task, _)) = &batch.done else { return Err(AppError::Stale) };
+        let mut change = cx.change(batches::permit(&cx, *task).await?).await?;
+        let (back, left) = store::batches::undo(&mut change, &batch).await.known()?;
+        // Nobody to bring back: all of them were changed since.
+        if back == 0 {
+            return Err(AppError::field("", "Everybody was changed again since. Nothing was undone."));
+        }
+        change.commit().await.known()?;
+        let rest = match left {
+            0 => String::new(),
+            left => format!(" {} changed again since and left alone.", batches::were(left)),
+        };
+        Ok(Done::said(format!("Undone for {}.{rest}", batches::people(back)))
+            .then(format!("/users/batch/{}", batch.id)))
+    })
+    .await
+}

@@ -1,0 +1,83 @@
+//! The directory of people: any filter in any order.
+
+use domain::{money::Money, users::UserRow};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::AppError;
+
+/// A page of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directory {
+    /// People in the order that was asked for.
+    pub users: Vec<UserRow>,
+    /// How many there are.
+    pub all: i64,
+    /// How many match.
+    pub matching: i64,
+    /// Monthly spend of those without a limit of their own.
+    pub default_limit: Option<Money>,
+    /// What the group is called that they are of.
+    pub group: String,
+    /// Groups to choose from, if they were asked for: id and path.
+    pub groups: Vec<(String, String)>,
+    /// Where the next page starts.
+    pub next: Option<String>,
+}
+
+/// A page of people. `sort`: a word of `Sort`, with a minus for the greatest first.
+#[server(prefix = "/console", endpoint = "users/list")]
+pub async fn load_directory(
+    search: String,
+    #[server(default)] status: String,
+    #[server(default)] group: String,
+    #[server(default)] role: String,
+    #[server(default)] limit: String,
+    #[server(default)] sort: String,
+    after: String,
+    #[server(default)] with_groups: bool,
+) -> Result<Directory, AppError> {
+    use crate::backend::*;
+    use domain::{directory::Filter, roles::Act};
+    use store::directory::{Ask, Mark};
+    // How many people a page lists.
+    const PAGE: usize = 50;
+    handle(|cx| async move {
+        let org = cx.permit(Act::ReadOrganization)?.org();
+        let filter = Filter::read(&search, &status, &group, &role, &limit);
+        let month = cx.month().await?;
+        let organization = store::organizations::get(&cx.store, org).await.known()?;
+        let default_limit = organization.default_user_limit;
+        let ask = Ask { month: &month, default_limit, filter: &filter, order: directory::order(&sort) };
+        let after = Mark::read(&after);
+        let (users, next) =
+            store::directory::page(&cx.store, org, &ask, after.as_ref(), PAGE).await.known()?;
+        let (all, _) = store::users::count(&cx.store, org, None).await.known()?;
+        let matching = if filter.is_empty() {
+            all
+        } else {
+            store::directory::count(&cx.store, org, &ask).await.known()?
+        };
+        let paths = match filter.group {
+            None if !with_groups => Vec::new(),
+            _ => store::groups::paths(&cx.store, org).await.known()?,
+        };
+        Ok(Directory {
+            users,
+            all,
+            matching,
+            default_limit,
+            group: paths
+                .iter()
+                .find(|(id, _)| Some(*id) == filter.group)
+                .map_or_else(String::new, |(_, path)| path.clone()),
+            groups: if with_groups {
+                paths.into_iter().map(|(id, path)| (id.to_string(), path)).collect()
+            } else {
+                Vec::new()
+            },
+            next: next.map(|mark| mark.to_string()),
+        })
+    })
+    .await
+}

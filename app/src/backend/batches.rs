@@ -1,0 +1,182 @@
+//! What addresses and forms say about a change to many people, and what it comes to in words.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    access::Facts,
+    authorizations::State,
+    batches::{Action, Effect, Outcome, Task, count},
+    groups::Standing,
+    ids::{GroupId, ModelId},
+    money::Money,
+    roles::Permit,
+    window::Calendar,
+};
+
+use super::{Cx, Once, matrix, read_date, read_some};
+use crate::error::AppError;
+
+/// The fields that say what exactly is to be done.
+pub struct Asked<'a> {
+    /// Into which group, or out of which.
+    pub group: &'a str,
+    /// Which monthly limit; `default`: the organization's.
+    pub cap: &'a str,
+    /// Which role.
+    pub role: &'a str,
+    /// The last day in the group.
+    pub ends_on: &'a str,
+}
+
+/// What is to be done; none while that is not known.
+///
+/// # Errors
+/// About the field that cannot be read.
+pub fn task(action: Action, asked: &Asked<'_>, calendar: Calendar) -> Result<Option<Task>, AppError> {
+    let group = read_some::<GroupId>("group", asked.group)?;
+    Ok(match action {
+        Action::Join => {
+            let day = read_date("ends_on", asked.ends_on)?.and_then(|day| day.succ_opt());
+            let ends_at = day.map(|day| calendar.midnight(day));
+            group.map(|group| Task::Join { group, standing: Standing::Member, ends_at })
+        }
+        Action::Leave => group.map(Task::Leave),
+        Action::Limit if asked.cap.trim() == "default" => Some(Task::Limit(None)),
+        Action::Limit => read_some::<Money>("cap", asked.cap)?.map(|cap| Task::Limit(Some(cap))),
+        Action::Role => read_some("role", asked.role)?.map(Task::Role),
+        Action::Suspend => Some(Task::Suspend),
+        Action::Reinstate => Some(Task::Reinstate),
+        Action::Invite => Some(Task::Invite),
+    })
+}
+
+/// Proves that they may do it.
+///
+/// # Errors
+/// When they may not.
+pub async fn permit(cx: &Cx, task: Task) -> Result<Permit, AppError> {
+    match task.permit() {
+        (act, Some(group)) => cx.permit_in(act, group).await,
+        (act, None) => cx.permit(act),
+    }
+}
+
+/// `1 person`, `37 people`.
+pub fn people(count: usize) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+}
+
+/// `1 was`, `37 were`.
+pub fn were(count: usize) -> String {
+    if count == 1 { "1 was".to_owned() } else { format!("{count} were") }
+}
+
+/// Links are for the moment they are made, not for a page that only says what would happen.
+pub fn without_links(task: Task, effects: &mut [Effect]) {
+    if task == Task::Invite {
+        for effect in effects.iter_mut().filter(|effect| effect.outcome == Outcome::Changed) {
+            effect.text = "is invited again; the link from before stops working".to_owned();
+        }
+    }
+}
+
+/// The links of invitations, to be shown once.
+pub fn links(public_url: &str, effects: &[Effect]) -> Once {
+    let made = || effects.iter().filter(|effect| effect.outcome == Outcome::Changed);
+    Once::Found {
+        good: true,
+        sentence: format!(
+            "{} invited again. Send everybody their own link; each works once, for 14 days, and is shown here only.",
+            were(made().count())
+        ),
+        lines: made()
+            .map(|effect| format!("{} <{}>  {public_url}/join/{}", effect.name, effect.email, effect.text))
+            .collect(),
+    }
+}
+
+/// What a change comes to, in a sentence or two.
+pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>) -> String {
+    let changed = count(effects, Outcome::Changed);
+    let who = people(changed);
+    let name = |group: GroupId| facts.groups.get(&group).map_or("the group", |group| group.name.as_str());
+    let s = if changed == 1 { "s" } else { "" };
+    match task {
+        Task::Join { group, .. } => {
+            format!("{who} join{s} {}. {}", name(group), gains(facts, group, effects, now))
+        }
+        Task::Leave(group) => {
+            format!(
+                "{who} leave{s} {}. What came through it is closed to them from the next call on.",
+                name(group)
+            )
+        }
+        Task::Limit(Some(cap)) => {
+            let most = cap.0.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
+            format!("{who} may spend {cap} a month each: at most {} together.", Money(most))
+        }
+        Task::Limit(None) => match facts.default_user_limit {
+            Some(default) => {
+                format!("The organization's default of {default} a month applies to {who} again.")
+            }
+            None => format!(
+                "{who} lose{s} the limit of their own; the organization has no default, so none applies."
+            ),
+        },
+        Task::Role(role) => {
+            format!("{who} become{s} {role}. Roles govern the console; they never open a model.")
+        }
+        Task::Suspend => format!(
+            "Every secret of {who} stops working with the next call, and they are signed out. Their spend stays on the books."
+        ),
+        Task::Reinstate => format!("{who} can sign in again, and their secrets work again."),
+        Task::Invite => format!("{who} get{s} a new link; the one before stops working."),
+    }
+}
+
+/// The models that a group has open.
+fn open(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Vec<(ModelId, String)> {
+    let lines = matrix::lines(facts, Some(group), now).into_iter();
+    lines
+        .filter(|line| line.state == State::Open && line.obstacle.is_none())
+        .map(|line| (line.model, line.name))
+        .collect()
+}
+
+/// Which models those who join have open in no group of theirs so far.
+fn gains(facts: &Facts, group: GroupId, effects: &[Effect], now: DateTime<Utc>) -> String {
+    use std::collections::{BTreeSet, HashMap, HashSet};
+    let target = open(facts, group, now);
+    if target.is_empty() {
+        return "It has no model open, so nobody gains one.".to_owned();
+    }
+    let mut known = HashMap::<GroupId, HashSet<ModelId>>::new();
+    let (mut who, mut which) = (0, BTreeSet::new());
+    for effect in effects.iter().filter(|effect| effect.outcome == Outcome::Changed) {
+        let mut has = HashSet::new();
+        for membership in facts.users.get(&effect.user).into_iter().flat_map(|user| &user.memberships) {
+            // The facts of a change that was made have the new group in them already.
+            if membership.group != group {
+                let ids = || open(facts, membership.group, now).into_iter().map(|(id, _)| id).collect();
+                has.extend(known.entry(membership.group).or_insert_with(ids).iter().copied());
+            }
+        }
+        let new: Vec<&String> =
+            target.iter().filter(|(id, _)| !has.contains(id)).map(|(_, name)| name).collect();
+        who += usize::from(!new.is_empty());
+        which.extend(new);
+    }
+    let models = |count: usize| if count == 1 { "1 model".to_owned() } else { format!("{count} models") };
+    if who == 0 {
+        return format!("It has {} open; all of them have those already.", models(target.len()));
+    }
+    let names: Vec<&str> = which.iter().take(5).map(|name| name.as_str()).collect();
+    let more = if which.len() > names.len() { ", …" } else { "" };
+    format!(
+        "It has {} open: {} gain{} up to {} they had nowhere ({}{more}).",
+        models(target.len()),
+        people(who),
+        if who == 1 { "s" } else { "" },
+        models(which.len()),
+        names.join(", ")
+    )
+}

@@ -1,0 +1,81 @@
+//! Choosing several people for a group. Every choice is in the address, so that it works without
+//! script and survives a search.
+
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use crate::{
+    api::groups::AddMembers,
+    ui::{Check, Empty, Field, Form, Hidden, query},
+};
+
+/// Somebody: id, name, address.
+type Person = (String, String, String);
+
+/// Search, who is chosen, who could be.
+#[component]
+pub fn AddPeople(
+    /// Into which group.
+    group: String,
+    /// Who is chosen so far.
+    chosen: Vec<Person>,
+    /// Who could be, too.
+    found: Vec<Person>,
+    /// Whether they may be made leads.
+    leads: bool,
+) -> impl IntoView {
+    let ids: Vec<String> = chosen.iter().map(|(id, ..)| id.clone()).collect();
+    let href = |ids: &[String]| query::href(&[("chosen", Some(&ids.join(",")))]);
+    let chips = chosen
+        .iter()
+        .map(|(id, name, _)| {
+            let others: Vec<String> = ids.iter().filter(|other| *other != id).cloned().collect();
+            let label = format!("Leave out {name}");
+            view! { <li class="chip"><b>{name.clone()}</b><a href=href(&others) data-within="" aria-label=label>"×"</a></li> }
+        })
+        .collect_view();
+    let nobody = found.is_empty();
+    let rows = found
+        .into_iter()
+        .filter(|(id, ..)| !ids.contains(id))
+        .map(|(id, name, email)| {
+            let more: Vec<String> = ids.iter().cloned().chain([id]).collect();
+            view! { <li><a href=href(&more) data-within=""><b>{name}</b><span class="sub">{email}</span></a></li> }
+        })
+        .collect_view();
+    let count = ids.len();
+    let label = match count {
+        0 => "Add people".to_owned(),
+        1 => "Add 1 person".to_owned(),
+        count => format!("Add {count} people"),
+    };
+    view! {
+        <form method="get" action=format!("/groups/{group}") class="row find-people" role="search">
+            <Hidden name="dialog" value="add"/>
+            <Hidden name="chosen" value=ids.join(",")/>
+            <input type="search" name="find" value=query::value("find") class="find" placeholder="Name or email" aria-label="Name or email"/>
+            <button class="btn">"Search"</button>
+        </form>
+        <div role="status" class="chosen">
+            {if count == 0 {
+                view! { <p class="muted">"Nobody is chosen yet."</p> }.into_any()
+            } else {
+                view! { <ul class="row" aria-label="Chosen">{chips}</ul> }.into_any()
+            }}
+        </div>
+        {if nobody {
+            view! { <Empty title="Nobody else matches" text="Everybody with this name is in the group already, suspended, or not in the organization."/> }.into_any()
+        } else {
+            view! { <ul class="choices" aria-label="People to choose from">{rows}</ul> }.into_any()
+        }}
+        <Form to=AddMembers::PATH>
+            <Hidden name="group" value=group/>
+            {ids.into_iter().map(|id| view! { <Hidden name="users[]" value=id/> }).collect_view()}
+            <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
+            {leads.then(|| view! { <Check name="lead" label="They lead this group" hint="Manages people, applications and limits here and below."/> })}
+            <div class="row end">
+                {(count == 0).then(|| view! { <span class="muted" id="add-why">"Choose somebody first."</span> })}
+                <button class="btn go" disabled=count == 0 aria-describedby=(count == 0).then_some("add-why")>{label}</button>
+            </div>
+        </Form>
+    }
+}

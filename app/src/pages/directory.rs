@@ -1,0 +1,340 @@
+//! The directory of people.
+
+use domain::{
+    batches::Action,
+    directory::{Filter, Standing},
+    groups,
+    money::{Money, grouped},
+    roles::Act,
+    time,
+    users::{Role, UserRow, UserStatus},
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{capital, users::roles};
+use crate::{
+    api::{
+        batches::PrepareBatch,
+        directory::{Directory, load_directory},
+        users::{CreateUser, SetUserLimit},
+    },
+    ui::{
+        Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
+        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may, query,
+    },
+};
+
+/// What the address says about whom to show, in the order of the chips.
+const FILTERS: [&str; 5] = ["q", "status", "group", "role", "limit"];
+
+/// Everybody.
+#[component]
+pub fn DirectoryPage() -> impl IntoView {
+    let [search, status, group, role, limit] = FILTERS.map(query::value);
+    let filter = Filter::read(&search, &status, &group, &role, &limit);
+    let with_groups = query::value("dialog") == "group";
+    let (sort, after) = (query::value("sort"), query::value("after"));
+    let users = load_directory(search, status, group, role, limit, sort, after, with_groups);
+    view! {
+        <Page title="Users">
+            <Load data=users let(directory)><Content directory filter/></Load>
+        </Page>
+    }
+}
+
+#[component]
+fn Content(directory: Directory, filter: Filter) -> impl IntoView {
+    let Directory { users, all, matching, default_limit, group, groups, next } = directory;
+    let edit = may(Act::EditUsers);
+    let nobody = users.is_empty();
+    let rows = users.into_iter().map(|user| view! { <Line user default_limit/> }).collect_view();
+    view! {
+        <Head title="Users" note=grouped(all.unsigned_abs())>
+            <a class="btn" href=query::href(&[("after", None), ("dialog", None), ("cell", None)]).replacen("/users", "/users.csv", 1) download="users.csv">"Export"</a>
+            {edit.then(|| view! { <OpenDialog name="invite" label="Invite" look="btn go"/> })}
+        </Head>
+        <Filters filter=filter.clone() group=group.clone() matching all/>
+        <Ticks>
+        <Card>
+            {if nobody {
+                view! {
+                    <Empty title="Nobody matches" text="Look for another name or address, leave a filter out, or show everybody.">
+                        <a class="btn" href="/users">"Show everybody"</a>
+                    </Empty>
+                }.into_any()
+            } else {
+                view! {
+                    <div class="scroll" tabindex="0" role="region" aria-label="Users">
+                        <table class="table people">
+                            <thead><tr>
+                                {edit.then(|| view! { <th class="tick-cell"><input type="checkbox" class="tick-page scripted" aria-label="Everybody on this page" autocomplete="off"/></th> })}
+                                <SortHead by="name" label="Name" default=true/>
+                                <th class="hide">"Role"</th>
+                                <th class="hide">"Groups"</th>
+                                <SortHead by="spend" label="Month" down=true class="r"/>
+                                <SortHead by="limit" label="Limit" class="r hide"/>
+                                <SortHead by="used" label="Used" down=true class="hide"/>
+                                <SortHead by="status" label="Status" class="hide"/>
+                                <SortHead by="last_call" label="Last call" down=true class="hide"/>
+                                <th><span class="sr">"Actions"</span></th>
+                            </tr></thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                }.into_any()
+            }}
+        </Card>
+        <Pager next/>
+        {(edit && !nobody).then(|| view! { <Bar matching/> })}
+        </Ticks>
+        <Dialog name="invite" title="Invite somebody">
+            <Form to=CreateUser::PATH>
+                <Field name="name" label="Name"/>
+                <Field name="email" label="Email" kind="email"/>
+                <Select name="role" label="Role" options=roles() value="member" hint="Roles govern the console. They never open a model."/>
+                <div class="row end"><Submit label="Invite"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="group" title="People of which group?">
+            <GroupChoice groups=groups.clone() filter=filter.clone()/>
+        </Dialog>
+    }
+}
+
+/// Filters as chips; every one of them is in the address.
+#[component]
+fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoView {
+    let any = !filter.is_empty();
+    let kept = kept(&["q"]);
+    let limits = [
+        (Standing::Near, "80 % or more used"),
+        (Standing::Over, "nothing left"),
+        (Standing::None, "no limit"),
+    ];
+    let limit = filter.limit.and_then(|now| limits.iter().find(|(standing, _)| *standing == now));
+    view! {
+        <div class="filters row">
+            <form method="get" action="/users" class="row" role="search">
+                {kept}
+                <input type="search" name="q" value=filter.search class="find" placeholder="Name or email" aria-label="Name or email"/>
+                <button class="btn">"Search"</button>
+            </form>
+            <Menu id="by-status" label="Status" value=filter.status.map(|status| capital(status.as_str())).unwrap_or_default()>
+                <Choices name="status" none="Any status" now=filter.status choices=UserStatus::ALL.iter().map(|status| (*status, capital(status.as_str()))).collect()/>
+            </Menu>
+            <a class="chip" href=query::href(&[("dialog", Some("group"))]) data-within="">"Group"{(!group.is_empty()).then(|| view! { <b>{format!("{group} and below")}</b> })}</a>
+            <Menu id="by-role" label="Role" value=filter.role.map(|role| capital(role.as_str())).unwrap_or_default()>
+                <Choices name="role" none="Any role" now=filter.role choices=Role::ALL.iter().map(|role| (*role, capital(role.as_str()))).collect()/>
+            </Menu>
+            <Menu id="by-limit" label="Limit" value=limit.map(|(_, text)| *text).unwrap_or_default()>
+                <Choices name="limit" none="Any limit" now=filter.limit choices=limits.iter().map(|(standing, text)| (*standing, capital(text))).collect()/>
+            </Menu>
+            {any.then(|| view! {
+                <span class="muted num" role="status">{format!("{} of {}", grouped(matching.unsigned_abs()), grouped(all.unsigned_abs()))}</span>
+                <a class="link" href=query::href(&[("q", None), ("status", None), ("group", None), ("role", None), ("limit", None), ("after", None)])>"Show everybody"</a>
+            })}
+        </div>
+    }
+}
+
+/// The rest of what the address says about whom to show and in which order, to go along with a form.
+fn kept(but: &[&str]) -> impl IntoView + use<> {
+    FILTERS
+        .into_iter()
+        .chain(["sort"])
+        .filter(|name| !but.contains(name))
+        .map(|name| (name, query::value(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| view! { <Hidden name value/> })
+        .collect_view()
+}
+
+/// What can be done with everybody who is selected. Without script it is there as soon as a box is
+/// ticked, too: the style sheet sees to it.
+#[component]
+fn Bar(matching: i64) -> impl IntoView {
+    let actions = [
+        (Action::Join, "Add to a group…"),
+        (Action::Leave, "Remove from a group…"),
+        (Action::Limit, "Set limit…"),
+        (Action::Role, "Role…"),
+        (Action::Suspend, "Suspend…"),
+        (Action::Reinstate, "Let in again…"),
+        (Action::Invite, "Invite again…"),
+    ];
+    let buttons = actions
+        .into_iter()
+        .map(|(action, label)| view! { <button class="btn small" name="action" value=action.as_str()>{label}</button> })
+        .collect_view();
+    view! {
+        <div class="bar">
+            <Form to=PrepareBatch::PATH id="many" class="bar-form">
+                {kept(&["sort"])}
+                <span class="ticked-elsewhere"></span>
+                <div class="row">
+                    <b class="ticked" role="status">"Those selected"</b>
+                    <label class="check"><input type="checkbox" class="tick-all" name="all" value="true" autocomplete="off"/><span>{format!("All {} that match", grouped(matching.unsigned_abs()))}</span></label>
+                </div>
+                <div class="row end">{buttons}</div>
+            </Form>
+        </div>
+    }
+}
+
+/// The words of one filter, as links.
+#[component]
+fn Choices<T: Copy + PartialEq + ToString + Send + 'static>(
+    name: &'static str,
+    none: &'static str,
+    now: Option<T>,
+    choices: Vec<(T, String)>,
+) -> impl IntoView {
+    let link = |value: Option<T>, text: String| {
+        let word = value.map(|value| value.to_string());
+        let href = query::href(&[(name, word.as_deref()), ("after", None)]);
+        view! { <li><a href=href data-within="" aria-current=(now == value).then_some("true")>{text}</a></li> }
+    };
+    let first = link(None, none.to_owned());
+    let rest = choices.into_iter().map(|(value, text)| link(Some(value), text)).collect_view();
+    view! { <ul>{first}{rest}</ul> }
+}
+
+#[component]
+fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
+    let now = filter.group.map(|id| id.to_string()).unwrap_or_default();
+    let options = std::iter::once((String::new(), "Any group, or none".to_owned()))
+        .chain(groups)
+        .map(|(id, path)| {
+            let chosen = id == now;
+            view! { <option value=id selected=chosen>{path}</option> }
+        })
+        .collect_view();
+    view! {
+        <form method="get" action="/users" class="form">
+            {kept(&["group"])}
+            <div class="field">
+                <label for="of-group">"Group"</label>
+                <select id="of-group" name="group" aria-describedby="of-group-hint">{options}</select>
+                <p class="hint" id="of-group-hint">"Its members, and those of every group below it."</p>
+            </div>
+            <div class="row end"><button class="btn go">"Show them"</button></div>
+        </form>
+    }
+}
+
+/// Badges that fit into a line.
+const BADGES: usize = 3;
+
+#[component]
+fn Badges(user: UserRow) -> impl IntoView {
+    let more = user.groups.len().saturating_sub(BADGES);
+    let rest: Vec<String> = user.groups.iter().skip(BADGES).map(|badge| badge.name.clone()).collect();
+    let none = user.groups.is_empty();
+    let badges = user.groups.into_iter().take(BADGES).map(|badge| {
+        let text = match badge.ends_at {
+            Some(end) => format!("{} · until {}", badge.name, time::day(frame().zone.local(end).date())),
+            None if badge.standing == groups::Standing::Lead => format!("{} · lead", badge.name),
+            None => badge.name,
+        };
+        let href = query::href(&[("group", Some(&badge.group.to_string())), ("after", None)]);
+        view! { <Badge text kind=if badge.inherited { Kind::Inherited } else { Kind::Plain } href=href/>" " }
+    }).collect_view();
+    view! {
+        {badges}
+        {(more > 0).then(|| view! {
+            <a class="muted nw" href=format!("/users/{}", user.id) title=rest.join(", ")>{format!("+{more}")}<span class="sr">{format!(" more groups: {}", rest.join(", "))}</span></a>
+        })}
+        {none.then(|| view! { <span class="muted">"none"</span> })}
+    }
+}
+
+#[component]
+fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
+    let limit = user.limit(default_limit);
+    let level = domain::limits::Level { settled: user.spend.0, held: user.held.0 };
+    let id = user.id.to_string();
+    view! {
+        <tr>
+            {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name)/></td> })}
+            <td><a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div></td>
+            <td class="hide">{capital(user.role.as_str())}</td>
+            <td class="hide groups"><Badges user=user.clone()/></td>
+            <td class="r num">{user.spend.to_string()}</td>
+            <td class="r num hide"><LimitCell user=user.clone() default_limit/></td>
+            <td class="meter-cell hide">{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend) small=true/> })}</td>
+            <td class="nw hide"><StatusMark status=user.status/></td>
+            <td class="nw hide">{match user.status {
+                UserStatus::Invited => view! { <span class="muted">"invited "<Ago at=user.invited_at/></span> }.into_any(),
+                _ => view! { <Ago at=user.last_call/> }.into_any(),
+            }}</td>
+            <td class="r"><RowMenu user/></td>
+        </tr>
+    }
+}
+
+/// The limit, which is set where it stands: `?cell=…` opens it.
+#[component]
+fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
+    let id = user.id.to_string();
+    let set = may(Act::LoosenLimits);
+    let name = user.name.clone();
+    if set && query::value("cell") == id {
+        let default =
+            default_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("{limit}, the default"));
+        return view! {
+            <Form to=SetUserLimit::PATH which=id.clone() class="cell-form">
+                <Hidden name="id" value=id.clone()/>
+                <Field
+                    name="cap" label=format!("Monthly limit of {name}") value=user.own_limit.map(|own| own.exact()).unwrap_or_default()
+                    inputmode="decimal" optional=true hint=format!("Empty: {default}")
+                />
+                <div class="row end">
+                    <a class="btn small" href=query::href(&[("cell", None)]) data-within="">"Cancel"</a>
+                    <Submit label="Save" look="go small"/>
+                </div>
+            </Form>
+        }.into_any();
+    }
+    let text = match (user.own_limit, default_limit) {
+        (Some(own), _) => view! { {own.to_string()} }.into_any(),
+        (None, Some(default)) => {
+            view! { <span class="muted">{default.to_string()}</span><div class="sub">"default"</div> }
+                .into_any()
+        }
+        (None, None) => view! { <span class="muted">"no limit"</span> }.into_any(),
+    };
+    if !set {
+        return text;
+    }
+    view! {
+        <a class="in-place" href=query::href(&[("cell", Some(&id))]) data-within="">{text}<span class="sr">{format!(": set the limit of {name}")}</span></a>
+    }
+    .into_any()
+}
+
+#[component]
+fn RowMenu(user: UserRow) -> impl IntoView {
+    let id = user.id.to_string();
+    let edit = may(Act::EditUsers);
+    let person = format!("/users/{id}");
+    let status = user.status;
+    view! {
+        <Menu id=format!("menu-{id}") label="⋯" name=format!("Actions for {}", user.name) look="btn small dots">
+            <ul>
+                <li><a href=person.clone()>"Open"</a></li>
+                <li><a href=format!("/calls?user={id}")>"Calls"</a></li>
+                {edit.then(|| view! {
+                    <li><a href=format!("{person}?dialog=edit")>"Edit"</a></li>
+                    <li><a href=query::href(&[("cell", Some(&id))]) data-within="">"Set the limit"</a></li>
+                    <li><a href=format!("{person}?dialog=join")>"Add to a group"</a></li>
+                    {(status == UserStatus::Invited).then(|| view! { <li><a href=format!("{person}?dialog=invite")>"Invite again"</a></li> })}
+                    {if status == UserStatus::Suspended {
+                        view! { <li><a href=person.clone()>"Let in again"</a></li> }.into_any()
+                    } else {
+                        view! { <li><a href=format!("{person}?dialog=suspend")>"Suspend"</a></li> }.into_any()
+                    }}
+                })}
+            </ul>
+        </Menu>
+    }
+}

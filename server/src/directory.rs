@@ -1,0 +1,138 @@
+//! The directory of people as a table: everybody whom the filters show, written as it is read.
+
+use std::collections::HashMap;
+
+use app::backend::{current_actor, directory::order};
+use axum::{
+    body::{Body, Bytes},
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::SecondsFormat;
+use domain::{
+    csv,
+    directory::Filter,
+    ids::{GroupId, OrgId},
+    money::Money,
+    roles::{Act, Place, permit},
+    users::UserRow,
+};
+use futures_util::stream;
+use store::{
+    Store, StoreError,
+    directory::{Ask, Mark},
+    rollups::Month,
+};
+use tower_sessions::Session;
+
+/// How many people are read at once.
+const CHUNK: usize = 500;
+
+const HEAD: [&str; 8] =
+    ["name", "email", "role", "groups", "monthly_limit", "status", "month_to_date", "last_call"];
+
+/// What is being written.
+struct Export {
+    store: Store,
+    org: OrgId,
+    month: Month,
+    default_limit: Option<Money>,
+    filter: Filter,
+    sort: String,
+    paths: HashMap<GroupId, String>,
+    next: Next,
+}
+
+/// Where it goes on.
+enum Next {
+    Head,
+    First,
+    After(Mark),
+    End,
+}
+
+/// `GET /users.csv`: for those who may read the organization. Takes the filters and the order of the
+/// page from its address.
+pub async fn serve(
+    State(store): State<Store>,
+    session: Session,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Response {
+    let Some(actor) = current_actor(&store, &session).await else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let Ok(permit) = permit(&actor, Act::ReadOrganization, Place::Organization) else {
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    match Export::begin(store, permit.org(), &asked).await {
+        Ok(export) => {
+            let headers = [
+                (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
+                (header::CONTENT_DISPOSITION, "attachment; filename=\"users.csv\""),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            // What goes wrong on the way breaks the transfer off: half a table does not look whole.
+            (headers, Body::from_stream(stream::try_unfold(export, Export::chunk))).into_response()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the table of people cannot be written");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+impl Export {
+    async fn begin(store: Store, org: OrgId, asked: &HashMap<String, String>) -> Result<Self, StoreError> {
+        let text = |name: &str| asked.get(name).map(String::as_str).unwrap_or_default();
+        Ok(Self {
+            month: Month::current(&store, org).await?,
+            default_limit: store::organizations::get(&store, org).await?.default_user_limit,
+            filter: Filter::read(text("q"), text("status"), text("group"), text("role"), text("limit")),
+            sort: text("sort").to_owned(),
+            paths: store::groups::paths(&store, org).await?.into_iter().collect(),
+            next: Next::Head,
+            store,
+            org,
+        })
+    }
+
+    async fn chunk(mut self) -> Result<Option<(Bytes, Self)>, StoreError> {
+        let after = match std::mem::replace(&mut self.next, Next::End) {
+            Next::Head => {
+                self.next = Next::First;
+                return Ok(Some((csv::line(HEAD).into(), self)));
+            }
+            Next::First => None,
+            Next::After(mark) => Some(mark),
+            Next::End => return Ok(None),
+        };
+        let ask = Ask {
+            month: &self.month,
+            default_limit: self.default_limit,
+            filter: &self.filter,
+            order: order(&self.sort),
+        };
+        let (rows, next) = store::directory::page(&self.store, self.org, &ask, after.as_ref(), CHUNK).await?;
+        let text: String = rows.iter().map(|row| self.line(row)).collect();
+        self.next = next.map_or(Next::End, Next::After);
+        Ok(Some((text.into(), self)))
+    }
+
+    /// Groups one a line by their paths: names have no line breaks, so nothing else has to be said.
+    fn line(&self, row: &UserRow) -> String {
+        let direct = row.groups.iter().filter(|badge| !badge.inherited);
+        let groups: Vec<&str> =
+            direct.filter_map(|badge| self.paths.get(&badge.group)).map(String::as_str).collect();
+        csv::line([
+            row.name.as_str(),
+            row.email.as_str(),
+            row.role.as_str(),
+            &groups.join("\n"),
+            &row.own_limit.map(Money::exact).unwrap_or_default(),
+            row.status.as_str(),
+            &row.spend.exact(),
+            &row.last_call.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default(),
+        ])
+    }
+}

@@ -1,0 +1,198 @@
+//! Changes to many people: what was shown is what happens, all of it or nothing, and back again.
+
+use domain::{
+    batches::{Effect, Outcome, Task, count},
+    groups::Standing,
+    ids::{BatchId, UserId},
+    money::Money,
+    roles::{Act, Actor, Place, permit},
+    users::Role,
+};
+use store::{
+    Change, StoreError, audit,
+    audit::Chain,
+    batches,
+    directory::{self, Ask},
+    groups, limits,
+    rollups::Month,
+    testing, users,
+};
+
+use crate::organization::Organization;
+
+async fn person(change: &mut Change, name: &str) -> UserId {
+    let form = users::UserForm {
+        email: format!("{}@acme.example", name.to_lowercase()).parse().expect("an address"),
+        name: name.parse().expect("a name"),
+        role: Role::Member,
+    };
+    users::insert(change, &form).await.expect("a person")
+}
+
+struct World {
+    org: Organization,
+    owner: UserId,
+    people: Vec<UserId>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let org = Organization::new().await;
+        let mut change = org.change().await;
+        let mut people = Vec::new();
+        for name in ["Ann", "Ben", "Cid"] {
+            people.push(person(&mut change, name).await);
+        }
+        change.commit().await.expect("all of it");
+        let owner = org.tenant.owner.user.expect("a person");
+        Self { org, owner, people }
+    }
+
+    async fn prepare(&self, ids: &[UserId]) -> BatchId {
+        let permit = permit(&self.org.tenant.owner, Act::EditUsers, Place::Organization).expect("they may");
+        batches::prepare(&self.org.store, &permit, ids).await.expect("prepared")
+    }
+
+    async fn change(&self, task: Task) -> Change {
+        testing::begin(&self.org.store, &self.org.tenant.owner, task.permit().0).await
+    }
+
+    async fn confirm(&self, ids: &[UserId], task: Task) -> (BatchId, Vec<Effect>) {
+        let id = self.prepare(ids).await;
+        let batch = batches::get(&self.org.store, self.org.tenant.org, self.owner, id).await.expect("it");
+        let mut change = self.change(task).await;
+        let effects = batches::confirm(&mut change, &batch, task).await.expect("done");
+        change.commit().await.expect("all of it");
+        (id, effects)
+    }
+
+    async fn undo(&self, id: BatchId, task: Task) -> store::Result<(usize, usize)> {
+        let batch = batches::get(&self.org.store, self.org.tenant.org, self.owner, id).await.expect("it");
+        let mut change = self.change(task).await;
+        let undone = batches::undo(&mut change, &batch).await?;
+        change.commit().await?;
+        Ok(undone)
+    }
+
+    /// Everybody's role, limit, standing and groups.
+    async fn state(&self) -> Vec<(String, Role, Option<Money>, bool, usize)> {
+        let month = Month::current(&self.org.store, self.org.tenant.org).await.expect("a month");
+        let filter = domain::directory::Filter::default();
+        let ask = Ask { month: &month, default_limit: None, filter: &filter, order: directory::BY_NAME };
+        let page = directory::page(&self.org.store, self.org.tenant.org, &ask, None, 100).await;
+        let (rows, _) = page.expect("a page");
+        rows.into_iter()
+            .map(|row| {
+                let suspended = row.status == domain::users::UserStatus::Suspended;
+                (row.name, row.role, row.own_limit, suspended, row.groups.len())
+            })
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_is_what_happens_and_undoing_it_brings_everybody_back() {
+    let world = World::new().await;
+    let everybody = [world.people.as_slice(), &[world.org.user, world.owner]].concat();
+    let join = Task::Join { group: world.org.child, standing: Standing::Member, ends_at: None };
+    for task in [
+        join,
+        Task::Limit(Some(Money(7))),
+        Task::Role(Role::Auditor),
+        Task::Suspend,
+        Task::Leave(world.org.child),
+    ] {
+        let before = world.state().await;
+        let mut change = world.change(task).await;
+        let shown = batches::run(&mut change, &everybody, task).await.expect("a look");
+        drop(change);
+        assert_eq!(world.state().await, before, "a look at {task:?} changes nothing");
+        let (id, effects) = world.confirm(&everybody, task).await;
+        assert_eq!(effects, shown);
+        assert_ne!(world.state().await, before);
+        let lines = audit::Filter { batch: Some(id), ..audit::Filter::default() };
+        let lines = audit::list(&world.org.store, world.org.tenant.org, &lines, 100).await.expect("the log");
+        let changed = count(&effects, Outcome::Changed);
+        assert_eq!(lines.len(), changed, "a line for everybody who changed");
+        assert_eq!(world.undo(id, task).await.expect("undone"), (changed, 0));
+        assert_eq!(world.state().await, before, "{task:?} is undone");
+        let again = world.undo(id, task).await;
+        assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
+    }
+    let chain = audit::verify(&world.org.store, world.org.tenant.org).await.expect("an answer");
+    assert!(matches!(chain, Chain::Whole { .. }), "{chain:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_changed_is_named_and_does_not_keep_the_others_from_it() {
+    let world = World::new().await;
+    let everybody = [world.people.as_slice(), &[world.owner]].concat();
+    for task in [Task::Suspend, Task::Role(Role::Member)] {
+        let mut change = world.change(task).await;
+        let effects = batches::run(&mut change, &everybody, task).await.expect("a look");
+        let owner = effects.iter().find(|effect| effect.user == world.owner).expect("the owner");
+        assert_eq!(owner.outcome, Outcome::Refused, "{owner:?}");
+    }
+    // An admin cannot touch the owner, who is the last one.
+    let mut change = world.org.change().await;
+    let admin = person(&mut change, "Adam").await;
+    change.commit().await.expect("it");
+    let actor = Actor { user: Some(admin), role: Role::Admin, ..world.org.tenant.owner.clone() };
+    for task in [Task::Suspend, Task::Role(Role::Auditor)] {
+        let mut change = testing::begin(&world.org.store, &actor, task.permit().0).await;
+        let effects = batches::run(&mut change, &everybody, task).await.expect("a look");
+        assert_eq!(count(&effects, Outcome::Changed), 3);
+        assert_eq!(count(&effects, Outcome::Refused), 1, "{effects:?}");
+    }
+    let task = Task::Role(Role::Admin);
+    let mut change = testing::begin(&world.org.store, &actor, Act::EditUsers).await;
+    let effects = batches::run(&mut change, &world.people, task).await.expect("a look");
+    assert_eq!(count(&effects, Outcome::Refused), 3, "only an owner makes admins: {effects:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_leaves_those_alone_whom_somebody_changed_since() {
+    let world = World::new().await;
+    let task = Task::Limit(Some(Money(7)));
+    let (id, _) = world.confirm(&world.people, task).await;
+    let mut change = world.org.change().await;
+    limits::set_month(&mut change, world.people[1], Some(Money(9))).await.expect("a limit");
+    change.commit().await.expect("it");
+    assert_eq!(world.undo(id, task).await.expect("undone"), (2, 1));
+    assert_eq!(world.state().await.iter().filter_map(|row| row.2).collect::<Vec<_>>(), [Money(9)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_choice_belongs_to_whoever_made_it_and_is_used_once() {
+    let world = World::new().await;
+    let (store, org) = (&world.org.store, world.org.tenant.org);
+    let id = world.prepare(&world.people).await;
+    let other = batches::get(store, org, world.org.user, id).await;
+    assert!(matches!(other, Err(StoreError::NotFound)), "{other:?}");
+    let batch = batches::get(store, org, world.owner, id).await.expect("it");
+    let mut change = world.change(Task::Suspend).await;
+    batches::confirm(&mut change, &batch, Task::Suspend).await.expect("done");
+    change.commit().await.expect("it");
+    let mut change = world.change(Task::Reinstate).await;
+    let twice = batches::confirm(&mut change, &batch, Task::Reinstate).await;
+    assert!(matches!(twice, Err(StoreError::Stale)), "{twice:?}");
+    drop(change);
+    // A permit for something else is none for this.
+    let mut change = world.change(Task::Limit(None)).await;
+    let refused = batches::run(&mut change, &world.people, Task::Suspend).await;
+    assert!(matches!(refused, Err(StoreError::NotPermitted(Act::EditUsers))), "{refused:?}");
+    let permit = permit(&world.org.tenant.owner, Act::EditUsers, Place::Organization).expect("they may");
+    let nobody = batches::prepare(store, &permit, &[]).await;
+    assert!(matches!(nobody, Err(StoreError::Invalid { .. })), "{nobody:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_is_not_taken_out_with_many_others() {
+    let world = World::new().await;
+    let mut change = world.org.change().await;
+    let lead = world.people[0];
+    groups::set_member(&mut change, world.org.child, lead, Standing::Lead, None).await.expect("a lead");
+    change.commit().await.expect("it");
+    let (_, effects) = world.confirm(&[lead, world.org.user], Task::Leave(world.org.child)).await;
+    assert_eq!((count(&effects, Outcome::Changed), count(&effects, Outcome::Refused)), (1, 1));
+}
