@@ -8,6 +8,7 @@ pub mod applications;
 pub mod audit;
 pub mod authorizations;
 pub mod calls;
+pub mod explore;
 pub mod frame;
 pub mod groups;
 pub mod join;

@@ -4,6 +4,7 @@
 pub mod examples;
 pub mod matrix;
 pub mod targets;
+pub mod which;
 
 use std::{
     future::Future,

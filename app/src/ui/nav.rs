@@ -61,11 +61,16 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 "Programs",
                 vec![counted("/applications", "Applications", Count::Applications), place("/calls", "Calls")],
             ),
-            ("Money", vec![place("/spend", "Spend"), place("/limits", "Limits")]),
+            (
+                "Money",
+                vec![place("/spend", "Spend"), place("/explore", "Explore"), place("/limits", "Limits")],
+            ),
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),
         ];
     }
-    let mut places = vec![("", vec![place("/my-models", "My models")])];
+    let own =
+        vec![place("/my-models", "My models"), place("/spend/me", "My spend"), place("/calls", "My calls")];
+    let mut places = vec![("", own)];
     if !here.leads.is_empty() {
         places.push((
             "Groups I lead",
@@ -73,6 +78,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 place("/groups", "Groups"),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),
+                place("/explore", "Explore"),
             ],
         ));
     }
