@@ -125,6 +125,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
         (app.name.clone(), app.description.clone(), app.use_cases.join(", "), app.version);
     view! {
         <Head title=app.name.clone() crumbs>
+            <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
             {(edit && live).then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {(edit && live).then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>

@@ -13,7 +13,7 @@ use crate::{
     filters::Filters,
     ui::{
         Card, Empty, Head, Load, Page,
-        chart::{ChartView, Legend, Series, Swatch, shown, step_label},
+        chart::{ChartView, Legend, Series, Swatch, shown, step_label, step_short},
         context::frame,
         query,
     },
@@ -89,7 +89,10 @@ fn Table(explored: Explored, series: Vec<Series>, filters: Filters) -> impl Into
     let head = explored
         .steps
         .iter()
-        .map(|(from, to)| view! { <th class="r nw">{step_label(explored.interval, *from, *to)}</th> })
+        .map(|(from, to)| {
+            let title = step_label(explored.interval, *from, *to);
+            view! { <th class="r nw" title=title>{step_short(explored.interval, *from)}</th> }
+        })
         .collect_view();
     let lines = explored
         .rows

@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// How many things a breakdown lists; the explorer has them all.
+const LISTED: usize = 15;
+
 /// The spend page of something, or of the organization.
 #[component]
 pub fn SpendPage() -> impl IntoView {
@@ -330,9 +333,11 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
         .filter(|(row, _)| row.key.is_some())
         .map(|(row, one)| (Some(one.class), row.clone()))
         .chain(table.more.iter().map(|row| (None, row.clone())))
+        .take(LISTED)
         .collect();
     let unlisted = table.things - listed.len();
     let empty = listed.is_empty();
+    let explore = filters.href("/explore", &[("by", by.as_str()), ("from", &from), ("to", &to)]);
     let rows = listed
         .into_iter()
         .map(|(class, row)| {
@@ -371,7 +376,7 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
                     </div>
                 }.into_any()
             }}
-            {(unlisted > 0).then(|| view! { <p class="note-line">{format!("And {} more, smaller ones.", grouped(unlisted as u64))}</p> })}
+            {(unlisted > 0).then(|| view! { <p class="note-line">{format!("And {} more, smaller ones. ", grouped(unlisted as u64))}<a href=explore>"Explore them"</a></p> })}
         </Card>
     }
 }

@@ -1,6 +1,6 @@
 //! Calls one by one: the ledger and the refusals beside it, as people look things up in them.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
     calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
@@ -12,7 +12,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::{Result, Store, StoreError, groups, models, rollups::Which};
+use crate::{Result, Store, StoreError, clock, groups, models, rollups::Which};
 
 /// Which calls a list shows, beyond whose they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +26,10 @@ pub struct Filter {
     /// After this one: the next page.
     pub after: Option<(DateTime<Utc>, CallId)>,
 }
+
+/// A page is mostly full of what is near: so many days are looked at before all of them. Every day
+/// is a partition, and to plan for hundreds takes longer than to read one.
+const NEAR: [u64; 2] = [2, 31];
 
 /// The moments a list looks at.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,12 @@ impl Stretch {
             to: filter.to.map_or_else(|| distant(3000), |day| calendar.midnight(day)),
         }
     }
+
+    /// The latest moment there can be anything: nothing is booked ahead.
+    fn end(self, after: Option<(DateTime<Utc>, CallId)>) -> DateTime<Utc> {
+        let latest = after.map_or_else(clock::now, |(at, _)| at);
+        self.to.min(latest)
+    }
 }
 
 /// Calls, the newest first, at most `limit` a page.
@@ -59,24 +69,47 @@ pub async fn list(
     filter: &Filter,
     limit: usize,
 ) -> Result<CallList> {
-    let stretch = Stretch::of(filter, calendar);
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut calls = match filter.ended {
-        Some(Ended::Refused) => Vec::new(),
-        ended => {
-            finished(store, org, which, ended.and_then(Ended::outcome), stretch, filter.after, one_more)
-                .await?
+    let whole = Stretch::of(filter, calendar);
+    let mut calls = Vec::new();
+    let soon = whole.end(filter.after) + TimeDelta::days(1);
+    for days in NEAR.map(Some).into_iter().chain([None]) {
+        let stretch = match days.and_then(|days| whole.end(filter.after).checked_sub_days(Days::new(days))) {
+            Some(from) => Stretch { from: from.max(whole.from), to: whole.to.min(soon) },
+            None => whole,
+        };
+        calls = within(store, org, which, filter, stretch, limit.saturating_add(1)).await?;
+        if calls.len() > limit || stretch.from == whole.from {
+            break;
         }
-    };
-    if matches!(filter.ended, None | Some(Ended::Refused)) {
-        calls.extend(refused(store, org, which, stretch, filter.after, one_more).await?);
-        calls.sort_by_key(|call| std::cmp::Reverse((call.at, call.id)));
     }
     let more = calls.len() > limit;
     calls.truncate(limit);
     let next =
         calls.last().filter(|_| more).map(|call| format!("{}~{}", call.at.timestamp_micros(), call.id));
     Ok(CallList { calls, next })
+}
+
+/// The newest of a stretch.
+async fn within(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    filter: &Filter,
+    stretch: Stretch,
+    limit: usize,
+) -> Result<Vec<CallLine>> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut calls = match filter.ended {
+        Some(Ended::Refused) => Vec::new(),
+        ended => {
+            finished(store, org, which, ended.and_then(Ended::outcome), stretch, filter.after, rows).await?
+        }
+    };
+    if matches!(filter.ended, None | Some(Ended::Refused)) {
+        calls.extend(refused(store, org, which, stretch, filter.after, rows).await?);
+        calls.sort_by_key(|call| std::cmp::Reverse((call.at, call.id)));
+    }
+    Ok(calls)
 }
 
 /// Where a page starts, as [`CallList::next`] says it.

@@ -53,9 +53,9 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
             let query = format!("by={by}&interval={interval}&from={from}&to={to}");
             let page = browser.get(&format!("/explore?{query}")).await;
             assert_eq!(page.status, 200, "{query}");
-            let chart = between(&page.text, "<svg class=\"large\"", "</svg>");
+            let chart = between(&page.text, "class=\"large\"", "</svg>");
             assert_eq!(amounts(chart, "data-amount").iter().sum::<i64>(), spent, "chart, {query}");
-            let table = between(&page.text, "<table class=\"table wide-table\"", "</table>");
+            let table = between(&page.text, "class=\"table wide-table\"", "</table>");
             let mut sum = 0;
             for line in between(table, "<tbody>", "</tbody>").split("<tr>").skip(1) {
                 let line = amounts(line, "data value");
@@ -107,7 +107,7 @@ pub async fn numbers_lead_to_their_calls(browser: &Browser) {
         for by in By::ALL {
             let query = format!("measure={measure}&by={by}&interval=month&from={from}&to={to}");
             let page = browser.get(&format!("/explore?{query}")).await.text;
-            let table = between(&page, "<table class=\"table wide-table\"", "</table>");
+            let table = between(&page, "class=\"table wide-table\"", "</table>");
             // The smallest number of each table: its calls are on a page or two.
             let smallest = table
                 .split("<a href=\"/calls?")

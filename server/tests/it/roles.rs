@@ -150,12 +150,8 @@ impl World {
                 let bearer = format!("Bearer {secret}");
                 let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
                 let body = r#"{"model":"nothing","messages":[{"role":"user","content":"hi"}]}"#;
-                let answer = self.server.browser().send(
-                    Method::POST,
-                    "/v1/chat/completions",
-                    &headers,
-                    body.to_owned(),
-                );
+                let program = self.server.browser();
+                let answer = program.send(Method::POST, "/v1/chat/completions", &headers, body.to_owned());
                 let answer = answer.await;
                 let id = answer.headers["x-request-id"].to_str().expect("an id").to_owned();
                 // It is written down a moment later.
