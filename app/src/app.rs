@@ -119,12 +119,14 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("applications") view=pages::applications::ApplicationsPage/>
                 <Route path=path!("applications/:id") view=pages::applications::ApplicationPage/>
                 <Route path=path!("calls") view=pages::calls::CallsPage/>
+                <Route path=path!("calls/:id") view=pages::call::CallPage/>
+                <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
-                <Route path=path!("spend/:group") view=pages::spend::SpendPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>
                 <Route path=path!("why") view=pages::why::WhyPage/>
+                <Route path=path!("spend/:of") view=pages::spend::SpendPage/>
                 <Route path=path!("limits") view=pages::limits::LimitsPage/>
                 <Route path=path!("audit") view=pages::audit::AuditPage/>
                 <Route path=path!("settings") view=pages::settings::SettingsPage/>

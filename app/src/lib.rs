@@ -11,6 +11,7 @@ mod app;
 #[cfg(feature = "ssr")]
 pub mod backend;
 pub mod error;
+mod filters;
 pub mod frame;
 mod pages;
 mod ui;

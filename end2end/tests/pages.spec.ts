@@ -63,6 +63,8 @@ async function fill(world: World): Promise<Place[]> {
   for (const [secret, name, times] of calls) for (let n = 0; n < times; n++) await call(world, secret, name);
 
   const app = apps['research-bot'].id;
+  const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
+  const refused = (await call(world, apps['search-index'].secret, 'nothing')).headers.get('x-request-id');
   return [
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
     { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
@@ -72,7 +74,8 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'models-new', path: '/models?dialog=new' }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },
     { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },
-    { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'spend', path: '/spend' },
+    { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'call', path: `/calls/${finished}` },
+    { name: 'call-refused', path: `/calls/${refused}` }, { name: 'explore', path: '/explore' }, { name: 'spend', path: '/spend' },
     { name: 'spend-group', path: `/spend/${research}` }, { name: 'spend-members', path: `/spend/${research}?view=members` }, { name: 'limits', path: '/limits' },
     { name: 'limits-new', path: '/limits?dialog=new' }, { name: 'audit', path: '/audit?check=1' }, { name: 'settings', path: '/settings' },
     { name: 'account', path: '/account' }, { name: 'my-models', path: '/my-models', as: Sam.console }, { name: 'lead-groups', path: '/groups', as: Sam.console },

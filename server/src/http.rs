@@ -28,7 +28,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::Session;
 
 use crate::{
-    assets, directory, forms,
+    assets, csv, directory, forms,
     live::{self, Live},
     sessions,
 };
@@ -142,6 +142,7 @@ pub fn router(
     let csrf = CsrfLayer::new();
     let pages = Router::new()
         .route("/console/{*function}", any(server_function))
+        .route("/explore.csv", get(explore_csv))
         .fallback(page)
         .with_state(console)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -167,6 +168,10 @@ async fn page(State(console): State<Console>, request: Request) -> Response {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     console.page(request).await
+}
+
+async fn explore_csv(State(console): State<Console>, request: Request) -> Response {
+    csv::explored(&console, request).await
 }
 
 async fn server_function(State(console): State<Console>, request: Request) -> Response {

@@ -3,6 +3,7 @@
 mod apply;
 mod assets;
 mod config;
+mod csv;
 mod database;
 mod demo;
 mod directory;

@@ -60,6 +60,9 @@ macro_rules! ids {
         impl $Id {
             /// What its text form starts with.
             pub const PREFIX: &'static str = $prefix;
+
+            /// What stands for none of them where there has to be one.
+            pub const NIL: Self = Self(Uuid::nil());
         }
 
         impl fmt::Display for $Id {

@@ -4,7 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ApplicationId, CallId, GroupId, ModelId, UserId},
+    explore::{By, Explored},
+    forecast::Forecast,
+    ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
     limits::{Level, Limit},
     money::Money,
     usage::Usage,
@@ -78,36 +80,60 @@ pub fn percent(used: i64, cap: i64) -> i64 {
 pub struct Sums {
     /// Finished calls.
     pub calls: i64,
+    /// Those of them whose provider failed.
+    pub failed: i64,
     /// Refused calls.
     pub refused: i64,
-    /// What they cost.
+    /// What finished calls cost.
     pub spend: Money,
-    /// Input tokens.
-    pub input_tokens: i64,
-    /// Output tokens.
-    pub output_tokens: i64,
+    /// Input tokens that were neither read from nor written to a cache, audio included.
+    pub input: i64,
+    /// Input tokens read from a cache.
+    pub cache_read: i64,
+    /// Input tokens written to a cache.
+    pub cache_write: i64,
+    /// Output tokens that the caller sees, audio included.
+    pub output: i64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: i64,
+    /// Milliseconds finished calls took, together.
+    pub duration_ms: i64,
 }
 
-/// One line of a breakdown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slice<Id> {
-    /// Which; none for what has no such thing (calls without a person).
-    pub id: Option<Id>,
-    /// What it is called.
-    pub name: String,
-    /// This window.
-    pub now: Sums,
-    /// The same stretch of the window before.
-    pub before: Money,
+impl Sums {
+    /// All input tokens, cached or not.
+    pub const fn input_tokens(&self) -> i64 {
+        self.input + self.cache_read + self.cache_write
+    }
+
+    /// All output tokens, seen or not.
+    pub const fn output_tokens(&self) -> i64 {
+        self.output + self.reasoning
+    }
 }
 
-/// Spend of one day, split by the largest applications.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DaySpend {
-    /// The day, in the organization's time zone.
-    pub day: NaiveDate,
-    /// One amount per series of the chart.
-    pub parts: Vec<Money>,
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failed += other.failed;
+        self.refused += other.refused;
+        self.spend.0 += other.spend.0;
+        self.input += other.input;
+        self.cache_read += other.cache_read;
+        self.cache_write += other.cache_write;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
+        self.duration_ms += other.duration_ms;
+    }
+}
+
+impl std::iter::Sum for Sums {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
 }
 
 /// One finished call.
@@ -137,39 +163,60 @@ pub struct CallRow {
     pub duration_ms: i64,
 }
 
-/// The spend page of a group, or of the organization.
+words! {
+    /// How much time a spend page looks at.
+    Range("range") {
+        /// One calendar month, day by day.
+        Month = "month",
+        /// The last ninety days, day by day.
+        Days = "days",
+        /// The last twelve months, month by month.
+        Year = "year",
+    }
+}
+
+/// Whose spend a page shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whose {
+    /// Everybody's.
+    Organization,
+    /// A group's: from the root to it.
+    Group(Vec<(GroupId, String)>),
+    /// An application's, with the group it lives in.
+    Application(ApplicationId, String, GroupId),
+    /// An application's, found by its key.
+    Key(KeyId, ApplicationId, String, GroupId),
+    /// A person's, wherever they spend.
+    User(UserId, String),
+    /// A model's.
+    Model(ModelId, String),
+}
+
+/// The spend page: the same for everything that spends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpendPage {
-    /// From the root to the group; empty for the organization.
-    pub path: Vec<(GroupId, String)>,
+    /// Whose.
+    pub whose: Whose,
     /// Which spend it shows.
     pub view: View,
-    /// The first day of the month it shows.
+    /// How much time it looks at.
+    pub range: Range,
+    /// The first day of the month it shows, or of this one.
     pub month: NaiveDate,
-    /// The first day of the month after.
-    pub month_end: NaiveDate,
+    /// The first day after what it could show: of a month, the first of the next.
+    pub end: NaiveDate,
     /// Today, in the organization's time zone.
     pub today: NaiveDate,
-    /// The whole month so far.
-    pub total: Sums,
-    /// The month before, up to the same day.
-    pub before: Money,
+    /// By what it can be split.
+    pub tabs: Vec<By>,
+    /// What was spent, by the chosen split.
+    pub table: Explored,
     /// The month before, whole.
     pub before_whole: Money,
     /// The cap on monthly spend with its level, if there is one.
     pub budget: Option<LimitLevel>,
-    /// Names of the chart's series; the last may be "other".
-    pub series: Vec<String>,
-    /// Each day of the month so far.
-    pub days: Vec<DaySpend>,
-    /// By group below.
-    pub groups: Vec<Slice<GroupId>>,
-    /// By application.
-    pub applications: Vec<Slice<ApplicationId>>,
-    /// By model.
-    pub models: Vec<Slice<ModelId>>,
-    /// By person.
-    pub users: Vec<Slice<UserId>>,
+    /// What this month comes to, if it runs and there is enough to go by.
+    pub forecast: Option<Forecast>,
     /// The last calls.
     pub calls: Vec<CallRow>,
 }

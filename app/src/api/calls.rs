@@ -1,29 +1,70 @@
-//! The last calls.
+//! Calls one by one.
 
-use domain::spend::CallRow;
+use domain::calls::{CallList, CallView};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::error::AppError;
+use crate::{
+    error::AppError,
+    filters::{Filters, Named},
+};
 
-/// The last calls of the organization, or of one application, person or model.
+/// A page of calls, with what it is filtered by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// The calls.
+    pub list: CallList,
+    /// The filters.
+    pub named: Named,
+}
+
+/// Calls, the newest first: of everything whoever asks may see, or of what is asked for.
 #[server(prefix = "/console", endpoint = "calls/list")]
-pub async fn load_calls(application: String, user: String, model: String) -> Result<Vec<CallRow>, AppError> {
+pub async fn load_calls(
+    #[server(default)] filters: Filters,
+    #[server(default)] outcome: String,
+    #[server(default)] from: String,
+    #[server(default)] to: String,
+    #[server(default)] after: String,
+) -> Result<Calls, AppError> {
+    use crate::backend::*;
+    // How many calls a page lists.
+    const PAGE: usize = 50;
+    handle(|cx| async move {
+        let which = which::which(&cx, &filters).await?;
+        let named = which::named(&cx, &filters, &which).await?;
+        let (from, to) = which::days(&from, &to)?;
+        let filter = store::calls::Filter {
+            ended: read_some("outcome", &outcome)?,
+            from,
+            to,
+            after: store::calls::cursor(&after),
+        };
+        let list = store::calls::list(&cx.store, cx.org()?, cx.calendar().await?, &which, &filter, PAGE);
+        Ok(Calls { list: list.await.known()?, named })
+    })
+    .await
+}
+
+/// Everything about one call: for those who made it, who lead a group it was made in, or who read
+/// everything.
+#[server(prefix = "/console", endpoint = "calls/get")]
+pub async fn load_call(id: String) -> Result<CallView, AppError> {
     use crate::backend::*;
     use domain::{
-        ids::{ApplicationId, ModelId, UserId},
-        roles::Act,
+        ids::{CallId, GroupId},
+        roles::{Act, Place, allows},
     };
     handle(|cx| async move {
-        let application: Option<ApplicationId> =
-            read_some("application", &application).map_err(|_| AppError::NotFound)?;
-        let user: Option<UserId> = read_some("user", &user).map_err(|_| AppError::NotFound)?;
-        let model: Option<ModelId> = read_some("model", &model).map_err(|_| AppError::NotFound)?;
-        let org = match application {
-            Some(application) => cx.permit_for(Act::ReadGroup, application).await?.org(),
-            None => cx.permit(Act::ReadOrganization)?.org(),
-        };
-        let which = store::rollups::Which { application, user, model, ..Default::default() };
-        store::rollups::calls(&cx.store, org, &which, store::clock::now(), 100).await.known()
+        let permit = cx.permit(Act::UseOwn)?;
+        let id: CallId = id.parse().map_err(|_| AppError::NotFound)?;
+        let call = store::calls::get(&cx.store, permit.org(), id).await.known()?;
+        let path: Vec<GroupId> = call.path.iter().map(|(group, _)| *group).collect();
+        let own = call.user.as_ref().is_some_and(|(user, _)| Some(*user) == permit.actor().user);
+        if own || allows(permit.actor(), Act::ReadGroup, Place::Group(&path)) {
+            return Ok(call);
+        }
+        Err(cx.permit(Act::ReadOrganization).err().unwrap_or(AppError::NotFound))
     })
     .await
 }

@@ -10,6 +10,7 @@ pub mod authorizations;
 pub mod batches;
 pub mod calls;
 pub mod directory;
+pub mod explore;
 pub mod frame;
 pub mod groups;
 pub mod join;

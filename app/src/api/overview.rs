@@ -25,7 +25,12 @@ pub struct Overview {
 #[server(prefix = "/console", endpoint = "overview")]
 pub async fn load_overview() -> Result<Overview, AppError> {
     use crate::backend::*;
-    use domain::{models::Review, roles::Act, spend::View};
+    use domain::{
+        models::Review,
+        roles::Act,
+        spend::{Range, View},
+    };
+    use store::spend::{Look, Of};
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let facts = store::access::facts(&cx.store, org).await.known()?;
@@ -34,8 +39,9 @@ pub async fn load_overview() -> Result<Overview, AppError> {
         let mut near: Vec<_> = limits.into_iter().filter(|level| level.percent() >= 80).collect();
         near.sort_by_key(|level| std::cmp::Reverse(level.percent()));
         near.truncate(6);
+        let month = Look { view: View::Attributed, range: Range::Month, month: None, by: None };
         Ok(Overview {
-            spend: store::rollups::page(&cx.store, org, None, View::Attributed, None).await.known()?,
+            spend: store::spend::page(&cx.store, org, Of::Organization, month).await.known()?,
             steps: crate::api::setup::load_steps().await?,
             reviews: models
                 .iter()

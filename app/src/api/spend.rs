@@ -5,31 +5,38 @@ use leptos::prelude::*;
 
 use crate::error::AppError;
 
-/// The spend page of a group, or of the organization. `month`: `2026-11`, or empty for this one.
+/// The spend page of something: of a group, an application, a key, a person, a model, by its id;
+/// `me`; or, empty, of the organization. `month`: `2026-11`, or empty for this one.
 #[server(prefix = "/console", endpoint = "spend/page")]
-pub async fn load_spend(group: String, view: String, month: String) -> Result<SpendPage, AppError> {
+pub async fn load_spend(
+    of: String,
+    #[server(default)] view: String,
+    #[server(default)] range: String,
+    #[server(default)] month: String,
+    #[server(default)] by: String,
+) -> Result<SpendPage, AppError> {
     use crate::backend::*;
     use chrono::NaiveDate;
-    use domain::ids::GroupId;
-    use domain::{roles::Act, spend::View};
+    use domain::spend::{Range, View};
+    use store::spend::{Look, page};
     handle(|cx| async move {
-        let group: Option<GroupId> =
-            if group.is_empty() { None } else { Some(group.parse().map_err(|_| AppError::NotFound)?) };
-        let permit = match group {
-            Some(group) => cx.permit_in(Act::ReadGroup, group).await?,
-            None => cx.permit(Act::ReadOrganization)?,
-        };
-        let view =
-            if view == View::Members.as_str() && group.is_some() { View::Members } else { View::Attributed };
-        let month = if month.is_empty() {
-            None
-        } else {
-            Some(
+        let (org, of) = which::spender(&cx, &of).await?;
+        let month = match month.as_str() {
+            "" => None,
+            month => Some(
                 NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d")
                     .map_err(|_| AppError::NotFound)?,
-            )
+            ),
         };
-        store::rollups::page(&cx.store, permit.org(), group, view, month).await.known()
+        let group = matches!(of, store::spend::Of::Group(_));
+        let view = View::Members.as_str() == view && group;
+        let look = Look {
+            view: if view { View::Members } else { View::Attributed },
+            range: range.parse().unwrap_or(Range::Month),
+            month,
+            by: by.parse().ok(),
+        };
+        page(&cx.store, org, of, look).await.known()
     })
     .await
 }

@@ -7,6 +7,7 @@ pub mod examples;
 pub mod inbox;
 pub mod matrix;
 pub mod targets;
+pub mod which;
 pub mod why;
 
 use std::{

@@ -125,13 +125,14 @@ fn Content(view: ApplicationView) -> impl IntoView {
         (app.name.clone(), app.description.clone(), app.use_cases.join(", "), app.version);
     view! {
         <Head title=app.name.clone() crumbs>
+            <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
             {(edit && live).then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {(edit && live).then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
         {(!live).then(|| view! { <p class="banner bad">"This application is archived. Its secrets are dead, its spend stays on the books."</p> })}
         {(!app.description.is_empty()).then(|| view! { <p class="lead">{app.description.clone()}</p> })}
         <section class="facts three">
-            <div><h2>"Month to date"</h2><div class="big num">{view.month.spend.to_string()}</div><p class="under num">{format!("{} in, {} out tokens", grouped(view.month.input_tokens.unsigned_abs()), grouped(view.month.output_tokens.unsigned_abs()))}</p></div>
+            <div><h2>"Month to date"</h2><div class="big num">{view.month.spend.to_string()}</div><p class="under num">{format!("{} in, {} out tokens", grouped(view.month.input_tokens().unsigned_abs()), grouped(view.month.output_tokens().unsigned_abs()))}</p></div>
             <div><h2>"Calls"</h2><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}</p></div>
             <div><h2>"Use cases"</h2><p>{if app.use_cases.is_empty() {
                 view! { <span class="muted">"none"</span> }.into_any()

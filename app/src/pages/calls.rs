@@ -1,80 +1,163 @@
-//! The last calls.
+//! Calls one by one.
 
 use domain::{
+    calls::{CallLine, End, Ended},
+    explore::millis,
     money::grouped,
-    spend::{CallRow, Outcome},
+    spend::Outcome,
 };
 use leptos::prelude::*;
 
 use crate::{
-    api::calls::load_calls,
-    ui::{Badge, Card, Empty, Head, Kind, Load, Page, When, query},
+    api::calls::{Calls, load_calls},
+    filters::{Choices, Filters, Named},
+    ui::{Badge, Card, Empty, Head, Kind, Load, Page, Pager, When, context::frame, query},
 };
 
-/// Finished calls, the newest first.
+/// Calls, the newest first, filtered by what the address says.
 #[component]
 pub fn CallsPage() -> impl IntoView {
-    let (application, user, model) =
-        (query::value("application"), query::value("user"), query::value("model"));
-    let calls = load_calls(application, user, model);
+    let value = query::value;
+    let filters = Filters::here();
+    let calls = load_calls(filters.clone(), value("outcome"), value("from"), value("to"), value("after"));
     view! {
         <Page title="Calls" live=true>
-            <Load data=calls let(calls)>
-                <Head title="Calls" note="the last 100"/>
-                <Card><CallTable calls/></Card>
-            </Load>
+            <Load data=calls let(calls)><Content calls filters/></Load>
         </Page>
     }
 }
 
-/// `840 ms`, `2.4 s`.
-fn took(milliseconds: i64) -> String {
-    if milliseconds < 1000 {
-        format!("{milliseconds} ms")
-    } else {
-        format!("{:.1} s", milliseconds as f64 / 1000.0)
+#[component]
+fn Content(calls: Calls, filters: Filters) -> impl IntoView {
+    let Calls { list, named } = calls;
+    let any =
+        !named.set.is_empty() || ["outcome", "from", "to"].iter().any(|name| !query::value(name).is_empty());
+    let outcomes = Ended::ALL.iter().map(|ended| (ended.to_string(), ended.label().to_owned())).collect();
+    let narrowed = named.narrowed;
+    let next = list.next.clone();
+    let empty = list.calls.is_empty() && any;
+    view! {
+        <Head title="Calls" note="the newest first"/>
+        {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
+        <FilterBar path="/calls" filters named any>
+            <Choice name="outcome" label="Ended" choices=outcomes all="However they ended" value=query::value("outcome")/>
+        </FilterBar>
+        <Card>
+            {if empty {
+                view! { <Empty title="No call matches" text="Take a filter away, or look at other days."><a class="btn" href="/calls">"Show all"</a></Empty> }.into_any()
+            } else {
+                view! { <CallTable calls=list.calls/> }.into_any()
+            }}
+        </Card>
+        <Pager next/>
+    }
+}
+
+/// What is filtered by: chips to take away, choices to make. State is the address.
+#[component]
+pub fn FilterBar(
+    /// Where the page is.
+    path: &'static str,
+    /// What is set.
+    filters: Filters,
+    /// What that is called, and what else there is.
+    named: Named,
+    /// Whether anything is set.
+    any: bool,
+    /// Choices of the page's own.
+    children: Children,
+) -> impl IntoView {
+    let Named { set, groups, applications, models, tiers, .. } = named;
+    let chips = set
+        .into_iter()
+        .map(|(name, label)| {
+            let what = match name.as_str() {
+                "use_case" => "Use case",
+                "user" => "Person",
+                "directly" => "Only",
+                "group" => "Group",
+                "application" => "Application",
+                "model" => "Model",
+                _ => "Tier",
+            };
+            // A group's own applications are nothing without the group.
+            let also = if name == "group" { "directly" } else { "after" };
+            let href = query::href(&[(&name, None), (also, None), ("after", None)]);
+            let spoken = format!("{what}: {label}. Take this filter away");
+            view! { <a class="chip" href=href aria-label=spoken>{what}": "<b>{label}</b><span aria-hidden="true">" ×"</span></a> }
+        })
+        .collect_view();
+    // What has no choice of its own stays as it is.
+    let kept = filters
+        .pairs()
+        .into_iter()
+        .filter(|(name, _)| matches!(*name, "user" | "use_case" | "view" | "directly"))
+        .map(|(name, value)| view! { <input type="hidden" name=name value=value.to_owned()/> })
+        .collect_view();
+    let zone = frame().zone.name.clone();
+    view! {
+        <form method="get" action=path class="filters bar" role="search" aria-label="Filter">
+            {kept}
+            {(!groups.is_empty()).then(|| view! { <Choice name="group" label="Group" choices=groups all="All groups" value=filters.group.clone()/> })}
+            {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All applications" value=filters.application.clone()/> })}
+            {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All models" value=filters.model.clone()/> })}
+            {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All tiers" value=filters.tier.clone()/> })}
+            {children()}
+            <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
+            <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
+            <button class="btn">"Show"</button>
+            {any.then(|| view! { <a class="link" href=path>"Clear"</a> })}
+        </form>
+        <div class="chips">{chips}<span class="hint">{format!("Days are those of {zone}.")}</span></div>
+    }
+}
+
+/// One of several, in a filter.
+#[component]
+pub fn Choice(
+    /// The part of the address.
+    name: &'static str,
+    /// What it is called.
+    label: &'static str,
+    /// Value and label of each.
+    choices: Choices,
+    /// What stands for all of them; empty: one has to be chosen.
+    #[prop(optional)]
+    all: &'static str,
+    /// The chosen one.
+    value: String,
+) -> impl IntoView {
+    // What came with a link and is not in the list stays chosen.
+    let known = value.is_empty() || choices.iter().any(|(key, _)| *key == value);
+    let other = (!known).then(|| view! { <option value=value.clone() selected>"As linked"</option> });
+    let options = choices
+        .into_iter()
+        .map(|(key, label)| {
+            let chosen = key == value;
+            view! { <option value=key selected=chosen>{label}</option> }
+        })
+        .collect_view();
+    let none = (!all.is_empty()).then(|| view! { <option value="">{all}</option> });
+    view! { <label class="pick">{label}<select name=name>{none}{other}{options}</select></label> }
+}
+
+/// How a call ended, where that needs a word.
+pub fn outcome_mark(outcome: Outcome) -> Option<(&'static str, Kind)> {
+    match outcome {
+        Outcome::Ok => None,
+        Outcome::UpstreamError => Some(("Provider failed", Kind::Bad)),
+        Outcome::HungUp => Some(("Caller hung up", Kind::Warn)),
+        Outcome::Lost => Some(("Lost, counted in full", Kind::Bad)),
     }
 }
 
 /// A table of calls.
 #[component]
-pub fn CallTable(calls: Vec<CallRow>) -> impl IntoView {
+pub fn CallTable<L: Into<CallLine> + Send + 'static>(calls: Vec<L>) -> impl IntoView {
     if calls.is_empty() {
         return view! { <Empty title="No calls yet" text="Every finished call is listed here with its tokens and its cost."/> }.into_any();
     }
-    let rows = calls
-        .into_iter()
-        .map(|call| {
-            let outcome = match call.outcome {
-                Outcome::Ok => None,
-                Outcome::UpstreamError => Some(("Provider failed", Kind::Bad)),
-                Outcome::HungUp => Some(("Caller hung up", Kind::Warn)),
-                Outcome::Lost => Some(("Lost, counted in full", Kind::Bad)),
-            };
-            let (application, user) = (call.application, call.user);
-            view! {
-                <tr>
-                    <td class="nw"><When at=call.at/></td>
-                    <td>
-                        <a href=format!("/applications/{}", application.0)>{application.1}</a>
-                        {user.map(|(id, name)| view! { <div class="sub"><a href=format!("/users/{id}")>{name}</a></div> })}
-                    </td>
-                    <td>
-                        <a class="nw" href=format!("/models/{}", call.model.0)>{call.model.1}</a>
-                        {call.use_case.map(|label| view! { <div class="sub">{label}</div> })}
-                    </td>
-                    <td class="r num hide">{grouped(call.usage.input_tokens())}</td>
-                    <td class="r num hide">{grouped(call.usage.output_tokens())}</td>
-                    <td class="r num hide">{took(call.duration_ms)}</td>
-                    <td class="r num">
-                        {call.cost.to_string()}
-                        {call.estimated.then(|| view! { " "<Badge text="estimated" kind=Kind::Warn/> })}
-                        {outcome.map(|(text, kind)| view! { <div><Badge text=text kind/></div> })}
-                    </td>
-                </tr>
-            }
-        })
-        .collect_view();
+    let rows = calls.into_iter().map(|call| line(call.into())).collect_view();
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label="Calls">
             <table class="table">
@@ -87,4 +170,49 @@ pub fn CallTable(calls: Vec<CallRow>) -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+fn line(call: CallLine) -> impl IntoView {
+    let (application, user) = (call.application, call.user);
+    let all = frame().may(domain::roles::Act::ReadOrganization);
+    let model = match call.model {
+        (Some(id), name) if all => view! { <a class="nw" href=format!("/models/{id}")>{name}</a> }.into_any(),
+        (_, name) => view! { <span class="nw">{name}</span> }.into_any(),
+    };
+    let user = user.map(|(id, name)| {
+        if all {
+            view! { <div class="sub"><a href=format!("/users/{id}")>{name}</a></div> }.into_any()
+        } else {
+            view! { <div class="sub">{name}</div> }.into_any()
+        }
+    });
+    let figures = match call.end {
+        End::Finished { outcome, usage, cost, estimated, duration_ms } => {
+            let mark = outcome_mark(outcome);
+            view! {
+                <td class="r num hide">{grouped(usage.input_tokens())}</td>
+                <td class="r num hide">{grouped(usage.output_tokens())}</td>
+                <td class="r num hide">{millis(duration_ms)}</td>
+                <td class="r num">
+                    {cost.to_string()}
+                    {estimated.then(|| view! { " "<Badge text="estimated" kind=Kind::Warn/> })}
+                    {mark.map(|(text, kind)| view! { <div><Badge text=text kind/></div> })}
+                </td>
+            }
+            .into_any()
+        }
+        End::Refused { status, code } => view! {
+            <td class="r hide muted">"–"</td><td class="r hide muted">"–"</td><td class="r hide muted">"–"</td>
+            <td class="r"><Badge text=format!("refused, {status}") kind=Kind::Bad/><div class="sub mono">{code}</div></td>
+        }
+        .into_any(),
+    };
+    view! {
+        <tr>
+            <td class="nw"><a href=format!("/calls/{}", call.id)><When at=call.at/></a></td>
+            <td><a href=format!("/applications/{}", application.0)>{application.1}</a>{user}</td>
+            <td>{model}{call.use_case.map(|label| view! { <div class="sub">{label}</div> })}</td>
+            {figures}
+        </tr>
+    }
 }

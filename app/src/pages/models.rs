@@ -222,6 +222,7 @@ fn Content(view: ModelView) -> impl IntoView {
     view! {
         <Head title=model.name.clone() crumbs=vec![("/models".to_owned(), "Models".to_owned())]>
             <a class="btn" href=format!("/calls?model={id}")>"Calls"</a>
+            <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
             {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {edit.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>

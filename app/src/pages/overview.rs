@@ -4,12 +4,16 @@ use domain::roles::Act;
 use leptos::prelude::*;
 use leptos_router::components::Redirect;
 
-use super::{audit::Changes, spend::Facts};
+use super::{
+    audit::Changes,
+    spend::{Facts, spend_chart},
+};
 use crate::{
     api::overview::{Overview, load_overview},
+    filters::Filters,
     ui::{
         Card, Head, LimitMeter, Load, Page,
-        chart::{DayBars, Legend},
+        chart::{ChartView, Legend},
         context::frame,
         may,
     },
@@ -68,12 +72,13 @@ fn Content(overview: Overview) -> impl IntoView {
             .collect_view();
         view! { <Card title="Near or over" note="limits at 80 % and more"><ul class="list">{items}</ul></Card> }
     });
-    let (series, days, end) = (spend.series.clone(), spend.days.clone(), spend.month_end);
+    let chart = spend_chart(&spend, &Filters::default());
     view! {
         {checklist}
         <Facts page=spend.clone()/>
-        <Card title="Spend by day" actions=ViewFn::from({ let series = series.clone(); move || view! { <Legend series=series.clone()/> } })>
-            <DayBars series days end label="Spend by day, stacked by application"/>
+        <Card title="Spend by day" actions=ViewFn::from({ let series = chart.series.clone(); move || view! { <Legend series=series.clone()/> } })>
+            <ChartView chart/>
+            <p class="note-line">{spend.table.what_changed()}</p>
             <p class="note-line"><a href="/spend">"Everything about spend"</a></p>
         </Card>
         <div class="two">{near}{waiting}</div>

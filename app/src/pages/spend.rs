@@ -1,29 +1,37 @@
-//! Spend: are we fine, who and what drives it, what changed.
+//! Spend: are we fine, who and what drives it, what changed. The same page for everything that
+//! spends.
 
 use chrono::{Datelike, Months, NaiveDate};
 use domain::{
+    explore::{By, Explored, Row},
     money::{Money, grouped},
-    spend::{Slice, SpendPage as Data, View},
+    spend::{Range, SpendPage as Data, View, Whose},
+    time,
 };
 use leptos::prelude::*;
 
 use super::{calls::CallTable, param};
 use crate::{
     api::spend::load_spend,
+    filters::Filters,
     ui::{
         Card, Empty, Head, Load, Meter, Page,
-        chart::{DayBars, Legend},
+        chart::{Chart, ChartView, Legend, Series, Step, Swatch, series, step_label, step_short},
+        context::frame,
         meter::sentence,
         money::{change, each},
         query,
     },
 };
 
-/// The spend page of a group, or of the organization.
+/// How many things a breakdown lists; the explorer has them all.
+const LISTED: usize = 15;
+
+/// The spend page of something, or of the organization.
 #[component]
 pub fn SpendPage() -> impl IntoView {
-    let (group, view, month) = (param("group"), query::value("view"), query::value("month"));
-    let page = load_spend(group, view, month);
+    let value = query::value;
+    let page = load_spend(param("of"), value("view"), value("range"), value("month"), value("by"));
     view! { <Page title="Spend" live=true><Load data=page let(page)><Content page/></Load></Page> }
 }
 
@@ -31,26 +39,124 @@ fn month_name(month: NaiveDate) -> String {
     month.format("%B %Y").to_string()
 }
 
+/// What a page is about as filters of the explorer and of the list of calls.
+fn filters(page: &Data) -> Filters {
+    let mut filters = Filters::default();
+    match &page.whose {
+        Whose::Organization => {}
+        Whose::Group(path) => {
+            filters.group = path.last().map(|(id, _)| id.to_string()).unwrap_or_default();
+            if page.view == View::Members {
+                filters.view = View::Members.as_str().to_owned();
+            }
+        }
+        Whose::Application(id, ..) | Whose::Key(_, id, ..) => filters.application = id.to_string(),
+        Whose::User(id, _) => filters.user = id.to_string(),
+        Whose::Model(id, _) => filters.model = id.to_string(),
+    }
+    filters
+}
+
+/// Where it is and what it is called.
+fn place(whose: &Whose, all: bool) -> (String, Vec<(String, String)>) {
+    let root = ("/spend".to_owned(), "Spend".to_owned());
+    let below = |crumb: (String, String)| if all { vec![root.clone(), crumb] } else { vec![crumb] };
+    match whose {
+        Whose::Organization => ("Spend".to_owned(), Vec::new()),
+        Whose::Group(path) => {
+            let (above, own) = path.split_at(path.len().saturating_sub(1));
+            let root = all.then(|| root.clone());
+            let above = above.iter().map(|(id, name)| (format!("/spend/{id}"), name.clone()));
+            (
+                own.first().map(|(_, name)| name.clone()).unwrap_or_default(),
+                root.into_iter().chain(above).collect(),
+            )
+        }
+        Whose::Application(id, name, _) => {
+            (name.clone(), below((format!("/applications/{id}"), "Application".to_owned())))
+        }
+        Whose::Key(_, id, name, _) => {
+            (format!("Key of {name}"), below((format!("/applications/{id}"), name.clone())))
+        }
+        Whose::User(id, name) if all => (name.clone(), below((format!("/users/{id}"), "Person".to_owned()))),
+        Whose::User(_, name) => (format!("Spend of {name}"), Vec::new()),
+        Whose::Model(id, name) => (name.clone(), below((format!("/models/{id}"), "Model".to_owned()))),
+    }
+}
+
+/// Which of the true answers this is.
+fn meaning(page: &Data) -> &'static str {
+    match (&page.whose, page.view) {
+        (Whose::Group(_), View::Members) => {
+            "Member spend: what the people of this group spent while they were members, wherever they called from. People belong to several groups, so such figures overlap and do not add up to the organization's."
+        }
+        (Whose::Group(_), View::Attributed) => {
+            "Attributed spend: what the applications of this group and the groups below spent. Every cent counts once, so groups add up to the organization."
+        }
+        (Whose::User(..), _) => {
+            "What this person spent, wherever they called from. It is part of what their applications' groups spent."
+        }
+        (Whose::Key(..), _) => "An application has exactly one key: this is also what the application spent.",
+        _ => "",
+    }
+}
+
 #[component]
 fn Content(page: Data) -> impl IntoView {
-    let title = page.path.last().map_or_else(|| "Spend".to_owned(), |(_, name)| name.clone());
-    let mut crumbs = Vec::new();
-    if !page.path.is_empty() {
-        crumbs.push(("/spend".to_owned(), "Spend".to_owned()));
-        crumbs.extend(
-            page.path[..page.path.len() - 1].iter().map(|(id, name)| (format!("/spend/{id}"), name.clone())),
-        );
-    }
-    let views = (!page.path.is_empty()).then(|| {
-        let links = [(View::Attributed, "By applications"), (View::Members, "By members")]
+    let all = frame().may(domain::roles::Act::ReadOrganization);
+    let (title, crumbs) = place(&page.whose, all);
+    let filters = filters(&page);
+    let views = matches!(page.whose, Whose::Group(_)).then(|| {
+        let links = [(View::Attributed, "Attributed"), (View::Members, "By members")]
             .into_iter()
             .map(|(view, name)| {
-                let href = query::href(&[("view", Some(view.as_str()))]);
+                let href =
+                    query::href(&[("view", (view == View::Members).then_some(view.as_str())), ("by", None)]);
                 view! { <a href=href aria-current=(view == page.view).then_some("true")>{name}</a> }
             })
             .collect_view();
         view! { <div class="seg" role="group" aria-label="Which spend">{links}</div> }
     });
+    let ranges = [(Range::Month, "Month"), (Range::Days, "90 days"), (Range::Year, "12 months")]
+        .into_iter()
+        .map(|(range, name)| {
+            let href =
+                query::href(&[("range", (range != Range::Month).then_some(range.as_str())), ("month", None)]);
+            view! { <a href=href aria-current=(range == page.range).then_some("true")>{name}</a> }
+        })
+        .collect_view();
+    let explained = meaning(&page);
+    let chart = spend_chart(&page, &filters);
+    let table = &page.table;
+    let changed = table.what_changed();
+    let (measure, first, last) = (table.by, table.period.from.to_string(), table.period.last().to_string());
+    let explore = filters.href("/explore", &[("by", measure.as_str()), ("from", &first), ("to", &last)]);
+    let calls_href = filters.href("/calls", &[("outcome", "finished"), ("from", &first), ("to", &last)]);
+    let (title_of_chart, legend) = (chart.title.clone(), chart.series.clone());
+    let calls = page.calls.clone();
+    let months = (page.range == Range::Month).then(|| months(&page));
+    let facts = page.clone();
+    let series = chart.series.clone();
+    view! {
+        <Head title crumbs>
+            {views}
+            <div class="seg" role="group" aria-label="How much time">{ranges}</div>
+            {months}
+            <a class="btn" href=explore>"Explore"</a>
+        </Head>
+        {(!explained.is_empty()).then(|| view! { <p class="lead">{explained}</p> })}
+        <Facts page=facts/>
+        <Card title=title_of_chart actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
+            <ChartView chart/>
+            <p class="note-line">{changed}" "<a href=calls_href>"See the calls"</a></p>
+        </Card>
+        <Breakdown page series filters/>
+        <Card title="Last calls"><CallTable calls/></Card>
+    }
+}
+
+/// The month that is shown, and steps to its neighbours.
+fn months(page: &Data) -> impl IntoView + use<> {
     let step = |months: i32| {
         let other = if months < 0 {
             page.month.checked_sub_months(Months::new(1))
@@ -62,41 +168,68 @@ fn Content(page: Data) -> impl IntoView {
     let earlier =
         step(-1).map(|href| view! { <a class="btn" href=href aria-label="The month before">"‹"</a> });
     let later = step(1)
-        .filter(|_| page.month_end <= page.today)
+        .filter(|_| page.end <= page.today)
         .map(|href| view! { <a class="btn" href=href aria-label="The month after">"›"</a> });
-    let (series, days, end) = (page.series.clone(), page.days.clone(), page.month_end);
-    let members = page.view == View::Members;
-    let (changed, calls) = (what_changed(&page), page.calls.clone());
-    view! {
-        <Head title crumbs>
-            {views}
-            <div class="row">{earlier}<span class="month">{month_name(page.month)}</span>{later}</div>
-        </Head>
-        {members.then(|| view! {
-            <p class="lead">"What the people of this group spent, wherever they called from, while they were members. People belong to several groups, so such figures overlap and do not add up to the organization's."</p>
-        })}
-        <Facts page=page.clone()/>
-        <Card title="Spend by day" actions=ViewFn::from({ let series = series.clone(); move || view! { <Legend series=series.clone()/> } })>
-            <DayBars series days end label=format!("Spend by day in {}, stacked by application", month_name(page.month))/>
-            <p class="note-line">{changed}</p>
-        </Card>
-        <div class="two">
-            {(!page.groups.is_empty()).then(|| view! { <Breakdown title="Groups" slices=page.groups.clone() href=|id| format!("/spend/{id}")/> })}
-            <Breakdown title="Applications" slices=page.applications.clone() href=|id| format!("/applications/{id}")/>
-            <Breakdown title="Models" slices=page.models.clone() href=|id| format!("/models/{id}")/>
-            <Breakdown title="People" slices=page.users.clone() href=|id| format!("/users/{id}")/>
-        </div>
-        <Card title="Last calls">
-            <CallTable calls/>
-        </Card>
-    }
+    view! { <div class="row">{earlier}<span class="month">{month_name(page.month)}</span>{later}</div> }
 }
 
-/// The four figures that answer "are we fine".
+/// What a page's chart shows.
+pub fn spend_chart(page: &Data, filters: &Filters) -> Chart {
+    let ahead = match &page.forecast {
+        Some(forecast) => forecast.days.iter().map(|(day, money)| (time::day(*day), Some(money.0))).collect(),
+        // The rest of the month stays open.
+        None => {
+            let days = page.table.period.to.iter_days().take_while(|day| *day < page.end);
+            days.map(|day| (time::day(day), None)).collect()
+        }
+    };
+    let title = match page.range {
+        Range::Month | Range::Days => "Spend by day",
+        Range::Year => "Spend by month",
+    };
+    Chart { ahead, ..chart_of(&page.table, title.to_owned(), filters) }
+}
+
+/// A table of use as a chart.
+pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
+    let measure = table.measure;
+    let steps = table
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(place, (from, to))| {
+            let last = to.pred_opt().unwrap_or(*to);
+            Step {
+                label: step_label(table.interval, *from, *to),
+                short: step_short(table.interval, *from),
+                parts: table
+                    .rows
+                    .iter()
+                    .map(|row| row.cells.get(place).and_then(|sums| measure.of(sums)))
+                    .collect(),
+                whole: measure.of(&table.step(place)),
+                href: filters.href(
+                    "/calls",
+                    &[("outcome", measure.ended()), ("from", &from.to_string()), ("to", &last.to_string())],
+                ),
+            }
+        })
+        .collect();
+    Chart { measure, title, sentence: table.what_changed(), series: series(table), steps, ahead: Vec::new() }
+}
+
+/// The figures that answer "are we fine".
 #[component]
 pub fn Facts(page: Data) -> impl IntoView {
-    let total = page.total;
-    let budget = match &page.budget {
+    let (total, before) = (page.table.total(), page.table.total_before());
+    let running = page.range == Range::Month && page.end > page.today && page.month <= page.today;
+    let title = match page.range {
+        Range::Month if running => "Month to date",
+        Range::Month => "The month",
+        Range::Days => "The last 90 days",
+        Range::Year => "The last 12 months",
+    };
+    let spent = match &page.budget {
         Some(limit) => {
             let text = sentence(limit);
             view! {
@@ -108,37 +241,33 @@ pub fn Facts(page: Data) -> impl IntoView {
         }
         None => view! {
             <div class="big num">{total.spend.to_string()}</div>
-            <p class="under">"No monthly limit here"</p>
+            <p class="under">{if running { "No monthly limit here" } else { "" }}</p>
         }
         .into_any(),
     };
-    let running = page.month_end > page.today && page.month <= page.today;
-    let forecast = running.then(|| {
-        let elapsed = (page.today - page.month).num_days().max(0) + 1;
-        let whole = (page.month_end - page.month).num_days().max(1);
-        let end = Money(i64::try_from(i128::from(total.spend.0) * i128::from(whole) / i128::from(elapsed)).unwrap_or(i64::MAX));
-        let over = page.budget.as_ref().is_some_and(|limit| end.0 > limit.limit.cap);
-        view! {
-            <div>
-                <h2>"At this pace, end of month"</h2>
-                <div class=if over { "big num warn-text" } else { "big num" }>{end.to_string()}</div>
-                <p class="under num">{format!("after {elapsed} of {whole} days{}", if over { " · over the limit" } else { "" })}</p>
-            </div>
-        }
-    });
+    let compared = match page.range {
+        Range::Month => format!("Against {}", page.table.before.from.format("%B")),
+        Range::Days => "Against the 90 days before".to_owned(),
+        Range::Year => "Against the year before".to_owned(),
+    };
+    let then = match page.range {
+        Range::Month if running => format!("{} by the same day, {} in all", before.spend, page.before_whole),
+        Range::Month => format!("{} then", page.before_whole),
+        Range::Days | Range::Year => format!("{} then", before.spend),
+    };
     let average = each(total.spend, total.calls);
     view! {
         <section class="facts">
-            <div><h2>{if running { "Month to date" } else { "The month" }}</h2>{budget}</div>
-            {forecast}
+            <div><h2>{title}</h2>{spent}</div>
+            {running.then(|| ahead(&page, total.spend))}
             <div>
-                <h2>"Against the month before"</h2>
-                {if page.before_whole.0 == 0 {
+                <h2>{compared}</h2>
+                {if before.spend.0 == 0 {
                     view! { <div class="big num muted">"–"</div><p class="under">"Nothing was spent then"</p> }.into_any()
                 } else {
                     view! {
-                        <div class="big num">{change(total.spend, page.before)}</div>
-                        <p class="under num">{format!("{} by the same day, {} in all", page.before, page.before_whole)}</p>
+                        <div class="big num">{change(total.spend, before.spend)}</div>
+                        <p class="under num">{then}</p>
                     }.into_any()
                 }}
             </div>
@@ -151,61 +280,122 @@ pub fn Facts(page: Data) -> impl IntoView {
     }
 }
 
-/// One sentence about the largest change.
-fn what_changed(page: &Data) -> String {
-    let moved = page.applications.iter().max_by_key(|slice| (slice.now.spend.0 - slice.before.0).abs());
-    match moved {
-        Some(slice) if slice.before.0 > 0 && slice.now.spend != slice.before => {
-            format!(
-                "What changed most: {} spent {}, {} against the month before.",
-                slice.name,
-                slice.now.spend,
-                change(slice.now.spend, slice.before)
-            )
+/// What the month comes to.
+fn ahead(page: &Data, spent: Money) -> impl IntoView + use<> {
+    let Some(forecast) = &page.forecast else {
+        return view! {
+            <div><h2>"Forecast, end of month"</h2><div class="big num muted">"–"</div><p class="under">"Too few days to go by yet"</p></div>
         }
-        Some(slice) if slice.now.spend.0 > 0 => format!("{} spends most: {}.", slice.name, slice.now.spend),
-        _ => "Nothing was spent yet.".to_owned(),
+        .into_any();
+    };
+    let cap = page.budget.as_ref().map(|limit| (Money(limit.limit.cap), Money(limit.level.settled)));
+    let reached = cap.and_then(|(cap, settled)| forecast.reaches(cap, settled.max(spent), page.today));
+    let over = reached.map(|day| format!(" · limit reached {}", time::day(day))).unwrap_or_default();
+    let look = if reached.is_some() { "big num warn-text" } else { "big num" };
+    let how = format!(
+        "Each day to come is expected to cost what the same day of the week did in the last four weeks ({} days to go by). Four times out of five the month ends within the range.",
+        forecast.learned_from
+    );
+    view! {
+        <div title=how.clone()>
+            <h2>"Forecast, end of month"</h2>
+            <div class=look>{forecast.end.to_string()}</div>
+            <p class="under num">{format!("{} – {}{over}", forecast.low, forecast.high)}<span class="sr">{format!(" {how}")}</span></p>
+        </div>
+    }
+    .into_any()
+}
+
+/// Where a thing of a breakdown has a spend page of its own.
+fn spend_of(by: By, row: &Row, all: bool) -> Option<String> {
+    let key = row.key.as_deref().filter(|key| *key != domain::explore::NONE)?;
+    match by {
+        By::Group | By::Application => Some(format!("/spend/{key}")),
+        By::User | By::Model if all => Some(format!("/spend/{key}")),
+        _ => None,
     }
 }
 
-/// A breakdown, the largest first.
+/// What spend is made of, by one split at a time, the largest first.
 #[component]
-fn Breakdown<Id: Copy + Send + Sync + 'static>(
-    title: &'static str,
-    slices: Vec<Slice<Id>>,
-    href: fn(Id) -> String,
-) -> impl IntoView {
-    let count = slices.len();
-    let rows = slices
+fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView {
+    let table = page.table;
+    let by = table.by;
+    let all = frame().may(domain::roles::Act::ReadOrganization);
+    let tabs: Vec<(String, By)> =
+        page.tabs.into_iter().map(|tab| (query::href(&[("by", Some(tab.as_str()))]), tab)).collect();
+    let total = table.total().spend;
+    let (from, to) = (table.period.from.to_string(), table.period.last().to_string());
+    let listed: Vec<(Option<&'static str>, Row)> = table
+        .rows
+        .iter()
+        .zip(&series)
+        .filter(|(row, _)| row.key.is_some())
+        .map(|(row, one)| (Some(one.class), row.clone()))
+        .chain(table.more.iter().map(|row| (None, row.clone())))
+        .take(LISTED)
+        .collect();
+    let unlisted = table.things - listed.len();
+    let empty = listed.is_empty();
+    let explore = filters.href("/explore", &[("by", by.as_str()), ("from", &from), ("to", &to)]);
+    let rows = listed
         .into_iter()
-        .take(12)
-        .map(|slice| {
-            let name = match slice.id {
-                Some(id) => view! { <a href=href(id)>{slice.name}</a> }.into_any(),
-                None => view! { <span class="muted">{slice.name}</span> }.into_any(),
+        .map(|(class, row)| {
+            let name = match spend_of(by, &row, all) {
+                Some(href) => view! { <a href=href>{row.name.clone()}</a> }.into_any(),
+                None => view! { <span>{row.name.clone()}</span> }.into_any(),
             };
+            let narrowed = filters.with(by, row.key.as_deref().unwrap_or_default());
+            let calls = |ended| narrowed.href("/calls", &[("outcome", ended), ("from", &from), ("to", &to)]);
+            let refused = row.total.refused;
             view! {
                 <tr>
-                    <td>{name}</td>
-                    <td class="r num">{slice.now.spend.to_string()}</td>
-                    <td class="r num muted">{change(slice.now.spend, slice.before)}</td>
-                    <td class="r num muted hide">{grouped(slice.now.calls.unsigned_abs())}</td>
+                    <td><span class="row tight"><Swatch class=class.unwrap_or("rest")/>{name}</span></td>
+                    <td class="r num"><a href=calls("finished")>{row.total.spend.to_string()}</a></td>
+                    <td class="r num muted hide">{share(row.total.spend, total)}</td>
+                    <td class="r num muted">{change(row.total.spend, row.before.spend)}</td>
+                    <td class="r num muted hide">{grouped(row.total.calls.unsigned_abs())}</td>
+                    <td class="r num muted hide">{(refused > 0).then(|| view! { <a href=calls("refused")>{grouped(refused.unsigned_abs())}</a> })}</td>
                 </tr>
             }
         })
         .collect_view();
     view! {
-        <Card title=title note=count.to_string()>
-            {if count == 0 {
+        <Card title="What it is made of" actions=ViewFn::from(move || splits(&tabs, by))>
+            {if empty {
                 view! { <Empty title="Nothing yet" text="Once a call is made it shows up here within two seconds."/> }.into_any()
             } else {
                 view! {
-                    <table class="table">
-                        <thead><tr><th>"Name"</th><th class="r">"Month"</th><th class="r">"Change"</th><th class="r hide">"Calls"</th></tr></thead>
-                        <tbody>{rows}</tbody>
-                    </table>
+                    <div class="scroll" tabindex="0" role="region" aria-label="What it is made of">
+                        <table class="table">
+                            <thead><tr>
+                                <th>{by.one()}</th><th class="r">"Spend"</th><th class="r hide">"Share"</th><th class="r">"Change"</th><th class="r hide">"Calls"</th><th class="r hide">"Refused"</th>
+                            </tr></thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
                 }.into_any()
             }}
+            {(unlisted > 0).then(|| view! { <p class="note-line">{format!("And {} more, smaller ones. ", grouped(unlisted as u64))}<a href=explore>"Explore them"</a></p> })}
         </Card>
     }
+}
+
+/// By what it can be split.
+fn splits(tabs: &[(String, By)], by: By) -> impl IntoView + use<> {
+    let tabs = tabs
+        .iter()
+        .cloned()
+        .map(|(href, tab)| view! { <a href=href data-within="" aria-current=(tab == by).then_some("true")>{tab.plural()}</a> })
+        .collect_view();
+    view! { <div class="seg" role="group" aria-label="Split by">{tabs}</div> }
+}
+
+/// `12.3 %` of the whole.
+pub fn share(part: Money, whole: Money) -> String {
+    if whole.0 <= 0 {
+        return "–".to_owned();
+    }
+    let tenths = i128::from(part.0) * 1000 / i128::from(whole.0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
 }

@@ -68,6 +68,7 @@ fn Content(view: UserView) -> impl IntoView {
     let consequence = "Every secret of theirs stops working with the next call, and they are signed out everywhere. Their spend stays on the books. You can let them in again.";
     view! {
         <Head title=user.name.clone() note=user.email.clone() crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
+            <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
             {(edit && user.status == UserStatus::Invited).then(|| view! { <OpenDialog name="invite" label="Invite again"/> })}
             {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {edit.then(|| if suspended {

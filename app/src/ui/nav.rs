@@ -66,25 +66,32 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 "Programs",
                 vec![counted("/applications", "Applications", Count::Applications), place("/calls", "Calls")],
             ),
-            ("Money", vec![place("/spend", "Spend"), place("/limits", "Limits")]),
+            (
+                "Money",
+                vec![place("/spend", "Spend"), place("/explore", "Explore"), place("/limits", "Limits")],
+            ),
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),
         ];
     }
+    let mut own = vec![place("/my-models", "My models")];
     if here.leads.is_empty() {
-        return vec![("", vec![place("/my-models", "My models"), place("/requests", "My requests")])];
+        own.push(place("/requests", "My requests"));
     }
-    vec![
-        ("", vec![place("/my-models", "My models")]),
-        (
+    own.extend([place("/spend/me", "My spend"), place("/calls", "My calls")]);
+    let mut places = vec![("", own)];
+    if !here.leads.is_empty() {
+        places.push((
             "Groups I lead",
             vec![
                 place("/groups", "Groups"),
                 counted("/requests", "Requests", Count::Requests),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),
+                place("/explore", "Explore"),
             ],
-        ),
-    ]
+        ));
+    }
+    places
 }
 
 /// The navigation.

@@ -270,6 +270,7 @@ fn record(caller: &Caller, model: &str, refusal: &Refusal, observed: bool) -> st
         model_id: facts.model_names.get(model).copied(),
         status: refusal.status.as_u16(),
         code: refusal.kind.code().to_owned(),
+        message: refusal.message.clone(),
         detail: serde_json::to_value(&refusal.detail).unwrap_or_default(),
         observed,
     }

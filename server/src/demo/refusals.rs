@@ -149,9 +149,35 @@ fn refusal(
         model_id: facts.model_names.get(refused.model).copied(),
         status: refused.status,
         code: refused.code.to_owned(),
+        message: sentence(refused, &detail),
         detail,
         observed: refused.observed,
     }))
+}
+
+/// What the caller read, in the gateway's words.
+fn sentence(refused: &Refused, detail: &Value) -> String {
+    let (model, program) = (refused.model, refused.program);
+    match refused.code {
+        "model_not_found" => {
+            format!("There is no model {model} for this key. GET /v1/models lists what there is.")
+        }
+        "model_not_allowed" => format!("The key of {program} is narrowed to other models than {model}."),
+        "model_requires_approval" => {
+            format!("{model} is open to your group by request only, and nobody has agreed yet.")
+        }
+        "feature_not_allowed" => {
+            format!("The key of {program} has a feature turned off that this call needs.")
+        }
+        _ => {
+            let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
+            let figure = match text("metric").as_str() {
+                "spend" => format!("${}", text("cap")),
+                _ => format!("{} {}", detail["cap"], text("metric")),
+            };
+            format!("{} has used {figure} of {figure} this {}.", text("scope_name"), text("window"))
+        }
+    }
 }
 
 /// Which limit had no room, as the gateway says it.

@@ -238,6 +238,8 @@ pub struct Refusal {
     pub status: u16,
     /// The answer's code.
     pub code: String,
+    /// The sentence the caller read.
+    pub message: String,
     /// The answer's `error.bursar` object.
     pub detail: serde_json::Value,
     /// The call passed.

@@ -139,8 +139,7 @@ async fn twenty_crashes_under_load_lose_nothing_and_spend_nothing_beyond_the_cap
     let now = store::clock::now();
     assert_eq!(store::books::drift(&store, org, calendar, now).await.expect("a look"), []);
     assert_eq!(store::leases::leased(&store, org).await.expect("a look"), 0, "nothing stays set aside");
-    let which =
-        store::rollups::Which { group: None, members: false, application: None, user: None, model: None };
+    let which = store::rollups::Which::default();
     let booked = store::rollups::calls(&store, org, &which, now, 100_000).await.expect("the ledger");
     let ids: HashSet<String> = booked.iter().map(|call| call.id.to_string()).collect();
     assert_eq!(ids.len(), booked.len(), "each call once");

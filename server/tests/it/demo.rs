@@ -15,7 +15,10 @@ use http::Method;
 use serde_json::{Value, json};
 use store::{MasterKey, Store, audit::Chain, directory, rollups::Month, testing::empty_database};
 
-use crate::harness::{Answer, Browser, TempDir, command};
+use crate::{
+    explore,
+    harness::{Answer, Browser, TempDir, command},
+};
 
 /// A running demo; killed when dropped.
 pub struct Demo {
@@ -137,6 +140,12 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
         browser.must("/console/accounts/sign-in", &[("email", &email), ("password", "this-is-a-demo")]).await;
         assert_eq!(browser.get(page).await.status, 200, "{who} {page}");
     }
+    let owner = Browser::new(&demo.base);
+    owner
+        .must("/console/accounts/sign-in", &[("email", "olga@acme.example"), ("password", "this-is-a-demo")])
+        .await;
+    explore::agrees_with_the_ledger(&owner, &store, only(&store).await).await;
+    explore::numbers_lead_to_their_calls(&owner).await;
     simulated_provider_answers(&demo).await;
 
     demo.stop();

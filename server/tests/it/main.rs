@@ -4,6 +4,7 @@ mod apply;
 mod crashes;
 mod demo;
 mod explain;
+mod explore;
 mod harness;
 mod roles;
 mod serve;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
+
 use crate::harness::{Browser, Server, join, set_up};
 
 /// Those who try, in the order of the table's columns.
@@ -67,7 +69,7 @@ impl World {
         ]);
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
-        for thing in ["provider", "tier", "model", "app", "request"] {
+        for thing in ["provider", "tier", "model", "app", "call", "request"] {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
         }
@@ -176,6 +178,21 @@ impl World {
                 owner.must("/console/requests/approve", &fields).await;
                 request
             }
+            "call" => {
+                let secret = self.secret().await;
+                let bearer = format!("Bearer {secret}");
+                let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+                let body = r#"{"model":"nothing","messages":[{"role":"user","content":"hi"}]}"#;
+                let program = self.server.browser();
+                let answer = program.send(Method::POST, "/v1/chat/completions", &headers, body.to_owned());
+                let answer = answer.await;
+                let id = answer.headers["x-request-id"].to_str().expect("an id").to_owned();
+                // It is written down a moment later.
+                while owner.get(&format!("/calls/{id}")).await.status != 200 {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                id
+            }
             "limit" => {
                 let group = self.ids["team"].clone();
                 let scope = format!("group:{group}");
@@ -205,6 +222,14 @@ impl World {
 
     async fn key_of(&self, app: &str) -> String {
         self.last_id_in_page(&format!("/applications/{app}?dialog=secret"), "key_").await
+    }
+
+    /// A secret of the application.
+    async fn secret(&self) -> String {
+        let app = &self.ids["app"];
+        let key = self.key_of(app).await;
+        let done = self.owner.must("/console/keys/issue", &[("application", app), ("key", &key)]).await;
+        done["once"]["Secret"]["secret"].as_str().expect("a secret").to_owned()
     }
 
     async fn name_of(&self, thing: &str) -> String {
@@ -323,6 +348,13 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
     for path in [
         page("groups", "team"),
         page("spend", "team"),
+        page("spend", "app"),
+        page("spend", "member"),
+        page("spend", "model"),
+        page("calls", "call"),
+        format!("/calls?application={}", world.ids["app"]),
+        format!("/explore?group={}", world.ids["team"]),
+        format!("/explore.csv?group={}", world.ids["team"]),
         page("users", "member"),
         page("applications", "app"),
         page("models", "model"),
@@ -343,6 +375,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/spend",
         "/limits",
         "/calls",
+        "/explore",
         "/authorization",
         "/policies",
         "/providers",

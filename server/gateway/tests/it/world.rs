@@ -299,7 +299,7 @@ impl World {
     pub async fn ledger(&self) -> Vec<CallRow> {
         self.quiet().await;
         let now = store::clock::now();
-        let which = Which { group: None, members: false, application: None, user: None, model: None };
+        let which = Which::default();
         rollups::calls(&self.store, self.tenant.org, &which, now, 1_000).await.expect("the ledger")
     }
 

@@ -97,6 +97,9 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
         .filter(|refusal| new.contains(&refusal.id.0) && seen.insert(refusal.id) && !refusal.observed)
         .collect();
     let (mut names, mut days) = (Names::default(), Days::default());
+    for refusal in refusals {
+        names.of_refusal(refusal);
+    }
     for refusal in counted {
         days.add_refusal(calendar, refusal, names.path(&refusal.path));
     }
@@ -123,6 +126,9 @@ struct RefusalRow<'a> {
     code: &'a str,
     detail: &'a serde_json::Value,
     observed: bool,
+    message: &'a str,
+    path_id: Uuid,
+    set_id: Uuid,
 }
 
 impl<'a> RefusalRow<'a> {
@@ -142,6 +148,9 @@ impl<'a> RefusalRow<'a> {
             code: &refusal.code,
             detail: &refusal.detail,
             observed: refusal.observed,
+            message: &refusal.message,
+            path_id: name_of(&refusal.path),
+            set_id: name_of(&refusal.member_of),
         }
     }
 }
@@ -228,6 +237,12 @@ impl<'a> Names<'a> {
         let set = event.call.member_of.as_slice();
         let set_id = *self.sets.entry(set).or_insert_with(|| name_of(set));
         Named { event, path_id: self.path(&event.call.path), set_id }
+    }
+
+    fn of_refusal(&mut self, refusal: &'a Refusal) {
+        let set = refusal.member_of.as_slice();
+        self.path(&refusal.path);
+        self.sets.entry(set).or_insert_with(|| name_of(set));
     }
 
     fn path(&mut self, path: &'a [GroupId]) -> Uuid {

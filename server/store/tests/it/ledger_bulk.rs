@@ -189,6 +189,7 @@ impl World {
                 model_id: None,
                 status: 402,
                 code: "budget_exceeded".to_owned(),
+                message: "Research has used $5.00 of $5.00 this month.".to_owned(),
                 detail: serde_json::json!({ "reason": "budget_exceeded" }),
                 observed: event.estimated,
             })

@@ -168,10 +168,10 @@ async fn calls_count_only_where_they_were_made() {
     acme.book(&finished(acme.call())).await;
     assert_eq!(acme.level(meter).await, (30_000, 0));
     assert_eq!(globex.level(meter).await, (0, 0));
-    let which = Which { group: None, members: false, application: None, user: None, model: None };
+    let which = Which::default();
     let now = clock::now();
     let calls = |of: &Organization| {
-        let (store, org) = (of.store.clone(), of.tenant.org);
+        let (store, org, which) = (of.store.clone(), of.tenant.org, which.clone());
         async move {
             rollups::calls(&store, org, &which, now + TimeDelta::hours(1), 10).await.expect("calls").len()
         }

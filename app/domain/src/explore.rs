@@ -1,0 +1,508 @@
+//! Questions about use: what is counted, by what it is split, in which steps of time.
+
+use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    money::{Money, grouped},
+    spend::Sums,
+    words::words,
+};
+
+words! {
+    /// By what use is split.
+    By("split") {
+        /// The groups directly below.
+        Group = "group",
+        /// Applications.
+        Application = "application",
+        /// The labels calls carried.
+        UseCase = "use_case",
+        /// People.
+        User = "user",
+        /// Models.
+        Model = "model",
+        /// Classes of models, as the catalogue has them now.
+        Tier = "tier",
+    }
+}
+
+impl By {
+    /// How people call several of them.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Group => "Groups",
+            Self::Application => "Applications",
+            Self::UseCase => "Use cases",
+            Self::User => "People",
+            Self::Model => "Models",
+            Self::Tier => "Tiers",
+        }
+    }
+
+    /// How people call one of them.
+    pub const fn one(self) -> &'static str {
+        match self {
+            Self::Group => "Group",
+            Self::Application => "Application",
+            Self::UseCase => "Use case",
+            Self::User => "Person",
+            Self::Model => "Model",
+            Self::Tier => "Tier",
+        }
+    }
+
+    /// What stands for those that have none of it.
+    pub const fn none(self) -> &'static str {
+        match self {
+            Self::Group => "Its own applications",
+            Self::Application => "Unknown application",
+            Self::UseCase => "No use case",
+            Self::User => "No person (service secrets)",
+            Self::Model => "No model",
+            Self::Tier => "No tier",
+        }
+    }
+}
+
+words! {
+    /// What is counted.
+    Measure("measure") {
+        /// What finished calls cost.
+        Spend = "spend",
+        /// Finished calls.
+        Calls = "calls",
+        /// All tokens.
+        Tokens = "tokens",
+        /// Input tokens that were neither read from nor written to a cache.
+        Input = "input",
+        /// Input tokens read from a cache.
+        CacheRead = "cache_read",
+        /// Input tokens written to a cache.
+        CacheWrite = "cache_write",
+        /// Output tokens that the caller sees.
+        Output = "output",
+        /// Output tokens spent on reasoning.
+        Reasoning = "reasoning",
+        /// Calls that were refused.
+        Refused = "refused",
+        /// Calls whose provider failed.
+        Failed = "failed",
+        /// How long calls took on average.
+        Latency = "latency",
+    }
+}
+
+impl Measure {
+    /// How people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Spend => "Spend",
+            Self::Calls => "Calls",
+            Self::Tokens => "Tokens, all",
+            Self::Input => "Input tokens",
+            Self::CacheRead => "Cached input tokens",
+            Self::CacheWrite => "Cache write tokens",
+            Self::Output => "Output tokens",
+            Self::Reasoning => "Reasoning tokens",
+            Self::Refused => "Refused calls",
+            Self::Failed => "Failed calls",
+            Self::Latency => "Mean duration",
+        }
+    }
+
+    /// How much of it there is. None: a mean of nothing.
+    pub fn of(self, sums: &Sums) -> Option<i64> {
+        match self {
+            Self::Spend => Some(sums.spend.0),
+            Self::Calls => Some(sums.calls),
+            Self::Tokens => Some(sums.input_tokens() + sums.output_tokens()),
+            Self::Input => Some(sums.input),
+            Self::CacheRead => Some(sums.cache_read),
+            Self::CacheWrite => Some(sums.cache_write),
+            Self::Output => Some(sums.output),
+            Self::Reasoning => Some(sums.reasoning),
+            Self::Refused => Some(sums.refused),
+            Self::Failed => Some(sums.failed),
+            Self::Latency => sums.duration_ms.checked_div(sums.calls),
+        }
+    }
+
+    /// Whether parts add up to the whole. A mean does not.
+    pub const fn adds_up(self) -> bool {
+        !matches!(self, Self::Latency)
+    }
+
+    /// An amount as people read it: `$5.00`, `60`, `840 ms`.
+    pub fn show(self, amount: i64) -> String {
+        match self {
+            Self::Spend => Money(amount).to_string(),
+            Self::Latency => millis(amount),
+            _ => grouped(amount.unsigned_abs()),
+        }
+    }
+
+    /// An amount to its last digit, as programs read it: dollars, counts, milliseconds.
+    pub fn exact(self, amount: i64) -> String {
+        match self {
+            Self::Spend => Money(amount).exact(),
+            _ => amount.to_string(),
+        }
+    }
+
+    /// The outcome of the calls it counts, as the list of calls filters by it.
+    pub const fn ended(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Failed => "upstream_error",
+            _ => "finished",
+        }
+    }
+}
+
+/// `840 ms`, `2.4 s`.
+pub fn millis(amount: i64) -> String {
+    if amount < 1000 {
+        format!("{amount} ms")
+    } else {
+        format!("{}.{} s", amount / 1000, amount % 1000 / 100)
+    }
+}
+
+words! {
+    /// The steps of time.
+    Interval("interval") {
+        /// Calendar days.
+        Day = "day",
+        /// Calendar weeks.
+        Week = "week",
+        /// Calendar months.
+        Month = "month",
+    }
+}
+
+impl Interval {
+    /// The first day of the step a day falls into.
+    pub fn first(self, day: NaiveDate, week_start: Weekday) -> NaiveDate {
+        match self {
+            Self::Day => day,
+            Self::Week => day.week(week_start).first_day(),
+            Self::Month => day.with_day(1).unwrap_or(day),
+        }
+    }
+
+    /// The first day of the step after the one that begins on `first`.
+    pub fn next(self, first: NaiveDate) -> NaiveDate {
+        match self {
+            Self::Day => first.checked_add_days(Days::new(1)),
+            Self::Week => first.checked_add_days(Days::new(7)),
+            Self::Month => first.checked_add_months(Months::new(1)),
+        }
+        .unwrap_or(NaiveDate::MAX)
+    }
+
+    /// The steps that days from `from` until before `to` fall into: each from its first day in the
+    /// period until before its last.
+    pub fn steps(self, from: NaiveDate, to: NaiveDate, week_start: Weekday) -> Vec<(NaiveDate, NaiveDate)> {
+        let mut steps = Vec::new();
+        let mut day = from;
+        while day < to {
+            let next = self.next(self.first(day, week_start)).min(to);
+            steps.push((day, next));
+            day = next;
+        }
+        steps
+    }
+}
+
+/// Some days: from `from` until before `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The first day after.
+    pub to: NaiveDate,
+}
+
+impl Period {
+    /// How many days it has.
+    pub fn days(self) -> i64 {
+        (self.to - self.from).num_days().max(0)
+    }
+
+    /// Its last day.
+    pub fn last(self) -> NaiveDate {
+        self.to.pred_opt().unwrap_or(self.to)
+    }
+
+    /// As many days just before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        let days = Days::new(self.days().unsigned_abs());
+        Self { from: self.from.checked_sub_days(days).unwrap_or(self.from), to: self.from }
+    }
+}
+
+/// One thing in a table of use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Which, as filters name it: an id, a label, or [`NONE`]. None: all the rest together.
+    pub key: Option<String>,
+    /// What it is called.
+    pub name: String,
+    /// Sums of each step.
+    pub cells: Vec<Sums>,
+    /// Sums of the period.
+    pub total: Sums,
+    /// Sums of the period before.
+    pub before: Sums,
+}
+
+/// What filters write for calls that have none of something.
+pub const NONE: &str = "-";
+
+/// A table of use: things down, time across.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explored {
+    /// What is counted.
+    pub measure: Measure,
+    /// By what it is split.
+    pub by: By,
+    /// The steps of time.
+    pub interval: Interval,
+    /// The time it looks at.
+    pub period: Period,
+    /// The time it is compared with.
+    pub before: Period,
+    /// Each step: from its first day until before its last.
+    pub steps: Vec<(NaiveDate, NaiveDate)>,
+    /// The largest things, the largest first, and all the rest together.
+    pub rows: Vec<Row>,
+    /// What the rest is made of, as far as it is listed, without steps.
+    pub more: Vec<Row>,
+    /// How many things there are.
+    pub things: usize,
+}
+
+impl Explored {
+    /// Sums of the period.
+    pub fn total(&self) -> Sums {
+        self.rows.iter().map(|row| row.total).sum()
+    }
+
+    /// Sums of the period before.
+    pub fn total_before(&self) -> Sums {
+        self.rows.iter().map(|row| row.before).sum()
+    }
+
+    /// Sums of one step.
+    pub fn step(&self, place: usize) -> Sums {
+        self.rows.iter().filter_map(|row| row.cells.get(place)).copied().sum()
+    }
+
+    /// One sentence about the largest change.
+    pub fn what_changed(&self) -> String {
+        let measure = self.measure;
+        let amount = |sums: &Sums| measure.of(sums).unwrap_or_default();
+        let listed = self.rows.iter().filter(|row| row.key.is_some()).chain(&self.more);
+        let moved = listed.max_by_key(|row| (amount(&row.total) - amount(&row.before)).abs());
+        let total = self.total();
+        let Some(row) = moved.filter(|_| total != Sums::default() || self.total_before() != Sums::default())
+        else {
+            return "Nothing was counted in this time, nor in the time before.".to_owned();
+        };
+        let (now, before) = (amount(&row.total), amount(&row.before));
+        let (is, was) = (measure.show(now), measure.show(before));
+        match (now, before) {
+            (now, before) if now == before => "Nothing changed against the time before.".to_owned(),
+            (_, 0) => format!("What changed most: {} is new, with {is}.", row.name),
+            (0, _) => format!("What changed most: {} stopped; it had {was} in the time before.", row.name),
+            (now, before) => {
+                let word = if now > before { "rose" } else { "fell" };
+                format!(
+                    "What changed most: {} {word} from {was} to {is}, by {}.",
+                    row.name,
+                    percent(now, before)
+                )
+            }
+        }
+    }
+
+    /// The whole table as comma-separated values: a line for each step and thing that has any.
+    pub fn csv(&self) -> String {
+        let mut out = csv::line(["from", "to", self.by.as_str(), "name", self.measure.as_str(), "calls"]);
+        for row in &self.rows {
+            for ((from, to), sums) in self.steps.iter().zip(&row.cells) {
+                let Some(amount) = self.measure.of(sums).filter(|_| *sums != Sums::default()) else {
+                    continue;
+                };
+                let last = to.pred_opt().unwrap_or(*to);
+                out += &csv::line([
+                    &from.to_string(),
+                    &last.to_string(),
+                    row.key.as_deref().unwrap_or("other"),
+                    &row.name,
+                    &self.measure.exact(amount),
+                    &sums.calls.to_string(),
+                ]);
+            }
+        }
+        out
+    }
+}
+
+/// How much one amount is away from another: `12 %`, `×3.1`.
+fn percent(now: i64, before: i64) -> String {
+    let (now, before) = (i128::from(now), i128::from(before).max(1));
+    if now >= before * 3 {
+        let tenths = now * 10 / before;
+        return format!("a factor of {}.{}", tenths / 10, tenths % 10);
+    }
+    format!("{} %", (now - before).abs() * 100 / before)
+}
+
+/// Comma-separated values as RFC 4180 has them.
+mod csv {
+    /// One line.
+    pub fn line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
+        let fields: Vec<String> = fields.into_iter().map(field).collect();
+        fields.join(",") + "\r\n"
+    }
+
+    /// A field. What a spreadsheet would take for a formula is told to be text.
+    fn field(text: &str) -> String {
+        let tame = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text != super::NONE {
+            format!("'{text}")
+        } else {
+            text.to_owned()
+        };
+        if tame.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", tame.replace('"', "\"\""))
+        } else {
+            tame
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn names_that_a_spreadsheet_would_run_are_text() {
+            for (text, written) in [
+                ("plain", "plain"),
+                ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
+                ("+1", "'+1"),
+                ("-2+3", "'-2+3"),
+                ("@SUM(A1)", "'@SUM(A1)"),
+                ("\tx", "'\tx"),
+                ("a,b", "\"a,b\""),
+                ("say \"hi\"", "\"say \"\"hi\"\"\""),
+                ("two\nlines", "\"two\nlines\""),
+                ("", ""),
+            ] {
+                assert_eq!(field(text), written);
+            }
+            assert_eq!(line(["a", "b"]), "a,b\r\n");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn steps_cover_a_period_without_gaps_and_stay_inside() {
+        for (interval, from, to, firsts) in [
+            (Interval::Day, "2026-11-29", "2026-12-02", vec!["2026-11-29", "2026-11-30", "2026-12-01"]),
+            (Interval::Week, "2026-11-04", "2026-11-20", vec!["2026-11-04", "2026-11-09", "2026-11-16"]),
+            (Interval::Month, "2026-01-31", "2026-03-02", vec!["2026-01-31", "2026-02-01", "2026-03-01"]),
+            (Interval::Day, "2026-11-29", "2026-11-29", vec![]),
+        ] {
+            let steps = interval.steps(day(from), day(to), Weekday::Mon);
+            assert_eq!(
+                steps.iter().map(|step| step.0).collect::<Vec<_>>(),
+                firsts.into_iter().map(day).collect::<Vec<_>>()
+            );
+            assert!(steps.windows(2).all(|pair| pair[0].1 == pair[1].0));
+            assert_eq!(steps.last().map_or(day(to), |step| step.1), day(to));
+        }
+    }
+
+    #[test]
+    fn a_week_begins_on_the_day_the_organization_says() {
+        let thursday = day("2026-11-26");
+        assert_eq!(Interval::Week.first(thursday, Weekday::Mon), day("2026-11-23"));
+        assert_eq!(Interval::Week.first(thursday, Weekday::Sun), day("2026-11-22"));
+    }
+
+    fn row(name: &str, now: i64, before: i64) -> Row {
+        let sums = |cents| Sums { calls: 1, spend: Money::cents(cents), ..Sums::default() };
+        Row {
+            key: Some(name.to_owned()),
+            name: name.to_owned(),
+            cells: vec![sums(now)],
+            total: sums(now),
+            before: sums(before),
+        }
+    }
+
+    fn table(rows: Vec<Row>) -> Explored {
+        let period = Period { from: day("2026-11-01"), to: day("2026-11-02") };
+        Explored {
+            measure: Measure::Spend,
+            by: By::Application,
+            interval: Interval::Day,
+            period,
+            before: period.before(),
+            steps: vec![(period.from, period.to)],
+            things: rows.len(),
+            rows,
+            more: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_changed_most_is_said_in_one_sentence() {
+        for (rows, sentence) in [
+            (
+                vec![row("a", 150, 100), row("b", 120, 100)],
+                "What changed most: a rose from $1.00 to $1.50, by 50 %.",
+            ),
+            (
+                vec![row("a", 110, 100), row("b", 20, 100)],
+                "What changed most: b fell from $1.00 to $0.20, by 80 %.",
+            ),
+            (vec![row("a", 310, 100)], "What changed most: a rose from $1.00 to $3.10, by a factor of 3.1."),
+            (vec![row("a", 100, 100), row("b", 30, 0)], "What changed most: b is new, with $0.30."),
+            (vec![row("a", 0, 30)], "What changed most: a stopped; it had $0.30 in the time before."),
+            (vec![row("a", 100, 100)], "Nothing changed against the time before."),
+            (vec![], "Nothing was counted in this time, nor in the time before."),
+        ] {
+            assert_eq!(table(rows).what_changed(), sentence);
+        }
+    }
+
+    #[test]
+    fn a_table_is_written_with_exact_amounts() {
+        let mut one = row("=cmd", 0, 0);
+        one.cells[0].spend = Money(1);
+        let text = table(vec![one, row("b", 150, 0)]).csv();
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert_eq!(lines[0], "from,to,application,name,spend,calls");
+        assert_eq!(lines[1], "2026-11-01,2026-11-01,'=cmd,'=cmd,0.000000001,1");
+        assert_eq!(lines[2..], ["2026-11-01,2026-11-01,b,b,1.50,1", ""]);
+    }
+
+    #[test]
+    fn a_mean_of_nothing_is_not_zero() {
+        assert_eq!(Measure::Latency.of(&Sums::default()), None);
+        assert_eq!(Measure::Latency.of(&Sums { calls: 3, duration_ms: 10, ..Sums::default() }), Some(3));
+        assert_eq!((millis(840), millis(2_449)), ("840 ms".to_owned(), "2.4 s".to_owned()));
+    }
+}

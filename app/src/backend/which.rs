@@ -1,0 +1,169 @@
+//! Filters of an address as what the store is asked for: read, permitted, and narrowed to what
+//! whoever asks may see.
+
+use domain::{
+    explore::{By, NONE},
+    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, TierId, UserId},
+    roles::Act,
+    spend::View,
+};
+use store::{
+    rollups::{Sight, Which, names},
+    spend::Of,
+};
+
+use super::{AppError, Cx, Known};
+use crate::filters::{Choices, Filters, Named};
+
+/// How many applications a picker lists.
+const PICKED: i64 = 500;
+
+/// Reads a filter that may say "none".
+fn id<T: std::str::FromStr>(text: &str, nil: T) -> Result<Option<T>, AppError> {
+    match text {
+        "" => Ok(None),
+        NONE => Ok(Some(nil)),
+        text => text.parse().map(Some).map_err(|_| AppError::NotFound),
+    }
+}
+
+/// What may be asked for. A group or an application opens what it spent to those who may read it;
+/// without either, people see what they lead and what they did themselves.
+///
+/// # Errors
+/// When something is not in the organization, or not theirs to read.
+pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
+    let actor = cx.actor()?.clone();
+    let me = cx.permit(Act::UseOwn)?.actor().user.unwrap_or(UserId::NIL);
+    let group: Option<GroupId> = id(&filters.group, GroupId::NIL)?;
+    let application: Option<ApplicationId> = id(&filters.application, ApplicationId::NIL)?;
+    let mut all = cx.permit(Act::ReadOrganization).is_ok();
+    if let Some(group) = group {
+        cx.permit_in(Act::ReadGroup, group).await?;
+        all = true;
+    }
+    if let Some(application) = application {
+        cx.permit_for(Act::ReadGroup, application).await?;
+        all = true;
+    }
+    let which = Which {
+        group,
+        members: group.is_some() && filters.view == View::Members.as_str(),
+        directly: group.is_some() && filters.directly == "true",
+        application,
+        user: id(&filters.user, UserId::NIL)?,
+        model: id(&filters.model, ModelId::NIL)?,
+        tier: id(&filters.tier, TierId::NIL)?,
+        use_case: match filters.use_case.as_str() {
+            "" => None,
+            NONE => Some(String::new()),
+            label => Some(label.to_owned()),
+        },
+        sight: if all { Sight::All } else { Sight::Own { led: actor.leads.clone(), me } },
+    };
+    // Somebody who leads nothing sees their own, and nothing else: asked for as such, it is found
+    // by an index.
+    match &which.sight {
+        Sight::Own { led, me } if led.is_empty() => match which.user {
+            Some(other) if other != *me => {
+                Err(AppError::Forbidden("You see your own calls only.".to_owned()))
+            }
+            _ => Ok(Which { user: Some(*me), sight: Sight::All, ..which }),
+        },
+        _ => Ok(which),
+    }
+}
+
+/// What the filters that are set are called, and what else could be chosen.
+///
+/// # Errors
+/// When something is not in the organization.
+pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, AppError> {
+    let org = cx.org()?;
+    let actor = cx.actor()?;
+    let reads_all = cx.permit(Act::ReadOrganization).is_ok();
+    let mut set = Vec::new();
+    for (by, name, id) in [
+        (By::Group, "group", which.group.map(|id| id.0)),
+        (By::Application, "application", which.application.map(|id| id.0)),
+        (By::User, "user", which.user.filter(|_| !filters.user.is_empty()).map(|id| id.0)),
+        (By::Model, "model", which.model.map(|id| id.0)),
+        (By::Tier, "tier", which.tier.map(|id| id.0)),
+    ] {
+        let Some(id) = id else { continue };
+        if id.is_nil() {
+            set.push((name.to_owned(), by.none().to_owned()));
+            continue;
+        }
+        let known = names(&cx.store, org, by, &[id]).await.known()?.remove(&id).ok_or(AppError::NotFound)?;
+        // Leads know by name whose calls they see; an id alone tells them none.
+        let told = by != By::User || reads_all || actor.user == Some(UserId(id));
+        set.push((name.to_owned(), if told { known } else { "one person".to_owned() }));
+    }
+    if which.directly {
+        set.push(("directly".to_owned(), By::Group.none().to_owned()));
+    }
+    if let Some(label) = &which.use_case {
+        let label = if label.is_empty() { By::UseCase.none().to_owned() } else { label.clone() };
+        set.push(("use_case".to_owned(), label));
+    }
+    let led = (!reads_all).then_some(actor.leads.as_slice());
+    let pickers = store::explore::pickers(&cx.store, org, led, PICKED).await.known()?;
+    Ok(Named {
+        set,
+        narrowed: !reads_all && which.group.is_none() && which.application.is_none(),
+        groups: choices(pickers.groups),
+        applications: choices(pickers.applications),
+        // The catalogue is for those who read everything; others filter by what they come across.
+        models: if reads_all { choices::<ModelId>(pickers.models) } else { Vec::new() },
+        tiers: choices::<TierId>(pickers.tiers),
+    })
+}
+
+fn choices<Id: ToString>(list: Vec<(Id, String)>) -> Choices {
+    list.into_iter().map(|(id, name)| (id.to_string(), name)).collect()
+}
+
+/// Reads the days of an address: from the first to the last, both included.
+///
+/// # Errors
+/// When one of them is no day.
+pub fn days(
+    from: &str,
+    to: &str,
+) -> Result<(Option<chrono::NaiveDate>, Option<chrono::NaiveDate>), AppError> {
+    let from = super::read_date("from", from)?;
+    let to = super::read_date("to", to)?;
+    Ok((from, to.and_then(|last| last.succ_opt())))
+}
+
+/// Whose spend an address names, for those who may see it.
+///
+/// # Errors
+/// When it is not in the organization, or not theirs to read.
+pub async fn spender(cx: &Cx, of: &str) -> Result<(OrgId, Of), AppError> {
+    if of.is_empty() {
+        return Ok((cx.permit(Act::ReadOrganization)?.org(), Of::Organization));
+    }
+    let own = cx.permit(Act::UseOwn)?;
+    let me = own.actor().user;
+    if let Some(me) = me.filter(|me| of == "me" || of == me.to_string()) {
+        return Ok((own.org(), Of::User(me)));
+    }
+    if let Ok(group) = of.parse::<GroupId>() {
+        return Ok((cx.permit_in(Act::ReadGroup, group).await?.org(), Of::Group(group)));
+    }
+    if let Ok(application) = of.parse::<ApplicationId>() {
+        return Ok((cx.permit_for(Act::ReadGroup, application).await?.org(), Of::Application(application)));
+    }
+    if let Ok(key) = of.parse::<KeyId>() {
+        let application = store::spend::application_of(&cx.store, own.org(), key).await.known()?;
+        return Ok((cx.permit_for(Act::ReadGroup, application).await?.org(), Of::Key(key, application)));
+    }
+    let of = match (of.parse::<UserId>(), of.parse::<ModelId>()) {
+        (Ok(user), _) => Of::User(user),
+        (_, Ok(model)) => Of::Model(model),
+        _ => return Err(AppError::NotFound),
+    };
+    Ok((cx.permit(Act::ReadOrganization)?.org(), of))
+}

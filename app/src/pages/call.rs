@@ -1,0 +1,252 @@
+//! One call: who made it, what it used, and the arithmetic of what it cost.
+
+use domain::{
+    calls::{CallView, CostLine, Finished, Refused, What},
+    explore::millis,
+    money::{Money, grouped},
+    prices::PriceKey,
+    roles::Act,
+    spend::Outcome,
+};
+use leptos::prelude::*;
+
+use super::{calls::outcome_mark, capital, param};
+use crate::{
+    api::calls::load_call,
+    ui::{Badge, Card, Head, Kind, Load, Page, When, context::frame, query},
+};
+
+/// One call.
+#[component]
+pub fn CallPage() -> impl IntoView {
+    let call = load_call(param("id"));
+    view! { <Page title="Call"><Load data=call let(call)><Content call/></Load></Page> }
+}
+
+#[component]
+fn Content(call: CallView) -> impl IntoView {
+    let crumbs = vec![("/calls".to_owned(), "Calls".to_owned())];
+    let title = frame().zone.full(call.at);
+    let what = match &call.what {
+        What::Finished(finished) => finished_parts(finished).into_any(),
+        What::Refused(refused) => refused_parts(refused).into_any(),
+    };
+    let observed = call
+        .observed
+        .iter()
+        .map(|refused| view! { <div class="banner warn"><b>"A limit that only observes would have refused this call. "</b>{refused.message.clone()}</div> })
+        .collect_view();
+    view! {
+        <Head title note=call.model.1.clone() crumbs/>
+        {observed}
+        {what}
+        <Attribution call/>
+    }
+}
+
+/// A fact, if there is one.
+fn fact(name: &'static str, value: impl IntoView + 'static) -> AnyView {
+    view! { <dt>{name}</dt><dd>{value}</dd> }.into_any()
+}
+
+fn finished_parts(finished: &Finished) -> impl IntoView + use<> {
+    let Finished { usage, cost, duration_ms, first_byte_ms, .. } = *finished;
+    let mark = outcome_mark(finished.outcome).unwrap_or(("Answered", Kind::Good));
+    let status = match finished.status {
+        0 => "The provider did not answer".to_owned(),
+        status => format!("The provider answered {status}"),
+    };
+    let first = match first_byte_ms {
+        Some(first) => format!("First byte after {}", millis(first)),
+        None => "No byte came back".to_owned(),
+    };
+    view! {
+        <section class="facts">
+            <div>
+                <h2>"Cost"</h2>
+                <div class="big num">{cost.to_string()}</div>
+                <p class="under num">{format!("${} exactly", cost.exact())}</p>
+                <p class="row">
+                    {finished.estimated.then(|| view! { <Badge text="estimated" kind=Kind::Warn/> })}
+                    {finished.overage.then(|| view! { <Badge text="more than was held" kind=Kind::Warn/> })}
+                </p>
+            </div>
+            <div><h2>"How it ended"</h2><p class="outcome"><Badge text=mark.0 kind=mark.1/></p><p class="under">{status}</p></div>
+            <div><h2>"Took"</h2><div class="big num">{millis(duration_ms)}</div><p class="under num">{first}</p></div>
+            <div>
+                <h2>"Tokens"</h2><div class="big num">{grouped(usage.tokens())}</div>
+                <p class="under num">{format!("{} in, {} out", grouped(usage.input_tokens()), grouped(usage.output_tokens()))}</p>
+            </div>
+        </section>
+        {marks(finished)}
+        {arithmetic(finished)}
+    }
+}
+
+/// What the marks of a call mean.
+fn marks(finished: &Finished) -> impl IntoView + use<> {
+    let estimated = finished.estimated && finished.outcome != Outcome::Lost;
+    let overage = finished.overage;
+    view! {
+        {estimated.then(|| view! { <p class="banner warn">"The provider did not say what was used. These are Bursar's own figures: they count like any other."</p> })}
+        {overage.then(|| view! { <p class="banner warn">"It cost more than was held for it before it was let through, because its input was longer than estimated. All of it counts."</p> })}
+    }
+}
+
+/// The arithmetic of a cost, line by line.
+fn arithmetic(finished: &Finished) -> impl IntoView + use<> {
+    let note = match finished.priced_at {
+        Some(at) if at <= chrono::DateTime::UNIX_EPOCH => "by the first prices of the model".to_owned(),
+        Some(at) => format!("by the prices in force since {}", frame().zone.full(at)),
+        None => String::new(),
+    };
+    if finished.lines.is_empty() {
+        let text = match finished.outcome {
+            Outcome::Lost => {
+                "Nobody knows how this call ended: the process that made it died. It counts at the most it could have cost, until proven otherwise."
+            }
+            _ if finished.cost == Money::ZERO => "Nothing was used, so it costs nothing.",
+            _ => "The prices it was booked by are not on record any more; the cost stands as it was booked.",
+        };
+        return view! { <Card title="Cost, line by line" note=note><p class="pad muted">{text}</p></Card> }
+            .into_any();
+    }
+    let rows = finished.lines.iter().map(|line| cost_line(*line)).collect_view();
+    let sum = domain::calls::total(&finished.lines);
+    let agrees = sum == Some(finished.cost);
+    let booked = format!("${}", finished.cost.exact());
+    view! {
+        <Card title="Cost, line by line" note=note>
+            <div class="scroll" tabindex="0" role="region" aria-label="Cost, line by line">
+                <table class="table arithmetic">
+                    <thead><tr><th>"Bucket"</th><th class="r">"Used"</th><th class="r">"Price per million"</th><th class="r">"Comes to"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                    <tfoot>
+                        <tr><th>"Together, rounded up once to a billionth of a dollar"</th><td></td><td></td><td class="r num"><b>{booked}</b></td></tr>
+                    </tfoot>
+                </table>
+            </div>
+            {(!agrees).then(|| view! { <p class="note-line warn-text">"The lines do not come to what was booked: the booked cost is what counts."</p> })}
+        </Card>
+    }
+    .into_any()
+}
+
+fn cost_line(line: CostLine) -> impl IntoView {
+    let borrowed = match line.priced_as {
+        None => Some("has no price".to_owned()),
+        Some(key) if key != line.bucket => Some(format!("price of {}", key.label().to_lowercase())),
+        Some(_) => None,
+    };
+    let unit = match line.bucket {
+        PriceKey::Image => " images",
+        PriceKey::Call => " call",
+        _ => "",
+    };
+    view! {
+        <tr>
+            <td>{line.bucket.label()}{borrowed.map(|text| view! { <div class="sub">{text}</div> })}</td>
+            <td class="r num">{format!("{}{unit}", grouped(line.amount))}</td>
+            <td class="r num">{line.price.to_string()}</td>
+            <td class="r num">{format!("${}", line.exact())}</td>
+        </tr>
+    }
+}
+
+fn refused_parts(refused: &Refused) -> impl IntoView + use<> {
+    let sentence = match refused.message.as_str() {
+        "" => format!("It was refused: {}.", refused.code.replace('_', " ")),
+        message => message.to_owned(),
+    };
+    let rows = refused
+        .detail
+        .iter()
+        .filter(|(name, _)| name != "request_id")
+        .map(|(name, value)| view! { <dt>{capital(name)}</dt><dd class="wrap">{value.clone()}</dd> })
+        .collect_view();
+    let code = refused.code.clone();
+    view! {
+        <div class="banner bad"><b>{format!("Refused with {}. ", refused.status)}</b>{sentence}</div>
+        <Card title="Why" note="what the caller's program was told">
+            <dl class="facts-list"><dt>"Code"</dt><dd class="mono">{code}</dd>{rows}</dl>
+        </Card>
+    }
+}
+
+/// Who made it, and where it counts.
+#[component]
+fn Attribution(call: CallView) -> impl IntoView {
+    let all = frame().may(Act::ReadOrganization);
+    let link = move |href: String, name: String| {
+        if all { view! { <a href=href>{name}</a> }.into_any() } else { view! { {name} }.into_any() }
+    };
+    let path: Vec<_> =
+        call.path.iter().map(|(id, name)| link(format!("/groups/{id}"), name.clone())).collect();
+    let path = path
+        .into_iter()
+        .enumerate()
+        .map(|(place, part)| view! { {(place > 0).then_some(" / ")}{part} })
+        .collect_view();
+    let user = match call.user {
+        Some((id, name)) => link(format!("/users/{id}"), name),
+        None => view! { <span class="muted">"Nobody in particular: a service secret"</span> }.into_any(),
+    };
+    let model = match call.model {
+        (Some(id), name) => link(format!("/models/{id}"), name),
+        (None, name) => view! { <span class="mono">{name}</span> }.into_any(),
+    };
+    let secret = match (call.key, call.secret_tail) {
+        (Some(key), Some(tail)) => format!("{key} · secret ending in {tail}"),
+        (Some(key), None) => key.to_string(),
+        (None, _) => "unknown".to_owned(),
+    };
+    let more = match call.what {
+        What::Finished(finished) => more_of(*finished, link),
+        What::Refused(_) => Vec::new(),
+    };
+    view! {
+        <Card title="Who, and where it counts">
+            <dl class="facts-list">
+                {fact("Application", link(format!("/applications/{}", call.application.0), call.application.1))}
+                {fact("Key", view! { <span class="mono">{secret}</span> })}
+                {fact("Group then", path)}
+                {fact("Person", user)}
+                {fact("Model", model)}
+                {more}
+                {fact("Began", view! { <When at=call.at/> })}
+                {fact("Request id", view! { <span class="mono">{call.id.to_string()}</span> })}
+            </dl>
+        </Card>
+    }
+}
+
+fn more_of(finished: Finished, link: impl Fn(String, String) -> AnyView) -> Vec<AnyView> {
+    let none = || view! { <span class="muted">"none named"</span> }.into_any();
+    let use_case = match finished.use_case.as_str() {
+        "" => none(),
+        label => link(format!("/calls?use_case={}", query::encoded(label)), label.to_owned()),
+    };
+    let session = if finished.session.is_empty() {
+        none()
+    } else {
+        view! { <span class="mono">{finished.session}</span> }.into_any()
+    };
+    let mut facts = vec![
+        fact("Provider", link(format!("/providers/{}", finished.provider.0), finished.provider.1)),
+        fact("Use case", use_case),
+        fact("Session", session),
+        fact(
+            "Route",
+            view! { <span class="mono">{finished.route}</span>{if finished.streamed { ", streamed" } else { "" }} },
+        ),
+    ];
+    if let Some((_, name)) = finished.policy {
+        facts.push(fact("Policy", view! { {name} }));
+    }
+    if let Some(grant) = finished.grant {
+        facts.push(fact("Let through by the grant", view! { <span class="mono">{grant.to_string()}</span> }));
+    } else if let Some(rule) = finished.authorization {
+        facts.push(fact("Let through by the rule", view! { <span class="mono">{rule.to_string()}</span> }));
+    }
+    facts
+}

@@ -1,0 +1,53 @@
+import { application, call, card, expect, fresh, join, test, visit } from './bursar';
+
+test('a call’s page has the arithmetic of its cost, and a refused one says why', async ({ page, world }) => {
+  const group = await world.owner.create('groups/create', { name: fresh('Ledger'), kind: 'department', parent: world.engineering });
+  const bot = fresh('counter');
+  const app = await application(world, bot, group);
+  const answered = (await call(world, app.secret)).headers.get('x-request-id')!;
+  const refused = (await call(world, app.secret, 'no-such-model')).headers.get('x-request-id')!;
+  await expect(async () => {
+    for (const id of [answered, refused]) expect(await world.owner.page(`/calls/${id}`)).toContain('Request id');
+  }).toPass({ timeout: 3_000 });
+
+  await visit(page, world.owner, `/calls?application=${app.id}`);
+  await expect(page.getByRole('row').filter({ hasText: bot })).toHaveCount(2);
+  await page.getByRole('row').filter({ hasText: 'small-chat' }).getByRole('link').first().click();
+  await expect(page).toHaveURL(new RegExp(answered));
+  const arithmetic = card(page, 'Cost, line by line');
+  await expect(arithmetic.getByRole('row', { name: 'Input' })).toContainText('1,000');
+  await expect(arithmetic.getByRole('row', { name: 'Input' })).toContainText('$0.0001');
+  await expect(arithmetic.getByRole('row', { name: 'Output' })).toContainText('$0.0002');
+  await expect(arithmetic.getByRole('row', { name: 'Together' })).toContainText('$0.0003');
+  await expect(page.locator('main')).toContainText('$0.0003 exactly');
+  await expect(card(page, 'Who, and where it counts')).toContainText(bot);
+
+  await page.goto(`${world.base}/calls?application=${app.id}`);
+  await page.getByLabel('Ended').selectOption('refused');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await expect(page).toHaveURL(/outcome=refused/);
+  await expect(page.getByRole('row').filter({ hasText: bot })).toHaveCount(1);
+  await page.getByRole('row').filter({ hasText: 'model_not_found' }).getByRole('link').first().click();
+  await expect(page).toHaveURL(new RegExp(refused));
+  await expect(page.locator('main')).toContainText('There is no model');
+
+  await page.goto(`${world.base}/calls?application=${app.id}&to=2020-01-01`);
+  await expect(page.getByText('No call matches')).toBeVisible();
+});
+
+test('somebody sees their own calls, and of those of others nothing', async ({ page, world }) => {
+  const bot = fresh('private');
+  const { id, secret } = await application(world, bot, world.research);
+  const one = (await call(world, secret)).headers.get('x-request-id')!;
+  await expect(async () => expect(await world.owner.page(`/calls/${one}`)).toContain('Request id')).toPass({ timeout: 3_000 });
+  const member = await join(world, fresh('Mo'), 'member', world.research);
+  await visit(page, member.console, '/calls');
+  await expect(page.getByText('No calls yet')).toBeVisible();
+  await expect(page.locator('main')).not.toContainText(bot);
+  for (const path of [`/calls/${one}`, `/calls?application=${id}`, `/spend/${id}`]) {
+    await page.goto(world.base + path);
+    await expect(page.getByRole('heading', { name: 'Not for your role' })).toBeVisible();
+  }
+  await page.goto(`${world.base}/spend/me`);
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Spend of Mo');
+});

@@ -1,0 +1,64 @@
+import { application, call, card, expect, fresh, test, visit } from './bursar';
+
+test('every level has the same spend page, and each number leads to its calls', async ({ page, world }) => {
+  const name = fresh('Bookshop');
+  const group = await world.owner.create('groups/create', { name, kind: 'project', parent: world.engineering });
+  const bot = fresh('till');
+  const app = await application(world, bot, group);
+  for (let n = 0; n < 3; n++) expect((await call(world, app.secret)).status).toBe(200);
+  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0009')).toPass({ timeout: 3_000 });
+
+  await visit(page, world.owner, `/spend/${group}`);
+  await expect(page.locator('main')).toContainText('Every cent counts once');
+  await expect(page.locator('main')).toContainText(`${bot} is new, with $0.0009`);
+  await page.getByRole('link', { name: 'By members' }).click();
+  await expect(page.locator('main')).toContainText('overlap');
+  await page.getByRole('link', { name: 'Attributed' }).click();
+  await page.getByRole('link', { name: 'Models', exact: true }).last().click();
+  await expect(card(page, 'What it is made of').getByRole('row').filter({ hasText: 'small-chat' })).toContainText('$0.0009');
+  await page.getByRole('link', { name: '12 months' }).click();
+  await expect(page.getByRole('heading', { name: 'Spend by month' })).toBeVisible();
+
+  for (const of of [app.id, world.model]) {
+    await page.goto(`${world.base}/spend/${of}?range=days`);
+    await expect(page.getByRole('heading', { name: 'Spend by day' })).toBeVisible();
+    await expect(page.getByRole('heading', { name: 'The last 90 days' })).toBeVisible();
+  }
+  await page.goto(`${world.base}/spend/${app.id}`);
+  await card(page, 'What it is made of').getByRole('row').filter({ hasText: 'small-chat' }).getByRole('link').filter({ hasText: '$' }).click();
+  await expect(page).toHaveURL(/\/calls\?application=.*model=/);
+  await expect(page.getByRole('row').filter({ hasText: bot })).toHaveCount(3);
+});
+
+test('the explorer’s chart, table and file say the same, and all of it is in the address', async ({ page, world }) => {
+  const group = await world.owner.create('groups/create', { name: fresh('Market'), kind: 'project', parent: world.engineering });
+  const stalls = ['=stall', 'fruit'].map((stem) => fresh(stem));
+  for (const [place, stall] of stalls.entries()) {
+    const { secret } = await application(world, stall, group);
+    for (let n = 0; n <= place; n++) expect((await call(world, secret)).status).toBe(200);
+  }
+  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0009')).toPass({ timeout: 3_000 });
+
+  await visit(page, world.owner, `/explore?group=${group}`);
+  const amounts = (name: string, where: string) =>
+    page.locator(where).evaluateAll((all, name) => all.map((one) => Math.round(Number(one.getAttribute(name)) * 1e9)), name);
+  const sum = (all: number[]) => all.reduce((left, right) => left + right, 0);
+  expect(sum(await amounts('data-amount', 'svg.large [data-amount]'))).toBe(900_000);
+  expect(await amounts('value', 'table.wide-table tbody td:nth-child(2) data')).toEqual([600_000, 300_000]);
+  const [, ...lines] = (await world.owner.page(`/explore.csv?group=${group}`)).trim().split('\r\n');
+  expect(sum(lines.map((line) => Math.round(Number(line.split(',')[4]) * 1e9)))).toBe(900_000);
+  expect(lines.filter((line) => line.includes("'=stall")), 'no formula for a spreadsheet').toHaveLength(1);
+
+  await page.getByLabel('Count').selectOption('tokens');
+  await page.getByLabel('Split by').selectOption('model');
+  await page.getByLabel('In steps of a').selectOption('month');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await expect(page).toHaveURL(/measure=tokens/);
+  await expect(page.getByRole('heading', { name: 'Tokens, all by month' })).toBeVisible();
+  await expect(page.locator('table.wide-table tbody')).toContainText('4,500');
+  await page.reload();
+  await expect(page.locator('table.wide-table tbody')).toContainText('4,500');
+  await page.locator('table.wide-table tbody td').first().getByRole('link').click();
+  await expect(page).toHaveURL(/\/calls\?/);
+  await expect(page.getByRole('row').filter({ hasText: 'small-chat' })).toHaveCount(3);
+});

@@ -1,0 +1,519 @@
+//! Calls one by one: the ledger and the refusals beside it, as people look things up in them.
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use domain::{
+    calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
+    ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
+    money::Money,
+    prices::DatedPrices,
+    spend::Outcome,
+    usage::Usage,
+    window::Calendar,
+};
+use uuid::Uuid;
+
+use crate::{Result, Store, StoreError, clock, groups, models, rollups::Which};
+
+/// Which calls a list shows, beyond whose they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// How they ended; none: finished and refused.
+    pub ended: Option<Ended>,
+    /// From the start of this day.
+    pub from: Option<NaiveDate>,
+    /// Before the start of this day.
+    pub to: Option<NaiveDate>,
+    /// After this one: the next page.
+    pub after: Option<(DateTime<Utc>, CallId)>,
+}
+
+/// A page is mostly full of what is near: so many days are looked at before all of them. Every day
+/// is a partition, and to plan for hundreds takes longer than to read one.
+const NEAR: [u64; 2] = [2, 31];
+
+/// The moments a list looks at.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+}
+
+impl Stretch {
+    /// Midnights of the organization; without a day, everything there is.
+    fn of(filter: &Filter, calendar: Calendar) -> Self {
+        let distant = |year| {
+            NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default().and_time(chrono::NaiveTime::MIN).and_utc()
+        };
+        Self {
+            from: filter.from.map_or_else(|| distant(2000), |day| calendar.midnight(day)),
+            to: filter.to.map_or_else(|| distant(3000), |day| calendar.midnight(day)),
+        }
+    }
+
+    /// The latest moment there can be anything: nothing is booked ahead.
+    fn end(self, after: Option<(DateTime<Utc>, CallId)>) -> DateTime<Utc> {
+        let latest = after.map_or_else(clock::now, |(at, _)| at);
+        self.to.min(latest)
+    }
+}
+
+/// Calls, the newest first, at most `limit` a page.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    store: &Store,
+    org: OrgId,
+    calendar: Calendar,
+    which: &Which,
+    filter: &Filter,
+    limit: usize,
+) -> Result<CallList> {
+    let whole = Stretch::of(filter, calendar);
+    let mut calls = Vec::new();
+    let soon = whole.end(filter.after) + TimeDelta::days(1);
+    for days in NEAR.map(Some).into_iter().chain([None]) {
+        let stretch = match days.and_then(|days| whole.end(filter.after).checked_sub_days(Days::new(days))) {
+            Some(from) => Stretch { from: from.max(whole.from), to: whole.to.min(soon) },
+            None => whole,
+        };
+        calls = within(store, org, which, filter, stretch, limit.saturating_add(1)).await?;
+        if calls.len() > limit || stretch.from == whole.from {
+            break;
+        }
+    }
+    let more = calls.len() > limit;
+    calls.truncate(limit);
+    let next =
+        calls.last().filter(|_| more).map(|call| format!("{}~{}", call.at.timestamp_micros(), call.id));
+    Ok(CallList { calls, next })
+}
+
+/// The newest of a stretch.
+async fn within(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    filter: &Filter,
+    stretch: Stretch,
+    limit: usize,
+) -> Result<Vec<CallLine>> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut calls = match filter.ended {
+        Some(Ended::Refused) => Vec::new(),
+        ended => {
+            finished(store, org, which, ended.and_then(Ended::outcome), stretch, filter.after, rows).await?
+        }
+    };
+    if matches!(filter.ended, None | Some(Ended::Refused)) {
+        calls.extend(refused(store, org, which, stretch, filter.after, rows).await?);
+        calls.sort_by_key(|call| std::cmp::Reverse((call.at, call.id)));
+    }
+    Ok(calls)
+}
+
+/// Where a page starts, as [`CallList::next`] says it.
+pub fn cursor(text: &str) -> Option<(DateTime<Utc>, CallId)> {
+    let (at, id) = text.split_once('~')?;
+    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+}
+
+fn count(tokens: i64) -> u64 {
+    u64::try_from(tokens).unwrap_or_default()
+}
+
+async fn finished(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    outcome: Option<Outcome>,
+    stretch: Stretch,
+    after: Option<(DateTime<Utc>, CallId)>,
+    limit: i64,
+) -> Result<Vec<CallLine>> {
+    let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
+    let led = which.sight.led();
+    let rows = sqlx::query!(
+        r#"select e.call_id, e.started_at, e.application_id, a.name as "application?", e.user_id, u.name as "user_name?", e.model_id,
+                  m.name as "model?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
+                  e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms
+           from events e
+           left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
+           left join models m on m.org_id = e.org_id and m.model_id = e.model_id
+           left join users u on u.org_id = e.org_id and u.user_id = e.user_id
+           where e.org_id = $1 and e.started_at >= $2 and e.started_at < $3 and e.day >= $4 and e.day <= $5
+             and ($6::timestamptz is null or (e.started_at, e.call_id) < ($6, $7::uuid))
+             and ($8::text is null or e.outcome = $8)
+             and ($9::uuid is null or case when $10 then
+                      e.set_id in (select s.set_id from member_sets s where s.org_id = $1 and s.groups @> array[$9::uuid])
+                  else
+                      e.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups @> array[$9::uuid])
+                  end)
+             and (not $11 or e.group_id = $9)
+             and ($12::uuid is null or e.application_id = $12)
+             and ($13::uuid is null or e.user_id = $13
+                  or ($13 = '00000000-0000-0000-0000-000000000000'::uuid and e.user_id is null))
+             and ($14::uuid is null or e.model_id = $14)
+             and ($15::uuid is null or m.tier_id = $15)
+             and ($16::text is null or e.use_case = $16)
+             and ($17::uuid[] is null or e.user_id = $18
+                  or e.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $17))
+           order by e.started_at desc, e.call_id desc
+           limit $19"#,
+        org.0,
+        stretch.from,
+        stretch.to,
+        stretch.from.date_naive(),
+        stretch.to.date_naive(),
+        after_at,
+        after_id,
+        outcome.map(Outcome::as_str),
+        which.group.map(|id| id.0),
+        which.members,
+        which.directly,
+        which.application.map(|id| id.0),
+        which.user.map(|id| id.0),
+        which.model.map(|id| id.0),
+        which.tier.map(|id| id.0),
+        which.use_case.as_deref(),
+        led.as_deref(),
+        which.sight.me().0,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let usage = Usage {
+                input: count(row.input),
+                cache_read: count(row.cache_read),
+                cache_write: count(row.cache_write),
+                cache_write_long: count(row.cache_write_long),
+                output: count(row.output),
+                reasoning: count(row.reasoning),
+                audio_input: count(row.audio_input),
+                audio_output: count(row.audio_output),
+                images: count(row.images),
+            };
+            let end = End::Finished {
+                outcome: row.outcome.parse()?,
+                usage,
+                cost: Money(row.cost),
+                estimated: row.estimated,
+                duration_ms: i64::from(row.duration_ms),
+            };
+            Ok(CallLine {
+                id: CallId(row.call_id),
+                at: row.started_at,
+                application: (row.application_id.into(), named(row.application)),
+                user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
+                model: (Some(row.model_id.into()), named(row.model)),
+                use_case: (!row.use_case.is_empty()).then_some(row.use_case),
+                end,
+            })
+        })
+        .collect()
+}
+
+/// What something is called that is not there any more.
+fn named(name: Option<String>) -> String {
+    name.unwrap_or_else(|| "unknown".to_owned())
+}
+
+async fn refused(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    stretch: Stretch,
+    after: Option<(DateTime<Utc>, CallId)>,
+    limit: i64,
+) -> Result<Vec<CallLine>> {
+    let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
+    let led = which.sight.led();
+    // A refused call's use case is not looked at: it counts with those that have none.
+    if which.use_case.as_deref().is_some_and(|label| !label.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"select r.call_id, r.at, r.application_id, a.name as "application?", r.user_id, u.name as "user_name?", r.model_id, r.model,
+                  r.status, r.code
+           from refusals r
+           left join applications a on a.org_id = r.org_id and a.application_id = r.application_id
+           left join models m on m.org_id = r.org_id and m.model_id = r.model_id
+           left join users u on u.org_id = r.org_id and u.user_id = r.user_id
+           where r.org_id = $1 and r.at >= $2 and r.at < $3 and r.day >= $4 and r.day <= $5 and not r.observed
+             and ($6::timestamptz is null or (r.at, r.call_id) < ($6, $7::uuid))
+             and ($8::uuid is null or case when $9 then
+                      r.set_id in (select s.set_id from member_sets s where s.org_id = $1 and s.groups @> array[$8::uuid])
+                  else
+                      r.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups @> array[$8::uuid])
+                  end)
+             and (not $10 or r.group_id = $8)
+             and ($11::uuid is null or r.application_id = $11)
+             and ($12::uuid is null or r.user_id = $12
+                  or ($12 = '00000000-0000-0000-0000-000000000000'::uuid and r.user_id is null))
+             and ($13::uuid is null or r.model_id = $13
+                  or ($13 = '00000000-0000-0000-0000-000000000000'::uuid and r.model_id is null))
+             and ($14::uuid is null or m.tier_id = $14
+                  or ($14 = '00000000-0000-0000-0000-000000000000'::uuid and r.model_id is null))
+             and ($15::uuid[] is null or r.user_id = $16
+                  or r.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $15))
+           order by r.at desc, r.call_id desc
+           limit $17"#,
+        org.0,
+        stretch.from,
+        stretch.to,
+        stretch.from.date_naive(),
+        stretch.to.date_naive(),
+        after_at,
+        after_id,
+        which.group.map(|id| id.0),
+        which.members,
+        which.directly,
+        which.application.map(|id| id.0),
+        which.user.map(|id| id.0),
+        which.model.map(|id| id.0),
+        which.tier.map(|id| id.0),
+        led.as_deref(),
+        which.sight.me().0,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| CallLine {
+            id: CallId(row.call_id),
+            at: row.at,
+            application: (row.application_id.into(), named(row.application)),
+            user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
+            model: (row.model_id.map(ModelId), row.model),
+            use_case: None,
+            end: End::Refused { status: row.status, code: row.code },
+        })
+        .collect())
+}
+
+/// Everything about one call.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when the organization knows of none with this id.
+pub async fn get(store: &Store, org: OrgId, id: CallId) -> Result<CallView> {
+    let (first, last) = days_of(id).ok_or(StoreError::NotFound)?;
+    let mut refusals = refusals_of(store, org, id, first, last).await?;
+    let Some(mut view) = finished_one(store, org, id, first, last).await? else {
+        let place = refusals.iter().position(|(_, _, observed)| !observed).ok_or(StoreError::NotFound)?;
+        let (mut view, path_id, _) = refusals.swap_remove(place);
+        view.path = path(store, org, path_id, view.path).await?;
+        return Ok(view);
+    };
+    view.observed = refusals
+        .into_iter()
+        .filter_map(|(refusal, _, _)| match refusal.what {
+            What::Refused(refused) => Some(refused),
+            What::Finished(_) => None,
+        })
+        .collect();
+    Ok(view)
+}
+
+/// The days whose partitions can have a call: its id says when it was made.
+fn days_of(id: CallId) -> Option<(NaiveDate, NaiveDate)> {
+    let (seconds, _) = id.0.get_timestamp()?.to_unix();
+    let day = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?.date_naive();
+    Some((day.checked_sub_days(Days::new(1))?, day.checked_add_days(Days::new(1))?))
+}
+
+async fn finished_one(
+    store: &Store,
+    org: OrgId,
+    id: CallId,
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Result<Option<CallView>> {
+    let row = sqlx::query!(
+        r#"select e.*, a.name as "application?", u.name as "user_name?", m.name as "model?", v.name as "provider?",
+                  c.name as "policy?", s.tail as "tail?"
+           from events e
+           left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
+           left join users u on u.org_id = e.org_id and u.user_id = e.user_id
+           left join models m on m.org_id = e.org_id and m.model_id = e.model_id
+           left join providers v on v.org_id = e.org_id and v.provider_id = e.provider_id
+           left join policies c on c.org_id = e.org_id and c.policy_id = e.policy_id
+           left join secrets s on s.org_id = e.org_id and s.secret_id = e.secret_id
+           where e.org_id = $1 and e.day >= $2 and e.day <= $3 and e.call_id = $4"#,
+        org.0,
+        first,
+        last,
+        id.0,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let usage = Usage {
+        input: count(row.input),
+        cache_read: count(row.cache_read),
+        cache_write: count(row.cache_write),
+        cache_write_long: count(row.cache_write_long),
+        output: count(row.output),
+        reasoning: count(row.reasoning),
+        audio_input: count(row.audio_input),
+        audio_output: count(row.audio_output),
+        images: count(row.images),
+    };
+    let outcome: Outcome = row.outcome.parse()?;
+    let model: ModelId = row.model_id.into();
+    let dated = match row.priced_at {
+        Some(from) => models::prices(store, org, model).await?.into_iter().find(|dated| dated.from == from),
+        None => None,
+    };
+    let finished = Finished {
+        finished_at: row.finished_at,
+        first_byte_ms: row.first_byte_ms.map(i64::from),
+        duration_ms: i64::from(row.duration_ms),
+        outcome,
+        status: row.status,
+        provider: (row.provider_id.into(), named(row.provider)),
+        authorization: row.authorization_id.map(Into::into),
+        grant: row.grant_id.map(Into::into),
+        policy: row.policy_id.map(|id| (id.into(), named(row.policy))),
+        use_case: row.use_case,
+        session: row.session,
+        route: row.route,
+        streamed: row.streamed,
+        usage,
+        cost: Money(row.cost),
+        priced_at: row.priced_at,
+        lines: arithmetic(outcome, &usage, dated.as_ref()),
+        estimated: row.estimated,
+        overage: row.overage,
+    };
+    Ok(Some(CallView {
+        id,
+        at: row.started_at,
+        application: (row.application_id.into(), named(row.application)),
+        key: Some(row.key_id.into()),
+        secret_tail: row.tail,
+        path: path(store, org, row.path_id, Vec::new()).await?,
+        user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
+        model: (Some(model), named(row.model)),
+        what: What::Finished(Box::new(finished)),
+        observed: Vec::new(),
+    }))
+}
+
+/// The lines a cost is made of. A call that nobody knows the end of counts at the most it could
+/// cost, and one that used nothing costs nothing: neither has lines.
+fn arithmetic(outcome: Outcome, usage: &Usage, dated: Option<&DatedPrices>) -> Vec<domain::calls::CostLine> {
+    let nothing = outcome == Outcome::UpstreamError && *usage == Usage::default();
+    match dated {
+        Some(dated) if outcome != Outcome::Lost && !nothing => cost_lines(usage, &dated.prices),
+        _ => Vec::new(),
+    }
+}
+
+/// What was refused, or would have been, under one id: with its path's name, and whether it passed.
+async fn refusals_of(
+    store: &Store,
+    org: OrgId,
+    id: CallId,
+    first: NaiveDate,
+    last: NaiveDate,
+) -> Result<Vec<(CallView, Uuid, bool)>> {
+    let rows = sqlx::query!(
+        r#"select r.*, a.name as "application?", u.name as "user_name?", s.tail as "tail?", s.key_id as "key?", g.name as "group_name?"
+           from refusals r
+           left join applications a on a.org_id = r.org_id and a.application_id = r.application_id
+           left join users u on u.org_id = r.org_id and u.user_id = r.user_id
+           left join secrets s on s.org_id = r.org_id and s.secret_id = r.secret_id
+           left join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           where r.org_id = $1 and r.day >= $2 and r.day <= $3 and r.call_id = $4"#,
+        org.0,
+        first,
+        last,
+        id.0,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let refused = Refused {
+                status: row.status,
+                code: row.code,
+                message: row.message,
+                detail: fields(&row.detail),
+            };
+            let view = CallView {
+                id,
+                at: row.at,
+                application: (row.application_id.into(), named(row.application)),
+                key: row.key.map(Into::into),
+                secret_tail: row.tail,
+                path: vec![(GroupId(row.group_id), named(row.group_name))],
+                user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
+                model: (row.model_id.map(ModelId), row.model),
+                what: What::Refused(refused),
+                observed: Vec::new(),
+            };
+            (view, row.path_id, row.observed)
+        })
+        .collect())
+}
+
+/// The fields of an `error.bursar` object, as text.
+fn fields(detail: &serde_json::Value) -> Vec<(String, String)> {
+    let Some(fields) = detail.as_object() else { return Vec::new() };
+    fields
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect()
+}
+
+/// The groups of a path with their names of today; `otherwise` where the path is not known.
+async fn path(
+    store: &Store,
+    org: OrgId,
+    path_id: Uuid,
+    otherwise: Vec<(GroupId, String)>,
+) -> Result<Vec<(GroupId, String)>> {
+    let ids = sqlx::query_scalar!(
+        "select groups from group_paths where org_id = $1 and path_id = $2",
+        org.0,
+        path_id
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    let Some(ids) = ids else { return Ok(otherwise) };
+    let names = groups::names(store, org, &ids).await?;
+    Ok(ids
+        .into_iter()
+        .map(|id| (GroupId(id), names.get(&GroupId(id)).cloned().unwrap_or_else(|| "unknown".to_owned())))
+        .collect())
+}
+
+/// What applications somebody may filter by are called: the open ones, by name, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn applications(
+    store: &Store,
+    org: OrgId,
+    led: Option<&[Uuid]>,
+    limit: i64,
+) -> Result<Vec<(ApplicationId, String)>> {
+    let rows = sqlx::query!(
+        "select a.application_id, a.name from applications a
+         join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+         where a.org_id = $1 and a.archived_at is null
+           and ($2::uuid[] is null or g.group_id = any ($2) or g.ancestors && $2)
+         order by lower(a.name), a.application_id limit $3",
+        org.0,
+        led,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name)).collect())
+}

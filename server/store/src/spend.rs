@@ -1,0 +1,251 @@
+//! The spend page: the same for everything that spends.
+
+use chrono::{Days, Months, NaiveDate};
+use domain::{
+    access::Facts,
+    explore::{By, Interval, Measure, Period},
+    forecast::{Forecast, LOOK_BACK, forecast},
+    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, UserId},
+    limits::{Level, Limit, Meter, Metric, Mode, Scope},
+    money::Money,
+    spend::{LimitLevel, Range, SpendPage, View, Whose},
+    window::Window,
+};
+
+use crate::{
+    Result, Store, StoreError, access, applications, clock,
+    explore::{self, Question},
+    groups, limits,
+    rollups::{self, Month, Steps, Which},
+};
+
+/// How many things a chart tells apart; the rest is one more.
+const TOP: usize = 6;
+
+/// Whose spend is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Everybody's.
+    Organization,
+    /// A group's.
+    Group(GroupId),
+    /// An application's.
+    Application(ApplicationId),
+    /// The application's that has this key.
+    Key(KeyId, ApplicationId),
+    /// A person's.
+    User(UserId),
+    /// A model's.
+    Model(ModelId),
+}
+
+impl Of {
+    fn which(self, view: View) -> Which {
+        let all = Which::default();
+        match self {
+            Self::Organization => all,
+            Self::Group(group) => Which { group: Some(group), members: view == View::Members, ..all },
+            Self::Application(application) | Self::Key(_, application) => {
+                Which { application: Some(application), ..all }
+            }
+            Self::User(user) => Which { user: Some(user), ..all },
+            Self::Model(model) => Which { model: Some(model), ..all },
+        }
+    }
+
+    /// What limits count it; a model has none.
+    const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Organization => Some(Scope::Organization),
+            Self::Group(group) => Some(Scope::Group(group)),
+            Self::Application(application) | Self::Key(_, application) => {
+                Some(Scope::Application(application))
+            }
+            Self::User(user) => Some(Scope::User(user)),
+            Self::Model(_) => None,
+        }
+    }
+
+    /// By what it can be split.
+    fn tabs(self, view: View) -> Vec<By> {
+        let without: &[By] = match self {
+            Self::Organization => &[],
+            Self::Group(_) if view == View::Members => &[By::Group],
+            Self::Group(_) => &[],
+            Self::Application(_) | Self::Key(..) => &[By::Group, By::Application],
+            Self::User(_) => &[By::Group, By::User],
+            Self::Model(_) => &[By::Group, By::Model, By::Tier],
+        };
+        By::ALL.iter().copied().filter(|by| !without.contains(by)).collect()
+    }
+}
+
+/// What a page looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Which spend, of a group.
+    pub view: View,
+    /// How much time.
+    pub range: Range,
+    /// Which month; none: this one.
+    pub month: Option<NaiveDate>,
+    /// By what; none: what fits best.
+    pub by: Option<By>,
+}
+
+/// The days a page shows, those it compares them with, and the end of what it could show.
+fn stretch(range: Range, month: NaiveDate, today: NaiveDate) -> (Period, Period, NaiveDate) {
+    let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
+    let back = |date: NaiveDate, months| date.checked_sub_months(Months::new(months)).unwrap_or(date);
+    match range {
+        Range::Days => {
+            let from = tomorrow.checked_sub_days(Days::new(90)).unwrap_or(today);
+            let period = Period { from, to: tomorrow };
+            (period, period.before(), tomorrow)
+        }
+        Range::Year => {
+            let from = back(month, 11);
+            let before = Period { from: back(from, 12), to: back(tomorrow, 12).min(from) };
+            (Period { from, to: tomorrow }, before, tomorrow)
+        }
+        Range::Month => {
+            let next = month.checked_add_months(Months::new(1)).unwrap_or(month);
+            let period = Period { from: month, to: next.min(tomorrow).max(month) };
+            let first = back(month, 1);
+            let to =
+                first.checked_add_days(Days::new(period.days().unsigned_abs())).unwrap_or(month).min(month);
+            (period, Period { from: first, to }, next)
+        }
+    }
+}
+
+/// The spend page of something.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<SpendPage> {
+    let whose = whose(store, org, of).await?;
+    let facts = access::facts(store, org).await?;
+    let now = clock::now();
+    let today = facts.calendar.day(now);
+    let this_month = Month::of(facts.calendar, now).first;
+    let month = match look.range {
+        Range::Month => look.month.unwrap_or(this_month),
+        Range::Days | Range::Year => this_month,
+    };
+    let (period, before, end) = stretch(look.range, month, today);
+    let tabs = of.tabs(look.view);
+    let usual = if tabs.contains(&By::Application) { By::Application } else { By::Model };
+    let by = look.by.filter(|by| tabs.contains(by)).unwrap_or(usual);
+    let question = Question {
+        measure: Measure::Spend,
+        by,
+        interval: if look.range == Range::Year { Interval::Month } else { Interval::Day },
+        period,
+        before,
+        top: TOP,
+        week_start: facts.calendar.week_start,
+    };
+    let which = of.which(look.view);
+    let runs = look.range == Range::Month && month == this_month;
+    let before_month = month.checked_sub_months(Months::new(1)).unwrap_or(month);
+    Ok(SpendPage {
+        whose,
+        view: look.view,
+        range: look.range,
+        month,
+        end,
+        today,
+        table: explore::ask(store, org, &which, &question).await?,
+        before_whole: rollups::sums(store, org, &which, before_month, month).await?.spend,
+        budget: match of.scope().filter(|_| runs && look.view == View::Attributed) {
+            Some(scope) => budget(store, org, &facts, scope).await?,
+            None => None,
+        },
+        forecast: if runs { ahead(store, org, &which, month, today, end).await? } else { None },
+        calls: rollups::calls(store, org, &which, now, 10).await?,
+        tabs,
+    })
+}
+
+async fn whose(store: &Store, org: OrgId, of: Of) -> Result<Whose> {
+    let named = async |by, id: uuid::Uuid| {
+        rollups::names(store, org, by, &[id]).await?.remove(&id).ok_or(StoreError::NotFound)
+    };
+    Ok(match of {
+        Of::Organization => Whose::Organization,
+        Of::Group(id) => Whose::Group(groups::get(store, org, id).await?.path),
+        Of::Application(id) => {
+            let group = applications::group_of(store, org, id).await?;
+            Whose::Application(id, named(By::Application, id.0).await?, group)
+        }
+        Of::Key(key, id) => {
+            let group = applications::group_of(store, org, id).await?;
+            Whose::Key(key, id, named(By::Application, id.0).await?, group)
+        }
+        Of::User(id) => Whose::User(id, named(By::User, id.0).await?),
+        Of::Model(id) => Whose::Model(id, named(By::Model, id.0).await?),
+    })
+}
+
+/// The cap on monthly spend with its level: its own, or for a person the default.
+async fn budget(store: &Store, org: OrgId, facts: &Facts, scope: Scope) -> Result<Option<LimitLevel>> {
+    let meter = Meter { scope, metric: Metric::Spend, window: Window::Month };
+    let own = limits::list(store, org, facts, |other| other == scope).await?;
+    if let Some(level) = own.into_iter().find(|level| level.limit.meter == meter) {
+        return Ok(Some(level));
+    }
+    let default = facts.default_user_limit.filter(|_| matches!(scope, Scope::User(_)));
+    let Some(Money(cap)) = default else { return Ok(None) };
+    let span = facts.calendar.span(Window::Month, clock::now());
+    let mut level = [LimitLevel {
+        limit: Limit { id: None, meter, cap, mode: Mode::Enforce, thresholds: Default::default() },
+        scope_name: facts.scope_name(scope),
+        level: Level::default(),
+        starts_at: span.start,
+        ends_at: span.end,
+        version: None,
+    }];
+    limits::fill_levels(store, org, &mut level).await?;
+    Ok(level.into_iter().next())
+}
+
+/// What the running month comes to.
+async fn ahead(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    month: NaiveDate,
+    today: NaiveDate,
+    end: NaiveDate,
+) -> Result<Option<Forecast>> {
+    let first = today.checked_sub_days(Days::new(LOOK_BACK)).unwrap_or(today);
+    let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
+    let period = Period { from: first.min(month), to: tomorrow };
+    let days: std::collections::HashMap<NaiveDate, Money> =
+        rollups::read(store, org, which, None, period, Steps::Days, None)
+            .await?
+            .into_iter()
+            .map(|(day, _, sums)| (day, sums.spend))
+            .collect();
+    let on = |day: NaiveDate| days.get(&day).copied().unwrap_or_default();
+    let past: Vec<(NaiveDate, Money)> =
+        first.iter_days().take_while(|day| *day < today).map(|day| (day, on(day))).collect();
+    let spent = Money(month.iter_days().take_while(|day| *day <= today).map(|day| on(day).0).sum());
+    Ok(forecast(&past, spent, on(today), today, end))
+}
+
+/// The application that has a key.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when the key is not in the organization.
+pub async fn application_of(store: &Store, org: OrgId, key: KeyId) -> Result<ApplicationId> {
+    let id = sqlx::query_scalar!(
+        "select application_id from keys where org_id = $1 and key_id = $2",
+        org.0,
+        key.0
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(id.into())
+}

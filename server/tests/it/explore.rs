@@ -1,0 +1,127 @@
+//! What the explorer counts is the same wherever it stands: in the chart, in the table, in the
+//! file, and in the ledger.
+
+use domain::{
+    calls::{End, Ended},
+    explore::{By, Interval},
+    ids::OrgId,
+    money::Money,
+};
+use store::{Store, calls, rollups::Which};
+
+use crate::harness::Browser;
+
+/// What every finished call of an organization cost, by the ledger itself.
+async fn ledger(store: &Store, org: OrgId) -> i64 {
+    let calendar = store::organizations::calendar(store, org).await.expect("a calendar");
+    let filter = calls::Filter { ended: Some(Ended::Finished), ..Default::default() };
+    let list =
+        calls::list(store, org, calendar, &Which::default(), &filter, 1_000_000).await.expect("the ledger");
+    assert_eq!(list.next, None, "all of it");
+    list.calls
+        .iter()
+        .map(|call| match &call.end {
+            End::Finished { cost, .. } => cost.0,
+            End::Refused { .. } => panic!("a refused call is in the ledger"),
+        })
+        .sum()
+}
+
+/// The values of an attribute, as amounts.
+fn amounts(html: &str, attribute: &str) -> Vec<i64> {
+    let start = format!("{attribute}=\"");
+    html.split(&start)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|text| text.parse::<Money>().unwrap_or_else(|_| panic!("{text} is no amount")).0)
+        .collect()
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("there is no {start}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("{start} has no {end}")).0
+}
+
+/// Every split in every step of time: four ways to the same sum, to the nano-dollar.
+pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId) {
+    let spent = ledger(store, org).await;
+    assert!(spent > 0, "something was spent");
+    let today = store::clock::now().date_naive();
+    let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
+    for by in By::ALL {
+        for interval in Interval::ALL {
+            let query = format!("by={by}&interval={interval}&from={from}&to={to}");
+            let page = browser.get(&format!("/explore?{query}")).await;
+            assert_eq!(page.status, 200, "{query}");
+            let chart = between(&page.text, "class=\"large\"", "</svg>");
+            assert_eq!(amounts(chart, "data-amount").iter().sum::<i64>(), spent, "chart, {query}");
+            let table = between(&page.text, "class=\"table wide-table\"", "</table>");
+            let mut sum = 0;
+            for line in between(table, "<tbody>", "</tbody>").split("<tr>").skip(1) {
+                let line = amounts(line, "data value");
+                let (total, cells) = line.split_first().expect("a line has a sum");
+                assert_eq!(*total, cells.iter().sum::<i64>(), "a line of the table, {query}");
+                sum += total;
+            }
+            assert_eq!(sum, spent, "table, {query}");
+            let foot = amounts(between(table, "<tfoot>", "</tfoot>"), "data value");
+            assert_eq!(
+                (foot[0], foot[1..].iter().sum::<i64>()),
+                (spent, spent),
+                "foot of the table, {query}"
+            );
+            let file = browser.get(&format!("/explore.csv?{query}")).await;
+            assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8; header=present");
+            // No name of the demo has a comma in it.
+            let sum: i64 = file
+                .text
+                .lines()
+                .skip(1)
+                .map(|line| line.split(',').nth(4).expect("an amount").parse::<Money>().expect("an amount").0)
+                .sum();
+            assert_eq!(sum, spent, "file, {query}");
+        }
+    }
+}
+
+/// How many calls a list has, on all its pages.
+async fn listed(browser: &Browser, href: &str) -> usize {
+    let (mut href, mut count) = (href.to_owned(), 0);
+    loop {
+        let page = browser.get(&href).await;
+        assert_eq!(page.status, 200, "{href}");
+        count += page.text.matches("href=\"/calls/req_").count();
+        let Some(next) = page.text.split("<a ").find(|link| link.contains("rel=\"next\"")) else {
+            return count;
+        };
+        href = between(next, "href=\"", "\"").replace("&amp;", "&");
+    }
+}
+
+/// A number leads to as many calls as it says.
+pub async fn numbers_lead_to_their_calls(browser: &Browser) {
+    let today = store::clock::now().date_naive();
+    let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
+    let mut followed = 0;
+    for measure in ["calls", "refused", "failed"] {
+        for by in By::ALL {
+            let query = format!("measure={measure}&by={by}&interval=month&from={from}&to={to}");
+            let page = browser.get(&format!("/explore?{query}")).await.text;
+            let table = between(&page, "class=\"table wide-table\"", "</table>");
+            // The smallest number of each table: its calls are on a page or two.
+            let smallest = table
+                .split("<a href=\"/calls?")
+                .skip(1)
+                .filter_map(|rest| {
+                    let (href, rest) = rest.split_once('"')?;
+                    let count: usize = between(rest, "data value=\"", "\"").parse().ok()?;
+                    Some((count, href.replace("&amp;", "&")))
+                })
+                .min();
+            let Some((count, href)) = smallest else { continue };
+            assert_eq!(listed(browser, &format!("/calls?{href}")).await, count, "{query}: {href}");
+            followed += 1;
+        }
+    }
+    assert!(followed > 10, "{followed} numbers were followed");
+}
