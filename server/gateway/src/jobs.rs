@@ -1,6 +1,10 @@
 //! Background work: keeping facts fresh and books closed.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use domain::ids::OrgId;
 use store::{
@@ -25,7 +29,8 @@ pub fn start(gateway: &Arc<Gateway>) {
     tokio::spawn(listen(Arc::clone(gateway)));
     tokio::spawn(rounds(Arc::clone(gateway)));
     tokio::spawn(booking::run(Arc::clone(gateway)));
-    let syncing = Arc::clone(gateway);
+    // A thread outlives the runtime: it must not be what keeps the gateway.
+    let syncing = Arc::downgrade(gateway);
     std::thread::spawn(move || sync(&syncing));
 }
 
@@ -95,10 +100,13 @@ async fn refresh_stale(gateway: &Gateway) -> Result<(), store::StoreError> {
     gateway.snapshots.refresh_all(&gateway.store).await
 }
 
-/// Brings the spool to the disk, for ever.
-fn sync(gateway: &Gateway) {
-    while !gateway.stopping.is_cancelled() {
+/// Brings the spool to the disk, for as long as the gateway is there.
+fn sync(gateway: &Weak<Gateway>) {
+    loop {
         std::thread::sleep(Spool::sync_every());
+        let Some(gateway) = gateway.upgrade().filter(|gateway| !gateway.stopping.is_cancelled()) else {
+            return;
+        };
         if let Err(error) = gateway.spool.sync() {
             tracing::error!(%error, "the spool could not be brought to the disk");
         }
