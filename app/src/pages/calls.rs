@@ -61,6 +61,7 @@ pub fn CallTable(calls: Vec<CallRow>) -> impl IntoView {
                     </td>
                     <td>
                         <a class="nw" href=format!("/models/{}", call.model.0)>{call.model.1}</a>
+                        {call.policy.map(|name| view! { <div class="sub mono">{format!("policy/{name}")}</div> })}
                         {call.use_case.map(|label| view! { <div class="sub">{label}</div> })}
                     </td>
                     <td class="r num hide">{grouped(call.usage.input_tokens())}</td>

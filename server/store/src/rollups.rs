@@ -437,12 +437,13 @@ pub async fn calls(
 ) -> Result<Vec<CallRow>> {
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.application_id, a.name as application, e.user_id, u.name as "user_name?", e.model_id,
-                  m.name as model, e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
+                  m.name as model, p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
                   e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms
            from events e
            join applications a on a.org_id = e.org_id and a.application_id = e.application_id
            join models m on m.org_id = e.org_id and m.model_id = e.model_id
            left join users u on u.org_id = e.org_id and u.user_id = e.user_id
+           left join policies p on p.org_id = e.org_id and p.policy_id = e.policy_id
            where e.org_id = $1 and e.day >= $2
              and ($3::uuid is null or case when $4 then
                       e.set_id in (select s.set_id from member_sets s where s.org_id = $1 and s.groups @> array[$3::uuid])
@@ -474,6 +475,7 @@ pub async fn calls(
                 application: (row.application_id.into(), row.application),
                 user: row.user_id.map(UserId).zip(row.user_name),
                 model: (row.model_id.into(), row.model),
+                policy: row.policy,
                 use_case: (!row.use_case.is_empty()).then_some(row.use_case),
                 outcome: row.outcome.parse()?,
                 usage: Usage {
