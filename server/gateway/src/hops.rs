@@ -32,8 +32,8 @@ pub struct Asked {
     pub policy: (PolicyId, String),
     /// Its models, in the order they are tried.
     pub models: Vec<ModelId>,
-    /// Whether the client has left: then nobody else is asked.
-    pub left: CancellationToken,
+    /// Cancelled when the client has left: then nobody else is asked.
+    pub left: Option<CancellationToken>,
 }
 
 /// Goes from model to model.
@@ -44,7 +44,7 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
     let mut skipped = Vec::new();
     let mut sent = sent;
     for (place, &model) in models.iter().enumerate() {
-        if left.is_cancelled() {
+        if left.as_ref().is_some_and(CancellationToken::is_cancelled) {
             break;
         }
         if failed.is_some() {
@@ -83,8 +83,9 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
         skipped.extend(called.map(|model| Skipped { model, reason }));
     }
     if let Some(mut answer) = failed {
-        if let Ok(response) = &mut answer {
-            say_skipped(&skipped, response);
+        match &mut answer {
+            Ok(response) => say_skipped(&skipped, response),
+            Err(refusal) => refusal.detail.skipped = skipped,
         }
         return answer;
     }

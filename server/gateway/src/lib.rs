@@ -1,8 +1,9 @@
 //! The gateway: OpenAI- and Anthropic-compatible HTTP under `/v1`.
 //!
 //! A call goes `authenticate → authorize → reserve → forward → meter → settle`, one file each; every
-//! step takes the proof of the step before, so that skipping one does not compile. What must not be
-//! here: a second way to decide (that is `domain::access`), SQL (that is `store`), and any view.
+//! step takes the proof of the step before, so that skipping one does not compile. A call to a policy
+//! does so for one model after another. What must not be here: a second way to decide (that is
+//! `domain::access`), SQL (that is `store`), and any view.
 
 mod address;
 mod authenticate;

@@ -79,8 +79,9 @@ async fn pass(
     let (name, plan) = plan(&gateway, &caller, &request).inspect_err(|refusal| {
         gateway.refused(&refused, request.model.as_deref().unwrap_or_default(), refusal);
     })?;
-    let left = CancellationToken::new();
-    let _leaving = left.clone().drop_guard();
+    // Only a policy has somebody else to ask, or not to ask once the client has left.
+    let left = matches!(plan, Plan::Policy { .. }).then(CancellationToken::new);
+    let _leaving = left.clone().map(CancellationToken::drop_guard);
     // From here on money may be held: a task of its own, which the client's leaving cannot stop.
     let task = gateway.open.spawn({
         let gateway = Arc::clone(&gateway);

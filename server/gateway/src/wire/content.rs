@@ -17,13 +17,15 @@ pub struct Content {
     pub files: bool,
 }
 
+/// What content with images or files has in it: the words that begin a name of them, or an escape
+/// that can spell a letter of one.
+const MARKS: [&[u8]; 8] =
+    [b"\"image", b"\"input_", b"\"computer_", b"\"file", b"\"document\"", b"\\u005", b"\\u006", b"\\u007"];
+
 /// Looks through content. Most of it mentions neither and is not parsed at all. Content that is
 /// nested too deeply to be looked through holds everything: silence denies.
 pub fn look(content: &str) -> Content {
-    // An escape can spell any of the words.
-    let mentioned = [&b"image"[..], b"file", b"\"document\"", b"\\u00"]
-        .iter()
-        .any(|word| memmem::find(content.as_bytes(), word).is_some());
+    let mentioned = MARKS.iter().any(|mark| memmem::find(content.as_bytes(), mark).is_some());
     let mut found = Content::default();
     if mentioned {
         let walk = Walk { key: "", found: &mut found };
