@@ -133,6 +133,8 @@ pub struct CallLine {
     pub user: Option<(UserId, String)>,
     /// Which model answered, or what the caller wrote.
     pub model: (Option<ModelId>, String),
+    /// The policy that chose it.
+    pub policy: Option<String>,
     /// The label it carried.
     pub use_case: Option<String>,
     /// How it ended.
@@ -169,13 +171,14 @@ impl CallLine {
     pub fn finished(self) -> Option<CallRow> {
         let End::Finished { outcome, usage, cost, estimated, duration_ms } = self.end else { return None };
         let model = (self.model.0?, self.model.1);
-        let Self { id, at, application, user, use_case, .. } = self;
+        let Self { id, at, application, user, policy, use_case, .. } = self;
         Some(CallRow {
             id,
             at,
             application,
             user,
             model,
+            policy,
             use_case,
             outcome,
             usage,
@@ -194,6 +197,7 @@ impl From<CallRow> for CallLine {
             application,
             user,
             model,
+            policy,
             use_case,
             outcome,
             usage,
@@ -202,7 +206,7 @@ impl From<CallRow> for CallLine {
             duration_ms,
         } = row;
         let end = End::Finished { outcome, usage, cost, estimated, duration_ms };
-        Self { id, at, application, user, model: (Some(model.0), model.1), use_case, end }
+        Self { id, at, application, user, model: (Some(model.0), model.1), policy, use_case, end }
     }
 }
 

@@ -149,6 +149,8 @@ pub struct CallRow {
     pub user: Option<(UserId, String)>,
     /// Which model answered.
     pub model: (ModelId, String),
+    /// The policy that chose it.
+    pub policy: Option<String>,
     /// The label it carried.
     pub use_case: Option<String>,
     /// How it ended.

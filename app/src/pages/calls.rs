@@ -211,7 +211,11 @@ fn line(call: CallLine) -> impl IntoView {
         <tr>
             <td class="nw"><a href=format!("/calls/{}", call.id)><When at=call.at/></a></td>
             <td><a href=format!("/applications/{}", application.0)>{application.1}</a>{user}</td>
-            <td>{model}{call.use_case.map(|label| view! { <div class="sub">{label}</div> })}</td>
+            <td>
+                {model}
+                {call.policy.map(|name| view! { <div class="sub mono">{format!("policy/{name}")}</div> })}
+                {call.use_case.map(|label| view! { <div class="sub">{label}</div> })}
+            </td>
             {figures}
         </tr>
     }

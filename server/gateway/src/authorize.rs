@@ -2,16 +2,18 @@
 
 use domain::{
     access::{Ask, Decision, ModelFacts, ProviderFacts, Reason, Verdict, decide, person_refused},
-    ids::ModelId,
+    ids::{ModelId, PolicyId},
     keys::Features,
-    models::Review,
+    models::{Modality, Review},
     prices::Prices,
 };
 
 use crate::{
     Gateway,
     authenticate::Caller,
+    routing::PREFIX,
     wire::{
+        Route,
         models::Listed,
         refusal::{Detail, Kind, Refusal},
         request::Request,
@@ -23,7 +25,10 @@ use crate::{
 pub struct Authorized {
     pub caller: Caller,
     pub request: Request,
+    pub route: Route,
     pub model: ModelId,
+    /// The policy that chose the model.
+    pub policy: Option<PolicyId>,
     pub decision: Decision,
 }
 
@@ -46,14 +51,13 @@ pub fn authorize(
     gateway: &Gateway,
     caller: Caller,
     request: Request,
-    route: crate::wire::Route,
+    route: Route,
+    model: ModelId,
+    policy: Option<PolicyId>,
 ) -> Result<Authorized, Refusal> {
     let facts = &caller.snapshot.facts;
     let Some(application) = caller.application() else {
         return Err(Refusal::new(Kind::InvalidSecret, caller.id, "This secret's application is gone."));
-    };
-    let Some(&model) = facts.model_names.get(&request.model) else {
-        return Err(no_such_model(&caller, &request.model, Reason::UnknownModel));
     };
     let ask = Ask {
         group: application.group,
@@ -63,27 +67,41 @@ pub fn authorize(
         features: request.features,
     };
     let decision = decide(facts, &ask, caller.now);
+    let name = || facts.models.get(&model).map_or("", |model| &model.name);
     match decision.verdict {
         Verdict::Allow => {}
-        Verdict::NeedsApproval => return Err(needs_approval(gateway, &caller, &request.model)),
-        Verdict::Deny(reason) => return Err(denied(&caller, &request.model, reason)),
+        Verdict::NeedsApproval => return Err(needs_approval(gateway, &caller, name())),
+        Verdict::Deny(reason) => return Err(denied(&caller, name(), reason)),
     }
-    let authorized = Authorized { caller, request, model, decision };
-    let speaks = authorized.provider().map(|provider| provider.dialect);
-    if speaks != Some(route.dialect()) {
-        let other = match route.dialect() {
-            domain::providers::Dialect::OpenAi => "/v1/messages",
-            domain::providers::Dialect::Anthropic => "/v1/chat/completions",
-        };
-        let message = format!("{} is served at {other}. Call it there.", authorized.request.model);
-        return Err(Refusal::new(Kind::BadRequest, authorized.caller.id, message).about(Some("model")));
-    }
+    let authorized = Authorized { caller, request, route, model, policy, decision };
+    served(&authorized)?;
     Ok(authorized)
 }
 
+/// Whether the model answers on this route: nothing is translated from one dialect to another.
+fn served(authorized: &Authorized) -> Result<(), Refusal> {
+    let Authorized { caller, route, .. } = authorized;
+    let Some((model, provider)) = authorized.model().zip(authorized.provider()) else {
+        return Err(no_such_model(caller, ""));
+    };
+    // What answers in words has to have a price for them, whatever else it does.
+    let worded = model.modality == Modality::Audio
+        && !authorized.prices().is_some_and(|prices| prices.complete_for(Modality::Chat));
+    if worded {
+        return Err(no_such_model(caller, &model.name));
+    }
+    if provider.dialect == route.dialect() && route.serves(model.modality) {
+        return Ok(());
+    }
+    let message = match Route::of(provider.dialect, model.modality) {
+        Some(other) => format!("{} is served at {}. Call it there.", model.name, other.full_path()),
+        None => format!("{} is a model for {}, which is not served here.", model.name, model.modality),
+    };
+    Err(Refusal::new(Kind::BadRequest, caller.id, message).about(Some("model")))
+}
+
 /// One answer for everything that is not visible: whether a model exists is not said.
-fn no_such_model(caller: &Caller, name: &str, reason: Reason) -> Refusal {
-    tracing::debug!(call = %caller.id, reason = reason.as_str(), "model not visible");
+pub fn no_such_model(caller: &Caller, name: &str) -> Refusal {
     let shown: String = name.chars().take(100).collect();
     let message = format!("There is no model {shown} for this key. GET /v1/models lists what there is.");
     Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model"))
@@ -125,7 +143,10 @@ fn denied(caller: &Caller, name: &str, reason: Reason) -> Refusal {
     let application = caller.application().map_or("this application", |application| &application.name);
     let refuse = |kind, message: String| Refusal::new(kind, caller.id, message);
     match reason {
-        reason if reason.hides() => no_such_model(caller, name, reason),
+        reason if reason.hides() => {
+            tracing::debug!(call = %caller.id, reason = reason.as_str(), "model not visible");
+            no_such_model(caller, name)
+        }
         Reason::KeyExcludes => {
             let message = format!("The key of {application} is narrowed to other models than {name}.");
             with_contact(caller, refuse(Kind::ModelNotAllowed, message).about(Some("model")), reason)
@@ -154,24 +175,27 @@ pub fn person(caller: &Caller) -> Result<(), Refusal> {
     }
 }
 
-/// What a caller can see: the same question for every model. `requestable` adds those that
-/// somebody would have to agree to.
+/// What a caller can see: the same question for every model, and every policy with a model among
+/// them. `requestable` adds those that somebody would have to agree to.
 pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
     let facts = &caller.snapshot.facts;
     let Some(application) = caller.application() else { return Vec::new() };
-    let mut listed: Vec<Listed> = facts
+    let verdict = |model: ModelId| {
+        let ask = Ask {
+            group: application.group,
+            user: caller.secret.user,
+            application: Some(application),
+            model,
+            features: Features::default(),
+        };
+        decide(facts, &ask, caller.now).verdict
+    };
+    let models = facts
         .models
         .iter()
         .filter(|(_, model)| !model.archived && model.review == Review::Accepted)
         .filter_map(|(&id, model)| {
-            let ask = Ask {
-                group: application.group,
-                user: caller.secret.user,
-                application: Some(application),
-                model: id,
-                features: Features::default(),
-            };
-            let by_request = match decide(facts, &ask, caller.now).verdict {
+            let by_request = match verdict(id) {
                 Verdict::Allow => false,
                 Verdict::NeedsApproval if requestable => true,
                 Verdict::NeedsApproval | Verdict::Deny(_) => return None,
@@ -181,8 +205,15 @@ pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
                 .get(&model.provider)
                 .map_or_else(String::new, |provider| provider.name.clone());
             Some(Listed { name: model.name.clone(), owned_by, created_at: model.created_at, by_request })
-        })
-        .collect();
+        });
+    let policies = facts.policies.iter().filter_map(|(name, policy)| {
+        let open = policy.steps.iter().filter(|(model, _)| verdict(*model) == Verdict::Allow);
+        // As old as the oldest model that it can lead to.
+        let created_at = open.filter_map(|(model, _)| Some(facts.models.get(model)?.created_at)).min()?;
+        let (name, owned_by) = (format!("{PREFIX}{name}"), facts.org_name.clone());
+        Some(Listed { name, owned_by, created_at, by_request: false })
+    });
+    let mut listed: Vec<Listed> = models.chain(policies).collect();
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     listed
 }

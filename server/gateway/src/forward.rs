@@ -25,6 +25,11 @@ use crate::{
     wire::{Route, refusal::Kind, request::Patch},
 };
 
+/// How often a connection is tried for, and how long is waited in between. Nothing has been sent by
+/// then, so trying again cannot be charged twice.
+const CONNECTIONS: u32 = 2;
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// How long trying a provider out may take.
 const PROBE: Duration = Duration::from_secs(15);
 
@@ -103,6 +108,8 @@ pub struct Failure {
     pub kind: Kind,
     /// Whether the provider may have begun to work, and to charge.
     pub may_be_billed: bool,
+    /// Whether it is the provider that is down, whatever was sent.
+    pub is_down: bool,
     /// For the log.
     pub cause: String,
 }
@@ -154,18 +161,26 @@ fn max_field(route: Route, base_url: &str) -> &'static str {
     let openai = ["openai.com", "azure.com"]
         .iter()
         .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")));
-    if route == Route::ChatCompletions && openai { "max_completion_tokens" } else { "max_tokens" }
+    match route {
+        Route::Responses => "max_output_tokens",
+        Route::ChatCompletions if openai => "max_completion_tokens",
+        _ => "max_tokens",
+    }
 }
 
 fn build(
     authorized: &Authorized,
     max_output: Option<u64>,
-    route: Route,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<(Request<Pieces>, bool), Failure> {
-    let broken =
-        |cause: &str| Failure { kind: Kind::UpstreamError, may_be_billed: false, cause: cause.to_owned() };
+    let broken = |cause: &str| Failure {
+        kind: Kind::UpstreamError,
+        may_be_billed: false,
+        is_down: false,
+        cause: cause.to_owned(),
+    };
+    let route = authorized.route;
     let (model, provider) =
         authorized.model().zip(authorized.provider()).ok_or_else(|| broken("the model is gone"))?;
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -197,24 +212,45 @@ pub async fn forward(
     head: Duration,
     authorized: &Authorized,
     max_output: Option<u64>,
-    route: Route,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<Response<Incoming>, Failure> {
-    let (request, allow_private) = build(authorized, max_output, route, query, caller)?;
-    match tokio::time::timeout(head, clients.get(allow_private).request(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(Failure {
-            kind: Kind::UpstreamError,
-            // Without a connection nothing was sent.
-            may_be_billed: !error.is_connect(),
-            cause: chain(&error),
-        }),
+    let answer = connect_and_send(clients, authorized, max_output, query, caller);
+    match tokio::time::timeout(head, answer).await {
+        Ok(answer) => answer,
         Err(_) => Err(Failure {
             kind: Kind::UpstreamTimeout,
             may_be_billed: true,
+            is_down: true,
             cause: format!("no answer within {} s", head.as_secs()),
         }),
+    }
+}
+
+async fn connect_and_send(
+    clients: &Clients,
+    authorized: &Authorized,
+    max_output: Option<u64>,
+    query: Option<&str>,
+    caller: &HeaderMap,
+) -> Result<Response<Incoming>, Failure> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (request, allow_private) = build(authorized, max_output, query, caller)?;
+        match clients.get(allow_private).request(request).await {
+            Ok(response) => return Ok(response),
+            Err(error) if error.is_connect() && tries < CONNECTIONS => tokio::time::sleep(BETWEEN).await,
+            Err(error) => {
+                return Err(Failure {
+                    kind: Kind::UpstreamError,
+                    // Without a connection nothing was sent.
+                    may_be_billed: !error.is_connect(),
+                    is_down: error.is_connect(),
+                    cause: chain(&error),
+                });
+            }
+        }
     }
 }
 

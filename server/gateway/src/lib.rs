@@ -1,20 +1,25 @@
 //! The gateway: OpenAI- and Anthropic-compatible HTTP under `/v1`.
 //!
 //! A call goes `authenticate → authorize → reserve → forward → meter → settle`, one file each; every
-//! step takes the proof of the step before, so that skipping one does not compile. What must not be
-//! here: a second way to decide (that is `domain::access`), SQL (that is `store`), and any view.
+//! step takes the proof of the step before, so that skipping one does not compile. A call to a policy
+//! does so for one model after another. What must not be here: a second way to decide (that is
+//! `domain::access`), SQL (that is `store`), and any view.
 
 mod address;
 mod authenticate;
 mod authorize;
 mod booking;
+mod exchange;
 mod forward;
 mod headroom;
+mod health;
+mod hops;
 mod jobs;
 mod leases;
 mod meter;
 mod pipeline;
 mod reserve;
+mod routing;
 mod settle;
 mod snapshot;
 mod spool;
@@ -52,6 +57,8 @@ pub struct Patience {
     pub connection: Duration,
     /// Until the answer's head: long answers that are not streamed take minutes.
     pub head: Duration,
+    /// Until the head of a stream, while a policy has another model to try.
+    pub hop: Duration,
     /// Between two pieces of a stream.
     pub silence: Duration,
     /// How long a stream is read on after its client has left.
@@ -63,6 +70,7 @@ impl Default for Patience {
         Self {
             connection: Duration::from_secs(10),
             head: Duration::from_secs(600),
+            hop: Duration::from_secs(60),
             silence: Duration::from_secs(300),
             read_on: Duration::from_secs(120),
         }
@@ -76,6 +84,7 @@ pub struct Gateway {
     settings: Settings,
     snapshots: Snapshots,
     upstream: forward::Clients,
+    health: health::Health,
     spool: spool::Spool,
     leases: leases::Leases,
     booking: booking::Booking,
@@ -95,6 +104,7 @@ impl Gateway {
         let snapshots = Snapshots::load(&store).await?;
         let gateway = Arc::new(Self {
             upstream: forward::Clients::new(settings.patience.connection),
+            health: health::Health::default(),
             leases: leases::Leases::new(spool.replica),
             booking: booking::Booking::default(),
             open: TaskTracker::new(),

@@ -27,6 +27,10 @@ use crate::{
     },
 };
 
+/// How long is waited for what a provider says behind the end of its answer. Almost always that is
+/// nothing, and only the connection is free for the next call.
+const TRAILING: Duration = Duration::from_millis(250);
+
 /// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
 
@@ -41,6 +45,8 @@ pub struct Metered {
 enum Stage {
     /// Pieces come from upstream.
     Reading(Box<Reading>),
+    /// The answer is at its end and booked; what still comes behind it goes on as it is.
+    Trailing(Incoming, Pin<Box<Sleep>>),
     /// Nothing more.
     Ended,
 }
@@ -76,7 +82,7 @@ impl Metered {
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
-            seen: Seen::new(books.dialect(), hides_usage),
+            seen: Seen::new(books.route(), hides_usage),
             books,
             idle: Box::pin(tokio::time::sleep(silence)),
             silence,
@@ -85,12 +91,16 @@ impl Metered {
     }
 
     /// Closes the books; then the last pieces may go.
-    fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>) {
+    fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>, trails: bool) {
         let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
-        let Reading { seen, books, .. } = *reading;
+        let Reading { seen, books, upstream, mut idle, .. } = *reading;
         let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
         books.close(&seen, outcome);
         self.ready.extend(last);
+        if trails {
+            idle.as_mut().reset(tokio::time::Instant::now() + TRAILING);
+            self.stage = Stage::Trailing(upstream, idle);
+        }
     }
 
     /// The upstream broke off: the client is told in its dialect, behind what it has got.
@@ -107,8 +117,8 @@ impl Metered {
             // What was begun is ended, so that the error is an event of its own.
             last.push_back(Bytes::from_static(b"\n\n"));
         }
-        last.push_back(Bytes::from(refusal.stream_event(reading.books.dialect())));
-        self.book(Some(Outcome::UpstreamError), last);
+        last.push_back(Bytes::from(refusal.stream_event(reading.books.route(), reading.seen.events)));
+        self.book(Some(Outcome::UpstreamError), last, false);
     }
 
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -119,7 +129,7 @@ impl Metered {
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
                 let (pieces, at_end) = reading.take(piece);
                 if at_end {
-                    self.book(None, pieces.into_iter().collect());
+                    self.book(None, pieces.into_iter().collect(), true);
                 } else {
                     self.ready.extend(pieces);
                 }
@@ -128,7 +138,7 @@ impl Metered {
             Poll::Ready(None) => {
                 let mut last = VecDeque::new();
                 last.extend(reading.end());
-                self.book(None, last);
+                self.book(None, last, false);
                 Poll::Ready(())
             }
             Poll::Ready(Some(Err(error))) => {
@@ -158,6 +168,17 @@ impl Body for Metered {
             }
             match &mut self.stage {
                 Stage::Reading(_) => ready!(self.poll_upstream(cx)),
+                Stage::Trailing(upstream, until) => {
+                    // However much comes: it is not metered, so it does not go on for long.
+                    let frame = match until.as_mut().poll(cx) {
+                        Poll::Ready(()) => None,
+                        Poll::Pending => ready!(Pin::new(upstream).poll_frame(cx)),
+                    };
+                    match frame {
+                        Some(Ok(frame)) => self.ready.extend(frame.into_data()),
+                        Some(Err(_)) | None => self.stage = Stage::Ended,
+                    }
+                }
                 Stage::Ended => return Poll::Ready(None),
             }
         }

@@ -10,24 +10,21 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use domain::{ids::CallId, leases::Claim, limits::Level, providers::Dialect};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use domain::ids::CallId;
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Gateway,
     authenticate::{Caller, authenticate},
-    authorize::{self, authorize},
-    forward::{self, forward},
+    authorize,
+    exchange::{Sent, attempt},
     headroom,
-    meter::Metered,
-    reserve::{Held, reserve},
-    settle::Books,
+    hops::{Asked, hops},
+    routing::{Plan, plan},
     wire::{
-        self, Route,
-        answer::Seen,
-        models,
+        self, Route, models,
         refusal::{Kind, Refusal},
         request,
     },
@@ -35,24 +32,17 @@ use crate::{
 
 /// Anthropic's own limit; OpenAI's is lower.
 const BODY_MAX: usize = 32 << 20;
-/// An answer that is not a stream and larger than this is cut off.
-const ANSWER_MAX: usize = 64 << 20;
 
 /// The routes. A route that is not here is not metered, so it does not exist.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route(
-            "/v1/chat/completions",
-            post(|State(gateway): State<Arc<Gateway>>, query: RawQuery, request: Request| {
-                call(gateway, Route::ChatCompletions, query, request)
-            }),
-        )
-        .route(
-            "/v1/messages",
-            post(|State(gateway): State<Arc<Gateway>>, query: RawQuery, request: Request| {
-                call(gateway, Route::Messages, query, request)
-            }),
-        )
+    let mut router = Router::new();
+    for route in Route::ALL {
+        let handler = move |State(gateway): State<Arc<Gateway>>, query: RawQuery, request: Request| {
+            call(gateway, route, query, request)
+        };
+        router = router.route(route.full_path(), post(handler));
+    }
+    router
         .route("/v1/models", get(list_models))
         .route("/v1/models/{*id}", get(get_model))
         .route("/v1/me/limits", get(get_limits))
@@ -85,18 +75,29 @@ async fn pass(
     let mut request = request::Request::read(route, body)
         .map_err(|bad| Refusal::new(Kind::BadRequest, id, bad.message).about(bad.param))?;
     labels(&parts.headers, &mut request);
-    let asked = caller.clone();
-    let name = request.model.clone();
-    let authorized = authorize(&gateway, caller, request, route)
-        .inspect_err(|refusal| gateway.refused(&asked, &name, refusal))?;
-    // From here on money is held: a task of its own, which the client's leaving cannot stop.
+    let refused = caller.clone();
+    let (name, plan) = plan(&gateway, &caller, &request).inspect_err(|refusal| {
+        gateway.refused(&refused, request.model.as_deref().unwrap_or_default(), refusal);
+    })?;
+    // Only a policy has somebody else to ask, or not to ask once the client has left.
+    let left = matches!(plan, Plan::Policy { .. }).then(CancellationToken::new);
+    let _leaving = left.clone().map(CancellationToken::drop_guard);
+    // From here on money may be held: a task of its own, which the client's leaving cannot stop.
     let task = gateway.open.spawn({
         let gateway = Arc::clone(&gateway);
         async move {
-            let held = reserve(&gateway, authorized, route, started)
-                .await
-                .inspect_err(|refusal| gateway.refused(&asked, &name, refusal))?;
-            exchange(gateway, held, route, query.as_deref(), &parts.headers).await
+            let head = gateway.settings.patience.head;
+            let sent = Sent { route, query: query.as_deref(), headers: &parts.headers, head, started };
+            match plan {
+                Plan::Model(model) => attempt(&gateway, caller, request, (model, None), sent)
+                    .await
+                    .inspect_refused(|refusal| gateway.refused(&refused, &name, refusal))
+                    .answer(),
+                Plan::Policy { id, models } => {
+                    let asked = Asked { caller, request, policy: (id, name), models, left };
+                    hops(&gateway, asked, sent).await
+                }
+            }
         }
     });
     task.await.unwrap_or_else(|error| {
@@ -129,118 +130,9 @@ async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes,
     }
 }
 
-/// Sends a held call and hands its answer on. However this ends, the books are closed.
-async fn exchange(
-    gateway: Arc<Gateway>,
-    held: Held,
-    route: Route,
-    query: Option<&str>,
-    headers: &HeaderMap,
-) -> Result<Response, Refusal> {
-    let Held { authorized, mut books, max_output, lowered, levels } = held;
-    let id = books.id();
-    let upstream = match forward(
-        &gateway.upstream,
-        gateway.settings.patience.head,
-        &authorized,
-        max_output,
-        route,
-        query,
-        headers,
-    )
-    .await
-    {
-        Ok(upstream) => upstream,
-        Err(failure) => {
-            tracing::warn!(call = %id, cause = failure.cause, "the provider did not answer");
-            if failure.may_be_billed {
-                books.close_doubtful();
-            } else {
-                books.release();
-            }
-            let message = match failure.kind {
-                Kind::UpstreamTimeout => "The provider did not answer in time.",
-                _ => "The provider cannot be reached.",
-            };
-            return Err(Refusal::new(failure.kind, id, message));
-        }
-    };
-    let status = upstream.status();
-    books.answered(status.as_u16());
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        // That is our credential, not the caller's.
-        tracing::error!(call = %id, %status, "a provider refuses our credential");
-        books.close_error();
-        let message =
-            "The provider refused Bursar's own credential. An admin has to look at the provider's page.";
-        return Err(Refusal::new(Kind::UpstreamError, id, message));
-    }
-    let (parts, body) = upstream.into_parts();
-    let mut answer_headers = forward::answer_headers(&parts.headers);
-    add_headers(route.dialect(), id, max_output.filter(|_| lowered), &levels, &mut answer_headers);
-    let streams = parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("text/event-stream"));
-    let body = if status.is_success() && streams {
-        let hides = route == Route::ChatCompletions && !authorized.request.wants_usage;
-        Body::new(Metered::new(gateway, body, books, hides))
-    } else {
-        whole(body, books, status).await?
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = answer_headers;
-    Ok(response)
-}
-
-/// An answer that is not a stream: read whole, booked, then handed on.
-async fn whole(body: Incoming, mut books: Books, status: StatusCode) -> Result<Body, Refusal> {
-    let (id, dialect) = (books.id(), books.dialect());
-    let collected = Limited::new(body, ANSWER_MAX).collect().await;
-    books.first_byte();
-    let bytes = match collected {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => {
-            tracing::warn!(call = %id, %error, "an answer broke off");
-            books.close_doubtful();
-            return Err(Refusal::new(
-                Kind::UpstreamError,
-                id,
-                "The provider broke off in the middle of its answer.",
-            ));
-        }
-    };
-    if status.is_success() {
-        let mut seen = Seen::new(dialect, false);
-        seen.whole(&bytes);
-        books.close(&seen, domain::spend::Outcome::Ok);
-    } else {
-        books.close_error();
-    }
-    Ok(Body::from(bytes))
-}
-
-fn add_headers(
-    dialect: Dialect,
-    id: CallId,
-    lowered_to: Option<u64>,
-    levels: &[(Claim, Level)],
-    headers: &mut HeaderMap,
-) {
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert("x-request-id", value);
-    }
-    if let Some(most) = lowered_to {
-        headers.insert("x-bursar-max-tokens", HeaderValue::from(most));
-    }
-    headroom::rate_headers(dialect, levels, headers);
-}
-
 impl Gateway {
     /// Takes a refusal down, without keeping the caller waiting.
-    fn refused(&self, caller: &Caller, model: &str, refusal: &Refusal) {
+    pub(crate) fn refused(&self, caller: &Caller, model: &str, refusal: &Refusal) {
         // What concerns a request's form, or our own trouble, is nobody's limit or rule.
         if !matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
             self.booking.push_refusal(record(caller, model, refusal, false));
@@ -249,7 +141,8 @@ impl Gateway {
 
     /// Takes down what an observed limit would have refused.
     pub(crate) fn observed(&self, authorized: &authorize::Authorized, refusal: &Refusal) {
-        self.booking.push_refusal(record(&authorized.caller, &authorized.request.model, refusal, true));
+        let name = authorized.model().map_or("", |model| &model.name);
+        self.booking.push_refusal(record(&authorized.caller, name, refusal, true));
     }
 }
 
@@ -336,7 +229,11 @@ async fn get_limits(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> 
 }
 
 async fn unknown_route(headers: HeaderMap) -> Response {
-    let message = "There is no such route here. Bursar serves /v1/chat/completions, /v1/messages, /v1/models and /v1/me/limits.";
+    let routes: Vec<&str> = Route::ALL.iter().map(|route| route.full_path()).collect();
+    let message = format!(
+        "There is no such route here. Bursar serves {}, /v1/models and /v1/me/limits.",
+        routes.join(", ")
+    );
     Refusal::new(Kind::UnknownRoute, store::clock::id(), message).into_response(wire::dialect_of(&headers))
 }
 

@@ -23,10 +23,7 @@ use crate::{
     authorize::Authorized,
     leases::Reserved,
     settle::Books,
-    wire::{
-        Route,
-        refusal::{Detail, Kind, Refusal},
-    },
+    wire::refusal::{Detail, Kind, Refusal},
 };
 
 const NO_RESERVATION: &str =
@@ -56,7 +53,6 @@ pub struct Held {
 pub async fn reserve(
     gateway: &Arc<Gateway>,
     authorized: Authorized,
-    route: Route,
     started: Instant,
 ) -> Result<Held, Refusal> {
     let id = authorized.caller.id;
@@ -67,7 +63,7 @@ pub async fn reserve(
     let ceiling = model.max_output_tokens.or(model.context_tokens).unwrap_or(UNKNOWN_MAXIMUM);
     let asked = authorized.request.max_output;
     let mut most = asked.unwrap_or(ceiling).min(ceiling);
-    let mut call = describe(&authorized, route);
+    let mut call = describe(&authorized);
     let mut refused: Option<Vec<Short>> = None;
     // At most twice: with what was asked, then with what fits.
     for _ in 0..2 {
@@ -111,8 +107,8 @@ pub async fn reserve(
 }
 
 /// Who calls what, for the hold and the ledger.
-fn describe(authorized: &Authorized, route: Route) -> Call {
-    let Authorized { caller, request, model, decision } = authorized;
+fn describe(authorized: &Authorized) -> Call {
+    let Authorized { caller, request, route, model, policy, decision } = authorized;
     let facts = &caller.snapshot.facts;
     let application = caller.application();
     let group = application.map(|application| application.group);
@@ -141,7 +137,7 @@ fn describe(authorized: &Authorized, route: Route) -> Call {
         provider: authorized.model().map_or_else(|| uuid::Uuid::nil().into(), |model| model.provider),
         authorization: decision.rule,
         grant: decision.grant,
-        policy: None,
+        policy: *policy,
         use_case: known(&request.use_case).unwrap_or_default(),
         session: request.session.as_deref().unwrap_or_default().chars().take(128).collect(),
         route: route.full_path().to_owned(),
@@ -157,9 +153,7 @@ fn describe(authorized: &Authorized, route: Route) -> Call {
 /// The most this call can use with this maximum of output per choice.
 fn worst(authorized: &Authorized, prices: &Prices, most: u64) -> Option<Worst> {
     let context = authorized.model().and_then(|model| model.context_tokens);
-    // A model reads no more than its context holds.
-    let input_tokens = context
-        .map_or(authorized.request.input_estimate, |context| context.min(authorized.request.input_estimate));
+    let input_tokens = authorized.request.most_input(context);
     let output_tokens = most.checked_mul(authorized.request.choices)?;
     Some(Worst { input_tokens, output_tokens, cost: prices::ceiling(input_tokens, output_tokens, prices)? })
 }
@@ -266,6 +260,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
             .map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         request_url: Some(format!("{}/my-models", gateway.settings.public_url)),
         contact,
+        skipped: Vec::new(),
         request_id: caller.id.to_string(),
     });
     refusal

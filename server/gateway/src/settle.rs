@@ -7,7 +7,6 @@ use domain::{
     limits::Worst,
     money::Money,
     prices::{self, Prices},
-    providers::Dialect,
     spend::Outcome,
     usage::Usage,
 };
@@ -15,7 +14,12 @@ use store::ledger::{Call, Event, Finish};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
-    Gateway, authorize::Authorized, booking::Finished, leases::Reservation, spool::Place, wire::answer::Seen,
+    Gateway,
+    authorize::Authorized,
+    booking::Finished,
+    leases::Reservation,
+    spool::Place,
+    wire::{Route, answer::Seen},
 };
 
 /// The open books of one call. They are closed once: by how the call ended or, should nobody come
@@ -28,7 +32,7 @@ pub struct Books {
     id: CallId,
     worst: Worst,
     prices: Prices,
-    dialect: Dialect,
+    route: Route,
     status: u16,
     started: Instant,
     first_byte: Option<Instant>,
@@ -60,7 +64,7 @@ impl Books {
             id: call.id,
             worst: call.worst,
             prices: authorized.prices().copied().unwrap_or_default(),
-            dialect: authorized.provider().map_or(Dialect::OpenAi, |provider| provider.dialect),
+            route: authorized.route,
             open: Some(Open { call, reservation, place }),
             gateway,
             status: 0,
@@ -73,8 +77,8 @@ impl Books {
         self.id
     }
 
-    pub const fn dialect(&self) -> Dialect {
-        self.dialect
+    pub const fn route(&self) -> Route {
+        self.route
     }
 
     /// The status the upstream answered with.

@@ -135,12 +135,13 @@ async fn finished(
     let led = which.sight.led();
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.application_id, a.name as "application?", e.user_id, u.name as "user_name?", e.model_id,
-                  m.name as "model?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
+                  m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
                   e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms
            from events e
            left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
            left join models m on m.org_id = e.org_id and m.model_id = e.model_id
            left join users u on u.org_id = e.org_id and u.user_id = e.user_id
+           left join policies p on p.org_id = e.org_id and p.policy_id = e.policy_id
            where e.org_id = $1 and e.started_at >= $2 and e.started_at < $3 and e.day >= $4 and e.day <= $5
              and ($6::timestamptz is null or (e.started_at, e.call_id) < ($6, $7::uuid))
              and ($8::text is null or e.outcome = $8)
@@ -208,6 +209,7 @@ async fn finished(
                 application: (row.application_id.into(), named(row.application)),
                 user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
                 model: (Some(row.model_id.into()), named(row.model)),
+                policy: row.policy,
                 use_case: (!row.use_case.is_empty()).then_some(row.use_case),
                 end,
             })
@@ -288,6 +290,7 @@ async fn refused(
             application: (row.application_id.into(), named(row.application)),
             user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
             model: (row.model_id.map(ModelId), row.model),
+            policy: None,
             use_case: None,
             end: End::Refused { status: row.status, code: row.code },
         })

@@ -1,18 +1,22 @@
 //! What is read of an answer while it passes: usage, and whether it came to its end.
 
-use domain::{providers::Dialect, usage::Usage};
+use std::borrow::Cow;
+
+use domain::usage::Usage;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    estimate,
+    Route, estimate,
     sse::{self, Verdict},
-    usage::{AnthropicUsage, OpenAiUsage},
+    usage::{AnthropicUsage, OpenAiUsage, ResponsesUsage},
 };
 
 /// What is known of an answer so far.
 #[derive(Debug)]
 pub struct Seen {
-    dialect: Dialect,
+    route: Route,
+    /// Events that have passed.
+    pub events: u64,
     /// Whether the chunk that only carries usage is kept from the client.
     hides_usage: bool,
     openai: Option<Usage>,
@@ -57,6 +61,19 @@ struct OpenAiAnswer {
     usage: Option<OpenAiUsage>,
 }
 
+/// The end of a streamed response, and a whole one.
+#[derive(Deserialize)]
+struct Response {
+    usage: Option<ResponsesUsage>,
+}
+
+#[derive(Deserialize)]
+struct ResponseEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    response: Option<Response>,
+}
+
 /// Where the text of an answer stands in its events, in either dialect.
 const CONTENT: [&[u8]; 6] = [
     b"\"content\":\"",
@@ -67,11 +84,15 @@ const CONTENT: [&[u8]; 6] = [
     b"\"reasoning_content\":\"",
 ];
 
+/// Where it stands in the events of a response. Others repeat what came before.
+const RESPONSE_CONTENT: [&[u8]; 1] = [b"\"delta\":\""];
+
 impl Seen {
     /// Nothing yet.
-    pub fn new(dialect: Dialect, hides_usage: bool) -> Self {
+    pub fn new(route: Route, hides_usage: bool) -> Self {
         Self {
-            dialect,
+            route,
+            events: 0,
             hides_usage,
             openai: None,
             anthropic: AnthropicUsage::default(),
@@ -84,13 +105,32 @@ impl Seen {
 
     /// Looks at one event of a stream.
     pub fn event(&mut self, event: &[u8]) -> Verdict {
+        self.events += 1;
         self.measure(event);
-        match self.dialect {
-            Dialect::OpenAi => self.openai_event(event),
-            Dialect::Anthropic => {
-                self.anthropic_event(event);
-                Verdict::Pass
+        match self.route {
+            Route::ChatCompletions | Route::Embeddings => return self.openai_event(event),
+            Route::Responses => self.response_event(event),
+            Route::Messages | Route::CountTokens => self.anthropic_event(event),
+        }
+        Verdict::Pass
+    }
+
+    /// A response ends in one of three events, each with everything in it; or in an error.
+    fn response_event(&mut self, event: &[u8]) {
+        let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
+        let ends = [&b"response.completed"[..], b"response.incomplete", b"response.failed", b"\"error\""];
+        if !ends.into_iter().any(has) {
+            return;
+        }
+        for data in sse::data(event) {
+            self.failed |= is_error(data);
+            let Ok(event) = serde_json::from_slice::<ResponseEvent<'_>>(data) else { continue };
+            match event.kind.as_ref() {
+                "response.completed" | "response.incomplete" => self.finished = true,
+                "response.failed" | "error" => self.failed = true,
+                _ => continue,
             }
+            self.openai = event.response.and_then(|response| response.usage?.buckets()).or(self.openai);
         }
     }
 
@@ -147,7 +187,8 @@ impl Seen {
     /// Counts what will be needed if usage never comes.
     fn measure(&mut self, event: &[u8]) {
         let mut found = false;
-        for mark in CONTENT {
+        let marks = if self.route == Route::Responses { &RESPONSE_CONTENT[..] } else { &CONTENT };
+        for mark in marks {
             let Some(start) = memchr::memmem::find(event, mark).map(|at| at + mark.len()) else { continue };
             let text = &event[start..];
             let mut end = 0;
@@ -163,12 +204,16 @@ impl Seen {
     /// Looks at a whole answer that is not a stream.
     pub fn whole(&mut self, body: &[u8]) {
         self.finished = true;
-        match self.dialect {
-            Dialect::OpenAi => {
+        match self.route {
+            Route::ChatCompletions | Route::Embeddings => {
                 let answer = serde_json::from_slice::<OpenAiAnswer>(body).ok();
-                self.openai = answer.and_then(|answer| answer.usage).and_then(|usage| usage.buckets());
+                self.openai = answer.and_then(|answer| answer.usage?.buckets());
             }
-            Dialect::Anthropic => {
+            Route::Responses => {
+                let answer = serde_json::from_slice::<Response>(body).ok();
+                self.openai = answer.and_then(|answer| answer.usage?.buckets());
+            }
+            Route::Messages | Route::CountTokens => {
                 if let Ok(AnthropicMessage { usage: Some(usage) }) = serde_json::from_slice(body) {
                     self.anthropic.update(usage);
                 }
@@ -179,10 +224,10 @@ impl Seen {
 
     /// What the provider reported, if it did.
     pub fn usage(&self) -> Option<Usage> {
-        match self.dialect {
-            Dialect::OpenAi => self.openai,
+        match self.route {
+            Route::ChatCompletions | Route::Responses | Route::Embeddings => self.openai,
             // The first event carries the input; without a later one the output is not known.
-            Dialect::Anthropic => {
+            Route::Messages | Route::CountTokens => {
                 self.anthropic.buckets().filter(|_| self.finished || self.anthropic_reported_output())
             }
         }
@@ -230,7 +275,7 @@ mod tests {
         let chunk = br#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}
 
 "#;
-        let mut seen = Seen::new(Dialect::OpenAi, true);
+        let mut seen = Seen::new(Route::ChatCompletions, true);
         assert_eq!(
             seen.event(
                 b"data: {\"choices\":[{\"delta\":{\"content\":\"hi \\\" there\"}}],\"usage\":null}\n\n"
@@ -241,12 +286,12 @@ mod tests {
         assert_eq!(seen.event(b"data: [DONE]\n\n"), Verdict::Pass);
         assert!(seen.finished && !seen.failed);
         assert_eq!(seen.usage(), Some(Usage { input: 7, output: 3, ..Usage::default() }));
-        assert_eq!(Seen::new(Dialect::OpenAi, false).event(chunk), Verdict::Pass);
+        assert_eq!(Seen::new(Route::ChatCompletions, false).event(chunk), Verdict::Pass);
     }
 
     #[test]
     fn usage_beside_content_stays_with_its_content() {
-        let mut seen = Seen::new(Dialect::OpenAi, true);
+        let mut seen = Seen::new(Route::ChatCompletions, true);
         let chunk = br#"data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
         assert_eq!(seen.event(chunk), Verdict::Pass);
         assert!(seen.usage().is_some());
@@ -254,7 +299,7 @@ mod tests {
 
     #[test]
     fn text_that_talks_about_usage_or_done_is_only_text() {
-        let mut seen = Seen::new(Dialect::OpenAi, true);
+        let mut seen = Seen::new(Route::ChatCompletions, true);
         let chunk = br#"data: {"choices":[{"delta":{"content":"\"usage\" [DONE] \"error\""}}]}"#;
         assert_eq!(seen.event(chunk), Verdict::Pass);
         assert!(!seen.finished && !seen.failed);
@@ -263,7 +308,7 @@ mod tests {
 
     #[test]
     fn an_anthropic_stream_is_summed_from_its_events() {
-        let mut seen = Seen::new(Dialect::Anthropic, false);
+        let mut seen = Seen::new(Route::Messages, false);
         seen.event(b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n");
         seen.event(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"four\"}}\n\n");
         assert_eq!(seen.usage(), None, "cut here, the output is not known");
@@ -277,11 +322,30 @@ mod tests {
     }
 
     #[test]
+    fn a_response_is_read_from_its_last_event() {
+        for (end, finished, failed) in
+            [("completed", true, false), ("incomplete", true, false), ("failed", false, true)]
+        {
+            let mut seen = Seen::new(Route::Responses, false);
+            seen.event(b"event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"usage\":null,\"error\":null}}\n\n");
+            seen.event(b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"four response.completed\"}\n\n");
+            assert!(!seen.finished && !seen.failed);
+            assert_eq!((seen.usage(), seen.estimate(9).output), (None, 12));
+            let last = format!(
+                "event: response.{end}\ndata: {{\"type\":\"response.{end}\",\"response\":{{\"usage\":{{\"input_tokens\":9,\"output_tokens\":4}}}}}}\n\n"
+            );
+            seen.event(last.as_bytes());
+            assert_eq!((seen.finished, seen.failed), (finished, failed), "{end}");
+            assert_eq!(seen.usage(), Some(Usage { input: 9, output: 4, ..Usage::default() }));
+        }
+    }
+
+    #[test]
     fn a_broken_stream_says_so_in_both_dialects() {
-        let mut seen = Seen::new(Dialect::Anthropic, false);
+        let mut seen = Seen::new(Route::Messages, false);
         seen.event(b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n");
         assert!(seen.failed);
-        let mut seen = Seen::new(Dialect::OpenAi, false);
+        let mut seen = Seen::new(Route::ChatCompletions, false);
         seen.event(b"data: {\"error\":{\"message\":\"x\"}}\n\n");
         assert!(seen.failed);
     }

@@ -57,11 +57,14 @@ fn count(body: &str, what: &str) -> u64 {
     memmem::find_iter(body.as_bytes(), what).count() as u64
 }
 
-/// Whether messages carry images, in either dialect.
-pub fn has_images(messages: &str) -> bool {
-    ["\"image_url\"", "\"type\":\"image\"", "\"type\": \"image\"", "\"input_image\""]
-        .iter()
-        .any(|mark| memmem::find(messages.as_bytes(), mark.as_bytes()).is_some())
+/// At most so many tokens in the input of embeddings: texts, or tokens as numbers, which count
+/// themselves.
+pub fn embedded_tokens(input: &str) -> u64 {
+    if memchr::memchr(b'"', input.as_bytes()).is_some() {
+        return input_tokens(input);
+    }
+    let numbers = input.split(|character: char| !character.is_ascii_digit()).filter(|run| !run.is_empty());
+    numbers.count() as u64
 }
 
 /// At most so many tokens in a text that came back without usage: for calls that have to be booked
@@ -93,6 +96,13 @@ mod tests {
     #[test]
     fn a_long_word_that_is_no_file_stays_text() {
         assert_eq!(input_tokens(&"a".repeat(10_000)), 5_000);
+    }
+
+    #[test]
+    fn tokens_that_come_as_numbers_are_counted() {
+        assert_eq!(embedded_tokens("[[15339, 1917], [0]]"), 3);
+        assert_eq!(embedded_tokens("[]"), 0);
+        assert_eq!(embedded_tokens("[\"12345\"]"), input_tokens("[\"12345\"]"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
+use super::Route;
+
 /// Why a call is refused, or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -112,6 +114,15 @@ impl Kind {
     }
 }
 
+/// A model of a policy that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// What callers call it.
+    pub model: String,
+    /// Why, as one word.
+    pub reason: String,
+}
+
 /// `error.bursar`: what programs read. Only the fields that apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Detail {
@@ -150,6 +161,9 @@ pub struct Detail {
     /// Whom to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// Of a policy: the models that were passed over, those the caller can see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     /// The call's id, which every trace of it carries.
     pub request_id: String,
 }
@@ -229,11 +243,25 @@ impl Refusal {
         }
     }
 
-    /// The last event of a stream that broke.
-    pub fn stream_event(&self, dialect: Dialect) -> String {
-        match dialect {
-            Dialect::OpenAi => format!("data: {}\n\n", self.body(dialect)),
-            Dialect::Anthropic => format!("event: error\ndata: {}\n\n", self.body(dialect)),
+    /// The last event of a stream that broke, behind so many others.
+    pub fn stream_event(&self, route: Route, behind: u64) -> String {
+        match route {
+            Route::Messages | Route::CountTokens => {
+                format!("event: error\ndata: {}\n\n", self.body(Dialect::Anthropic))
+            }
+            Route::ChatCompletions | Route::Embeddings => {
+                format!("data: {}\n\n", self.body(Dialect::OpenAi))
+            }
+            Route::Responses => {
+                // The event's own fields, and the object that the official SDKs raise as an error.
+                let mut event = self.body(Dialect::OpenAi);
+                event["type"] = json!("error");
+                event["code"] = json!(self.kind.code());
+                event["message"] = json!(self.message);
+                event["param"] = json!(null);
+                event["sequence_number"] = json!(behind);
+                format!("event: error\ndata: {event}\n\n")
+            }
         }
     }
 

@@ -5,70 +5,22 @@
 //! each a splice of bytes, so that a large body is never copied or put together anew.
 
 use bytes::Bytes;
-use domain::keys::{Feature, Features};
-use serde::{Deserialize, de::IgnoredAny};
+use domain::keys::Features;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::{Route, estimate};
+use super::{
+    Route, estimate,
+    fields::{BadRequest, Fields, Reach, bad, is_null},
+};
 
-/// Why a body cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadRequest {
-    /// The parameter it is about.
-    pub param: Option<&'static str>,
-    /// What is wrong, in a sentence.
-    pub message: String,
-}
-
-fn bad(param: &'static str, message: impl Into<String>) -> BadRequest {
-    BadRequest { param: Some(param), message: message.into() }
-}
-
-/// The fields of both dialects that are looked at. A field that is there twice is refused: two
-/// readers of such a body may see two different calls.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    stream: Option<bool>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
-    max_completion_tokens: Option<&'a RawValue>,
-    n: Option<u64>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
-    functions: Option<IgnoredAny>,
-    #[serde(borrow)]
-    response_format: Option<&'a RawValue>,
-    output_format: Option<IgnoredAny>,
-    #[serde(borrow)]
-    reasoning_effort: Option<&'a RawValue>,
-    #[serde(borrow)]
-    thinking: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-}
-
-/// A field that is there with `null` has a place too, and is patched there.
-fn even_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
-}
+/// What a model's context holds, where the catalogue does not say.
+const UNKNOWN_CONTEXT: u64 = 131_072;
 
 #[derive(Deserialize)]
 struct StreamOptions {
     include_usage: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct TypeOf<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a str>,
 }
 
 /// The part of `metadata` that is ours.
@@ -88,8 +40,8 @@ type Place = std::ops::Range<usize>;
 pub struct Request {
     body: Bytes,
     route: Route,
-    /// What the caller wrote as model.
-    pub model: String,
+    /// What the caller wrote as model; none when that is left to the key's policy.
+    pub model: Option<String>,
     /// Whether it asks for a stream.
     pub stream: bool,
     /// Whether the caller itself asked for usage in the stream.
@@ -100,13 +52,14 @@ pub struct Request {
     pub choices: u64,
     /// What the call uses of the key's features.
     pub features: Features,
-    /// Input tokens, estimated upwards.
-    pub input_estimate: u64,
+    /// Tokens of the input that is in the body, estimated upwards.
+    input_estimate: u64,
+    reach: Reach,
     /// Labels from `metadata`.
     pub use_case: Option<String>,
     /// Labels from `metadata`.
     pub session: Option<String>,
-    model_at: Place,
+    model_at: Option<Place>,
     max_at: Option<Place>,
     stream_options_at: Option<Place>,
 }
@@ -127,14 +80,14 @@ impl Request {
             let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
             start..start + raw.get().len()
         };
-        let model_raw = fields.model.ok_or_else(|| bad("model", "Name a model in `model`."))?;
-        let model: String =
-            serde_json::from_str(model_raw.get()).map_err(|_| bad("model", "`model` has to be a text."))?;
-        let (max_output, max_at) = maximum(route, &fields)?;
-        let choices = fields.n.unwrap_or(1);
-        if !(1..=128).contains(&choices) {
-            return Err(bad("n", "`n` has to be from 1 to 128."));
-        }
+        let model = match fields.model.filter(|raw| !is_null(raw)) {
+            Some(raw) => {
+                Some(serde_json::from_str(raw.get()).map_err(|_| bad("model", "`model` has to be a text."))?)
+            }
+            None => None,
+        };
+        fields.check(route)?;
+        let (max_output, max_at) = fields.maximum(route)?;
         let wants_usage = match fields.stream_options.filter(|raw| !is_null(raw)) {
             Some(raw) => serde_json::from_str::<StreamOptions>(raw.get())
                 .map_err(|_| bad("stream_options", "`stream_options` has to be an object."))?
@@ -144,8 +97,12 @@ impl Request {
         };
         let labels: Labels =
             fields.metadata.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let features = features(&fields);
-        let (model_at, stream_options_at) = (place(model_raw), fields.stream_options.map(place));
+        let (features, reach) = fields.uses(route);
+        let input_estimate = match fields.input {
+            Some(input) if route == Route::Embeddings => estimate::embedded_tokens(input.get()),
+            _ => estimate::input_tokens(text),
+        };
+        let (model_at, stream_options_at) = (fields.model.map(place), fields.stream_options.map(place));
         let max_at = max_at.map(place);
         Ok(Self {
             route,
@@ -153,9 +110,10 @@ impl Request {
             stream: fields.stream.unwrap_or(false),
             wants_usage,
             max_output,
-            choices,
+            choices: fields.n.unwrap_or(1),
             features,
-            input_estimate: estimate::input_tokens(text),
+            input_estimate,
+            reach,
             use_case: labels.use_case,
             session: labels.session,
             model_at,
@@ -165,11 +123,24 @@ impl Request {
         })
     }
 
+    /// The most input tokens that the provider can read for a model with this context.
+    pub fn most_input(&self, context: Option<u64>) -> u64 {
+        match (self.reach, context) {
+            (Reach::Body, Some(context)) => context.min(self.input_estimate),
+            (Reach::Body, None) | (Reach::Texts, _) => self.input_estimate,
+            (Reach::Beyond, Some(context)) => context,
+            (Reach::Beyond, None) => self.input_estimate.saturating_add(UNKNOWN_CONTEXT),
+        }
+    }
+
     /// The body for the provider, as pieces of the caller's and the few patches between them.
     pub fn patched(&self, patch: &Patch<'_>) -> SmallVec<[Bytes; 8]> {
         let mut edits: SmallVec<[(Place, String); 4]> = SmallVec::new();
-        edits.push((self.model_at.clone(), json_text(patch.model)));
         let mut added = String::new();
+        match &self.model_at {
+            Some(place) => edits.push((place.clone(), json_text(patch.model))),
+            None => added += &format!("\"model\":{},", json_text(patch.model)),
+        }
         if let Some(most) = patch.max_output {
             match &self.max_at {
                 Some(place) => edits.push((place.clone(), most.to_string())),
@@ -183,8 +154,11 @@ impl Request {
             }
         }
         if !added.is_empty() {
-            // Right after the opening brace. There is at least `model` behind it, so the comma fits.
             let open = self.body.iter().position(|&byte| byte == b'{').unwrap_or(0) + 1;
+            if self.body[open..].trim_ascii_start().first() == Some(&b'}') {
+                // Nothing is behind it.
+                added.pop();
+            }
             edits.push((open..open, added));
         }
         edits.sort_by_key(|(place, _)| place.start);
@@ -223,61 +197,10 @@ fn json_text(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
-fn is_null(raw: &RawValue) -> bool {
-    raw.get() == "null"
-}
-
-/// The caller's maximum and where it stands. OpenAI's newer field wins over the older one, as it
-/// does there; both at once is refused, as it is there.
-fn maximum<'a>(route: Route, fields: &Fields<'a>) -> Result<(Option<u64>, Option<&'a RawValue>), BadRequest> {
-    let newer = fields.max_completion_tokens.filter(|_| route == Route::ChatCompletions);
-    let set = |raw: Option<&'a RawValue>| raw.filter(|raw| !is_null(raw));
-    if set(newer).is_some() && set(fields.max_tokens).is_some() {
-        return Err(bad("max_tokens", "Give either `max_tokens` or `max_completion_tokens`, not both."));
-    }
-    let (name, raw) = match set(newer) {
-        Some(raw) => ("max_completion_tokens", Some(raw)),
-        // A null is patched in place like a number.
-        None => ("max_tokens", fields.max_tokens.or(newer)),
-    };
-    let Some(raw) = raw.filter(|raw| !is_null(raw)) else { return Ok((None, raw)) };
-    let most: u64 =
-        raw.get().parse().map_err(|_| bad(name, format!("`{name}` has to be a whole number.")))?;
-    if most == 0 && route == Route::Messages {
-        return Err(bad(name, format!("`{name}` has to be at least 1.")));
-    }
-    Ok((Some(most), Some(raw)))
-}
-
-fn features(fields: &Fields<'_>) -> Features {
-    let given = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "[]"));
-    let kind = |raw: Option<&RawValue>| {
-        raw.and_then(|raw| serde_json::from_str::<TypeOf<'_>>(raw.get()).ok())
-            .and_then(|of| of.kind.map(str::to_owned))
-    };
-    let mut features = Features::default();
-    if fields.stream == Some(true) {
-        features = features.with(Feature::Streaming);
-    }
-    if given(fields.tools) || fields.functions.is_some() {
-        features = features.with(Feature::Tools);
-    }
-    let format = kind(fields.response_format);
-    if format.is_some_and(|format| format != "text") || fields.output_format.is_some() {
-        features = features.with(Feature::StructuredOutputs);
-    }
-    let thinks = kind(fields.thinking).is_some_and(|kind| kind != "disabled");
-    if given(fields.reasoning_effort) || thinks {
-        features = features.with(Feature::Reasoning);
-    }
-    if fields.messages.is_some_and(|raw| estimate::has_images(raw.get())) {
-        features = features.with(Feature::Vision);
-    }
-    features
-}
-
 #[cfg(test)]
 mod tests {
+    use domain::keys::Feature;
+
     use super::*;
 
     fn patched(route: Route, body: &str, max_output: Option<u64>) -> String {
@@ -336,7 +259,6 @@ mod tests {
             r#"{"model":"m","max_tokens":1,"max_tokens":100000}"#,
             r#"{"model":"m","max_tokens":1,"max_completion_tokens":2}"#,
             r#"{"model":7}"#,
-            r#"{"messages":[]}"#,
             r#"{"model":"m","max_tokens":-1}"#,
             r#"{"model":"m","max_tokens":1e3}"#,
             r#"{"model":"m","n":0}"#,
@@ -351,20 +273,98 @@ mod tests {
     }
 
     #[test]
+    fn a_response_has_a_maximum_of_its_own_and_no_other() {
+        let lowered = |body: &str| {
+            let request = Request::read(Route::Responses, Bytes::from(body.to_owned())).unwrap();
+            let pieces =
+                request.patched(&Patch { model: "u", max_output: Some(64), max_field: "max_output_tokens" });
+            pieces.iter().map(|piece| std::str::from_utf8(piece).unwrap()).collect::<String>()
+        };
+        assert_eq!(
+            lowered(r#"{"model":"m","stream":true,"max_output_tokens":900,"input":"x"}"#),
+            r#"{"model":"u","stream":true,"max_output_tokens":64,"input":"x"}"#
+        );
+        assert_eq!(lowered(r#"{"model":"m"}"#), r#"{"max_output_tokens":64,"model":"u"}"#);
+        for body in [
+            r#"{"model":"m","max_tokens":9}"#,
+            r#"{"model":"m","max_completion_tokens":9}"#,
+            r#"{"model":"m","background":true}"#,
+            r#"{"model":"m","background":1}"#,
+            r#"{"model":"m","max_output_tokens":"9"}"#,
+        ] {
+            assert!(Request::read(Route::Responses, Bytes::from(body)).is_err(), "{body}");
+        }
+        assert!(Request::read(Route::Responses, Bytes::from(r#"{"model":"m","background":false}"#)).is_ok());
+    }
+
+    #[test]
+    fn a_model_that_is_left_out_is_written_in() {
+        for (body, expected) in [
+            ("{}", r#"{"model":"up\"stream"}"#),
+            (r#"{ "input":"x"}"#, r#"{"model":"up\"stream", "input":"x"}"#),
+            (r#"{"model":null}"#, r#"{"model":"up\"stream"}"#),
+        ] {
+            assert_eq!(patched(Route::Responses, body, None), expected);
+        }
+    }
+
+    #[test]
+    fn input_that_is_elsewhere_counts_as_a_full_context() {
+        let most = |route, body: &str| {
+            Request::read(route, Bytes::from(body.to_owned())).unwrap().most_input(Some(9_000))
+        };
+        for body in [
+            r#"{"model":"m","previous_response_id":"resp_1"}"#,
+            r#"{"model":"m","conversation":{"id":"c"}}"#,
+            r#"{"model":"m","prompt":{"id":"p"}}"#,
+            r#"{"model":"m","tools":[{"type":"web_search"}]}"#,
+            r#"{"model":"m","input":[{"content":[{"type":"input_file","file_id":"f"}]}]}"#,
+        ] {
+            assert_eq!(most(Route::Responses, body), 9_000, "{body}");
+        }
+        let pdf = r#"{"model":"m","messages":[{"content":[{"type":"document","source":{}}]}]}"#;
+        assert_eq!(most(Route::Messages, pdf), 9_000);
+        let plain = r#"{"model":"m","previous_response_id":null,"tools":[{"type":"function"}],"input":"x"}"#;
+        assert!(most(Route::Responses, plain) < 100);
+        let many = format!(r#"{{"model":"m","input":["{}","b"]}}"#, "1".repeat(20_000));
+        assert!(most(Route::Embeddings, &many) > 20_000, "each text has a context of its own");
+    }
+
+    #[test]
     fn what_a_call_uses_is_seen() {
-        let uses = |body: &str| {
-            let request = Request::read(Route::ChatCompletions, Bytes::from(body.to_owned())).unwrap();
+        let uses = |route: Route, body: &str| {
+            let request = Request::read(route, Bytes::from(body.to_owned())).unwrap();
             request.features.iter().map(Feature::as_str).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(uses(r#"{"model":"m"}"#), "");
-        assert_eq!(
-            uses(r#"{"model":"m","tools":[],"response_format":{"type":"text"},"reasoning_effort":null}"#),
-            ""
-        );
-        assert_eq!(uses(r#"{"model":"m","stream":true,"tools":[{}]}"#), "streaming tools");
-        assert_eq!(uses(r#"{"model":"m","response_format":{"type":"json_schema"}}"#), "structured_outputs");
-        assert_eq!(uses(r#"{"model":"m","thinking":{"type":"enabled"}}"#), "reasoning");
-        let image = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}"#;
-        assert_eq!(uses(image), "vision");
+        let (chat, messages, responses) = (Route::ChatCompletions, Route::Messages, Route::Responses);
+        let image = r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]"#;
+        for (route, fields, expected) in [
+            (chat, "", ""),
+            (chat, r#""tools":[],"response_format":{"type":"text"},"reasoning_effort":null"#, ""),
+            (chat, r#""stream":true,"tools":[{}]"#, "streaming tools"),
+            (chat, r#""functions":[{}]"#, "tools"),
+            (chat, r#""response_format":{"type":"json_schema"}"#, "structured_outputs"),
+            (chat, r#""response_format":{"type":"json\u005fobject"}"#, "structured_outputs"),
+            (chat, r#""response_format":{"type":"text","type":"json_object"}"#, "structured_outputs"),
+            (chat, r#""reasoning_effort":"high""#, "reasoning"),
+            (chat, r#""reasoning":{"max_tokens":9}"#, "reasoning"),
+            (chat, &format!(r#""messages":{image}"#), "vision"),
+            (messages, r#""thinking":{"type":"disabled"}"#, ""),
+            (messages, r#""thinking":{"type":"enabled"}"#, "reasoning"),
+            (messages, r#""output_config":{"effort":"high"}"#, "reasoning"),
+            (messages, r#""output_config":{"format":{"type":"json_schema"}}"#, "structured_outputs"),
+            (messages, r#""output_format":{"type":"json_schema"}"#, "structured_outputs"),
+            (messages, r#""mcp_servers":[{}]"#, "tools"),
+            (messages, r#""messages":[{"content":[{"type" : "image"}]}]"#, "vision"),
+            (responses, r#""text":{"format":{"type":"text"}},"reasoning":{"summary":"auto"}"#, ""),
+            (responses, r#""text":{"format":{"type":"json_schema"}}"#, "structured_outputs"),
+            (responses, r#""reasoning":{"effort":"low"}"#, "reasoning"),
+            (responses, r#""tools":[{"type":"web_search"}]"#, "tools"),
+            (responses, r#""input":[{"content":[{"type":"input_image"}]}]"#, "vision"),
+            (Route::Embeddings, r#""input":"x""#, "embeddings"),
+        ] {
+            let body = if fields.is_empty() { "{}".to_owned() } else { format!("{{{fields}}}") };
+            assert_eq!(uses(route, &body), expected, "{body}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Usage as providers report it, taken apart into buckets that do not overlap.
 //!
 //! Shapes: OpenAI's chat usage has cached, audio and written tokens inside `prompt_tokens`, and
-//! reasoning and audio inside `completion_tokens`; Anthropic's `input_tokens` already leaves out
+//! reasoning and audio inside `completion_tokens`; its newer responses call the same
+//! `input_tokens` and `output_tokens`; Anthropic's `input_tokens` already leaves out
 //! the cache, thinking is inside `output_tokens`. A missing figure is not zero.
 
 use domain::usage::Usage;
@@ -70,6 +71,51 @@ impl OpenAiUsage {
             audio_output,
             ..Usage::default()
         })
+    }
+}
+
+/// OpenAI's usage of a response.
+#[derive(Debug, Default, Deserialize)]
+pub struct ResponsesUsage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    input_tokens_details: Option<InputDetails>,
+    output_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct InputDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    cache_write_tokens_details: Option<WrittenFor>,
+    audio_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WrittenFor {
+    ttl_12h_tokens: Option<u64>,
+}
+
+impl ResponsesUsage {
+    /// As disjoint buckets; none when it says nothing.
+    pub fn buckets(self) -> Option<Usage> {
+        let Self { input_tokens, output_tokens, input_tokens_details, output_tokens_details } = self;
+        let details = input_tokens_details.unwrap_or_default();
+        let long = details.cache_write_tokens_details.and_then(|parts| parts.ttl_12h_tokens).unwrap_or(0);
+        let chat = OpenAiUsage {
+            prompt_tokens: input_tokens,
+            completion_tokens: output_tokens,
+            prompt_tokens_details: Some(PromptDetails {
+                cached_tokens: details.cached_tokens,
+                cache_write_tokens: details.cache_write_tokens.max(Some(long)),
+                audio_tokens: details.audio_tokens,
+            }),
+            completion_tokens_details: output_tokens_details,
+            prompt_cache_hit_tokens: None,
+        };
+        let usage = chat.buckets()?;
+        let cache_write_long = long.min(usage.cache_write);
+        Some(Usage { cache_write: usage.cache_write - cache_write_long, cache_write_long, ..usage })
     }
 }
 
@@ -186,6 +232,30 @@ mod tests {
         assert_eq!(openai(r#"{"prompt_tokens":null}"#), None);
         assert_eq!(anthropic("{}"), None);
         assert_eq!(anthropic(r#"{"output_tokens":0}"#), Some(Usage::default()));
+    }
+
+    #[test]
+    fn a_response_is_taken_apart_like_a_chat() {
+        let read = |text: &str| serde_json::from_str::<ResponsesUsage>(text).unwrap().buckets();
+        let usage = read(
+            r#"{"input_tokens":100,"output_tokens":50,"total_tokens":150,
+                "input_tokens_details":{"cached_tokens":60,"cache_write_tokens":10,
+                    "cache_write_tokens_details":{"ttl_30m_tokens":6,"ttl_12h_tokens":4}},
+                "output_tokens_details":{"reasoning_tokens":30}}"#,
+        );
+        let expected = Usage {
+            input: 30,
+            cache_read: 60,
+            cache_write: 6,
+            cache_write_long: 4,
+            output: 20,
+            reasoning: 30,
+            ..Usage::default()
+        };
+        assert_eq!(usage, Some(expected));
+        assert_eq!(expected.tokens(), 150);
+        assert_eq!(read(r#"{"input_tokens":0,"output_tokens":0}"#), Some(Usage::default()));
+        assert_eq!(read("{}"), None);
     }
 
     #[test]

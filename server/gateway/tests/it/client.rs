@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use domain::providers::Dialect;
+use gateway::wire::Route;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
@@ -98,6 +99,11 @@ impl Client {
     /// Sends a call to the dialect's route and reads the whole answer.
     pub async fn call(&self, dialect: Dialect, body: &Value) -> Answer {
         self.send(self.request(dialect, route(dialect)), body.to_string()).await
+    }
+
+    /// Sends a call to a route as the official SDK of its dialect does.
+    pub async fn to(&self, route: Route, body: &Value) -> Answer {
+        self.send(self.request(route.dialect(), route.full_path()), body.to_string()).await
     }
 
     /// Sends anything and reads the whole answer.

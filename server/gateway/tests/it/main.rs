@@ -3,14 +3,17 @@
 
 mod client;
 mod concurrency;
+mod features;
 mod golden;
 mod hang_ups;
 mod limits;
 mod lists;
 mod outages;
 mod passing;
+mod policies;
 mod refusals;
 mod replicas;
+mod routes;
 mod streams;
 mod upstream_errors;
 mod world;

@@ -1,8 +1,12 @@
 //! An upstream that refuses, breaks or is not there.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    time::Duration,
+};
 
-use bench::upstream::{Ending, Script};
+use bench::upstream::{Ending, Script, Upstream};
 use domain::{
     limits::{Metric, Scope},
     money::Money,
@@ -66,6 +70,48 @@ async fn an_upstream_that_is_not_there_costs_nothing() {
     golden::refused("unreachable", &world, "small", &[]).await;
     assert!(world.ledger().await.is_empty(), "nothing was sent");
     assert_eq!(world.level(Metric::Spend).await, ("0.00".into(), "0.00".into()));
+}
+
+#[tokio::test]
+async fn a_connection_is_tried_for_twice() {
+    let world = World::new().await;
+    // The provider comes up a moment after the call. Where the machine was too slow for that, again.
+    for _ in 0..20 {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = free.local_addr().expect("its address");
+        drop(free);
+        world.lead_to(Dialect::OpenAi, address.port()).await;
+        let client = world.client.clone();
+        let call = tokio::spawn(async move { client.call(Dialect::OpenAi, &body("small", 16)).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let upstream = Upstream::listen(address, Script::default(), true).await.expect("it listens");
+        if call.await.expect("an answer").status == StatusCode::OK {
+            assert_eq!(upstream.served().calls, 1);
+            assert_eq!(world.only_call().await.cost, cost(10, 16));
+            return;
+        }
+    }
+    panic!("it never came to a second try");
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_in_the_middle_is_given_up_and_booked_in_full() {
+    let world = World::with(|settings| settings.patience.head = Duration::from_millis(300)).await;
+    // A head, the beginning of a body, and then nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    world.lead_to(Dialect::OpenAi, silent.local_addr().expect("its address").port()).await;
+    let speaking = tokio::task::spawn_blocking(move || {
+        let (mut stream, _) = silent.accept().expect("a connection");
+        let _ = stream.read(&mut [0; 4096]).expect("a request");
+        let begun = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        stream.write_all(begun.as_bytes()).expect("it goes out");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.text());
+    let booked = world.only_call().await;
+    assert!(booked.estimated && booked.cost > Money::ZERO, "{booked:?}");
+    speaking.await.expect("it ends");
 }
 
 #[tokio::test]

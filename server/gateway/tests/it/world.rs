@@ -16,12 +16,13 @@ use domain::{
     access::Grantee,
     authorizations::{State, Target},
     groups::{GroupForm, GroupKind, Standing},
-    ids::{ApplicationId, GroupId, KeyId, ModelId, ProviderId, TierId, UserId},
-    keys::{Features, KeyModels, PlainSecret},
+    ids::{ApplicationId, GroupId, KeyId, ModelId, PolicyId, ProviderId, TierId, UserId},
+    keys::{Feature, Features, KeyModels, PlainSecret},
     limits::{Meter, Metric, Mode, Scope},
     models::{Modality, Review},
     money::{Money, NANOS, Price},
     organizations::BudgetStatus,
+    policies::Routing,
     prices::{PriceKey, Prices},
     providers::Dialect,
     spend::CallRow,
@@ -30,7 +31,8 @@ use domain::{
 };
 use gateway::{Gateway, Patience, Settings};
 use store::{
-    Change, Store, applications, authorizations, groups, keys, limits, models, organizations, providers,
+    Change, Store, applications, authorizations, groups, keys, limits, models, organizations, policies,
+    providers,
     rollups::{self, Which},
     testing::{self, Tenant},
     users,
@@ -167,8 +169,18 @@ impl World {
         self.tenant.change(&self.store).await
     }
 
-    /// Adds a model in both dialects.
+    /// Adds a chat model in both dialects.
     pub async fn model(&self, name: &str, prices: Option<Prices>, review: Review) -> Pair {
+        self.model_for(Modality::Chat, name, prices, review).await
+    }
+
+    pub async fn model_for(
+        &self,
+        modality: Modality,
+        name: &str,
+        prices: Option<Prices>,
+        review: Review,
+    ) -> Pair {
         let mut change = self.change().await;
         let mut ids = Vec::new();
         for (dialect, provider) in crate::client::DIALECTS.into_iter().zip(self.providers) {
@@ -176,7 +188,7 @@ impl World {
                 name: named(name, dialect).parse().expect("a name"),
                 provider,
                 upstream: format!("up-{name}"),
-                modality: Modality::Chat,
+                modality,
                 tier: self.tier,
                 context_tokens: Some(100_000),
                 max_output_tokens: Some(4_000),
@@ -190,6 +202,40 @@ impl World {
         }
         change.commit().await.expect("both");
         Pair { openai: ids[0], anthropic: ids[1] }
+    }
+
+    /// Adds a policy over models with their weights, in order.
+    pub async fn policy(&self, name: &str, routing: Routing, steps: &[(ModelId, i32)]) -> PolicyId {
+        let mut change = self.change().await;
+        let form =
+            policies::PolicyForm { name: name.parse().expect("a name"), routing, steps: steps.to_vec() };
+        let id = policies::insert(&mut change, &form).await.expect("a policy");
+        change.commit().await.expect("it");
+        id
+    }
+
+    /// Turns features of the application's key off; all others are on.
+    pub async fn without(&self, off: &[Feature]) {
+        let mut change = self.change().await;
+        let off = off.iter().copied().collect();
+        self.edit_key(&mut change, |form| form.features = Features::all().without(off)).await;
+        change.commit().await.expect("it");
+    }
+
+    /// Leads the provider of a dialect to another port of this machine.
+    pub async fn lead_to(&self, dialect: Dialect, port: u16) {
+        let id = self.providers[usize::from(dialect == Dialect::Anthropic)];
+        let now = providers::get(&self.store, self.tenant.org, id).await.expect("the provider");
+        let form = providers::ProviderForm {
+            name: now.name.parse().expect("a name"),
+            dialect,
+            base_url: format!("http://127.0.0.1:{port}/v1"),
+            allow_private_address: true,
+        };
+        let mut change = self.change().await;
+        let credential = providers::Credential::Set(CREDENTIAL.to_owned());
+        providers::update(&mut change, id, now.version, &form, &credential).await.expect("the provider");
+        change.commit().await.expect("it");
     }
 
     /// Says something about a target on a group, or on the organization.

@@ -10,12 +10,22 @@ use hyper::body::Frame;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{Answer, Ending, Hold, Running, Script, Tokens};
+use super::{Answer, Ending, Hold, Running, Script, Tokens, responses};
+
+/// How an answer is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Chat,
+    Response,
+    Embeddings,
+    Message,
+    Count,
+}
 
 /// What matters of a request.
 pub(super) struct Call {
     pub model: String,
-    anthropic: bool,
+    shape: Shape,
     streams: bool,
     wants_usage: bool,
     maximum: Option<u64>,
@@ -24,10 +34,18 @@ pub(super) struct Call {
 impl Call {
     pub fn read(path: &str, body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let maximum = ["max_completion_tokens", "max_tokens"].iter().find_map(|name| body[name].as_u64());
+        let shape = match path {
+            path if path.ends_with("/responses") => Shape::Response,
+            path if path.ends_with("/embeddings") => Shape::Embeddings,
+            path if path.ends_with("/messages") => Shape::Message,
+            path if path.ends_with("/count_tokens") => Shape::Count,
+            _ => Shape::Chat,
+        };
+        let names = ["max_output_tokens", "max_completion_tokens", "max_tokens"];
+        let maximum = names.iter().find_map(|name| body[name].as_u64());
         Self {
             model: body["model"].as_str().unwrap_or_default().to_owned(),
-            anthropic: path.ends_with("/messages"),
+            shape,
             streams: body["stream"] == true,
             wants_usage: body["stream_options"]["include_usage"] == true,
             maximum,
@@ -51,23 +69,29 @@ pub(super) fn answer(
     said: Option<Arc<Mutex<Vec<u8>>>>,
 ) -> Answer {
     let status = StatusCode::from_u16(script.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let output = call.maximum.map_or(script.tokens.output, |most| most.min(script.tokens.output));
+    let output = match call.shape {
+        Shape::Embeddings | Shape::Count => 0,
+        _ => call.maximum.map_or(script.tokens.output, |most| most.min(script.tokens.output)),
+    };
     let tokens = Tokens { output, ..script.tokens };
-    if status.is_success() {
+    if status.is_success() && call.shape != Shape::Count {
         running.serve(tokens);
     }
     let mut answer = if status.is_success() && call.streams {
-        let events = if call.anthropic {
-            anthropic_events(call, &script, tokens)
-        } else {
-            openai_events(call, &script, tokens)
+        let events = match call.shape {
+            Shape::Message | Shape::Count => anthropic_events(call, &script, tokens),
+            Shape::Response => responses::events(&call.model, &script, tokens),
+            Shape::Chat | Shape::Embeddings => openai_events(call, &script, tokens),
         };
         streamed(steps(events, &script), running, said)
     } else {
-        let body = match (status.is_success(), call.anthropic) {
-            (true, true) => anthropic_whole(call, &script, tokens),
-            (true, false) => openai_whole(call, &script, tokens),
-            (false, anthropic) => error(status, anthropic),
+        let body = match call.shape {
+            _ if !status.is_success() => error(status, matches!(call.shape, Shape::Message | Shape::Count)),
+            Shape::Message => anthropic_whole(call, &script, tokens),
+            Shape::Count => json!({ "input_tokens": tokens.input }),
+            Shape::Response => responses::whole(&call.model, &script, tokens),
+            Shape::Embeddings => embeddings(call, &script, tokens),
+            Shape::Chat => openai_whole(call, &script, tokens),
         };
         let body = body.to_string();
         if let Some(said) = said {
@@ -163,6 +187,15 @@ fn openai_events(call: &Call, script: &Script, tokens: Tokens) -> Vec<String> {
     events
 }
 
+fn embeddings(call: &Call, script: &Script, tokens: Tokens) -> Value {
+    let data = json!([{ "object": "embedding", "index": 0, "embedding": [0.25, -0.5, 1.0e-3] }]);
+    let mut body = json!({ "object": "list", "data": data, "model": call.model });
+    if script.reports_usage {
+        body["usage"] = json!({ "prompt_tokens": tokens.input, "total_tokens": tokens.input });
+    }
+    body
+}
+
 fn anthropic_whole(call: &Call, script: &Script, tokens: Tokens) -> Value {
     let mut content = vec![json!({ "type": "text", "text": script.text })];
     if script.calls_tool {
@@ -215,7 +248,7 @@ fn anthropic_events(call: &Call, script: &Script, tokens: Tokens) -> Vec<String>
 }
 
 /// The text in as many pieces as the script says, cut between characters.
-fn pieces(script: &Script) -> Vec<String> {
+pub(super) fn pieces(script: &Script) -> Vec<String> {
     let characters: Vec<char> = script.text.chars().collect();
     let size = characters.len().div_ceil(script.pieces.max(1)).max(1);
     characters.chunks(size).map(|piece| piece.iter().collect()).collect()

@@ -4,6 +4,7 @@
 //! upstream was asked for and what it served: its own record, which no gateway wrote.
 
 mod answer;
+mod responses;
 mod script;
 
 use std::{

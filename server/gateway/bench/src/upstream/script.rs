@@ -17,6 +17,8 @@ pub struct Script {
     pub reports_usage: bool,
     /// Whether the answer also calls a tool.
     pub calls_tool: bool,
+    /// Whether a streamed response is followed by the mark that ends a chat.
+    pub ends_with_done: bool,
     /// Before the answer's head.
     pub before_headers: Duration,
     /// Between the events of a stream.
@@ -74,6 +76,7 @@ impl Default for Script {
             tokens: Tokens { input: 10, output: 20 },
             reports_usage: true,
             calls_tool: false,
+            ends_with_done: false,
             before_headers: Duration::ZERO,
             between: Duration::ZERO,
             byte_by_byte: false,

@@ -1,0 +1,83 @@
+//! Which models a call may go to: the one it names, or those of a policy in the order they are
+//! tried.
+
+use domain::{
+    access::PolicyFacts,
+    ids::{ModelId, PolicyId},
+    policies,
+};
+
+use crate::{
+    Gateway,
+    authenticate::Caller,
+    authorize::no_such_model,
+    wire::{
+        refusal::{Kind, Refusal},
+        request::Request,
+    },
+};
+
+/// What callers write before the name of a policy.
+pub const PREFIX: &str = "policy/";
+
+/// Where a call may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// To one model.
+    Model(ModelId),
+    /// To the first of these that takes it.
+    Policy {
+        /// Whose steps these are.
+        id: PolicyId,
+        /// Its models, in the order they are tried.
+        models: Vec<ModelId>,
+    },
+}
+
+/// Plans a call. What it is called in refusals comes back beside the plan.
+pub fn plan(gateway: &Gateway, caller: &Caller, request: &Request) -> Result<(String, Plan), Refusal> {
+    let facts = &caller.snapshot.facts;
+    let Some(name) = &request.model else {
+        let own = caller.application().and_then(|application| application.policy);
+        let found = facts.policies.iter().find(|(_, policy)| Some(policy.id) == own);
+        let (name, policy) = found.ok_or_else(|| {
+            Refusal::new(Kind::BadRequest, caller.id, "Name a model in `model`.").about(Some("model"))
+        })?;
+        return Ok((format!("{PREFIX}{name}"), ordered(gateway, caller, policy)));
+    };
+    let plan = match name.strip_prefix(PREFIX) {
+        Some(policy) => facts.policies.get(policy).map(|policy| ordered(gateway, caller, policy)),
+        None => facts.model_names.get(name).map(|&model| Plan::Model(model)),
+    };
+    match plan {
+        Some(plan) => Ok((name.clone(), plan)),
+        None => Err(no_such_model(caller, name)),
+    }
+}
+
+/// A policy's models as they are tried. Those that asked for a pause are tried last.
+fn ordered(gateway: &Gateway, caller: &Caller, policy: &PolicyFacts) -> Plan {
+    // The call's id ends in random bits.
+    let (_, draw) = caller.id.0.as_u64_pair();
+    let mut models = policies::order(policy.routing, &policy.steps, draw);
+    models.sort_by_key(|model| gateway.health.rests(*model));
+    Plan::Policy { id: policy.id, models }
+}
+
+/// Of two refusals the one that helps more: what passes by itself, then what money or a person can
+/// lift, then what the key says, then what is not there.
+pub fn more_useful(one: Refusal, other: Refusal) -> Refusal {
+    let rank = |refusal: &Refusal| match refusal.kind {
+        Kind::Busy => 0,
+        Kind::RateLimited => 1,
+        Kind::Unavailable => 2,
+        Kind::QuotaExceeded => 3,
+        Kind::BudgetExceeded => 4,
+        Kind::RequiresApproval => 5,
+        Kind::FeatureNotAllowed => 6,
+        Kind::ModelNotAllowed => 7,
+        Kind::BadRequest => 8,
+        _ => 9,
+    };
+    if rank(&other) < rank(&one) { other } else { one }
+}
