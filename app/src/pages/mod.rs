@@ -8,7 +8,6 @@ pub mod authorizations;
 pub mod batches;
 pub mod call;
 pub mod calls;
-pub mod calls;
 pub mod directory;
 pub mod explore;
 pub mod groups;
