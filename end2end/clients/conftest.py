@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anthropic
@@ -31,10 +32,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def model_server() -> Iterator[str]:
+@contextmanager
+def running_model(*options: str) -> Iterator[str]:
+    """A model server, until the block ends; its address."""
     script = Path(__file__).with_name("model_server.py")
-    command = [sys.executable, str(script), "--port", str(free_port())]
+    command = [sys.executable, str(script), "--port", str(free_port()), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         for line in process.stdout:
@@ -49,10 +51,20 @@ def model_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def witness(model_server: str) -> Iterator[Witness]:
-    witness = Witness(model_server)
-    yield witness
-    witness.close()
+def witness() -> Iterator[Witness]:
+    with running_model() as address:
+        witness = Witness(address)
+        yield witness
+        witness.close()
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Iterator[Witness]:
+    """The same model, answering with vectors."""
+    with running_model("--embeddings") as address:
+        witness = Witness(address)
+        yield witness
+        witness.close()
 
 
 class Console:
@@ -108,10 +120,10 @@ class Bursar:
         page = self.owner.page("/models")
         return re.search(r"tier-(tir_[a-z0-9]+)", page[page.index(f">{name}<") :])[1]
 
-    def model(self, name: str, provider: str, tier: str) -> str:
+    def model(self, name: str, provider: str, tier: str, modality: str = "chat") -> str:
         model = self.owner.create(
             "models/create",
-            name=name, provider=provider, upstream=NAME, modality="chat", tier=tier,
+            name=name, provider=provider, upstream=NAME, modality=modality, tier=tier,
             context_tokens="2048", max_output_tokens="256",
             price_input=f"{PRICE_IN / 1e9:.9f}", price_output=f"{PRICE_OUT / 1e9:.9f}",
         )  # fmt: skip

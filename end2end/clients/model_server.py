@@ -17,7 +17,7 @@ PARALLEL = 4
 CONTEXT = 2048
 
 
-def parameters(port: int) -> xllamacpp.CommonParams:
+def parameters(port: int, embeddings: bool) -> xllamacpp.CommonParams:
     params = xllamacpp.CommonParams()
     params.model.path = str(gemma.assemble())
     params.model_alias = {NAME}
@@ -26,13 +26,18 @@ def parameters(port: int) -> xllamacpp.CommonParams:
     params.n_parallel = PARALLEL
     params.n_ctx = CONTEXT * PARALLEL
     params.cpuparams.n_threads = 2
+    if embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     return params
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    server = xllamacpp.Server(parameters(parser.parse_args().port))
+    parser.add_argument("--embeddings", action="store_true", help="answer with vectors instead of words")
+    options = parser.parse_args()
+    server = xllamacpp.Server(parameters(options.port, options.embeddings))
     for _ in range(240):
         try:
             urllib.request.urlopen(f"{server.listening_address}/v1/models", timeout=2).close()

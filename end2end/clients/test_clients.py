@@ -1,6 +1,10 @@
 """The official SDKs, as they are but for base URL and key, against a real model."""
 
+import json
+import os
+import subprocess
 import time
+from pathlib import Path
 
 import anthropic
 import httpx2
@@ -20,10 +24,10 @@ def cost(tokens_in: int, tokens_out: int) -> int:
     return -(-(tokens_in * PRICE_IN + tokens_out * PRICE_OUT) // 1_000_000)
 
 
-def assert_booked(bursar: Bursar, application: str, exchange: Exchange) -> None:
+def assert_booked(bursar: Bursar, application: str, exchange: Exchange, vectors: bool = False) -> None:
     """The ledger has what the model server reported, at the price of the model."""
     tokens_in, tokens_out = exchange.tokens()
-    assert tokens_in > 0 and tokens_out > 0
+    assert tokens_in > 0 and (tokens_out == 0) == vectors
     call = bursar.booked(application)
     usage = call["usage"]
     booked_in = usage["input"] + usage["cache_read"] + usage["cache_write"] + usage["cache_write_long"]
@@ -85,6 +89,51 @@ def test_anthropic_streamed(bursar: Bursar, witness: Witness) -> None:
     exchange = witness.last()
     assert final.usage.output_tokens == exchange.tokens()[1]
     assert_booked(bursar, application, exchange)
+
+
+def test_openai_response(bursar: Bursar, witness: Witness) -> None:
+    application, secret = bursar.application("openai response", bursar.support)
+    answer = bursar.openai(secret).responses.create(model="small-chat", input="Name three colours.", max_output_tokens=12)
+    assert answer.output_text.strip()
+    exchange = witness.last()
+    assert exchange.path == "/v1/responses"
+    assert exchange.asked == {"model": NAME, "input": "Name three colours.", "max_output_tokens": 12}
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == exchange.tokens()
+    assert_booked(bursar, application, exchange)
+
+
+def test_openai_response_streamed(bursar: Bursar, witness: Witness) -> None:
+    application, secret = bursar.application("openai response streamed", bursar.support)
+    stream = bursar.openai(secret).responses.create(
+        model="small-chat", input="Name three colours.", max_output_tokens=12, stream=True
+    )
+    events = list(stream)
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    final = events[-1].response
+    assert text.strip() and final.output_text == text
+    exchange = witness.last()
+    assert (final.usage.input_tokens, final.usage.output_tokens) == exchange.tokens()
+    assert_booked(bursar, application, exchange)
+
+
+def test_openai_response_in_the_background_is_refused(bursar: Bursar, witness: Witness) -> None:
+    _, secret = bursar.application("openai background", bursar.support)
+    before = witness.calls()
+    with pytest.raises(openai.BadRequestError) as refused:
+        bursar.openai(secret).responses.create(model="small-chat", input="Hi", background=True)
+    assert refused.value.param == "background"
+    assert witness.calls() == before
+
+
+def test_anthropic_counts_tokens_for_nothing(bursar: Bursar, witness: Witness) -> None:
+    application, secret = bursar.application("anthropic count", bursar.support)
+    bursar.owner.post("limits/set", scope=f"application:{application}", metric="spend", window="month", cap="0")
+    answer = bursar.anthropic(secret).messages.count_tokens(model="letter-chat", messages=QUESTION)
+    assert witness.last().path == "/v1/messages/count_tokens"
+    assert answer.input_tokens == witness.last().documents()[0]["input_tokens"] > 0
+    with pytest.raises(anthropic.APIStatusError):
+        bursar.anthropic(secret).messages.create(model="letter-chat", messages=QUESTION, max_tokens=24)
+    assert bursar.owner.calls(application=application) == []
 
 
 def test_unknown_fields_and_tools_go_through_untouched(bursar: Bursar, witness: Witness) -> None:
@@ -190,3 +239,57 @@ def test_my_limits(bursar: Bursar) -> None:
     assert answer.status_code == 200
     requests = [limit for limit in answer.json()["limits"] if limit["metric"] == "requests"]
     assert [(limit["cap"], limit["used"]) for limit in requests] == [(7, 1)]
+
+
+def test_node(bursar: Bursar, witness: Witness) -> None:
+    application, secret = bursar.application("node", bursar.support)
+    before = len(witness.seen)
+    script = Path(__file__).with_name("node.mjs")
+    environment = {**os.environ, "BURSAR": bursar.base, "SECRET": secret}
+    done = subprocess.run(["node", str(script)], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    asked = dict(zip(["chat", "chat_streamed", "response_streamed", "message_streamed", "count"], witness.seen[before:]))
+    assert len(asked) == 5
+    for name in ("chat", "response_streamed", "message_streamed"):
+        assert results[name]["text"].strip()
+        assert results[name]["usage"] == asked[name].tokens()[1], name
+    assert results["chat_streamed"]["text"].strip()
+    assert results["count"]["usage"] == asked["count"].documents()[0]["input_tokens"]
+    assert results["refused"] == {"status": 404, "code": "model_not_found", "name": "NotFoundError"}
+    assert results["refused_message"] == {"status": 404, "type": "not_found_error", "name": "NotFoundError"}
+    assert_booked(bursar, application, asked["message_streamed"])
+    assert len(bursar.owner.calls(application=application)) == 4
+
+
+# Behind the lists: these add to what may be called.
+
+
+def test_openai_embeddings(bursar: Bursar, embedder: Witness) -> None:
+    provider = bursar.provider("gemma, as vectors", "openai", embedder.url)
+    bursar.model("vectors", provider, bursar.tier, modality="embedding")
+    application, secret = bursar.application("openai embeddings", bursar.support)
+    client = bursar.openai(secret)
+    answer = client.embeddings.create(model="vectors", input=["Three colours.", "Another text"])
+    assert len(answer.data) == 2 and any(answer.data[0].embedding)
+    exchange = embedder.last()
+    assert exchange.path == "/v1/embeddings"
+    assert answer.usage.prompt_tokens == exchange.tokens()[0]
+    assert_booked(bursar, application, exchange, vectors=True)
+    with pytest.raises(openai.BadRequestError, match="/v1/embeddings"):
+        client.chat.completions.create(model="vectors", messages=QUESTION)
+
+
+def test_a_policy_goes_on_when_a_provider_is_not_there(bursar: Bursar, witness: Witness) -> None:
+    nowhere = bursar.provider("nowhere", "openai", "http://127.0.0.1:1/v1")
+    bursar.model("lost-chat", nowhere, bursar.tier)
+    bursar.owner.post("policies/save", name="chain", routing="fallback", steps="lost-chat\nsmall-chat")
+    application, secret = bursar.application("policy", bursar.support)
+    client = bursar.openai(secret)
+    assert "policy/chain" in {model.id for model in client.models.list()}
+    raw = client.chat.completions.with_raw_response.create(model="policy/chain", messages=QUESTION, **ANSWER)
+    assert raw.headers["x-bursar-model"] == "small-chat"
+    assert raw.headers["x-bursar-skipped"] == "lost-chat=upstream_error"
+    assert raw.parse().choices[0].message.content.strip()
+    assert_booked(bursar, application, witness.last())
+    assert bursar.booked(application)["policy"] == "chain"

@@ -34,11 +34,12 @@ class Exchange:
         """Input and output tokens, as the model server itself reports them, caches included."""
         tokens_in = tokens_out = 0
         for document in self.documents():
-            for usage in (document.get("usage"), document.get("message", {}).get("usage")):
+            inner = document.get("message") or document.get("response") or {}
+            for usage in (document.get("usage"), inner.get("usage")):
                 if not usage:
                     continue
                 if "prompt_tokens" in usage:
-                    tokens_in, tokens_out = usage["prompt_tokens"], usage["completion_tokens"]
+                    tokens_in, tokens_out = usage["prompt_tokens"], usage.get("completion_tokens", 0)
                 else:
                     cached = usage.get("cache_read_input_tokens") or 0
                     tokens_in = max(tokens_in, usage.get("input_tokens", 0) + cached)
@@ -100,7 +101,8 @@ class Witness:
 
     def calls(self) -> int:
         """How many calls of a model were asked for."""
-        return sum(exchange.path.endswith(("/chat/completions", "/messages")) for exchange in self.seen)
+        routes = ("/chat/completions", "/messages", "/responses", "/embeddings")
+        return sum(exchange.path.endswith(routes) for exchange in self.seen)
 
     def close(self) -> None:
         self.server.shutdown()
