@@ -12,6 +12,7 @@ pub mod calls;
 pub mod directory;
 pub mod frame;
 pub mod groups;
+pub mod imports;
 pub mod join;
 pub mod keys;
 pub mod limits;

@@ -9,6 +9,7 @@ pub mod batches;
 pub mod calls;
 pub mod directory;
 pub mod groups;
+pub mod imports;
 pub mod join;
 pub mod limits;
 pub mod models;

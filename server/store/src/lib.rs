@@ -16,6 +16,7 @@ pub mod clock;
 pub mod directory;
 mod error;
 pub mod groups;
+pub mod imports;
 pub mod installation;
 pub mod keys;
 pub mod leases;
