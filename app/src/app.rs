@@ -106,6 +106,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("") view=pages::overview::OverviewPage/>
                 <Route path=path!("my-models") view=pages::my_models::MyModelsPage/>
                 <Route path=path!("users") view=pages::directory::DirectoryPage/>
+                <Route path=path!("users/import") view=pages::imports::ImportPage/>
                 <Route path=path!("users/:id") view=pages::users::UserPage/>
                 <Route path=path!("users/batch/:id") view=pages::batches::BatchPage/>
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>

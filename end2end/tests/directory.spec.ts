@@ -169,3 +169,36 @@ test('several people are chosen for a group in its dialog', async ({ page, world
   await expect(page.getByRole('row', { name: `A ${word}` })).toBeVisible();
   await expect(page.getByRole('row', { name: `B ${word}` })).toHaveCount(0);
 });
+
+test('a table is imported after its difference was shown, and importing an export changes nothing', async ({ page, world }) => {
+  const word = fresh('Table');
+  const [a] = await people(world, word, 1);
+  await world.owner.post('groups/add-member', { group: world.research, user: a });
+  await world.owner.post('users/limit', { id: a, cap: '7' });
+  const address = `new-${word.split(' ')[1]}@acme.example`;
+  await visit(page, world.owner, '/users');
+  const exported = await (await page.request.get(`${world.base}/users.csv?q=${encodeURIComponent(word)}`)).text();
+  await page.getByRole('link', { name: 'Import', exact: true }).click();
+  const table = page.getByLabel('The table');
+  const show = page.getByRole('button', { name: 'Show the difference' });
+  await table.fill(exported);
+  await show.click();
+  await expect(page.getByText('All 1 people are as the table says: there is nothing to change.')).toBeVisible();
+
+  await table.fill('name,email,role,groups,monthly_limit\nB,b@acme.example,chief,,\nC,c@acme.example,member,Nowhere,1');
+  await show.click();
+  await expect(page.getByText(/Line 2, role: .* Line 3, groups: There is no group "Nowhere"/)).toBeVisible();
+  await expect(table).toHaveAttribute('aria-invalid', 'true');
+
+  await table.fill(`${exported}N ${word},${address},auditor,Engineering,3.50,,,\n`);
+  await show.click();
+  await expect(page.getByText('Nothing has been changed yet. 3 differences.')).toBeVisible();
+  expect(await world.owner.page(`/users?q=${address}`), 'and it was not').toContain('Nobody matches');
+  await page.getByRole('button', { name: 'Import', exact: true }).click();
+  await said(page, 'Imported. 3 differences.');
+  await page.goto(`${world.base}/users?q=${address}`);
+  const row = page.getByRole('row', { name: `N ${word}` });
+  await expect(row).toContainText('Auditor');
+  await expect(row).toContainText('Engineering');
+  await expect(row).toContainText('$3.50');
+});

@@ -18,6 +18,56 @@ fn cell(text: &str) -> String {
     if quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
+/// A line of a table that was read: where it starts, and its cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Its cells.
+    pub cells: Vec<String>,
+}
+
+/// Reads a table. Empty lines are left out.
+///
+/// # Errors
+/// The number of the line with a quotation mark that is never closed.
+pub fn read(text: &str) -> Result<Vec<Line>, usize> {
+    let mut lines = Vec::new();
+    let mut line = Line { number: 1, cells: Vec::new() };
+    let (mut cell, mut quoted, mut number) = (String::new(), false, 1);
+    let mut letters = text.trim_start_matches('\u{feff}').chars().peekable();
+    while let Some(letter) = letters.next() {
+        number += usize::from(letter == '\n');
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => cell.extend(letters.next()),
+            '"' if quoted => quoted = false,
+            '"' if cell.is_empty() => quoted = true,
+            ',' if !quoted => line.cells.push(plain(std::mem::take(&mut cell))),
+            '\r' if !quoted && letters.peek() == Some(&'\n') => {}
+            '\n' if !quoted => {
+                line.cells.push(plain(std::mem::take(&mut cell)));
+                lines.push(std::mem::replace(&mut line, Line { number, cells: Vec::new() }));
+            }
+            letter => cell.push(letter),
+        }
+    }
+    if quoted {
+        return Err(line.number);
+    }
+    line.cells.push(plain(cell));
+    lines.push(line);
+    lines.retain(|line| line.cells.iter().any(|cell| !cell.is_empty()));
+    Ok(lines)
+}
+
+/// A cell without the apostrophe that was put before what would be a formula.
+fn plain(cell: String) -> String {
+    match cell.strip_prefix('\'') {
+        Some(rest) if rest.starts_with(FORMULA) || rest.starts_with('\'') => rest.to_owned(),
+        _ => cell,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +88,25 @@ mod tests {
             line(["a \"b\"", "c,d", "e\nf", "", " g"]),
             "\"a \"\"b\"\"\",\"c,d\",\"e\nf\",,\" g\"\r\n"
         );
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_the_same() {
+        let rows = [["=1+1", "'=1", "''", "-"], ["a \"b\"", "c,d", "e\nf\r\ng", ""], ["", " g ", "ü;ö", "'"]];
+        let text: String = rows.iter().map(|row| line(row.iter().copied())).collect();
+        let read = read(&text).expect("a table");
+        assert_eq!(read.iter().map(|line| line.cells.clone()).collect::<Vec<_>>(), rows);
+        assert_eq!(read.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 5]);
+    }
+
+    #[test]
+    fn what_others_write_is_read_too() {
+        let read = |text: &str| read(text).map(|lines| lines.into_iter().map(|line| line.cells).collect());
+        assert_eq!(
+            read("\u{feff}a,b\n\n1,2"),
+            Ok(vec![vec!["a".to_owned(), "b".into()], vec!["1".into(), "2".into()]])
+        );
+        assert_eq!(read("a\nb,\"c\nd"), Err(2));
+        assert_eq!(read(""), Ok(Vec::new()));
     }
 }

@@ -13,6 +13,7 @@ pub mod directory;
 pub mod explore;
 pub mod frame;
 pub mod groups;
+pub mod imports;
 pub mod join;
 pub mod keys;
 pub mod limits;

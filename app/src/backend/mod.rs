@@ -4,6 +4,7 @@
 pub mod batches;
 pub mod directory;
 pub mod examples;
+pub mod imports;
 pub mod inbox;
 pub mod matrix;
 pub mod targets;

@@ -51,6 +51,7 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
     view! {
         <Head title="Users" note=grouped(all.unsigned_abs())>
             <a class="btn" href=query::href(&[("after", None), ("dialog", None), ("cell", None)]).replacen("/users", "/users.csv", 1) download="users.csv">"Export"</a>
+            {may(Act::ApplyFile).then(|| view! { <a class="btn" href="/users/import">"Import"</a> })}
             {edit.then(|| view! { <OpenDialog name="invite" label="Invite" look="btn go"/> })}
         </Head>
         <Filters filter=filter.clone() group=group.clone() matching all/>

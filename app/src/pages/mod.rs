@@ -11,6 +11,7 @@ pub mod calls;
 pub mod directory;
 pub mod explore;
 pub mod groups;
+pub mod imports;
 pub mod join;
 pub mod limits;
 pub mod models;

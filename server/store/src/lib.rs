@@ -18,6 +18,7 @@ pub mod directory;
 mod error;
 pub mod explore;
 pub mod groups;
+pub mod imports;
 pub mod installation;
 pub mod keys;
 pub mod leases;

@@ -1,0 +1,238 @@
+//! People from a table: who is new is added, who is here is changed, all of it or nothing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::{
+    access::Facts,
+    groups::{Source, Standing},
+    ids::{GroupId, UserId},
+    money::Money,
+    names::{Email, Name},
+    roles::Act,
+    users::Role,
+};
+use uuid::Uuid;
+
+use crate::{Change, Result, StoreError, access, clock, groups, limits, users};
+
+/// A line of the table. What it has no column for stays as it is.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its number, for what has to be said about it.
+    pub line: usize,
+    /// Who: the address tells people apart.
+    pub email: Email,
+    /// Their name.
+    pub name: Option<Name>,
+    /// Their role.
+    pub role: Option<Role>,
+    /// Every group they are a direct member of.
+    pub groups: Option<BTreeSet<GroupId>>,
+    /// Their own monthly limit; within, none: the organization's default.
+    pub limit: Option<Option<Money>>,
+}
+
+/// What is wrong with a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which line.
+    pub line: usize,
+    /// Which column.
+    pub column: &'static str,
+    /// What is wrong.
+    pub sentence: String,
+}
+
+/// What a table comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// What changes, in words.
+    pub differences: Vec<String>,
+    /// What is in the way of it.
+    pub problems: Vec<Problem>,
+}
+
+/// Somebody who is here.
+struct Known {
+    id: UserId,
+    name: String,
+    role: Role,
+    version: i64,
+    limit: Option<Money>,
+}
+
+async fn known(change: &mut Change) -> Result<HashMap<String, Known>> {
+    let org = change.org();
+    let rows = sqlx::query!(
+        r#"select u.user_id, u.email, u.name, u.role, u.version, l.cap as "cap?"
+           from users u
+           left join limits l
+             on l.org_id = u.org_id and l.scope_kind = 'user' and l.thing_id = u.user_id
+            and l.person_id = '00000000-0000-0000-0000-000000000000' and l.metric = 'spend' and l.window_kind = 'month'
+           where u.org_id = $1 and u.removed_at is null"#,
+        org.0
+    )
+    .fetch_all(change.db())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let known = Known {
+                id: row.user_id.into(),
+                name: row.name,
+                role: row.role.parse()?,
+                version: row.version,
+                limit: row.cap.map(Money),
+            };
+            Ok((row.email, known))
+        })
+        .collect()
+}
+
+/// The groups somebody is a direct member of.
+async fn belongs(change: &mut Change, user: UserId) -> Result<Vec<(GroupId, Standing, Source)>> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        "select m.group_id, m.standing, m.source from memberships m
+         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+         where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+           and g.archived_at is null
+         order by lower(g.name)",
+        org.0,
+        user.0,
+        at
+    )
+    .fetch_all(change.db())
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((GroupId(row.group_id), row.standing.parse()?, row.source.parse()?)))
+        .collect()
+}
+
+/// Makes of the people what the table says. Where it has problems nothing may be committed; looking
+/// at what it would do is the same without the commit.
+///
+/// # Errors
+/// When the permit is not to apply a file, or the database does not answer.
+pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
+    change.expect(Act::ApplyFile, None)?;
+    change.in_batch(clock::id::<Uuid>().into());
+    let org = change.org();
+    let facts = access::read(change.db(), org).await?;
+    let people = known(change).await?;
+    let mut imported = Imported::default();
+    let mut set = Vec::new();
+    for row in rows {
+        let known = people.get(row.email.as_str());
+        let mut one =
+            One { change: &mut *change, facts: &facts, row, imported: &mut imported, column: "email" };
+        match one.run(known).await {
+            Ok(id) => set.extend(row.limit.map(|limit| (row, id, known.and_then(|it| it.limit), limit))),
+            Err(StoreError::Invalid { sentence, .. }) => {
+                let column = one.column;
+                imported.problems.push(Problem { line: row.line, column, sentence });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    set.retain(|(_, _, before, limit)| before != limit);
+    if set.is_empty() {
+        return Ok(imported);
+    }
+    // Once more: a limit can be given to those only who are there.
+    let facts = access::read(change.db(), org).await?;
+    let words = |limit: Option<Money>| limit.map_or_else(|| "the default".to_owned(), |own| own.to_string());
+    for (row, id, before, limit) in set {
+        limits::set_month_in(change, &facts, id, limit).await?;
+        let email = row.email.as_str();
+        imported.differences.push(format!("{email}: monthly limit {} → {}", words(before), words(limit)));
+    }
+    Ok(imported)
+}
+
+/// One line at work.
+struct One<'a> {
+    change: &'a mut Change,
+    facts: &'a Facts,
+    row: &'a Row,
+    imported: &'a mut Imported,
+    /// Which column it has come to.
+    column: &'static str,
+}
+
+impl One<'_> {
+    async fn run(&mut self, known: Option<&Known>) -> Result<UserId> {
+        let id = match known {
+            Some(known) => self.edit(known).await?,
+            None => self.add().await?,
+        };
+        self.groups(id).await?;
+        Ok(id)
+    }
+
+    fn say(&mut self, what: &str) {
+        self.imported.differences.push(format!("{}: {what}", self.row.email.as_str()));
+    }
+
+    async fn edit(&mut self, known: &Known) -> Result<UserId> {
+        let name = match &self.row.name {
+            Some(name) => name.clone(),
+            None => known.name.parse()?,
+        };
+        let role = self.row.role.unwrap_or(known.role);
+        if name.as_str() == known.name && role == known.role {
+            return Ok(known.id);
+        }
+        self.column = if role == known.role { "name" } else { "role" };
+        let form = users::UserForm { email: self.row.email.clone(), name, role };
+        users::update(self.change, known.id, known.version, &form).await?;
+        if form.name.as_str() != known.name {
+            self.say(&format!("name {} → {}", known.name, form.name));
+        }
+        if role != known.role {
+            self.say(&format!("role {} → {role}", known.role));
+        }
+        Ok(known.id)
+    }
+
+    async fn add(&mut self) -> Result<UserId> {
+        self.column = "name";
+        let name = self.row.name.clone().ok_or_else(|| {
+            StoreError::invalid("name", "Nobody here has this address yet: a new person needs a name.")
+        })?;
+        self.column = "role";
+        let role = self.row.role.unwrap_or(Role::Member);
+        let form = users::UserForm { email: self.row.email.clone(), name, role };
+        let id = users::insert(self.change, &form).await?;
+        self.say(&format!("is new: {}, {role}", form.name));
+        Ok(id)
+    }
+
+    async fn groups(&mut self, id: UserId) -> Result<()> {
+        self.column = "groups";
+        let Some(wanted) = &self.row.groups else { return Ok(()) };
+        let now = belongs(self.change, id).await?;
+        let name = |group: &GroupId| {
+            self.facts.groups.get(group).map_or_else(String::new, |group| group.name.clone())
+        };
+        for group in wanted.iter().filter(|group| !now.iter().any(|(of, ..)| of == *group)) {
+            groups::set_member(self.change, *group, id, Standing::Member, None).await?;
+            let what = format!("joins {}", name(group));
+            self.imported.differences.push(format!("{}: {what}", self.row.email.as_str()));
+        }
+        for (group, standing, source) in now.iter().filter(|(group, ..)| !wanted.contains(group)) {
+            if *standing == Standing::Lead {
+                let sentence = format!("They lead {}: a table does not take that away.", name(group));
+                return Err(StoreError::invalid("groups", sentence));
+            }
+            if !matches!(source, Source::Manual | Source::Default) {
+                let sentence =
+                    format!("The identity provider put them into {}: take them out there.", name(group));
+                return Err(StoreError::invalid("groups", sentence));
+            }
+            groups::remove_member(self.change, *group, id).await?;
+            let what = format!("leaves {}", name(group));
+            self.imported.differences.push(format!("{}: {what}", self.row.email.as_str()));
+        }
+        Ok(())
+    }
+}
