@@ -87,4 +87,11 @@ test('a member asks about themself only, and learns nothing of models nobody has
   }
   await page.goto(`${world.base}/why?who=${eve.id}&model=small-chat`);
   await expect(page.getByText('There is no person or application')).toBeVisible();
+  // A group is asked about by those who read it.
+  const group = `/why?who=${world.research}&model=small-chat`;
+  await page.goto(world.base + group);
+  await expect(page.getByText('There is no person or application')).toBeVisible();
+  await visit(page, world.owner, `/groups/${world.research}`);
+  await page.getByRole('row').filter({ hasText: 'small-chat' }).getByRole('link', { name: 'from Engineering' }).click();
+  await expect(page.getByText('Anybody in Engineering/Research may use small-chat')).toBeVisible();
 });

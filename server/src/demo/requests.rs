@@ -81,8 +81,8 @@ const ASKED: [Asked; 5] = [
     Asked {
         by: "sam",
         for_group: false,
-        model: "mistral-large-latest",
-        reason: "A customer runs it on their own machines; I need to see what they see.",
+        model: "gpt-5",
+        reason: "Ranking notes for the relaunch: the small one mixes up the product lines.",
         dollars: 25,
         per: Per::Total,
         days: 10,
@@ -101,6 +101,9 @@ pub async fn perform(stage: &Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
             if asked.for_group { led_by(&facts, user, now) } else { accounts_of(&facts, user, now) };
         // The widest they lead, or the nearest they are in.
         groups.sort_by_key(|id| (facts.groups.get(id).map(|group| group.path.len()), *id));
+        if !asked.for_group {
+            groups.reverse();
+        }
         let whom = (!asked.for_group).then_some(user);
         let fits = |id: &GroupId| askable(&facts, *id, whom, model, now).is_ok();
         let Some(group) = groups.into_iter().find(fits) else { continue };
