@@ -107,10 +107,10 @@ test('several are decided at once, each for itself, and a refusal says why', asy
   const bar = page.getByRole('group', { name: 'Those that are ticked' });
   await expect(bar).toBeHidden();
   for (const box of await page.getByRole('checkbox', { name: `Choose ${name}` }).all()) await box.check();
-  // Meanwhile one takes theirs back.
-  await people[2].console.post('requests/withdraw', { id: requests[2] });
   await bar.getByRole('button', { name: 'Refuse' }).click();
   await expect(bar.getByText('Say it in a few words.')).toBeVisible();
+  // Meanwhile one takes theirs back.
+  await people[2].console.post('requests/withdraw', { id: requests[2] });
   await bar.getByLabel('What you say to those who asked').fill('Use small-chat.');
   await bar.getByRole('button', { name: 'Refuse' }).click();
   await said(page, /Refused: 2 of 3\..*has taken this back/);

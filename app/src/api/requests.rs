@@ -1,7 +1,7 @@
 //! Requests: ask, answer, take back, end.
 
 use domain::{
-    ids::{GroupId, ModelId, RequestId},
+    ids::{ModelId, RequestId},
     requests::{Request, RequestState},
 };
 use leptos::prelude::*;
@@ -145,7 +145,7 @@ pub async fn create_request(
     ends_on: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{requests::Terms, roles::Act};
+    use domain::{ids::GroupId, requests::Terms, roles::Act};
     handle(|cx| async move {
         let choose = || AppError::field("whom", "Choose for whom.");
         let (kind, group) = whom.split_once(':').ok_or_else(choose)?;

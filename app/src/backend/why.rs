@@ -204,7 +204,7 @@ fn models(looking: &Looking<'_>) -> Vec<String> {
     models
 }
 
-/// Whom the words mean, and on which groups' accounts whoever asks may know. What is not there and
+/// Whom the words mean (a group: anybody in it), and on which groups' accounts whoever asks may know. What is not there and
 /// what they may not know of are not told apart.
 async fn whom<'a>(
     looking: &Looking<'a>,
@@ -230,6 +230,12 @@ async fn whom<'a>(
             application: Some((*id, application)),
             groups: vec![application.group],
         }));
+    }
+    if let Ok(group) = who.parse::<GroupId>() {
+        let known = looking.facts.groups.contains_key(&group) && looking.reads(group);
+        let (user, application) = (None, None);
+        let anybody = || Whom { name: "Anybody".to_owned(), user, application, groups: vec![group] };
+        return Ok(if known { Ok(anybody()) } else { unknown() });
     }
     let user = match (who, who.parse::<UserId>()) {
         ("", _) => looking.me,
@@ -336,7 +342,7 @@ async fn steps(
                         facts.target_name(*target)
                     ),
                     href: looking.of_group(*group, cell(facts, *group, *target)),
-                    decides: *decides,
+                    decides: *decides && decision.grant.is_none(),
                     by: setter(looking, ask.group, about(rule)).await?,
                 });
             }

@@ -159,9 +159,13 @@ fn CellForm(group: String, name: String, cell: Cell, column: Column) -> impl Int
     } else {
         format!("{} comes from {}.", cell.state.label(), cell.from)
     };
+    let why = (!column.tier && !group.is_empty()).then(|| {
+        let href = super::why::href(&[("who", &group), ("model", &column.name)]);
+        view! { " "<a href=href>"Why"</a> }
+    });
     view! {
         <Form to=SetAuthorization::PATH>
-            <p><b>{name}</b>" and "<b>{column.name}</b>". "<span class="muted">{from}</span></p>
+            <p><b>{name}</b>" and "<b>{column.name}</b>". "<span class="muted">{from}</span>{why}</p>
             <Hidden name="group" value=group/>
             <Hidden name="target" value=column.key/>
             <Select name="state" label="Here" options=states value/>
@@ -177,14 +181,15 @@ fn CellForm(group: String, name: String, cell: Cell, column: Column) -> impl Int
 pub fn Lines(models: Vec<Line>, group: String) -> impl IntoView {
     let open = models.iter().filter(|line| line.state == State::Open && line.obstacle.is_none()).count();
     let empty = models.is_empty();
+    let why = |model: &str| super::why::href(&[("who", &group), ("model", model)]);
     let rows = models
         .into_iter()
         .map(|line| view! {
             <tr>
-                <td><a href=format!("/models/{}", line.model)><span class="mono">{line.name}</span></a></td>
+                <td><a href=format!("/models/{}", line.model)><span class="mono">{line.name.clone()}</span></a></td>
                 <td class="hide">{line.tier}</td>
                 <td><StateMark state=line.state/>{line.obstacle.map(|why| view! { " "<Badge text=why kind=Kind::Bad/> })}</td>
-                <td class="muted">{line.from.map_or_else(|| "nothing said".to_owned(), |from| format!("from {from}"))}</td>
+                <td class="muted"><a href=why(&line.name)>{line.from.map_or_else(|| "nothing said".to_owned(), |from| format!("from {from}"))}</a></td>
             </tr>
         })
         .collect_view();

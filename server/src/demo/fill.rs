@@ -18,7 +18,7 @@ use super::{
     acme::{self, DAYS},
     calls,
     folder::{Kept, KeptSecret},
-    refusals,
+    refusals, requests,
     script::{self, Deed, Line},
     stage::{Issued, Stage},
 };
@@ -42,6 +42,7 @@ pub async fn fill(store: &Store, port: u16, options: &Options) -> Result<Kept, F
     book(&stage, options, now, &mut rng).await?;
     tracing::info!("calls are booked");
     finish(&mut stage, now).await?;
+    requests::perform(&stage, now).await?;
     Ok(Kept { org: Some(stage.org), port, secrets: keep(&stage.issued) })
 }
 

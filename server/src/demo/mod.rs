@@ -10,6 +10,7 @@ mod calls;
 mod fill;
 mod folder;
 mod refusals;
+mod requests;
 mod script;
 mod simulated;
 mod stage;

@@ -1,0 +1,97 @@
+import { application, call, card, expect, fresh, join, test, visit, type World } from './bursar';
+
+/** A model of the catalogue that nothing opens, in a tier of its own. */
+async function silent(world: World): Promise<{ id: string; name: string }> {
+  const [name, tier] = [fresh('quiet').replace(' ', '-'), fresh('tier')];
+  await world.owner.post('models/create-tier', { name: tier });
+  const page = await world.owner.page('/models');
+  const id = await world.owner.create('models/create', {
+    name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: page.slice(page.indexOf(`>${tier}<`)).match(/tir_[a-z0-9]{26}/)![0],
+    context_tokens: '', max_output_tokens: '1000', price_input: '1', price_output: '1',
+  });
+  return { id, name };
+}
+
+test('a model becomes usable by following, step by step, what the page says would help', async ({ page, world }) => {
+  const { id, name } = await silent(world);
+  const { secret, id: app } = await application(world, fresh('bot'), world.research);
+  const why = `/why?who=${app}&model=${name}`;
+  const help = card(page, 'What would make it a yes');
+  await visit(page, world.owner, why);
+  await expect(page.getByText('nobody has reviewed the model yet').first()).toBeVisible();
+  await expect(help.getByRole('listitem')).toHaveText([`An admin or owner reviews ${name}.`, `An admin or owner opens ${name} for Engineering/Research.`]);
+  await help.getByRole('link').first().click();
+  await expect(page).toHaveURL(new RegExp(`/models/${id}`));
+  await world.owner.post('models/accept', { id });
+
+  // The second change is a cell of the matrix: its dialog is open already.
+  await page.goto(world.base + why);
+  await help.getByRole('link').first().click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).toContainText('Research');
+  await dialog.getByLabel('Here').selectOption('open');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog).toHaveCount(0);
+
+  await page.goto(world.base + why);
+  await expect(page.getByText(`may use ${name}: Engineering/Research says so`)).toBeVisible();
+  await expect(help).toHaveCount(0);
+  const decides = page.locator('.trace .decides');
+  await expect(decides).toHaveCount(1);
+  await expect(decides).toContainText('Set by Ada Lovelace');
+  expect((await call(world, secret, name)).status).toBe(200);
+});
+
+test('the refused person and the lead see why a call was refused, others do not', async ({ page, world }) => {
+  const { id, name } = await silent(world);
+  await world.owner.post('models/accept', { id });
+  await world.owner.post('authorizations/set', { group: world.engineering, target: `model:${id}`, state: 'by_request', locked: 'true' });
+  const [sam, eve, lena] = [await join(world, fresh('Sam'), 'member', world.research), await join(world, fresh('Eve'), 'member', world.research), await join(world, fresh('Lena'), 'member')];
+  await world.owner.post('groups/add-member', { group: world.research, user: lena.id, lead: 'true' });
+  const secret = (await sam.console.post('keys/open-personal', { group: world.research })).once.Secret.secret;
+  const stopped = await call(world, secret, name);
+  const request = stopped.headers.get('x-request-id');
+  expect(stopped.status).toBe(403);
+  const path = `/why?request=${request}`;
+  // It is written down in a moment.
+  await expect.poll(async () => (await sam.console.page(path)).includes('403 model_requires_approval')).toBe(true);
+
+  for (const somebody of [sam, lena]) {
+    await visit(page, somebody.console, path);
+    await expect(card(page, 'The refused call')).toContainText('403 model_requires_approval');
+    await expect(page.getByText(`may use ${name} once somebody has agreed`)).toBeVisible();
+    await expect(page.locator('.trace')).toContainText(`Engineering says that ${name} is by request, and locks it.`);
+  }
+  await visit(page, sam.console, path);
+  await card(page, 'What would make it a yes').getByRole('link').click();
+  await expect(page.getByLabel('Model')).toHaveValue(name);
+
+  await visit(page, eve.console, '/');
+  expect((await page.goto(world.base + path))!.status()).toBe(403);
+  await expect(page.getByText(name)).toHaveCount(0);
+});
+
+test('a member asks about themself only, and learns nothing of models nobody has let in', async ({ page, world }) => {
+  const { name } = await silent(world);
+  const [sam, eve] = [await join(world, fresh('Sam'), 'member', world.research), await join(world, fresh('Eve'), 'member', world.research)];
+  await visit(page, sam.console, '/why?model=small-chat');
+  await expect(page.getByText('may use small-chat: Engineering says so')).toBeVisible();
+  await expect(page.getByText('tightest')).toBeVisible();
+  await expect(page.getByLabel('Person or application')).toHaveCount(0);
+  // A call of that size would not fit into fifty dollars a month.
+  await page.goto(`${world.base}/why?model=small-chat&tokens=900,000,000`);
+  await expect(page.getByText('A limit has no room for such a call')).toBeVisible();
+  for (const unknown of [name, 'no-such-model']) {
+    await page.goto(`${world.base}/why?model=${unknown}`);
+    await expect(page.getByText(`There is no model ${unknown} here.`)).toBeVisible();
+  }
+  await page.goto(`${world.base}/why?who=${eve.id}&model=small-chat`);
+  await expect(page.getByText('There is no person or application')).toBeVisible();
+  // A group is asked about by those who read it.
+  const group = `/why?who=${world.research}&model=small-chat`;
+  await page.goto(world.base + group);
+  await expect(page.getByText('There is no person or application')).toBeVisible();
+  await visit(page, world.owner, `/groups/${world.research}`);
+  await page.getByRole('row').filter({ hasText: 'small-chat' }).getByRole('link', { name: 'from Engineering' }).click();
+  await expect(page.getByText('Anybody in Engineering/Research may use small-chat')).toBeVisible();
+});
