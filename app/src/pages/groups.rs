@@ -9,7 +9,10 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{add_people::AddPeople, authorizations::Lines, capital, choices, limits::LimitCard, param, requests::Grants};
+use super::{
+    add_people::AddPeople, authorizations::Lines, capital, choices, limits::LimitCard, param,
+    requests::Grants,
+};
 use crate::{
     api::groups::{
         ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, SetDefaultGroup, Tree,
@@ -122,8 +125,19 @@ pub fn GroupPage() -> impl IntoView {
 
 #[component]
 fn Content(view: GroupView) -> impl IntoView {
-    let GroupView { group, members, applications, below, limits, models, requests, places, people, chosen, spend } =
-        view;
+    let GroupView {
+        group,
+        members,
+        applications,
+        below,
+        limits,
+        models,
+        requests,
+        places,
+        people,
+        chosen,
+        spend,
+    } = view;
     let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
     let frame = frame();
     let allows = |act| frame.allows(act, Place::Group(&path));

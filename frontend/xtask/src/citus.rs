@@ -163,6 +163,19 @@ fn check_statement(text: &str, tenants: &BTreeSet<String>, find: &mut impl FnMut
     }
 }
 
+/// What stands before the parenthesis that closes what the text stands in: an upsert can be a part of
+/// a statement.
+fn within(text: &str) -> &str {
+    let mut depth = 0_i32;
+    for (place, letter) in text.char_indices() {
+        depth += i32::from(letter == '(') - i32::from(letter == ')');
+        if depth < 0 {
+            return &text[..place];
+        }
+    }
+    text
+}
+
 fn check_conflict(table: &str, conflict: &str, find: &mut impl FnMut(String)) {
     let target = if conflict.starts_with('(') { parenthesized(conflict) } else { None };
     if target.is_some_and(|target| !parts(target).contains(&"org_id")) {
@@ -170,6 +183,7 @@ fn check_conflict(table: &str, conflict: &str, find: &mut impl FnMut(String)) {
     }
     let Some((_, update)) = conflict.split_once("do update set ") else { return };
     let update = update.split(" returning ").next().unwrap_or(update);
+    let update = within(update);
     for volatile in VOLATILE.iter().filter(|volatile| update.contains(*volatile)) {
         find(format!("an upsert of {table} uses {volatile}: pass it as a value and use `excluded`"));
     }
