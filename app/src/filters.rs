@@ -81,9 +81,7 @@ impl Filters {
             ("use_case", &self.use_case),
         ]
         .into_iter()
-        .filter(|(name, value)| {
-            !value.is_empty() && !(*name == "view" && *value == View::Attributed.as_str())
-        })
+        .filter(|(name, value)| !value.is_empty() && (*name, *value) != ("view", View::Attributed.as_str()))
         .collect()
     }
 

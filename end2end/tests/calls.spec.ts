@@ -44,7 +44,10 @@ test('somebody sees their own calls, and of those of others nothing', async ({ p
   await visit(page, member.console, '/calls');
   await expect(page.getByText('No calls yet')).toBeVisible();
   await expect(page.locator('main')).not.toContainText(bot);
-  for (const path of [`/calls/${one}`, `/calls?application=${id}`, `/spend/${id}`]) {
+  await page.goto(`${world.base}/calls?application=${id}`);
+  await expect(page.getByText('No call matches')).toBeVisible();
+  await expect(page.locator('main')).not.toContainText(bot);
+  for (const path of [`/calls/${one}`, `/spend/${id}`]) {
     await page.goto(world.base + path);
     await expect(page.getByRole('heading', { name: 'Not for your role' })).toBeVisible();
   }

@@ -187,21 +187,21 @@ mod tests {
     fn days_that_stray_widen_the_range_and_never_below_what_is_spent() {
         // Mean 10, each strays by 10: four days ahead stray by 20, four times out of five by 25.60.
         let end = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
-        let found = forecast(&past(&[20, 0, 20, 0]), Money::cents(40_00), Money::ZERO, today(), end).unwrap();
+        let found = forecast(&past(&[20, 0, 20, 0]), Money::cents(4000), Money::ZERO, today(), end).unwrap();
         assert_eq!(
             (found.end, found.low, found.high),
-            (Money::cents(80_00), Money::cents(54_40), Money::cents(105_60))
+            (Money::cents(8000), Money::cents(5440), Money::cents(10_560))
         );
-        let found = forecast(&past(&[100, 0, 0, 0]), Money::cents(40_00), Money::ZERO, today(), end).unwrap();
-        assert_eq!(found.low, Money::cents(40_00));
+        let found = forecast(&past(&[100, 0, 0, 0]), Money::cents(4000), Money::ZERO, today(), end).unwrap();
+        assert_eq!(found.low, Money::cents(4000));
     }
 
     #[test]
     fn the_day_a_limit_is_reached_is_known() {
         let end = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap();
-        let spent = Money::cents(30_00);
+        let spent = Money::cents(3000);
         let found = forecast(&past(&[10, 10, 10]), spent, Money::ZERO, today(), end).unwrap();
-        for (cap, day) in [(40_00, Some(16)), (40_01, Some(17)), (80_00, Some(20)), (80_01, None)] {
+        for (cap, day) in [(4000, Some(16)), (4001, Some(17)), (8000, Some(20)), (8001, None)] {
             let reached = found.reaches(Money::cents(cap), spent, today());
             assert_eq!(reached.map(|day| day.day()), day, "{cap}");
         }

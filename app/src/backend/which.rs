@@ -4,7 +4,7 @@
 use domain::{
     explore::{By, NONE},
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, TierId, UserId},
-    roles::Act,
+    roles::{Act, Permit},
     spend::View,
 };
 use store::{
@@ -27,11 +27,20 @@ fn id<T: std::str::FromStr>(text: &str, nil: T) -> Result<Option<T>, AppError> {
     }
 }
 
-/// What may be asked for. A group or an application opens what it spent to those who may read it;
-/// without either, people see what they lead and what they did themselves.
+/// Whether something is permitted; an error where it is not even there.
+fn may(permit: Result<Permit, AppError>) -> Result<bool, AppError> {
+    match permit {
+        Ok(_) => Ok(true),
+        Err(AppError::Forbidden(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What may be asked for. A group or an application opens all it spent to those who may read it;
+/// of everything else people see what they lead and what they did themselves.
 ///
 /// # Errors
-/// When something is not in the organization, or not theirs to read.
+/// When something is not in the organization, or is somebody else's.
 pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
     let actor = cx.actor()?.clone();
     let me = cx.permit(Act::UseOwn)?.actor().user.unwrap_or(UserId::NIL);
@@ -39,12 +48,10 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
     let application: Option<ApplicationId> = id(&filters.application, ApplicationId::NIL)?;
     let mut all = cx.permit(Act::ReadOrganization).is_ok();
     if let Some(group) = group {
-        cx.permit_in(Act::ReadGroup, group).await?;
-        all = true;
+        all |= may(cx.permit_in(Act::ReadGroup, group).await)?;
     }
     if let Some(application) = application {
-        cx.permit_for(Act::ReadGroup, application).await?;
-        all = true;
+        all |= may(cx.permit_for(Act::ReadGroup, application).await)?;
     }
     let which = Which {
         group,
@@ -96,9 +103,15 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
             continue;
         }
         let known = names(&cx.store, org, by, &[id]).await.known()?.remove(&id).ok_or(AppError::NotFound)?;
-        // Leads know by name whose calls they see; an id alone tells them none.
-        let told = by != By::User || reads_all || actor.user == Some(UserId(id));
-        set.push((name.to_owned(), if told { known } else { "one person".to_owned() }));
+        // An id alone tells nobody a name.
+        let told = reads_all
+            || match by {
+                By::Group => may(cx.permit_in(Act::ReadGroup, GroupId(id)).await)?,
+                By::Application => may(cx.permit_for(Act::ReadGroup, ApplicationId(id)).await)?,
+                By::User => actor.user == Some(UserId(id)),
+                By::Model | By::Tier | By::UseCase => true,
+            };
+        set.push((name.to_owned(), if told { known } else { "as linked".to_owned() }));
     }
     if which.directly {
         set.push(("directly".to_owned(), By::Group.none().to_owned()));
@@ -111,7 +124,7 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
     let pickers = store::explore::pickers(&cx.store, org, led, PICKED).await.known()?;
     Ok(Named {
         set,
-        narrowed: !reads_all && which.group.is_none() && which.application.is_none(),
+        narrowed: !reads_all && (which.sight != Sight::All || which.user == actor.user),
         groups: choices(pickers.groups),
         applications: choices(pickers.applications),
         // The catalogue is for those who read everything; others filter by what they come across.

@@ -11,7 +11,11 @@ use leptos::prelude::*;
 use crate::{
     api::calls::{Calls, load_calls},
     filters::{Choices, Filters, Named},
-    ui::{Badge, Card, Empty, Head, Kind, Load, Page, Pager, When, context::frame, query},
+    ui::{
+        Badge, Card, Empty, Head, Kind, Load, Page, Pager, When,
+        context::{frame, reads_groups},
+        query,
+    },
 };
 
 /// Calls, the newest first, filtered by what the address says.
@@ -186,6 +190,11 @@ fn line(call: CallLine) -> impl IntoView {
             view! { <div class="sub">{name}</div> }.into_any()
         }
     });
+    let application = if reads_groups() {
+        view! { <a href=format!("/applications/{}", application.0)>{application.1}</a> }.into_any()
+    } else {
+        view! { {application.1} }.into_any()
+    };
     let figures = match call.end {
         End::Finished { outcome, usage, cost, estimated, duration_ms } => {
             let mark = outcome_mark(outcome);
@@ -210,7 +219,7 @@ fn line(call: CallLine) -> impl IntoView {
     view! {
         <tr>
             <td class="nw"><a href=format!("/calls/{}", call.id)><When at=call.at/></a></td>
-            <td><a href=format!("/applications/{}", application.0)>{application.1}</a>{user}</td>
+            <td>{application}{user}</td>
             <td>
                 {model}
                 {call.policy.map(|name| view! { <div class="sub mono">{format!("policy/{name}")}</div> })}

@@ -17,7 +17,7 @@ use crate::{
     ui::{
         Card, Empty, Head, Load, Meter, Page,
         chart::{Chart, ChartView, Legend, Series, Step, Swatch, series, step_label, step_short},
-        context::frame,
+        context::{frame, reads_groups},
         meter::sentence,
         money::{change, each},
         query,
@@ -310,7 +310,7 @@ fn ahead(page: &Data, spent: Money) -> impl IntoView + use<> {
 fn spend_of(by: By, row: &Row, all: bool) -> Option<String> {
     let key = row.key.as_deref().filter(|key| *key != domain::explore::NONE)?;
     match by {
-        By::Group | By::Application => Some(format!("/spend/{key}")),
+        By::Group | By::Application if reads_groups() => Some(format!("/spend/{key}")),
         By::User | By::Model if all => Some(format!("/spend/{key}")),
         _ => None,
     }

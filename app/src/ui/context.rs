@@ -31,3 +31,9 @@ pub fn may(act: Act) -> bool {
 pub fn now() -> DateTime<Utc> {
     frame().now
 }
+
+/// Whether somebody reads more than their own: everything, or the groups they lead.
+pub fn reads_groups() -> bool {
+    let frame = frame();
+    frame.may(Act::ReadOrganization) || frame.here().is_some_and(|here| !here.leads.is_empty())
+}

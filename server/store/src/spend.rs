@@ -135,7 +135,11 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     };
     let (period, before, end) = stretch(look.range, month, today);
     let tabs = of.tabs(look.view);
-    let usual = if tabs.contains(&By::Application) { By::Application } else { By::Model };
+    let usual = match of {
+        Of::Organization => By::Group,
+        _ if tabs.contains(&By::Application) => By::Application,
+        _ => By::Model,
+    };
     let by = look.by.filter(|by| tabs.contains(by)).unwrap_or(usual);
     let question = Question {
         measure: Measure::Spend,
