@@ -28,7 +28,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::Session;
 
 use crate::{
-    assets, csv, directory, forms,
+    assets, directory, explore, forms,
     live::{self, Live},
     sessions,
 };
@@ -171,7 +171,7 @@ async fn page(State(console): State<Console>, request: Request) -> Response {
 }
 
 async fn explore_csv(State(console): State<Console>, request: Request) -> Response {
-    csv::explored(&console, request).await
+    explore::csv(&console, request).await
 }
 
 async fn server_function(State(console): State<Console>, request: Request) -> Response {

@@ -3,11 +3,11 @@
 mod apply;
 mod assets;
 mod config;
-mod csv;
 mod database;
 mod demo;
 mod directory;
 mod explain;
+mod explore;
 mod forms;
 mod http;
 mod jobs;

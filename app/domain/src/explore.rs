@@ -4,6 +4,7 @@ use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    csv,
     money::{Money, grouped},
     spend::Sums,
     words::words,
@@ -340,7 +341,11 @@ impl Explored {
                 out += &csv::line([
                     &from.to_string(),
                     &last.to_string(),
-                    row.key.as_deref().unwrap_or("other"),
+                    match row.key.as_deref() {
+                        None => "other",
+                        Some(NONE) => "none",
+                        Some(key) => key,
+                    },
                     &row.name,
                     &self.measure.exact(amount),
                     &sums.calls.to_string(),
@@ -359,53 +364,6 @@ fn percent(now: i64, before: i64) -> String {
         return format!("a factor of {}.{}", tenths / 10, tenths % 10);
     }
     format!("{} %", (now - before).abs() * 100 / before)
-}
-
-/// Comma-separated values as RFC 4180 has them.
-mod csv {
-    /// One line.
-    pub fn line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
-        let fields: Vec<String> = fields.into_iter().map(field).collect();
-        fields.join(",") + "\r\n"
-    }
-
-    /// A field. What a spreadsheet would take for a formula is told to be text.
-    fn field(text: &str) -> String {
-        let tame = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text != super::NONE {
-            format!("'{text}")
-        } else {
-            text.to_owned()
-        };
-        if tame.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", tame.replace('"', "\"\""))
-        } else {
-            tame
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn names_that_a_spreadsheet_would_run_are_text() {
-            for (text, written) in [
-                ("plain", "plain"),
-                ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
-                ("+1", "'+1"),
-                ("-2+3", "'-2+3"),
-                ("@SUM(A1)", "'@SUM(A1)"),
-                ("\tx", "'\tx"),
-                ("a,b", "\"a,b\""),
-                ("say \"hi\"", "\"say \"\"hi\"\"\""),
-                ("two\nlines", "\"two\nlines\""),
-                ("", ""),
-            ] {
-                assert_eq!(field(text), written);
-            }
-            assert_eq!(line(["a", "b"]), "a,b\r\n");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ struct Answer {
 }
 
 /// Serves `/explore.csv` with the query of `/explore`.
-pub async fn explored(console: &Console, request: Request) -> Response {
+pub async fn csv(console: &Console, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let asked: Vec<(String, String)> =
         serde_urlencoded::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
