@@ -338,14 +338,15 @@ impl Explored {
                     continue;
                 };
                 let last = to.pred_opt().unwrap_or(*to);
+                let key = match row.key.as_deref() {
+                    None => "other",
+                    Some(NONE) => "none",
+                    Some(key) => key,
+                };
                 out += &csv::line([
-                    &from.to_string(),
+                    from.to_string().as_str(),
                     &last.to_string(),
-                    match row.key.as_deref() {
-                        None => "other",
-                        Some(NONE) => "none",
-                        Some(key) => key,
-                    },
+                    key,
                     &row.name,
                     &self.measure.exact(amount),
                     &sums.calls.to_string(),
