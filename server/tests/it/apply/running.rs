@@ -52,14 +52,17 @@ async fn a_running_server_notices_and_the_secrets_printed_once_work() {
     let made = apply(&server, ACME);
     let browser = server.browser();
     let (bot, writer) = (secret_of(&made, "research-bot"), secret_of(&made, "campaign-writer"));
-    becomes(&browser, &bot, &["big-chat", "claude-like", "small-chat"]).await;
-    // The key narrows to one model, the group is closed for another tier.
-    becomes(&browser, &writer, &["small-chat"]).await;
+    let policies = ["policy/prod-chat", "policy/spread"];
+    let both = [&["big-chat", "claude-like"], policies.as_slice(), &["small-chat"]].concat();
+    becomes(&browser, &bot, &both).await;
+    // The key narrows to one model, the group is closed for another tier; policies that lead to the
+    // model are left.
+    becomes(&browser, &writer, &[policies.as_slice(), &["small-chat"]].concat()).await;
     apply(
         &server,
         &ACME.replace("model = \"big-chat\"\nstate = \"open\"", "model = \"big-chat\"\nstate = \"closed\""),
     );
-    becomes(&browser, &bot, &["claude-like", "small-chat"]).await;
+    becomes(&browser, &bot, &both[1..]).await;
 }
 
 #[tokio::test]
