@@ -161,7 +161,10 @@ test('several people are chosen for a group in its dialog', async ({ page, world
   await expect(dialog.getByRole('button', { name: 'Add people' })).toBeDisabled();
   await dialog.getByRole('searchbox').fill(word);
   await dialog.getByRole('button', { name: 'Search' }).click();
-  for (const letter of ['A', 'B', 'C']) await dialog.getByRole('list', { name: 'People to choose from' }).getByText(`${letter} ${word}`).click();
+  for (const letter of ['A', 'B', 'C']) {
+    await dialog.getByRole('list', { name: 'People to choose from' }).getByText(`${letter} ${word}`).click();
+    await expect(dialog.getByRole('link', { name: `Leave out ${letter} ${word}` })).toBeVisible();
+  }
   await dialog.getByRole('link', { name: `Leave out B ${word}` }).click();
   await dialog.getByRole('button', { name: 'Add 2 people' }).click();
   await said(page, '2 people added.');

@@ -50,7 +50,7 @@ test('the explorer’s chart, table and file say the same, and all of it is in t
   expect(sum(lines.map((line) => Math.round(Number(line.split(',')[4]) * 1e9)))).toBe(900_000);
   expect(lines.filter((line) => line.includes("'=stall")), 'no formula for a spreadsheet').toHaveLength(1);
 
-  await page.getByLabel('Count').selectOption('tokens');
+  await page.getByRole('combobox', { name: 'Count', exact: true }).selectOption('tokens');
   await page.getByLabel('Split by').selectOption('model');
   await page.getByLabel('In steps of a').selectOption('month');
   await page.getByRole('button', { name: 'Show' }).click();

@@ -100,7 +100,7 @@ pub fn FilterBar(
         .collect_view();
     let zone = frame().zone.name.clone();
     view! {
-        <form method="get" action=path class="filters bar" role="search" aria-label="Filter">
+        <form method="get" action=path class="filters filter-bar" role="search" aria-label="Filter">
             {kept}
             {(!groups.is_empty()).then(|| view! { <Choice name="group" label="Group" choices=groups all="All groups" value=filters.group.clone()/> })}
             {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All applications" value=filters.application.clone()/> })}

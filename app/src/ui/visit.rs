@@ -43,7 +43,10 @@ pub fn visit(address: String, how: Visit) {
             }
             return;
         };
-        if LATEST.with(Cell::get) == turn && show(&page, how).is_none() {
+        if LATEST.with(Cell::get) != turn {
+            return;
+        }
+        if show(&page, how).is_none() {
             let _ = window().location().assign(&address);
             return;
         }
