@@ -90,7 +90,9 @@ class Console:
         return answer.text
 
     def calls(self, **which: str) -> list[dict]:
-        return self.post("calls/list", **{"application": "", "user": "", "model": "", **which})
+        """Finished calls, the newest first."""
+        found = self.post("calls/list", **{f"filters[{name}]": value for name, value in which.items()})
+        return [{**call, **call["end"]["Finished"]} for call in found["list"]["calls"] if "Finished" in call["end"]]
 
 
 class Bursar:
