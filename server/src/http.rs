@@ -33,6 +33,9 @@ use crate::{
     sessions,
 };
 
+/// The longest error a server function answers with.
+const ERROR_MAX: usize = 256 << 10;
+
 /// The largest body of a server function that is not a plain form.
 const BODY_MAX: usize = 1 << 20;
 
@@ -108,7 +111,22 @@ impl Console {
     /// Runs a server function.
     pub async fn server_function(&self, request: Request) -> Response {
         let context = self.context(&request);
-        leptos_axum::handle_server_fns_with_context(context, request).await.into_response()
+        let answer = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+        if answer.status() != StatusCode::INTERNAL_SERVER_ERROR {
+            return answer;
+        }
+        // Fields that cannot be read never reach the function, which would have given its error the
+        // status it has.
+        let (mut parts, body) = answer.into_parts();
+        let Ok(bytes) = axum::body::to_bytes(body, ERROR_MAX).await else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        if let Ok(error) = serde_json::from_slice::<app::error::AppError>(&bytes)
+            && let Ok(status) = StatusCode::from_u16(error.status())
+        {
+            parts.status = status;
+        }
+        Response::from_parts(parts, Body::from(bytes))
     }
 
     fn assets(&self) -> Assets {

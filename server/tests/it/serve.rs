@@ -86,3 +86,16 @@ async fn a_refused_form_without_script_keeps_what_was_typed() {
         .await;
     assert!(refused.text.contains("Plattform &amp; Söhne"), "the name is still in its field");
 }
+
+#[tokio::test]
+async fn a_form_with_a_field_that_is_missing_or_no_number_is_the_senders_mistake() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    for fields in [[("name", "Team"), ("kend", "project")], [("id", "x"), ("version", "many")]] {
+        for path in ["/console/groups/create", "/console/groups/edit"] {
+            let refused = owner.post(path, &fields).await;
+            assert_eq!(refused.status, 422, "{path}: {}", refused.text);
+            assert!(refused.text.contains("Invalid"), "{}", refused.text);
+        }
+    }
+}
