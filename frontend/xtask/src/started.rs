@@ -16,12 +16,18 @@ impl Started {
     /// Starts it and waits for the line that says where it can be reached.
     pub fn start(command: &mut Command) -> Outcome<Started> {
         let mut child = command.stdout(Stdio::piped()).spawn().trying("The server cannot be run")?;
-        let mut line = String::new();
+        let mut base = None;
         if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line).trying("The server says nothing")?;
+            // What sets up and builds may have something to say before.
+            for line in BufReader::new(output).lines() {
+                let line = line.trying("The server says nothing")?;
+                base = line.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);
+                if base.is_some() {
+                    break;
+                }
+            }
         }
-        let base = line.split_whitespace().find(|word| word.starts_with("http://"));
-        match base.map(str::to_owned) {
+        match base {
             Some(base) => Ok(Started { child, base }),
             None => fail("The server did not start: look at what it says."),
         }
