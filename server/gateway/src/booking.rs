@@ -1,8 +1,9 @@
 //! Finished calls on their way into the books: batches, organization by organization.
 //!
-//! A call that ends settles in memory at once and waits here for a few milliseconds; then it is
-//! booked together with whatever else waits. While the database does not answer everything stays
-//! where it is (and on disk), and is tried again.
+//! A call that ends settles in memory at once and waits here for a tenth of a second; then it is
+//! booked together with whatever else waits: a batch costs Postgres and us much the same whatever its
+//! size. While the database does not answer everything stays where it is (and on disk), and is tried
+//! again.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,8 +27,8 @@ use tokio::sync::Notify;
 
 use crate::{Gateway, leases::Reservation, spool::Place};
 
-/// How long finished calls are gathered.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long finished calls are gathered, unless somebody waits for them or a batch is full.
+const GATHER: Duration = Duration::from_millis(100);
 /// How many are booked in one transaction.
 const BATCH: usize = 1000;
 /// After a failure.
@@ -52,6 +53,8 @@ pub struct Booking {
     finished: Mutex<VecDeque<Finished>>,
     refusals: Mutex<Vec<Refusal>>,
     wake: Notify,
+    /// Woken when there is no time to gather.
+    hurry: Notify,
     /// Woken when a round is over and nothing waits any more.
     round_over: Notify,
     /// Calls whose books are open, or closed and not in the database.
@@ -75,8 +78,17 @@ impl Booking {
     }
 
     pub fn push(&self, finished: Finished) {
-        self.finished.lock().push_back(finished);
-        self.wake.notify_one();
+        let waiting = {
+            let mut queue = self.finished.lock();
+            queue.push_back(finished);
+            queue.len()
+        };
+        match waiting {
+            // Whoever books is awake already, or will be when the first one has waited.
+            2..BATCH => {}
+            BATCH => self.hurry.notify_one(),
+            _ => self.wake.notify_one(),
+        }
     }
 
     pub fn push_refusal(&self, refusal: Refusal) {
@@ -97,6 +109,7 @@ impl Booking {
             // Also when nothing waits: what is on its way is in the books when the round is over.
             let round = self.round_over.notified();
             self.wake.notify_one();
+            self.hurry.notify_one();
             round.await;
             if self.unbooked() == 0 && !self.waits() {
                 return;
@@ -124,7 +137,10 @@ pub async fn run(gateway: Arc<Gateway>) {
     let booking = &gateway.booking;
     loop {
         booking.wake.notified().await;
-        tokio::time::sleep(GATHER).await;
+        tokio::select! {
+            () = tokio::time::sleep(GATHER) => {}
+            () = booking.hurry.notified() => {}
+        }
         while booking.waits() {
             let booked = book_refusals(&gateway).await.and(book_batch(&gateway).await);
             if let Err(error) = booked {

@@ -13,9 +13,10 @@ use domain::{
     limits::{Bucket, Level, Meter, Metric, Mode, Shortage, Worst},
     money::Money,
     prices::{self, Prices},
-    window::Window,
+    window::{Span, Window},
 };
 use serde_json::json;
+use smallvec::SmallVec;
 use store::ledger::{self, Call};
 
 use crate::{
@@ -159,10 +160,18 @@ fn worst(authorized: &Authorized, prices: &Prices, most: u64) -> Option<Worst> {
 }
 
 fn claims(facts: &Facts, call: &Call) -> Vec<Claim> {
+    // Most limits are by the month: the calendar is asked once for each kind of window.
+    let mut spans: SmallVec<[(Window, Span); 4]> = SmallVec::new();
     applicable(facts, &call.subject())
         .into_iter()
         .map(|applied| {
-            let span = facts.calendar.span(applied.meter.window, call.started_at);
+            let window = applied.meter.window;
+            let known = spans.iter().find(|(of, _)| *of == window).map(|(_, span)| *span);
+            let span = known.unwrap_or_else(|| {
+                let span = facts.calendar.span(window, call.started_at);
+                spans.push((window, span));
+                span
+            });
             Claim {
                 bucket: Bucket::of(applied.meter, span),
                 amount: call.worst.amount(applied.meter.metric),
