@@ -82,12 +82,7 @@ fn capped(facts: &Facts, rule: AuthorizationId) -> bool {
 /// more freely after them, now or once a rule has ended, or would pass by a rule without the quota
 /// it has. That is judged by what the whole draft comes to, not read off an edit. What no model is
 /// behind yet counts too: tomorrow one may be.
-pub fn widenings(
-    before: &Facts,
-    after: &Facts,
-    draft: &Draft,
-    at: DateTime<Utc>,
-) -> BTreeMap<usize, String> {
+pub fn widenings(before: &Facts, after: &Facts, draft: &Draft, at: DateTime<Utc>) -> BTreeMap<usize, String> {
     let mut found = BTreeMap::new();
     let by_group = draft.by_group();
     let mut reach = HashMap::<Target, Vec<Target>>::new();

@@ -84,7 +84,8 @@ impl Staging {
             let wanted = match choice {
                 Choice::Lock => say.map(|say| Say { locked, ..say }),
                 Choice::Clear => square.own.map(|(_, say)| say),
-                _ => next.map(|state| Say { state, ..say.unwrap_or(Say { state, locked: false, ends_at: None }) }),
+                _ => next
+                    .map(|state| Say { state, ..say.unwrap_or(Say { state, locked: false, ends_at: None }) }),
             };
             if wanted != say || (choice == Choice::Clear && self.edits.contains_key(&square.cell)) {
                 step.push((square.cell, self.edits.get(&square.cell).copied()));
@@ -103,7 +104,8 @@ impl Staging {
             self.edits.remove(&square.cell);
         } else {
             // What was seen when the cell was first edited: that is what somebody else may have changed.
-            let seen = self.edits.get(&square.cell).map_or(square.own.map(|(seen, _)| seen), |edit| edit.seen);
+            let seen =
+                self.edits.get(&square.cell).map_or(square.own.map(|(seen, _)| seen), |edit| edit.seen);
             self.edits.insert(square.cell, Edit { cell: square.cell, say, seen });
         }
     }

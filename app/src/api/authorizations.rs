@@ -348,7 +348,8 @@ pub async fn unstage_authorization(
         let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
         let permit = drafts::permit(&cx, &facts, &all)?;
         if how == "mine" {
-            let rules = store::authorizations::list(&cx.store, permit.org(), Some(cell.group)).await.known()?;
+            let rules =
+                store::authorizations::list(&cx.store, permit.org(), Some(cell.group)).await.known()?;
             for edit in all.edits.iter_mut().filter(|edit| edit.cell == cell) {
                 edit.seen = drafts::seen(&rules, cell);
             }

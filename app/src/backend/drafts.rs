@@ -20,10 +20,10 @@ const KEPT: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
 
 /// How the matrix was looked at, as its address says it, and nothing else.
 fn looked_at(back: &str) -> Vec<&str> {
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~%,+".contains(&byte));
-    let known = |pair: &&str| {
-        pair.split_once('=').is_some_and(|(name, value)| KEPT.contains(&name) && plain(value))
-    };
+    let plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~%,+".contains(&byte));
+    let known =
+        |pair: &&str| pair.split_once('=').is_some_and(|(name, value)| KEPT.contains(&name) && plain(value));
     back.trim_start_matches('?').split('&').filter(known).collect()
 }
 

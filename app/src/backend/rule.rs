@@ -41,14 +41,13 @@ pub async fn load(cx: &Cx, cell: Cell) -> Result<RuleView, AppError> {
     let ruling = ruling_in(&facts, path, cell.target, None, now);
     let decides = ruling.map(|(group, target, _)| Cell { group, target }).filter(|other| *other != cell);
     let decides = decides.map(|other| {
-        let name = format!("{} for {}", facts.target_name(other.target), matrix::place_name(&facts, other.group));
+        let name =
+            format!("{} for {}", facts.target_name(other.target), matrix::place_name(&facts, other.group));
         (other, name)
     });
     let own = shown.own.as_ref().map(|own| own.seen.id);
-    let about = |id: domain::ids::AuthorizationId| store::audit::Filter {
-        subject: Some(id.0),
-        ..Default::default()
-    };
+    let about =
+        |id: domain::ids::AuthorizationId| store::audit::Filter { subject: Some(id.0), ..Default::default() };
     let most = i64::try_from(LISTED).unwrap_or(i64::MAX);
     let history = match own {
         Some(id) => store::audit::list(&cx.store, actor.org, &about(id), most).await.known()?,

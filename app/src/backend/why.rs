@@ -409,9 +409,7 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
             let form = format!("/requests/new?model={}&group={group}", crate::ui::query::encoded(name));
             if asks { form } else { String::new() }
         }
-        Fix::Open(model, group) => {
-            looking.of_group(Some(*group), cell(Some(*group), Target::Model(*model)))
-        }
+        Fix::Open(model, group) => looking.of_group(Some(*group), cell(Some(*group), Target::Model(*model))),
         Fix::Unlock(_, group, target) => looking.of_group(*group, cell(*group, *target)),
         Fix::LetIn(user) => looking.to(format!("/users/{user}")),
         Fix::Join(_, group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=add")),

@@ -195,7 +195,8 @@ fn key(square: &Element) -> String {
 
 /// The cell of this key: in the grid, or where there is none, in the list of one group.
 fn with_key(root: &Element, key: &str) -> Option<Element> {
-    find(root, &format!("td[data-cell=\"{key}\"]")).or_else(|| find(root, &format!("li[data-cell=\"{key}\"]")))
+    find(root, &format!("td[data-cell=\"{key}\"]"))
+        .or_else(|| find(root, &format!("li[data-cell=\"{key}\"]")))
 }
 
 /// What the page says of a cell.
@@ -311,7 +312,9 @@ fn choose(root: &Element, choice: Choice) {
     let place = at.as_ref().and_then(|at| at.get_attribute("data-place")).unwrap_or_default();
     let above = at.as_ref().and_then(|at| at.get_attribute("data-above")).unwrap_or_default();
     let words = match (changed, edit) {
-        (0, _) if choice == Choice::Lock => "Nothing to lock: say open, by request or closed first".to_owned(),
+        (0, _) if choice == Choice::Lock => {
+            "Nothing to lock: say open, by request or closed first".to_owned()
+        }
         (0, _) => "It is so already".to_owned(),
         (1, Some(edit)) => format!("{place}: {}, staged", staged(&edit, &above).1),
         (1, None) => format!("{place}: as it was"),
@@ -507,13 +510,16 @@ fn open_menu(root: &Element, square: &Element) {
         what.set_text_content(Some(&words));
     }
     let _ = menu.show_popover();
-    let side = |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or_default();
+    let side = |value: Result<wasm_bindgen::JsValue, _>| {
+        value.ok().and_then(|value| value.as_f64()).unwrap_or_default()
+    };
     let (width, height) = (side(window().inner_width()), side(window().inner_height()));
     let style = menu.style();
     if width > NARROW {
         let (cell, own) = (square.get_bounding_client_rect(), menu.get_bounding_client_rect());
         let below = cell.bottom() + 4.0;
-        let top = if below + own.height() > height { (cell.top() - own.height() - 4.0).max(8.0) } else { below };
+        let top =
+            if below + own.height() > height { (cell.top() - own.height() - 4.0).max(8.0) } else { below };
         let left = cell.left().min(width - own.width() - 8.0).max(8.0);
         let _ = style.set_property("left", &format!("{left}px"));
         let _ = style.set_property("top", &format!("{top}px"));

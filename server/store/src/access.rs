@@ -250,7 +250,10 @@ async fn read_groups(
         .collect())
 }
 
-pub(crate) async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<HashMap<Option<GroupId>, RuleSet>> {
+pub(crate) async fn read_rules(
+    db: &mut PgConnection,
+    org: OrgId,
+) -> Result<HashMap<Option<GroupId>, RuleSet>> {
     let rows = sqlx::query!(
         "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at from authorizations
          where org_id = $1 and removed_at is null",

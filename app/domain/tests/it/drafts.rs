@@ -57,8 +57,12 @@ fn listed(mut words: Vec<String>) -> String {
 fn every_line_of_the_table_holds() {
     let mut lines = 0;
     for line in include_str!("drafts.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let [before, draft, refused, shifts, whom] =
-            line.split('|').map(str::trim).collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("{line}"));
+        let [before, draft, refused, shifts, whom] = line
+            .split('|')
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap_or_else(|_| panic!("{line}"));
         let before = facts(before);
         let words: Vec<&str> = draft.split_whitespace().collect();
         let draft = Draft { edits: words.iter().map(|word| edit(word)).collect() };
@@ -73,7 +77,8 @@ fn every_line_of_the_table_holds() {
         assert_eq!(listed(found.collect()), shifts, "{line}");
         let people = effects.gain.iter().map(|user| format!("+{}", before.users[user].name));
         let people = people.chain(effects.lose.iter().map(|user| format!("-{}", before.users[user].name)));
-        let bots = effects.applications.values().map(|starts| if *starts { "+bot" } else { "-bot" }.to_owned());
+        let bots =
+            effects.applications.values().map(|starts| if *starts { "+bot" } else { "-bot" }.to_owned());
         assert_eq!(listed(people.chain(bots).collect()), whom, "{line}");
         lines += 1;
     }

@@ -66,12 +66,16 @@ fn Decide(view: DraftView, back: String, matrix: String) -> impl IntoView {
     let count = view.lines.len();
     if view.stale || view.refused {
         let sentence = match (view.stale, view.refused) {
-            (true, _) => "Somebody else changed what you are about to change. Choose below whose it is to be.",
+            (true, _) => {
+                "Somebody else changed what you are about to change. Choose below whose it is to be."
+            }
             _ => "Some of this only an admin or owner may do. Leave it out, or ask one of them.",
         };
         return view! { <p class="banner warn" role="status">{sentence}</p> }.into_any();
     }
-    let warn = (!view.may_undo).then(|| view! { <p class="muted">"You narrow with this, and only an admin or owner can widen again."</p> });
+    let warn = (!view.may_undo).then(
+        || view! { <p class="muted">"You narrow with this, and only an admin or owner can widen again."</p> },
+    );
     view! {
         <Card class="pad decide">
             <p role="status">{view.summary}</p>
@@ -156,12 +160,14 @@ fn EditRow(line: EditLine, id: String, back: String, open: bool) -> impl IntoVie
     };
     let actions = open.then(|| {
         if stale {
-            view! { {form("mine", "Take mine", "btn small")}{form("drop", "Keep theirs", "btn small")} }.into_any()
+            view! { {form("mine", "Take mine", "btn small")}{form("drop", "Keep theirs", "btn small")} }
+                .into_any()
         } else {
             view! { {form("drop", "Leave out", "link")} }.into_any()
         }
     });
-    let quotas = (!line.quotas.is_empty()).then(|| view! { <div class="sub">{format!("Goes away with it: {}", line.quotas.join(", "))}</div> });
+    let quotas = (!line.quotas.is_empty())
+        .then(|| view! { <div class="sub">{format!("Goes away with it: {}", line.quotas.join(", "))}</div> });
     view! {
         <tr>
             <td><a href=rule_href(cell)><b>{line.group}</b></a><div class="sub">{line.what}</div></td>

@@ -53,30 +53,42 @@ fn Content(matrix: Matrix) -> impl IntoView {
     };
     let Some(one) = one.filter(|_| !columns.is_empty()) else {
         let (title, text, href, go) = if columns.is_empty() {
-            ("No tiers yet", "Rules open tiers or single models to groups. Add a tier and a model first.", "/models", "To the models")
+            (
+                "No tiers yet",
+                "Rules open tiers or single models to groups. Add a tier and a model first.",
+                "/models",
+                "To the models",
+            )
         } else {
-            ("No groups to see", "Here stands what the groups may use that you lead.", "/my-models", "To my models")
+            (
+                "No groups to see",
+                "Here stands what the groups may use that you lead.",
+                "/my-models",
+                "To my models",
+            )
         };
-        return view! { {head}<Card><Empty title text><a class="btn go" href=href>{go}</a></Empty></Card> }.into_any();
+        return view! { {head}<Card><Empty title text><a class="btn go" href=href>{go}</a></Empty></Card> }
+            .into_any();
     };
     let cells = saved.as_ref().filter(|saved| !saved.undone).map(|saved| saved.cells.clone());
     let saved_id = saved.as_ref().map(|saved| saved.id.to_string()).unwrap_or_default();
     let (draft_id, staged) = draft.map(|(id, draft)| (id.to_string(), draft)).unwrap_or_default();
     let text = staged.to_string();
     let count = staged.edits.len();
+    let several = (rows.clone(), columns.clone(), text.clone());
     view! {
         {head}
         <p class="lead">"Full strength: set here. Faded: inherited, and from where. Silence means closed; high-cost tiers open only by name. Nothing you change is live before you save it."</p>
         {saved.map(|saved| view! { <SavedLine saved/> })}
         <Find groups/>
         <Grid draft_id=draft_id.clone() draft=staged saved_id saved=cells.unwrap_or_default()>
-            <Wide rows=rows.clone() columns=columns.clone() next/>
-            <Narrow one columns=columns.clone()/>
-            <Bar draft_id text=text.clone() count/>
+            <Wide rows columns=columns.clone() next/>
+            <Narrow one columns/>
+            <Bar draft_id text count/>
             <CellMenu/>
             <Leaving/>
         </Grid>
-        <Several rows columns text/>
+        <Several rows=several.0 columns=several.1 text=several.2/>
     }
     .into_any()
 }
@@ -87,7 +99,8 @@ fn SavedLine(saved: Saved) -> impl IntoView {
     let count = saved.cells.len();
     let changes = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
     let id = saved.id.to_string();
-    let log = crate::ui::may(domain::roles::Act::ReadAudit).then(|| view! { <a href=format!("/audit?batch={id}")>"In the audit log"</a> });
+    let log = crate::ui::may(domain::roles::Act::ReadAudit)
+        .then(|| view! { <a href=format!("/audit?batch={id}")>"In the audit log"</a> });
     if saved.undone {
         return view! { <p class="banner row between"><span>{format!("{changes} were saved, and undone again.")}</span>{log}</p> }.into_any();
     }
@@ -292,7 +305,11 @@ fn Narrow(one: One, columns: Vec<Column>) -> impl IntoView {
         let id = id.map(|id| id.to_string());
         query::href(&[("at", id.as_deref()), ("q", None)])
     };
-    let above = one.above.iter().map(|(id, name)| view! { <li><a href=at(*id) data-within="">{name.clone()}</a></li> }).collect_view();
+    let above = one
+        .above
+        .iter()
+        .map(|(id, name)| view! { <li><a href=at(*id) data-within="">{name.clone()}</a></li> })
+        .collect_view();
     let below = one.below.iter().map(|(id, name)| view! { <li><a class="chip" href=at(Some(*id)) data-within="">{name.clone()}</a></li> }).collect_view();
     let any_below = !one.below.is_empty();
     let looking = !query::value("q").is_empty();

@@ -69,7 +69,9 @@ fn Now(view: RuleView) -> impl IntoView {
     let from = match (view.decides, inherited) {
         (Some((cell, name)), _) => view! { <a href=rule_href(cell)>{name}</a> }.into_any(),
         (None, false) => view! { "This very rule" }.into_any(),
-        (None, true) => view! { <span class="muted">"Nothing is said anywhere above: silence denies"</span> }.into_any(),
+        (None, true) => {
+            view! { <span class="muted">"Nothing is said anywhere above: silence denies"</span> }.into_any()
+        }
     };
     let own = shown.own.map(|own| {
         let overruled = own.say.state != shown.state;
@@ -99,7 +101,8 @@ fn Edited(view: RuleView, back: String) -> impl IntoView {
     let cell = view.shown.cell;
     let own = view.shown.own;
     let value = own.as_ref().map_or_else(|| "inherit".to_owned(), |own| own.say.state.to_string());
-    let ends_on = own.as_ref().and_then(|own| last_day(own.say)).map(|day| day.to_string()).unwrap_or_default();
+    let ends_on =
+        own.as_ref().and_then(|own| last_day(own.say)).map(|day| day.to_string()).unwrap_or_default();
     let locked = own.as_ref().is_some_and(|own| own.say.locked);
     let seen = Edit { cell, say: own.as_ref().map(|own| own.say), seen: own.as_ref().map(|own| own.seen) };
     view! {

@@ -130,7 +130,11 @@ fn world() -> Result<World, Failure> {
         budget_status: BudgetStatus::PaymentRequired,
         contact: None,
         tiers: tiers.iter().map(|id| (*id, TierFacts { name: id.to_string(), high_cost: false })).collect(),
-        models: models.iter().zip(tiers.iter().cycle()).map(|(id, tier)| (*id, model(provider, *tier))).collect(),
+        models: models
+            .iter()
+            .zip(tiers.iter().cycle())
+            .map(|(id, tier)| (*id, model(provider, *tier)))
+            .collect(),
         model_names: HashMap::new(),
         providers: HashMap::from([(provider, provider_facts())]),
         rules: rules(&all, &tiers, &models),

@@ -48,7 +48,9 @@ impl World {
         let form = limits::LimitForm { cap: 5, mode: Mode::Enforce, thresholds: Vec::new() };
         limits::set(&mut change, meter, &form, None).await.expect("a quota");
         let model = Target::Model(acme.model);
-        authorizations::set(&mut change, Some(acme.child), model, say(State::ByRequest)).await.expect("a rule");
+        authorizations::set(&mut change, Some(acme.child), model, say(State::ByRequest))
+            .await
+            .expect("a rule");
         change.commit().await.expect("both");
         Self { acme, owner }
     }
@@ -134,7 +136,9 @@ async fn what_is_shown_is_what_is_saved_and_undoing_it_brings_everything_back() 
     let states = |rules: &std::collections::HashMap<Option<GroupId>, domain::access::RuleSet>| {
         let mut states: Vec<_> = rules
             .iter()
-            .flat_map(|(group, rules)| rules.iter().map(|(target, rule)| (*group, *target, rule.state, rule.locked)))
+            .flat_map(|(group, rules)| {
+                rules.iter().map(|(target, rule)| (*group, *target, rule.state, rule.locked))
+            })
             .collect();
         states.sort_by_key(|(group, target, ..)| (*group, *target));
         states
@@ -205,11 +209,16 @@ async fn what_was_changed_since_is_not_undone_and_neither_is_the_rest() {
     world.save(&kept).await.expect("saved");
     let mut change = world.begin().await;
     let tier = Target::Tier(world.acme.tier);
-    authorizations::set(&mut change, Some(world.acme.parent), tier, say(State::Closed)).await.expect("another");
+    authorizations::set(&mut change, Some(world.acme.parent), tier, say(State::Closed))
+        .await
+        .expect("another");
     change.commit().await.expect("it");
     let before = world.rules().await;
     let undone = world.undo(&kept).await;
-    assert!(matches!(&undone, Err(StoreError::Invalid { sentence, .. }) if sentence.contains("Parent")), "{undone:?}");
+    assert!(
+        matches!(&undone, Err(StoreError::Invalid { sentence, .. }) if sentence.contains("Parent")),
+        "{undone:?}"
+    );
     assert_eq!(world.rules().await, before);
     assert!(world.get(kept.id).await.undone_at.is_none());
 }
