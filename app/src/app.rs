@@ -112,6 +112,8 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>
                 <Route path=path!("groups/:id") view=pages::groups::GroupPage/>
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>
+                <Route path=path!("authorization/draft/:id") view=pages::authorizations::DraftPage/>
+                <Route path=path!("authorization/rule") view=pages::authorizations::RulePage/>
                 <Route path=path!("models") view=pages::models::ModelsPage/>
                 <Route path=path!("models/:id") view=pages::models::ModelPage/>
                 <Route path=path!("providers") view=pages::providers::ProvidersPage/>

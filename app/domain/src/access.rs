@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use smallvec::SmallVec;
 
 use crate::{
-    authorizations::{State, Target},
+    authorizations::{Cell, State, Target},
     groups::Standing,
     ids::{
         ApplicationId, AuthorizationId, GrantId, GroupId, KeyId, ModelId, OrgId, PolicyId, ProviderId,
@@ -409,7 +409,7 @@ fn judge(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trac
         return deny(reason);
     }
     let targets = covering(facts, Target::Model(ask.model));
-    let Some((_, rule)) = ruling(facts, path, &targets, now, trace) else {
+    let Some((_, _, rule)) = ruling(facts, path, &targets, None, now, trace) else {
         return deny(Reason::Silence);
     };
     let decided = |verdict| Decision { verdict, rule: Some(rule.id), grant: None };
@@ -495,12 +495,24 @@ pub fn ruling_for(
     target: Target,
     now: DateTime<Utc>,
 ) -> Option<(Option<GroupId>, Rule)> {
-    ruling(facts, path, &covering(facts, target), now, &mut ())
+    ruling(facts, path, &covering(facts, target), None, now, &mut ()).map(|(place, _, rule)| (place, rule))
+}
+
+/// The same, with what the deciding rule is about; and, with `except`, as if nothing were said in
+/// that cell.
+pub fn ruling_in(
+    facts: &Facts,
+    path: &[GroupId],
+    target: Target,
+    except: Option<Cell>,
+    now: DateTime<Utc>,
+) -> Option<(Option<GroupId>, Target, Rule)> {
+    ruling(facts, path, &covering(facts, target), except, now, &mut ())
 }
 
 /// The targets whose rules cover a target, the nearest first. `all` covers no high-cost tier: those
 /// open only by their own name or a model's.
-fn covering(facts: &Facts, target: Target) -> SmallVec<[Target; 3]> {
+pub fn covering(facts: &Facts, target: Target) -> SmallVec<[Target; 3]> {
     let tier = match target {
         Target::Model(id) => facts.models.get(&id).map(|model| model.tier),
         Target::Tier(tier) => Some(tier),
@@ -523,14 +535,18 @@ fn ruling(
     facts: &Facts,
     path: &[GroupId],
     targets: &[Target],
+    except: Option<Cell>,
     now: DateTime<Utc>,
     trace: &mut impl Trace,
-) -> Option<(Option<GroupId>, Rule)> {
+) -> Option<(Option<GroupId>, Target, Rule)> {
     let mut matching: SmallVec<[(Option<GroupId>, Target, Rule); 8]> = SmallVec::new();
     for place in std::iter::once(None).chain(path.iter().copied().map(Some)) {
         let Some(rules) = facts.rules.get(&place) else { continue };
         for &target in targets {
-            if let Some(rule) = rules.get(&target).filter(|rule| rule.ends_at.is_none_or(|end| now < end)) {
+            let counts = |rule: &&Rule| {
+                rule.ends_at.is_none_or(|end| now < end) && except != Some(Cell { group: place, target })
+            };
+            if let Some(rule) = rules.get(&target).filter(counts) {
                 matching.push((place, target, *rule));
             }
         }
@@ -549,7 +565,7 @@ fn ruling(
             decides: Some(position) == decides,
         });
     }
-    decides.map(|position| (matching[position].0, matching[position].2))
+    decides.map(|position| matching[position])
 }
 
 fn lifting_grant(facts: &Facts, path: &[GroupId], ask: &Ask<'_>, now: DateTime<Utc>) -> Option<GrantId> {

@@ -139,7 +139,7 @@ ids! {
     LimitId = "lim";
     /// A named route.
     PolicyId = "pol";
-    /// A change to many people at once.
+    /// A change to many people, or of many authorizations, at once.
     BatchId = "bat";
     /// One call through the gateway; also its request id.
     CallId = "req";

@@ -145,7 +145,8 @@ pub enum Place<'a> {
 pub struct Permit {
     actor: Actor,
     act: Act,
-    group: Option<GroupId>,
+    /// None: the organization as a whole.
+    groups: Option<Vec<GroupId>>,
 }
 
 impl Permit {
@@ -168,7 +169,8 @@ impl Permit {
     /// permit for the whole organization covers its groups; a permit to apply a file covers
     /// everything a file can say.
     pub fn covers(&self, act: Act, group: Option<GroupId>) -> bool {
-        self.act == Act::ApplyFile || (self.act == act && (self.group.is_none() || self.group == group))
+        let reaches = |groups: &Vec<GroupId>| group.is_some_and(|group| groups.contains(&group));
+        self.act == Act::ApplyFile || (self.act == act && self.groups.as_ref().is_none_or(reaches))
     }
 }
 
@@ -206,11 +208,21 @@ fn as_lead(leads: &[GroupId], lead: Lead, place: Place<'_>) -> bool {
 /// Proves that the actor may do this there.
 pub fn permit(actor: &Actor, act: Act, place: Place<'_>) -> Result<Permit, Refused> {
     if allows(actor, act, place) {
-        let group = match place {
+        let groups = match place {
             Place::Organization => None,
-            Place::Group(path) => path.last().copied(),
+            Place::Group(path) => Some(path.last().copied().into_iter().collect()),
         };
-        Ok(Permit { actor: actor.clone(), act, group })
+        Ok(Permit { actor: actor.clone(), act, groups })
+    } else {
+        Err(Refused { role: actor.role, act })
+    }
+}
+
+/// Proves that the actor may do this in each of several groups: their paths from the root.
+pub fn permit_in_all(actor: &Actor, act: Act, paths: &[&[GroupId]]) -> Result<Permit, Refused> {
+    if paths.iter().all(|path| allows(actor, act, Place::Group(path))) {
+        let groups = paths.iter().filter_map(|path| path.last().copied()).collect();
+        Ok(Permit { actor: actor.clone(), act, groups: Some(groups) })
     } else {
         Err(Refused { role: actor.role, act })
     }

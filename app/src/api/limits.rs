@@ -40,8 +40,13 @@ pub async fn load_limits() -> Result<Limits, AppError> {
         let now = store::clock::now();
         let over =
             |grant| facts.grants.values().flatten().any(|known| known.id == grant && known.ends_at <= now);
-        // What a grant that is over limits is history.
-        let holds = |scope| !matches!(scope, Scope::Grant(grant) if over(grant));
+        let stands = |id| facts.rules.values().flat_map(|rules| rules.values()).any(|rule| rule.id == id);
+        // What a grant that is over limits is history; so is what a rule did that was taken away.
+        let holds = |scope| match scope {
+            Scope::Grant(grant) => !over(grant),
+            Scope::Authorization(rule) => stands(rule),
+            _ => true,
+        };
         let limits = store::limits::list(&cx.store, org, &facts, holds).await.known()?;
         let groups = store::groups::paths(&cx.store, org).await.known()?;
         let month = cx.month().await?;

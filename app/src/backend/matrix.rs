@@ -1,59 +1,324 @@
 //! What the rules come to, cell by cell: the gateway's own reading of them.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use domain::{
-    access::{Facts, ruling_for},
-    authorizations::{State, Target},
-    ids::GroupId,
+    access::{Facts, ruling_for, ruling_in},
+    authorizations::{Cell, Draft, Say, Seen, State, Target},
+    ids::{BatchId, GroupId},
     limits::Scope,
     models::Review,
+    roles::{Act, Actor, Place, allows},
 };
+use store::groups::Outline;
 
-use crate::api::authorizations::{Cell, Line, Own};
+use super::{AppError, Cx, Known, drafts};
+use crate::api::authorizations::{Column, Line, Matrix, One, Own, Row, Saved, Shown};
+
+/// With up to this many groups all of them are unfolded at first.
+const SMALL: usize = 60;
+/// About how many cells a page has at most.
+const CELLS: usize = 2400;
+/// How many groups below are listed on a small screen.
+const LISTED: usize = 60;
+
+/// How the matrix is looked at.
+pub struct Look {
+    /// Tiers whose models have columns.
+    pub open: HashSet<String>,
+    /// Groups whose rows below are there.
+    pub unfold: HashSet<String>,
+    /// Groups whose rows below are not.
+    pub fold: HashSet<String>,
+    /// Only groups with this in their name, in lower case.
+    pub q: String,
+    /// The rows after this group.
+    pub after: Option<GroupId>,
+    /// The group that a small screen shows.
+    pub at: Option<GroupId>,
+    /// Edits that are staged.
+    pub draft: Option<BatchId>,
+    /// A draft that was saved.
+    pub saved: Option<BatchId>,
+}
+
+/// Words separated by commas.
+pub fn list(text: &str) -> HashSet<String> {
+    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
 
 /// What the place a rule is set on is called.
-fn place_name(facts: &Facts, place: Option<GroupId>) -> String {
+pub fn place_name(facts: &Facts, place: Option<GroupId>) -> String {
     place
         .and_then(|id| facts.groups.get(&id))
         .map_or_else(|| facts.org_name.clone(), |group| group.name.clone())
 }
 
-/// What the rules on a path come to for a tier as a whole, or for one model.
-pub fn cell(
-    facts: &Facts,
-    group: Option<GroupId>,
-    path: &[GroupId],
-    target: Target,
-    now: DateTime<Utc>,
-) -> Cell {
-    let ruling = ruling_for(facts, path, target, now);
-    let own = facts.rules.get(&group).and_then(|rules| rules.get(&target)).map(|rule| Own {
-        id: rule.id.to_string(),
-        state: rule.state,
-        locked: rule.locked,
-        ends_at: rule.ends_at,
-        quotas: facts
-            .limits
-            .get(&Scope::Authorization(rule.id))
-            .map(|limits| limits.iter().map(|limit| limit.meter.show_cap(limit.cap)).collect())
-            .unwrap_or_default(),
+/// A place's path from the root, without the organization.
+pub fn path(facts: &Facts, place: Option<GroupId>) -> &[GroupId] {
+    place.and_then(|id| facts.groups.get(&id)).map_or(&[], |group| group.path.as_slice())
+}
+
+/// Whether whoever looks may change cells of a group.
+pub fn editable(actor: &Actor, facts: &Facts, group: Option<GroupId>) -> bool {
+    let place = if group.is_some() { Place::Group(path(facts, group)) } else { Place::Organization };
+    allows(actor, Act::WidenAuthorizations, place) || allows(actor, Act::NarrowAuthorizations, place)
+}
+
+/// The rules that stand, by their cells, with their versions.
+pub type Standing = HashMap<Cell, (Seen, Say)>;
+
+/// The rules that stand, by their cells.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn standing(cx: &Cx) -> Result<Standing, AppError> {
+    let rules = store::authorizations::list(&cx.store, cx.org()?, None).await.known()?;
+    Ok(rules.iter().map(drafts::rule).collect())
+}
+
+/// A cell as it is shown.
+pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>) -> Shown {
+    let path = path(facts, cell.group);
+    let ruling = ruling_in(facts, path, cell.target, None, now);
+    let own = standing.get(&cell);
+    let above = match own {
+        Some(_) => ruling_in(facts, path, cell.target, Some(cell), now),
+        None => ruling,
+    };
+    let from = match ruling {
+        Some((group, target, _)) if group == cell.group && target == cell.target => String::new(),
+        Some((group, target, _)) if group == cell.group => format!("by {}", facts.target_name(target)),
+        Some((group, ..)) => format!("from {}", place_name(facts, group)),
+        None => String::new(),
+    };
+    let quotas = |seen: &Seen| {
+        let limits = facts.limits.get(&Scope::Authorization(seen.id)).map_or(&[][..], Vec::as_slice);
+        limits.iter().map(|limit| limit.meter.show_cap(limit.cap)).collect()
+    };
+    Shown {
+        cell,
+        state: ruling.map_or(State::Closed, |(.., rule)| rule.state),
+        own: own.map(|(seen, say)| Own { seen: *seen, say: *say, quotas: quotas(seen) }),
+        from,
+        above: above.map_or(State::Closed, |(.., rule)| rule.state),
+        held: above.is_some_and(|(group, _, rule)| rule.locked && group != cell.group),
+        staged: None,
+    }
+}
+
+/// The matrix as somebody looks at it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn load(cx: &Cx, look: &Look) -> Result<Matrix, AppError> {
+    let actor = cx.actor()?.clone();
+    let facts = store::access::current(&cx.store, actor.org).await.known()?;
+    let columns = columns(cx, look).await?;
+    let all = cx.permit(Act::ReadOrganization).is_ok();
+    let mut outline = store::groups::outline(&cx.store, actor.org).await.known()?;
+    outline.retain(|group| {
+        all || {
+            let path: Vec<GroupId> = group.ancestors.iter().copied().chain([group.id]).collect();
+            allows(&actor, Act::ReadGroup, Place::Group(&path))
+        }
     });
-    Cell {
-        state: ruling.map_or(State::Closed, |(_, rule)| rule.state),
-        own,
-        from: ruling.map(|(place, _)| place_name(facts, place)).unwrap_or_default(),
+    let draft = match look.draft {
+        Some(id) => drafts::mine(cx, id).await.ok().filter(|kept| kept.done_at.is_none()),
+        None => None,
+    };
+    let draft = draft.map(|kept| (kept.id, kept.draft));
+    let saved = match look.saved {
+        Some(id) => drafts::readable(cx, id).await.ok().and_then(|kept| saved(cx, kept)),
+        None => None,
+    };
+    let cells = Cells {
+        facts: &facts,
+        actor: &actor,
+        columns: &columns,
+        standing: standing(cx).await?,
+        draft: draft.as_ref().map(|(_, draft)| draft),
+        now: store::clock::now(),
+    };
+    let tree = Tree::of(&outline);
+    let (rows, next) = tree.rows(look, all, &cells);
+    let one = tree.one(look, all, &cells);
+    Ok(Matrix { one, rows, next, groups: outline.len(), draft, saved, columns })
+}
+
+fn saved(cx: &Cx, kept: store::authorizations::drafts::Kept) -> Option<Saved> {
+    let cells = kept.made?.iter().map(|made| made.cell).collect();
+    let (undone, may_undo) = (kept.undone_at.is_some(), cx.permit(Act::WidenAuthorizations).is_ok());
+    Some(Saved { id: kept.id, cells, undone, may_undo })
+}
+
+/// Everything that is not high-cost, then the tiers, each with its models when it is unfolded.
+async fn columns(cx: &Cx, look: &Look) -> Result<Vec<Column>, AppError> {
+    let org = cx.org()?;
+    let tiers = store::models::tiers(&cx.store, org).await.known()?;
+    if tiers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let models = store::models::list(&cx.store, org).await.known()?;
+    let note = if tiers.iter().any(|tier| tier.high_cost) { "but high-cost" } else { "every tier" };
+    let mut columns =
+        vec![Column { target: Target::All, name: "All models".to_owned(), note: note.to_owned() }];
+    for tier in &tiers {
+        let count = match tier.models {
+            1 => "1 model".to_owned(),
+            count => format!("{count} models"),
+        };
+        let note = if tier.high_cost { format!("{count} · high-cost") } else { count };
+        columns.push(Column { target: Target::Tier(tier.id), name: tier.name.clone(), note });
+        if !look.open.contains(&tier.id.to_string()) {
+            continue;
+        }
+        for model in models.iter().filter(|model| model.tier.0 == tier.id) {
+            let note = match (&model.prices, model.review) {
+                (_, Review::Pending) => "waits for review".to_owned(),
+                (Some(dated), _) => crate::ui::money::pair(&dated.prices),
+                (None, _) => "no price".to_owned(),
+            };
+            columns.push(Column { target: Target::Model(model.id), name: model.name.clone(), note });
+        }
+    }
+    Ok(columns)
+}
+
+/// What every cell of a page is made from.
+struct Cells<'a> {
+    facts: &'a Facts,
+    actor: &'a Actor,
+    columns: &'a [Column],
+    standing: Standing,
+    draft: Option<&'a Draft>,
+    now: DateTime<Utc>,
+}
+
+impl Cells<'_> {
+    fn of(&self, group: Option<GroupId>) -> Vec<Shown> {
+        let staged: HashMap<Cell, _> =
+            self.draft.iter().flat_map(|draft| &draft.edits).map(|edit| (edit.cell, *edit)).collect();
+        let cell = |column: &Column| {
+            let cell = Cell { group, target: column.target };
+            let shown = shown(self.facts, &self.standing, cell, self.now);
+            Shown { staged: staged.get(&cell).copied(), ..shown }
+        };
+        self.columns.iter().map(cell).collect()
+    }
+}
+
+/// The groups that whoever looks may read, in order.
+struct Tree<'a> {
+    groups: &'a [Outline],
+    names: HashMap<GroupId, &'a str>,
+    below: HashMap<GroupId, usize>,
+}
+
+impl<'a> Tree<'a> {
+    fn of(groups: &'a [Outline]) -> Self {
+        let names = groups.iter().map(|group| (group.id, group.name.as_str())).collect();
+        let mut below = HashMap::new();
+        for parent in groups.iter().filter_map(|group| group.ancestors.last()) {
+            *below.entry(*parent).or_default() += 1;
+        }
+        Self { groups, names, below }
+    }
+
+    fn folded(&self, look: &Look, id: GroupId) -> bool {
+        let text = id.to_string();
+        match self.groups.len() <= SMALL {
+            true => look.fold.contains(&text),
+            false => !look.unfold.contains(&text),
+        }
+    }
+
+    /// The rows that are unfolded, or those that are looked for; not more than fit.
+    fn rows(&self, look: &Look, all: bool, cells: &Cells<'_>) -> (Vec<Row>, Option<GroupId>) {
+        let most = (CELLS / cells.columns.len().max(1)).clamp(20, 100);
+        let mut hidden: Vec<GroupId> = Vec::new();
+        let mut chosen: Vec<&Outline> = Vec::new();
+        for group in self.groups {
+            if !look.q.is_empty() {
+                if group.name.to_lowercase().contains(&look.q) {
+                    chosen.push(group);
+                }
+                continue;
+            }
+            if group.ancestors.iter().any(|above| hidden.last() == Some(above)) {
+                continue;
+            }
+            if self.folded(look, group.id) {
+                hidden.push(group.id);
+            }
+            chosen.push(group);
+        }
+        let start = look.after.and_then(|after| chosen.iter().position(|group| group.id == after));
+        let start = start.map_or(0, |place| place + 1);
+        let more = chosen.len() > start + most;
+        let page: Vec<&Outline> = chosen.into_iter().skip(start).take(most).collect();
+        let next = page.last().map(|group| group.id).filter(|_| more);
+        let organization = (all && start == 0 && look.q.is_empty()).then(|| self.row(look, None, cells));
+        let rows = organization
+            .into_iter()
+            .chain(page.into_iter().map(|group| self.row(look, Some(group), cells)))
+            .collect();
+        (rows, next)
+    }
+
+    fn row(&self, look: &Look, group: Option<&Outline>, cells: &Cells<'_>) -> Row {
+        let id = group.map(|group| group.id);
+        let known = group.map_or(&[][..], |group| &group.ancestors);
+        let trail: Vec<&str> = known.iter().filter_map(|id| self.names.get(id).copied()).collect();
+        Row {
+            group: id,
+            name: place_name(cells.facts, id),
+            depth: if look.q.is_empty() { trail.len() + usize::from(group.is_some()) } else { 0 },
+            trail: if look.q.is_empty() { String::new() } else { trail.join(" / ") },
+            below: id.and_then(|id| self.below.get(&id)).copied().unwrap_or_default(),
+            folded: id.is_some_and(|id| self.folded(look, id)),
+            editable: editable(cells.actor, cells.facts, id),
+            cells: cells.of(id),
+        }
+    }
+
+    /// The group that a small screen shows: the one that is asked for, else the organization, else
+    /// the first.
+    fn one(&self, look: &Look, all: bool, cells: &Cells<'_>) -> Option<One> {
+        let asked = look.at.and_then(|at| self.groups.iter().find(|group| group.id == at));
+        let group = match asked {
+            None if !all => Some(self.groups.first()?),
+            asked => asked,
+        };
+        let id = group.map(|group| group.id);
+        let mut above: Vec<(Option<GroupId>, String)> = Vec::new();
+        if all && group.is_some() {
+            above.push((None, cells.facts.org_name.clone()));
+        }
+        for above_it in group.map_or(&[][..], |group| &group.ancestors) {
+            above.extend(self.names.get(above_it).map(|name| (Some(*above_it), (*name).to_owned())));
+        }
+        let is_below = |other: &&Outline| match (id, &look.q) {
+            (_, q) if !q.is_empty() => other.name.to_lowercase().contains(q),
+            (Some(id), _) => other.ancestors.last() == Some(&id),
+            (None, _) => other.ancestors.is_empty(),
+        };
+        let below = self.groups.iter().filter(is_below).take(LISTED);
+        let below = below.map(|group| (group.id, group.name.clone())).collect();
+        Some(One { row: self.row(look, group, cells), above, below })
     }
 }
 
 /// What a group may do with each model, the widest first, then by name.
 pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<Line> {
-    let path = group.and_then(|id| facts.groups.get(&id)).map(|group| group.path.clone()).unwrap_or_default();
+    let path = path(facts, group);
     let mut lines: Vec<Line> = facts
         .models
         .iter()
         .filter(|(_, model)| !model.archived)
         .map(|(id, model)| {
-            let ruling = ruling_for(facts, &path, Target::Model(*id), now);
+            let ruling = ruling_for(facts, path, Target::Model(*id), now);
             Line {
                 model: *id,
                 name: model.name.clone(),

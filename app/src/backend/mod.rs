@@ -3,10 +3,12 @@
 
 pub mod batches;
 pub mod directory;
+pub mod drafts;
 pub mod examples;
 pub mod imports;
 pub mod inbox;
 pub mod matrix;
+pub mod rule;
 pub mod targets;
 pub mod which;
 pub mod why;

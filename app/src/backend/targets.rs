@@ -1,29 +1,6 @@
-//! What forms call the things that rules and limits are about.
+//! What forms call the things that limits are about.
 
-use domain::{
-    authorizations::Target,
-    ids::{ModelId, TierId},
-    limits::{Scope, ScopeKind},
-};
-
-/// `tier:tir_…`, `model:mdl_…` or `all`.
-pub fn key(target: Target) -> String {
-    match target {
-        Target::All => "all".to_owned(),
-        Target::Tier(id) => format!("tier:{id}"),
-        Target::Model(id) => format!("model:{id}"),
-    }
-}
-
-/// The reverse of [`key`].
-pub fn target(text: &str) -> Option<Target> {
-    match text.split_once(':') {
-        None => (text == "all").then_some(Target::All),
-        Some(("tier", id)) => id.parse::<TierId>().ok().map(Target::Tier),
-        Some(("model", id)) => id.parse::<ModelId>().ok().map(Target::Model),
-        Some(_) => None,
-    }
-}
+use domain::limits::{Scope, ScopeKind};
 
 /// The reverse of `scope_key`, which pages use too.
 pub fn scope_of(text: &str) -> Option<Scope> {

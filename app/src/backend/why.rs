@@ -15,7 +15,7 @@ use domain::{
     why::{self, Fix},
 };
 
-use super::{AppError, Cx, Known, targets};
+use super::{AppError, Cx, Known};
 use crate::api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep};
 
 /// How many people and applications there are to choose from.
@@ -306,17 +306,9 @@ fn capitalized(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
-/// The cell of the matrix where a rule stands.
-fn cell(facts: &Facts, group: Option<GroupId>, target: domain::authorizations::Target) -> String {
-    use domain::authorizations::Target;
-    let tier = match target {
-        Target::Model(id) => facts.models.get(&id).map(|model| model.tier.to_string()).unwrap_or_default(),
-        Target::Tier(_) | Target::All => String::new(),
-    };
-    let group = group.map(|id| id.to_string()).unwrap_or_default();
-    let key = targets::key(target);
-    let key = crate::ui::query::encoded(&key);
-    format!("/authorization?open={tier}&dialog=cell&cell={group}~{key}")
+/// The page of the cell of the matrix where a rule stands.
+fn cell(group: Option<GroupId>, target: domain::authorizations::Target) -> String {
+    crate::api::authorizations::rule_href(domain::authorizations::Cell { group, target })
 }
 
 async fn steps(
@@ -341,7 +333,7 @@ async fn steps(
                         capitalized(&why::place(facts, *group)),
                         facts.target_name(*target)
                     ),
-                    href: looking.of_group(*group, cell(facts, *group, *target)),
+                    href: looking.of_group(*group, cell(*group, *target)),
                     decides: *decides && decision.grant.is_none(),
                     by: setter(looking, ask.group, about(rule)).await?,
                 });
@@ -374,7 +366,7 @@ async fn steps(
             }
             Reason::Closed | Reason::Silence => looking.of_group(
                 Some(ask.group),
-                cell(facts, Some(ask.group), domain::authorizations::Target::Model(ask.model)),
+                cell(Some(ask.group), domain::authorizations::Target::Model(ask.model)),
             ),
             Reason::KeyExcludes | Reason::FeatureOff(_) => whom
                 .application
@@ -417,10 +409,8 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
             let form = format!("/requests/new?model={}&group={group}", crate::ui::query::encoded(name));
             if asks { form } else { String::new() }
         }
-        Fix::Open(model, group) => {
-            looking.of_group(Some(*group), cell(facts, Some(*group), Target::Model(*model)))
-        }
-        Fix::Unlock(_, group, target) => looking.of_group(*group, cell(facts, *group, *target)),
+        Fix::Open(model, group) => looking.of_group(Some(*group), cell(Some(*group), Target::Model(*model))),
+        Fix::Unlock(_, group, target) => looking.of_group(*group, cell(*group, *target)),
         Fix::LetIn(user) => looking.to(format!("/users/{user}")),
         Fix::Join(_, group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=add")),
         Fix::Reopen(group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=edit")),

@@ -1,179 +1,60 @@
-//! Which team may use which model.
+//! Which team may use which model: the matrix, one cell of it, and drafts of several.
 
-use domain::authorizations::State;
-use leptos::{prelude::*, server_fn::ServerFn};
+mod draft;
+mod matrix;
+mod rule;
 
+use domain::authorizations::{Edit, Say, State};
+use leptos::prelude::*;
+
+pub use self::{draft::DraftPage, matrix::AuthorizationPage, rule::RulePage};
 use super::choices;
 use crate::{
-    api::authorizations::{Cell, Column, Line, Matrix, Row, SetAuthorization, load_matrix},
-    ui::{
-        Badge, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Select, StateMark,
-        Submit, query,
-    },
+    api::authorizations::Line,
+    ui::{Badge, Card, Empty, Kind, StateMark, context::frame},
 };
 
-/// Groups × tiers, unfolded to models.
-#[component]
-pub fn AuthorizationPage() -> impl IntoView {
-    let matrix = load_matrix(query::value("open"));
-    view! {
-        <Page title="Authorization">
-            <Load data=matrix let(matrix)>
-                <Head title="Which team may use which model"/>
-                <p class="lead">"Full strength: set here. Faded: inherited from above. Silence means closed; high-cost tiers open only by name. Choose a cell to change it."</p>
-                <MatrixView matrix/>
-            </Load>
-        </Page>
-    }
-}
+/// What of the matrix's address goes along to where an edit leads, and comes back.
+const LOOK: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
 
-#[component]
-fn MatrixView(matrix: Matrix) -> impl IntoView {
-    let Matrix { columns, rows } = matrix;
-    if columns.is_empty() {
-        return view! {
-            <Card><Empty title="No tiers yet" text="Rules open tiers or single models to groups. Add a tier and a model first."><a class="btn go" href="/models">"To the models"</a></Empty></Card>
-        }
-        .into_any();
-    }
-    let head = columns.iter().map(|column| view! { <ColumnHead column=column.clone()/> }).collect_view();
-    let body =
-        rows.iter().map(|row| view! { <RowView row=row.clone() columns=columns.clone()/> }).collect_view();
-    view! {
-        <Card>
-            <div class="scroll" tabindex="0" role="region" aria-label="Authorizations">
-                <table class="table matrix">
-                    <thead><tr><th>"Group"</th>{head}</tr></thead>
-                    <tbody>{body}</tbody>
-                </table>
-            </div>
-        </Card>
-        <CellDialog rows columns/>
-    }
-    .into_any()
-}
-
-#[component]
-fn ColumnHead(column: Column) -> impl IntoView {
-    let id = column.key.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
-    let tier = column.tier;
-    let open = query::value("open");
-    let mut ids: Vec<&str> = open.split(',').filter(|part| !part.is_empty()).collect();
-    let folded = !ids.contains(&id.as_str());
-    if folded {
-        ids.push(&id);
-    } else {
-        ids.retain(|other| *other != id);
-    }
-    let href = query::href(&[("open", Some(&ids.join(",")))]);
-    let name = column.name.clone();
-    let link = tier.then(
-        || view! { <a class="link" href=href data-within="">{if folded { "Unfold" } else { "Fold" }}<span class="sr">" "{name}</span></a> },
-    );
-    view! {
-        <th class=if tier { "" } else { "of-tier" } scope="col">
-            <span class=if tier { "" } else { "mono" }>{column.name}</span>
-            <div class="sub num">{column.note}" "{link}</div>
-        </th>
-    }
-}
-
-#[component]
-fn RowView(row: Row, columns: Vec<Column>) -> impl IntoView {
-    let group = row.group.map(|id| id.to_string()).unwrap_or_default();
-    let name = match row.group {
-        Some(id) => view! { <a href=format!("/groups/{id}")>{row.name.clone()}</a> }.into_any(),
-        None => view! { {row.name.clone()} }.into_any(),
-    };
-    let cells = row
-        .cells
+/// How the matrix is looked at now, as one query.
+fn look() -> String {
+    let pairs: Vec<String> = LOOK
         .into_iter()
-        .zip(columns)
-        .map(|(cell, column)| view! { <td><CellView cell key=cell_key(&group, &column.key) editable=row.editable/></td> })
-        .collect_view();
-    view! {
-        <tr>
-            <th scope="row" class=format!("depth-{}", row.depth.min(8))>{name}</th>
-            {cells}
-        </tr>
-    }
+        .map(|name| (name, crate::ui::query::value(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", crate::ui::query::encoded(&value)))
+        .collect();
+    pairs.join("&")
 }
 
-/// Which cell a dialog is about: `GROUP~TARGET`.
-fn cell_key(group: &str, target: &str) -> String {
-    format!("{group}~{target}")
+/// What can be said in a cell.
+fn says() -> Vec<(String, String)> {
+    let mut says = choices(State::ALL, |state| state.label().to_owned());
+    says.push(("inherit".to_owned(), "Nothing: inherit".to_owned()));
+    says
 }
 
-#[component]
-fn CellView(cell: Cell, key: String, editable: bool) -> impl IntoView {
-    let inherited = cell.own.is_none();
-    let notes = cell.own.as_ref().map(|own| {
-        let quotas = own.quotas.iter().map(|quota| view! { <div class="sub num">{quota.clone()}</div> }).collect_view();
-        let overruled = own.state != cell.state;
-        view! {
-            {own.locked.then(|| view! { <span class="sub">" locked"</span> })}
-            {overruled.then(|| view! { <div class="sub">{format!("says {}, a lock above overrules", own.state.label().to_lowercase())}</div> })}
-            {quotas}
-        }
-    });
-    let mark = view! { <StateMark state=cell.state inherited/>{notes} };
-    if editable {
-        let href = query::href(&[("dialog", Some("cell")), ("cell", Some(&key))]);
-        view! { <a class="cell-link" href=href data-within="">{mark}</a> }.into_any()
-    } else {
-        mark.into_any()
+/// `Closed, locked, until 31 Dec 2026`; `Nothing of its own`.
+fn said(say: Option<Say>) -> String {
+    let Some(say) = say else { return "Nothing of its own".to_owned() };
+    let mut words = vec![say.state.label().to_owned()];
+    if say.locked {
+        words.push("locked".to_owned());
     }
+    words.extend(last_day(say).map(|day| format!("until {}", domain::time::date(day))));
+    words.join(", ")
 }
 
-/// Changes one cell: the one the address names.
-#[component]
-fn CellDialog(rows: Vec<Row>, columns: Vec<Column>) -> impl IntoView {
-    let key = query::value("cell");
-    let (group, target) = key.split_once('~').unwrap_or_default();
-    let place = columns.iter().position(|column| column.key == target);
-    let row = rows
-        .into_iter()
-        .find(|row| row.group.map(|id| id.to_string()).unwrap_or_default() == group && row.editable);
-    let found = place.zip(row).and_then(|(place, row)| {
-        Some((row.name, row.cells.get(place)?.clone(), columns.get(place)?.clone()))
-    });
-    let group = group.to_owned();
-    view! {
-        <Dialog name="cell" title="What holds here">
-            {found.map(|(name, cell, column)| view! { <CellForm group name cell column/> })}
-        </Dialog>
-    }
+/// The last day on which a rule counts.
+fn last_day(say: Say) -> Option<chrono::NaiveDate> {
+    let last = say.ends_at? - chrono::Duration::seconds(1);
+    Some(frame().zone.local(last).date())
 }
 
-#[component]
-fn CellForm(group: String, name: String, cell: Cell, column: Column) -> impl IntoView {
-    let mut states = vec![("inherit".to_owned(), "Nothing of its own: inherit".to_owned())];
-    states.extend(choices(State::ALL, |state| state.label().to_owned()));
-    let own = cell.own.clone();
-    let value = own.as_ref().map_or_else(|| "inherit".to_owned(), |own| own.state.to_string());
-    let ends_on =
-        own.as_ref().and_then(|own| own.ends_at).map(|end| end.date_naive().to_string()).unwrap_or_default();
-    let locked = own.is_some_and(|own| own.locked);
-    let from = if cell.from.is_empty() {
-        "Nothing is said anywhere above.".to_owned()
-    } else {
-        format!("{} comes from {}.", cell.state.label(), cell.from)
-    };
-    let why = (!column.tier && !group.is_empty()).then(|| {
-        let href = super::why::href(&[("who", &group), ("model", &column.name)]);
-        view! { " "<a href=href>"Why"</a> }
-    });
-    view! {
-        <Form to=SetAuthorization::PATH>
-            <p><b>{name}</b>" and "<b>{column.name}</b>". "<span class="muted">{from}</span>{why}</p>
-            <Hidden name="group" value=group/>
-            <Hidden name="target" value=column.key/>
-            <Select name="state" label="Here" options=states value/>
-            <Check name="locked" label="Locked" checked=locked hint="Groups below cannot say otherwise."/>
-            <Field name="ends_on" label="Last day" kind="date" value=ends_on optional=true hint="Afterwards it is as if nothing were said here."/>
-            <div class="row end"><Submit label="Save"/></div>
-        </Form>
-    }
+/// What is staged in a cell: the class of its sign, and words.
+fn staged(edit: &Edit, above: State) -> (&'static str, String) {
+    crate::ui::grid::staged(edit, above.label())
 }
 
 /// What a group may do with each model, on the group's page.

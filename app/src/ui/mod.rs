@@ -5,6 +5,7 @@ pub mod chart;
 pub mod context;
 pub mod dialog;
 pub mod form;
+pub mod grid;
 pub mod live;
 pub mod load;
 pub mod menu;

@@ -15,6 +15,13 @@ thread_local! {
     static LATEST: Cell<u32> = const { Cell::new(0) };
     /// The link that opened the dialog: where the focus returns to.
     static OPENER: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Asks whether a link may be followed at once.
+    static GUARD: Cell<Option<fn(&str) -> bool>> = const { Cell::new(None) };
+}
+
+/// From now on this is asked before a link is followed; if it says no, it sees to it what happens.
+pub fn ask_before_leaving(guard: fn(&str) -> bool) {
+    GUARD.set(Some(guard));
 }
 
 /// How a visit leaves the page.
@@ -144,7 +151,9 @@ pub fn Visits() -> impl IntoView {
         let clicks = window_event_listener(ev::click, |event: MouseEvent| {
             if let Some((address, how)) = wanted(&event) {
                 event.prevent_default();
-                visit(address, how);
+                if GUARD.get().is_none_or(|guard| guard(&address)) {
+                    visit(address, how);
+                }
             }
         });
         let back = window_event_listener(ev::popstate, |_| visit(here(), Visit::Back));

@@ -13,6 +13,12 @@ use crate::{command, database, files, native, newcomer, pages, setup};
 /// What can be measured.
 #[derive(Subcommand)]
 pub enum What {
+    /// What one decision costs: five levels of groups, a thousand rules, fifty limits
+    Decide {
+        /// How often each round decides
+        #[arg(long, default_value_t = 1_000_000)]
+        times: u32,
+    },
     /// What the gateway costs, beside the upstream alone and a bare proxy
     Gateway {
         /// Seconds of each measurement
@@ -42,10 +48,20 @@ pub enum What {
 /// Measures.
 pub fn run(workspace: &Workspace, what: &What) -> Outcome {
     match what {
+        What::Decide { times } => decide(workspace, *times),
         What::Gateway { seconds, whole } => gateway(workspace, *seconds, *whole),
         What::Pages { times, calls } => pages::measure(workspace, *times, *calls),
         What::Newcomer { test } => newcomer::measure(workspace, *test),
     }
+}
+
+/// Builds the programs that measure, and measures decisions: nothing else is needed.
+fn decide(workspace: &Workspace, times: u32) -> Outcome {
+    let mut cargo = command::cargo(workspace, ["build", "--release", "--package", "bench", "--locked"]);
+    command::run(workspace, &mut cargo, "Mend app/domain or server/gateway.")?;
+    let mut bench = command::new(workspace, workspace.target.join("release/bench"));
+    bench.arg("decide").arg("--times").arg(times.to_string());
+    command::run(workspace, &mut bench, "Look at what it says.")
 }
 
 /// Builds what is measured, starts a Postgres that waits for the disk as it would in earnest, and

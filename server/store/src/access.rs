@@ -1,6 +1,6 @@
 //! Facts: everything `decide` needs, read in one consistent look.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Days, Utc};
 use domain::{
@@ -29,6 +29,21 @@ pub async fn facts(store: &Store, org: OrgId) -> Result<Facts> {
     sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     let facts = read(&mut tx, org).await?;
     tx.commit().await?;
+    Ok(facts)
+}
+
+/// The facts of an organization as of now, read anew only when something has changed since this
+/// process read them last: pages ask for them again and again.
+///
+/// # Errors
+/// When the organization is gone or the database does not answer.
+pub async fn current(store: &Store, org: OrgId) -> Result<Arc<Facts>> {
+    let newest = version(store, org).await?;
+    if let Some(known) = store.known_facts(org).filter(|known| known.version == newest) {
+        return Ok(known);
+    }
+    let facts = Arc::new(facts(store, org).await?);
+    store.keep_facts(org, &facts);
     Ok(facts)
 }
 
@@ -235,7 +250,10 @@ async fn read_groups(
         .collect())
 }
 
-async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<HashMap<Option<GroupId>, RuleSet>> {
+pub(crate) async fn read_rules(
+    db: &mut PgConnection,
+    org: OrgId,
+) -> Result<HashMap<Option<GroupId>, RuleSet>> {
     let rows = sqlx::query!(
         "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at from authorizations
          where org_id = $1 and removed_at is null",

@@ -1,17 +1,20 @@
 //! Which group may use which models.
 
-use std::collections::HashMap;
+pub mod drafts;
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
 use domain::{
-    access::{Facts, Rule, ruling_for},
-    authorizations::{Authorization, State, Target},
+    authorizations::{Authorization, Cell, Draft, Edit, Seen, Target},
+    drafts::widenings,
     ids::{AuthorizationId, GroupId, ModelId, OrgId, TierId},
     roles::Act,
 };
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock};
+pub use domain::authorizations::Say;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock};
 
 /// Every rule, or those set on one group (`Some(None)`: the organization).
 ///
@@ -60,17 +63,6 @@ const fn columns(target: Target) -> (Option<Uuid>, Option<Uuid>) {
     }
 }
 
-/// What a rule is to say; nothing: the group inherits again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Say {
-    /// Open, by request, closed.
-    pub state: State,
-    /// Whether groups below cannot say otherwise.
-    pub locked: bool,
-    /// When it stops by itself.
-    pub ends_at: Option<DateTime<Utc>>,
-}
-
 /// Sets what a group (none: the organization) says about a target, or takes it away. A permit to
 /// narrow is enough as long as no model becomes wider for anybody.
 ///
@@ -82,97 +74,168 @@ pub async fn set(
     target: Target,
     say: Option<Say>,
 ) -> Result<Option<AuthorizationId>> {
-    let may_widen = change.expect(Act::WidenAuthorizations, group).is_ok();
-    if !may_widen {
-        change.expect(Act::NarrowAuthorizations, group)?;
-        refuse_widening(change, group, target, say).await?;
+    let cell = Cell { group, target };
+    let draft = Draft { edits: vec![Edit { cell, say, seen: None }] };
+    if let Some((_, sentence)) = refused(change, &draft).await?.pop_first() {
+        return Err(StoreError::invalid("state", sentence));
     }
+    let known = known(change, cell).await?;
+    let made = write(change, cell, known, say, None).await?;
+    Ok(made.map(|seen| seen.id))
+}
+
+/// The edits of a draft that whoever has the permit may not make, each with a sentence. A permit to
+/// widen is for all of them.
+///
+/// # Errors
+/// [`StoreError::NotPermitted`] when the permit is not even to narrow, everywhere in it.
+async fn refused(change: &mut Change, draft: &Draft) -> Result<BTreeMap<usize, String>> {
+    let everywhere = |act| draft.edits.iter().try_for_each(|edit| change.expect(act, edit.cell.group));
+    if everywhere(Act::WidenAuthorizations).is_ok() {
+        return Ok(BTreeMap::new());
+    }
+    everywhere(Act::NarrowAuthorizations)?;
     let (org, at) = (change.org(), change.at());
-    let (model, tier) = columns(target);
-    let known = sqlx::query!(
-        "select authorization_id, state, locked, ends_at from authorizations
+    let before = access::read(change.db(), org).await?;
+    Ok(widenings(&before, &draft.on(&before), draft, at))
+}
+
+/// The rule that stands in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    seen: Seen,
+    say: Say,
+}
+
+async fn known(change: &mut Change, cell: Cell) -> Result<Option<Known>> {
+    let org = change.org();
+    let (model, tier) = columns(cell.target);
+    let row = sqlx::query!(
+        "select authorization_id, state, locked, ends_at, version from authorizations
          where org_id = $1 and group_id is not distinct from $2 and model_id is not distinct from $3
            and tier_id is not distinct from $4 and removed_at is null",
         org.0,
-        group.map(|id| id.0),
+        cell.group.map(|id| id.0),
         model,
         tier,
     )
     .fetch_optional(change.db())
     .await?;
-    let (id, verb) = match (&known, say) {
+    row.map(|row| {
+        Ok(Known {
+            seen: Seen { id: row.authorization_id.into(), version: row.version },
+            say: Say { state: row.state.parse()?, locked: row.locked, ends_at: row.ends_at },
+        })
+    })
+    .transpose()
+}
+
+/// Makes a cell say something, or nothing any more; returns the rule that stands there afterwards.
+/// `revive`: the rule that stood there before it was taken away, with the quotas on it.
+async fn write(
+    change: &mut Change,
+    cell: Cell,
+    known: Option<Known>,
+    say: Option<Say>,
+    revive: Option<AuthorizationId>,
+) -> Result<Option<Seen>> {
+    let (org, at) = (change.org(), change.at());
+    let diff = difference(known.map(|known| known.say), say);
+    let (id, verb) = match (known, say) {
         (None, None) => return Ok(None),
+        (Some(known), Some(_)) if diff.is_empty() => return Ok(Some(known.seen)),
         (Some(known), None) => {
             sqlx::query!(
                 "update authorizations set removed_at = $3, version = version + 1 where org_id = $1 and authorization_id = $2",
                 org.0,
-                known.authorization_id,
+                known.seen.id.0,
                 at
             )
             .execute(change.db())
             .await?;
-            (known.authorization_id, "remove")
+            (known.seen.id, "remove")
         }
         (Some(known), Some(say)) => {
-            sqlx::query!(
-                "update authorizations set state = $3, locked = $4, ends_at = $5, version = version + 1
-                 where org_id = $1 and authorization_id = $2",
-                org.0,
-                known.authorization_id,
-                say.state.as_str(),
-                say.locked,
-                say.ends_at,
-            )
-            .execute(change.db())
-            .await?;
-            (known.authorization_id, "edit")
+            edit(change, known.seen.id, say).await?;
+            (known.seen.id, "edit")
         }
-        (None, Some(say)) => {
-            let id: AuthorizationId = clock::id();
-            sqlx::query!(
-                "insert into authorizations (org_id, authorization_id, group_id, model_id, tier_id, state, locked, ends_at, created_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                org.0,
-                id.0,
-                group.map(|id| id.0),
-                model,
-                tier,
-                say.state.as_str(),
-                say.locked,
-                say.ends_at,
-                at,
-            )
-            .execute(change.db())
-            .await?;
-            (id.0, "create")
-        }
+        (None, Some(say)) => match revive {
+            Some(id) => {
+                edit(change, id, say).await?;
+                (id, "create")
+            }
+            None => (insert(change, cell, say).await?, "create"),
+        },
     };
-    let diff = Diff::new()
-        .field("state", known.as_ref().map(|known| known.state.clone()), say.map(|say| say.state))
-        .field("locked", known.as_ref().map(|known| known.locked), say.map(|say| say.locked))
-        .field(
-            "ends_at",
-            known.as_ref().and_then(|known| known.ends_at).map(|at| at.to_rfc3339()),
-            say.and_then(|say| say.ends_at).map(|at| at.to_rfc3339()),
-        );
-    if diff.is_empty() {
-        return Ok(Some(id.into()));
+    let name = describe(change, cell).await?;
+    change.record(Subject { kind: "authorization", id: id.0, name: &name }, verb, &diff).await?;
+    if say.is_none() {
+        return Ok(None);
     }
-    let name = describe(change, group, target).await?;
-    change.record(Subject { kind: "authorization", id, name: &name }, verb, &diff).await?;
-    Ok(say.is_some().then_some(id.into()))
+    let version = sqlx::query_scalar!(
+        "select version from authorizations where org_id = $1 and authorization_id = $2",
+        org.0,
+        id.0
+    );
+    Ok(Some(Seen { id, version: version.fetch_one(change.db()).await? }))
+}
+
+fn difference(before: Option<Say>, after: Option<Say>) -> Diff {
+    let ends = |say: Option<Say>| say.and_then(|say| say.ends_at).map(|end| end.to_rfc3339());
+    Diff::new()
+        .field("state", before.map(|say| say.state), after.map(|say| say.state))
+        .field("locked", before.map(|say| say.locked), after.map(|say| say.locked))
+        .field("ends_at", ends(before), ends(after))
+}
+
+async fn edit(change: &mut Change, id: AuthorizationId, say: Say) -> Result<()> {
+    let org = change.org();
+    let done = sqlx::query!(
+        "update authorizations set state = $3, locked = $4, ends_at = $5, removed_at = null, version = version + 1
+         where org_id = $1 and authorization_id = $2",
+        org.0,
+        id.0,
+        say.state.as_str(),
+        say.locked,
+        say.ends_at,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)
+}
+
+async fn insert(change: &mut Change, cell: Cell, say: Say) -> Result<AuthorizationId> {
+    let (org, at) = (change.org(), change.at());
+    let (model, tier) = columns(cell.target);
+    let id: AuthorizationId = clock::id();
+    sqlx::query!(
+        "insert into authorizations (org_id, authorization_id, group_id, model_id, tier_id, state, locked, ends_at, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        org.0,
+        id.0,
+        cell.group.map(|id| id.0),
+        model,
+        tier,
+        say.state.as_str(),
+        say.locked,
+        say.ends_at,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(id)
 }
 
 /// `big-chat for Research`.
-async fn describe(change: &mut Change, group: Option<GroupId>, target: Target) -> Result<String> {
+async fn describe(change: &mut Change, cell: Cell) -> Result<String> {
     let org = change.org();
-    let (model, tier) = columns(target);
+    let (model, tier) = columns(cell.target);
     let row = sqlx::query!(
         r#"select (select name from groups where org_id = $1 and group_id = $2) as group_name,
                   (select name from models where org_id = $1 and model_id = $3) as model,
                   (select name from tiers where org_id = $1 and tier_id = $4) as tier"#,
         org.0,
-        group.map(|id| id.0),
+        cell.group.map(|id| id.0),
         model,
         tier,
     )
@@ -183,65 +246,4 @@ async fn describe(change: &mut Change, group: Option<GroupId>, target: Target) -
         .or_else(|| row.tier.map(|tier| format!("tier {tier}")))
         .unwrap_or_else(|| "all models".to_owned());
     Ok(format!("{what} for {}", row.group_name.unwrap_or_else(|| "the organization".to_owned())))
-}
-
-async fn refuse_widening(
-    change: &mut Change,
-    group: Option<GroupId>,
-    target: Target,
-    say: Option<Say>,
-) -> Result<()> {
-    let (org, at) = (change.org(), change.at());
-    let before = access::read(change.db(), org).await?;
-    let mut after = before.clone();
-    let rules = after.rules.entry(group).or_default();
-    match say {
-        Some(say) => {
-            let id = rules.get(&target).map_or_else(clock::id, |rule| rule.id);
-            rules.insert(target, Rule { id, state: say.state, locked: say.locked, ends_at: say.ends_at });
-        }
-        None => {
-            rules.remove(&target);
-        }
-    }
-    match widened(&before, &after, group, at) {
-        None => Ok(()),
-        Some(sentence) => Err(StoreError::invalid("state", sentence)),
-    }
-}
-
-/// The first thing that a group (`below` or under it) could use more freely after a change, now or once a rule has
-/// ended, as a sentence. What no model is behind yet counts too: tomorrow one may be.
-fn widened(before: &Facts, after: &Facts, below: Option<GroupId>, at: DateTime<Utc>) -> Option<String> {
-    let rules = || before.rules.values().chain(after.rules.values()).flat_map(HashMap::values);
-    let mut moments: Vec<_> = rules().filter_map(|rule| rule.ends_at).filter(|end| *end > at).collect();
-    moments.push(at);
-    let targets: Vec<Target> = std::iter::once(Target::All)
-        .chain(before.tiers.keys().copied().map(Target::Tier))
-        .chain(before.models.keys().copied().map(Target::Model))
-        .collect();
-    for group in before.groups.values().filter(|facts| below.is_none_or(|group| facts.path.contains(&group)))
-    {
-        for &target in &targets {
-            for &moment in &moments {
-                let width = |facts| width(ruling_for(facts, &group.path, target, moment));
-                if width(after) > width(before) {
-                    return Some(format!(
-                        "This would make {} wider for {}. Only an admin or owner can do that; leads can narrow.",
-                        before.target_name(target),
-                        group.name
-                    ));
-                }
-            }
-        }
-    }
-    None
-}
-
-fn width(ruling: Option<(Option<GroupId>, Rule)>) -> u8 {
-    match ruling.map(|(_, rule)| rule.state) {
-        Some(State::Open) => 2,
-        Some(State::ByRequest) => 1,
-        Some(State::Closed) | None => 0,
-    }
 }

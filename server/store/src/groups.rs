@@ -61,6 +61,45 @@ pub async fn tree(store: &Store, org: OrgId, month: &Month) -> Result<Vec<GroupR
     Ok(ordered)
 }
 
+/// A line of the tree with nothing but where it stands.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// The group.
+    pub id: GroupId,
+    /// Its ancestors from the root down, without itself.
+    pub ancestors: Vec<GroupId>,
+    /// Its own name.
+    pub name: String,
+}
+
+/// The open groups in the order of the tree, parents before children.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn outline(store: &Store, org: OrgId) -> Result<Vec<Outline>> {
+    let rows = sqlx::query!(
+        "select group_id, ancestors, name from groups where org_id = $1 and archived_at is null order by lower(name), group_id",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut children = HashMap::<Option<Uuid>, Vec<Outline>>::new();
+    for row in rows {
+        children.entry(row.ancestors.last().copied()).or_default().push(Outline {
+            id: row.group_id.into(),
+            ancestors: row.ancestors.into_iter().map(GroupId).collect(),
+            name: row.name,
+        });
+    }
+    let mut ordered = Vec::new();
+    let mut waiting: Vec<Outline> = children.remove(&None).unwrap_or_default().into_iter().rev().collect();
+    while let Some(group) = waiting.pop() {
+        waiting.extend(children.remove(&Some(group.id.0)).unwrap_or_default().into_iter().rev());
+        ordered.push(group);
+    }
+    Ok(ordered)
+}
+
 /// By group: people in it, and people in it or below, each once.
 async fn member_counts(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<HashMap<Uuid, (i64, i64)>> {
     let rows = sqlx::query!(

@@ -42,7 +42,7 @@ pub mod windows;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::ids::OrgId;
+use domain::{access::Facts, ids::OrgId};
 use parking_lot::Mutex;
 use sqlx::{
     PgPool,
@@ -80,6 +80,8 @@ pub struct Store {
     /// The newest facts version this process has committed, by organization: what lets the same
     /// process notice its own changes without waiting for a notification.
     committed: Arc<Mutex<HashMap<OrgId, i64>>>,
+    /// The facts that pages were last drawn from, by organization.
+    facts: Arc<Mutex<HashMap<OrgId, Arc<Facts>>>>,
 }
 
 impl Store {
@@ -100,7 +102,7 @@ impl Store {
 
     /// Over a pool that exists.
     pub fn new(pool: PgPool, master: MasterKey) -> Self {
-        Self { pool, vault: Arc::new(Vault::new(master)), committed: Arc::default() }
+        Self { pool, vault: Arc::new(Vault::new(master)), committed: Arc::default(), facts: Arc::default() }
     }
 
     /// Brings the schema up to date. Safe to call from several replicas at once.
@@ -157,6 +159,14 @@ impl Store {
         let mut committed = self.committed.lock();
         let known = committed.entry(org).or_default();
         *known = version.max(*known);
+    }
+
+    pub(crate) fn known_facts(&self, org: OrgId) -> Option<Arc<Facts>> {
+        self.facts.lock().get(&org).cloned()
+    }
+
+    pub(crate) fn keep_facts(&self, org: OrgId, facts: &Arc<Facts>) {
+        self.facts.lock().insert(org, Arc::clone(facts));
     }
 
     /// Whether the database answers.

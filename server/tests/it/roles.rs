@@ -140,6 +140,16 @@ impl World {
                 let path = owner.create("/console/batches/prepare", &fields).await;
                 path.split('?').next().unwrap_or_default().to_owned()
             }
+            "draft" | "saved" => {
+                let (group, tier) = (Box::pin(self.fresh("group")).await, id("tier"));
+                let edits = format!("{group}~tier:{tier}~open~~~~");
+                let path = owner.create("/console/authorizations/stage", &[("edits", &edits)]).await;
+                let draft = path.split('?').next().unwrap_or_default().to_owned();
+                if thing == "saved" {
+                    owner.must("/console/authorizations/save", &[("id", &draft)]).await;
+                }
+                draft
+            }
             "policy" => {
                 let model = self.name_of("model").await;
                 let fields = [("name", name.as_str()), ("routing", "fallback"), ("steps", &model)];

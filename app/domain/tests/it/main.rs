@@ -2,5 +2,6 @@
 
 mod access;
 mod agreement;
+mod drafts;
 mod roles;
 mod world;

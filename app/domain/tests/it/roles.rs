@@ -3,7 +3,7 @@
 use domain::{
     audit::Door,
     ids::{GroupId, OrgId},
-    roles::{Act, Actor, Place, permit},
+    roles::{Act, Actor, Place, permit, permit_in_all},
     users::Role,
 };
 use uuid::Uuid;
@@ -56,4 +56,18 @@ fn a_lead_of_one_group_is_nobody_in_another_and_in_the_organization() {
         assert!(permit(&lead, act, Place::Group(&[other])).is_err(), "{act}");
         assert!(permit(&lead, act, Place::Organization).is_err(), "{act}");
     }
+}
+
+#[test]
+fn a_permit_for_several_groups_is_for_those_and_needs_all_of_them() {
+    let [above, group, other] = [1, 2, 3].map(|id| GroupId(Uuid::from_u128(id)));
+    let lead = actor(Role::Member, vec![group]);
+    let act = Act::NarrowAuthorizations;
+    let paths: [&[GroupId]; 2] = [&[above, group], &[above, group, other]];
+    let permit = permit_in_all(&lead, act, &paths).expect("they lead both");
+    assert!(permit.covers(act, Some(group)) && permit.covers(act, Some(other)));
+    assert!(!permit.covers(act, Some(above)) && !permit.covers(act, None));
+    assert!(!permit.covers(Act::WidenAuthorizations, Some(group)));
+    assert!(permit_in_all(&lead, act, &[&[above, group], &[above]]).is_err());
+    assert!(!permit_in_all(&lead, act, &[]).expect("nothing is asked").covers(act, None));
 }

@@ -1,9 +1,10 @@
 //! `bench`: what the gateway costs, beside the upstream alone and a bare proxy, in one run.
 //!
-//! `bench gateway` starts everything else as processes of their own, so that each can be pinned to
+//! `bench decide` measures one decision alone. `bench gateway` starts everything else as processes of their own, so that each can be pinned to
 //! a core and its processor time be read. Figures are printed; nothing is asserted about them.
 
 mod comparison;
+mod decide;
 mod load;
 mod organization;
 mod process;
@@ -44,6 +45,12 @@ enum Program {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// What one decision costs
+    Decide {
+        /// How often each round decides
+        #[arg(long, default_value_t = 1_000_000)]
+        times: u32,
+    },
     /// The scripted upstream
     Upstream,
     /// The bare proxy
@@ -81,6 +88,7 @@ async fn perform(program: Program) -> Result<(), Failure> {
         Program::Gateway { database_url, postgres_data, bursar, seconds } => {
             comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds }).await
         }
+        Program::Decide { times } => decide::run(times),
         Program::Upstream => upstream().await,
         Program::Proxy { upstream } => {
             let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -3,6 +3,7 @@
 mod audit;
 mod batches;
 mod directory;
+mod drafts;
 mod edits;
 mod ledger_bulk;
 mod money;

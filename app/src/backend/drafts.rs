@@ -1,0 +1,336 @@
+//! Drafts of authorizations: who may go on with one, and what it comes to in words.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    access::Facts,
+    authorizations::{Authorization, Cell, Draft, Edit, Say, Seen, State, Target},
+    drafts::{Effects, effects},
+    ids::{ApplicationId, BatchId, GroupId, ModelId},
+    roles::{Act, Permit, permit_in_all},
+};
+use store::authorizations::drafts::{self, Kept, Looked};
+
+use super::{AppError, Cx, Known, batches::people, matrix, read, read_date, refused};
+use crate::api::authorizations::{AppLine, DraftView, EditLine, ModelLine};
+
+/// What of the matrix's address goes along with a draft, and comes back.
+const KEPT: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
+
+/// How the matrix was looked at, as its address says it, and nothing else.
+fn looked_at(back: &str) -> Vec<&str> {
+    let plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~%,+".contains(&byte));
+    let known =
+        |pair: &&str| pair.split_once('=').is_some_and(|(name, value)| KEPT.contains(&name) && plain(value));
+    back.trim_start_matches('?').split('&').filter(known).collect()
+}
+
+/// The matrix as it was looked at, with a draft or what was saved.
+pub fn matrix_href(back: &str, name: &str, id: BatchId) -> String {
+    let pair = format!("{name}={id}");
+    let pairs: Vec<&str> = looked_at(back).into_iter().chain([pair.as_str()]).collect();
+    format!("/authorization?{}", pairs.join("&"))
+}
+
+/// The page of a draft.
+pub fn href(id: BatchId, back: &str) -> String {
+    let back = looked_at(back).join("&");
+    format!("/authorization/draft/{id}?back={}", crate::ui::query::encoded(&back))
+}
+
+/// A draft that whoever asks has begun.
+///
+/// # Errors
+/// When it is not there, or somebody else's.
+pub async fn mine(cx: &Cx, id: BatchId) -> Result<Kept, AppError> {
+    let actor = cx.actor()?;
+    let kept = drafts::get(&cx.store, actor.org, id).await.known()?;
+    if Some(kept.actor) == actor.user { Ok(kept) } else { Err(AppError::NotFound) }
+}
+
+/// A draft that whoever asks has begun, or that was saved and is theirs to undo.
+///
+/// # Errors
+/// When it is not there, or none of their business.
+pub async fn readable(cx: &Cx, id: BatchId) -> Result<Kept, AppError> {
+    let actor = cx.actor()?;
+    let kept = drafts::get(&cx.store, actor.org, id).await.known()?;
+    let theirs = kept.done_at.is_some() && cx.permit(Act::WidenAuthorizations).is_ok();
+    if Some(kept.actor) == actor.user || theirs { Ok(kept) } else { Err(AppError::NotFound) }
+}
+
+/// Proves that somebody may change every cell of a draft, at least to something narrower.
+///
+/// # Errors
+/// When they may not, or a cell is not in their organization.
+pub fn permit(cx: &Cx, facts: &Facts, draft: &Draft) -> Result<Permit, AppError> {
+    let mut paths = Vec::new();
+    let mut organization = false;
+    for Cell { group, target } in draft.edits.iter().map(|edit| edit.cell) {
+        let known = match target {
+            Target::All => true,
+            Target::Tier(id) => facts.tiers.contains_key(&id),
+            Target::Model(id) => facts.models.contains_key(&id),
+        };
+        match group.map(|id| facts.groups.get(&id)) {
+            Some(Some(group)) if known => paths.push(group.path.as_slice()),
+            None if known => organization = true,
+            _ => return Err(AppError::NotFound),
+        }
+    }
+    match cx.permit(Act::WidenAuthorizations) {
+        Ok(permit) => Ok(permit),
+        Err(error) if organization => Err(error),
+        Err(_) => permit_in_all(cx.actor()?, Act::NarrowAuthorizations, &paths).map_err(refused),
+    }
+}
+
+/// What a form says a cell is to say; `inherit`: nothing any more.
+///
+/// # Errors
+/// About the field that cannot be read.
+pub async fn say(cx: &Cx, state: &str, locked: bool, ends_on: &str) -> Result<Option<Say>, AppError> {
+    let day = read_date("ends_on", ends_on)?.and_then(|day| day.succ_opt());
+    let ends_at = match day {
+        Some(day) => Some(cx.calendar().await?.midnight(day)),
+        None => None,
+    };
+    match state {
+        "inherit" => Ok(None),
+        text => Ok(Some(Say { state: read("state", text)?, locked, ends_at })),
+    }
+}
+
+/// A rule by its cell.
+pub fn rule(rule: &Authorization) -> (Cell, (Seen, Say)) {
+    let cell = Cell { group: rule.group, target: rule.target };
+    let say = Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at };
+    (cell, (Seen { id: rule.id, version: rule.version }, say))
+}
+
+/// The rule that stands in a cell.
+pub fn seen(rules: &[Authorization], cell: Cell) -> Option<Seen> {
+    rules.iter().map(rule).find(|(other, _)| *other == cell).map(|(_, (seen, _))| seen)
+}
+
+/// One edit for every group of a list with every target of a list, as forms send them. `shown`: the
+/// cell as the form showed it.
+///
+/// # Errors
+/// About the list that cannot be read, or is empty.
+pub fn range(
+    groups: &[String],
+    targets: &[String],
+    say: Option<Say>,
+    shown: Option<Edit>,
+    rules: &[Authorization],
+) -> Result<Vec<Edit>, AppError> {
+    if groups.is_empty() {
+        return Err(AppError::field("groups", "Choose at least one group."));
+    }
+    if targets.is_empty() {
+        return Err(AppError::field("targets", "Choose at least one tier or model."));
+    }
+    let mut edits = Vec::new();
+    for group in groups {
+        let group: Option<GroupId> = super::read_some("groups", group)?;
+        for target in targets {
+            let cell = Cell { group, target: read("targets", target)? };
+            let seen = match shown {
+                Some(shown) if shown.cell == cell => shown.seen,
+                _ => seen(rules, cell),
+            };
+            edits.push(Edit { cell, say, seen });
+        }
+    }
+    Ok(edits)
+}
+
+/// `1 change`, `7 changes`.
+pub fn changes(count: usize) -> String {
+    if count == 1 { "1 change".to_owned() } else { format!("{count} changes") }
+}
+
+/// What a draft comes to: found by making it and not keeping it.
+///
+/// # Errors
+/// When it is not there, or may not be made.
+pub async fn load(cx: &Cx, id: BatchId) -> Result<DraftView, AppError> {
+    let kept = readable(cx, id).await?;
+    let now = store::clock::now();
+    let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+    let may_undo = cx.permit(Act::WidenAuthorizations).is_ok();
+    let (done, undone) = (kept.done_at.is_some(), kept.undone_at.is_some());
+    let view = DraftView {
+        id,
+        lines: Vec::new(),
+        models: Vec::new(),
+        applications: Vec::new(),
+        summary: String::new(),
+        stale: false,
+        refused: false,
+        done,
+        undone,
+        may_undo,
+    };
+    if let Some(made) = &kept.made {
+        let lines = made.iter().map(|made| {
+            let edit = kept.draft.edits.iter().find(|edit| edit.cell == made.cell);
+            let edit = edit.copied().unwrap_or(Edit { cell: made.cell, say: None, seen: made.after });
+            let now = made.before.map(|(_, say)| say);
+            named(&facts, Looked { edit, now: None, stale: false, refused: None }, now)
+        });
+        return Ok(DraftView { lines: lines.collect(), ..view });
+    }
+    let mut change = cx.change(permit(cx, &facts, &kept.draft)?).await?;
+    let looked = drafts::look(&mut change, &kept.draft).await.known()?;
+    let stale = looked.iter().any(|look| look.stale);
+    let refused = looked.iter().any(|look| look.refused.is_some());
+    let found = if stale || refused {
+        None
+    } else {
+        drafts::run(&mut change, &kept.draft).await.known()?;
+        let after = Facts { rules: drafts::rules(&mut change).await.known()?, ..(*facts).clone() };
+        Some(effects(&facts, &after, &kept.draft, now))
+    };
+    drop(change);
+    let mut lines = Vec::new();
+    for look in looked {
+        lines.push(line(cx, &facts, look, now).await?);
+    }
+    let summary = found.as_ref().map(|found| summary(&facts, found)).unwrap_or_default();
+    let (models, applications) =
+        found.map(|found| (models(&facts, &found), applications(&facts, &found))).unwrap_or_default();
+    Ok(DraftView { lines, models, applications, summary, stale, refused, ..view })
+}
+
+fn named(facts: &Facts, look: Looked, now: Option<Say>) -> EditLine {
+    EditLine {
+        group: matrix::place_name(facts, look.edit.cell.group),
+        what: facts.target_name(look.edit.cell.target),
+        now,
+        comes_to: None,
+        theirs: None,
+        stale: look.stale,
+        refused: look.refused,
+        quotas: Vec::new(),
+        edit: look.edit,
+    }
+}
+
+async fn line(cx: &Cx, facts: &Facts, look: Looked, now: DateTime<Utc>) -> Result<EditLine, AppError> {
+    let cell = look.edit.cell;
+    let standing = look.now.into_iter().map(|known| (cell, known)).collect();
+    let shown = matrix::shown(facts, &standing, cell, now);
+    let own = look.now.map(|(_, say)| say);
+    // A rule that was taken away has left its last line in the log.
+    let subject = look.now.map(|(seen, _)| seen.id).or(look.edit.seen.map(|seen| seen.id));
+    let theirs = match subject.filter(|_| look.stale) {
+        Some(id) => {
+            let filter = store::audit::Filter { subject: Some(id.0), ..Default::default() };
+            let rows = store::audit::list(&cx.store, facts.org, &filter, 1).await.known()?;
+            rows.into_iter().next().map(|row| (row.actor, row.at))
+        }
+        None => None,
+    };
+    let taken = look.edit.say.is_none();
+    let quotas = shown.own.as_ref().filter(|_| taken).map(|own| own.quotas.clone()).unwrap_or_default();
+    Ok(EditLine { comes_to: Some(shown.state), theirs, quotas, ..named(facts, look, own) })
+}
+
+fn model_name(facts: &Facts, id: ModelId) -> String {
+    facts.models.get(&id).map(|model| model.name.clone()).unwrap_or_default()
+}
+
+fn models(facts: &Facts, effects: &Effects) -> Vec<ModelLine> {
+    let mut moves = BTreeMap::<(ModelId, State, State), Vec<String>>::new();
+    for shift in &effects.shifts {
+        let name = matrix::place_name(facts, Some(shift.group));
+        moves.entry((shift.model, shift.before, shift.after)).or_default().push(name);
+    }
+    let mut lines = BTreeMap::<ModelId, ModelLine>::new();
+    for ((model, before, after), mut groups) in moves {
+        groups.sort_by_key(|name| name.to_lowercase());
+        let reach = effects.models.get(&model).copied().unwrap_or_default();
+        let line = lines.entry(model).or_insert_with(|| ModelLine {
+            model,
+            name: model_name(facts, model),
+            gain: reach.gain,
+            lose: reach.lose,
+            moves: Vec::new(),
+        });
+        line.moves.push((before, after, groups));
+    }
+    let mut lines: Vec<ModelLine> = lines.into_values().collect();
+    lines.sort_by(|a, b| (b.gain + b.lose, &a.name).cmp(&(a.gain + a.lose, &b.name)));
+    lines
+}
+
+fn applications(facts: &Facts, effects: &Effects) -> Vec<AppLine> {
+    let mut lines = BTreeMap::<ApplicationId, AppLine>::new();
+    for ((application, model), starts) in &effects.applications {
+        let line = lines.entry(*application).or_insert_with(|| AppLine {
+            application: *application,
+            name: facts.applications.get(application).map(|app| app.name.clone()).unwrap_or_default(),
+            starts: Vec::new(),
+            stops: Vec::new(),
+        });
+        let list = if *starts { &mut line.starts } else { &mut line.stops };
+        list.push(model_name(facts, *model));
+    }
+    let mut lines: Vec<AppLine> = lines.into_values().collect();
+    lines.sort_by_key(|line| (line.stops.is_empty(), line.name.to_lowercase()));
+    lines
+}
+
+/// `2 models (a, b)`.
+fn these(mut names: Vec<String>) -> String {
+    const NAMED: usize = 4;
+    names.sort();
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    match names.len() {
+        1 => names.remove(0),
+        count => format!("up to {count} models ({}{more})", names[..count.min(NAMED)].join(", ")),
+    }
+}
+
+/// Who gains and loses what, in a sentence or two.
+fn summary(facts: &Facts, effects: &Effects) -> String {
+    if effects.is_empty() {
+        return "Nothing changes for anybody now: every group comes to what it has.".to_owned();
+    }
+    let which = |some: fn(&domain::drafts::Reach) -> bool| {
+        let models = effects.models.iter().filter(move |(_, reach)| some(reach));
+        these(models.map(|(id, _)| model_name(facts, *id)).collect())
+    };
+    let verb = |count: usize, word: &str| if count == 1 { format!("{word}s") } else { word.to_owned() };
+    let mut sentences = Vec::new();
+    let (gain, lose) = (effects.gain.len(), effects.lose.len());
+    if gain > 0 {
+        let which = which(|reach| reach.gain > 0);
+        sentences.push(format!("{} {} {which}.", people(gain), verb(gain, "gain")));
+    }
+    if lose > 0 {
+        let which = which(|reach| reach.lose > 0);
+        let verb = if lose == 1 { "loses" } else { "lose" };
+        sentences.push(format!("{} {verb} {which}.", people(lose)));
+    }
+    if gain + lose == 0 {
+        sentences.push("Nobody gains or loses a model for good.".to_owned());
+    }
+    let count = |wanted: bool| {
+        let of = effects.applications.iter().filter(|(_, starts)| **starts == wanted).map(|((id, _), _)| id);
+        of.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    for (count, start) in [(count(true), true), (count(false), false)] {
+        let programs = if count == 1 { "1 application".to_owned() } else { format!("{count} applications") };
+        match (count, start) {
+            (0, _) => {}
+            (_, true) => sentences.push(format!("{programs} can call more than before.")),
+            (_, false) => sentences.push(format!("{programs} can no longer call all that they could.")),
+        }
+    }
+    sentences.join(" ")
+}

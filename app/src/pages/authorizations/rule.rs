@@ -1,0 +1,127 @@
+//! One cell of the matrix: what holds, where that comes from, and what is to hold.
+
+use domain::{authorizations::Edit, limits::Scope};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{last_day, said, says};
+use crate::{
+    api::authorizations::{RuleView, StageAuthorizations, load_rule, rule_href},
+    pages::{audit::Changes, limits::LimitCard},
+    ui::{
+        Badge, Card, Check, Field, Form, Head, Hidden, Load, Page, Select, StateMark, Submit, When,
+        grid::Carried, query,
+    },
+};
+
+/// One cell.
+#[component]
+pub fn RulePage() -> impl IntoView {
+    let rule = load_rule(query::value("of"));
+    view! { <Page title="Authorization"><Load data=rule let(view)><Content view/></Load></Page> }
+}
+
+#[component]
+fn Content(view: RuleView) -> impl IntoView {
+    let back = query::value("back");
+    let matrix = if back.is_empty() { "/authorization".to_owned() } else { format!("/authorization?{back}") };
+    let crumbs = vec![(matrix, "Authorization".to_owned())];
+    let group = view.shown.cell.group.map(|id| id.to_string());
+    let why = group.zip(view.model.clone()).map(|(who, model)| {
+        let href = crate::pages::why::href(&[("who", &who), ("model", &model)]);
+        view! { <a class="btn" href=href>"Why"</a> }
+    });
+    let own = view.shown.own.clone();
+    let limits = own.as_ref().map(|own| {
+        let scope = Scope::Authorization(own.seen.id);
+        view! { <LimitCard scope limits=view.limits.clone() may_set=view.editable may_remove=view.may_loosen/> }
+    });
+    let no_limits = own.is_none().then(|| view! {
+        <Card title="Quotas"><p class="pad muted">"A quota stands on a rule, and counts everybody who passes by it. Nothing is said here yet: say something first."</p></Card>
+    });
+    let below = view.below.clone();
+    let history = view.history.clone();
+    view! {
+        <Head title=format!("{} for {}", view.what, view.group) crumbs>{why}</Head>
+        <div class="two wide-left">
+            <div>
+                <Now view=view.clone()/>
+                {view.editable.then(|| view! { <Edited view=view.clone() back/> })}
+            </div>
+            <div>
+                {limits}{no_limits}
+                {(!below.is_empty()).then(|| {
+                    let lines = below.into_iter().map(|(cell, name, say)| view! {
+                        <li class="row between"><a href=rule_href(cell)>{name}</a><span class="muted">{said(Some(say))}</span></li>
+                    }).collect_view();
+                    view! { <Card title="Below say their own"><ul class="list">{lines}</ul></Card> }
+                })}
+            </div>
+        </div>
+        {(!history.is_empty()).then(|| view! { <Card title="What became of it"><Changes rows=history/></Card> })}
+    }
+}
+
+/// What holds here, and where that comes from.
+#[component]
+fn Now(view: RuleView) -> impl IntoView {
+    let shown = view.shown;
+    let inherited = shown.own.is_none();
+    let from = match (view.decides, inherited) {
+        (Some((cell, name)), _) => view! { <a href=rule_href(cell)>{name}</a> }.into_any(),
+        (None, false) => view! { "This very rule" }.into_any(),
+        (None, true) => {
+            view! { <span class="muted">"Nothing is said anywhere above: silence denies"</span> }.into_any()
+        }
+    };
+    let own = shown.own.map(|own| {
+        let overruled = own.say.state != shown.state;
+        let ends = last_day(own.say).map(domain::time::date);
+        view! {
+            <dt>"Said here"</dt>
+            <dd>{own.say.state.label()}{own.say.locked.then(|| view! { " "<Badge text="locked"/> })}{overruled.then_some(", overruled by a lock above")}</dd>
+            {ends.map(|day| view! { <dt>"Last day"</dt><dd class="num">{day}</dd> })}
+        }
+    });
+    view! {
+        <Card title="What holds">
+            <dl class="facts-list">
+                <dt>"State"</dt><dd><StateMark state=shown.state inherited/></dd>
+                <dt>"Decided by"</dt><dd>{from}</dd>
+                {view.by.map(|(who, at)| view! { <dt>"Set by"</dt><dd>{who}", "<When at/></dd> })}
+                {own}
+                <dt>"Without a rule here"</dt><dd>{shown.above.label()}{shown.held.then_some(", by a lock above: what is said here comes to nothing")}</dd>
+            </dl>
+        </Card>
+    }
+}
+
+/// What is to be said here.
+#[component]
+fn Edited(view: RuleView, back: String) -> impl IntoView {
+    let cell = view.shown.cell;
+    let own = view.shown.own;
+    let value = own.as_ref().map_or_else(|| "inherit".to_owned(), |own| own.say.state.to_string());
+    let ends_on =
+        own.as_ref().and_then(|own| last_day(own.say)).map(|day| day.to_string()).unwrap_or_default();
+    let locked = own.as_ref().is_some_and(|own| own.say.locked);
+    let seen = Edit { cell, say: own.as_ref().map(|own| own.say), seen: own.as_ref().map(|own| own.seen) };
+    view! {
+        <Card title="What is to hold" class="pad">
+            <Form to=StageAuthorizations::PATH which="rule">
+                <input type="hidden" name="groups[]" value=cell.group.map(|id| id.to_string()).unwrap_or_default()/>
+                <input type="hidden" name="targets[]" value=cell.target.to_string()/>
+                <Hidden name="seen" value=seen.to_string()/>
+                <Hidden name="back" value=back/>
+                <Hidden name="draft" value=query::value("draft")/>
+                <Carried first=String::new()/>
+                <Select name="state" label="Here" options=says() value/>
+                <Check name="locked" label="Locked" checked=locked hint="Groups below cannot say otherwise."/>
+                <Field name="ends_on" label="Last day" kind="date" value=ends_on optional=true hint="Afterwards it is as if nothing were said here."/>
+                <div class="row end">
+                    <button class="btn" name="then" value="more">"Stage, and go on"</button>
+                    <Submit label="Preview"/>
+                </div>
+            </Form>
+        </Card>
+    }
+}
