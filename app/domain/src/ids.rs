@@ -139,6 +139,8 @@ ids! {
     LimitId = "lim";
     /// A named route.
     PolicyId = "pol";
+    /// A price list somebody brought.
+    PriceListId = "lst";
     /// A change to many people at once.
     BatchId = "bat";
     /// One call through the gateway; also its request id.

@@ -2,5 +2,6 @@
 
 mod access;
 mod agreement;
+mod reviews;
 mod roles;
 mod world;
