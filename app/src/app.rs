@@ -115,9 +115,13 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("authorization/draft/:id") view=pages::authorizations::DraftPage/>
                 <Route path=path!("authorization/rule") view=pages::authorizations::RulePage/>
                 <Route path=path!("models") view=pages::models::ModelsPage/>
+                <Route path=path!("models/import") view=pages::price_lists::ImportPage/>
+                <Route path=path!("models/import/:id") view=pages::price_lists::PriceListPage/>
+                <Route path=path!("models/review") view=pages::reviews::ReviewsPage/>
                 <Route path=path!("models/:id") view=pages::models::ModelPage/>
                 <Route path=path!("providers") view=pages::providers::ProvidersPage/>
                 <Route path=path!("providers/:id") view=pages::providers::ProviderPage/>
+                <Route path=path!("providers/:id/offers") view=pages::offers::OffersPage/>
                 <Route path=path!("policies") view=pages::policies::PoliciesPage/>
                 <Route path=path!("applications") view=pages::applications::ApplicationsPage/>
                 <Route path=path!("applications/:id") view=pages::applications::ApplicationPage/>

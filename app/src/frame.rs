@@ -180,6 +180,13 @@ pub enum Once {
         /// The link.
         url: String,
     },
+    /// Fields of the form, filled in for whoever is filling it in.
+    Filled {
+        /// One sentence.
+        sentence: String,
+        /// Names of fields and what they hold now.
+        values: Vec<(String, String)>,
+    },
     /// What trying something out found.
     Found {
         /// Whether it is as hoped.

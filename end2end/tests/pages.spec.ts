@@ -62,6 +62,13 @@ async function fill(world: World): Promise<Place[]> {
   ];
   for (const [secret, name, times] of calls) for (let n = 0; n < times; n++) await call(world, secret, name);
 
+  const vendor = await owner.create('providers/create', {
+    name: 'Relay (OpenAI)', dialect: 'openai', base_url: world.providerUrl, credential: 'sk-upstream', allow_private_address: 'true',
+  });
+  await owner.post('offers/take', { provider: vendor, 'names[0]': 'gpt-4o', 'names[1]': 'house-finetune' });
+  const listed = { litellm_provider: 'openai', mode: 'chat', input_cost_per_token: 2e-6, output_cost_per_token: 8e-6 };
+  const list = await owner.create('price-lists/read', { text: JSON.stringify({ 'gpt-4o': listed, 'gpt-4.1': listed, o3: listed }) });
+
   const app = apps['research-bot'].id;
   const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
   const refused = (await call(world, apps['search-index'].secret, 'nothing')).headers.get('x-request-id');
@@ -71,7 +78,8 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
     { name: 'group-archive', path: `/groups/${research}?dialog=archive` }, { name: 'authorization', path: `/authorization?open=${tier},${dear}` },
     { name: 'authorization-cell', path: `/authorization?dialog=cell&cell=${research}~tier:${dear}` }, { name: 'models', path: '/models' },
-    { name: 'models-new', path: '/models?dialog=new' }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
+    { name: 'models-new', path: '/models?dialog=new' }, { name: 'models-review', path: '/models/review' }, { name: 'models-import', path: '/models/import' },
+    { name: 'price-list', path: `/models/import/${list}` }, { name: 'provider-offers', path: `/providers/${vendor}/offers` }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },
     { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },
     { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'call', path: `/calls/${finished}` },

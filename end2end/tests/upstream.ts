@@ -11,7 +11,8 @@ export async function upstream(): Promise<{ url: string; close: () => void }> {
       return send(401, { error: { message: 'wrong key', type: 'invalid_request_error' } });
     }
     if (request.url === '/v1/models') {
-      return send(200, { object: 'list', data: [{ id: 'tiny-1', object: 'model' }] });
+      const offered = ['tiny-1', 'gpt-4o', 'gpt-4o-mini', 'house-finetune'];
+      return send(200, { object: 'list', data: offered.map((id) => ({ id, object: 'model' })) });
     }
     request.resume().on('end', () =>
       send(200, {

@@ -5,7 +5,7 @@
 //! it; if it was refused, or has something to show once, the page the form stood on is made anew
 //! with everything that was typed still in it. Nothing of that is stored anywhere.
 
-use app::frame::{Done, Flash, PAGE, WHICH};
+use app::frame::{Done, Flash, Once, PAGE, WHICH};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::Request,
@@ -17,14 +17,36 @@ use crate::http::Console;
 
 /// The largest form: a description, a policy, a few hundred ticked boxes.
 const FORM_MAX: usize = 256 << 10;
+/// The largest form with a file: a price list, and what is beside it.
+const FILE_FORM_MAX: usize = domain::price_lists::LIST_MAX + FORM_MAX;
 /// An answer of a server function.
 const ANSWER_MAX: usize = 8 << 20;
 
+const PLAIN: &str = "application/x-www-form-urlencoded";
+const WITH_FILE: &str = "multipart/form-data";
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 /// Whether a request is a form that a browser posts by itself.
 fn is_plain_form(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text(header::ACCEPT).contains("text/html")
-        && text(header::CONTENT_TYPE).starts_with("application/x-www-form-urlencoded")
+    let kind = text_of(headers, header::CONTENT_TYPE);
+    text_of(headers, header::ACCEPT).contains("text/html")
+        && (kind.starts_with(PLAIN) || kind.starts_with(WITH_FILE))
+}
+
+/// The fields of a form with a file as those of any other form: the file's text is its field's value.
+async fn without_file(kind: &str, body: Bytes) -> Option<Bytes> {
+    let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
+    let mut parts = multer::Multipart::new(whole, multer::parse_boundary(kind).ok()?);
+    let mut pairs = Vec::new();
+    while let Some(part) = parts.next_field().await.ok()? {
+        let name = part.name()?.to_owned();
+        let text = part.bytes().await.ok()?;
+        pairs.push((name, String::from_utf8_lossy(&text).into_owned()));
+    }
+    serde_urlencoded::to_string(pairs).ok().map(Bytes::from)
 }
 
 /// Runs a server function, for script and for plain forms.
@@ -33,9 +55,19 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         return console.server_function(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, FORM_MAX).await else {
+    let kind = text_of(&parts.headers, header::CONTENT_TYPE).to_owned();
+    let with_file = kind.starts_with(WITH_FILE);
+    let Ok(mut body) = to_bytes(body, if with_file { FILE_FORM_MAX } else { FORM_MAX }).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "This form is too large.").into_response();
     };
+    if with_file {
+        let Some(fields) = without_file(&kind, body).await else {
+            return (StatusCode::BAD_REQUEST, "This form cannot be read.").into_response();
+        };
+        body = fields;
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PLAIN));
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
     let page = page_of(&body, &parts.headers);
     let to = parts.uri.path().to_owned();
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -54,8 +86,12 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         Ok(done) if done.once.is_none() => sent_on(&done, &page),
         outcome => {
             let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
-            let flash =
-                Flash { to, form: field(&body, WHICH), values: typed(&body), outcome, page: page.clone() };
+            let mut values = typed(&body);
+            if let Ok(Done { once: Some(Once::Filled { values: filled, .. }), .. }) = &outcome {
+                values.retain(|(name, _)| !filled.iter().any(|(other, _)| other == name));
+                values.extend(filled.iter().cloned());
+            }
+            let flash = Flash { to, form: field(&body, WHICH), values, outcome, page: page.clone() };
             again(console, parts, &page, flash, status).await
         }
     };
@@ -89,10 +125,10 @@ fn field(body: &Bytes, name: &str) -> String {
     pairs(body).into_iter().find(|(field, _)| field == name).map(|(_, value)| value).unwrap_or_default()
 }
 
-/// What was typed, without what must not come back in a page.
+/// What was typed, without what must not come back in a page, and without files, which cannot.
 fn typed(body: &Bytes) -> Vec<(String, String)> {
-    const SECRET: [&str; 6] = ["password", "again", "current", "credential", "secret", "token"];
-    pairs(body).into_iter().filter(|(name, _)| !SECRET.contains(&name.as_str())).collect()
+    const LEFT_OUT: [&str; 7] = ["password", "again", "current", "credential", "secret", "token", "file"];
+    pairs(body).into_iter().filter(|(name, _)| !LEFT_OUT.contains(&name.as_str())).collect()
 }
 
 /// It worked: on to the next page, or back to this one with its dialog closed.
@@ -150,6 +186,21 @@ mod tests {
         let body = Bytes::from_static(b"email=a%40b.c&password=hunter2hunter2&credential=sk-1&name=Ada");
         let names: Vec<String> = typed(&body).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["email", "name"]);
+    }
+
+    #[tokio::test]
+    async fn a_form_with_a_file_is_read_as_any_other() {
+        let body = "--x\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\na&b\r\n--x\r\n\
+                    Content-Disposition: form-data; name=\"file\"; filename=\"l.json\"\r\n\r\n{\"a\": 1}\r\n--x--\r\n";
+        let kind = "multipart/form-data; boundary=x";
+        let fields = without_file(kind, Bytes::from_static(body.as_bytes())).await.expect("fields");
+        assert_eq!(field(&fields, "text"), "a&b");
+        assert_eq!(field(&fields, "file"), "{\"a\": 1}");
+        assert_eq!(typed(&fields), [("text".to_owned(), "a&b".to_owned())]);
+        for (kind, body) in [("multipart/form-data", body), (kind, "--x\r\nContent-Dispo"), (kind, "nothing")]
+        {
+            assert_eq!(without_file(kind, Bytes::from_static(body.as_bytes())).await, None, "{body}");
+        }
     }
 
     #[test]

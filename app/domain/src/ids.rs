@@ -140,6 +140,9 @@ ids! {
     /// A named route.
     PolicyId = "pol";
     /// A change to many people, or of many authorizations, at once.
+    /// A price list somebody brought.
+    PriceListId = "lst";
+    /// A change to many people at once.
     BatchId = "bat";
     /// One call through the gateway; also its request id.
     CallId = "req";

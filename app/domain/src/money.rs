@@ -116,6 +116,60 @@ impl Price {
     pub fn exact(self) -> String {
         decimal(self.0, 2)
     }
+
+    /// From what a single unit costs, as price lists write it: `1.5e-07` dollars a token. Digit by
+    /// digit, never through a float; what a float left in such a list beyond a nano-dollar per million
+    /// (`6.000000000000001e-08`) is rounded to the nearest.
+    ///
+    /// # Errors
+    /// When it is not a number, is below zero, or is more than may be entered.
+    pub fn per_unit(text: &str) -> Result<Self, MoneyError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(MoneyError::Empty);
+        }
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let exponent: i32 = exponent.parse().map_err(|_| MoneyError::NotANumber)?;
+        let negative = mantissa.starts_with('-');
+        let (whole, fraction) = mantissa
+            .trim_start_matches(['-', '+'])
+            .split_once('.')
+            .unwrap_or((mantissa.trim_start_matches(['-', '+']), ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(MoneyError::NotANumber);
+        }
+        let significant = digits.trim_start_matches('0');
+        if significant.is_empty() {
+            return Ok(Self(0));
+        }
+        if negative {
+            return Err(MoneyError::Negative);
+        }
+        // A dollar a unit is a million dollars a million: nano-dollars stand fifteen digits further left.
+        let after_point = i32::try_from(fraction.len()).map_err(|_| MoneyError::NotANumber)?;
+        let places = exponent.checked_sub(after_point).and_then(|places| places.checked_add(15));
+        let length = i32::try_from(significant.len()).map_err(|_| MoneyError::NotANumber)?;
+        let places = places.ok_or(MoneyError::NotANumber)?;
+        match length.checked_add(places) {
+            // Less than half a nano-dollar per million, or more than fits.
+            Some(..0) => return Ok(Self(0)),
+            Some(0..=18) => {}
+            Some(_) | None => return Err(MoneyError::TooLarge),
+        }
+        let kept = usize::try_from(length + places.min(0)).map_err(|_| MoneyError::NotANumber)?;
+        let mut nanos: i64 = match &significant[..kept] {
+            "" => 0,
+            kept => kept.parse().map_err(|_| MoneyError::TooLarge)?,
+        };
+        if significant.as_bytes().get(kept).is_some_and(|next| *next >= b'5') {
+            nanos += 1;
+        }
+        for _ in 0..places {
+            nanos = nanos.checked_mul(10).ok_or(MoneyError::TooLarge)?;
+        }
+        if nanos <= MAX_ENTERED { Ok(Self(nanos)) } else { Err(MoneyError::TooLarge) }
+    }
 }
 
 /// Nano-dollars as decimal dollars with at least `least` digits after the point.
@@ -237,7 +291,61 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_unit_costs_becomes_what_a_million_costs_digit_by_digit() {
+        for (text, exact) in [
+            ("1.5e-07", "0.15"),
+            ("1.5E-07", "0.15"),
+            ("0.00000015", "0.15"),
+            ("2.5e-06", "2.50"),
+            ("1e-05", "10.00"),
+            ("7.5e-05", "75.00"),
+            ("0.0", "0.00"),
+            ("0", "0.00"),
+            ("-0.0", "0.00"),
+            ("0.04", "40000.00"),
+            ("12", "12000000.00"),
+            // What floats leave behind.
+            ("6.000000000000001e-08", "0.06"),
+            ("2.9999999999999997e-07", "0.30"),
+            ("1.0000000000000002e-06", "1.00"),
+            // A nano-dollar per million, its half, and less.
+            ("1e-15", "0.000000001"),
+            ("5e-16", "0.000000001"),
+            ("4e-16", "0.00"),
+            ("1e-300", "0.00"),
+        ] {
+            assert_eq!(Price::per_unit(text).map(Price::exact), Ok(exact.to_owned()), "{text}");
+        }
+        for (text, error) in [
+            ("", MoneyError::Empty),
+            ("-1e-06", MoneyError::Negative),
+            ("NaN", MoneyError::NotANumber),
+            ("Infinity", MoneyError::NotANumber),
+            ("1e", MoneyError::NotANumber),
+            ("1.2.3", MoneyError::NotANumber),
+            ("e-7", MoneyError::NotANumber),
+            ("0x1", MoneyError::NotANumber),
+            ("1e99999999999", MoneyError::NotANumber),
+            ("1e9", MoneyError::TooLarge),
+            ("101", MoneyError::TooLarge),
+            ("99999999999999999999999", MoneyError::TooLarge),
+        ] {
+            assert_eq!(Price::per_unit(text), Err(error), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_price_per_unit_is_the_price_per_million_shifted(nanos in 1..=MAX_ENTERED) {
+            prop_assert_eq!(Price::per_unit(&format!("{nanos}e-15")), Ok(Price(nanos)));
+        }
+
+        #[test]
+        fn no_price_per_unit_panics(text in "[-+0-9.eE]{0,30}") {
+            let _ = Price::per_unit(&text);
+        }
+
         #[test]
         fn the_exact_text_reads_back(nanos in 0..=MAX_ENTERED) {
             prop_assert_eq!(Money(nanos).exact().parse(), Ok(Money(nanos)));

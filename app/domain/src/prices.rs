@@ -1,11 +1,12 @@
 //! What a call costs: usage × prices, rounded up once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     models::Modality,
     money::{Money, Price},
+    time,
     usage::Usage,
     words::words,
 };
@@ -44,6 +45,18 @@ impl PriceKey {
             Self::CacheWriteLong => Some(Self::CacheWrite),
             Self::Reasoning | Self::AudioOutput => Some(Self::Output),
             Self::Input | Self::Output | Self::Image | Self::Call => None,
+        }
+    }
+
+    /// Whether calls of this kind of model use it without being priced for it on purpose.
+    const fn counts_for(self, modality: Modality) -> bool {
+        match self {
+            Self::Input | Self::CacheRead | Self::CacheWrite | Self::CacheWriteLong => {
+                matches!(modality, Modality::Chat | Modality::Vision)
+            }
+            Self::Output | Self::Reasoning => matches!(modality, Modality::Chat | Modality::Vision),
+            Self::AudioInput | Self::AudioOutput => matches!(modality, Modality::Audio),
+            Self::Image | Self::Call => false,
         }
     }
 
@@ -92,6 +105,28 @@ impl Prices {
         PriceKey::ALL.iter().filter_map(|&key| Some((key, self.own(key)?)))
     }
 
+    /// Whether nothing has a price.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Every key that has a price for this kind of model, with the key whose price that is: its own, or
+    /// that of the bucket it is part of.
+    pub fn applied(&self, modality: Modality) -> Vec<(PriceKey, PriceKey, Price)> {
+        let own = PriceKey::ALL.iter().copied().filter(|key| {
+            // Vectors and rankings have no output to pay for, nor has anything sound that says none.
+            self.own(*key).is_some() || key.counts_for(modality)
+        });
+        own.filter_map(|key| {
+            let mut from = key;
+            while self.own(from).is_none() {
+                from = from.falls_back_to()?;
+            }
+            Some((key, from, self.own(from)?))
+        })
+        .collect()
+    }
+
     /// Whether calls of this kind of model can be priced. What cannot be priced cannot be called.
     pub fn complete_for(&self, modality: Modality) -> bool {
         let has = |key| self.of(key).is_some();
@@ -111,6 +146,62 @@ pub struct DatedPrices {
     pub from: DateTime<Utc>,
     /// These prices.
     pub prices: Prices,
+}
+
+words! {
+    /// Who or what said a price.
+    PriceSource("source of a price") {
+        /// A person.
+        Typed = "typed",
+        /// A file that was applied.
+        File = "file",
+        /// The price book in this program.
+        Book = "book",
+        /// A price list that somebody brought.
+        List = "list",
+    }
+}
+
+/// Where a price comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who or what said it.
+    pub source: PriceSource,
+    /// The day of the book or list.
+    pub of: Option<NaiveDate>,
+}
+
+impl Origin {
+    /// A person.
+    pub const TYPED: Self = Self { source: PriceSource::Typed, of: None };
+}
+
+/// Prices with where they come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Priced {
+    /// The prices, and from when.
+    pub dated: DatedPrices,
+    /// Who or what said so.
+    pub origin: Origin,
+    /// Who set them, by name; empty where that was not taken down.
+    pub by: String,
+}
+
+impl Priced {
+    /// `Price book of 20 Nov 2026, set by Ada`.
+    pub fn origin(&self) -> String {
+        let of = self.origin.of.map(|day| format!(" of {}", time::date(day))).unwrap_or_default();
+        let by = |verb: &str| if self.by.is_empty() { String::new() } else { format!("{verb}{}", self.by) };
+        match self.origin.source {
+            PriceSource::Typed if self.by.is_empty() => "Typed in".to_owned(),
+            PriceSource::Typed => by("Typed in by "),
+            PriceSource::File => format!("Applied file{}", by(", ")),
+            PriceSource::Book => format!("Price book{of}{}", by(", set by ")),
+            PriceSource::List => {
+                format!("LiteLLM's price list, read{}{}", of.replacen(" of", "", 1), by(" by "))
+            }
+        }
+    }
 }
 
 /// The prices in force at `now`: the latest that have started. `dated` is sorted by `from`.
@@ -226,6 +317,50 @@ mod tests {
         assert!(in_force(&dated, at(9)).is_none());
         assert_eq!(in_force(&dated, at(10)).unwrap().from, at(10));
         assert_eq!(in_force(&dated, at(99)).unwrap().from, at(20));
+    }
+
+    #[test]
+    fn every_bucket_says_whose_price_it_takes() {
+        let own = prices(&[(PriceKey::Input, "3"), (PriceKey::Output, "15"), (PriceKey::CacheRead, "0.30")]);
+        let said: Vec<String> = own
+            .applied(Modality::Chat)
+            .into_iter()
+            .map(|(key, from, price)| format!("{key} {from} {}", price.exact()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "input input 3.00",
+                "cache_read cache_read 0.30",
+                "cache_write input 3.00",
+                "cache_write_long input 3.00",
+                "output output 15.00",
+                "reasoning output 15.00",
+            ]
+        );
+        let vectors = prices(&[(PriceKey::Input, "0.02")]);
+        assert_eq!(vectors.applied(Modality::Embedding).len(), 1);
+    }
+
+    #[test]
+    fn a_price_says_where_it_comes_from() {
+        let priced = |source, of: Option<&str>, by: &str| {
+            let dated = DatedPrices { from: DateTime::UNIX_EPOCH, prices: Prices::default() };
+            let of = of.map(|day| day.parse().unwrap());
+            Priced { dated, origin: Origin { source, of }, by: by.to_owned() }.origin()
+        };
+        for (said, expected) in [
+            (priced(PriceSource::Typed, None, "Ada"), "Typed in by Ada"),
+            (priced(PriceSource::Typed, None, ""), "Typed in"),
+            (priced(PriceSource::File, None, "bursar apply"), "Applied file, bursar apply"),
+            (priced(PriceSource::Book, Some("2026-11-20"), "Ada"), "Price book of 20 Nov 2026, set by Ada"),
+            (
+                priced(PriceSource::List, Some("2026-11-28"), "Ada"),
+                "LiteLLM's price list, read 28 Nov 2026 by Ada",
+            ),
+        ] {
+            assert_eq!(said, expected);
+        }
     }
 
     fn any_prices() -> impl Strategy<Value = Prices> {

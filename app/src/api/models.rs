@@ -2,7 +2,8 @@
 
 use domain::{
     models::{Model, Tier},
-    prices::DatedPrices,
+    price_lists::Listed,
+    prices::Priced,
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,9 @@ pub struct ModelView {
     /// The model.
     pub model: Model,
     /// Every price it has, had or will have, the newest first.
-    pub prices: Vec<DatedPrices>,
+    pub prices: Vec<Priced>,
+    /// What the price book says about it, and which book that is.
+    pub book: Option<(Listed, String)>,
     /// Tiers: id and name.
     pub tiers: Vec<(String, String)>,
     /// Providers: id and name.
@@ -62,6 +65,7 @@ pub async fn load_model(id: String) -> Result<ModelView, AppError> {
         ids::ModelId,
         roles::Act,
     };
+    use store::price_lists::book::book;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id: ModelId = id.parse().map_err(|_| AppError::NotFound)?;
@@ -79,9 +83,13 @@ pub async fn load_model(id: String) -> Result<ModelView, AppError> {
             .collect();
         let providers = store::providers::list(&cx.store, org).await.known()?;
         let tiers = store::models::tiers(&cx.store, org).await.known()?;
+        let model = store::models::get(&cx.store, org, id).await.known()?;
+        let of = providers.iter().find(|provider| provider.id == model.provider.0);
+        let listed = of.and_then(|provider| catalogue::in_book(provider, &model.upstream));
         Ok(ModelView {
-            model: store::models::get(&cx.store, org, id).await.known()?,
-            prices: store::models::prices(&cx.store, org, id).await.known()?,
+            book: listed.map(|listed| (listed.clone(), catalogue::book_words(book()))),
+            model,
+            prices: store::prices::history(&cx.store, org, id).await.known()?,
             tiers: tiers.into_iter().map(|it| (it.id.to_string(), it.name)).collect(),
             providers: providers.into_iter().map(|it| (it.id.to_string(), it.name)).collect(),
             groups,
@@ -100,16 +108,24 @@ pub async fn create_model(
     tier: String,
     context_tokens: String,
     max_output_tokens: String,
-    price_input: String,
-    price_output: String,
+    #[server(default)] price_input: String,
+    #[server(default)] price_output: String,
+    #[server(default)] cache_read: String,
+    #[server(default)] cache_write: String,
+    #[server(default)] cache_write_long: String,
+    #[server(default)] reasoning: String,
+    #[server(default)] audio_input: String,
+    #[server(default)] audio_output: String,
+    #[server(default)] image: String,
+    #[server(default)] call: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
         models::Review,
-        prices::{PriceKey, Prices},
+        prices::{Origin, PriceKey},
         roles::Act,
     };
-    use store::models::ModelForm;
+    use store::{models::ModelForm, price_lists::book::book};
     handle(|cx| async move {
         let form = ModelForm {
             name: read("name", &name)?,
@@ -120,18 +136,51 @@ pub async fn create_model(
             context_tokens: read_some("context_tokens", &context_tokens)?,
             max_output_tokens: read_some("max_output_tokens", &max_output_tokens)?,
         };
-        let prices = Prices::default()
-            .with(PriceKey::Input, read_some("price_input", &price_input)?)
-            .with(PriceKey::Output, read_some("price_output", &price_output)?);
+        let prices = catalogue::read_prices(&[
+            (PriceKey::CacheRead, cache_read),
+            (PriceKey::CacheWrite, cache_write),
+            (PriceKey::CacheWriteLong, cache_write_long),
+            (PriceKey::Reasoning, reasoning),
+            (PriceKey::AudioInput, audio_input),
+            (PriceKey::AudioOutput, audio_output),
+            (PriceKey::Image, image),
+            (PriceKey::Call, call),
+        ])?
+        .with(PriceKey::Input, read_some("price_input", &price_input)?)
+        .with(PriceKey::Output, read_some("price_output", &price_output)?);
         let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let provider = store::providers::get(&cx.store, change.org(), form.provider).await.known()?;
         let from = change.at();
         let id = store::models::insert(&mut change, &form, Review::Pending).await.known()?;
-        if prices != Prices::default() {
-            store::models::set_prices(&mut change, id, from, &prices).await.known()?;
+        if !prices.is_empty() {
+            let of_book = catalogue::is_of_book(&provider, &form.upstream, &prices);
+            let origin = if of_book { book().origin() } else { Origin::TYPED };
+            store::prices::set(&mut change, id, from, &prices, origin).await.known()?;
         }
         change.commit().await.known()?;
         Ok(Done::said(format!("{} was added. It stays closed until it is reviewed.", form.name))
             .then(format!("/models/{id}")))
+    })
+    .await
+}
+
+/// Fills the form of a new model with what the price book says about it. Changes nothing.
+#[server(prefix = "/console", endpoint = "models/fill")]
+pub async fn fill_model(
+    provider: String,
+    #[server(default)] name: String,
+    #[server(default)] upstream: String,
+) -> Result<Done, AppError> {
+    use crate::backend::{catalogue::*, *};
+    use domain::{ids::ProviderId, roles::Act};
+    handle(|cx| async move {
+        let org = cx.permit(Act::EditCatalogue)?.org();
+        let id: ProviderId = read("provider", &provider)?;
+        let provider = store::providers::get(&cx.store, org, id).await.known()?;
+        let upstream = if upstream.trim().is_empty() { name.trim() } else { upstream.trim() };
+        let listed = looked_up(&provider, upstream)?;
+        let suggestion = Catalogue::of(&cx, org).await?.suggest(listed.modality, &listed.prices);
+        Ok(Done::once(filled(listed, suggestion)))
     })
     .await
 }
@@ -218,12 +267,13 @@ pub async fn set_prices(
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
-        prices::{PriceKey, Prices},
+        prices::{Origin, PriceKey},
         roles::Act,
     };
+    use store::price_lists::book::book;
     handle(|cx| async move {
         let id = read("id", &id)?;
-        let texts = [
+        let prices = catalogue::read_prices(&[
             (PriceKey::Input, input),
             (PriceKey::CacheRead, cache_read),
             (PriceKey::CacheWrite, cache_write),
@@ -234,12 +284,8 @@ pub async fn set_prices(
             (PriceKey::AudioOutput, audio_output),
             (PriceKey::Image, image),
             (PriceKey::Call, call),
-        ];
-        let mut prices = Prices::default();
-        for (key, text) in &texts {
-            prices = prices.with(*key, read_some(key.as_str(), text)?);
-        }
-        if prices == Prices::default() {
+        ])?;
+        if prices.is_empty() {
             return Err(AppError::field(
                 "input",
                 "Enter at least one price. A price of 0 makes a model free.",
@@ -255,11 +301,28 @@ pub async fn set_prices(
                 "Finished calls keep the price they had. Choose today or a later day.",
             ));
         }
-        store::models::set_prices(&mut change, id, day.filter(|day| *day > now).unwrap_or(now), &prices)
-            .await
-            .known()?;
+        let model = store::models::get(&cx.store, change.org(), id).await.known()?;
+        let provider = store::providers::get(&cx.store, change.org(), model.provider.0).await.known()?;
+        let of_book = catalogue::is_of_book(&provider, &model.upstream, &prices);
+        let origin = if of_book { book().origin() } else { Origin::TYPED };
+        let from = day.filter(|day| *day > now).unwrap_or(now);
+        store::prices::set(&mut change, id, from, &prices, origin).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Prices saved."))
+    })
+    .await
+}
+
+/// Fills the form of a model's prices with what the price book says. Changes nothing.
+#[server(prefix = "/console", endpoint = "models/fill-prices")]
+pub async fn fill_prices(id: String) -> Result<Done, AppError> {
+    use crate::backend::{catalogue::*, *};
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let org = cx.permit(Act::EditCatalogue)?.org();
+        let model = store::models::get(&cx.store, org, read("id", &id)?).await.known()?;
+        let provider = store::providers::get(&cx.store, org, model.provider.0).await.known()?;
+        Ok(Done::once(filled(looked_up(&provider, &model.upstream)?, None)))
     })
     .await
 }

@@ -157,7 +157,7 @@ pub async fn create_first_model(
     use domain::{
         authorizations::{State, Target},
         models::{Modality, Review},
-        prices::{PriceKey, Prices},
+        prices::{Origin, PriceKey, Prices},
         roles::Act,
     };
     use store::{authorizations::Say, models::ModelForm};
@@ -186,7 +186,17 @@ pub async fn create_first_model(
         let from = change.at();
         // Typed in by a person who gave it a price: that is the decision the review asks for.
         let model = store::models::insert(&mut change, &form, Review::Accepted).await.known()?;
-        store::models::set_prices(&mut change, model, from, &prices).await.known()?;
+        let provider = store::providers::get(&cx.store, change.org(), form.provider).await.known()?;
+        // Whoever takes the book's two prices takes the others with them: cached input has its own.
+        let of_book =
+            catalogue::in_book(&provider, &form.upstream).map(|listed| listed.prices).filter(|listed| {
+                [PriceKey::Input, PriceKey::Output].iter().all(|key| listed.own(*key) == prices.own(*key))
+            });
+        let (prices, origin) = match of_book {
+            Some(listed) => (listed, store::price_lists::book::book().origin()),
+            None => (prices, Origin::TYPED),
+        };
+        store::prices::set(&mut change, model, from, &prices, origin).await.known()?;
         change.commit().await.known()?;
         let mut change = cx.change(widen).await?;
         let open = Say { state: State::Open, locked: false, ends_at: None };

@@ -2,6 +2,7 @@
 //! the browser's. Server functions bring all of this in with `use crate::backend::*`.
 
 pub mod batches;
+pub mod catalogue;
 pub mod directory;
 pub mod drafts;
 pub mod examples;

@@ -3,22 +3,37 @@
 use domain::{
     models::{Modality, Model, Review, Tier},
     money::grouped,
-    prices::{DatedPrices, PriceKey},
+    prices::PriceKey,
     roles::Act,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{capital, choices, param};
+use super::{
+    capital, choices, param,
+    prices::{InBook, PriceField, Prices},
+};
 use crate::{
     api::models::{
         AcceptModel, ArchiveModel, ArchiveTier, Catalogue, CreateModel, CreateTier, EditModel, EditTier,
-        ModelView, SetPrices, load_model, load_models,
+        FillModel, FillPrices, ModelView, SetPrices, load_model, load_models,
     },
     ui::{
-        Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page,
-        Select, StateMark, Submit, When, context::now, may, money::pair,
+        Badge, Card, Check, Confirm, Dialog, Empty, Field, Folded, Form, Head, Hidden, Kind, Load,
+        OpenDialog, Page, Select, StateMark, Submit, may, money::pair,
     },
 };
+
+/// Buckets that are a part of input or output, and those that are neither.
+const OTHER_KEYS: [PriceKey; 8] = [
+    PriceKey::CacheRead,
+    PriceKey::Reasoning,
+    PriceKey::CacheWrite,
+    PriceKey::AudioInput,
+    PriceKey::CacheWriteLong,
+    PriceKey::AudioOutput,
+    PriceKey::Image,
+    PriceKey::Call,
+];
 
 fn modalities() -> Vec<(String, String)> {
     choices(Modality::ALL, |modality| capital(modality.as_str()))
@@ -50,10 +65,13 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
     };
     view! {
         <Head title="Models" note=(known.len() + waiting.len()).to_string()>
+            {edit.then(|| view! { <a class="btn" href="/models/import">"Import a price list"</a> })}
             {ready.then(|| view! { <OpenDialog name="new" label="New model" look="btn go"/> })}
         </Head>
         {(!waiting.is_empty()).then(|| view! {
-            <Card title="Waiting for review" note="new models stay closed until somebody decides"><Table models=waiting label="Waiting for review"/></Card>
+            <Card title="Waiting for review" note="new models stay closed until somebody decides" actions=ViewFn::from(|| view! { <a class="btn small" href="/models/review">"To the review inbox"</a> })>
+                <Table models=waiting label="Waiting for review"/>
+            </Card>
         })}
         <Card title="Catalogue">
             {if known.is_empty() {
@@ -66,12 +84,13 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
             <Tiers tiers edit/>
         </Card>
         <Dialog name="new" title="New model">
-            <Form to=CreateModel::PATH>
+            <Form to=CreateModel::PATH also=FillModel::PATH>
                 <Field name="name" label="Name for callers" mono=true placeholder="small-chat"/>
                 <div class="pair">
                     <Select name="provider" label="Provider" options=providers.clone()/>
                     <Field name="upstream" label="Name at the provider" mono=true optional=true hint="Empty: the same."/>
                 </div>
+                <div class="row"><Submit label="Fill from the price book" look="small" to=FillModel::PATH/></div>
                 <div class="pair">
                     <Select name="modality" label="Modality" options=modalities()/>
                     <Select name="tier" label="Tier" options=tier_options.clone()/>
@@ -84,7 +103,11 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
                     <Field name="price_input" label="Input, $ per million" inputmode="decimal" optional=true/>
                     <Field name="price_output" label="Output, $ per million" inputmode="decimal" optional=true/>
                 </div>
-                <p class="hint">"It lands in review, closed to everybody. More prices can be set on its page."</p>
+                <Folded label="Prices of other buckets" names=OTHER_KEYS.map(PriceKey::as_str).to_vec()>
+                    <div class="pair">{OTHER_KEYS.map(|key| view! { <PriceField key current=None/> }).into_iter().collect_view()}</div>
+                    <p class="hint">"An empty bucket takes the price of the one it is part of."</p>
+                </Folded>
+                <p class="hint">"It lands in review, closed to everybody."</p>
                 <div class="row end"><Submit label="Add the model"/></div>
             </Form>
         </Dialog>
@@ -188,7 +211,7 @@ pub fn ModelPage() -> impl IntoView {
 
 #[component]
 fn Content(view: ModelView) -> impl IntoView {
-    let ModelView { model, prices, tiers, providers, groups } = view;
+    let ModelView { model, prices, book, tiers, providers, groups } = view;
     let edit = may(Act::EditCatalogue) && model.archived_at.is_none();
     let id = model.id;
     let pending = model.review == Review::Pending;
@@ -248,7 +271,8 @@ fn Content(view: ModelView) -> impl IntoView {
             </Card>
         </div>
         <Card title="Prices" note="US dollars per million" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="prices" label="Set prices" look="btn small"/> })} })>
-            <Prices prices/>
+            {book.map(|(listed, book)| view! { <InBook listed book current/> })}
+            <Prices prices modality=model.modality/>
         </Card>
         <Dialog name="edit" title="Edit the model">
             <Form to=EditModel::PATH>
@@ -271,8 +295,9 @@ fn Content(view: ModelView) -> impl IntoView {
             </Form>
         </Dialog>
         <Dialog name="prices" title="Set prices">
-            <Form to=SetPrices::PATH>
+            <Form to=SetPrices::PATH also=FillPrices::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
+                <div class="row"><Submit label="Fill from the price book" look="small" to=FillPrices::PATH/></div>
                 <Field name="from" label="From the start of" kind="date" optional=true hint="Empty: from now on. Finished calls keep the price they had."/>
                 <div class="pair">
                     <PriceField key=PriceKey::Input current/><PriceField key=PriceKey::Output current/>
@@ -290,33 +315,4 @@ fn Content(view: ModelView) -> impl IntoView {
             consequence="Calls that name it are refused from now on. Its spend stays on the books. This cannot be undone."
         />
     }
-}
-
-#[component]
-fn PriceField(key: PriceKey, current: Option<domain::prices::Prices>) -> impl IntoView {
-    let value = current.and_then(|prices| prices.own(key)).map(|price| price.exact()).unwrap_or_default();
-    view! { <Field name=key.as_str() label=key.label() value inputmode="decimal" optional=true/> }
-}
-
-#[component]
-fn Prices(prices: Vec<DatedPrices>) -> impl IntoView {
-    if prices.is_empty() {
-        return view! { <Empty title="No price" text="A model without a price cannot be called: what cannot be charged cannot be capped."/> }.into_any();
-    }
-    let current = prices.iter().find(|dated| dated.from <= now()).map(|dated| dated.from);
-    let rows = prices
-        .into_iter()
-        .map(|dated| {
-            let list = dated.prices.set().enumerate().map(|(place, (key, price))| view! {
-                {(place > 0).then_some(" · ")}<span class="nw">{key.label()}" "<b class="num">{price.to_string()}</b></span>
-            }).collect_view();
-            let mark = match () {
-                () if Some(dated.from) == current => Some(view! { <Badge text="in force" kind=Kind::Good/> }),
-                () if dated.from > now() => Some(view! { <Badge text="to come" kind=Kind::Warn/> }),
-                () => None,
-            };
-            view! { <tr><td class="nw"><When at=dated.from/></td><td>{list}</td><td>{mark}</td></tr> }
-        })
-        .collect_view();
-    view! { <table class="table"><thead><tr><th>"From"</th><th>"Prices"</th><th><span class="sr">"State"</span></th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
 }

@@ -86,6 +86,7 @@ fn Content(provider: Provider) -> impl IntoView {
     let name = provider.name.clone();
     view! {
         <Head title=provider.name.clone() note=provider.dialect.label() crumbs=vec![("/providers".to_owned(), "Providers".to_owned())]>
+            {edit.then(|| view! { <a class="btn" href=format!("/providers/{id}/offers")>"Which models does it offer"</a> })}
             {edit.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
         {provider.archived_at.is_some().then(|| view! { <p class="banner bad">"This provider is archived."</p> })}

@@ -10,6 +10,7 @@ use crate::{
         applications::CreateApplication,
         groups::CreateGroup,
         keys::IssueSecret,
+        models::FillModel,
         providers::{CreateProvider, TestProvider},
         setup::{CreateFirstModel, CreateOrganization, TryCall, load_steps},
     },
@@ -105,10 +106,11 @@ fn Model() -> impl IntoView {
                 } else {
                     let last = steps.providers.last().map(|(id, _)| id.clone()).unwrap_or_default();
                     view! {
-                        <Form to=CreateFirstModel::PATH>
+                        <Form to=CreateFirstModel::PATH also=FillModel::PATH>
                             <Select name="provider" label="Provider" options=steps.providers value=last/>
                             <Field name="name" label="Name for callers" mono=true placeholder="small-chat"/>
                             <Field name="upstream" label="Name at the provider" mono=true optional=true hint="Empty: the same."/>
+                            <div class="row"><Submit label="Fill from the price book" look="small" to=FillModel::PATH/></div>
                             <Field name="tier" label="Tier" value="general" hint="Classes of models are opened to groups together. This one will be open to the whole organization."/>
                             <div class="pair">
                                 <Field name="context_tokens" label="Context, tokens" inputmode="numeric" optional=true/>

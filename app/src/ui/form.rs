@@ -85,6 +85,9 @@ pub fn Form(
     /// Its id, for fields that stand elsewhere on the page.
     #[prop(optional)]
     id: &'static str,
+    /// Whether a file goes along.
+    #[prop(optional)]
+    file: bool,
     children: Children,
 ) -> impl IntoView {
     let flash = frame().flash.clone();
@@ -103,7 +106,7 @@ pub fn Form(
     let fields = children();
     view! {
         <Sending summary=state.summary() once inline=class.contains("inline")>
-            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") novalidate="">
+            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") novalidate="" enctype=file.then_some("multipart/form-data")>
                 {(!which.is_empty()).then(|| view! { <input type="hidden" name=WHICH value=which/> })}
                 {page.map(|page| view! { <input type="hidden" name=PAGE value=page/> })}
                 {fields}
@@ -232,11 +235,39 @@ pub fn TextArea(
     }
 }
 
+/// A file to bring along.
+#[component]
+pub fn FileField(
+    /// The argument of the server function that gets its text.
+    name: &'static str,
+    /// What it is called.
+    #[prop(into)]
+    label: String,
+    /// What helps to choose.
+    #[prop(optional, into)]
+    hint: String,
+    /// Which kinds are offered: `.json`.
+    accept: &'static str,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let id = state.id(name);
+    let error = state.error(name);
+    let invalid = error.is_some().then_some("true");
+    let described =
+        format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
+    view! {
+        <Around id=id.clone() label hint error theirs=None>
+            <input id=id name=name type="file" accept=accept aria-describedby=described aria-invalid=invalid/>
+        </Around>
+    }
+}
+
 /// One of several.
 #[component]
 pub fn Select(
     /// The argument of the server function.
-    name: &'static str,
+    #[prop(into)]
+    name: String,
     /// What it is called.
     #[prop(into)]
     label: String,
@@ -250,12 +281,12 @@ pub fn Select(
     hint: String,
 ) -> impl IntoView {
     let state = expect_context::<FormState>();
-    let id = state.id(name);
-    let error = state.error(name);
+    let id = state.id(&name);
+    let error = state.error(&name);
     let invalid = error.is_some().then_some("true");
     let chosen = |key: &str| options.iter().find(|(known, _)| known == key).or(options.first());
     let now = chosen(&value).map(|(_, label)| label.trim().to_owned()).unwrap_or_default();
-    let value = state.value(name, value);
+    let value = state.value(&name, value);
     let theirs =
         state.theirs(&chosen(&value).map(|(_, label)| label.trim().to_owned()).unwrap_or_default(), &now);
     let described =
@@ -305,6 +336,27 @@ pub fn Check(
                 {theirs.map(|theirs| view! { <span class="theirs">{theirs}</span> })}
             </span>
         </label>
+    }
+}
+
+/// Fields that are folded away until one of them holds something or is wrong.
+#[component]
+pub fn Folded(
+    /// What is folded away.
+    label: &'static str,
+    /// The names of its fields.
+    names: Vec<&'static str>,
+    children: Children,
+) -> impl IntoView {
+    let state = expect_context::<FormState>();
+    let holds = |name: &&str| !state.value(name, String::new()).is_empty();
+    let wrong = |name: &&str| state.error.as_ref().is_some_and(|error| error.of_field(name).is_some());
+    let open = names.iter().any(|name| holds(name) || wrong(name));
+    view! {
+        <details class="folded" open=open>
+            <summary>{label}</summary>
+            <div class="form">{children()}</div>
+        </details>
     }
 }
 

@@ -46,6 +46,8 @@ const fn counted(href: &'static str, name: &'static str, count: Count) -> Place 
 fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
     let Some(here) = frame.here() else { return Vec::new() };
     if frame.may(Act::ReadOrganization) {
+        let review =
+            frame.may(Act::EditCatalogue).then(|| counted("/models/review", "Review", Count::Reviews));
         return vec![
             ("", vec![place("/", "Overview"), place("/my-models", "My models")]),
             (
@@ -54,13 +56,15 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ),
             (
                 "Access",
-                vec![
+                [
                     place("/authorization", "Authorization"),
                     counted("/requests", "Requests", Count::Requests),
-                    counted("/models", "Models", Count::Reviews),
-                    place("/providers", "Providers"),
-                    place("/policies", "Policies"),
-                ],
+                    place("/models", "Models"),
+                ]
+                .into_iter()
+                .chain(review)
+                .chain([place("/providers", "Providers"), place("/policies", "Policies")])
+                .collect(),
             ),
             (
                 "Programs",
@@ -130,8 +134,10 @@ pub fn Nav() -> impl IntoView {
 
 fn link(place: Place, path: &str, counts: Option<&Counts>) -> impl IntoView + use<> {
     let Place { href, name, count } = place;
-    let inside =
-        path == href || (href != "/" && path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')));
+    // The inbox stands under the models and has a place of its own.
+    let elsewhere = href == "/models" && path == "/models/review";
+    let inside = path == href
+        || (href != "/" && !elsewhere && path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')));
     let beside = count.zip(counts).and_then(|(count, counts)| beside(count, counts));
     view! { <li><a href=href aria-current=inside.then_some("page")><span>{name}</span>{beside}</a></li> }
 }

@@ -24,6 +24,9 @@ pub fn once_panel(once: Once) -> AnyView {
             </div>
         }
         .into_any(),
+        Once::Filled { sentence, .. } => {
+            view! { <div class="once"><p>{sentence}</p></div> }.into_any()
+        }
         Once::Found { good, sentence, lines } => view! {
             <div class=if good { "once" } else { "once bad" }>
                 <p><b>{if good { "It works. " } else { "Not yet. " }}</b>{sentence}</p>

@@ -33,10 +33,14 @@ pub fn Sending(
     let pending = ArcRwSignal::new(false);
     let (shown_summary, shown_once) = (summary.clone(), once.clone());
     let submit = move |event: SubmitEvent| {
-        event.prevent_default();
         let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else {
             return;
         };
+        // A file goes as the browser sends it, and the answer is a page.
+        if form.enctype().starts_with("multipart/") {
+            return;
+        }
+        event.prevent_default();
         if pending.get_untracked() {
             return;
         }
@@ -63,6 +67,9 @@ pub fn Sending(
                 .and_then(|error| error.summary(|name| beside.iter().any(|it| it == name)));
             summary.set(rest);
             if let Ok(done) = outcome {
+                if let Some(Once::Filled { values, .. }) = &done.once {
+                    fill(&form, values);
+                }
                 once.set(done.once.clone());
                 after(done, &form);
             }
@@ -84,6 +91,18 @@ fn busy(button: Option<&HtmlElement>, busy: bool) {
         } else {
             button.remove_attribute("aria-busy")
         };
+    }
+}
+
+/// Fills fields in, and unfolds what they are folded into.
+fn fill(form: &HtmlFormElement, values: &[(String, String)]) {
+    for field in elements(form, "input[name], select[name], textarea[name]") {
+        let name = field.get_attribute("name").unwrap_or_default();
+        let Some((_, value)) = values.iter().find(|(of, _)| *of == name) else { continue };
+        let _ = js_sys::Reflect::set(&field, &"value".into(), &value.into());
+        if let Some(folded) = field.closest("details").ok().flatten().filter(|_| !value.is_empty()) {
+            let _ = folded.set_attribute("open", "");
+        }
     }
 }
 

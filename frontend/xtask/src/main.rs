@@ -17,6 +17,7 @@ mod node;
 mod outcome;
 mod pages;
 mod prepare;
+mod price_book;
 mod python;
 mod rooms;
 mod rust_text;
@@ -81,6 +82,17 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Renew the price book in server/store/price-book from LiteLLM's model_prices_and_context_window.json
+    PriceBook {
+        /// The list, in a file
+        list: std::path::PathBuf,
+        /// Which version of LiteLLM it is of: 1.110.2
+        #[arg(long)]
+        version: String,
+        /// The day of that version: 2026-11-20
+        #[arg(long)]
+        date: String,
+    },
     /// Run a throw-away Postgres with every migration, until Ctrl-C
     Database,
     /// Measure, and print the figures
@@ -125,6 +137,7 @@ fn perform(task: Task) -> Outcome {
             native::build_and_become(&workspace, profile.release, "demo", &arguments)
         }
         Task::Prepare { check } => prepare::queries(&workspace, check),
+        Task::PriceBook { list, version, date } => price_book::renew(&workspace, &list, &version, &date),
         Task::Database => database::until_interrupted(&workspace),
         Task::Bench { what } => bench::run(&workspace, &what),
         Task::Test { only } => test::everything(&workspace, &only),

@@ -314,7 +314,9 @@ pub struct Probe {
 /// Asks a provider for its models: whether it is there, and takes the credential.
 pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, allow_private: bool) -> Probe {
     let failed = |sentence: String| Probe { status: None, sentence, models: Vec::new() };
-    let Ok(uri) = format!("{base_url}/models").parse::<Uri>() else {
+    // Anthropic shows twenty at a time unless it is asked for more.
+    let query = if dialect == Dialect::Anthropic { "?limit=1000" } else { "" };
+    let Ok(uri) = format!("{base_url}/models{query}").parse::<Uri>() else {
         return failed("The address cannot be read.".to_owned());
     };
     let mut request = Request::new(Pieces::default());

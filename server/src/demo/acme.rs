@@ -267,6 +267,19 @@ pub const NEW_MODELS: [Model; 3] = [
     chat("magistral-medium-latest", OpenAi, "reasoning", 128_000, 40_000, ["", "", "", ""]),
 ];
 
+/// What the simulated provider offers besides, for whoever asks it.
+pub const NOT_TAKEN: [&str; 9] = [
+    "claude-haiku-4-5-20251001",
+    "claude-opus-4-5",
+    "gpt-4.1-2025-04-14",
+    "gpt-5-nano",
+    "gpt-image-1",
+    "house-finetune-2026-10",
+    "o4-mini",
+    "text-embedding-ada-002",
+    "whisper-1",
+];
+
 /// The model that is taken out of the catalogue today.
 pub const RETIRED: &str = "gpt-4o";
 

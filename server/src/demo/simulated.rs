@@ -299,9 +299,10 @@ async fn responses(Json(asked): Json<Value>) -> Response {
 }
 
 async fn models() -> Response {
-    let list: Vec<Value> = acme::MODELS
-        .iter()
-        .map(|model| json!({ "id": model.name, "object": "model", "type": "model", "display_name": model.name, "created": 0, "owned_by": "simulated" }))
+    let names = acme::MODELS.iter().map(|model| model.name).filter(|name| *name != acme::RETIRED);
+    let list: Vec<Value> = names
+        .chain(acme::NOT_TAKEN)
+        .map(|name| json!({ "id": name, "object": "model", "type": "model", "display_name": name, "created": 0, "owned_by": "simulated" }))
         .collect();
     Json(json!({ "object": "list", "data": list, "has_more": false })).into_response()
 }

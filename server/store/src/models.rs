@@ -8,12 +8,12 @@ use domain::{
     models::{Modality, Model, Review, Tier},
     money::Price,
     names::{ModelName, Name},
-    prices::{DatedPrices, PriceKey, Prices},
+    prices::{DatedPrices, Origin, PriceKey, Prices},
     roles::Act,
 };
 use sqlx::PgConnection;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, prices, reviews};
 
 /// What a new or edited model is given.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ pub async fn get(store: &Store, org: OrgId, id: ModelId) -> Result<Model> {
     read_one(&mut *store.pool().acquire().await?, org, id).await
 }
 
-async fn read_one(db: &mut PgConnection, org: OrgId, id: ModelId) -> Result<Model> {
+pub(crate) async fn read_one(db: &mut PgConnection, org: OrgId, id: ModelId) -> Result<Model> {
     read(db, org, Some(id)).await?.pop().ok_or(StoreError::NotFound)
 }
 
@@ -249,32 +249,8 @@ pub(crate) fn from_columns(columns: [Option<i64>; 10]) -> Prices {
 /// # Errors
 /// When the database does not answer.
 pub async fn prices(store: &Store, org: OrgId, id: ModelId) -> Result<Vec<DatedPrices>> {
-    let rows = sqlx::query!(
-        "select starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, image, call
-         from prices where org_id = $1 and model_id = $2 order by starts_at desc",
-        org.0,
-        id.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| DatedPrices {
-            from: row.starts_at,
-            prices: from_columns([
-                row.input,
-                row.cache_read,
-                row.cache_write,
-                row.cache_write_long,
-                row.output,
-                row.reasoning,
-                row.audio_input,
-                row.audio_output,
-                row.image,
-                row.call,
-            ]),
-        })
-        .collect())
+    let history = prices::history(store, org, id).await?;
+    Ok(history.into_iter().map(|priced| priced.dated).collect())
 }
 
 /// How many tokens a model may have room for.
@@ -395,21 +371,7 @@ pub async fn update(change: &mut Change, id: ModelId, version: i64, form: &Model
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn accept(change: &mut Change, id: ModelId) -> Result<()> {
-    change.expect(Act::EditCatalogue, None)?;
-    let org = change.org();
-    let before = read_one(change.db(), org, id).await?;
-    if before.review == Review::Accepted {
-        return Ok(());
-    }
-    sqlx::query!(
-        "update models set review = 'accepted', version = version + 1 where org_id = $1 and model_id = $2",
-        org.0,
-        id.0
-    )
-    .execute(change.db())
-    .await?;
-    let diff = Diff::new().field("review", Some(Review::Pending), Some(Review::Accepted));
-    change.record(Subject { kind: "model", id: id.0, name: &before.name }, "accept", &diff).await
+    reviews::accept(change, &[(id, None)]).await.map(|_| ())
 }
 
 /// Takes a model out of the catalogue.
@@ -440,43 +402,15 @@ pub async fn archive(change: &mut Change, id: ModelId) -> Result<()> {
         .await
 }
 
-/// Sets the prices of a model from a moment on. What was called before keeps its price.
+/// Sets the prices of a model from a moment on, as somebody typed them.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when a price starts at that very moment.
+/// As [`prices::set`].
 pub async fn set_prices(
     change: &mut Change,
     id: ModelId,
     from: DateTime<Utc>,
     prices: &Prices,
 ) -> Result<()> {
-    change.expect(Act::EditCatalogue, None)?;
-    let org = change.org();
-    let before = read_one(change.db(), org, id).await?;
-    let nanos = |key| prices.own(key).map(|price| price.0);
-    sqlx::query!(
-        "insert into prices (org_id, model_id, starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning,
-                             audio_input, audio_output, image, call)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        org.0,
-        id.0,
-        from,
-        nanos(PriceKey::Input),
-        nanos(PriceKey::CacheRead),
-        nanos(PriceKey::CacheWrite),
-        nanos(PriceKey::CacheWriteLong),
-        nanos(PriceKey::Output),
-        nanos(PriceKey::Reasoning),
-        nanos(PriceKey::AudioInput),
-        nanos(PriceKey::AudioOutput),
-        nanos(PriceKey::Image),
-        nanos(PriceKey::Call),
-    )
-    .execute(change.db())
-    .await?;
-    let old = before.prices.map_or_else(Prices::default, |dated| dated.prices);
-    let diff = PriceKey::ALL.iter().fold(Diff::new().set("from", from.to_rfc3339()), |diff, &key| {
-        diff.field(key.as_str(), old.own(key), prices.own(key))
-    });
-    change.record(Subject { kind: "model", id: id.0, name: &before.name }, "price", &diff).await
+    prices::set(change, id, from, prices, Origin::TYPED).await
 }

@@ -10,6 +10,9 @@ use crate::harness::{Browser, Server, join, set_up};
 /// Those who try, in the order of the table's columns.
 const WHO: [&str; 8] = ["nobody", "member", "lead", "other", "auditor", "admin", "owner", "stranger"];
 
+/// A price list with one model.
+const PRICE_LIST: &str = r#"{"listed":{"litellm_provider":"openai","mode":"chat","input_cost_per_token":1.5e-07,"output_cost_per_token":6e-07}}"#;
+
 /// A small organization with one of each role, and somebody who owns another organization.
 struct World {
     server: Server,
@@ -69,7 +72,8 @@ impl World {
         ]);
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
-        for thing in ["provider", "tier", "model", "app", "call", "request"] {
+        world.ids.insert("pricelist", PRICE_LIST.to_owned());
+        for thing in ["provider", "vendor", "tier", "model", "app", "call", "request"] {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
         }
@@ -98,6 +102,16 @@ impl World {
                     ("base_url", "https://models.example/v1"),
                 ];
                 owner.create("/console/providers/create", &fields).await
+            }
+            // Told by its name to be a vendor that the price book knows.
+            "vendor" => {
+                let fields =
+                    [("name", "OpenAI"), ("dialect", "openai"), ("base_url", "https://models.example/v1")];
+                owner.create("/console/providers/create", &fields).await
+            }
+            "list" => {
+                let fields = [("text", PRICE_LIST)];
+                owner.create("/console/price-lists/read", &fields).await
             }
             "tier" => {
                 owner.must("/console/models/create-tier", &[("name", &name)]).await;
@@ -369,6 +383,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         page("applications", "app"),
         page("models", "model"),
         page("providers", "provider"),
+        format!("/providers/{}/offers", world.ids["provider"]),
         page("requests", "request"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
@@ -381,6 +396,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/groups",
         "/applications",
         "/models",
+        "/models/review",
         "/audit",
         "/spend",
         "/limits",

@@ -3,5 +3,6 @@
 mod access;
 mod agreement;
 mod drafts;
+mod reviews;
 mod roles;
 mod world;

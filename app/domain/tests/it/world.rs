@@ -59,7 +59,7 @@ pub fn now() -> DateTime<Utc> {
     "2026-11-22T12:00:00Z".parse().expect("a value")
 }
 
-fn tier(name: &str) -> TierId {
+pub fn tier(name: &str) -> TierId {
     TierId(id(name))
 }
 

@@ -13,6 +13,7 @@ mod passing;
 mod policies;
 mod refusals;
 mod replicas;
+mod reviews;
 mod routes;
 mod streams;
 mod upstream_errors;

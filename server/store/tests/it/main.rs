@@ -2,6 +2,7 @@
 
 mod audit;
 mod batches;
+mod catalogue;
 mod directory;
 mod drafts;
 mod edits;

@@ -1,0 +1,210 @@
+//! Price lists that people bring: read, looked at, applied.
+
+use domain::{
+    ids::PriceListId,
+    price_lists::{Known, Listed},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// The book that is in this program.
+#[server(prefix = "/console", endpoint = "price-lists/book")]
+pub async fn load_book() -> Result<(String, usize), AppError> {
+    use crate::backend::{catalogue::book_words, *};
+    use domain::roles::Act;
+    handle(|cx| async move {
+        cx.permit(Act::EditCatalogue)?;
+        let book = store::price_lists::book::book();
+        Ok((book_words(book), book.len()))
+    })
+    .await
+}
+
+/// Reads a list, and keeps it until it is applied. Nothing is changed.
+#[server(prefix = "/console", endpoint = "price-lists/read")]
+pub async fn read_price_list(
+    #[server(default)] file: String,
+    #[server(default)] text: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    use store::price_lists::litellm;
+    /// How many unreadable entries are named.
+    const NAMED: usize = 5;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let (field, list) =
+            if file.trim().is_empty() && !text.trim().is_empty() { ("text", &text) } else { ("file", &file) };
+        let list = litellm::read(list).map_err(|error| match error {
+            store::StoreError::Invalid { sentence, .. } => AppError::field(field, sentence),
+            error => translate(error),
+        })?;
+        let id = store::price_lists::keep(&cx.store, &permit, &list.listed).await.known()?;
+        let mut said = format!("{} models read. Nothing has been changed yet.", list.listed.len());
+        if !list.unreadable.is_empty() {
+            let named: Vec<&str> = list.unreadable.iter().take(NAMED).map(String::as_str).collect();
+            let more = list.unreadable.len().saturating_sub(NAMED);
+            said +=
+                &format!(" {} cannot be read and were left out: {}", list.unreadable.len(), named.join(", "));
+            said += &if more > 0 { format!(" and {more} more.") } else { ".".to_owned() };
+        }
+        Ok(Done::said(said).then(format!("/models/import/{id}")))
+    })
+    .await
+}
+
+/// A list beside the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceListView {
+    /// Which.
+    pub id: PriceListId,
+    /// How many models it speaks of.
+    pub listed: usize,
+    /// When it was read.
+    pub read_at: chrono::DateTime<chrono::Utc>,
+    /// Models of ours that it prices otherwise.
+    pub changed: Vec<Known>,
+    /// How many of ours it prices as we do.
+    pub same: usize,
+    /// Vendors of models we do not have: id, name, how many.
+    pub vendors: Vec<(String, String, usize)>,
+    /// The vendor that is looked at.
+    pub vendor: String,
+    /// Its models that we do not have: those of this page.
+    pub unknown: Vec<Listed>,
+    /// How many of them match what is looked for.
+    pub total: usize,
+    /// Where the next page starts.
+    pub next: Option<String>,
+    /// Providers: id and name, those of the vendor first.
+    pub providers: Vec<(String, String)>,
+}
+
+/// A list beside the catalogue.
+#[server(prefix = "/console", endpoint = "price-lists/get")]
+pub async fn load_price_list(
+    id: String,
+    #[server(default)] vendor: String,
+    #[server(default)] q: String,
+    #[server(default)] after: String,
+) -> Result<PriceListView, AppError> {
+    use crate::backend::{catalogue::*, *};
+    use domain::{
+        price_lists::{compare, vendor_label},
+        roles::Act,
+    };
+    use std::collections::BTreeMap;
+    const PAGE: usize = 50;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
+        let id: PriceListId = id.parse().map_err(|_| AppError::NotFound)?;
+        let list = store::price_lists::get(&cx.store, org, me, id).await.known()?;
+        let catalogue = Catalogue::of(&cx, org).await?;
+        let ours = catalogue.vendors();
+        let compared = compare(&catalogue.models, &ours, &list.listed);
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for listed in &compared.unknown {
+            *counts.entry(&listed.vendor).or_default() += 1;
+        }
+        // Without a choice, a vendor there is a provider for.
+        let vendor = match vendor.as_str() {
+            "" => {
+                counts.keys().find(|vendor| ours.values().any(|own| own == *vendor)).or(counts.keys().next())
+            }
+            chosen => counts.keys().find(|vendor| **vendor == chosen),
+        };
+        let vendor = vendor.copied().unwrap_or_default();
+        let wanted = q.trim().to_lowercase();
+        let unknown: Vec<&&Listed> = compared
+            .unknown
+            .iter()
+            .filter(|listed| listed.vendor == vendor && listed.name.to_lowercase().contains(&wanted))
+            .collect();
+        let later: Vec<&&Listed> =
+            unknown.iter().copied().filter(|listed| after.is_empty() || listed.name > after).collect();
+        let page: Vec<Listed> = later.iter().take(PAGE).map(|listed| (**listed).clone()).collect();
+        let mut providers: Vec<_> = catalogue.providers.iter().collect();
+        providers.sort_by_key(|provider| ours.get(&provider.id) != Some(&vendor));
+        let mut vendors: Vec<(String, String, usize)> = counts
+            .iter()
+            .map(|(vendor, count)| ((*vendor).to_owned(), vendor_label(vendor).to_owned(), *count))
+            .collect();
+        vendors.sort_by_key(|(_, label, _)| label.to_lowercase());
+        Ok(PriceListView {
+            id,
+            listed: list.listed.len(),
+            read_at: list.read_at,
+            same: compared.same,
+            vendor: vendor.to_owned(),
+            total: unknown.len(),
+            next: (later.len() > PAGE).then(|| page.last().map(|last| last.name.clone())).flatten(),
+            unknown: page,
+            vendors,
+            providers: providers.into_iter().map(|it| (it.id.to_string(), it.name.clone())).collect(),
+            changed: compared.changed,
+        })
+    })
+    .await
+}
+
+/// Gives models the prices of a list from now on, and takes others into the review inbox: all of it or
+/// nothing.
+#[server(prefix = "/console", endpoint = "price-lists/apply")]
+pub async fn apply_price_list(
+    id: String,
+    #[server(default)] models: Vec<String>,
+    #[server(default)] vendor: String,
+    #[server(default)] provider: String,
+    #[server(default)] names: Vec<String>,
+) -> Result<Done, AppError> {
+    use crate::backend::{catalogue::*, *};
+    use domain::{
+        ids::{ModelId, ProviderId},
+        price_lists::compare,
+        roles::Act,
+    };
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
+        let list = store::price_lists::get(&cx.store, org, me, read("id", &id)?).await.known()?;
+        let chosen: Vec<ModelId> = models.iter().map(|id| read("models", id)).collect::<Result<_, _>>()?;
+        if chosen.is_empty() && names.is_empty() {
+            return Err(AppError::field("models", "Tick what is to be taken from the list."));
+        }
+        let catalogue = Catalogue::of(&cx, org).await?;
+        // What was chosen before and is so by now is not an error: it is left alone.
+        let compared = compare(&catalogue.models, &catalogue.vendors(), &list.listed);
+        let mut known = compared.changed;
+        known.retain(|known| chosen.contains(&known.model.id));
+        let mut candidates = Vec::new();
+        if !names.is_empty() {
+            let provider: ProviderId = read("provider", &provider)?;
+            for name in &names {
+                let listed =
+                    list.listed.iter().find(|listed| listed.vendor == vendor && listed.name == *name);
+                let listed = listed.ok_or_else(|| {
+                    AppError::field("names", format!("The list has no {name} of this vendor."))
+                })?;
+                candidates.push(catalogue.candidate(provider, name, Some(listed))?);
+            }
+        }
+        let mut change = cx.change(permit).await?;
+        let applied = store::price_lists::apply(&mut change, &list, &known, &candidates).await.known()?;
+        change.commit().await.known()?;
+        let priced = match applied.priced {
+            0 => "No price changed.".to_owned(),
+            1 => "1 model has a new price from now on.".to_owned(),
+            count => format!("{count} models have new prices from now on."),
+        };
+        let taken = if candidates.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", taken_words(applied.taken.len()))
+        };
+        Ok(Done::said(format!("{priced}{taken}")).then(format!("/models/import/{}", list.id)))
+    })
+    .await
+}

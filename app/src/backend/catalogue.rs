@@ -1,0 +1,278 @@
+//! The catalogue as a new model meets it: what the price book says about it, into which tier it seems
+//! to belong, and who would have it then.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    access::{Facts, Verdict},
+    authorizations::Target,
+    ids::{GroupId, ModelId, OrgId, ProviderId, TierId},
+    models::{Modality, Model, Review, Tier},
+    money::Price,
+    names::ModelName,
+    price_lists::{Listed, listed_name, vendor_label, vendor_of},
+    prices::{PriceKey, Prices},
+    providers::Provider,
+    reviews::{Class, Peer, Suggestion, accept, reach, suggest},
+};
+use store::{
+    price_lists::book::{Book, book},
+    reviews::Candidate,
+};
+
+use super::{AppError, Cx, Known, Once};
+use crate::api::reviews::Reach;
+
+/// What suggestions rest on.
+pub struct Catalogue {
+    /// Models that are not archived, by name.
+    pub models: Vec<Model>,
+    /// Tiers in order.
+    pub tiers: Vec<Tier>,
+    /// Upstreams by name.
+    pub providers: Vec<Provider>,
+}
+
+impl Catalogue {
+    /// That of an organization.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn of(cx: &Cx, org: OrgId) -> Result<Self, AppError> {
+        Ok(Self {
+            models: store::models::list(&cx.store, org).await.known()?,
+            tiers: store::models::tiers(&cx.store, org).await.known()?,
+            providers: store::providers::list(&cx.store, org).await.known()?,
+        })
+    }
+
+    /// Into which tier a model with these prices seems to belong.
+    pub fn suggest(&self, modality: Modality, prices: &Prices) -> Option<Suggestion> {
+        let class = |tier: &Tier| Class { tier: tier.id, name: tier.name.clone(), high_cost: tier.high_cost };
+        let classes: Vec<Class> = self.tiers.iter().map(class).collect();
+        let decided = self.models.iter().filter(|model| model.review == Review::Accepted);
+        let peers: Vec<Peer> = decided
+            .filter_map(|model| {
+                Some(Peer {
+                    name: model.name.clone(),
+                    tier: model.tier.0,
+                    modality: model.modality,
+                    prices: model.prices?.prices,
+                })
+            })
+            .collect();
+        suggest(&classes, &peers, modality, prices)
+    }
+
+    /// Which vendor each provider is.
+    pub fn vendors(&self) -> HashMap<ProviderId, &'static str> {
+        let vendor =
+            |provider: &Provider| Some((provider.id, vendor_of(&provider.base_url, &provider.name)?));
+        self.providers.iter().filter_map(vendor).collect()
+    }
+
+    /// A model that a provider offers, as it would be taken into the review inbox.
+    ///
+    /// # Errors
+    /// When its name cannot be written by callers, or there is no tier to put it in.
+    pub fn candidate(
+        &self,
+        provider: ProviderId,
+        upstream: &str,
+        listed: Option<&Listed>,
+    ) -> Result<Candidate, AppError> {
+        let wrong =
+            |error: domain::names::NameError| AppError::field("names", format!("{upstream}: {error}"));
+        let name: ModelName = listed_name(upstream).parse().map_err(wrong)?;
+        let modality = listed.map_or_else(|| modality_of(upstream), |listed| listed.modality);
+        let prices = listed.map_or_else(Prices::default, |listed| listed.prices);
+        let suggestion = self.suggest(modality, &prices);
+        let tier =
+            suggestion.ok_or_else(|| AppError::field("names", "Add a tier first, on the models page."))?.tier;
+        Ok(Candidate {
+            name,
+            provider,
+            upstream: upstream.to_owned(),
+            modality,
+            tier,
+            context_tokens: listed.and_then(|listed| listed.context_tokens),
+            max_output_tokens: listed.and_then(|listed| listed.max_output_tokens),
+            prices,
+        })
+    }
+}
+
+/// What the price book says about a provider's model.
+pub fn in_book(provider: &Provider, upstream: &str) -> Option<&'static Listed> {
+    book().get(vendor_of(&provider.base_url, &provider.name)?, upstream)
+}
+
+/// Whether these are the book's prices for a provider's model: then that is where they come from.
+pub fn is_of_book(provider: &Provider, upstream: &str, prices: &Prices) -> bool {
+    in_book(provider, upstream).is_some_and(|listed| listed.prices == *prices)
+}
+
+/// What the price book says about a provider's model.
+///
+/// # Errors
+/// About the field `upstream`: what it is not found by.
+pub fn looked_up(provider: &Provider, upstream: &str) -> Result<&'static Listed, AppError> {
+    let wrong = |sentence: String| Err(AppError::field("upstream", sentence));
+    if upstream.is_empty() {
+        return wrong(
+            "Enter what the provider calls the model: the price book looks it up by that.".to_owned(),
+        );
+    }
+    let Some(vendor) = vendor_of(&provider.base_url, &provider.name) else {
+        return wrong(format!(
+            "The price book does not know {}: it tells vendors by their address, or by a provider's name.",
+            provider.name
+        ));
+    };
+    let listed = book().get(vendor, upstream);
+    listed.ok_or(()).or_else(|()| {
+        wrong(format!(
+            "The price book has no {upstream} of {}. Enter its prices yourself.",
+            vendor_label(vendor)
+        ))
+    })
+}
+
+/// The fields of a form as a list has them.
+pub fn filled(listed: &Listed, suggestion: Option<Suggestion>) -> Once {
+    let count = |count: Option<i64>| count.map(|count| count.to_string()).unwrap_or_default();
+    let price = |key: PriceKey| listed.prices.own(key).map(Price::exact).unwrap_or_default();
+    let mut values = vec![
+        ("modality".to_owned(), listed.modality.to_string()),
+        ("context_tokens".to_owned(), count(listed.context_tokens)),
+        ("max_output_tokens".to_owned(), count(listed.max_output_tokens)),
+        ("price_input".to_owned(), price(PriceKey::Input)),
+        ("price_output".to_owned(), price(PriceKey::Output)),
+    ];
+    values.extend(PriceKey::ALL.iter().map(|key| (key.to_string(), price(*key))));
+    let mut sentence = format!(
+        "Filled in from the price book: {}, {}. Look it over; it counts once you save it.",
+        vendor_label(&listed.vendor),
+        book_words(book())
+    );
+    if let Some(caution) = listed.caution() {
+        sentence += &format!(" {caution}");
+    }
+    if let Some(Suggestion { tier, why }) = suggestion {
+        values.push(("tier".to_owned(), tier.to_string()));
+        sentence += &format!(" Tier: {}", why);
+    }
+    Once::Filled { sentence, values }
+}
+
+/// Reads prices, each with the sentence beside its own field.
+///
+/// # Errors
+/// About the field that is called like the key.
+pub fn read_prices(texts: &[(PriceKey, String)]) -> Result<Prices, AppError> {
+    texts.iter().try_fold(Prices::default(), |prices, (key, text)| {
+        Ok(prices.with(*key, super::read_some(key.as_str(), text)?))
+    })
+}
+
+/// What kind of model a name says it is, where nothing else does. A person sees it and decides.
+fn modality_of(upstream: &str) -> Modality {
+    let name = upstream.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    match () {
+        () if has(&["embed"]) => Modality::Embedding,
+        () if has(&["rerank"]) => Modality::Rerank,
+        () if has(&["whisper", "tts", "transcribe", "audio", "realtime"]) => Modality::Audio,
+        () if has(&["sora", "veo", "video"]) => Modality::Video,
+        () if has(&["dall-e", "image", "imagen", "flux"]) => Modality::Image,
+        () => Modality::Chat,
+    }
+}
+
+/// The book in words: `LiteLLM's list 1.110.2 of 20 Nov 2026`.
+pub fn book_words(book: &Book) -> String {
+    format!("{}, version {} of {}", book.source, book.version, domain::time::date(book.of))
+}
+
+/// Who would have a model in each tier, once it is accepted: by what `decide` says.
+pub struct Reaches<'a> {
+    facts: Facts,
+    tiers: &'a [Tier],
+    now: DateTime<Utc>,
+    /// Models that no rule names get the same in the same tier.
+    known: HashMap<(TierId, bool, Option<ModelId>), Reach>,
+}
+
+impl<'a> Reaches<'a> {
+    /// With the facts of now.
+    pub fn new(facts: Facts, tiers: &'a [Tier], now: DateTime<Utc>) -> Self {
+        Self { facts, tiers, now, known: HashMap::new() }
+    }
+
+    /// Of one model, by tier.
+    pub fn of(&mut self, model: &Model) -> Vec<Reach> {
+        let named = self.facts.rules.values().any(|rules| rules.contains_key(&Target::Model(model.id)));
+        let own = (named || self.facts.grants.contains_key(&model.id)).then_some(model.id);
+        let tiers = self.tiers;
+        tiers.iter().map(|tier| self.in_tier(model, tier, own)).collect()
+    }
+
+    fn in_tier(&mut self, model: &Model, tier: &Tier, own: Option<ModelId>) -> Reach {
+        let priced =
+            self.facts.models.get(&model.id).is_some_and(|model| model.prices_at(self.now).is_some());
+        let key = (tier.id, priced, own);
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        accept(&mut self.facts, model.id, tier.id);
+        let reached = reach(&self.facts, model.id, self.now);
+        let reach = self.told(tier, &reached);
+        self.known.insert(key, reach.clone());
+        reach
+    }
+
+    /// Groups by path; of those below one that has it the same way, only that one.
+    fn told(&self, tier: &Tier, reached: &[(GroupId, Verdict)]) -> Reach {
+        let verdicts: HashMap<GroupId, Verdict> = reached.iter().copied().collect();
+        let count = |verdict| reached.iter().filter(|(_, it)| *it == verdict).count();
+        let top = |verdict: Verdict| {
+            let of = reached.iter().filter(|(_, it)| *it == verdict);
+            let mut paths: Vec<String> = of
+                .filter_map(|(group, _)| {
+                    let path = &self.facts.groups.get(group)?.path;
+                    let above = path.len().checked_sub(2).and_then(|place| verdicts.get(&path[place]));
+                    (above != Some(&verdict)).then(|| self.path_name(path))
+                })
+                .collect();
+            paths.sort();
+            paths
+        };
+        let open_groups =
+            self.facts.groups.values().filter(|group| group.ends_at.is_none_or(|end| self.now < end));
+        Reach {
+            tier: tier.id,
+            name: tier.name.clone(),
+            high_cost: tier.high_cost,
+            open: count(Verdict::Allow),
+            by_request: count(Verdict::NeedsApproval),
+            of: open_groups.count(),
+            open_in: top(Verdict::Allow),
+            by_request_in: top(Verdict::NeedsApproval),
+        }
+    }
+
+    fn path_name(&self, path: &[GroupId]) -> String {
+        let names = path.iter().filter_map(|id| Some(self.facts.groups.get(id)?.name.as_str()));
+        names.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// What taking models into the inbox came to.
+pub fn taken_words(count: usize) -> String {
+    match count {
+        0 => "All of them were in the catalogue already.".to_owned(),
+        1 => "1 model waits for review. It stays closed until somebody decides.".to_owned(),
+        count => format!("{count} models wait for review. They stay closed until somebody decides."),
+    }
+}

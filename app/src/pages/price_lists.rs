@@ -1,0 +1,199 @@
+//! A price list somebody brings: read, put beside the catalogue, applied.
+
+use domain::{
+    price_lists::{Known, Listed},
+    prices::PriceKey,
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{capital, param};
+use crate::{
+    api::price_lists::{ApplyPriceList, PriceListView, ReadPriceList, load_book, load_price_list},
+    ui::{
+        Badge, Card, Check, Empty, FileField, Form, Head, Hidden, Kind, Load, Page, Pager, Select, Submit,
+        TextArea, When, money::pair, query,
+    },
+};
+
+fn models_crumb() -> (String, String) {
+    ("/models".to_owned(), "Models".to_owned())
+}
+
+/// Where a list is brought.
+#[component]
+pub fn ImportPage() -> impl IntoView {
+    let book = load_book();
+    view! {
+        <Page title="Import a price list">
+            <Head title="Import a price list" crumbs=vec![models_crumb()]/>
+            <Load data=book let(book)>
+                <p class="lead">"LiteLLM's model_prices_and_context_window.json. First you see what it would change; nothing is changed by reading it."</p>
+                <Card class="pad">
+                    <Form to=ReadPriceList::PATH file=true>
+                        <FileField name="file" label="The file" accept=".json,application/json" hint="At most 8 MB."/>
+                        <TextArea name="text" label="Or its text" rows=8 optional=true hint="All of it, or some of its entries within { }."/>
+                        <div class="row end"><Submit label="Show the difference"/></div>
+                    </Form>
+                </Card>
+                <p class="muted">{format!("The price book in this program knows {} models: {}. A newer copy of that list brings newer prices.", book.1, book.0)}</p>
+            </Load>
+        </Page>
+    }
+}
+
+/// A list beside the catalogue.
+#[component]
+pub fn PriceListPage() -> impl IntoView {
+    let list = load_price_list(param("id"), query::value("vendor"), query::value("q"), query::value("after"));
+    view! { <Page title="Price list"><Load data=list let(list)><Content list/></Load></Page> }
+}
+
+#[component]
+fn Content(list: PriceListView) -> impl IntoView {
+    let PriceListView {
+        id,
+        listed,
+        read_at,
+        changed,
+        same,
+        vendors,
+        vendor,
+        unknown,
+        total,
+        next,
+        providers,
+    } = list;
+    let changes = changed.len();
+    let told = match (changes, same) {
+        (0, 0) => "None of your models is in it.".to_owned(),
+        (0, same) => format!("It prices {} as you do: there is nothing to change.", models(same)),
+        (count, 0) => format!("It prices {} otherwise than you do.", models(count)),
+        (count, same) => {
+            format!("It prices {} otherwise than you do, and {} as you do.", models(count), models(same))
+        }
+    };
+    let nothing = changes == 0 && unknown.is_empty();
+    let label =
+        vendors.iter().find(|(id, ..)| *id == vendor).map(|(_, label, _)| label.clone()).unwrap_or_default();
+    let hidden = vendor.clone();
+    let news = (!unknown.is_empty()).then(|| view! {
+        <Card title=format!("{label}: not in the catalogue") note=format!("{total} models")>
+            <Unknown unknown/>
+            <div class="pad price-provider"><Select name="provider" label="Those that are ticked here are offered by" options=providers hint="They land in the review inbox, closed to everybody until somebody decides."/></div>
+        </Card>
+    });
+    view! {
+        <Head title="Price list" note=format!("{listed} models") crumbs=vec![models_crumb(), ("/models/import".to_owned(), "Import a price list".to_owned())]/>
+        <p class="lead">"Read "<When at=read_at/>". "{told}" New prices hold from the moment they are applied; finished calls keep theirs."</p>
+        <Choose vendors vendor/>
+        {if nothing {
+            view! { <Card><Empty title="Nothing to take" text="Choose another vendor above, or look for another name."/></Card> }.into_any()
+        } else {
+            view! {
+                <Form to=ApplyPriceList::PATH class="inbox">
+                    <Hidden name="id" value=id.to_string()/>
+                    <Hidden name="vendor" value=hidden/>
+                    {(changes > 0).then(|| view! { <Card title="Other prices" note="those of yours that the list knows"><Changed changed/></Card> })}
+                    {news}
+                    <div class="select-bar" role="group" aria-label="Those that are ticked">
+                        <p class="review-note">"All that is ticked happens in one step, with one number in the audit log."</p>
+                        <div class="row"><Submit label="Apply what is ticked"/></div>
+                    </div>
+                </Form>
+            }.into_any()
+        }}
+        <Pager next/>
+    }
+}
+
+fn models(count: usize) -> String {
+    if count == 1 { "1 of your models".to_owned() } else { format!("{count} of your models") }
+}
+
+/// Which vendor's models are looked at.
+#[component]
+fn Choose(vendors: Vec<(String, String, usize)>, vendor: String) -> impl IntoView {
+    let options = vendors
+        .into_iter()
+        .map(|(id, label, count)| {
+            let chosen = id == vendor;
+            view! { <option value=id selected=chosen>{format!("{label} ({count})")}</option> }
+        })
+        .collect_view();
+    let q = query::value("q");
+    view! {
+        <form method="get" class="filter-bar" role="search" aria-label="Models that are not in the catalogue">
+            <label class="pick">"Not in the catalogue, of"<select name="vendor">{options}</select></label>
+            <label class="pick">"Name"<input type="search" name="q" value=q/></label>
+            <button class="btn">"Show"</button>
+        </form>
+    }
+}
+
+/// Side by side: what holds, what the list says. Made where it stands: its boxes belong to the form
+/// around it.
+#[component]
+fn Changed(changed: Vec<Known>) -> impl IntoView {
+    let rows = changed
+        .into_iter()
+        .map(|known| {
+            let (now, then) = (known.now(), known.listed.prices);
+            let different = PriceKey::ALL.iter().filter(|key| now.own(**key) != then.own(**key));
+            let price = |price: Option<domain::money::Price>| price.map_or_else(|| "none".to_owned(), |price| price.to_string());
+            let lines = different
+                .map(|key| view! { <span class="nw">{key.label()}" "<s class="num muted">{price(now.own(*key))}</s>" "<b class="num">{price(then.own(*key))}</b></span> })
+                .collect_view();
+            let model = known.model;
+            let caution = known.listed.caution().map(|caution| view! { <div class="sub">{caution}</div> });
+            view! {
+                <tr>
+                    <td><div class="tick">
+                        <Check name="models[]" label=format!("Choose {}", model.name) value=model.id.to_string() checked=true/>
+                        <span><a href=format!("/models/{}", model.id)><b class="mono">{model.name.clone()}</b></a><div class="sub">{format!("{} · {}", model.provider.1, model.upstream)}</div></span>
+                    </div></td>
+                    <td class="r num">{pair(&now)}</td>
+                    <td class="r num">{pair(&then)}</td>
+                    <td><div class="changes">{lines}</div>{caution}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Other prices">
+            <table class="table stack">
+                <thead><tr><th>"Model"</th><th class="r">"Now"</th><th class="r">"In the list"</th><th>"What changes"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}
+
+#[component]
+fn Unknown(unknown: Vec<Listed>) -> impl IntoView {
+    let rows = unknown
+        .into_iter()
+        .map(|listed| {
+            let price = if listed.prices.is_empty() {
+                view! { <Badge text="no price" kind=Kind::Warn/> }.into_any()
+            } else {
+                view! { <span class="num">{pair(&listed.prices)}</span> }.into_any()
+            };
+            let name = listed.name;
+            view! {
+                <tr>
+                    <td><div class="tick"><Check name="names[]" label=format!("Choose {name}") value=name.clone()/><b class="mono review-name">{name}</b></div></td>
+                    <td class="beside">{capital(listed.modality.as_str())}</td>
+                    <td class="r">{price}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Not in the catalogue">
+            <table class="table stack">
+                <thead><tr><th>"Name"</th><th>"Kind"</th><th class="r">"Input / output, per million"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}

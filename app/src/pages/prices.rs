@@ -1,0 +1,108 @@
+//! Prices on the pages of models: what is in force, where it comes from, what was and what will be.
+
+use domain::{
+    models::Modality,
+    price_lists::Listed,
+    prices::{self, PriceKey, Priced},
+};
+use leptos::prelude::*;
+
+use crate::ui::{Badge, Empty, Field, Kind, When, context::now, money::pair};
+
+/// The price of one bucket.
+#[component]
+pub fn PriceField(
+    /// Which.
+    key: PriceKey,
+    /// The prices there are.
+    current: Option<prices::Prices>,
+) -> impl IntoView {
+    let value = current.and_then(|prices| prices.own(key)).map(|price| price.exact()).unwrap_or_default();
+    view! { <Field name=key.as_str() label=key.label() value inputmode="decimal" optional=true/> }
+}
+
+/// What the price book says, if it says otherwise.
+#[component]
+pub fn InBook(
+    /// What it says.
+    listed: Listed,
+    /// Which book.
+    book: String,
+    /// What holds.
+    current: Option<prices::Prices>,
+) -> impl IntoView {
+    let caution = listed.caution();
+    let differs = current != Some(listed.prices);
+    let sentence = if differs {
+        format!("The price book says {} per million: {book}.", pair(&listed.prices))
+    } else {
+        format!("As in the price book: {book}.")
+    };
+    view! {
+        <div class="price-book">
+            <p class=if differs { "" } else { "muted" }>{differs.then(|| view! { <Badge text="differs" kind=Kind::Warn/>" " })}{sentence}</p>
+            {caution.map(|caution| view! { <p class="muted">{caution}</p> })}
+        </div>
+    }
+}
+
+/// What a model costs by bucket, and every price it had, has or will have.
+#[component]
+pub fn Prices(
+    /// The newest first.
+    prices: Vec<Priced>,
+    /// What goes in and comes out.
+    modality: Modality,
+) -> impl IntoView {
+    if prices.is_empty() {
+        return view! { <Empty title="No price" text="A model without a price cannot be called: what cannot be charged cannot be capped."/> }.into_any();
+    }
+    let current = prices.iter().find(|priced| priced.dated.from <= now()).cloned();
+    let buckets = current.as_ref().map(|priced| view! { <Buckets priced=priced.clone() modality/> });
+    let in_force = current.map(|priced| priced.dated.from);
+    let rows = prices
+        .into_iter()
+        .map(|priced| {
+            let list = priced.dated.prices.set().enumerate().map(|(place, (key, price))| view! {
+                {(place > 0).then_some(" · ")}<span class="nw">{key.label()}" "<b class="num">{price.to_string()}</b></span>
+            }).collect_view();
+            let from = priced.dated.from;
+            let mark = match () {
+                () if Some(from) == in_force => Some(view! { <Badge text="in force" kind=Kind::Good/> }),
+                () if from > now() => Some(view! { <Badge text="to come" kind=Kind::Warn/> }),
+                () => None,
+            };
+            view! { <tr><td class="nw"><When at=from/></td><td>{list}<div class="sub">{priced.origin()}</div></td><td class="beside">{mark}</td></tr> }
+        })
+        .collect_view();
+    view! {
+        {buckets}
+        <table class="table stack" aria-label="History">
+            <thead><tr><th>"From"</th><th>"Prices"</th><th><span class="sr">"State"</span></th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+    .into_any()
+}
+
+/// Each bucket with its price, or whose price it takes.
+#[component]
+fn Buckets(priced: Priced, modality: Modality) -> impl IntoView {
+    let rows = priced
+        .dated
+        .prices
+        .applied(modality)
+        .into_iter()
+        .map(|(key, from, price)| {
+            let note = (key != from).then(|| format!("takes the price of {}", from.label().to_lowercase()));
+            let look = if note.is_some() { "faded" } else { "" };
+            view! { <tr class=look><td>{key.label()}</td><td class="r num">{price.to_string()}</td><td class="muted">{note}</td></tr> }
+        })
+        .collect_view();
+    view! {
+        <table class="table price-buckets" aria-label="In force">
+            <thead><tr><th>"Bucket"</th><th class="r">"In force"</th><th>{priced.origin()}</th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+}

@@ -1,0 +1,171 @@
+//! The review inbox: what is new, what it costs, and who would have it.
+
+use domain::roles::Act;
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::capital;
+use crate::{
+    api::reviews::{AcceptReviews, DismissReviews, Reach, ReviewInbox, Waiting, load_reviews},
+    ui::{
+        Badge, Card, Check, Empty, Form, Head, Kind, Load, Page, Pager, Select, Submit, may, money::pair,
+        query,
+    },
+};
+
+/// How many groups are named of each state.
+const NAMED: usize = 12;
+
+/// Models that wait.
+#[component]
+pub fn ReviewsPage() -> impl IntoView {
+    let inbox = load_reviews(query::value("after"));
+    view! { <Page title="Review inbox"><Load data=inbox let(inbox)><Content inbox/></Load></Page> }
+}
+
+#[component]
+fn Content(inbox: ReviewInbox) -> impl IntoView {
+    let ReviewInbox { waiting, total, next } = inbox;
+    let edit = may(Act::EditCatalogue);
+    let note = match total {
+        0 => String::new(),
+        1 => "1 model waits".to_owned(),
+        total => format!("{total} models wait"),
+    };
+    let list = if waiting.is_empty() {
+        view! {
+            <Card><Empty title="Nothing waits" text="Models that are added, found at a provider or taken from a price list land here, closed to everybody until somebody decides.">
+                {edit.then(|| view! { <a class="btn" href="/providers">"Ask a provider what it offers"</a><a class="btn" href="/models/import">"Import a price list"</a> })}
+            </Empty></Card>
+        }
+        .into_any()
+    } else if edit {
+        view! {
+            <Form to=AcceptReviews::PATH also=DismissReviews::PATH class="inbox">
+                <Lines waiting edit/>
+                <div class="select-bar" role="group" aria-label="Those that are ticked">
+                    <p class="review-note">"Accepted into the tier chosen in its line, each model is open to the groups named there, from the next call on. Dismissed, it leaves the catalogue."</p>
+                    <div class="row">
+                        <Submit label="Accept"/>
+                        <Submit label="Dismiss" look="danger" to=DismissReviews::PATH/>
+                    </div>
+                </div>
+            </Form>
+        }
+        .into_any()
+    } else {
+        view! { <Lines waiting edit/> }.into_any()
+    };
+    view! {
+        <Head title="Review inbox" note crumbs=vec![("/models".to_owned(), "Models".to_owned())]/>
+        <p class="lead">"What is new stays closed until somebody decides, and cannot be called before."</p>
+        {list}
+        <Pager next/>
+    }
+}
+
+/// The table, made where it stands: its boxes belong to the form around it.
+#[component]
+fn Lines(waiting: Vec<Waiting>, edit: bool) -> impl IntoView {
+    let rows = waiting.into_iter().map(|waiting| view! { <Line waiting edit/> }).collect_view();
+    view! {
+        <Card>
+            <div class="scroll" tabindex="0" role="region" aria-label="Waiting for review">
+                <table class="table stack">
+                    <thead><tr><th>"Model"</th><th>"Price"</th><th class="review-tier-head">"Tier"</th><th>"Who would have it"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </Card>
+    }
+}
+
+#[component]
+fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
+    let Waiting { model, origin, caution, suggestion, reaches } = waiting;
+    let id = model.id.to_string();
+    let tick =
+        edit.then(|| view! { <Check name="ids[]" label=format!("Choose {}", model.name) value=id.clone()/> });
+    let priced = model.prices.filter(|dated| dated.prices.complete_for(model.modality));
+    let price = match priced {
+        Some(dated) => view! {
+            <span class="num">{pair(&dated.prices)}</span><div class="sub">"per million"{origin.map(|origin| format!(" · {origin}"))}</div>
+            {caution.map(|caution| view! { <div class="sub">{caution}</div> })}
+        }
+        .into_any(),
+        None => view! {
+            <Badge text="no price: cannot be called" kind=Kind::Bad/>
+            {edit.then(|| view! { <div class="sub"><a class="link" href=format!("/models/{id}?dialog=prices")>"Set prices"</a></div> })}
+        }
+        .into_any(),
+    };
+    let options = reaches.iter().map(|reach| (reach.tier.to_string(), label(reach))).collect::<Vec<_>>();
+    let suggested = suggestion.map(|suggestion| {
+        let name = reaches.iter().find(|reach| reach.tier == suggestion.tier).map(|reach| reach.name.clone());
+        view! { <div class="sub">"Suggested: "{name.unwrap_or_default()}". "{suggestion.why}</div> }
+    });
+    let tier = if edit {
+        view! { <div class="review-tier"><Select name=format!("tiers[{id}]") label=format!("Tier of {}", model.name) options value=model.tier.0.to_string()/></div> }.into_any()
+    } else {
+        view! { {model.tier.1.clone()} }.into_any()
+    };
+    let here = reaches.iter().position(|reach| reach.tier == model.tier.0);
+    let mut reaches = reaches;
+    let chosen = here.map(|place| reaches.remove(place));
+    let others = (!reaches.is_empty()).then(|| view! {
+        <details class="as-table"><summary>"In another tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach named=true/> }).collect_view()}</details>
+    });
+    view! {
+        <tr>
+            <td><div class="tick">{tick}<span><a href=format!("/models/{id}")><b class="mono">{model.name.clone()}</b></a><div class="sub">{format!("{} · {}", model.provider.1, model.upstream)}</div><div class="sub">{capital(model.modality.as_str())}</div></span></div></td>
+            <td>{price}</td>
+            <td>{tier}{suggested}</td>
+            <td class="review-who">{chosen.map(|reach| view! { <Who reach named=false/> })}{others}</td>
+        </tr>
+    }
+}
+
+/// `general: 12 groups`.
+fn label(reach: &Reach) -> String {
+    let groups = match (reach.open, reach.by_request) {
+        (0, 0) => "nobody".to_owned(),
+        (0, asked) => format!("{asked} by request"),
+        (open, 0) => groups(open, reach.of),
+        (open, asked) => format!("{}, {asked} by request", groups(open, reach.of)),
+    };
+    format!("{} · {groups}", reach.name)
+}
+
+fn groups(count: usize, of: usize) -> String {
+    match count {
+        1 => "1 group".to_owned(),
+        count if count == of => "every group".to_owned(),
+        count => format!("{count} groups"),
+    }
+}
+
+/// Which groups, in words.
+#[component]
+fn Who(reach: Reach, named: bool) -> impl IntoView {
+    let list = |paths: &[String]| {
+        let mut named: Vec<String> = paths.iter().take(NAMED).cloned().collect();
+        if paths.len() > NAMED {
+            named.push(format!("{} more", paths.len() - NAMED));
+        }
+        named.join(", ")
+    };
+    let line = |word: &'static str, count: usize, paths: &[String]| {
+        (count > 0).then(|| view! {
+            <p><b>{word}" "</b><span class="num">{groups(count, reach.of)}</span>{(count < reach.of).then(|| view! { ": "{list(paths)} })}</p>
+        })
+    };
+    let nobody = (reach.open + reach.by_request == 0)
+        .then(|| view! { <p class="muted">"Nobody: no rule opens it, or it cannot be called."</p> });
+    view! {
+        <div class="review-reach">
+            {named.then(|| view! { <p class="review-in">{reach.name.clone()}{reach.high_cost.then_some(", high-cost")}</p> })}
+            {line("Open to", reach.open, &reach.open_in)}
+            {line("By request for", reach.by_request, &reach.by_request_in)}
+            {nobody}
+        </div>
+    }
+}

@@ -1,0 +1,247 @@
+//! LiteLLM's `model_prices_and_context_window.json`, read entry by entry.
+//!
+//! Money is read from the text of the number as it stands in the file, never through a float. What an
+//! entry does not say is not guessed; a chat model that is listed for nothing counts as unpriced, since
+//! that is what the list writes where nobody knew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    models::Modality,
+    money::Price,
+    price_lists::{LIST_MAX, Listed},
+    prices::{PriceKey, Prices},
+};
+use serde_json::value::RawValue;
+
+use crate::{Result, StoreError, models::TOKENS};
+
+/// A list, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// What it says about models, by vendor and name.
+    pub listed: Vec<Listed>,
+    /// Names of entries whose figures cannot be read.
+    pub unreadable: Vec<String>,
+    /// How many entries are about something else than models that are called: searches, guardrails.
+    pub other: usize,
+}
+
+/// The fields of an entry as they stand in the file.
+type Entry<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Where each of our prices stands.
+const FIELDS: [(PriceKey, &str); 10] = [
+    (PriceKey::Input, "input_cost_per_token"),
+    (PriceKey::CacheRead, "cache_read_input_token_cost"),
+    (PriceKey::CacheWrite, "cache_creation_input_token_cost"),
+    (PriceKey::CacheWriteLong, "cache_creation_input_token_cost_above_1hr"),
+    (PriceKey::Output, "output_cost_per_token"),
+    (PriceKey::Reasoning, "output_cost_per_reasoning_token"),
+    (PriceKey::AudioInput, "input_cost_per_audio_token"),
+    (PriceKey::AudioOutput, "output_cost_per_audio_token"),
+    (PriceKey::Image, "output_cost_per_image"),
+    (PriceKey::Call, "input_cost_per_query"),
+];
+
+/// Vendors that the list names by what is called of them.
+const SAME: [(&str, &str); 5] = [
+    ("text-completion-openai", "openai"),
+    ("cohere_chat", "cohere"),
+    ("azure_text", "azure"),
+    ("fireworks_ai-embedding-models", "fireworks_ai"),
+    ("qwen_ai_platform", "dashscope"),
+];
+
+/// Reads a list.
+///
+/// # Errors
+/// About the field `file`, when it is not such a list.
+pub fn read(text: &str) -> Result<Read> {
+    let wrong = |sentence: String| Err(StoreError::invalid("file", sentence));
+    if text.len() > LIST_MAX {
+        return wrong(format!("The list has more than {} MB. That cannot be it.", LIST_MAX >> 20));
+    }
+    if text.trim().is_empty() {
+        return wrong("Choose a file, or paste its text.".to_owned());
+    }
+    let entries: BTreeMap<String, &RawValue> = match serde_json::from_str(text.trim_start_matches('\u{feff}'))
+    {
+        Ok(entries) => entries,
+        Err(error) => {
+            return wrong(format!(
+                "This is not a JSON object of models: line {}, column {}.",
+                error.line(),
+                error.column()
+            ));
+        }
+    };
+    let (mut read, mut seen) = (Read::default(), BTreeSet::new());
+    for (key, entry) in entries.iter().filter(|(key, _)| *key != "sample_spec") {
+        let Ok(entry) = serde_json::from_str::<Entry<'_>>(entry.get()) else {
+            read.unreadable.push(key.clone());
+            continue;
+        };
+        let Some((vendor, modality)) = kind(&entry) else {
+            read.other += 1;
+            continue;
+        };
+        let name = name(key, &entry, vendor);
+        match listed(&entry, vendor, name, modality) {
+            // The same model by two names of the list: once is enough.
+            Some(listed) if seen.insert((listed.vendor.clone(), listed.name.clone())) => {
+                read.listed.push(listed);
+            }
+            Some(_) => {}
+            None => read.unreadable.push(key.clone()),
+        }
+    }
+    if read.listed.is_empty() {
+        return wrong(
+            "No entry of this names a provider and a kind of model. It should be LiteLLM's model_prices_and_context_window.json."
+                .to_owned(),
+        );
+    }
+    read.listed.sort_by(|a, b| (&a.vendor, &a.name).cmp(&(&b.vendor, &b.name)));
+    Ok(read)
+}
+
+fn text<'a>(entry: &Entry<'a>, field: &str) -> Option<&'a str> {
+    let raw = entry.get(field)?.get();
+    Some(raw.trim_matches('"')).filter(|text| !text.is_empty() && *text != "null")
+}
+
+/// Whose it is, and what kind of model. None for what is not a model that is called.
+fn kind<'a>(entry: &Entry<'a>) -> Option<(&'a str, Modality)> {
+    let vendor = text(entry, "litellm_provider")?;
+    let vendor = SAME.iter().find(|(one, _)| *one == vendor).map_or(vendor, |(_, same)| *same);
+    let sees = text(entry, "supports_vision") == Some("true");
+    let modality = match text(entry, "mode")? {
+        "chat" | "completion" | "responses" if sees => Modality::Vision,
+        "chat" | "completion" | "responses" => Modality::Chat,
+        "embedding" => Modality::Embedding,
+        "rerank" => Modality::Rerank,
+        "image_generation" | "image_edit" => Modality::Image,
+        "audio_transcription" | "audio_speech" | "realtime" => Modality::Audio,
+        "video_generation" => Modality::Video,
+        _ => return None,
+    };
+    Some((vendor, modality))
+}
+
+/// What the vendor calls it: the list writes `vendor/name` for most.
+fn name<'a>(key: &'a str, entry: &Entry<'_>, vendor: &str) -> &'a str {
+    let said = text(entry, "litellm_provider").unwrap_or_default();
+    [vendor, said].iter().find_map(|vendor| key.strip_prefix(vendor)?.strip_prefix('/')).unwrap_or(key)
+}
+
+/// None when a figure cannot be read: half a price is worse than none.
+fn listed(entry: &Entry<'_>, vendor: &str, name: &str, modality: Modality) -> Option<Listed> {
+    let prices = prices(entry, modality)?;
+    Some(Listed {
+        vendor: vendor.to_owned(),
+        name: name.to_owned(),
+        modality,
+        context_tokens: tokens(entry, &["max_input_tokens", "max_tokens"]),
+        max_output_tokens: match modality {
+            Modality::Chat | Modality::Vision => tokens(entry, &["max_output_tokens", "max_tokens"]),
+            _ => None,
+        },
+        dearer: if prices.is_empty() { None } else { dearer(entry)? },
+        prices,
+    })
+}
+
+fn tokens(entry: &Entry<'_>, fields: &[&str]) -> Option<i64> {
+    let text = fields.iter().find_map(|field| text(entry, field))?;
+    text.strip_suffix(".0").unwrap_or(text).parse().ok().filter(|tokens| TOKENS.contains(tokens))
+}
+
+fn prices(entry: &Entry<'_>, modality: Modality) -> Option<Prices> {
+    let mut prices = Prices::default();
+    for (key, field) in FIELDS {
+        let Some(text) = text(entry, field) else { continue };
+        prices = prices.with(key, Some(Price::per_unit(text).ok()?));
+    }
+    let nothing = |key| prices.own(key).is_none_or(|price| price.0 == 0);
+    if matches!(modality, Modality::Chat | Modality::Vision) {
+        let free = nothing(PriceKey::Input) && nothing(PriceKey::Output);
+        return Some(if free { Prices::default() } else { prices });
+    }
+    // Of other kinds a zero says that this is not what is paid for.
+    let paid = prices.set().filter(|(_, price)| price.0 > 0);
+    Some(paid.fold(Prices::default(), |paid, (key, price)| paid.with(key, Some(price))))
+}
+
+/// `input_cost_per_token_above_200k_tokens`: the lowest such step, and what input and output cost
+/// beyond it.
+fn dearer(entry: &Entry<'_>) -> Option<Option<(i64, Prices)>> {
+    let step = |field: &str| {
+        let thousands = field.strip_prefix("input_cost_per_token_above_")?.strip_suffix("k_tokens")?;
+        thousands.parse::<i64>().ok()
+    };
+    let Some(thousands) = entry.keys().filter_map(|field| step(field)).min() else { return Some(None) };
+    let mut prices = Prices::default();
+    for (key, field) in [(PriceKey::Input, "input"), (PriceKey::Output, "output")] {
+        if let Some(text) = text(entry, &format!("{field}_cost_per_token_above_{thousands}k_tokens")) {
+            prices = prices.with(key, Some(Price::per_unit(text).ok()?));
+        }
+    }
+    Some(thousands.checked_mul(1000).map(|tokens| (tokens, prices)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `vendor name kind context/output prices`, a line each.
+    fn shown(read: &Read) -> String {
+        let line = |listed: &Listed| {
+            let prices: Vec<String> =
+                listed.prices.set().map(|(key, price)| format!("{key}={}", price.exact())).collect();
+            let count = |count: Option<i64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+            let dearer = listed.dearer.map(|(tokens, prices)| {
+                let prices: Vec<String> =
+                    prices.set().map(|(key, price)| format!("{key}={}", price.exact())).collect();
+                format!(" above {tokens}: {}", prices.join(" "))
+            });
+            format!(
+                "{} {} {} {}/{} {}{}\n",
+                listed.vendor,
+                listed.name,
+                listed.modality,
+                count(listed.context_tokens),
+                count(listed.max_output_tokens),
+                if prices.is_empty() { "unpriced".to_owned() } else { prices.join(" ") },
+                dearer.unwrap_or_default(),
+            )
+        };
+        read.listed.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_list_becomes_what_the_catalogue_knows() {
+        let read = read(include_str!("cases/litellm.json")).expect("a list");
+        assert_eq!(shown(&read), include_str!("cases/litellm.txt"));
+        assert_eq!(read.unreadable, ["bad/negative", "bad/number", "bad/shape"]);
+        assert_eq!(read.other, 2);
+    }
+
+    #[test]
+    fn what_is_not_such_a_list_says_so() {
+        for (text, sentence) in [
+            ("", "Choose a file"),
+            ("   ", "Choose a file"),
+            ("<html>", "line 1, column 1"),
+            ("[1, 2]", "not a JSON object of models"),
+            ("{\"a\": 1", "not a JSON object of models"),
+            ("{}", "No entry of this names a provider"),
+            ("{\"a\": {}}", "No entry of this names a provider"),
+        ] {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.contains(sentence), "{text}: {error}");
+        }
+        let large = " ".repeat(LIST_MAX + 1);
+        assert!(read(&large).expect_err("too large").to_string().contains("more than 8 MB"));
+    }
+}

@@ -1,0 +1,102 @@
+//! What models cost, from when, and who said so.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    audit::Door,
+    ids::{ModelId, OrgId},
+    prices::{DatedPrices, Origin, PriceKey, PriceSource, Priced, Prices},
+    roles::Act,
+};
+
+use crate::{Change, Diff, Result, Store, Subject, models};
+
+/// Every price a model has had, has or will have, the newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn history(store: &Store, org: OrgId, id: ModelId) -> Result<Vec<Priced>> {
+    let rows = sqlx::query!(
+        "select starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, image, call,
+                source, source_date, set_by
+         from prices where org_id = $1 and model_id = $2 order by starts_at desc",
+        org.0,
+        id.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let columns = [
+                row.input,
+                row.cache_read,
+                row.cache_write,
+                row.cache_write_long,
+                row.output,
+                row.reasoning,
+                row.audio_input,
+                row.audio_output,
+                row.image,
+                row.call,
+            ];
+            Ok(Priced {
+                dated: DatedPrices { from: row.starts_at, prices: models::from_columns(columns) },
+                origin: Origin { source: row.source.parse()?, of: row.source_date },
+                by: row.set_by,
+            })
+        })
+        .collect()
+}
+
+/// Sets the prices of a model from a moment on. What was called before keeps its price.
+///
+/// # Errors
+/// [`StoreError::Conflict`](crate::StoreError::Conflict) when a price starts at that very moment.
+pub async fn set(
+    change: &mut Change,
+    id: ModelId,
+    from: DateTime<Utc>,
+    prices: &Prices,
+    origin: Origin,
+) -> Result<()> {
+    change.expect(Act::EditCatalogue, None)?;
+    let org = change.org();
+    let before = models::read_one(change.db(), org, id).await?;
+    let nanos = |key| prices.own(key).map(|price| price.0);
+    let actor = change.permit().actor();
+    let by = actor.name.clone();
+    let source = match (origin.source, actor.door) {
+        (PriceSource::Typed, Door::File) => PriceSource::File,
+        (source, _) => source,
+    };
+    sqlx::query!(
+        "insert into prices (org_id, model_id, starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning,
+                             audio_input, audio_output, image, call, source, source_date, set_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        org.0,
+        id.0,
+        from,
+        nanos(PriceKey::Input),
+        nanos(PriceKey::CacheRead),
+        nanos(PriceKey::CacheWrite),
+        nanos(PriceKey::CacheWriteLong),
+        nanos(PriceKey::Output),
+        nanos(PriceKey::Reasoning),
+        nanos(PriceKey::AudioInput),
+        nanos(PriceKey::AudioOutput),
+        nanos(PriceKey::Image),
+        nanos(PriceKey::Call),
+        source.as_str(),
+        origin.of,
+        by,
+    )
+    .execute(change.db())
+    .await?;
+    let old = before.prices.map_or_else(Prices::default, |dated| dated.prices);
+    let diff = Diff::new()
+        .set("from", from.to_rfc3339())
+        .field("source", None::<String>, (source != PriceSource::Typed).then_some(source))
+        .field("source_date", None::<String>, origin.of);
+    let diff =
+        PriceKey::ALL.iter().fold(diff, |diff, &key| diff.field(key.as_str(), old.own(key), prices.own(key)));
+    change.record(Subject { kind: "model", id: id.0, name: &before.name }, "price", &diff).await
+}

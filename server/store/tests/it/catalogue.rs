@@ -1,0 +1,266 @@
+//! Prices with where they come from, lists, and the review inbox.
+
+use std::sync::Arc;
+
+use domain::{
+    ids::{ModelId, ProviderId, TierId},
+    models::{Modality, Review},
+    price_lists::{Listed, compare},
+    prices::{Origin, PriceKey, PriceSource, Prices},
+    reviews::MODELS_MAX,
+    roles::Act,
+};
+use store::{
+    StoreError, audit, models, price_lists, prices as model_prices,
+    reviews::{self, Candidate},
+    testing,
+};
+
+use crate::organization::{Organization, model_form};
+
+fn prices(input: &str, output: &str) -> Prices {
+    Prices::default()
+        .with(PriceKey::Input, Some(input.parse().expect("a price")))
+        .with(PriceKey::Output, Some(output.parse().expect("a price")))
+}
+
+fn listed(vendor: &str, name: &str, prices: Prices) -> Listed {
+    Listed {
+        vendor: vendor.to_owned(),
+        name: name.to_owned(),
+        modality: Modality::Chat,
+        context_tokens: Some(8_000),
+        max_output_tokens: None,
+        prices,
+        dearer: None,
+    }
+}
+
+fn candidate(upstream: &str, provider: ProviderId, tier: TierId, prices: Prices) -> Candidate {
+    Candidate {
+        name: upstream.parse().expect("a name"),
+        provider,
+        upstream: upstream.to_owned(),
+        modality: Modality::Chat,
+        tier,
+        context_tokens: None,
+        max_output_tokens: None,
+        prices,
+    }
+}
+
+impl Organization {
+    async fn pending(&self, name: &str) -> ModelId {
+        let mut change = self.change().await;
+        let form = model_form(name, self.provider, self.tier);
+        let id = models::insert(&mut change, &form, Review::Pending).await.expect("a model");
+        change.commit().await.expect("it");
+        id
+    }
+
+    async fn model_now(&self, id: ModelId) -> domain::models::Model {
+        models::get(&self.store, self.tenant.org, id).await.expect("the model")
+    }
+
+    async fn log(&self) -> Vec<domain::audit::AuditRow> {
+        audit::list(&self.store, self.tenant.org, &audit::Filter::default(), 100).await.expect("the log")
+    }
+}
+
+#[tokio::test]
+async fn a_price_keeps_where_it_comes_from_and_a_future_one_waits() {
+    let acme = Organization::new().await;
+    let org = acme.tenant.org;
+    let of = "2026-11-20".parse().ok();
+    let mut change = acme.change().await;
+    let later = change.at() + chrono::Duration::days(3);
+    let now = change.at();
+    let book = Origin { source: PriceSource::Book, of };
+    model_prices::set(&mut change, acme.model, now, &prices("2", "4"), book).await.expect("a price");
+    model_prices::set(&mut change, acme.model, later, &prices("3", "6"), Origin::TYPED)
+        .await
+        .expect("a price");
+    change.commit().await.expect("both");
+    let history = model_prices::history(&acme.store, org, acme.model).await.expect("prices");
+    let said: Vec<String> = history.iter().map(domain::prices::Priced::origin).collect();
+    assert_eq!(said, ["Typed in by Olga", "Price book of 20 Nov 2026, set by Olga", "Typed in by Olga"]);
+    let model = acme.model_now(acme.model).await;
+    assert_eq!(model.prices.expect("a price").prices, prices("2", "4"), "the future one does not hold yet");
+    let mut change = acme.change().await;
+    let twice = model_prices::set(&mut change, acme.model, later, &prices("1", "1"), Origin::TYPED).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
+}
+
+#[tokio::test]
+async fn what_is_taken_waits_closed_and_is_taken_once() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let candidates = [
+        candidate("new-chat", acme.provider, acme.tier, prices("1", "2")),
+        candidate("new-chat", acme.provider, acme.tier, prices("9", "9")),
+        // Called like a model of ours, and another one at the provider.
+        Candidate {
+            upstream: "other".to_owned(),
+            ..candidate("small", acme.provider, acme.tier, Prices::default())
+        },
+    ];
+    let origin = Origin { source: PriceSource::Book, of: None };
+    let taken = reviews::take_together(&mut change, &candidates, origin).await.expect("models");
+    change.commit().await.expect("them");
+    assert_eq!(taken.len(), 2);
+    let (first, second) = (acme.model_now(taken[0]).await, acme.model_now(taken[1]).await);
+    assert_eq!((first.name.as_str(), first.review), ("new-chat", Review::Pending));
+    assert_eq!(first.prices.expect("a price").prices, prices("1", "2"));
+    assert_eq!((second.name.as_str(), second.prices), ("small-2", None));
+    let facts = acme.facts().await;
+    assert_eq!(facts.models[&taken[0]].review, Review::Pending);
+    let batches: Vec<_> =
+        acme.log().await.iter().filter(|row| row.subject == "new-chat").map(|row| row.batch).collect();
+    assert!(batches.len() == 2 && batches[0].is_some() && batches[0] == batches[1], "{batches:?}");
+
+    let mut change = acme.change().await;
+    assert_eq!(reviews::take_together(&mut change, &candidates, origin).await.expect("nothing"), []);
+    assert!(!change.commit().await.expect("nothing"), "nothing was recorded");
+}
+
+#[tokio::test]
+async fn accepting_puts_a_model_into_the_chosen_tier_and_stands_in_the_log() {
+    let acme = Organization::new().await;
+    let (one, two) = (acme.pending("one").await, acme.pending("two").await);
+    let mut change = acme.change().await;
+    let top = models::insert_tier(&mut change, &"Top".parse().expect("a name"), true).await.expect("a tier");
+    change.commit().await.expect("it");
+    let mut change = acme.change().await;
+    let accepted =
+        reviews::accept(&mut change, &[(one, Some(top)), (two, None), (acme.model, Some(top))]).await;
+    assert_eq!(accepted.expect("two"), 2, "the third was accepted long ago, and stays where it is");
+    change.commit().await.expect("them");
+    assert_eq!(acme.model_now(one).await.tier.0, top);
+    assert_eq!(acme.model_now(two).await.tier.0, acme.tier);
+    assert_eq!(acme.model_now(acme.model).await.tier.0, acme.tier);
+    let log = acme.log().await;
+    let row = log.iter().find(|row| row.subject == "one" && row.act == "model.accept").expect("a line");
+    let after = |field: &str| {
+        row.changes.iter().find(|(name, ..)| name == field).and_then(|(_, _, after)| after.clone())
+    };
+    assert_eq!((after("review").as_deref(), after("tier").as_deref()), (Some("accepted"), Some("Top")));
+    assert!(row.batch.is_some());
+}
+
+#[tokio::test]
+async fn of_accepting_and_dismissing_at_the_same_time_one_wins() {
+    for _ in 0..4 {
+        let acme = Arc::new(Organization::new().await);
+        let model = acme.pending("one").await;
+        let mut both = tokio::task::JoinSet::new();
+        for accepts in [true, false] {
+            let acme = Arc::clone(&acme);
+            both.spawn(async move {
+                let mut change = acme.change().await;
+                let done = if accepts {
+                    reviews::accept(&mut change, &[(model, None)]).await
+                } else {
+                    reviews::dismiss(&mut change, &[model]).await
+                };
+                match done {
+                    Ok(_) => change.commit().await.map(|_| ()),
+                    Err(error) => Err(error),
+                }
+            });
+        }
+        let results = both.join_all().await;
+        let stale = results.iter().filter(|result| matches!(result, Err(StoreError::Stale))).count();
+        assert_eq!((results.iter().filter(|result| result.is_ok()).count(), stale), (1, 1), "{results:?}");
+        let now = acme.model_now(model).await;
+        assert_ne!(now.review == Review::Accepted, now.archived_at.is_some(), "accepted or gone, never both");
+    }
+}
+
+#[tokio::test]
+async fn nobody_decides_about_what_is_not_theirs_or_without_a_permit() {
+    let acme = Organization::new().await;
+    let model = acme.pending("one").await;
+    let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::EditUsers).await;
+    let refused = |result: Result<usize, StoreError>| {
+        assert!(matches!(result, Err(StoreError::NotPermitted(Act::EditCatalogue))), "{result:?}");
+    };
+    refused(reviews::accept(&mut change, &[(model, None)]).await);
+    refused(reviews::dismiss(&mut change, &[model]).await);
+    let taken = reviews::take(&mut change, &[], Origin::TYPED).await.map(|taken| taken.len());
+    refused(taken);
+    drop(change);
+
+    let mut change = acme.change().await;
+    let unknown: ModelId = store::clock::id();
+    for result in [
+        reviews::accept(&mut change, &[(model, None), (unknown, None)]).await,
+        reviews::accept(&mut change, &[(model, Some(store::clock::id()))]).await,
+        reviews::dismiss(&mut change, &[unknown]).await,
+    ] {
+        assert!(matches!(result, Err(StoreError::NotFound)), "{result:?}");
+    }
+    drop(change);
+    let mut change = acme.change().await;
+    let many = vec![(model, None); MODELS_MAX + 1];
+    let refused = reviews::accept(&mut change, &many).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
+    drop(change);
+    assert_eq!(acme.model_now(model).await.review, Review::Pending, "none of it has happened");
+}
+
+#[tokio::test]
+async fn a_tier_that_is_gone_takes_no_model() {
+    let acme = Organization::new().await;
+    let model = acme.pending("one").await;
+    let mut change = acme.change().await;
+    let gone =
+        models::insert_tier(&mut change, &"Gone".parse().expect("a name"), false).await.expect("a tier");
+    models::archive_tier(&mut change, gone).await.expect("it is empty");
+    let refused = reviews::accept(&mut change, &[(model, Some(gone))]).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { field: "tier", .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
+    let acme = Organization::new().await;
+    let org = acme.tenant.org;
+    let list = [
+        listed("openai", "small", prices("2", "4")),
+        listed("openai", "fresh", prices("5", "6")),
+        listed("mistral", "small", prices("7", "7")),
+    ];
+    let permit = acme.change().await.permit().clone();
+    let me = acme.tenant.owner.user.expect("a person");
+    let id = price_lists::keep(&acme.store, &permit, &list).await.expect("a list");
+    let kept = price_lists::get(&acme.store, org, me, id).await.expect("the list");
+    assert_eq!(kept.listed, list);
+    let theirs = price_lists::get(&acme.store, org, acme.user, id).await;
+    assert!(matches!(theirs, Err(StoreError::NotFound)), "a list is for whoever brought it: {theirs:?}");
+
+    let vendors = [(acme.provider, "openai")].into();
+    let ours = models::list(&acme.store, org).await.expect("models");
+    let compared = compare(&ours, &vendors, &kept.listed);
+    assert_eq!((compared.changed.len(), compared.same, compared.unknown.len()), (1, 0, 2));
+    let taken = [candidate("fresh", acme.provider, acme.tier, prices("5", "6"))];
+    let lines = acme.log().await.len();
+    for (round, priced, found) in [(1, 1, 1), (2, 0, 0)] {
+        let mut change = acme.change().await;
+        let applied = price_lists::apply(&mut change, &kept, &compared.changed, &taken).await.expect("it");
+        assert_eq!((applied.priced, applied.taken.len()), (priced, found), "round {round}");
+        assert_eq!(applied.batch.is_some(), round == 1);
+        assert_eq!(change.commit().await.expect("it"), round == 1);
+    }
+    let log = acme.log().await;
+    assert_eq!(log.len(), lines + 3, "a price, a model, and its price");
+    assert!(log[0].batch.is_some() && log.iter().take(3).all(|row| row.batch == log[0].batch));
+    let ours = models::list(&acme.store, org).await.expect("models");
+    let compared = compare(&ours, &vendors, &kept.listed);
+    assert_eq!((compared.changed.len(), compared.same, compared.unknown.len()), (0, 2, 1));
+    let history = model_prices::history(&acme.store, org, acme.model).await.expect("prices");
+    assert!(history[0].origin().starts_with("LiteLLM's price list, read "), "{}", history[0].origin());
+
+    let again = price_lists::keep(&acme.store, &permit, &list[..1]).await.expect("a list");
+    assert!(price_lists::get(&acme.store, org, me, again).await.is_ok());
+    let replaced = price_lists::get(&acme.store, org, me, id).await;
+    assert!(matches!(replaced, Err(StoreError::NotFound)), "{replaced:?}");
+}
