@@ -141,6 +141,16 @@ ids! {
     PolicyId = "pol";
     /// A change to many people at once.
     BatchId = "bat";
+    /// One line that tells a person something.
+    NoticeId = "ntc";
+    /// One mail.
+    MailId = "mai";
+    /// Something that was noticed about money.
+    AlertId = "alr";
+    /// Where a program is told of alerts.
+    WebhookId = "whk";
+    /// One message to a webhook.
+    DeliveryId = "dlv";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

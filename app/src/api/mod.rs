@@ -4,6 +4,7 @@
 //! server's tests walk through.
 
 pub mod accounts;
+pub mod alerts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod limits;
 pub mod models;
 pub mod my_models;
+pub mod notices;
 pub mod organizations;
 pub mod overview;
 pub mod policies;
@@ -27,4 +29,5 @@ pub mod requests;
 pub mod setup;
 pub mod spend;
 pub mod users;
+pub mod webhooks;
 pub mod why;

@@ -2,6 +2,7 @@
 
 pub mod account;
 mod add_people;
+pub mod alerts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod models;
 pub mod my_models;
 pub mod not_found;
+pub mod notices;
 pub mod overview;
 pub mod policies;
 pub mod providers;
@@ -26,6 +28,7 @@ pub mod setup;
 pub mod sign_in;
 pub mod spend;
 pub mod users;
+pub mod webhooks;
 pub mod welcome;
 pub mod why;
 
