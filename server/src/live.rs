@@ -37,7 +37,9 @@ impl Live {
 
     async fn listen(self) {
         loop {
-            if let Ok(mut listener) = self.store.listen(&["bursar_ledger", "bursar_facts", "bursar_notices"]).await {
+            if let Ok(mut listener) =
+                self.store.listen(&["bursar_ledger", "bursar_facts", "bursar_notices"]).await
+            {
                 while let Ok(notice) = listener.recv().await {
                     let what = match notice.channel() {
                         "bursar_ledger" => "ledger",

@@ -46,11 +46,14 @@ impl Mailer {
     pub fn of(config: &Config, public_url: &str) -> Result<Option<Self>, Fatal> {
         let Some(url) = &config.smtp_url else { return Ok(None) };
         let from = config.mail_from.as_deref().ok_or_else(|| {
-            Fatal::new("mail", "BURSAR_SMTP_URL is set; set BURSAR_MAIL_FROM too, to the address mail comes from")
+            Fatal::new(
+                "mail",
+                "BURSAR_SMTP_URL is set; set BURSAR_MAIL_FROM too, to the address mail comes from",
+            )
         })?;
-        let from = from
-            .parse()
-            .map_err(|_| Fatal::new("BURSAR_MAIL_FROM", "this is not an address like Bursar <bursar@acme.example>"))?;
+        let from = from.parse().map_err(|_| {
+            Fatal::new("BURSAR_MAIL_FROM", "this is not an address like Bursar <bursar@acme.example>")
+        })?;
         let host = host_of(public_url);
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.reveal()).map_err(|_| {
             Fatal::new("BURSAR_SMTP_URL", "this is not an address like smtps://user:password@mail.example")

@@ -467,7 +467,8 @@ mod tests {
         ] {
             let found = anomaly(Money::cents(today * 100), &dollars(weeks), floor);
             let expected = expected.map(|(usual, times)| Unusual { usual: Money::cents(usual * 100), times });
-            let usual = |found: Option<Unusual>| found.map(|found| (found.usual.0 / 1_000_000_000, found.times));
+            let usual =
+                |found: Option<Unusual>| found.map(|found| (found.usual.0 / 1_000_000_000, found.times));
             assert_eq!(usual(found), usual(expected), "{name}");
         }
     }

@@ -198,7 +198,12 @@ impl About<'_> {
             NoticeKind::Answer,
             "approved",
             format!("{} is yours to call", self.model),
-            format!("{by} approved it for {}: {terms}, until {}.{}", self.whom, time::date(until), quoted(answer)),
+            format!(
+                "{by} approved it for {}: {terms}, until {}.{}",
+                self.whom,
+                time::date(until),
+                quoted(answer)
+            ),
         )
     }
 
@@ -218,7 +223,10 @@ impl About<'_> {
             NoticeKind::Grant,
             "ending",
             format!("Your grant for {} ends soon", self.model),
-            format!("It holds for {} until {until}. If it is still needed, ask again before then.", self.whom),
+            format!(
+                "It holds for {} until {until}. If it is still needed, ask again before then.",
+                self.whom
+            ),
         )
     }
 
@@ -238,7 +246,10 @@ impl About<'_> {
             NoticeKind::Grant,
             "ended",
             format!("Your grant for {} was ended", self.model),
-            format!("{by} ended it before its last day. The next call for {} needs a new request.", self.whom),
+            format!(
+                "{by} ended it before its last day. The next call for {} needs a new request.",
+                self.whom
+            ),
         )
     }
 }

@@ -38,8 +38,7 @@ pub async fn load_alerts(kind: String, after: String) -> Result<Alerts, AppError
             Sees::Some(actor.user.ok_or(AppError::NotFound)?, actor.leads.clone())
         };
         let (kind, after) = (read_some("kind", &kind)?, read_some("after", &after)?);
-        let mut alerts =
-            store::alerts::list(&cx.store, org, &sees, kind, after, PAGE + 1).await.known()?;
+        let mut alerts = store::alerts::list(&cx.store, org, &sees, kind, after, PAGE + 1).await.known()?;
         let more = alerts.len() as i64 > PAGE;
         alerts.truncate(PAGE as usize);
         Ok(Alerts { next: alerts.last().filter(|_| more).map(|alert| alert.id), alerts, kind })

@@ -30,8 +30,7 @@ pub async fn load_notices(show: String, after: String) -> Result<Notices, AppErr
     handle(|cx| async move {
         let permit = cx.permit(Act::UseOwn)?;
         let (unread, after) = (show != "all", read_some("after", &after)?);
-        let mut notices =
-            store::notices::list(&cx.store, &permit, unread, after, PAGE + 1).await.known()?;
+        let mut notices = store::notices::list(&cx.store, &permit, unread, after, PAGE + 1).await.known()?;
         let more = notices.len() as i64 > PAGE;
         notices.truncate(PAGE as usize);
         Ok(Notices {
@@ -48,10 +47,8 @@ pub async fn load_notices(show: String, after: String) -> Result<Notices, AppErr
 pub async fn load_unread() -> Result<i64, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
-    handle(|cx| async move {
-        store::notices::unread(&cx.store, &cx.permit(Act::UseOwn)?).await.known()
-    })
-    .await
+    handle(|cx| async move { store::notices::unread(&cx.store, &cx.permit(Act::UseOwn)?).await.known() })
+        .await
 }
 
 /// Marks one as read.
@@ -75,8 +72,7 @@ pub async fn read_notices(up_to: String) -> Result<Done, AppError> {
     handle(|cx| async move {
         let permit = cx.permit(Act::UseOwn)?;
         let up_to = read("up_to", &up_to)?;
-        let count =
-            store::notices::read_all(&cx.store, &permit, up_to, store::clock::now()).await.known()?;
+        let count = store::notices::read_all(&cx.store, &permit, up_to, store::clock::now()).await.known()?;
         Ok(Done::said(match count {
             1 => "1 marked as read.".to_owned(),
             count => format!("{count} marked as read."),

@@ -4,9 +4,7 @@ use domain::notices::{Notice, NoticeKind};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    api::notices::{
-        Notices, ReadNotice, ReadNotices, SetPreferences, load_notices, load_preferences,
-    },
+    api::notices::{Notices, ReadNotice, ReadNotices, SetPreferences, load_notices, load_preferences},
     ui::{Ago, Badge, Card, Check, Empty, Form, Head, Hidden, Kind, Load, Page, Pager, Submit, query},
 };
 

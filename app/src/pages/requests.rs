@@ -11,8 +11,8 @@ use super::{choices, param};
 use crate::{
     api::requests::{
         ApproveRequest, ApproveRequests, Askable, CreateRequest, EditApprovalRule, EndGrant, Inbox,
-        RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable,
-        load_request, load_requests,
+        RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable, load_request,
+        load_requests,
     },
     ui::{
         Badge, Card, Check, Confirm, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
@@ -358,7 +358,8 @@ pub fn ApprovalRuleCard() -> impl IntoView {
 fn Decide(request: Request, agreed: bool) -> impl IntoView {
     let id = request.id.to_string();
     let (terms, begun) = (request.terms(), !request.approvals.is_empty());
-    let note = if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
+    let note =
+        if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
     let hint = if begun {
         "Others agreed to this. Anything else begins the count anew."
     } else {

@@ -88,6 +88,7 @@ fn Content(view: UserView) -> impl IntoView {
         None => view! { <div class="big num">{user.spend.to_string()}</div><p class="under">"No monthly limit"</p> }.into_any(),
     };
     let edited = user.clone();
+    let email = user.email.clone();
     let consequence = "Every secret of theirs stops working with the next call, and they are signed out everywhere. Their spend stays on the books. You can let them in again.";
     view! {
         <Head title=user.name.clone() note=user.email.clone() crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
@@ -140,7 +141,7 @@ fn Content(view: UserView) -> impl IntoView {
         </Dialog>
         <Dialog name="invite" title="Invite again">
             <Form to=InviteUser::PATH>
-                <p>{if mail { format!("Sends a new link to {}; the one before stops working.", edited.email) } else { "Makes a new link; the one before stops working.".to_owned() }}</p>
+                <p>{if mail { format!("Sends a new link to {}; the one before stops working.", email) } else { "Makes a new link; the one before stops working.".to_owned() }}</p>
                 <Hidden name="id" value=edited.id.to_string()/>
                 <div class="row end"><Submit label=if mail { "Send a new link" } else { "Make a new link" }/></div>
             </Form>

@@ -10,9 +10,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::param;
 use crate::{
-    api::webhooks::{
-        ArchiveWebhook, CreateWebhook, ReplayDelivery, TestWebhook, WebhookView, load_webhook,
-    },
+    api::webhooks::{ArchiveWebhook, CreateWebhook, ReplayDelivery, TestWebhook, WebhookView, load_webhook},
     ui::{
         Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog,
         Page, Pager, Submit, When, may,
@@ -139,7 +137,7 @@ fn Content(view: WebhookView) -> impl IntoView {
         </Card>
         <Pager next=next.map(|id| id.to_string())/>
         <Confirm
-            name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", id)]
+            name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", webhook.id.to_string())]
             consequence="Nothing is sent there any more, and what waits is given up. Its secret is of no use afterwards."
         />
     }

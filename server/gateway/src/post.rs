@@ -44,7 +44,7 @@ pub async fn post(
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
         let text = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        Ok((status, String::from_utf8_lossy(&text).into_owned()))
+        Ok::<_, String>((status, String::from_utf8_lossy(&text).into_owned()))
     };
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => Ok(answer),

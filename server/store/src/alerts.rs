@@ -216,9 +216,7 @@ fn whom(facts: &Facts, scope: Scope, href: &str, now: DateTime<Utc>) -> Whom {
         Scope::Grant(id) => match facts.grants.values().flatten().find(|grant| grant.id == id) {
             Some(grant) => match grant.to {
                 Grantee::User(user) => with(user, Whom::default()),
-                Grantee::Member(group, user) => {
-                    with(user, Whom { path: path(group), ..Whom::default() })
-                }
+                Grantee::Member(group, user) => with(user, Whom { path: path(group), ..Whom::default() }),
                 Grantee::Group(group) => of_group(group),
             },
             None => Whom { admins: true, ..Whom::default() },

@@ -578,8 +578,10 @@ async fn insert_grant(
     )
     .execute(change.db())
     .await?;
-    let diff =
-        Diff::new().set("to", row.whom()).set("limit", row.per.show(terms.amount)).set("until", terms.ends_on);
+    let diff = Diff::new()
+        .set("to", row.whom())
+        .set("limit", row.per.show(terms.amount))
+        .set("until", terms.ends_on);
     change.record(Subject { kind: "grant", id: id.0, name: &row.model.1 }, "create", &diff).await?;
     Ok(id)
 }

@@ -494,7 +494,8 @@ pub async fn mail_invitation(change: &mut Change, id: UserId, token: &str) -> Re
     let organization = organizations::read(change.db(), org).await?;
     let zone = organizations::calendar_of(&organization)?.zone;
     let until = (at + Duration::days(INVITATION_DAYS)).with_timezone(&zone);
-    let until = format!("{} {} ({})", domain::time::date(until.date_naive()), until.format("%H:%M"), zone.name());
+    let until =
+        format!("{} {} ({})", domain::time::date(until.date_naive()), until.format("%H:%M"), zone.name());
     let by = change.permit().actor().name.clone();
     let path = format!("/join/{org}/{id}/{token}");
     let letter = Letter::invitation(&before.name, &organization.name, &by, path, &until);

@@ -149,7 +149,10 @@ pub async fn insert(change: &mut Change, form: &WebhookForm) -> Result<(WebhookI
         org.0
     );
     if known.fetch_one(change.db()).await? >= MOST {
-        return Err(StoreError::invalid("url", format!("There are {MOST} webhooks already. Remove one first.")));
+        return Err(StoreError::invalid(
+            "url",
+            format!("There are {MOST} webhooks already. Remove one first."),
+        ));
     }
     let secret = format!("{PREFIX}{}", STANDARD.encode(rand::random::<[u8; 32]>()));
     let sealed = change.store().vault().seal(SealedFor::Webhook(org, id), &secret)?;
@@ -167,9 +170,8 @@ pub async fn insert(change: &mut Change, form: &WebhookForm) -> Result<(WebhookI
     )
     .execute(change.db())
     .await?;
-    let diff = Diff::new()
-        .set("kinds", kinds.join(", "))
-        .set("allow_private_address", form.allow_private_address);
+    let diff =
+        Diff::new().set("kinds", kinds.join(", ")).set("allow_private_address", form.allow_private_address);
     change.record(Subject { kind: "webhook", id: id.0, name: &url }, "create", &diff).await?;
     Ok((id, secret))
 }
@@ -223,7 +225,8 @@ pub async fn test(change: &mut Change, id: WebhookId) -> Result<DeliveryId> {
     let (org, at, delivery) = (change.org(), change.at(), clock::id::<DeliveryId>());
     let url = url_of(change, id).await?;
     let by = change.permit().actor().name.clone();
-    let data = json!({ "title": "A test", "text": format!("{by} tries this webhook out."), "organization": org });
+    let data =
+        json!({ "title": "A test", "text": format!("{by} tries this webhook out."), "organization": org });
     let message = Message { id: delivery.0, kind: "test".to_owned(), body: body("test", at, &data) };
     put(change.db(), org, delivery, id, &message, None, at, at).await?;
     let diff = Diff::new().set("delivery", delivery);
@@ -249,7 +252,10 @@ pub async fn replay(change: &mut Change, id: DeliveryId) -> Result<(WebhookId, D
     let webhook = WebhookId(row.webhook_id);
     let url = url_of(change, webhook).await?;
     if row.state == "due" {
-        return Err(StoreError::invalid("", "This is still being tried. Wait until it was delivered or given up."));
+        return Err(StoreError::invalid(
+            "",
+            "This is still being tried. Wait until it was delivered or given up.",
+        ));
     }
     let message = Message { id: row.message_id, kind: row.kind, body: row.body };
     put(change.db(), org, delivery, webhook, &message, Some(id), at, at).await?;

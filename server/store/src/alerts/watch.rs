@@ -399,9 +399,8 @@ async fn unusual(
     .await?;
     let mut things = HashMap::<(bool, Uuid), Vec<Money>>::new();
     for row in rows {
-        let weeks = things
-            .entry((row.kind == "group", row.thing))
-            .or_insert_with(|| vec![Money(0); days.len()]);
+        let weeks =
+            things.entry((row.kind == "group", row.thing)).or_insert_with(|| vec![Money(0); days.len()]);
         if let Some(place) = days.iter().position(|day| *day == row.day) {
             weeks[place] = Money(row.spend);
         }

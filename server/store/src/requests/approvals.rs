@@ -24,10 +24,9 @@ pub async fn rule(store: &Store, org: OrgId) -> Result<Option<ApprovalRule>> {
 }
 
 pub(super) async fn read_rule(db: &mut PgConnection, org: OrgId) -> Result<Option<ApprovalRule>> {
-    let row =
-        sqlx::query!("select above, approvers, version from approval_rules where org_id = $1", org.0)
-            .fetch_optional(db)
-            .await?;
+    let row = sqlx::query!("select above, approvers, version from approval_rules where org_id = $1", org.0)
+        .fetch_optional(db)
+        .await?;
     Ok(row.map(|row| ApprovalRule {
         above: Money(row.above),
         approvers: u8::try_from(row.approvers).unwrap_or(1),

@@ -82,8 +82,7 @@ pub(super) async fn approved(
 
 /// To whoever asked: no.
 pub(super) async fn refused(change: &mut Change, id: RequestId, row: &Row, answer: &Words) -> Result<()> {
-    let telling =
-        row.about(&id.to_string(), |about| about.refused(&by(change), answer.as_str()));
+    let telling = row.about(&id.to_string(), |about| about.refused(&by(change), answer.as_str()));
     notices::tell_of(change, &[row.requester.0], &telling).await
 }
 

@@ -429,7 +429,8 @@ impl World {
     /// What somebody was told, the newest first.
     async fn told(&self, actor: &Actor) -> Vec<String> {
         let permit = permit(actor, Act::UseOwn, Place::Organization).expect("everybody may");
-        let notices = store::notices::list(&self.acme.store, &permit, false, None, 50).await.expect("notices");
+        let notices =
+            store::notices::list(&self.acme.store, &permit, false, None, 50).await.expect("notices");
         notices.into_iter().map(|notice| notice.title).collect()
     }
 }
