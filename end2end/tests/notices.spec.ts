@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Webhook } from 'standardwebhooks';
 import { call, card, application, expect, fresh, join, said, test, visit, type World } from './bursar';
 
 /** A model that Engineering can have by request. */
@@ -89,6 +92,36 @@ test('a large sum needs two who agree, and the inbox says how far it is', async 
   await expect(card(page, 'Who agrees')).toContainText('$6,000.00 a month');
   await card(page, 'Approve').getByRole('button', { name: 'Approve' }).click();
   await expect(card(page, 'The grant')).toContainText('$6,000.00');
+});
+
+test('what a webhook gets is signed so that the library of the specification takes it, and nothing else', async ({ page, world }) => {
+  const received: { headers: Record<string, string>; body: string }[] = [];
+  const program = createServer((request, response) => {
+    let body = '';
+    request.on('data', (piece) => (body += piece)).on('end', () => {
+      received.push({ headers: request.headers as Record<string, string>, body });
+      response.writeHead(202).end('thank you');
+    });
+  });
+  await new Promise<void>((ready) => program.listen(0, '127.0.0.1', ready));
+  const url = `http://127.0.0.1:${(program.address() as AddressInfo).port}/${fresh('hook').replace(' ', '-')}`;
+  const done = await world.owner.post('webhooks/create', { url, 'kinds[0]': 'limit', allow_private_address: 'true' });
+  const secret = done.once.Secret.secret;
+  await visit(page, world.owner, '/alerts/settings');
+  await page.getByRole('link', { name: url }).click();
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  await said(page, 'Delivered. It answered with status 202.');
+  const { headers, body } = received[0];
+  expect(new Webhook(secret).verify(body, headers)).toMatchObject({ type: 'test' });
+  expect(() => new Webhook(secret).verify(`${body} `, headers)).toThrow();
+  expect(() => new Webhook(`whsec_${btoa('another secret')}`).verify(body, headers)).toThrow();
+  // The same message once more.
+  await card(page, 'Deliveries').getByRole('button', { name: /Send again/ }).click();
+  await said(page, 'Delivered.');
+  await expect(card(page, 'Deliveries')).toContainText('played again');
+  expect(received[1].headers['webhook-id']).toBe(headers['webhook-id']);
+  new Webhook(secret).verify(received[1].body, received[1].headers);
+  program.close();
 });
 
 test('a threshold that is crossed stands among the alerts, and a webhook is added, tried, and removed', async ({ page, world }) => {

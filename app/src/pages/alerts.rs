@@ -78,7 +78,7 @@ fn Content(alerts: Alerts) -> impl IntoView {
 fn Line(alert: Alert) -> impl IntoView {
     let (text, kind) = word(alert.kind);
     let told = match alert.told {
-        0 => view! { <span class="muted">"with the next"</span> }.into_any(),
+        0 => view! { <span class="muted">"nobody"</span> }.into_any(),
         1 => view! { "1 person" }.into_any(),
         told => view! { {format!("{told} people")} }.into_any(),
     };

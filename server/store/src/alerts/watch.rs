@@ -108,7 +108,7 @@ fn threshold_alerts(
     let Candidate { meter, cap, thresholds, used, span } = candidate;
     let crossed = crossed(thresholds, *used, *cap);
     let Some(highest) = crossed.last().copied() else { return Vec::new() };
-    let (name, href) = (facts.scope_name(meter.scope), page_of(facts, meter.scope));
+    let (name, href) = (name_of(facts, meter.scope), page_of(facts, meter.scope));
     let watched = Watched { meter: *meter, name: &name, cap: *cap, href: &href };
     let since = told_once_in(meter.window, calendar, now).start;
     let until = span.end.map(|end| ends(calendar, end));
@@ -126,6 +126,15 @@ fn threshold_alerts(
 fn ends(calendar: Calendar, end: DateTime<Utc>) -> String {
     let local = end.with_timezone(&calendar.zone);
     format!("on {} at {}", domain::time::date(local.date_naive()), local.format("%H:%M"))
+}
+
+/// What a scope is called at the start of a sentence: names as they are, `the grant` as `The grant`.
+fn name_of(facts: &Facts, scope: Scope) -> String {
+    let name = facts.scope_name(scope);
+    match (scope, name.strip_prefix("the ")) {
+        (Scope::Grant(_), Some(rest)) => format!("The {rest}"),
+        _ => name,
+    }
 }
 
 /// The current windows of every length: names and starts, for a join.
@@ -257,7 +266,7 @@ pub async fn forecasts(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<
     }
     fire(store, org, &settings, now, |facts| {
         let alert = |(meter, cap, used, span, day, learned): (Meter, i64, i64, Span, NaiveDate, usize)| {
-            let (name, href) = (facts.scope_name(meter.scope), page_of(facts, meter.scope));
+            let (name, href) = (name_of(facts, meter.scope), page_of(facts, meter.scope));
             let watched = Watched { meter, name: &name, cap, href: &href };
             (meter.scope, watched.runs_out(day, used, span.start, learned), false)
         };
@@ -362,7 +371,7 @@ pub async fn anomalies(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<
     }
     fire(store, org, &settings, now, |facts| {
         let alert = |(scope, spent, found): (Scope, Money, domain::alerts::Unusual)| {
-            let (name, href) = (facts.scope_name(scope), page_of(facts, scope));
+            let (name, href) = (name_of(facts, scope), page_of(facts, scope));
             let (kind, thing, _) = scope.parts();
             (scope, unusual_day(&format!("{kind}:{thing}"), &name, &href, today, spent, found), false)
         };
@@ -463,7 +472,7 @@ pub async fn unused(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<usi
         };
         let alert = |(scope, cap, used): (Scope, i64, i64)| {
             let meter = Meter { scope, metric: Metric::Spend, window: Window::Month };
-            let (name, href) = (facts.scope_name(scope), page_of(facts, scope));
+            let (name, href) = (name_of(facts, scope), page_of(facts, scope));
             (scope, Watched { meter, name: &name, cap, href: &href }.unused(used, month), false)
         };
         found.into_iter().filter(|(scope, ..)| live(*scope)).map(alert).collect()
