@@ -105,6 +105,10 @@ fn Framed(frame: Frame) -> impl IntoView {
             <ParentRoute path=path!("/") view=ui::page::Layout>
                 <Route path=path!("") view=pages::overview::OverviewPage/>
                 <Route path=path!("my-models") view=pages::my_models::MyModelsPage/>
+                <Route path=path!("notices") view=pages::notices::NoticesPage/>
+                <Route path=path!("alerts") view=pages::alerts::AlertsPage/>
+                <Route path=path!("alerts/settings") view=pages::alerts::AlertSettingsPage/>
+                <Route path=path!("webhooks/:id") view=pages::webhooks::WebhookPage/>
                 <Route path=path!("users") view=pages::directory::DirectoryPage/>
                 <Route path=path!("users/import") view=pages::imports::ImportPage/>
                 <Route path=path!("users/:id") view=pages::users::UserPage/>

@@ -211,6 +211,12 @@ impl Done {
         self
     }
 
+    /// Next is this page, unless there is something to show here.
+    #[must_use]
+    pub fn then_if_said(self, go: impl Into<String>) -> Self {
+        if self.once.is_some() { self } else { self.then(go) }
+    }
+
     /// Something to show once.
     pub fn once(once: Once) -> Self {
         Self { once: Some(once), ..Self::default() }

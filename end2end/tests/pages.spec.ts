@@ -68,6 +68,13 @@ async function fill(world: World): Promise<Place[]> {
   await owner.post('offers/take', { provider: vendor, 'names[0]': 'gpt-4o', 'names[1]': 'house-finetune' });
   const listed = { litellm_provider: 'openai', mode: 'chat', input_cost_per_token: 2e-6, output_cost_per_token: 8e-6 };
   const list = await owner.create('price-lists/read', { text: JSON.stringify({ 'gpt-4o': listed, 'gpt-4.1': listed, o3: listed }) });
+  await owner.post('webhooks/create', { url: 'https://2130706433/hook', 'kinds[0]': 'limit' });
+  const hook = (await owner.page('/alerts/settings')).match(/\/webhooks\/whk_[a-z0-9]{26}/)![0];
+  await owner.post('webhooks/test', { id: hook.split('/').pop()! });
+  await owner.post('requests/edit-rule', { version: '0', above: '100', approvers: '2' });
+  const asked = { model: large, whom: `group:${engineering}`, reason: 'A quarter of design reviews.', amount: '900', per: 'month', ends_on: new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10) };
+  const several = await Sam.console.create('requests/create', asked);
+  await people['Lin Okafor'].console.post('requests/approve', { id: several, amount: '700', ends_on: asked.ends_on, answer: 'Let us see.' });
 
   const app = apps['research-bot'].id;
   const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
@@ -87,6 +94,9 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'spend-group', path: `/spend/${research}` }, { name: 'spend-members', path: `/spend/${research}?view=members` }, { name: 'limits', path: '/limits' },
     { name: 'limits-new', path: '/limits?dialog=new' }, { name: 'requests', path: '/requests' }, { name: 'requests-new', path: '/requests/new' },
     { name: 'request-mine', path: '/requests', as: Sam.console }, { name: 'why', path: `/why?who=${research}&model=small-chat` }, { name: 'why-not', path: `/why?who=${app}&model=big-chat` },
+    { name: 'notices', path: '/notices', as: Sam.console }, { name: 'notices-none', path: '/notices?show=all', as: people['Mika Berg'].console },
+    { name: 'alerts', path: '/alerts' }, { name: 'alert-settings', path: '/alerts/settings' }, { name: 'webhooks-new', path: '/alerts/settings?dialog=webhook' },
+    { name: 'webhook', path: hook }, { name: 'request-several', path: `/requests/${several}` },
     { name: 'audit', path: '/audit?check=1' }, { name: 'settings', path: '/settings' },
     { name: 'account', path: '/account' }, { name: 'my-models', path: '/my-models', as: Sam.console }, { name: 'lead-groups', path: '/groups', as: Sam.console },
     { name: 'member-nothing', path: '/my-models', as: people['Mika Berg'].console }, { name: 'not-found', path: '/nowhere' },

@@ -36,6 +36,15 @@ pub struct Config {
     #[arg(long, env = "BURSAR_PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
 
+    /// Which server sends mail: `smtps://user:password@mail.example`, or `smtp://…:587?tls=required`.
+    /// Without it nothing is sent, and the links of invitations are shown instead.
+    #[arg(long, env = "BURSAR_SMTP_URL", hide_env_values = true, global = true)]
+    pub smtp_url: Option<SmtpUrl>,
+
+    /// The address mail comes from: `Bursar <bursar@acme.example>`.
+    #[arg(long, env = "BURSAR_MAIL_FROM", global = true)]
+    pub mail_from: Option<String>,
+
     /// Whether a private Postgres waits for the disk. Only the demo's does not.
     #[arg(skip = true)]
     pub durable: bool,
@@ -43,6 +52,29 @@ pub struct Config {
     /// What to log, in the syntax of `tracing`.
     #[arg(long, env = "BURSAR_LOG", default_value = "warn,bursar=info", global = true)]
     pub log: String,
+}
+
+/// A server's address with a password in it: never printed.
+#[derive(Clone)]
+pub struct SmtpUrl(String);
+
+impl SmtpUrl {
+    /// The address, for a connection.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for SmtpUrl {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for SmtpUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SmtpUrl(…)")
+    }
 }
 
 impl Config {

@@ -37,9 +37,15 @@ impl Live {
 
     async fn listen(self) {
         loop {
-            if let Ok(mut listener) = self.store.listen(&["bursar_ledger", "bursar_facts"]).await {
+            if let Ok(mut listener) =
+                self.store.listen(&["bursar_ledger", "bursar_facts", "bursar_notices"]).await
+            {
                 while let Ok(notice) = listener.recv().await {
-                    let what = if notice.channel() == "bursar_ledger" { "ledger" } else { "facts" };
+                    let what = match notice.channel() {
+                        "bursar_ledger" => "ledger",
+                        "bursar_notices" => "notices",
+                        _ => "facts",
+                    };
                     if let Ok(org) = notice.payload().parse::<Uuid>() {
                         // Without anybody looking there is nobody to tell.
                         let _ = self.changes.send((OrgId(org), what));

@@ -12,9 +12,12 @@ mod forms;
 mod http;
 mod jobs;
 mod live;
+mod mail;
+mod outbox;
 mod serve;
 mod sessions;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 

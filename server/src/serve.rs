@@ -20,10 +20,15 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{Fatal, assets, config::Config, database::Database, http, jobs, live::Live};
+use crate::{
+    Fatal, assets, config::Config, database::Database, http, jobs, live::Live, mail::Mailer, outbox, watch,
+};
 
 /// How long running answers may take after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long what is being sent may take after that.
+const SENDING: Duration = Duration::from_secs(10);
 
 /// Serves until it is told to stop.
 pub async fn run(config: Config) -> Result<(), Fatal> {
@@ -65,6 +70,7 @@ pub async fn serve(
     // Pages are rendered on this runtime. An error says that it is set already.
     let _ = any_spawner::Executor::init_tokio();
     let store = database.store.clone();
+    let mailer = Mailer::of(config, public_url)?;
     jobs::round(&store).await;
     let settings = Settings {
         public_url: public_url.to_owned(),
@@ -75,18 +81,27 @@ pub async fn serve(
     let backend = Backend {
         store: store.clone(),
         public_url: public_url.to_owned(),
+        mail: mailer.is_some(),
         asset: assets::address,
-        hooks: hooks(gateway.router()),
+        hooks: hooks(&store, gateway.router()),
     };
     let live = Live::start(&store);
     let router = http::router(http::Console::new(backend), &gateway, &store, live, public_url);
     let housekeeping = tokio::spawn(jobs::run(store.clone()));
+    let watching = tokio::spawn(watch::run(store.clone()));
+    let (stop_sending, stopping) = tokio::sync::watch::channel(false);
+    let sending = tokio::spawn(outbox::run(store.clone(), mailer, stopping));
     // Before anybody is told that it stands: a signal that comes at once must find its handler.
     let stop = stop_signal()?;
     ready(gateway.router()).await?;
     accept(listener, router, stop).await;
     gateway.stop().await;
     housekeeping.abort();
+    watching.abort();
+    let _ = stop_sending.send(true);
+    if tokio::time::timeout(SENDING, sending).await.is_err() {
+        tracing::warn!("some mail or messages were still being sent; they are sent once more");
+    }
     Ok(())
 }
 
@@ -155,8 +170,13 @@ fn connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
 }
 
 /// What the gateway does for the console. A try-out call takes the same way as any other.
-fn hooks(router: Router) -> Hooks {
+fn hooks(store: &store::Store, router: Router) -> Hooks {
+    let store = store.clone();
     Hooks {
+        deliver: Arc::new(move |org, id| {
+            let store = store.clone();
+            Box::pin(async move { outbox::deliver_now(&store, org, id).await })
+        }),
         probe: Arc::new(|ask: ProbeAsk| {
             Box::pin(async move {
                 let found =

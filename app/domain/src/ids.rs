@@ -139,11 +139,20 @@ ids! {
     LimitId = "lim";
     /// A named route.
     PolicyId = "pol";
-    /// A change to many people, or of many authorizations, at once.
     /// A price list somebody brought.
     PriceListId = "lst";
-    /// A change to many people at once.
+    /// A change to many people, or of many authorizations, at once.
     BatchId = "bat";
+    /// One line that tells a person something.
+    NoticeId = "ntc";
+    /// One mail.
+    MailId = "mai";
+    /// Something that was noticed about money.
+    AlertId = "alr";
+    /// Where a program is told of alerts.
+    WebhookId = "whk";
+    /// One message to a webhook.
+    DeliveryId = "dlv";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

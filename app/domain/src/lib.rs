@@ -5,6 +5,7 @@
 //! random bits arrive as arguments, so that every rule can be tested by a table.
 
 pub mod access;
+pub mod alerts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod models;
 pub mod money;
 pub mod names;
+pub mod notices;
 pub mod organizations;
 pub mod policies;
 pub mod price_lists;
@@ -36,6 +38,7 @@ pub mod staging;
 pub mod time;
 pub mod usage;
 pub mod users;
+pub mod webhooks;
 pub mod why;
 pub mod window;
 mod words;

@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -147,6 +147,17 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The most it may come to, from a day on to the last one: a sum by the month as often as there
+    /// are months.
+    pub fn most(&self, per: Per, from: NaiveDate) -> Money {
+        let month = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
+        let times = match per {
+            Per::Month => (month(self.ends_on) - month(from) + 1).max(1),
+            Per::Total => 1,
+        };
+        Money(self.amount.0.saturating_mul(times))
+    }
+
     /// Whether whoever decides may agree to this when `asked` was asked for: that much or less.
     ///
     /// # Errors
@@ -162,6 +173,39 @@ impl Terms {
         }
         Ok(())
     }
+}
+
+/// From which sum on several have to agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRule {
+    /// Requests that may cost more than this in all.
+    pub above: Money,
+    /// How many have to agree: different people, and never whoever asks.
+    pub approvers: u8,
+    /// Counts up with every change; 0 before the first.
+    pub version: i64,
+}
+
+impl ApprovalRule {
+    /// How many have to agree to what may cost so much.
+    pub fn needed(&self, most: Money) -> u8 {
+        if most > self.above { self.approvers.max(1) } else { 1 }
+    }
+}
+
+/// Somebody who agreed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who: id and name.
+    pub who: (UserId, String),
+    /// To what.
+    pub terms: Terms,
+    /// What they said.
+    pub answer: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether they may still decide: who may not any more does not count.
+    pub counts: bool,
 }
 
 /// A request as pages show it.
@@ -193,6 +237,10 @@ pub struct Request {
     pub decided: Option<(DateTime<Utc>, Option<String>)>,
     /// What they said.
     pub answer: String,
+    /// How many have to agree.
+    pub approvers: u8,
+    /// Who has agreed, where several have to: all to the same terms.
+    pub approvals: Vec<Approval>,
     /// What was agreed to.
     pub grant: Option<Granted>,
 }
@@ -222,6 +270,22 @@ impl Granted {
 }
 
 impl Request {
+    /// What would be granted as it stands: what somebody agreed to, or else what was asked for.
+    pub fn terms(&self) -> Terms {
+        self.approvals.first().map_or(self.asked, |approval| approval.terms)
+    }
+
+    /// Whether somebody has agreed to it as it stands.
+    pub fn agreed_by(&self, user: UserId) -> bool {
+        self.approvals.iter().any(|approval| approval.who.0 == user)
+    }
+
+    /// `1 of 2 agree`, where several have to.
+    pub fn progress(&self) -> Option<String> {
+        let counting = self.approvals.iter().filter(|approval| approval.counts).count();
+        (self.approvers > 1).then(|| format!("{counting} of {} agree", self.approvers))
+    }
+
     /// For whom, as people say it: `Sam in Research`, `everybody in Research`.
     pub fn whom(&self) -> String {
         if self.for_group {
@@ -313,6 +377,21 @@ mod tests {
         assert_eq!(within(1, "2026-11-24"), Ok(()));
         assert_eq!(within(5001, "2026-12-31").unwrap_err().0, "amount");
         assert_eq!(within(5000, "2027-01-01").unwrap_err().0, "ends_on");
+    }
+
+    #[test]
+    fn a_large_sum_is_what_it_may_cost_in_all() {
+        let rule = ApprovalRule { above: Money::cents(10_000), approvers: 3, version: 1 };
+        for (name, per, cents, last, expected) in [
+            ("a small sum", Per::Total, 10_000, "2026-12-31", 1),
+            ("a cent more", Per::Total, 10_001, "2026-12-31", 3),
+            ("small by the month, and two months", Per::Month, 5000, "2026-12-31", 1),
+            ("small by the month, and three months", Per::Month, 5000, "2027-01-01", 3),
+            ("more than there is", Per::Month, i64::MAX / 10_000_000, "2027-11-24", 3),
+        ] {
+            let terms = Terms { amount: Money::cents(cents), ends_on: day(last) };
+            assert_eq!(rule.needed(terms.most(per, day("2026-11-24"))), expected, "{name}");
+        }
     }
 
     #[test]

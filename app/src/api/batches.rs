@@ -161,7 +161,15 @@ pub async fn confirm_batch(
         if changed == 0 {
             return Err(AppError::field("", "There is nothing to change: see below."));
         }
+        let by_mail = task == Task::Invite && cx.backend.mail;
+        if by_mail {
+            batches::mail(&mut change, &effects).await?;
+        }
         change.commit().await.known()?;
+        if by_mail {
+            let said = format!("{} invited again. The mails are on their way.", batches::were(changed));
+            return Ok(Done::said(said).then(format!("/users/batch/{}", batch.id)));
+        }
         if task == Task::Invite {
             return Ok(Done::once(batches::links(&cx.backend.public_url, &effects)));
         }

@@ -4,6 +4,7 @@
 //! server's tests walk through.
 
 pub mod accounts;
+pub mod alerts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -20,6 +21,7 @@ pub mod limits;
 pub mod models;
 pub mod my_models;
 pub mod offers;
+pub mod notices;
 pub mod organizations;
 pub mod overview;
 pub mod policies;
@@ -30,4 +32,5 @@ pub mod reviews;
 pub mod setup;
 pub mod spend;
 pub mod users;
+pub mod webhooks;
 pub mod why;

@@ -2,7 +2,7 @@
 
 use domain::{
     ids::{ModelId, RequestId},
-    requests::{Request, RequestState},
+    requests::{ApprovalRule, Request, RequestState},
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,15 @@ pub struct Seen {
     pub own: bool,
     /// Whether they may answer it, and end what was agreed to.
     pub decides: bool,
+    /// Whether they have agreed to it as it stands, while others still have to.
+    pub agreed: bool,
+}
+
+impl Seen {
+    /// Whether it waits for whoever looks.
+    pub fn waits(&self) -> bool {
+        self.decides && !self.agreed && self.request.state == RequestState::Waiting
+    }
 }
 
 /// A page of requests.
@@ -199,8 +208,8 @@ pub async fn approve_request(
     handle(|cx| async move {
         let id = read("id", &id)?;
         let terms = Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? };
-        inbox::approve(&cx, id, Some(terms), read_some("answer", &answer)?).await?;
-        Ok(Done::said("Approved. It holds from the next call on."))
+        let decided = inbox::approve(&cx, id, Some(terms), read_some("answer", &answer)?).await?;
+        Ok(Done::said(inbox::said(decided)))
     })
     .await
 }
@@ -240,6 +249,46 @@ pub async fn refuse_requests(
     handle(
         |cx| async move { inbox::several(&cx, &ids, inbox::Verdict::Refuse(read("answer", &answer)?)).await },
     )
+    .await
+}
+
+/// From which sum on several have to agree; none: one always suffices.
+#[server(prefix = "/console", endpoint = "requests/rule")]
+pub async fn load_approval_rule() -> Result<Option<ApprovalRule>, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::ReadOrganization)?;
+        store::requests::rule(&cx.store, permit.org()).await.known()
+    })
+    .await
+}
+
+/// Says from which sum on how many have to agree.
+#[server(prefix = "/console", endpoint = "requests/edit-rule")]
+pub async fn edit_approval_rule(
+    version: i64,
+    #[server(default)] above: String,
+    approvers: u8,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{money::Money, roles::Act};
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditOrganization)?;
+        let above: Option<Money> = read_some("above", &above)?;
+        let above = match (above, approvers) {
+            (Some(above), _) => above,
+            (None, 0 | 1) => Money::ZERO,
+            (None, _) => return Err(AppError::field("above", "Enter a sum, for instance 500.")),
+        };
+        let mut change = cx.change(permit).await?;
+        store::requests::set_rule(&mut change, &ApprovalRule { above, approvers, version }).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said(match approvers {
+            1 => "Saved. One always suffices.".to_owned(),
+            several => format!("Saved. Above {above}, {several} have to agree."),
+        }))
+    })
     .await
 }
 

@@ -1,7 +1,9 @@
 //! People.
 
+use chrono::{DateTime, Utc};
 use domain::{
     money::Money,
+    notices::Sending,
     requests::Request,
     spend::{CallRow, LimitLevel},
     users::UserRow,
@@ -26,6 +28,19 @@ pub struct UserView {
     pub requests: Vec<Request>,
     /// Groups they could join: id and path.
     pub groups: Vec<(String, String)>,
+    /// Their invitation, while they have not joined.
+    pub invitation: Option<Invited>,
+    /// Whether invitations go by mail.
+    pub mail: bool,
+}
+
+/// An invitation that was not accepted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// Until when it can be; it may be over.
+    pub until: DateTime<Utc>,
+    /// The mail it went by: what became of it, when, and why the last try failed.
+    pub mail: Option<(Sending, DateTime<Utc>, Option<String>)>,
 }
 
 /// A person.
@@ -45,7 +60,17 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
         let paths = store::groups::paths(&cx.store, org).await.known()?;
         let own = |group| user.groups.iter().any(|badge| badge.group == group && !badge.inherited);
+        let invitation = match store::users::invited_until(&cx.store, org, id).await.known()? {
+            Some(until) => {
+                let kind = domain::notices::MailKind::Invitation;
+                let mail = store::mails::last(&cx.store, org, id, kind).await.known()?;
+                Some(Invited { until, mail: mail.map(|fate| (fate.state, fate.at, fate.error)) })
+            }
+            None => None,
+        };
         Ok(UserView {
+            invitation,
+            mail: cx.backend.mail,
             default_limit: facts.default_user_limit,
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::User(id))
                 .await
@@ -75,15 +100,11 @@ pub async fn create_user(email: String, name: String, role: String) -> Result<Do
             role: read("role", &role)?,
         };
         let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
-        let org = change.org();
         let id = store::users::insert(&mut change, &form).await.known()?;
         let token = store::users::invite(&mut change, id).await.known()?;
+        let way = invitations::hand_over(&cx, &mut change, id, &token).await?;
         change.commit().await.known()?;
-        let url = format!("{}/join/{org}/{id}/{token}", cx.backend.public_url);
-        Ok(Done {
-            notice: Some(format!("{} was added.", form.name)),
-            ..Done::once(Once::Link { name: form.name.into(), url })
-        })
+        Ok(way.done(Some(format!("{} was added.", form.name)), form.name.as_str(), form.email.as_str()))
     })
     .await
 }
@@ -97,11 +118,10 @@ pub async fn invite_user(id: String) -> Result<Done, AppError> {
     handle(|cx| async move {
         let id: UserId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
-        let org = change.org();
         let token = store::users::invite(&mut change, id).await.known()?;
+        let way = invitations::hand_over(&cx, &mut change, id, &token).await?;
         change.commit().await.known()?;
-        let url = format!("{}/join/{org}/{id}/{token}", cx.backend.public_url);
-        Ok(Done::once(Once::Link { name: "them".to_owned(), url }))
+        Ok(way.done(None, "them", "them").then_if_said(format!("/users/{id}")))
     })
     .await
 }

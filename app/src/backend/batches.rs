@@ -12,7 +12,9 @@ use domain::{
     window::Calendar,
 };
 
-use super::{Cx, Once, matrix, read_date, read_some};
+use store::Change;
+
+use super::{Cx, Known, Once, matrix, read_date, read_some};
 use crate::error::AppError;
 
 /// The fields that say what exactly is to be done.
@@ -77,6 +79,18 @@ pub fn without_links(task: Task, effects: &mut [Effect]) {
             effect.text = "is invited again; the link from before stops working".to_owned();
         }
     }
+}
+
+/// Sends everybody their own link.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mail(change: &mut Change, effects: &[Effect]) -> Result<(), AppError> {
+    for effect in effects.iter().filter(|effect| effect.outcome == Outcome::Changed) {
+        let token = effect.text.rsplit('/').next().unwrap_or_default();
+        store::users::mail_invitation(change, effect.user, token).await.known()?;
+    }
+    Ok(())
 }
 
 /// The links of invitations, to be shown once.

@@ -9,7 +9,7 @@ use domain::{
     requests::{NothingToAsk, Request, RequestState, Terms, Words, accounts_of, askable as check, led_by},
     roles::{Act, Place, allows},
 };
-use store::requests::{Filter, Sees};
+use store::requests::{Decided, Filter, Sees};
 
 use super::{AppError, Cx, Done, Known, read_date};
 use crate::api::requests::{Askable, Seen};
@@ -54,7 +54,9 @@ pub fn seen(cx: &Cx, requests: Vec<Request>) -> Result<Vec<Seen>, AppError> {
         let may = allows(actor, Act::DecideRequests, Place::Group(&request.path));
         // Ending is no answer: one may end what one asked for.
         let decides = may && (!own || request.state == RequestState::Approved);
-        Seen { own, decides, request }
+        let waits = request.state == RequestState::Waiting;
+        let agreed = waits && actor.user.is_some_and(|me| request.agreed_by(me));
+        Seen { own, decides, agreed, request }
     };
     Ok(requests.into_iter().map(seen).collect())
 }
@@ -70,12 +72,21 @@ pub async fn approve(
     id: RequestId,
     terms: Option<Terms>,
     answer: Option<Words>,
-) -> Result<(), AppError> {
+) -> Result<Decided, AppError> {
     let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
     let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
-    store::requests::approve(&mut change, id, terms, answer.as_ref()).await.known()?;
+    let decided = store::requests::approve(&mut change, id, terms, answer.as_ref()).await.known()?;
     change.commit().await.known()?;
-    Ok(())
+    Ok(decided)
+}
+
+/// What came of an approval, in a sentence.
+pub fn said(decided: Decided) -> &'static str {
+    match decided {
+        Decided::Now | Decided::Before => "Approved. It holds from the next call on.",
+        Decided::More(1) => "You agree. One more has to, then it holds.",
+        Decided::More(_) => "You agree. More have to, then it holds.",
+    }
 }
 
 /// Says no, in a change of its own.
@@ -103,14 +114,15 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
     if ids.len() > AT_ONCE {
         return Err(AppError::field("", format!("At most {AT_ONCE} requests are decided at once.")));
     }
-    let (mut well, mut failed) = (0, Vec::new());
+    let (mut well, mut more, mut failed) = (0, 0, Vec::new());
     for id in ids {
         let decided = match &verdict {
             Verdict::Approve(answer) => approve(cx, *id, None, answer.clone()).await,
-            Verdict::Refuse(answer) => refuse(cx, *id, answer).await,
+            Verdict::Refuse(answer) => refuse(cx, *id, answer).await.map(|()| Decided::Now),
         };
         match decided {
-            Ok(()) => well += 1,
+            Ok(Decided::More(_)) => (well, more) = (well + 1, more + 1),
+            Ok(_) => well += 1,
             // Without a database or a session none of the others would fare better.
             Err(error @ (AppError::Unavailable | AppError::SignedOut)) if well == 0 => return Err(error),
             Err(error) => failed.push((*id, error)),
@@ -126,6 +138,9 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
         Verdict::Refuse(_) => "Refused",
     };
     let mut lines = vec![format!("{done}: {well} of {}.", ids.len())];
+    if more > 0 {
+        lines.push(format!("{more} of them need others to agree, too."));
+    }
     for (id, error) in failed {
         let known = store::requests::get(&cx.store, cx.org()?, id).await.ok();
         let name = known.map_or_else(

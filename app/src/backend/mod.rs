@@ -8,6 +8,7 @@ pub mod drafts;
 pub mod examples;
 pub mod imports;
 pub mod inbox;
+pub mod invitations;
 pub mod matrix;
 pub mod rule;
 pub mod targets;
@@ -24,7 +25,7 @@ use std::{
 
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use domain::{
-    ids::{AccountId, ApplicationId, GroupId, ModelId, OrgId},
+    ids::{AccountId, ApplicationId, DeliveryId, GroupId, ModelId, OrgId},
     limits::Metric,
     models::Model,
     money::Money,
@@ -56,6 +57,9 @@ pub struct Hooks {
     pub probe: Arc<dyn Fn(ProbeAsk) -> Later<ProbeAnswer> + Send + Sync>,
     /// Makes a call through the gateway, as any program would: method body and secret.
     pub call: Arc<dyn Fn(CallAsk) -> Later<(u16, String)> + Send + Sync>,
+    /// Delivers a message to a webhook now, if nobody else is about to; a sentence about it, and
+    /// whether it was taken.
+    pub deliver: Arc<dyn Fn(OrgId, DeliveryId) -> Later<(bool, String)> + Send + Sync>,
 }
 
 /// What is asked of a provider.
@@ -100,6 +104,8 @@ pub struct Backend {
     pub store: Store,
     /// What people and programs reach this server by.
     pub public_url: String,
+    /// Whether mail is set up: what has to reach somebody is sent instead of shown.
+    pub mail: bool,
     /// Addresses of the bundle's files, by name.
     pub asset: fn(&str) -> Option<String>,
     /// What the gateway does for the console.

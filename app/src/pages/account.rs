@@ -2,12 +2,13 @@
 
 use leptos::{prelude::*, server_fn::ServerFn};
 
+use super::notices::ByMail;
 use crate::{
     api::accounts::ChangePassword,
     ui::{Card, Field, Form, Head, Page, Submit, context::frame},
 };
 
-/// Name, address, password.
+/// Name, address, notices by mail, password.
 #[component]
 pub fn AccountPage() -> impl IntoView {
     let me = frame().me.clone();
@@ -18,6 +19,7 @@ pub fn AccountPage() -> impl IntoView {
             <Card title="Sign-in" class="narrow">
                 <dl class="facts-list"><dt>"Name"</dt><dd>{name}</dd><dt>"Email"</dt><dd>{email}</dd></dl>
             </Card>
+            <ByMail/>
             <Card title="Password" class="narrow">
                 <Form to=ChangePassword::PATH class="pad">
                     <Field name="current" label="Current password" kind="password" autocomplete="current-password"/>

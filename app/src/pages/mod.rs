@@ -2,6 +2,7 @@
 
 pub mod account;
 mod add_people;
+pub mod alerts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -18,6 +19,7 @@ pub mod models;
 pub mod my_models;
 pub mod not_found;
 pub mod offers;
+pub mod notices;
 pub mod overview;
 pub mod policies;
 pub mod price_lists;
@@ -30,6 +32,7 @@ pub mod setup;
 pub mod sign_in;
 pub mod spend;
 pub mod users;
+pub mod webhooks;
 pub mod welcome;
 pub mod why;
 

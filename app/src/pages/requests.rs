@@ -2,7 +2,7 @@
 
 use domain::{
     limits::Level,
-    requests::{Granted, Per, Request, RequestState},
+    requests::{Approval, ApprovalRule, Granted, Per, Request, RequestState},
     time,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -10,8 +10,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{choices, param};
 use crate::{
     api::requests::{
-        ApproveRequest, ApproveRequests, Askable, CreateRequest, EndGrant, Inbox, RefuseRequest,
-        RefuseRequests, Seen, WithdrawRequest, load_askable, load_request, load_requests,
+        ApproveRequest, ApproveRequests, Askable, CreateRequest, EditApprovalRule, EndGrant, Inbox,
+        RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable, load_request,
+        load_requests,
     },
     ui::{
         Badge, Card, Check, Confirm, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
@@ -64,7 +65,7 @@ fn Content(inbox: Inbox) -> impl IntoView {
     };
     let filtered = state.is_some() || !query::value("who").is_empty() || !query::value("model").is_empty();
     let empty = requests.is_empty();
-    let choosable = requests.iter().any(|seen| seen.decides && seen.request.state == RequestState::Waiting);
+    let choosable = requests.iter().any(Seen::waits);
     view! {
         <Head title=if others { "Requests" } else { "My requests" } note><a class="btn go" href="/requests/new">"Ask for a model"</a></Head>
         <Filters state others/>
@@ -141,9 +142,11 @@ fn asked(request: &Request) -> (String, String) {
 
 #[component]
 fn Line(seen: Seen) -> impl IntoView {
-    let Seen { request, own, decides } = seen;
+    let waits = seen.waits();
+    let Seen { request, own, agreed, .. } = seen;
     let id = request.id.to_string();
-    let tick = (decides && request.state == RequestState::Waiting).then(|| {
+    let progress = request.progress().filter(|_| request.state == RequestState::Waiting);
+    let tick = waits.then(|| {
         let name = format!("Choose {} for {}", request.model.1, request.requester.1);
         view! { <Check name="ids[]" label=name value=id.clone()/> }
     });
@@ -155,7 +158,7 @@ fn Line(seen: Seen) -> impl IntoView {
             <td>{if own { "Me".to_owned() } else { request.requester.1.clone() }}<div class="sub">{request.group.1.clone()}{request.for_group.then_some(", for everybody")}</div></td>
             <td class="r num">{amount}<div class="sub">{until}</div></td>
             <td class="why">{short(&request.reason)}</td>
-            <td class="beside"><RequestMark state=request.state/>{answered.map(|(at, who)| view! { <div class="sub">{who}" "<When at/></div> })}</td>
+            <td class="beside"><RequestMark state=request.state/>{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{who}" "<When at/></div> })}</td>
         </tr>
     }
 }
@@ -240,9 +243,10 @@ pub fn RequestPage() -> impl IntoView {
 
 #[component]
 fn One(seen: Seen) -> impl IntoView {
-    let Seen { request, own, decides } = seen;
+    let Seen { request, own, decides, agreed } = seen;
     let id = request.id.to_string();
     let waits = request.state == RequestState::Waiting;
+    let approvals = (request.approvers > 1).then(|| view! { <Approvals request=request.clone()/> });
     let (amount, until) = asked(&request);
     let crumbs = vec![("/requests".to_owned(), "Requests".to_owned())];
     let title = format!("{} for {}", request.model.1, request.whom());
@@ -257,7 +261,7 @@ fn One(seen: Seen) -> impl IntoView {
         ("on", &request.group.0.to_string()),
         ("model", &request.model.1),
     ]);
-    let decide = (waits && decides).then(|| view! { <Decide request=request.clone()/> });
+    let decide = (waits && decides).then(|| view! { <Decide request=request.clone() agreed/> });
     let grant = request.grant.clone().map(
         |grant| view! { <GrantCard id=id.clone() grant per=request.per state=request.state ends=decides/> },
     );
@@ -279,33 +283,101 @@ fn One(seen: Seen) -> impl IntoView {
                 </dl>
             </Card>
             {grant}
+            {approvals}
             {decide}
             {(waits && !decides).then(|| view! {
                 <Card title="Waiting"><Empty
                     title="Nobody has answered yet"
-                    text=if own { "A lead of the group, one above it, or an admin decides; not you yourself. You see here what comes of it." } else { "A lead of the group, one above it, or an admin decides." }
+                    text=if own { "A lead of the group, one above it, or an admin decides; not you yourself. You see here what comes of it, and are told." } else { "A lead of the group, one above it, or an admin decides." }
                 /></Card>
             })}
         </div>
     }
 }
 
+/// Who has agreed, where several have to.
+#[component]
+fn Approvals(request: Request) -> impl IntoView {
+    let note = request.progress().unwrap_or_default();
+    let none = request.approvals.is_empty();
+    let per = request.per;
+    let lines = request
+        .approvals
+        .into_iter()
+        .map(|Approval { who, terms, answer, at, counts }| {
+            let said = (!answer.is_empty()).then(|| view! { <blockquote class="said">{answer}</blockquote> });
+            let terms = format!("{}, until {}", per.show(terms.amount), time::date(terms.ends_on));
+            view! {
+                <li>
+                    <div class="row between"><b>{who.1}</b><span class="muted"><When at/></span></div>
+                    <p class="under num">{terms}</p>
+                    {said}
+                    {(!counts).then(|| view! { <p class="under">"May not decide any more, and does not count."</p> })}
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Who agrees" note>
+            {if none {
+                view! { <Empty title="Nobody yet" text="A sum like this needs several people who agree to the same terms; never whoever asks."/> }.into_any()
+            } else {
+                view! { <ul class="list">{lines}</ul> }.into_any()
+            }}
+        </Card>
+    }
+}
+
+/// From which sum on several have to agree, on the page of the organization's settings.
+#[component]
+pub fn ApprovalRuleCard() -> impl IntoView {
+    let rule = load_approval_rule();
+    let numbers = (1..=5_u8).map(|number| {
+        let text = if number == 1 { "One always suffices".to_owned() } else { format!("{number} people") };
+        (number.to_string(), text)
+    });
+    let numbers: Vec<(String, String)> = numbers.collect();
+    view! {
+        <Load data=rule let(rule)>
+            <Card title="Requests for large sums" class="narrow">
+                <Form to=EditApprovalRule::PATH class="pad">
+                    <Hidden name="version" value=rule.map_or(0, |rule: ApprovalRule| rule.version).to_string()/>
+                    <div class="pair">
+                        <Field name="above" label="Above, in US dollars" inputmode="decimal" optional=true value=rule.map(|rule| rule.above.exact()).unwrap_or_default() hint="What a request may cost in all, to its last day."/>
+                        <Select name="approvers" label="Have to agree" options=numbers value=rule.map_or(1, |rule| rule.approvers).to_string() hint="Different people, never whoever asks."/>
+                    </div>
+                    <div class="row end"><Submit label="Save"/></div>
+                </Form>
+            </Card>
+        </Load>
+    }
+}
+
 /// Approve, with less if need be, or refuse.
 #[component]
-fn Decide(request: Request) -> impl IntoView {
+fn Decide(request: Request, agreed: bool) -> impl IntoView {
     let id = request.id.to_string();
+    let (terms, begun) = (request.terms(), !request.approvals.is_empty());
+    let note =
+        if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
+    let hint = if begun {
+        "Others agreed to this. Anything else begins the count anew."
+    } else {
+        "As asked, or less."
+    };
     let counted = match request.per {
         Per::Month => "At most, each month",
         Per::Total => "At most, in total",
     };
     view! {
         <div>
-            <Card title="Approve" note="it holds from the next call on" clone:id><div class="pad">
+            <Card title="Approve" note clone:id><div class="pad">
+                {agreed.then(|| view! { <p class="banner good">"You agree to this already; others have to, too."</p> })}
                 <Form to=ApproveRequest::PATH>
                     <Hidden name="id" value=id.clone()/>
                     <div class="pair">
-                        <Field name="amount" label=counted inputmode="decimal" value=request.asked.amount.exact() hint="As asked, or less."/>
-                        <Field name="ends_on" label="Last day" kind="date" value=request.asked.ends_on.to_string() hint="As asked, or earlier."/>
+                        <Field name="amount" label=counted inputmode="decimal" value=terms.amount.exact() hint=hint/>
+                        <Field name="ends_on" label="Last day" kind="date" value=terms.ends_on.to_string() hint=if begun { "" } else { "As asked, or earlier." }/>
                     </div>
                     <TextArea name="answer" label="What you say" rows=2 optional=true/>
                     <div class="row end"><Submit label="Approve"/></div>

@@ -6,7 +6,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{capital, choices};
+use super::{capital, choices, requests::ApprovalRuleCard};
 use crate::{
     api::organizations::{EditOrganization, load_settings},
     ui::{Card, Field, Form, Head, Hidden, Load, Page, Select, Submit, may},
@@ -50,6 +50,7 @@ fn Edit(organization: Organization) -> impl IntoView {
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Card>
+        <ApprovalRuleCard/>
     }
     .into_any()
 }

@@ -2,6 +2,7 @@
 
 use domain::{
     limits::Scope,
+    notices::Sending,
     roles::Act,
     users::{Role, UserStatus},
 };
@@ -11,11 +12,11 @@ use super::{calls::CallTable, capital, choices, limits::LimitCard, param, reques
 use crate::{
     api::{
         groups::{AddMember, RemoveMember},
-        users::{EditUser, InviteUser, SuspendUser, UserView, load_user},
+        users::{EditUser, InviteUser, Invited, SuspendUser, UserView, load_user},
     },
     ui::{
         Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, Select, Submit, badge::StatusMark, may,
+        Page, Select, Submit, When, badge::StatusMark, context::now, may,
     },
 };
 
@@ -32,9 +33,31 @@ pub fn UserPage() -> impl IntoView {
     view! { <Page title="User"><Load data=user let(view)><Content view/></Load></Page> }
 }
 
+/// An invitation that was not accepted yet: until when it can be, and whether it arrived.
+#[component]
+fn InvitationLine(invitation: Invited) -> impl IntoView {
+    let over = invitation.until <= now();
+    let failed = invitation.mail.as_ref().is_some_and(|(state, ..)| *state == Sending::Failed);
+    let mail = invitation.mail.map(|(state, at, error)| match (state, error) {
+        (Sending::Sent, _) => view! { " Sent by mail "<Ago at=Some(at)/>"." }.into_any(),
+        (Sending::Due, None) => view! { " The mail is on its way." }.into_any(),
+        (Sending::Due, Some(error)) => {
+            view! { {format!(" The mail could not be sent yet and is tried again: {error}")} }.into_any()
+        }
+        (Sending::Failed, error) => {
+            view! { {format!(" The mail was not sent: {}", error.unwrap_or_default())} }.into_any()
+        }
+    });
+    view! {
+        <p class=if over || failed { "banner warn" } else { "banner" } role="status">
+            {if over { "The invitation ran out " } else { "Invited. The link works until " }}<When at=invitation.until/>"."{mail}
+        </p>
+    }
+}
+
 #[component]
 fn Content(view: UserView) -> impl IntoView {
-    let UserView { user, default_limit, limits, calls, requests, groups } = view;
+    let UserView { user, default_limit, limits, calls, requests, groups, invitation, mail } = view;
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
@@ -65,6 +88,7 @@ fn Content(view: UserView) -> impl IntoView {
         None => view! { <div class="big num">{user.spend.to_string()}</div><p class="under">"No monthly limit"</p> }.into_any(),
     };
     let edited = user.clone();
+    let email = user.email.clone();
     let consequence = "Every secret of theirs stops working with the next call, and they are signed out everywhere. Their spend stays on the books. You can let them in again.";
     view! {
         <Head title=user.name.clone() note=user.email.clone() crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
@@ -79,6 +103,7 @@ fn Content(view: UserView) -> impl IntoView {
                 view! { <OpenDialog name="suspend" label="Suspend"/> }.into_any()
             })}
         </Head>
+        {invitation.map(|invitation| view! { <InvitationLine invitation/> })}
         <section class="facts three">
             <div><h2>"This month, anywhere"</h2>{spent}</div>
             <div><h2>"Role"</h2><div class="big">{capital(user.role.as_str())}</div><p class="under">"Roles govern the console, never models"</p></div>
@@ -116,9 +141,9 @@ fn Content(view: UserView) -> impl IntoView {
         </Dialog>
         <Dialog name="invite" title="Invite again">
             <Form to=InviteUser::PATH>
-                <p>"Makes a new link; the one before stops working."</p>
+                <p>{if mail { format!("Sends a new link to {}; the one before stops working.", email) } else { "Makes a new link; the one before stops working.".to_owned() }}</p>
                 <Hidden name="id" value=edited.id.to_string()/>
-                <div class="row end"><Submit label="Make a new link"/></div>
+                <div class="row end"><Submit label=if mail { "Send a new link" } else { "Make a new link" }/></div>
             </Form>
         </Dialog>
         <Confirm

@@ -1,4 +1,5 @@
-//! Pages that follow the ledger: looked at again when the server says that something was booked.
+//! Pages that follow the ledger: looked at again when the server says that something was booked, or
+//! somebody was told something.
 
 use std::{cell::Cell, time::Duration};
 
@@ -32,7 +33,9 @@ pub fn Live() -> impl IntoView {
                 );
             }
         });
-        let _ = events.add_event_listener_with_callback("ledger", heard.as_ref().unchecked_ref());
+        for what in ["ledger", "notices"] {
+            let _ = events.add_event_listener_with_callback(what, heard.as_ref().unchecked_ref());
+        }
         // Both live as long as the page.
         heard.forget();
         std::mem::forget(events);

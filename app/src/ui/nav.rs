@@ -12,6 +12,7 @@ use super::{
 use crate::{
     api::{
         frame::{Counts, load_counts},
+        notices::load_unread,
         requests::load_waiting,
     },
     frame::{Frame, Theme},
@@ -72,7 +73,12 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ),
             (
                 "Money",
-                vec![place("/spend", "Spend"), place("/explore", "Explore"), place("/limits", "Limits")],
+                vec![
+                    place("/spend", "Spend"),
+                    place("/explore", "Explore"),
+                    place("/limits", "Limits"),
+                    place("/alerts", "Alerts"),
+                ],
             ),
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),
         ];
@@ -92,6 +98,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),
                 place("/explore", "Explore"),
+                place("/alerts", "Alerts"),
             ],
         ));
     }
@@ -109,7 +116,9 @@ pub fn Nav() -> impl IntoView {
         } else {
             load_waiting().await.ok().map(|requests| Counts { requests, ..Counts::default() })
         };
+        let unread = load_unread().await.unwrap_or_default();
         let here = frame.here().map(|here| here.org_name.clone()).unwrap_or_default();
+        let bell = bell(unread, path == "/notices");
         let sections = places(&frame)
             .into_iter()
             .map(|(head, places)| {
@@ -123,13 +132,29 @@ pub fn Nav() -> impl IntoView {
                 // On a phone the navigation is folded, with script or without.
                 <input type="checkbox" id="nav-toggle" class="nav-toggle" aria-label="Show the navigation"/>
                 <div class="brand">
-                    <Mark/><span class="org">{here}</span>
+                    <Mark/><span class="org">{here}</span>{bell}
                     <label for="nav-toggle" class="btn small nav-button">"Menu"</label>
                 </div>
                 <div class="nav-list">{sections}<Me/></div>
             </nav>
         }
     })
+}
+
+/// How many notices are unread, and the way to them.
+fn bell(unread: i64, inside: bool) -> impl IntoView {
+    let count = (unread > 0).then(|| {
+        let text = if unread > 99 { "99+".to_owned() } else { unread.to_string() };
+        view! { <span class="pill num">{text}<span class="sr">" unread"</span></span> }
+    });
+    view! {
+        <a class="bell" href="/notices" title="Notices" aria-current=inside.then_some("page")>
+            <svg viewBox="0 0 20 20" width="18" height="18" fill="none" aria-hidden="true">
+                <path class="bell-line" d="M10 3.2a4.6 4.6 0 0 0-4.6 4.6c0 3.9-1.6 5-1.6 5h12.4s-1.6-1.1-1.6-5A4.6 4.6 0 0 0 10 3.2zM8.4 15.6a1.7 1.7 0 0 0 3.2 0" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round"/>
+            </svg>
+            <span class="sr">"Notices"</span>{count}
+        </a>
+    }
 }
 
 fn link(place: Place, path: &str, counts: Option<&Counts>) -> impl IntoView + use<> {

@@ -33,7 +33,7 @@ const BETWEEN: Duration = Duration::from_millis(100);
 /// How long trying a provider out may take.
 const PROBE: Duration = Duration::from_secs(15);
 
-type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
+pub type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
 
 /// Pooled connections to providers: one pool that goes anywhere public, one that may also stay on
 /// this machine.
@@ -53,7 +53,7 @@ impl Clients {
     }
 }
 
-fn client(allow_private: bool, connection: Duration) -> HttpClient {
+pub fn client(allow_private: bool, connection: Duration) -> HttpClient {
     let mut tcp = HttpConnector::new_with_resolver(Vetted { allow_private });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

@@ -18,6 +18,7 @@ mod jobs;
 mod leases;
 mod meter;
 mod pipeline;
+mod post;
 mod reserve;
 mod routing;
 mod settle;
@@ -33,6 +34,7 @@ use store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use forward::probe;
+pub use post::post;
 pub use snapshot::Snapshots;
 
 /// How long a shutdown waits for calls that go on after their connections have ended, and then for

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
+    alerts::AlertKind,
     audit::Door,
     limits::{Meter, Metric},
     money::{Money, NANOS},
@@ -11,7 +12,7 @@ use domain::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
-use store::{Store, limits::LimitForm};
+use store::{Store, limits::LimitForm, webhooks::WebhookForm};
 
 use super::{
     Options,
@@ -43,6 +44,7 @@ pub async fn fill(store: &Store, port: u16, options: &Options) -> Result<Kept, F
     tracing::info!("calls are booked");
     finish(&mut stage, now).await?;
     requests::perform(&stage, now).await?;
+    listen(&stage, port, now).await?;
     Ok(Kept { org: Some(stage.org), port, secrets: keep(&stage.issued) })
 }
 
@@ -100,6 +102,20 @@ async fn finish(stage: &mut Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
         .map(|deed| Line { minute, by: "ada".to_owned(), door: Door::Console, deed })
         .collect();
     stage.play(&lines, now).await
+}
+
+/// A chat is told of every alert.
+async fn listen(stage: &Stage, port: u16, now: DateTime<Utc>) -> Result<(), Fatal> {
+    let at = now - Duration::minutes(4);
+    let mut change = stage.change("olga", Door::Console, Act::EditOrganization, None, at).await?;
+    let form = WebhookForm {
+        url: format!("http://127.0.0.1:{port}/chat/budgets"),
+        kinds: AlertKind::ALL.to_vec(),
+        allow_private_address: true,
+    };
+    store::webhooks::insert(&mut change, &form).await?;
+    change.commit().await?;
+    Ok(())
 }
 
 /// A round cap of which `used` is about this much; none when nothing was used.

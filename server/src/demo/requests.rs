@@ -1,11 +1,12 @@
-//! Requests of the last hour: some wait, one was agreed to for less, one was refused.
+//! Requests of the last hour: some wait, one of them for a second person to agree, one was agreed
+//! to for less, one was refused.
 
 use chrono::{DateTime, Days, Duration, Utc};
 use domain::{
     audit::Door,
     ids::GroupId,
     money::Money,
-    requests::{Per, Terms, accounts_of, askable, led_by},
+    requests::{ApprovalRule, Per, Terms, accounts_of, askable, led_by},
     roles::Act,
 };
 use store::requests::{self, RequestForm};
@@ -66,7 +67,11 @@ const ASKED: [Asked; 5] = [
         dollars: 900,
         per: Per::Month,
         days: 45,
-        answer: None,
+        answer: Some(Answer {
+            by: "olga",
+            dollars: Some(900),
+            words: "Fine with me. It is a lot: somebody else should see it too.",
+        }),
     },
     Asked {
         by: "marek",
@@ -94,6 +99,10 @@ const ASKED: [Asked; 5] = [
 pub async fn perform(stage: &Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
     let facts = store::access::facts(&stage.store, stage.org).await?;
     let mut at = now - Duration::minutes(55);
+    let mut change = stage.change("olga", Door::Console, Act::EditOrganization, None, at).await?;
+    let rule = ApprovalRule { above: Money::cents(100_000), approvers: 2, version: 0 };
+    requests::set_rule(&mut change, &rule).await?;
+    change.commit().await?;
     for asked in &ASKED {
         let user = stage.user(asked.by)?;
         let Some(model) = facts.model_names.get(asked.model).copied() else { continue };

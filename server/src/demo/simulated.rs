@@ -51,6 +51,8 @@ fn router() -> Router {
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/responses", post(responses))
         .route("/v1/models", get(models))
+        // A chat that is told of alerts.
+        .route("/chat/budgets", post(async || "taken"))
 }
 
 /// What is said, and how much of it is used up.

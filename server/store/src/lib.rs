@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alerts;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -24,7 +25,9 @@ pub mod keys;
 pub mod leases;
 pub mod ledger;
 pub mod limits;
+pub mod mails;
 pub mod models;
+pub mod notices;
 pub mod organizations;
 pub mod passwords;
 pub mod policies;
@@ -41,6 +44,7 @@ pub mod spend;
 pub mod testing;
 pub mod users;
 mod vault;
+pub mod webhooks;
 pub mod windows;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -1,5 +1,8 @@
 //! Requests for models, and the grants that come of them.
 
+mod approvals;
+mod told;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -19,6 +22,9 @@ use crate::{
     Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, limits,
     organizations, users,
 };
+
+pub use approvals::{rule, set_rule};
+pub use told::ends;
 
 /// Whose requests somebody sees.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +71,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
     let rows = sqlx::query!(
         r#"select r.request_id, r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id,
                   g.name as group_name, g.ancestors, r.for_group, r.reason, r.amount, r.per, r.ends_on, r.created_at,
-                  r.state, r.decided_at, d.name as "decider?", r.answer, t.grant_id as "grant_id?",
+                  r.state, r.decided_at, d.name as "decider?", r.answer, r.approvers, t.grant_id as "grant_id?",
                   t.ends_at as "grant_ends_at?", t.revoked_at as "revoked_at?", coalesce(l.cap, r.granted) as cap
            from requests r
            join models m on m.org_id = r.org_id and m.model_id = r.model_id
@@ -128,10 +134,19 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             state: if over { RequestState::Ended } else { row.state.parse()? },
             decided: row.decided_at.map(|at| (at, row.decider)),
             answer: row.answer,
+            approvers: u8::try_from(row.approvers).unwrap_or(1),
+            approvals: Vec::new(),
             grant,
         });
     }
     fill_use(store, org, &mut requests, now).await?;
+    let several: Vec<Uuid> =
+        requests.iter().filter(|request| request.approvers > 1).map(|request| request.id.0).collect();
+    let mut db = store.pool().acquire().await?;
+    let mut agreed = approvals::of(&mut db, org, &several, now).await?;
+    for request in &mut requests {
+        request.approvals = agreed.remove(&request.id).unwrap_or_default();
+    }
     Ok(requests)
 }
 
@@ -180,7 +195,7 @@ pub async fn group_of(store: &Store, org: OrgId, id: RequestId) -> Result<GroupI
     Ok(group.fetch_one(store.pool()).await?.into())
 }
 
-/// How many requests wait for somebody: those they see and did not make.
+/// How many requests wait for somebody: those they see, did not make and have not agreed to.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -190,7 +205,10 @@ pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[Grou
         r#"select count(*) as "count!" from requests r
            join groups g on g.org_id = r.org_id and g.group_id = r.group_id
            where r.org_id = $1 and r.state = 'waiting' and r.requester_id <> $2
-             and ($3 or r.group_id = any($4) or g.ancestors && $4)"#,
+             and ($3 or r.group_id = any($4) or g.ancestors && $4)
+             and not exists (
+                 select from request_approvals a
+                 where a.org_id = $1 and a.request_id = r.request_id and a.round = r.round and a.user_id = $2)"#,
         org.0,
         me.0,
         leads.is_none(),
@@ -253,9 +271,12 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
         StoreError::invalid("model", sentence)
     })?;
     let id: RequestId = clock::id();
+    let most = form.terms.most(form.per, facts.calendar.day(at));
+    let rule = approvals::read_rule(change.db(), org).await?;
+    let approvers = rule.map_or(1, |rule| rule.needed(most));
     sqlx::query!(
-        "insert into requests (org_id, request_id, model_id, requester_id, group_id, for_group, reason, amount, per, ends_on, created_at, state)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting')",
+        "insert into requests (org_id, request_id, model_id, requester_id, group_id, for_group, reason, amount, per, ends_on, created_at, state, approvers)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', $12)",
         org.0,
         id.0,
         form.model.0,
@@ -267,9 +288,11 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
         form.per.as_str(),
         form.terms.ends_on,
         at,
+        i16::from(approvers),
     )
     .execute(change.db())
     .await?;
+    told::asked(change, id, form, (&model, &group), approvers).await?;
     let diff = Diff::new()
         .set(
             "for",
@@ -294,6 +317,8 @@ struct Row {
     decided_by: Option<Uuid>,
     decider: Option<String>,
     grant: Option<Uuid>,
+    approvers: u8,
+    round: i16,
 }
 
 /// Reads and locks a request. Changes to one organization happen one after the other, so what is
@@ -302,7 +327,8 @@ async fn locked(change: &mut Change, id: RequestId) -> Result<Row> {
     let org = change.org();
     let row = sqlx::query!(
         r#"select r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id, g.name as group_name,
-                  r.for_group, r.amount, r.per, r.ends_on, r.state, r.decided_by, d.name as "decider?", r.grant_id
+                  r.for_group, r.amount, r.per, r.ends_on, r.state, r.decided_by, d.name as "decider?", r.grant_id,
+                  r.approvers, r.round
            from requests r
            join models m on m.org_id = r.org_id and m.model_id = r.model_id
            join users u on u.org_id = r.org_id and u.user_id = r.requester_id
@@ -326,6 +352,8 @@ async fn locked(change: &mut Change, id: RequestId) -> Result<Row> {
         decided_by: row.decided_by,
         decider: row.decider,
         grant: row.grant_id,
+        approvers: u8::try_from(row.approvers).unwrap_or(1),
+        round: row.round,
     })
 }
 
@@ -336,6 +364,8 @@ pub enum Decided {
     Now,
     /// The same person had decided the same before: a second click.
     Before,
+    /// They agree, and so many more have to.
+    More(u8),
 }
 
 /// Reads what is to be decided on. Nobody decides on what they asked for themselves.
@@ -367,10 +397,11 @@ async fn close(
     state: RequestState,
     answer: &str,
     granted: Option<(GrantId, Money)>,
+    approvals: u8,
 ) -> Result<()> {
     let (org, at, by) = (change.org(), change.at(), change.permit().actor().user.map(|id| id.0));
     let done = sqlx::query!(
-        "update requests set state = $3, decided_at = $4, decided_by = $5, answer = $6, grant_id = $7, granted = $8
+        "update requests set state = $3, decided_at = $4, decided_by = $5, answer = $6, grant_id = $7, granted = $8, approvals = $9
          where org_id = $1 and request_id = $2 and state = 'waiting'",
         org.0,
         id.0,
@@ -380,10 +411,12 @@ async fn close(
         answer,
         granted.map(|(grant, _)| grant.0),
         granted.map(|(_, amount)| amount.0),
+        i16::from(approvals),
     )
     .execute(change.db())
     .await?;
-    exactly_one(&done)
+    exactly_one(&done)?;
+    told::settled(change, id).await
 }
 
 /// Takes one's own request back.
@@ -406,7 +439,7 @@ pub async fn withdraw(change: &mut Change, id: RequestId) -> Result<()> {
             ));
         }
     }
-    close(change, id, RequestState::Withdrawn, "", None).await?;
+    close(change, id, RequestState::Withdrawn, "", None, 0).await?;
     let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
     change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "withdraw", &diff).await
 }
@@ -417,7 +450,8 @@ pub async fn withdraw(change: &mut Change, id: RequestId) -> Result<()> {
 /// [`StoreError::Invalid`] when it was one's own, or is decided already.
 pub async fn refuse(change: &mut Change, id: RequestId, answer: &Words) -> Result<Decided> {
     let Some(row) = undecided(change, id, RequestState::Refused).await? else { return Ok(Decided::Before) };
-    close(change, id, RequestState::Refused, answer.as_str(), None).await?;
+    close(change, id, RequestState::Refused, answer.as_str(), None, 0).await?;
+    told::refused(change, id, &row, answer).await?;
     let diff = Diff::new()
         .field("state", Some(RequestState::Waiting), Some(RequestState::Refused))
         .set("requester", &row.requester.1)
@@ -426,8 +460,9 @@ pub async fn refuse(change: &mut Change, id: RequestId, answer: &Words) -> Resul
     Ok(Decided::Now)
 }
 
-/// Agrees: to what was asked for (no terms), or to less. Makes the grant with a quota of its own; an
-/// earlier grant of the same thing ends.
+/// Agrees: to what others agreed to before, or was asked for (no terms), or to less. When enough
+/// agree, makes the grant with a quota of its own; an earlier grant of the same thing ends. Agreeing
+/// to other terms than those before begins the count anew.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it was one's own, is decided already, is more than was asked for,
@@ -441,24 +476,41 @@ pub async fn approve(
     let Some(row) = undecided(change, id, RequestState::Approved).await? else { return Ok(Decided::Before) };
     let (org, at) = (change.org(), change.at());
     let facts = access::read(change.db(), org).await?;
-    let terms = terms.unwrap_or(row.asked);
+    let terms = match terms {
+        Some(terms) => terms,
+        None => {
+            let agreed = approvals::of(change.db(), org, &[id.0], at).await?.remove(&id);
+            agreed.and_then(|agreed| Some(agreed.first()?.terms)).unwrap_or(row.asked)
+        }
+    };
     terms.within(&row.asked, row.per).map_err(|(field, sentence)| StoreError::invalid(field, sentence))?;
     check_terms(&terms, facts.calendar.day(at))?;
     let user = (!row.for_group).then_some(row.requester.0);
     askable(&facts, row.group.0, user, row.model.0, at).map_err(|nothing| liftless(&row, nothing))?;
-    let to = user.map_or(Grantee::Group(row.group.0), |user| Grantee::Member(row.group.0, user));
-    end_earlier(change, &facts, row.model.0, to).await?;
-    let grant = insert_grant(change, &facts, &row, to, &terms).await?;
-    close(change, id, RequestState::Approved, answer.map_or("", Words::as_str), Some((grant, terms.amount)))
-        .await?;
+    let Some(tally) = approvals::add(change, id, &row, &terms, answer).await? else {
+        return Ok(Decided::Before);
+    };
     let asked = |terms: &Terms| row.per.show(terms.amount);
-    let diff = Diff::new()
-        .field("state", Some(RequestState::Waiting), Some(RequestState::Approved))
+    let terms_diff = Diff::new()
         .set("requester", &row.requester.1)
         .field("amount", Some(asked(&row.asked)), Some(asked(&terms)))
         .field("until", Some(row.asked.ends_on), Some(terms.ends_on))
         .field("answer", None::<&str>, answer.map(Words::as_str));
-    change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "approve", &diff).await?;
+    let subject = Subject { kind: "request", id: id.0, name: &row.model.1 };
+    if tally.agreed < row.approvers {
+        told::overruled(change, id, &row, &terms, &tally.overruled, tally.round).await?;
+        let diff = terms_diff.set("agreed", format!("{} of {}", tally.agreed, row.approvers));
+        change.record(subject, "agree", &diff).await?;
+        return Ok(Decided::More(row.approvers - tally.agreed));
+    }
+    let to = user.map_or(Grantee::Group(row.group.0), |user| Grantee::Member(row.group.0, user));
+    end_earlier(change, &facts, row.model.0, to).await?;
+    let grant = insert_grant(change, &facts, &row, to, &terms).await?;
+    let said = answer.map_or("", Words::as_str);
+    close(change, id, RequestState::Approved, said, Some((grant, terms.amount)), tally.agreed).await?;
+    told::approved(change, id, &row, &terms, answer).await?;
+    let diff = terms_diff.field("state", Some(RequestState::Waiting), Some(RequestState::Approved));
+    change.record(subject, "approve", &diff).await?;
     Ok(Decided::Now)
 }
 
@@ -526,13 +578,10 @@ async fn insert_grant(
     )
     .execute(change.db())
     .await?;
-    let whom = if row.for_group {
-        format!("everybody in {}", row.group.1)
-    } else {
-        format!("{} in {}", row.requester.1, row.group.1)
-    };
-    let diff =
-        Diff::new().set("to", whom).set("limit", row.per.show(terms.amount)).set("until", terms.ends_on);
+    let diff = Diff::new()
+        .set("to", row.whom())
+        .set("limit", row.per.show(terms.amount))
+        .set("until", terms.ends_on);
     change.record(Subject { kind: "grant", id: id.0, name: &row.model.1 }, "create", &diff).await?;
     Ok(id)
 }
@@ -545,7 +594,8 @@ pub async fn end(change: &mut Change, id: RequestId) -> Result<()> {
     let row = locked(change, id).await?;
     change.expect(Act::DecideRequests, Some(row.group.0))?;
     let grant = row.grant.ok_or_else(|| StoreError::invalid("", "There is no grant to end."))?;
-    revoke(change, GrantId(grant), &row.model.1).await
+    revoke(change, GrantId(grant), &row.model.1).await?;
+    told::revoked(change, GrantId(grant)).await
 }
 
 async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<()> {

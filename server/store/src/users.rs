@@ -7,6 +7,7 @@ use domain::{
     ids::{AccountId, GroupId, OrgId, UserId},
     money::Money,
     names::{Email, Name},
+    notices::{Letter, MailKind},
     roles::{Act, Actor, Place, permit},
     users::{Badge, Role, UserRow, UserStatus},
 };
@@ -14,7 +15,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Change, Diff, Purpose, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, groups,
-    rollups::Month, vault::random_base62,
+    mails, organizations, rollups::Month, vault::random_base62,
 };
 
 /// How long an invitation can be accepted.
@@ -476,9 +477,43 @@ pub async fn invite(change: &mut Change, id: UserId) -> Result<String> {
     )
     .execute(change.db())
     .await?;
+    mails::recall_invitations(change.db(), org, id, at).await?;
     let diff = Diff::new().set("until", until.to_rfc3339());
     change.record(Subject { kind: "user", id: id.0, name: &before.name }, "invite", &diff).await?;
     Ok(token)
+}
+
+/// Sends the link of an invitation that was made in this change by mail. Nobody else sees it.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when the person is not in the organization.
+pub async fn mail_invitation(change: &mut Change, id: UserId, token: &str) -> Result<()> {
+    change.expect(Act::EditUsers, None)?;
+    let (org, at, store) = (change.org(), change.at(), change.store().clone());
+    let before = before(change.db(), org, id).await?;
+    let organization = organizations::read(change.db(), org).await?;
+    let zone = organizations::calendar_of(&organization)?.zone;
+    let until = (at + Duration::days(INVITATION_DAYS)).with_timezone(&zone);
+    let until =
+        format!("{} {} ({})", domain::time::date(until.date_naive()), until.format("%H:%M"), zone.name());
+    let by = change.permit().actor().name.clone();
+    let path = format!("/join/{org}/{id}/{token}");
+    let letter = Letter::invitation(&before.name, &organization.name, &by, path, &until);
+    mails::post(&store, change.db(), org, &[id], MailKind::Invitation, &letter, at, at).await
+}
+
+/// Until when somebody's invitation can be accepted; none when there is none that was not.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn invited_until(store: &Store, org: OrgId, id: UserId) -> Result<Option<DateTime<Utc>>> {
+    let until = sqlx::query_scalar!(
+        "select invitation_expires_at from users
+         where org_id = $1 and user_id = $2 and account_id is null and removed_at is null",
+        org.0,
+        id.0
+    );
+    Ok(until.fetch_optional(store.pool()).await?.flatten())
 }
 
 /// An invitation that can still be accepted.

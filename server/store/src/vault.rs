@@ -10,7 +10,7 @@ use chacha20poly1305::{
     aead::{Aead, KeyInit as _, Payload},
 };
 use domain::{
-    ids::{OrgId, ProviderId},
+    ids::{MailId, OrgId, ProviderId, WebhookId},
     keys::PlainSecret,
 };
 use hmac::{Hmac, Mac};
@@ -66,12 +66,18 @@ pub enum Purpose {
 pub enum SealedFor {
     /// The credential of a provider.
     Provider(OrgId, ProviderId),
+    /// What a mail says.
+    Mail(OrgId, MailId),
+    /// What deliveries of a webhook are signed with.
+    Webhook(OrgId, WebhookId),
 }
 
 impl SealedFor {
     fn context(self) -> String {
         match self {
             Self::Provider(org, provider) => format!("{org}/{provider}/credential"),
+            Self::Mail(org, mail) => format!("{org}/{mail}/letter"),
+            Self::Webhook(org, webhook) => format!("{org}/{webhook}/secret"),
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct Server {
     pub token: Option<String>,
     pub database: String,
     data: Arc<TempDir>,
+    settings: Vec<(&'static str, String)>,
     child: Child,
 }
 
@@ -43,19 +44,26 @@ impl Server {
 
     /// On this database, with this data folder: empty for a private Postgres in the folder.
     pub fn with(database: String, data: TempDir) -> Self {
-        Self::in_folder(database, Arc::new(data))
+        Self::in_folder(database, Arc::new(data), Vec::new())
+    }
+
+    /// On a database of its own, with these variables in its environment.
+    pub async fn with_settings(settings: Vec<(&'static str, String)>) -> Self {
+        Self::in_folder(empty_database().await, Arc::new(TempDir::new()), settings)
     }
 
     /// The power is cut; then it starts again, where it was.
     pub fn crash_and_restart(self) -> Self {
         let (database, data) = (self.database.clone(), Arc::clone(&self.data));
+        let settings = self.settings.clone();
         drop(self);
-        Self::in_folder(database, data)
+        Self::in_folder(database, data, settings)
     }
 
-    fn in_folder(database: String, data: Arc<TempDir>) -> Self {
+    fn in_folder(database: String, data: Arc<TempDir>, settings: Vec<(&'static str, String)>) -> Self {
         let mut child = command(&database, data.path())
             .arg("serve")
+            .envs(settings.iter().cloned())
             .stdout(Stdio::piped())
             .spawn()
             .expect("bursar starts");
@@ -66,7 +74,7 @@ impl Server {
             Some((base, token)) => (base.to_owned(), Some(token.to_owned())),
             None => (url, None),
         };
-        Self { base, token, database, data, child }
+        Self { base, token, database, data, settings, child }
     }
 
     /// Its data folder.
@@ -103,6 +111,8 @@ pub fn command(database: &str, data: &Path) -> Command {
         .env("BURSAR_DATA_DIR", data)
         .env("BURSAR_ADDR", "127.0.0.1:0")
         .env_remove("BURSAR_PUBLIC_URL")
+        .env_remove("BURSAR_SMTP_URL")
+        .env_remove("BURSAR_MAIL_FROM")
         .env_remove("BURSAR_MASTER_KEY_FILE");
     command
 }

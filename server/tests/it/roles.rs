@@ -73,7 +73,9 @@ impl World {
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
         world.ids.insert("pricelist", PRICE_LIST.to_owned());
-        for thing in ["provider", "vendor", "tier", "model", "app", "call", "request"] {
+        for thing in
+            ["provider", "vendor", "tier", "model", "app", "call", "request", "webhook", "delivery"]
+        {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
         }
@@ -201,6 +203,19 @@ impl World {
                 let fields = [("id", request.as_str()), ("amount", "5"), ("ends_on", &last_day())];
                 owner.must("/console/requests/approve", &fields).await;
                 request
+            }
+            "webhook" => {
+                // Digits that lead to this machine: nothing is sent anywhere.
+                let url = format!("https://2130706433/{name}");
+                owner.must("/console/webhooks/create", &[("url", &url), ("kinds[0]", "limit")]).await;
+                let page = owner.get("/alerts/settings").await.text;
+                let before = &page[..page.find(&name).unwrap_or_else(|| panic!("{name} is not there"))];
+                id_at(&before[before.rfind("whk_").expect("its address")..], "whk_")
+            }
+            "delivery" => {
+                let webhook = id("webhook");
+                owner.must("/console/webhooks/test", &[("id", &webhook)]).await;
+                self.last_id_in_page(&format!("/webhooks/{webhook}"), "dlv_").await
             }
             "call" => {
                 let secret = self.secret().await;
@@ -385,6 +400,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         page("providers", "provider"),
         format!("/providers/{}/offers", world.ids["provider"]),
         page("requests", "request"),
+        page("webhooks", "webhook"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
         let answer = stranger.get(&path).await;
@@ -406,9 +422,12 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/policies",
         "/providers",
         "/requests?state=all",
+        "/notices?show=all",
+        "/alerts",
+        "/alerts/settings",
     ] {
         let text = stranger.get(path).await.text;
-        for name in ["Research", "Mia", "Leo", "app-", "model-"] {
+        for name in ["Research", "Mia", "Leo", "app-", "model-", "webhook-"] {
             assert!(!text.contains(name), "{name} of Acme is on {path} of Other");
         }
     }

@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+mod alerts;
 mod audit;
 mod batches;
 mod catalogue;
@@ -8,6 +9,8 @@ mod drafts;
 mod edits;
 mod ledger_bulk;
 mod money;
+mod notices;
 mod organization;
 mod requests;
 mod tenancy;
+mod webhooks;

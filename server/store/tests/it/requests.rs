@@ -9,7 +9,7 @@ use domain::{
     keys::Features,
     limits::Scope,
     money::Money,
-    requests::{Per, RequestState, Terms},
+    requests::{ApprovalRule, Per, RequestState, Terms},
     roles::{Act, Actor, Place, permit},
     users::Role,
 };
@@ -279,4 +279,207 @@ async fn asking_needs_a_group_one_can_call_for_money_and_a_day_that_comes() {
     let owner = world.acme.tenant.owner.clone();
     let refused = world.ask(&owner, terms(5, 10)).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+}
+
+/// Several have to agree to more than a dollar; Ada is an admin.
+async fn world_of_several(approvers: u8) -> (World, Actor) {
+    let world = World::new().await;
+    let mut change = world.acme.change().await;
+    let rule = ApprovalRule { above: Money::cents(100), approvers, version: 0 };
+    requests::set_rule(&mut change, &rule).await.expect("a rule");
+    let form = users::UserForm {
+        email: "ada@acme.example".parse().expect("an address"),
+        name: "Ada".parse().expect("a name"),
+        role: Role::Admin,
+    };
+    let ada = users::insert(&mut change, &form).await.expect("a user");
+    change.commit().await.expect("all of it");
+    let ada = Actor { role: Role::Admin, ..World::person(&world.acme, ada, "Ada", Vec::new()) };
+    (world, ada)
+}
+
+impl World {
+    async fn progress(&self, id: RequestId) -> String {
+        let request = requests::get(&self.acme.store, self.acme.tenant.org, id).await.expect("the request");
+        request.progress().expect("several have to agree")
+    }
+}
+
+#[tokio::test]
+async fn a_large_sum_holds_once_enough_different_people_agree() {
+    let (world, ada) = world_of_several(3).await;
+    let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(2));
+    assert_eq!(world.verdict(world.acme.child).await, Verdict::NeedsApproval);
+    // The same person twice is one person.
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("the same"), Decided::Before);
+    assert_eq!(world.approve(&ada, id, None).await.expect("two"), Decided::More(1));
+    assert_eq!(world.progress(id).await, "2 of 3 agree");
+    let owner = world.acme.tenant.owner.clone();
+    assert_eq!(world.approve(&owner, id, None).await.expect("three"), Decided::Now);
+    assert_eq!(world.verdict(world.acme.child).await, Verdict::Allow);
+    // What costs less than that needs one.
+    let mut change = world.acme.change().await;
+    let rule = ApprovalRule { above: Money::cents(10_000), approvers: 3, version: 1 };
+    requests::set_rule(&mut change, &rule).await.expect("another sum");
+    change.commit().await.expect("it");
+    let small = world.ask(&world.uma(), terms(5, 10)).await.expect("a request");
+    assert_eq!(world.approve(&world.lena, small, None).await.expect("enough"), Decided::Now);
+}
+
+#[tokio::test]
+async fn one_person_who_clicks_often_at_once_is_one_person() {
+    let (world, _) = world_of_several(2).await;
+    let world = std::sync::Arc::new(world);
+    let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    let mut clicks = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let world = world.clone();
+        clicks.spawn(async move { world.approve(&world.lena, id, None).await.expect("no error") });
+    }
+    let came = clicks.join_all().await;
+    assert_eq!(came.iter().filter(|decided| **decided == Decided::More(1)).count(), 1, "{came:?}");
+    assert_eq!(came.iter().filter(|decided| **decided == Decided::Before).count(), 5, "{came:?}");
+    assert_eq!(world.state(id).await, RequestState::Waiting);
+}
+
+#[tokio::test]
+async fn whoever_asks_is_no_second_approver() {
+    let (world, ada) = world_of_several(2).await;
+    let id = world.ask(&world.lena, terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&ada, id, None).await.expect("one"), Decided::More(1));
+    told(world.approve(&world.lena, id, None).await, "Somebody else has to decide");
+    // Past every function of the store, the schema refuses it too.
+    let past = sqlx::query(
+        "insert into request_approvals (org_id, request_id, round, user_id, requester_id, amount, ends_on, approved_at)
+         select org_id, request_id, round, requester_id, requester_id, amount, ends_on, created_at from requests
+         where request_id = $1",
+    )
+    .bind(id.0)
+    .execute(world.acme.store.pool())
+    .await;
+    let refused = past.expect_err("refused").to_string();
+    assert!(refused.contains("request_approvals_not_by_oneself"), "{refused}");
+    // And a grant that not enough have agreed to.
+    let past = sqlx::query(
+        "with g as (
+             insert into grants (org_id, grant_id, model_id, user_id, starts_at, ends_at)
+             select org_id, request_id, model_id, requester_id, created_at, created_at from requests where request_id = $1
+             returning org_id, grant_id)
+         update requests r set state = 'approved', decided_at = created_at, grant_id = g.grant_id, granted = 1
+         from g where r.org_id = g.org_id and r.request_id = $1",
+    )
+    .bind(id.0)
+    .execute(world.acme.store.pool())
+    .await;
+    let refused = past.expect_err("refused").to_string();
+    assert!(refused.contains("requests_enough"), "{refused}");
+    assert_eq!(world.state(id).await, RequestState::Waiting);
+}
+
+#[tokio::test]
+async fn who_has_lost_the_lead_before_the_last_one_agrees_does_not_count() {
+    let (world, ada) = world_of_several(2).await;
+    let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(1));
+    let mut change = world.acme.change().await;
+    let lena = world.lena.user.expect("a person");
+    groups::set_member(&mut change, world.acme.child, lena, Standing::Member, None).await.expect("no lead");
+    change.commit().await.expect("it");
+    assert_eq!(world.progress(id).await, "0 of 2 agree");
+    assert_eq!(world.approve(&ada, id, None).await.expect("one again"), Decided::More(1));
+    assert_eq!(world.state(id).await, RequestState::Waiting);
+    let owner = world.acme.tenant.owner.clone();
+    assert_eq!(world.approve(&owner, id, None).await.expect("two"), Decided::Now);
+}
+
+#[tokio::test]
+async fn agreeing_to_other_terms_begins_the_count_anew_and_says_so_to_those_before() {
+    let (world, ada) = world_of_several(2).await;
+    let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(1));
+    assert_eq!(world.approve(&ada, id, Some(terms(20, 10))).await.expect("less"), Decided::More(1));
+    assert_eq!(world.progress(id).await, "1 of 2 agree");
+    let titles = world.told(&world.lena).await;
+    assert!(titles.contains(&"Ada agrees to other terms for small".to_owned()), "{titles:?}");
+    // Without terms of one's own one agrees to those that stand.
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("two"), Decided::Now);
+    let request = requests::get(&world.acme.store, world.acme.tenant.org, id).await.expect("it");
+    assert_eq!(request.grant.expect("a grant").cap, Money::cents(2000));
+}
+
+#[tokio::test]
+async fn one_refusal_ends_it_and_a_waiting_request_keeps_the_number_it_was_made_with() {
+    let (world, ada) = world_of_several(2).await;
+    let first = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&world.lena, first, None).await.expect("one"), Decided::More(1));
+    let mut change = world.deciding(&ada).await;
+    requests::refuse(&mut change, first, &"no".parse().expect("a word")).await.expect("refused");
+    change.commit().await.expect("it");
+    assert_eq!(world.state(first).await, RequestState::Refused);
+    let second = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    let mut change = world.acme.change().await;
+    let rule = ApprovalRule { above: Money::ZERO, approvers: 1, version: 1 };
+    requests::set_rule(&mut change, &rule).await.expect("no rule");
+    change.commit().await.expect("it");
+    assert_eq!(world.approve(&world.lena, second, None).await.expect("one"), Decided::More(1));
+}
+
+impl World {
+    /// What somebody was told, the newest first.
+    async fn told(&self, actor: &Actor) -> Vec<String> {
+        let permit = permit(actor, Act::UseOwn, Place::Organization).expect("everybody may");
+        let notices =
+            store::notices::list(&self.acme.store, &permit, false, None, 50).await.expect("notices");
+        notices.into_iter().map(|notice| notice.title).collect()
+    }
+}
+
+#[tokio::test]
+async fn those_who_decide_are_told_and_whoever_asked_is_answered() {
+    let world = World::new().await;
+    let owner = world.acme.tenant.owner.clone();
+    let id = world.ask(&world.uma(), terms(5, 10)).await.expect("a request");
+    assert_eq!(world.told(&world.lena).await, ["Uma asks for small"]);
+    assert_eq!(world.told(&owner).await, ["Uma asks for small"]);
+    assert!(world.told(&world.uma()).await.is_empty());
+    world.approve(&world.lena, id, None).await.expect("it is approved");
+    assert_eq!(world.told(&world.uma()).await, ["small is yours to call"]);
+    // What is decided waits for nobody.
+    let permit = permit(&owner, Act::UseOwn, Place::Organization).expect("everybody may");
+    assert_eq!(store::notices::unread(&world.acme.store, &permit).await.expect("a count"), 0);
+
+    let mut change = world.deciding(&world.lena).await;
+    requests::end(&mut change, id).await.expect("it ends");
+    change.commit().await.expect("it");
+    assert_eq!(world.told(&world.uma()).await[0], "Your grant for small was ended");
+    // A change that is not kept tells nobody.
+    let mut change = testing::begin(&world.acme.store, &world.lena, Act::UseOwn).await;
+    let form = RequestForm {
+        model: world.acme.model,
+        group: world.acme.child,
+        for_group: false,
+        reason: "to compare".parse().expect("a reason"),
+        terms: terms(5, 10),
+        per: Per::Month,
+    };
+    requests::insert(&mut change, &form).await.expect("a request");
+    drop(change);
+    assert_eq!(world.told(&owner).await.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_has_a_grant_is_told_before_it_ends_and_when_it_has_once_each() {
+    let world = World::new().await;
+    let id = world.ask(&world.uma(), terms(5, 10)).await.expect("a request");
+    world.approve(&world.lena, id, None).await.expect("it is approved");
+    let (store, org) = (&world.acme.store, world.acme.tenant.org);
+    let later = |days| clock::now() + Duration::days(days);
+    assert_eq!(requests::ends(store, org, later(5)).await.expect("a look"), 0);
+    assert_eq!(requests::ends(store, org, later(9)).await.expect("a look"), 1);
+    assert_eq!(requests::ends(store, org, later(9)).await.expect("a look"), 0);
+    assert_eq!(world.told(&world.uma()).await[0], "Your grant for small ends soon");
+    assert_eq!(requests::ends(store, org, later(12)).await.expect("a look"), 1);
+    assert_eq!(requests::ends(store, org, later(12)).await.expect("a look"), 0);
+    assert_eq!(world.told(&world.uma()).await[0], "Your grant for small has ended");
 }

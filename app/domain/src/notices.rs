@@ -1,0 +1,388 @@
+//! Notices: what somebody is told without looking, in the console and by mail.
+//!
+//! Every sentence that is sent is made here, so that one can read what people read.
+
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{ids::NoticeId, time, words::words};
+
+words! {
+    /// What a notice is about.
+    NoticeKind("kind") {
+        /// Somebody asks for something that whoever is told can decide on.
+        Request = "request",
+        /// What came of one's own request.
+        Answer = "answer",
+        /// One's own grant is about to end, or has ended.
+        Grant = "grant",
+        /// A threshold of a limit was crossed.
+        Limit = "limit",
+        /// A limit will be reached before its window ends.
+        Forecast = "forecast",
+        /// A day costs a multiple of the usual.
+        Anomaly = "anomaly",
+        /// A budget that nobody uses.
+        Unused = "unused",
+    }
+}
+
+impl NoticeKind {
+    /// How people call it, at the start of a line.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Request => "Requests that I can decide on",
+            Self::Answer => "Answers to my requests",
+            Self::Grant => "My grants, before they end and when they have",
+            Self::Limit => "Limits that cross a threshold",
+            Self::Forecast => "Limits that will be reached early",
+            Self::Anomaly => "Days that cost a multiple of the usual",
+            Self::Unused => "Budgets that nobody uses",
+        }
+    }
+
+    /// One word for a line of a list.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Request => "Request",
+            Self::Answer => "Answer",
+            Self::Grant => "Grant",
+            Self::Limit => "Limit",
+            Self::Forecast => "Forecast",
+            Self::Anomaly => "Anomaly",
+            Self::Unused => "Unused",
+        }
+    }
+}
+
+words! {
+    /// What a mail is about.
+    MailKind("kind") {
+        /// A link to join with.
+        Invitation = "invitation",
+        /// A notice.
+        Request = "request",
+        /// A notice.
+        Answer = "answer",
+        /// A notice.
+        Grant = "grant",
+        /// A notice.
+        Limit = "limit",
+        /// A notice.
+        Forecast = "forecast",
+        /// A notice.
+        Anomaly = "anomaly",
+        /// A notice.
+        Unused = "unused",
+    }
+}
+
+impl From<NoticeKind> for MailKind {
+    fn from(kind: NoticeKind) -> Self {
+        match kind {
+            NoticeKind::Request => Self::Request,
+            NoticeKind::Answer => Self::Answer,
+            NoticeKind::Grant => Self::Grant,
+            NoticeKind::Limit => Self::Limit,
+            NoticeKind::Forecast => Self::Forecast,
+            NoticeKind::Anomaly => Self::Anomaly,
+            NoticeKind::Unused => Self::Unused,
+        }
+    }
+}
+
+words! {
+    /// What became of something that is sent.
+    Sending("state") {
+        /// It will be tried, again if need be.
+        Due = "due",
+        /// It was taken.
+        Sent = "sent",
+        /// It was given up.
+        Failed = "failed",
+    }
+}
+
+/// When something that could not be sent is tried again: so long after the try with this number, the
+/// first being 1. None: it is given up.
+pub fn back_off(tries: u16) -> Option<Duration> {
+    const SECONDS: [i64; 7] = [10, 60, 300, 1800, 7200, 18_000, 36_000];
+    let place = usize::from(tries.checked_sub(1)?);
+    SECONDS.get(place).map(|seconds| Duration::seconds(*seconds))
+}
+
+/// What is told: the same to everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telling {
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// Names what it tells of: nobody is told the same twice.
+    pub key: String,
+    /// One line.
+    pub title: String,
+    /// A sentence or two.
+    pub body: String,
+    /// The page it is about.
+    pub href: String,
+}
+
+/// A line of somebody's notices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Its id.
+    pub id: NoticeId,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// One line.
+    pub title: String,
+    /// A sentence or two.
+    pub body: String,
+    /// The page it is about.
+    pub href: String,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+}
+
+/// A request, as far as it is told of.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The request's id, as in addresses.
+    pub id: &'a str,
+    /// The model.
+    pub model: &'a str,
+    /// Who asked.
+    pub requester: &'a str,
+    /// For whom: `Sam in Research`.
+    pub whom: &'a str,
+}
+
+impl About<'_> {
+    fn telling(&self, kind: NoticeKind, what: &str, title: String, body: String) -> Telling {
+        let key = format!("{what}:{}", self.id);
+        Telling { kind, key, title, body, href: format!("/requests/{}", self.id) }
+    }
+
+    /// To those who can decide.
+    pub fn asked(&self, terms: &str, until: NaiveDate, reason: &str, approvers: u8) -> Telling {
+        let several = match approvers {
+            0 | 1 => String::new(),
+            several => format!(" {several} people have to agree."),
+        };
+        self.telling(
+            NoticeKind::Request,
+            "asked",
+            format!("{} asks for {}", self.requester, self.model),
+            format!("For {}: {terms}, until {}.{several} “{reason}”", self.whom, time::date(until)),
+        )
+    }
+
+    /// To those who agreed before: somebody agreed to other terms.
+    pub fn changed(&self, by: &str, terms: &str, until: NaiveDate, round: i16) -> Telling {
+        self.telling(
+            NoticeKind::Request,
+            &format!("changed-{round}"),
+            format!("{by} agrees to other terms for {}", self.model),
+            format!(
+                "For {}: {terms}, until {}. Whoever agreed before is asked to agree anew.",
+                self.whom,
+                time::date(until)
+            ),
+        )
+    }
+
+    /// To whoever asked: it holds.
+    pub fn approved(&self, by: &str, terms: &str, until: NaiveDate, answer: &str) -> Telling {
+        self.telling(
+            NoticeKind::Answer,
+            "approved",
+            format!("{} is yours to call", self.model),
+            format!(
+                "{by} approved it for {}: {terms}, until {}.{}",
+                self.whom,
+                time::date(until),
+                quoted(answer)
+            ),
+        )
+    }
+
+    /// To whoever asked: no.
+    pub fn refused(&self, by: &str, answer: &str) -> Telling {
+        self.telling(
+            NoticeKind::Answer,
+            "refused",
+            format!("Your request for {} was refused", self.model),
+            format!("{by} refused it.{}", quoted(answer)),
+        )
+    }
+
+    /// To whoever asked: it ends soon.
+    pub fn ending(&self, until: &str) -> Telling {
+        self.telling(
+            NoticeKind::Grant,
+            "ending",
+            format!("Your grant for {} ends soon", self.model),
+            format!(
+                "It holds for {} until {until}. If it is still needed, ask again before then.",
+                self.whom
+            ),
+        )
+    }
+
+    /// To whoever asked: it is over by itself.
+    pub fn ended(&self) -> Telling {
+        self.telling(
+            NoticeKind::Grant,
+            "ended",
+            format!("Your grant for {} has ended", self.model),
+            format!("The next call for {} needs a new request.", self.whom),
+        )
+    }
+
+    /// To whoever asked: somebody ended it early.
+    pub fn revoked(&self, by: &str) -> Telling {
+        self.telling(
+            NoticeKind::Grant,
+            "ended",
+            format!("Your grant for {} was ended", self.model),
+            format!(
+                "{by} ended it before its last day. The next call for {} needs a new request.",
+                self.whom
+            ),
+        )
+    }
+}
+
+fn quoted(answer: &str) -> String {
+    if answer.is_empty() { String::new() } else { format!(" “{answer}”") }
+}
+
+/// A mail as it is sent: plain text and simple HTML say the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// One line.
+    pub subject: String,
+    /// Paragraphs.
+    pub text: Vec<String>,
+    /// What the link says.
+    pub action: String,
+    /// Where it leads: a path of the console.
+    pub path: String,
+    /// Why somebody has this mail.
+    pub foot: String,
+}
+
+impl Letter {
+    /// A notice as a mail.
+    pub fn of(telling: &Telling, organization: &str) -> Self {
+        Self {
+            subject: telling.title.clone(),
+            text: vec![telling.body.clone()],
+            action: "Open it in Bursar".to_owned(),
+            path: telling.href.clone(),
+            foot: format!(
+                "You have this mail from Bursar as somebody in {organization}. Which notices come by mail is up to you: see “My account”."
+            ),
+        }
+    }
+
+    /// An invitation.
+    pub fn invitation(name: &str, organization: &str, by: &str, path: String, until: &str) -> Self {
+        Self {
+            subject: format!("{by} invites you to {organization}"),
+            text: vec![
+                format!("Hello {name},"),
+                format!(
+                    "{by} invites you to {organization} in Bursar, where you see which AI models you may use and what they cost."
+                ),
+                format!("The link works once, until {until}. If you did not expect it, do nothing."),
+            ],
+            action: format!("Join {organization}"),
+            path,
+            foot: "Nobody can sign in with this link but you: keep it to yourself.".to_owned(),
+        }
+    }
+
+    /// Plain text.
+    pub fn plain(&self, base: &str) -> String {
+        let body = self.text.join("\n\n");
+        format!("{body}\n\n{}:\n{base}{}\n\n-- \n{}\n", self.action, self.path, self.foot)
+    }
+
+    /// Simple HTML.
+    pub fn html(&self, base: &str) -> String {
+        let paragraphs: String = self.text.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{subject}</title></head>\n\
+             <body style=\"font-family:system-ui,sans-serif;font-size:15px;line-height:1.5;max-width:560px\">\n\
+             {paragraphs}<p><a href=\"{base}{path}\">{action}</a></p>\n<p style=\"font-size:12.5px;color:#666\">{foot}</p>\n</body></html>\n",
+            subject = escaped(&self.subject),
+            base = escaped(base),
+            path = escaped(&self.path),
+            action = escaped(&self.action),
+            foot = escaped(&self.foot),
+        )
+    }
+}
+
+/// Text inside HTML; ends of lines stay.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match letter {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            '\n' => out += "<br>\n",
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_sent_is_tried_again_more_and_more_rarely_and_then_given_up() {
+        let waits: Vec<Option<i64>> =
+            (0..=8).map(|tries| back_off(tries).map(|wait| wait.num_seconds())).collect();
+        assert_eq!(waits[0], None);
+        assert!(waits[1..=7].windows(2).all(|pair| pair[0] < pair[1]), "{waits:?}");
+        assert_eq!(waits[8], None);
+    }
+
+    #[test]
+    fn what_somebody_typed_is_text_in_a_mail_and_nothing_else() {
+        let about = About { id: "ask_1", model: "big", requester: "<b>Eve</b>", whom: "Eve in R&D" };
+        let until = NaiveDate::from_ymd_opt(2026, 12, 3).unwrap();
+        let telling = about.asked("$5.00 a month", until, "<script>alert(1)</script>\nplease", 2);
+        let letter = Letter::of(&telling, "Acme");
+        let html = letter.html("https://bursar.example");
+        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
+        assert!(html.contains("href=\"https://bursar.example/requests/ask_1\""), "{html}");
+        assert!(letter.plain("https://b.example").contains("2 people have to agree."));
+    }
+
+    #[test]
+    fn what_is_told_of_a_request_has_a_key_of_its_own() {
+        let about = About { id: "ask_1", model: "big", requester: "Sam", whom: "Sam in Research" };
+        let until = NaiveDate::from_ymd_opt(2026, 12, 3).unwrap();
+        let tellings = [
+            about.asked("$5.00", until, "why", 1),
+            about.changed("Lin", "$4.00", until, 2),
+            about.changed("Lin", "$3.00", until, 3),
+            about.approved("Lin", "$4.00", until, ""),
+            about.ending("3 Dec 2026"),
+            about.ended(),
+        ];
+        let keys: std::collections::BTreeSet<&str> = tellings.iter().map(|told| told.key.as_str()).collect();
+        assert_eq!(keys.len(), tellings.len());
+        // Ended by itself or by somebody: over is over.
+        assert_eq!(about.revoked("Lin").key, about.ended().key);
+    }
+}

@@ -1,0 +1,72 @@
+//! Watching sums for what is worth an alert: thresholds within seconds of a booking, everything else
+//! a few times an hour. Several processes may look at once: what fired is known by its key.
+
+use std::{collections::HashSet, time::Duration};
+
+use domain::ids::OrgId;
+use store::{Store, StoreError, alerts::watch, clock, organizations, requests};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Bookings of so long are one look.
+const GATHER: Duration = Duration::from_secs(2);
+/// How often forecasts, anomalies, unused budgets and ends of grants are looked for.
+const SLOW: Duration = Duration::from_secs(600);
+
+/// Until the end of the process.
+pub async fn run(store: Store) {
+    loop {
+        if let Err(error) = follow(&store).await {
+            tracing::warn!(%error, "alerts are not being looked for; trying again");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Looks at organizations in which something was booked or changed; at all of them in between, in
+/// case that was not heard.
+async fn follow(store: &Store) -> Result<(), StoreError> {
+    let mut listener = store.listen(&["bursar_ledger", "bursar_facts"]).await?;
+    let mut dirty: HashSet<OrgId> = HashSet::new();
+    let mut ticks = interval(GATHER);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut slow_at = Instant::now();
+    loop {
+        tokio::select! {
+            notice = listener.recv() => {
+                let org = notice?.payload().parse::<uuid::Uuid>();
+                dirty.extend(org.map(OrgId));
+            }
+            _ = ticks.tick() => {
+                if Instant::now() >= slow_at {
+                    let all = organizations::all(store).await?;
+                    for org in &all {
+                        report(*org, slow(store, *org).await);
+                    }
+                    dirty.extend(all);
+                    slow_at = Instant::now() + SLOW;
+                }
+                for org in dirty.drain() {
+                    report(org, watch::thresholds(store, org, clock::now()).await.map(drop));
+                }
+            }
+        }
+    }
+}
+
+async fn slow(store: &Store, org: OrgId) -> Result<(), StoreError> {
+    let now = clock::now();
+    watch::forecasts(store, org, now).await?;
+    watch::anomalies(store, org, now).await?;
+    watch::unused(store, org, now).await?;
+    requests::ends(store, org, now).await?;
+    Ok(())
+}
+
+/// One organization's trouble is not another's.
+fn report(org: OrgId, outcome: Result<(), StoreError>) {
+    match outcome {
+        // It is gone since.
+        Ok(()) | Err(StoreError::NotFound) => {}
+        Err(error) => tracing::warn!(%org, %error, "an organization could not be looked at"),
+    }
+}

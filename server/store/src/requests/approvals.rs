@@ -1,0 +1,178 @@
+//! Requests that need several to agree: the rule, who agreed to what, and whether that is enough.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{OrgId, RequestId, UserId},
+    money::Money,
+    requests::{Approval, ApprovalRule, Terms, Words},
+    roles::Act,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Row;
+use crate::{Change, Diff, Result, Store, StoreError, Subject};
+
+/// From which sum on several have to agree; none: one always suffices.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rule(store: &Store, org: OrgId) -> Result<Option<ApprovalRule>> {
+    read_rule(&mut *store.pool().acquire().await?, org).await
+}
+
+pub(super) async fn read_rule(db: &mut PgConnection, org: OrgId) -> Result<Option<ApprovalRule>> {
+    let row = sqlx::query!("select above, approvers, version from approval_rules where org_id = $1", org.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(|row| ApprovalRule {
+        above: Money(row.above),
+        approvers: u8::try_from(row.approvers).unwrap_or(1),
+        version: row.version,
+    }))
+}
+
+/// Says from which sum on how many have to agree; one: any of them suffices for every sum.
+/// Requests that wait already keep the number they were made with.
+///
+/// # Errors
+/// [`StoreError::Stale`] when the version is not the newest (0: there was none).
+pub async fn set_rule(change: &mut Change, rule: &ApprovalRule) -> Result<()> {
+    change.expect(Act::EditOrganization, None)?;
+    let org = change.org();
+    let before = read_rule(change.db(), org).await?;
+    if before.as_ref().map_or(0, |before| before.version) != rule.version {
+        return Err(StoreError::Stale);
+    }
+    if !(1..=5).contains(&rule.approvers) {
+        return Err(StoreError::invalid("approvers", "Choose a number from 1 to 5."));
+    }
+    if rule.approvers == 1 {
+        sqlx::query!("delete from approval_rules where org_id = $1", org.0).execute(change.db()).await?;
+    } else {
+        sqlx::query!(
+            "insert into approval_rules as r (org_id, above, approvers) values ($1, $2, $3)
+             on conflict (org_id) do update set above = excluded.above, approvers = excluded.approvers, version = r.version + 1",
+            org.0,
+            rule.above.0,
+            i16::from(rule.approvers),
+        )
+        .execute(change.db())
+        .await?;
+    }
+    let words = |rule: &ApprovalRule| format!("{} above {}", rule.approvers, rule.above);
+    let after = (rule.approvers > 1).then(|| words(rule));
+    let diff = Diff::new().field("approvers", before.as_ref().map(words), after);
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "organization", id: org.0, name: "Requests" }, "edit", &diff).await
+}
+
+/// Who agreed to the terms that some requests stand at, the first one first. Whose word still
+/// counts is looked up anew: who has lost the role or the lead since does not count.
+pub(super) async fn of(
+    db: &mut PgConnection,
+    org: OrgId,
+    requests: &[Uuid],
+    at: DateTime<Utc>,
+) -> Result<HashMap<RequestId, Vec<Approval>>> {
+    let mut all = HashMap::<RequestId, Vec<Approval>>::new();
+    if requests.is_empty() {
+        return Ok(all);
+    }
+    let rows = sqlx::query!(
+        r#"select a.request_id, a.user_id, u.name, a.amount, a.ends_on, a.answer, a.approved_at,
+                  (u.suspended_at is null and u.removed_at is null
+                   and (u.role in ('owner', 'admin')
+                        or exists (
+                            select from memberships m
+                            where m.org_id = $1 and m.user_id = a.user_id and m.standing = 'lead' and m.ended_at is null
+                              and (m.ends_at is null or m.ends_at > $3)
+                              and (m.group_id = r.group_id or m.group_id = any (g.ancestors))))) as "counts!"
+           from request_approvals a
+           join requests r on r.org_id = $1 and r.request_id = a.request_id and r.round = a.round
+           join groups g on g.org_id = $1 and g.group_id = r.group_id
+           join users u on u.org_id = $1 and u.user_id = a.user_id
+           where a.org_id = $1 and a.request_id = any ($2)
+           order by a.approved_at, a.user_id"#,
+        org.0,
+        requests,
+        at,
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        all.entry(row.request_id.into()).or_default().push(Approval {
+            who: (row.user_id.into(), row.name),
+            terms: Terms { amount: Money(row.amount), ends_on: row.ends_on },
+            answer: row.answer,
+            at: row.approved_at,
+            counts: row.counts,
+        });
+    }
+    Ok(all)
+}
+
+/// What came of adding one more who agrees.
+pub(super) struct Tally {
+    /// How many agree to these terms now and may.
+    pub agreed: u8,
+    /// Those who agreed to other terms before, which no longer count.
+    pub overruled: Vec<UserId>,
+    /// Counts up with every change of the terms.
+    pub round: i16,
+}
+
+/// Adds somebody who agrees to these terms; none: they had already. Agreeing to other terms than
+/// those before begins anew, so that nobody's name stands under what they have not seen.
+pub(super) async fn add(
+    change: &mut Change,
+    id: RequestId,
+    row: &Row,
+    terms: &Terms,
+    answer: Option<&Words>,
+) -> Result<Option<Tally>> {
+    let me = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::DecideRequests))?;
+    let (org, at) = (change.org(), change.at());
+    let before = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
+    let changed = before.first().is_some_and(|first| first.terms != *terms);
+    if !changed && before.iter().any(|approval| approval.who.0 == me) {
+        return Ok(None);
+    }
+    let round = row.round + i16::from(changed);
+    if changed {
+        sqlx::query!(
+            "update requests set round = $3 where org_id = $1 and request_id = $2",
+            org.0,
+            id.0,
+            round
+        )
+        .execute(change.db())
+        .await?;
+    }
+    sqlx::query!(
+        "insert into request_approvals (org_id, request_id, round, user_id, requester_id, amount, ends_on, answer, approved_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        org.0,
+        id.0,
+        round,
+        me.0,
+        row.requester.0.0,
+        terms.amount.0,
+        terms.ends_on,
+        answer.map_or("", Words::as_str),
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let others = before.iter().filter(|approval| approval.who.0 != me);
+    let (agreed, overruled) = if changed {
+        (1, others.map(|approval| approval.who.0).collect())
+    } else {
+        (1 + others.filter(|approval| approval.counts).count(), Vec::new())
+    };
+    Ok(Some(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
+}

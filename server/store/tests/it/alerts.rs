@@ -1,0 +1,267 @@
+//! Alerts: each once, by whoever looks, and to those who look after a thing.
+
+use chrono::{DateTime, Datelike, Duration, Utc};
+use domain::{
+    alerts::{AlertKind, AlertSettings, Quiet},
+    groups::Standing,
+    ids::UserId,
+    limits::{Meter, Metric, Mode, Scope},
+    money::Money,
+    roles::{Act, Actor, Permit, Place, permit},
+    users::Role,
+    window::Window,
+};
+use store::{
+    StoreError,
+    alerts::{self, Sees, watch},
+    clock, groups, ledger, limits, mails, notices, testing, users,
+};
+
+use crate::organization::{Organization, finished};
+
+fn own(actor: &Actor) -> Permit {
+    permit(actor, Act::UseOwn, Place::Organization).expect("everybody may")
+}
+
+async fn titles(acme: &Organization, actor: &Actor) -> Vec<String> {
+    let list = notices::list(&acme.store, &own(actor), false, None, 50).await.expect("notices");
+    list.into_iter().map(|notice| notice.title).collect()
+}
+
+/// Lena leads the child.
+async fn lead(acme: &Organization) -> Actor {
+    let mut change = acme.change().await;
+    let form = users::UserForm {
+        email: "lena@acme.example".parse().expect("an address"),
+        name: "Lena".parse().expect("a name"),
+        role: Role::Member,
+    };
+    let lena = users::insert(&mut change, &form).await.expect("a user");
+    groups::set_member(&mut change, acme.child, lena, Standing::Lead, None).await.expect("a lead");
+    change.commit().await.expect("all of it");
+    person(acme, lena, "Lena")
+}
+
+fn person(acme: &Organization, user: UserId, name: &str) -> Actor {
+    Actor { user: Some(user), name: name.to_owned(), role: Role::Member, ..acme.tenant.owner.clone() }
+}
+
+const fn spend(scope: Scope, window: Window) -> Meter {
+    Meter { scope, metric: Metric::Spend, window }
+}
+
+async fn limit(acme: &Organization, meter: Meter, dollars: i64, thresholds: &[u8]) {
+    let mut change = acme.change().await;
+    let cap = Money::cents(dollars * 100).0;
+    let form = limits::LimitForm { cap, mode: Mode::Enforce, thresholds: thresholds.to_vec() };
+    limits::set(&mut change, meter, &form, None).await.expect("a limit");
+    change.commit().await.expect("it");
+}
+
+/// Uma's call of so many dollars at a moment.
+async fn call(acme: &Organization, dollars: i64, at: DateTime<Utc>) {
+    let call = ledger::Call { started_at: at, ..acme.call() };
+    let event = ledger::Event { finished_at: at, cost: Money::cents(dollars * 100), ..finished(call) };
+    assert!(acme.book(&event).await);
+}
+
+async fn look(acme: &Organization) -> usize {
+    watch::thresholds(&acme.store, acme.tenant.org, clock::now()).await.expect("a look")
+}
+
+#[tokio::test]
+async fn a_threshold_is_told_once_to_whoever_leads_the_group() {
+    let acme = Organization::new().await;
+    let lena = lead(&acme).await;
+    limit(&acme, spend(Scope::Group(acme.child), Window::Month), 10, &[50, 80, 100]).await;
+    assert_eq!(look(&acme).await, 0);
+    call(&acme, 6, clock::now()).await;
+    assert_eq!(look(&acme).await, 1);
+    assert_eq!(look(&acme).await, 0);
+    assert_eq!(titles(&acme, &lena).await, ["Child has used 50 % of $10.00 a month"]);
+    // Two thresholds at once: the higher one is told, both are on the page.
+    call(&acme, 5, clock::now()).await;
+    assert_eq!(look(&acme).await, 1);
+    assert_eq!(titles(&acme, &lena).await[0], "Child has used up $10.00 a month");
+    let list = alerts::list(&acme.store, acme.tenant.org, &Sees::All, None, None, 50).await.expect("alerts");
+    assert_eq!(list.len(), 3);
+    assert_eq!(list.iter().filter(|alert| alert.told == 1).count(), 2);
+    // Those who do not look after it are not told; without a lead nearer, admins are.
+    assert!(titles(&acme, &acme.tenant.owner).await.is_empty());
+    limit(&acme, spend(Scope::Group(acme.parent), Window::Month), 10, &[100]).await;
+    assert_eq!(look(&acme).await, 1);
+    assert_eq!(titles(&acme, &acme.tenant.owner).await, ["Parent has used up $10.00 a month"]);
+}
+
+#[tokio::test]
+async fn of_several_processes_that_look_at_once_one_tells() {
+    let acme = Organization::new().await;
+    limit(&acme, spend(Scope::Organization, Window::Day), 10, &[50]).await;
+    call(&acme, 6, clock::now()).await;
+    let (mut looks, org, now) = (tokio::task::JoinSet::new(), acme.tenant.org, clock::now());
+    for _ in 0..6 {
+        let store = testing::as_another_process(&acme.store);
+        looks.spawn(async move { watch::thresholds(&store, org, now).await.expect("a look") });
+    }
+    assert_eq!(looks.join_all().await.iter().sum::<usize>(), 1);
+    assert_eq!(titles(&acme, &acme.tenant.owner).await.len(), 1);
+    assert_eq!(mails::take(&acme.store, org, now, 50).await.expect("mail").len(), 1);
+}
+
+#[tokio::test]
+async fn a_raised_limit_that_comes_near_again_is_told_again_and_a_person_of_their_own() {
+    let acme = Organization::new().await;
+    let uma = person(&acme, acme.user, "Uma");
+    limit(&acme, spend(Scope::User(acme.user), Window::Month), 10, &[80]).await;
+    call(&acme, 9, clock::now()).await;
+    assert_eq!(look(&acme).await, 1);
+    limit(&acme, spend(Scope::User(acme.user), Window::Month), 20, &[80]).await;
+    assert_eq!(look(&acme).await, 0);
+    call(&acme, 8, clock::now()).await;
+    assert_eq!(look(&acme).await, 1);
+    assert_eq!(
+        titles(&acme, &uma).await,
+        ["Uma has used 80 % of $20.00 a month", "Uma has used 80 % of $10.00 a month"]
+    );
+    // She sees what concerns her, and nothing else.
+    let sees = Sees::Some(acme.user, Vec::new());
+    assert_eq!(
+        alerts::list(&acme.store, acme.tenant.org, &sees, None, None, 50).await.expect("alerts").len(),
+        2
+    );
+    let nobody = Sees::Some(UserId::NIL, Vec::new());
+    assert!(
+        alerts::list(&acme.store, acme.tenant.org, &nobody, None, None, 50).await.expect("none").is_empty()
+    );
+}
+
+#[tokio::test]
+async fn what_happens_in_quiet_hours_is_in_the_console_at_once_and_in_the_mail_later() {
+    let acme = Organization::new().await;
+    let now = clock::now();
+    let local = now.with_timezone(&acme.facts().await.calendar.zone);
+    let minute = u16::try_from(chrono::Timelike::hour(&local) * 60 + chrono::Timelike::minute(&local))
+        .expect("it fits");
+    let quiet = Quiet { from: minute, to: (minute + 120) % 1440 };
+    let settings = AlertSettings { quiet: Some(quiet), ..AlertSettings::default() };
+    let mut change = acme.change().await;
+    alerts::set_settings(&mut change, &settings).await.expect("settings");
+    change.commit().await.expect("it");
+    limit(&acme, spend(Scope::Organization, Window::Year), 10, &[50]).await;
+    call(&acme, 6, now).await;
+    assert_eq!(watch::thresholds(&acme.store, acme.tenant.org, now).await.expect("a look"), 1);
+    assert_eq!(titles(&acme, &acme.tenant.owner).await.len(), 1);
+    let due = async |at| mails::waiting(&acme.store, at).await.expect("an answer").len();
+    assert_eq!(due(now + Duration::minutes(60)).await, 0);
+    assert_eq!(due(now + Duration::minutes(121)).await, 1);
+    // The version that was shown is not the newest any more.
+    let mut change = acme.change().await;
+    let stale = alerts::set_settings(&mut change, &settings).await;
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_watched_for_does_not_fire() {
+    let acme = Organization::new().await;
+    let settings = AlertSettings { kinds: vec![AlertKind::Anomaly], ..AlertSettings::default() };
+    let mut change = acme.change().await;
+    alerts::set_settings(&mut change, &settings).await.expect("settings");
+    change.commit().await.expect("it");
+    limit(&acme, spend(Scope::Organization, Window::Month), 10, &[50]).await;
+    call(&acme, 11, clock::now()).await;
+    assert_eq!(look(&acme).await, 0);
+    assert!(titles(&acme, &acme.tenant.owner).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_limit_that_will_be_reached_before_its_window_ends_is_told_once() {
+    let acme = Organization::new().await;
+    let (org, calendar) = (acme.tenant.org, acme.facts().await.calendar);
+    // The 15th, so that there are days behind it and days ahead; ten dollars a day until then.
+    let today = clock::now().date_naive().with_day(15).expect("every month has one");
+    let noon = |day: chrono::NaiveDate| calendar.midnight(day) + Duration::hours(12);
+    for day in today
+        .iter_days()
+        .take(1)
+        .chain((1..=20).filter_map(|back| today.checked_sub_days(chrono::Days::new(back))))
+    {
+        call(&acme, 10, noon(day)).await;
+    }
+    // Of 250 dollars a month 150 are used: ten more days. Counted by the limit, as it is set.
+    let meter = spend(Scope::Organization, Window::Month);
+    limit(&acme, meter, 250, &[]).await;
+    let spent = Money::cents(15_000).0;
+    let starts = calendar.span(Window::Month, noon(today));
+    sqlx::query(
+        "insert into windows (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
+         values ($1, 'organization', $2, $2, 'spend', 'month', $3, $4, $5)
+         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at) do update set settled = excluded.settled",
+    )
+    .bind(org.0)
+    .bind(uuid::Uuid::nil())
+    .bind(starts.start)
+    .bind(starts.end)
+    .bind(spent)
+    .execute(acme.store.pool())
+    .await
+    .expect("a window");
+    let now = noon(today) + Duration::hours(1);
+    assert_eq!(watch::forecasts(&acme.store, org, now).await.expect("a look"), 1);
+    assert_eq!(watch::forecasts(&acme.store, org, now).await.expect("a look"), 0);
+    let told = titles(&acme, &acme.tenant.owner).await;
+    let day = today.with_day(25).expect("a day").format("%b");
+    assert_eq!(told, [format!("Acme will run out on 25 {day}")]);
+    // With room to the end of the month there is nothing to tell.
+    limit(&acme, spend(Scope::Group(acme.parent), Window::Month), 400, &[]).await;
+    assert_eq!(watch::forecasts(&acme.store, org, now).await.expect("a look"), 0);
+}
+
+#[tokio::test]
+async fn a_day_at_four_times_the_usual_is_told_once_for_the_group_and_the_application() {
+    let acme = Organization::new().await;
+    let (org, calendar) = (acme.tenant.org, acme.facts().await.calendar);
+    let today = calendar.day(clock::now());
+    let noon = |day: chrono::NaiveDate| calendar.midnight(day) + Duration::hours(12);
+    let now = noon(today);
+    for weeks in 1..=5 {
+        call(&acme, 10, noon(today - Duration::weeks(weeks))).await;
+    }
+    call(&acme, 39, now).await;
+    assert_eq!(watch::anomalies(&acme.store, org, now).await.expect("a look"), 0);
+    call(&acme, 1, now).await;
+    // The application, its group and the group above.
+    assert_eq!(watch::anomalies(&acme.store, org, now).await.expect("a look"), 3);
+    assert_eq!(watch::anomalies(&acme.store, org, now).await.expect("a look"), 0);
+    let told = titles(&acme, &acme.tenant.owner).await;
+    let weekday = acme.facts().await.calendar.day(now).format("%A").to_string();
+    assert!(told.contains(&format!("Assistant costs four times the usual {weekday}")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_budget_nobody_used_last_month_is_told_once_a_month() {
+    let acme = Organization::new().await;
+    let org = acme.tenant.org;
+    limit(&acme, spend(Scope::Group(acme.child), Window::Month), 100, &[]).await;
+    // It has not been there for a whole month yet.
+    assert_eq!(watch::unused(&acme.store, org, clock::now()).await.expect("a look"), 0);
+    let later = clock::now() + Duration::days(62);
+    assert_eq!(watch::unused(&acme.store, org, later).await.expect("a look"), 1);
+    assert_eq!(watch::unused(&acme.store, org, later).await.expect("a look"), 0);
+    assert_eq!(titles(&acme, &acme.tenant.owner).await, ["Child hardly uses its budget"]);
+}
+
+#[tokio::test]
+async fn an_organization_is_told_of_its_own_limits_only() {
+    let store = testing::store().await;
+    let operator = testing::operator(&store).await;
+    let acme = Organization::in_store(&store, operator, "Acme").await;
+    let other = Organization::in_store(&store, operator, "Other").await;
+    limit(&acme, spend(Scope::Organization, Window::Month), 10, &[50]).await;
+    call(&acme, 11, clock::now()).await;
+    assert_eq!(look(&other).await, 0);
+    assert_eq!(look(&acme).await, 1);
+    assert!(titles(&other, &other.tenant.owner).await.is_empty());
+    assert!(
+        alerts::list(&store, other.tenant.org, &Sees::All, None, None, 50).await.expect("none").is_empty()
+    );
+}

@@ -1,0 +1,221 @@
+//! Mail from the real binary, to a mail server that listens on a real socket and speaks SMTP.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+
+use crate::harness::{Browser, PASSWORD, Server, set_up};
+
+/// How long something that has to come may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came over the wire.
+struct Letter {
+    from: String,
+    to: String,
+    /// With every soft line break of quoted-printable undone.
+    text: String,
+}
+
+/// A mail server. Answers the first so many recipients with another word.
+struct Post {
+    url: String,
+    letters: mpsc::UnboundedReceiver<Letter>,
+    /// What the next recipients are answered with, the last one first.
+    moods: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Post {
+    async fn open(moods: &[&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+        let (sender, letters) = mpsc::unbounded_channel();
+        let moods = Arc::new(Mutex::new(moods.to_vec()));
+        let answers = Arc::clone(&moods);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, sender.clone(), Arc::clone(&answers)));
+            }
+        });
+        Self { url, letters, moods }
+    }
+
+    async fn letter(&mut self) -> Letter {
+        tokio::time::timeout(PATIENCE, self.letters.recv()).await.expect("a mail in time").expect("a mail")
+    }
+
+    async fn server(&self) -> Server {
+        let from = "Bursar <bursar@acme.example>".to_owned();
+        Server::with_settings(vec![("BURSAR_SMTP_URL", self.url.clone()), ("BURSAR_MAIL_FROM", from)]).await
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    letters: mpsc::UnboundedSender<Letter>,
+    moods: Arc<Mutex<Vec<&'static str>>>,
+) -> Option<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    write.write_all(b"220 post.example ESMTP\r\n").await.ok()?;
+    let (mut from, mut to) = (String::new(), String::new());
+    while let Some(line) = lines.next_line().await.ok()? {
+        let word = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
+        let answer = match word.as_str() {
+            "EHLO" => "250-post.example\r\n250 8BITMIME".to_owned(),
+            "MAIL" => {
+                line.clone_into(&mut from);
+                "250 ok".to_owned()
+            }
+            "RCPT" => {
+                line.clone_into(&mut to);
+                moods.lock().pop().unwrap_or("250 ok").to_owned()
+            }
+            "DATA" => {
+                write.write_all(b"354 go on\r\n").await.ok()?;
+                let mut text = String::new();
+                while let Some(line) = lines.next_line().await.ok()?.filter(|line| line != ".") {
+                    text += &line;
+                    text.push('\n');
+                }
+                let text = text.replace("=\n", "").replace("=3D", "=").replace("=E2=80=9C", "“");
+                letters.send(Letter { from: from.clone(), to: to.clone(), text }).ok()?;
+                "250 taken".to_owned()
+            }
+            "QUIT" => {
+                write.write_all(b"221 bye\r\n").await.ok()?;
+                return Some(());
+            }
+            _ => "250 ok".to_owned(),
+        };
+        write.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+    }
+    Some(())
+}
+
+/// The path of the invitation in a mail.
+fn link(letter: &Letter) -> String {
+    let start = letter.text.find("/join/").expect("a link");
+    letter.text[start..].split(|c: char| c.is_whitespace() || c == '"').next().unwrap_or_default().to_owned()
+}
+
+async fn accept(server: &Server, path: &str, name: &str) -> (Browser, http::StatusCode) {
+    let parts: Vec<&str> = path.split('/').collect();
+    let [.., org, user, token] = parts.as_slice() else { panic!("{path}") };
+    let somebody = server.browser();
+    let fields = [("org", *org), ("user", *user), ("token", *token), ("name", name), ("password", PASSWORD)];
+    let answer = somebody.post("/console/join/accept", &fields).await;
+    (somebody, answer.status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_goes_by_mail_is_sent_again_and_only_the_newer_link_works() {
+    let mut post = Post::open(&[]).await;
+    let server = post.server().await;
+    let owner = set_up(&server, "Acme").await;
+    let fields = [("name", "Mia"), ("email", "mia@acme.example"), ("role", "member")];
+    let done = owner.must("/console/users/create", &fields).await;
+    // Whoever invites does not see the link.
+    assert!(done["once"].is_null(), "{done}");
+    assert!(done["notice"].as_str().unwrap_or_default().contains("on its way to mia@acme.example"), "{done}");
+    let first = post.letter().await;
+    assert!(first.from.contains("<bursar@acme.example>"), "{}", first.from);
+    assert!(first.to.contains("<mia@acme.example>"), "{}", first.to);
+    assert!(first.text.contains("Subject: Olga invites you to Acme"), "{}", first.text);
+    assert!(
+        first.text.contains("Content-Type: text/plain") && first.text.contains("Content-Type: text/html")
+    );
+    assert!(first.text.contains(&format!("{}/join/", server.base)), "{}", first.text);
+
+    let path = link(&first);
+    let user = path.split('/').rev().nth(1).expect("a user").to_owned();
+    // It is shown until when it works, and that the mail went.
+    let page = async || owner.get(&format!("/users/{user}")).await.text;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !page().await.contains("Sent by mail") {
+        assert!(tokio::time::Instant::now() < deadline, "the page says that the mail went");
+    }
+    assert!(page().await.contains("The link works until"));
+    owner.must("/console/users/invite", &[("id", &user)]).await;
+    let second = post.letter().await;
+    assert_eq!(accept(&server, &path, "Mia").await.1, 404);
+    let (mia, status) = accept(&server, &link(&second), "Mia").await;
+    assert_eq!(status, 200);
+    assert_eq!(mia.get("/my-models").await.status, 200);
+    assert!(!page().await.contains("The link works until"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_mail_server_cannot_take_now_is_sent_later_and_what_it_refuses_is_given_up_with_the_reason()
+{
+    // The last one is the first answer.
+    let mut post = Post::open(&["550 5.1.1 no such person", "250 ok", "451 4.7.1 come back later"]).await;
+    let server = post.server().await;
+    let owner = set_up(&server, "Acme").await;
+    let invite = async |name: &str, email: &str| {
+        owner.must("/console/users/create", &[("name", name), ("email", email), ("role", "member")]).await;
+    };
+    invite("Mia", "mia@acme.example").await;
+    let letter = post.letter().await;
+    assert!(letter.to.contains("mia@acme.example"), "{}", letter.to);
+    assert_eq!(post.moods.lock().len(), 1);
+    invite("Noa", "noa@acme.example").await;
+    let page = owner.get("/users").await.text;
+    let start = page.find("noa@acme.example").expect("she is there");
+    let before = &page[..start];
+    let at = before.rfind("/users/usr_").expect("her page");
+    let path = &page[at..at + "/users/usr_".len() + 26];
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let text = owner.get(path).await.text;
+        if text.contains("The mail was not sent") {
+            assert!(text.contains("no such person"), "{text}");
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the reason is shown: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_invited_again_by_mail_each_with_their_own_link() {
+    let mut post = Post::open(&[]).await;
+    let server = post.server().await;
+    let owner = set_up(&server, "Acme").await;
+    for name in ["mia", "noa"] {
+        let email = format!("{name}@acme.example");
+        owner.must("/console/users/create", &[("name", name), ("email", &email), ("role", "member")]).await;
+        post.letter().await;
+    }
+    let go = owner.create("/console/batches/prepare", &[("all", "true"), ("action", "invite")]).await;
+    let id = go.split('?').next().unwrap_or_default().to_owned();
+    let done = owner.must("/console/batches/confirm", &[("id", &id), ("action", "invite")]).await;
+    assert!(done["notice"].as_str().unwrap_or_default().contains("The mails are on their way"), "{done}");
+    let (first, second) = (post.letter().await, post.letter().await);
+    assert_ne!(first.to, second.to);
+    assert_ne!(link(&first), link(&second));
+    assert_eq!(accept(&server, &link(&second), "Somebody").await.1, 200);
+}
+
+#[test]
+fn a_server_that_is_to_send_mail_needs_an_address_to_send_it_from_and_never_prints_the_password() {
+    let data = crate::harness::TempDir::new();
+    for (url, from) in
+        [("smtps://me:hunter2@post.example", None), ("hunter2", Some("Bursar <b@acme.example>"))]
+    {
+        let mut command = crate::harness::command("", data.path());
+        command.arg("serve").env("BURSAR_SMTP_URL", url);
+        if let Some(from) = from {
+            command.env("BURSAR_MAIL_FROM", from);
+        }
+        let output = command.output().expect("it runs");
+        let text =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success(), "{text}");
+        assert!(text.contains("BURSAR_") && !text.contains("hunter2"), "{text}");
+    }
+}
