@@ -101,7 +101,7 @@ fn Buckets(priced: Priced, modality: Modality) -> impl IntoView {
         .collect_view();
     view! {
         <table class="table price-buckets" aria-label="In force">
-            <thead><tr><th>"Bucket"</th><th class="r">"In force"</th><th>{priced.origin()}</th></tr></thead>
+            <thead><tr><th>"Bucket"</th><th class="r">"Price"</th><th>{priced.origin()}</th></tr></thead>
             <tbody>{rows}</tbody>
         </table>
     }
