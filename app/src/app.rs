@@ -121,7 +121,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("models") view=pages::models::ModelsPage/>
                 <Route path=path!("models/import") view=pages::price_lists::ImportPage/>
                 <Route path=path!("models/import/:id") view=pages::price_lists::PriceListPage/>
-                <Route path=path!("models/review") view=pages::reviews::ReviewsPage/>
+                <Route path=path!("models/review") view=pages::model_reviews::ModelReviewsPage/>
                 <Route path=path!("models/:id") view=pages::models::ModelPage/>
                 <Route path=path!("providers") view=pages::providers::ProvidersPage/>
                 <Route path=path!("providers/:id") view=pages::providers::ProviderPage/>

@@ -31,7 +31,7 @@ pub mod price_lists;
 pub mod prices;
 pub mod providers;
 pub mod requests;
-pub mod reviews;
+pub mod model_reviews;
 pub mod roles;
 pub mod spend;
 pub mod staging;

@@ -28,7 +28,7 @@ pub mod policies;
 pub mod price_lists;
 pub mod providers;
 pub mod requests;
-pub mod reviews;
+pub mod model_reviews;
 pub mod setup;
 pub mod spend;
 pub mod users;

@@ -154,7 +154,7 @@ pub async fn take_offers(provider: String, #[server(default)] names: Vec<String>
         }
         let mut change = cx.change(permit).await?;
         let origin = store::price_lists::book::book().origin();
-        let taken = store::reviews::take_together(&mut change, &candidates, origin).await.known()?;
+        let taken = store::model_reviews::take_together(&mut change, &candidates, origin).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said(taken_words(taken.len())).then("/models/review"))
     })

@@ -14,15 +14,15 @@ use domain::{
     price_lists::{Listed, listed_name, vendor_label, vendor_of},
     prices::{PriceKey, Prices},
     providers::Provider,
-    reviews::{Class, Peer, Suggestion, accept, reach, suggest},
+    model_reviews::{Class, Peer, Suggestion, accept, reach, suggest},
 };
 use store::{
     price_lists::book::{Book, book},
-    reviews::Candidate,
+    model_reviews::Candidate,
 };
 
 use super::{AppError, Cx, Known, Once};
-use crate::api::reviews::Reach;
+use crate::api::model_reviews::Reach;
 
 /// What suggestions rest on.
 pub struct Catalogue {

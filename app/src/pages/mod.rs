@@ -26,7 +26,7 @@ pub mod price_lists;
 mod prices;
 pub mod providers;
 pub mod requests;
-pub mod reviews;
+pub mod model_reviews;
 pub mod settings;
 pub mod setup;
 pub mod sign_in;

@@ -36,7 +36,7 @@ pub mod prices;
 pub mod providers;
 pub mod refusals;
 pub mod requests;
-pub mod reviews;
+pub mod model_reviews;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;

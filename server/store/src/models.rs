@@ -13,7 +13,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, prices, reviews};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, model_reviews, prices};
 
 /// What a new or edited model is given.
 #[derive(Clone, Debug)]
@@ -371,7 +371,7 @@ pub async fn update(change: &mut Change, id: ModelId, version: i64, form: &Model
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn accept(change: &mut Change, id: ModelId) -> Result<()> {
-    reviews::accept(change, &[(id, None)]).await.map(|_| ())
+    model_reviews::accept(change, &[(id, None)]).await.map(|_| ())
 }
 
 /// Takes a model out of the catalogue.

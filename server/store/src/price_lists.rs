@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     Change, Result, Store, StoreError, clock, prices,
-    reviews::{self, Candidate},
+    model_reviews::{self, Candidate},
 };
 
 pub mod book;
@@ -99,7 +99,7 @@ pub struct Applied {
 /// nothing. What is so already stays untouched.
 ///
 /// # Errors
-/// As [`prices::set`] and [`reviews::take`].
+/// As [`prices::set`] and [`model_reviews::take`].
 pub async fn apply(
     change: &mut Change,
     list: &Kept,
@@ -119,7 +119,7 @@ pub async fn apply(
             priced += 1;
         }
     }
-    let taken = reviews::take(change, candidates, list.origin()).await?;
+    let taken = model_reviews::take(change, candidates, list.origin()).await?;
     let any = priced > 0 || !taken.is_empty();
     Ok(Applied { priced, taken, batch: any.then_some(batch) })
 }

@@ -3,6 +3,6 @@
 mod access;
 mod agreement;
 mod drafts;
-mod reviews;
+mod model_reviews;
 mod roles;
 mod world;

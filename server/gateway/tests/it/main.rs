@@ -13,7 +13,7 @@ mod passing;
 mod policies;
 mod refusals;
 mod replicas;
-mod reviews;
+mod model_reviews;
 mod routes;
 mod streams;
 mod upstream_errors;

@@ -7,12 +7,12 @@ use domain::{
     models::{Modality, Review},
     price_lists::{Listed, compare},
     prices::{Origin, PriceKey, PriceSource, Prices},
-    reviews::MODELS_MAX,
+    model_reviews::MODELS_MAX,
     roles::Act,
 };
 use store::{
     StoreError, audit, models, price_lists, prices as model_prices,
-    reviews::{self, Candidate},
+    model_reviews::{self, Candidate},
     testing,
 };
 
@@ -105,7 +105,7 @@ async fn what_is_taken_waits_closed_and_is_taken_once() {
         },
     ];
     let origin = Origin { source: PriceSource::Book, of: None };
-    let taken = reviews::take_together(&mut change, &candidates, origin).await.expect("models");
+    let taken = model_reviews::take_together(&mut change, &candidates, origin).await.expect("models");
     change.commit().await.expect("them");
     assert_eq!(taken.len(), 2);
     let (first, second) = (acme.model_now(taken[0]).await, acme.model_now(taken[1]).await);
@@ -119,7 +119,7 @@ async fn what_is_taken_waits_closed_and_is_taken_once() {
     assert!(batches.len() == 2 && batches[0].is_some() && batches[0] == batches[1], "{batches:?}");
 
     let mut change = acme.change().await;
-    assert_eq!(reviews::take_together(&mut change, &candidates, origin).await.expect("nothing"), []);
+    assert_eq!(model_reviews::take_together(&mut change, &candidates, origin).await.expect("nothing"), []);
     assert!(!change.commit().await.expect("nothing"), "nothing was recorded");
 }
 
@@ -132,7 +132,7 @@ async fn accepting_puts_a_model_into_the_chosen_tier_and_stands_in_the_log() {
     change.commit().await.expect("it");
     let mut change = acme.change().await;
     let accepted =
-        reviews::accept(&mut change, &[(one, Some(top)), (two, None), (acme.model, Some(top))]).await;
+        model_reviews::accept(&mut change, &[(one, Some(top)), (two, None), (acme.model, Some(top))]).await;
     assert_eq!(accepted.expect("two"), 2, "the third was accepted long ago, and stays where it is");
     change.commit().await.expect("them");
     assert_eq!(acme.model_now(one).await.tier.0, top);
@@ -158,9 +158,9 @@ async fn of_accepting_and_dismissing_at_the_same_time_one_wins() {
             both.spawn(async move {
                 let mut change = acme.change().await;
                 let done = if accepts {
-                    reviews::accept(&mut change, &[(model, None)]).await
+                    model_reviews::accept(&mut change, &[(model, None)]).await
                 } else {
-                    reviews::dismiss(&mut change, &[model]).await
+                    model_reviews::dismiss(&mut change, &[model]).await
                 };
                 match done {
                     Ok(_) => change.commit().await.map(|_| ()),
@@ -184,25 +184,25 @@ async fn nobody_decides_about_what_is_not_theirs_or_without_a_permit() {
     let refused = |result: Result<usize, StoreError>| {
         assert!(matches!(result, Err(StoreError::NotPermitted(Act::EditCatalogue))), "{result:?}");
     };
-    refused(reviews::accept(&mut change, &[(model, None)]).await);
-    refused(reviews::dismiss(&mut change, &[model]).await);
-    let taken = reviews::take(&mut change, &[], Origin::TYPED).await.map(|taken| taken.len());
+    refused(model_reviews::accept(&mut change, &[(model, None)]).await);
+    refused(model_reviews::dismiss(&mut change, &[model]).await);
+    let taken = model_reviews::take(&mut change, &[], Origin::TYPED).await.map(|taken| taken.len());
     refused(taken);
     drop(change);
 
     let mut change = acme.change().await;
     let unknown: ModelId = store::clock::id();
     for result in [
-        reviews::accept(&mut change, &[(model, None), (unknown, None)]).await,
-        reviews::accept(&mut change, &[(model, Some(store::clock::id()))]).await,
-        reviews::dismiss(&mut change, &[unknown]).await,
+        model_reviews::accept(&mut change, &[(model, None), (unknown, None)]).await,
+        model_reviews::accept(&mut change, &[(model, Some(store::clock::id()))]).await,
+        model_reviews::dismiss(&mut change, &[unknown]).await,
     ] {
         assert!(matches!(result, Err(StoreError::NotFound)), "{result:?}");
     }
     drop(change);
     let mut change = acme.change().await;
     let many = vec![(model, None); MODELS_MAX + 1];
-    let refused = reviews::accept(&mut change, &many).await;
+    let refused = model_reviews::accept(&mut change, &many).await;
     assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
     drop(change);
     assert_eq!(acme.model_now(model).await.review, Review::Pending, "none of it has happened");
@@ -216,7 +216,7 @@ async fn a_tier_that_is_gone_takes_no_model() {
     let gone =
         models::insert_tier(&mut change, &"Gone".parse().expect("a name"), false).await.expect("a tier");
     models::archive_tier(&mut change, gone).await.expect("it is empty");
-    let refused = reviews::accept(&mut change, &[(model, Some(gone))]).await;
+    let refused = model_reviews::accept(&mut change, &[(model, Some(gone))]).await;
     assert!(matches!(refused, Err(StoreError::Invalid { field: "tier", .. })), "{refused:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{ids::TierId, models::Model, reviews::Suggestion};
+use domain::{ids::TierId, models::Model, model_reviews::Suggestion};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub struct ReviewInbox {
 }
 
 /// Models that wait for review, each with the groups that the rules would give it to.
-#[server(prefix = "/console", endpoint = "reviews/list")]
+#[server(prefix = "/console", endpoint = "model-reviews/list")]
 pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbox, AppError> {
     use crate::backend::{catalogue::*, *};
     use domain::{models::Review, roles::Act};
@@ -96,7 +96,7 @@ pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbo
 }
 
 /// Accepts models, each into the tier chosen for it: from now on the rules decide who may call them.
-#[server(prefix = "/console", endpoint = "reviews/accept")]
+#[server(prefix = "/console", endpoint = "model-reviews/accept")]
 pub async fn accept_reviews(
     #[server(default)] ids: Vec<String>,
     #[server(default)] tiers: HashMap<String, String>,
@@ -113,7 +113,7 @@ pub async fn accept_reviews(
         if choices.is_empty() {
             return Err(AppError::field("ids", "Tick the models that this is about."));
         }
-        let accepted = store::reviews::accept(&mut change, &choices).await.known()?;
+        let accepted = store::model_reviews::accept(&mut change, &choices).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said(match accepted {
             0 => "They were accepted already.".to_owned(),
@@ -125,7 +125,7 @@ pub async fn accept_reviews(
 }
 
 /// Dismisses models: they leave the catalogue without ever having been called.
-#[server(prefix = "/console", endpoint = "reviews/dismiss")]
+#[server(prefix = "/console", endpoint = "model-reviews/dismiss")]
 pub async fn dismiss_reviews(
     #[server(default)] ids: Vec<String>,
     #[server(default)] tiers: HashMap<String, String>,
@@ -140,7 +140,7 @@ pub async fn dismiss_reviews(
         if ids.is_empty() {
             return Err(AppError::field("ids", "Tick the models that this is about."));
         }
-        let dismissed = store::reviews::dismiss(&mut change, &ids).await.known()?;
+        let dismissed = store::model_reviews::dismiss(&mut change, &ids).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said(match dismissed {
             0 => "They were dismissed already.".to_owned(),

@@ -2,7 +2,7 @@
 
 use domain::{
     access::Verdict,
-    reviews::{accept, reach},
+    model_reviews::{accept, reach},
 };
 
 use crate::world;

@@ -5,7 +5,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::capital;
 use crate::{
-    api::reviews::{AcceptReviews, DismissReviews, Reach, ReviewInbox, Waiting, load_reviews},
+    api::model_reviews::{AcceptReviews, DismissReviews, Reach, ReviewInbox, Waiting, load_reviews},
     ui::{
         Badge, Card, Check, Empty, Form, Head, Kind, Load, Page, Pager, Select, Submit, may, money::pair,
         query,
@@ -17,7 +17,7 @@ const NAMED: usize = 12;
 
 /// Models that wait.
 #[component]
-pub fn ReviewsPage() -> impl IntoView {
+pub fn ModelReviewsPage() -> impl IntoView {
     let inbox = load_reviews(query::value("after"));
     view! { <Page title="Review inbox"><Load data=inbox let(inbox)><Content inbox/></Load></Page> }
 }

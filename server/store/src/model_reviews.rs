@@ -5,7 +5,7 @@ use domain::{
     models::{Modality, Review},
     names::ModelName,
     prices::{Origin, Prices},
-    reviews::MODELS_MAX,
+    model_reviews::MODELS_MAX,
     roles::Act,
 };
 

@@ -2,7 +2,7 @@
 
 use domain::{models::Review, providers::Dialect};
 use http::StatusCode;
-use store::reviews;
+use store::model_reviews;
 
 use crate::{
     client::{DIALECTS, body},
@@ -44,8 +44,8 @@ async fn it_can_be_called_from_the_next_call_on_once_accepted_and_never_once_dis
     let call = async |name: &str| world.client.call(Dialect::OpenAi, &body(name, 16)).await.status;
     assert_eq!((call("good").await, call("bad").await), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
     let mut change = world.change().await;
-    reviews::accept(&mut change, &[(good.openai, None)]).await.expect("it waits");
-    reviews::dismiss(&mut change, &[bad.openai]).await.expect("it waits");
+    model_reviews::accept(&mut change, &[(good.openai, None)]).await.expect("it waits");
+    model_reviews::dismiss(&mut change, &[bad.openai]).await.expect("it waits");
     change.commit().await.expect("both");
     assert_eq!((call("good").await, call("bad").await), (StatusCode::OK, StatusCode::NOT_FOUND));
 }
