@@ -33,7 +33,7 @@ for (const what of ['tier', 'model'] as const) {
     for (const [state, status] of STATES) {
       await visit(page, world.owner, `/authorization/rule?of=${ids[0]}~${target}`);
       await expect(page.getByRole('heading', { level: 1 })).toHaveText(`${what === 'tier' ? 'tier general' : 'small-chat'} for ${names[0]}`);
-      await page.getByLabel('Here').selectOption(state);
+      await page.getByLabel('Here', { exact: true }).selectOption(state);
       await page.getByRole('button', { name: 'Preview' }).click();
       await expect(page.getByRole('heading', { level: 1 })).toHaveText('1 change, not live yet');
       expect(await statuses(world, secrets), 'nothing is live before it is saved').toEqual([before, 200]);
@@ -58,7 +58,7 @@ test('several cells are changed at once, with a preview of whom it concerns, and
   await expect(page.getByText(/^1 person loses small-chat\. 2 applications can no longer call all that they could\.$/)).toBeVisible();
   const model = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'small-chat' }) }).last();
   await expect(model).toContainText(`${names[0]}, ${names[1]}`);
-  await expect(model).toContainText('1 person lose it');
+  await expect(model).toContainText('1 person loses it');
   // One of them is left out.
   await page.getByRole('row').filter({ hasText: names[1] }).filter({ hasText: 'tier general' }).getByRole('button', { name: 'Leave out' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('3 changes, not live yet');
@@ -79,7 +79,7 @@ test('who was slower sees both versions and chooses', async ({ page, world }) =>
   const { names, ids, secrets } = await teams(world);
   const target = `tier:${world.tier}`;
   await visit(page, world.owner, `/authorization/rule?of=${ids[0]}~${target}`);
-  await page.getByLabel('Here').selectOption('by_request');
+  await page.getByLabel('Here', { exact: true }).selectOption('by_request');
   await page.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByRole('button', { name: 'Save 1 change' })).toBeVisible();
   await world.owner.post('authorizations/set', { group: ids[0], target, state: 'closed' });
@@ -124,7 +124,7 @@ test('a lock holds below, the cell says so, and a quota is set where the rule is
   await world.owner.post('authorizations/set', { group: below, target, state: 'open' });
   await visit(page, world.owner, `/authorization/rule?of=${ids[0]}~${target}`);
   await expect(page.getByText('tier general for Engineering')).toBeVisible();
-  await page.getByLabel('Here').selectOption('closed');
+  await page.getByLabel('Here', { exact: true }).selectOption('closed');
   await page.getByLabel('Locked').check();
   await page.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByRole('row').filter({ hasText: `${stem} one` }).first()).toContainText('Closed, locked');

@@ -79,12 +79,17 @@ async function fill(world: World): Promise<Place[]> {
   const app = apps['research-bot'].id;
   const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
   const refused = (await call(world, apps['search-index'].secret, 'nothing')).headers.get('x-request-id');
+  const edits = [`${marketing}~tier:${dear}~open~~~~`, `${support}~tier:${tier}~closed~locked~~~`, `${engineering}~model:${large}~inherit~~~~`, `${research}~tier:${tier}~closed~~~~`];
+  const draft = (await owner.post('authorizations/stage', { edits: edits.join(' ') })).go.match(/bat_[a-z0-9]{26}/)[0];
+
   return [
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
     { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
     { name: 'group-archive', path: `/groups/${research}?dialog=archive` }, { name: 'authorization', path: `/authorization?open=${tier},${dear}` },
-    { name: 'authorization-cell', path: `/authorization?dialog=cell&cell=${research}~tier:${dear}` }, { name: 'models', path: '/models' },
+    { name: 'authorization-staged', path: `/authorization?open=${tier}&draft=${draft}` }, { name: 'authorization-preview', path: `/authorization/draft/${draft}` },
+    { name: 'authorization-rule', path: `/authorization/rule?of=${research}~model:${large}` }, { name: 'authorization-several', path: '/authorization?dialog=several' },
+    { name: 'models', path: '/models' },
     { name: 'models-new', path: '/models?dialog=new' }, { name: 'models-review', path: '/models/review' }, { name: 'models-import', path: '/models/import' },
     { name: 'price-list', path: `/models/import/${list}` }, { name: 'provider-offers', path: `/providers/${vendor}/offers` }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },

@@ -106,6 +106,11 @@ pub fn Grid(
             click(&root, &event);
         }
     };
+    let down = move |event: MouseEvent| {
+        if let Some(root) = node.get_untracked() {
+            keep_range(&root, &event);
+        }
+    };
     let pressed = move |event: KeyboardEvent| {
         if let Some(root) = node.get_untracked() {
             press(&root, &event);
@@ -117,7 +122,7 @@ pub fn Grid(
         }
     };
     view! {
-        <div class="mx" node_ref=node on:click=clicked on:keydown=pressed on:focusin=focused>
+        <div class="mx" node_ref=node on:mousedown=down on:click=clicked on:keydown=pressed on:focusin=focused>
             {children()}
             <p class="sr mx-said" role="status"></p>
         </div>
@@ -432,6 +437,16 @@ fn press_in_menu(root: &Element, event: &KeyboardEvent) {
     event.prevent_default();
     if let Some(item) = items.get(to) {
         let _ = item.focus();
+    }
+}
+
+/// A button that goes down moves the focus, and with it the corner of the range: not where the click
+/// that follows is about the range.
+fn keep_range(root: &Element, event: &MouseEvent) {
+    let Some(square) = closest(event.target(), "td[data-cell]") else { return };
+    let ranged = RANGE.with_borrow(|range| range.anchor.is_some());
+    if event.shift_key() || (ranged && selected(root).iter().any(|other| other.is_same_node(Some(&square)))) {
+        event.prevent_default();
     }
 }
 

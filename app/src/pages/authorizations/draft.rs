@@ -186,7 +186,10 @@ fn mark(state: State) -> impl IntoView {
 #[component]
 fn Models(models: Vec<ModelLine>) -> impl IntoView {
     let note = if models.len() == 1 { "1 model".to_owned() } else { format!("{} models", models.len()) };
-    let people = |count: usize| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+    let verb = |count: usize, verb: &str| match count {
+        1 => format!("1 person {verb}s"),
+        count => format!("{count} people {verb}"),
+    };
     let rows = models
         .into_iter()
         .map(|line| {
@@ -197,15 +200,15 @@ fn Models(models: Vec<ModelLine>) -> impl IntoView {
                     let more = groups.len().saturating_sub(NAMED);
                     let names = groups.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
                     let more = (more > 0).then(|| format!(" and {more} more"));
-                    view! { <li>{mark(before)}" → "{mark(after)}" "<span class="muted">{names}{more}</span></li> }
+                    view! { <li>{mark(before)}" → "{mark(after)}<span class="muted">" in "{names}{more}</span></li> }
                 })
                 .collect_view();
             view! {
                 <tr>
                     <td><a href=format!("/models/{}", line.model)><span class="mono">{line.name}</span></a></td>
                     <td class="nw">
-                        {(line.gain > 0).then(|| view! { <Badge text=format!("{} gain it", people(line.gain)) kind=Kind::Good/>" " })}
-                        {(line.lose > 0).then(|| view! { <Badge text=format!("{} lose it", people(line.lose)) kind=Kind::Warn/> })}
+                        {(line.gain > 0).then(|| view! { <Badge text=format!("{} it", verb(line.gain, "gain")) kind=Kind::Good/>" " })}
+                        {(line.lose > 0).then(|| view! { <Badge text=format!("{} it", verb(line.lose, "lose")) kind=Kind::Warn/> })}
                         {(line.gain + line.lose == 0).then(|| view! { <span class="muted">"nobody gains or loses it"</span> })}
                     </td>
                     <td><ul class="changes">{moves}</ul></td>

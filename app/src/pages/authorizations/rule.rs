@@ -106,8 +106,8 @@ fn Edited(view: RuleView, back: String) -> impl IntoView {
     let locked = own.as_ref().is_some_and(|own| own.say.locked);
     let seen = Edit { cell, say: own.as_ref().map(|own| own.say), seen: own.as_ref().map(|own| own.seen) };
     view! {
-        <Card title="What is to hold" class="pad">
-            <Form to=StageAuthorizations::PATH which="rule">
+        <Card title="What is to hold">
+            <div class="pad"><Form to=StageAuthorizations::PATH which="rule">
                 <input type="hidden" name="groups[]" value=cell.group.map(|id| id.to_string()).unwrap_or_default()/>
                 <input type="hidden" name="targets[]" value=cell.target.to_string()/>
                 <Hidden name="seen" value=seen.to_string()/>
@@ -121,7 +121,7 @@ fn Edited(view: RuleView, back: String) -> impl IntoView {
                     <button class="btn" name="then" value="more">"Stage, and go on"</button>
                     <Submit label="Preview"/>
                 </div>
-            </Form>
+            </Form></div>
         </Card>
     }
 }
