@@ -1,8 +1,7 @@
 //! Webhooks: where programs are told of alerts, and what became of every message.
 
 use domain::{
-    alerts::AlertKind,
-    ids::{DeliveryId, WebhookId},
+    ids::DeliveryId,
     webhooks::{Delivery, Webhook},
 };
 use leptos::prelude::*;
@@ -25,7 +24,7 @@ pub struct WebhookView {
 #[server(prefix = "/console", endpoint = "webhooks/get")]
 pub async fn load_webhook(id: String, after: String) -> Result<WebhookView, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::WebhookId, roles::Act};
     // How many messages a page lists.
     const PAGE: i64 = 25;
     handle(|cx| async move {
@@ -51,7 +50,7 @@ pub async fn create_webhook(
     #[server(default)] allow_private_address: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{alerts::AlertKind, roles::Act};
     use store::webhooks::WebhookForm;
     handle(|cx| async move {
         let kinds = kinds.iter().map(|kind| read("kinds", kind)).collect::<Result<Vec<AlertKind>, _>>()?;
@@ -83,7 +82,7 @@ pub async fn archive_webhook(id: String) -> Result<Done, AppError> {
 #[server(prefix = "/console", endpoint = "webhooks/test")]
 pub async fn test_webhook(id: String) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::WebhookId, roles::Act};
     handle(|cx| async move {
         let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
         let org = change.org();
