@@ -141,6 +141,12 @@ ids! {
     PolicyId = "pol";
     /// A change to many people at once.
     BatchId = "bat";
+    /// What ended with somebody's suspension or removal.
+    ReceiptId = "rec";
+    /// A look at who still needs what.
+    ReviewId = "rev";
+    /// One line of such a look.
+    ReviewItemId = "rvi";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

@@ -50,7 +50,11 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ("", vec![place("/", "Overview"), place("/my-models", "My models")]),
             (
                 "People",
-                vec![counted("/users", "Users", Count::Users), counted("/groups", "Groups", Count::Groups)],
+                vec![
+                    counted("/users", "Users", Count::Users),
+                    counted("/groups", "Groups", Count::Groups),
+                    place("/reviews", "Access reviews"),
+                ],
             ),
             (
                 "Access",
@@ -84,6 +88,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             "Groups I lead",
             vec![
                 place("/groups", "Groups"),
+                place("/reviews", "Access reviews"),
                 counted("/requests", "Requests", Count::Requests),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),

@@ -21,6 +21,8 @@ pub mod groups;
 pub mod imports;
 pub mod installation;
 pub mod keys;
+pub mod leads;
+pub mod leaks;
 pub mod leases;
 pub mod ledger;
 pub mod limits;
@@ -29,8 +31,10 @@ pub mod organizations;
 pub mod passwords;
 pub mod policies;
 pub mod providers;
+pub mod receipts;
 pub mod refusals;
 pub mod requests;
+pub mod reviews;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;
@@ -151,6 +155,11 @@ impl Store {
     /// Every organization this process has changed, with the newest version it committed.
     pub fn all_committed(&self) -> Vec<(OrgId, i64)> {
         self.committed.lock().iter().map(|(org, version)| (*org, *version)).collect()
+    }
+
+    /// Forgets what this process has committed for an organization that is gone.
+    pub fn forget(&self, org: OrgId) {
+        self.committed.lock().remove(&org);
     }
 
     fn note_commit(&self, org: OrgId, version: i64) {

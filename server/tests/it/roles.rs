@@ -60,7 +60,9 @@ impl World {
             )
             .await;
         let (_, stranger) = join(&server, &founder, "Stan", "owner").await;
+        let below = group("Vision", team.clone()).await;
         let ids = BTreeMap::from([
+            ("below", below),
             ("top", top),
             ("team", team),
             ("elsewhere", elsewhere),
@@ -69,7 +71,7 @@ impl World {
         ]);
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
-        for thing in ["provider", "tier", "model", "app", "call", "request"] {
+        for thing in ["provider", "tier", "model", "app", "call", "request", "receipt", "review"] {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
         }
@@ -133,6 +135,21 @@ impl World {
                 let (group, user) = (id("team"), Box::pin(self.fresh("user")).await);
                 owner.must("/console/groups/add-member", &[("group", &group), ("user", &user)]).await;
                 user
+            }
+            "receipt" => {
+                let user = Box::pin(self.fresh("user")).await;
+                let fields = [("id", user.as_str()), ("suspended", "true")];
+                owner.create("/console/users/suspend", &fields).await
+            }
+            // Somebody with what it takes to remove them.
+            "named" => {
+                let user = Box::pin(self.fresh("user")).await;
+                format!("{user}&typed=user-{}", self.counter)
+            }
+            "review" => {
+                let (group, day) = (id("team"), last_day());
+                let fields = [("group", group.as_str()), ("due_on", &day), ("below", "true")];
+                owner.create("/console/reviews/open", &fields).await
             }
             "batch" => {
                 let user = Box::pin(self.fresh("user")).await;
@@ -360,6 +377,8 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         page("models", "model"),
         page("providers", "provider"),
         page("requests", "request"),
+        page("receipts", "receipt"),
+        page("reviews", "review"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
         let answer = stranger.get(&path).await;
@@ -380,6 +399,9 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/policies",
         "/providers",
         "/requests?state=all",
+        "/reviews",
+        "/roles",
+        "/settings",
     ] {
         let text = stranger.get(path).await.text;
         for name in ["Research", "Mia", "Leo", "app-", "model-"] {

@@ -7,5 +7,7 @@ mod edits;
 mod ledger_bulk;
 mod money;
 mod organization;
+mod people;
 mod requests;
+mod reviews;
 mod tenancy;
