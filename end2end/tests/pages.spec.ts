@@ -65,7 +65,17 @@ async function fill(world: World): Promise<Place[]> {
   const app = apps['research-bot'].id;
   const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
   const refused = (await call(world, apps['search-index'].secret, 'nothing')).headers.get('x-request-id');
+  const gil = await join(world, 'Gil Stone', 'member', research);
+  await owner.post('applications/hand-over', { id: apps['code-review'].id, user: gil.id });
+  const gone = await join(world, 'Ava Lund', 'member', research);
+  await owner.post('applications/hand-over', { id: apps['help-desk'].id, user: gone.id });
+  const receipt = (await owner.post('users/remove', { id: gone.id, heir: gil.id, typed: 'Ava Lund' })).go;
+  const day = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
+  const review = await owner.create('reviews/open', { group: engineering, below: 'true', due_on: day });
   return [
+    { name: 'user-remove', path: `/users/${gil.id}?dialog=remove` }, { name: 'user-gone', path: `/users/${gone.id}` }, { name: 'receipt', path: receipt },
+    { name: 'group-move', path: `/groups/${research}?dialog=shift&who=${gil.id}` }, { name: 'reviews', path: '/reviews' }, { name: 'review', path: `/reviews/${review}` },
+    { name: 'reviews-new', path: '/reviews?dialog=new' }, { name: 'roles', path: '/roles' }, { name: 'settings-delete', path: '/settings?dialog=delete' },
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
     { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
@@ -79,7 +89,7 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'spend-group', path: `/spend/${research}` }, { name: 'spend-members', path: `/spend/${research}?view=members` }, { name: 'limits', path: '/limits' },
     { name: 'limits-new', path: '/limits?dialog=new' }, { name: 'requests', path: '/requests' }, { name: 'requests-new', path: '/requests/new' },
     { name: 'request-mine', path: '/requests', as: Sam.console }, { name: 'why', path: `/why?who=${research}&model=small-chat` }, { name: 'why-not', path: `/why?who=${app}&model=big-chat` },
-    { name: 'audit', path: '/audit?check=1' }, { name: 'settings', path: '/settings' },
+    { name: 'audit', path: '/audit' }, { name: 'settings', path: '/settings' },
     { name: 'account', path: '/account' }, { name: 'my-models', path: '/my-models', as: Sam.console }, { name: 'lead-groups', path: '/groups', as: Sam.console },
     { name: 'member-nothing', path: '/my-models', as: people['Mika Berg'].console }, { name: 'not-found', path: '/nowhere' },
     { name: 'not-found-group', path: '/groups/grp_00000000000000000000000000' }, { name: 'forbidden', path: '/audit', as: Sam.console },
