@@ -133,9 +133,13 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("calls/:id") view=pages::call::CallPage/>
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
+                <Route path=path!("receipts/:id") view=pages::receipts::ReceiptPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>
+                <Route path=path!("roles") view=pages::roles::RolesPage/>
+                <Route path=path!("reviews") view=pages::reviews::ReviewsPage/>
+                <Route path=path!("reviews/:id") view=pages::reviews::ReviewPage/>
                 <Route path=path!("why") view=pages::why::WhyPage/>
                 <Route path=path!("spend/:of") view=pages::spend::SpendPage/>
                 <Route path=path!("limits") view=pages::limits::LimitsPage/>

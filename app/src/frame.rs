@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
-    ids::{GroupId, OrgId, UserId},
+    ids::{BatchId, GroupId, OrgId, UserId},
     roles::{self, Act, Actor, Place},
     time::Zone,
     users::Role,
@@ -161,6 +161,9 @@ pub struct Done {
     pub reload: bool,
     /// Something that is shown once, here, and nowhere afterwards.
     pub once: Option<Once>,
+    /// The change to many people that it was, which can be undone. With script the page stays and
+    /// offers that; without it the next page does.
+    pub undo: Option<BatchId>,
 }
 
 /// Something that is shown once.

@@ -8,7 +8,7 @@ test('every change is in the log, with before and after, and the chain holds', a
   const row = page.getByRole('row').filter({ hasText: `${name} II` }).first();
   await expect(row).toContainText('Ada Lovelace');
   await expect(row).toContainText(`Name ${name} → ${name} II`);
-  await page.getByRole('link', { name: 'Verify the chain' }).click();
+  await page.getByRole('button', { name: 'Verify the chain' }).click();
   await expect(page.getByText(/All [\d,]+ changes are here, unaltered and in order/)).toBeVisible();
 });
 

@@ -82,7 +82,17 @@ async function fill(world: World): Promise<Place[]> {
   const edits = [`${marketing}~tier:${dear}~open~~~~`, `${support}~tier:${tier}~closed~locked~~~`, `${engineering}~model:${large}~inherit~~~~`, `${research}~tier:${tier}~closed~~~~`];
   const draft = (await owner.post('authorizations/stage', { edits: edits.join(' ') })).go.match(/bat_[a-z0-9]{26}/)[0];
 
+  const gil = await join(world, 'Gil Stone', 'member', research);
+  await owner.post('applications/hand-over', { id: apps['code-review'].id, user: gil.id });
+  const gone = await join(world, 'Ava Lund', 'member', research);
+  await owner.post('applications/hand-over', { id: apps['help-desk'].id, user: gone.id });
+  const receipt = (await owner.post('users/remove', { id: gone.id, heir: gil.id, typed: 'Ava Lund' })).go;
+  const day = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
+  const review = await owner.create('reviews/open', { group: engineering, below: 'true', due_on: day });
   return [
+    { name: 'user-remove', path: `/users/${gil.id}?dialog=remove` }, { name: 'user-gone', path: `/users/${gone.id}` }, { name: 'receipt', path: receipt },
+    { name: 'group-move', path: `/groups/${research}?dialog=shift&who=${gil.id}` }, { name: 'reviews', path: '/reviews' }, { name: 'review', path: `/reviews/${review}` },
+    { name: 'reviews-new', path: '/reviews?dialog=new' }, { name: 'roles', path: '/roles' }, { name: 'settings-delete', path: '/settings?dialog=delete' },
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
     { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },

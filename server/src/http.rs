@@ -28,7 +28,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::Session;
 
 use crate::{
-    assets, directory, explore, forms,
+    assets, directory, explore, forms, leaks,
     live::{self, Live},
     sessions,
 };
@@ -176,6 +176,13 @@ pub fn router(
         .with_state((store.clone(), Arc::clone(gateway)))
         .route("/assets/{file}", get(assets::serve))
         .merge(gateway.router())
+        // Beside the console: who reports has no session, and no page of ours.
+        .merge(
+            Router::new()
+                .route("/api/v1/secrets/leaked", post(leaks::report))
+                .layer(DefaultBodyLimit::max(leaks::BODY_MAX))
+                .with_state(store.clone()),
+        )
         .merge(pages)
         .layer(middleware::map_response(security_headers))
         .layer(CatchPanicLayer::new())

@@ -1,4 +1,4 @@
-//! Housekeeping: partitions ahead of time, sessions that have ended.
+//! Housekeeping: partitions ahead of time, sessions that have ended, reviews whose day is over.
 
 use std::time::Duration;
 
@@ -8,12 +8,15 @@ use store::Store;
 /// Days that have a partition before they begin.
 const AHEAD: u64 = 8;
 
-/// Once at start, then every hour.
+/// Once at start, then every hour; reviews every minute, so that what lapses does so on its day.
 pub async fn run(store: Store) {
     let mut ticks = tokio::time::interval(Duration::from_secs(3600));
+    let mut minutes = tokio::time::interval(Duration::from_secs(60));
     loop {
-        ticks.tick().await;
-        round(&store).await;
+        tokio::select! {
+            _ = ticks.tick() => round(&store).await,
+            _ = minutes.tick() => reviews(&store).await,
+        }
     }
 }
 
@@ -24,7 +27,15 @@ pub async fn round(store: &Store) {
     if let Err(error) = store::ledger::make_partitions(store, first, AHEAD).await {
         tracing::warn!(%error, "partitions could not be made");
     }
+    reviews(store).await;
     if let Err(error) = store::sessions::sweep(store).await {
         tracing::warn!(%error, "old sessions could not be removed");
+    }
+}
+
+/// Closes reviews whose day is over.
+async fn reviews(store: &Store) {
+    if let Err(error) = store::reviews::close_due(store, store::clock::now()).await {
+        tracing::warn!(%error, "reviews could not be closed");
     }
 }

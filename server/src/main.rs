@@ -11,6 +11,7 @@ mod explore;
 mod forms;
 mod http;
 mod jobs;
+mod leaks;
 mod live;
 mod mail;
 mod outbox;

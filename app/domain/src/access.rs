@@ -451,7 +451,8 @@ pub fn person_refused(
         return Some(Reason::UserSuspended);
     }
     let application = application?;
-    let own = application.personal == Some(id);
+    // A private context is one of its group: who leaves that calls no longer on its account.
+    let own = application.personal == Some(id) && belongs(facts, user, application.group, now);
     let assigned = || application.assigned.iter().any(|&group| belongs(facts, user, group, now));
     (!own && !assigned()).then_some(Reason::NotAMember)
 }

@@ -44,6 +44,8 @@ pub struct Application {
     pub path: Vec<(GroupId, String)>,
     /// Whose private context it is.
     pub personal: Option<UserId>,
+    /// Who answers for it: id and name.
+    pub owner: Option<(UserId, String)>,
     /// Labels a call may carry.
     pub use_cases: Vec<String>,
     /// Its one key.

@@ -22,6 +22,8 @@ words! {
         Join = "join",
         /// Taken out of a group.
         Leave = "leave",
+        /// Put from one group into another.
+        Move = "move",
         /// Given a monthly limit.
         Limit = "limit",
         /// Given a role.
@@ -49,6 +51,13 @@ pub enum Task {
     },
     /// Taken out of a group.
     Leave(GroupId),
+    /// Put from one group into another.
+    Move {
+        /// Out of which.
+        from: GroupId,
+        /// Into which.
+        to: GroupId,
+    },
     /// Given a monthly limit; none: the organization's default again.
     Limit(Option<Money>),
     /// Given a role.
@@ -67,6 +76,7 @@ impl Task {
         match self {
             Self::Join { .. } => Action::Join,
             Self::Leave(_) => Action::Leave,
+            Self::Move { .. } => Action::Move,
             Self::Limit(_) => Action::Limit,
             Self::Role(_) => Action::Role,
             Self::Suspend => Action::Suspend,
@@ -75,11 +85,21 @@ impl Task {
         }
     }
 
+    /// The other group that it takes the same permit in.
+    pub const fn also(self) -> Option<GroupId> {
+        match self {
+            Self::Move { from, .. } => Some(from),
+            _ => None,
+        }
+    }
+
     /// What permit it takes, and in which group.
     pub const fn permit(self) -> (Act, Option<GroupId>) {
         match self {
             Self::Join { group, standing: Standing::Lead, .. } => (Act::EditLeads, Some(group)),
-            Self::Join { group, .. } | Self::Leave(group) => (Act::EditMembers, Some(group)),
+            Self::Join { group, .. } | Self::Leave(group) | Self::Move { to: group, .. } => {
+                (Act::EditMembers, Some(group))
+            }
             Self::Limit(_) => (Act::LoosenLimits, None),
             Self::Role(_) | Self::Suspend | Self::Reinstate | Self::Invite => (Act::EditUsers, None),
         }
@@ -108,6 +128,15 @@ pub enum Undo {
         /// Which.
         group: GroupId,
         /// Until when.
+        ends_at: Option<DateTime<Utc>>,
+    },
+    /// Out of the group they were moved to, and back into the one they came from.
+    Back {
+        /// Where they came from.
+        from: GroupId,
+        /// Where they were moved to.
+        to: GroupId,
+        /// Until when they were there.
         ends_at: Option<DateTime<Utc>>,
     },
     /// The limit before, unless it is no longer the one that was set.

@@ -166,6 +166,12 @@ ids! {
     WebhookId = "whk";
     /// One message to a webhook.
     DeliveryId = "dlv";
+    /// What ended with somebody's suspension or removal.
+    ReceiptId = "rec";
+    /// A look at who still needs what.
+    ReviewId = "rev";
+    /// One line of such a look.
+    ReviewItemId = "rvi";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

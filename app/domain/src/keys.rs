@@ -147,7 +147,12 @@ pub struct SecretRow {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Its last call.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// When somebody reported that it was found where it must not be.
+    pub leaked_at: Option<DateTime<Utc>>,
 }
+
+/// For how many days nobody has to use a secret until it is listed as unused.
+pub const UNUSED_DAYS: i64 = 60;
 
 /// A secret in plain text, on its one way to the person who made it. Prints as dots.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,42 @@ impl BudgetStatus {
     }
 }
 
+/// What members may do by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersMay {
+    /// Open a private context of their own in a group of theirs.
+    pub applications: bool,
+    /// Ask for models.
+    pub requests: bool,
+}
+
+impl Default for MembersMay {
+    fn default() -> Self {
+        Self { applications: true, requests: true }
+    }
+}
+
+/// What goes when an organization is deleted, counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weight {
+    /// People.
+    pub users: i64,
+    /// Groups.
+    pub groups: i64,
+    /// Applications, with their keys.
+    pub applications: i64,
+    /// Secrets that live.
+    pub secrets: i64,
+    /// Models in the catalogue.
+    pub models: i64,
+    /// Calls in the ledger.
+    pub calls: i64,
+    /// What they cost.
+    pub spend: Money,
+    /// Lines of the audit log.
+    pub changes: i64,
+}
+
 /// The settings of an organization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
@@ -79,6 +115,8 @@ pub struct Organization {
     pub budget_status: BudgetStatus,
     /// Whom a refused caller should ask, when no lead or admin is nearer.
     pub contact: Option<String>,
+    /// What members may do by themselves.
+    pub members: MembersMay,
     /// Counts up with every change; a form that shows an older one is refused.
     pub version: i64,
 }

@@ -1,9 +1,10 @@
 //! Who may do what in the console. Nothing here opens a model.
 //!
-//! [`permit`] is the only maker of a [`Permit`], and every change in the store needs one: a
+//! [`permit`] is the maker of a [`Permit`] ([`permit_between`] asks it twice), and every change in the store needs one: a
 //! function that forgot to ask does not compile.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     audit::Door,
@@ -23,7 +24,9 @@ words! {
         UseOwn = "own.use",
         /// Change the organization's settings.
         EditOrganization = "organization.edit",
-        /// Invite, edit, suspend people.
+        /// Delete the organization with everything in it.
+        DeleteOrganization = "organization.delete",
+        /// Invite, edit, suspend, remove people.
         EditUsers = "user.edit",
         /// Give or take the owner and admin roles.
         EditRoles = "user.role",
@@ -55,6 +58,8 @@ words! {
         TightenLimits = "limit.tighten",
         /// Raise a limit or take it away.
         LoosenLimits = "limit.loosen",
+        /// Open a review of who still needs what, and decide in it.
+        ReviewAccess = "access.review",
         /// Providers, models, prices, tiers.
         EditCatalogue = "catalogue.edit",
         /// Routing policies.
@@ -63,6 +68,98 @@ words! {
         ReadAudit = "audit.read",
         /// Apply a whole file.
         ApplyFile = "file.apply",
+    }
+}
+
+words! {
+    /// What an act is about, for a table that people read.
+    Part("part") {
+        /// Looking.
+        Reading = "reading",
+        /// The organization itself.
+        Organization = "organization",
+        /// People and groups.
+        People = "people",
+        /// Programs and their secrets.
+        Programs = "programs",
+        /// What models are open to whom, and how much of them.
+        Access = "access",
+        /// Models and where they come from.
+        Catalogue = "catalogue",
+    }
+}
+
+impl Part {
+    /// As a heading.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Reading => "Looking",
+            Self::Organization => "The organization",
+            Self::People => "People and groups",
+            Self::Programs => "Applications, keys and secrets",
+            Self::Access => "Saying what groups may use",
+            Self::Catalogue => "Models, providers and routes",
+        }
+    }
+}
+
+impl Act {
+    /// What it is about.
+    pub const fn part(self) -> Part {
+        match self {
+            Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit => Part::Reading,
+            Self::EditOrganization | Self::DeleteOrganization | Self::EditRoles | Self::ApplyFile => {
+                Part::Organization
+            }
+            Self::EditUsers
+            | Self::EditGroup
+            | Self::CreateGroup
+            | Self::MoveGroup
+            | Self::ArchiveGroup
+            | Self::EditMembers
+            | Self::EditLeads
+            | Self::ReviewAccess => Part::People,
+            Self::EditApplications | Self::EditSecrets => Part::Programs,
+            Self::NarrowAuthorizations
+            | Self::WidenAuthorizations
+            | Self::RequestForGroup
+            | Self::DecideRequests
+            | Self::TightenLimits
+            | Self::LoosenLimits => Part::Access,
+            Self::EditCatalogue | Self::EditPolicies => Part::Catalogue,
+        }
+    }
+
+    /// The act as the end of “may …”, for people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ReadOrganization => "See the whole organization",
+            Self::ReadGroup => "See a group: people, applications, models, money",
+            Self::UseOwn => "See and change one’s own things",
+            Self::EditOrganization => "Change the organization’s settings",
+            Self::DeleteOrganization => "Delete the organization",
+            Self::EditUsers => "Invite, edit, suspend and remove people",
+            Self::EditRoles => "Give or take the roles owner and admin; hand the organization over",
+            Self::EditGroup => "Rename a group, change its kind or end",
+            Self::CreateGroup => "Make a group below another",
+            Self::MoveGroup => "Put a group elsewhere in the tree",
+            Self::ArchiveGroup => "Archive a group",
+            Self::EditMembers => "Put people into a group, take them out",
+            Self::EditLeads => "Say who leads a group",
+            Self::EditApplications => "Make and change applications and their keys",
+            Self::EditSecrets => "Make, rotate and revoke service secrets",
+            Self::NarrowAuthorizations => "Close models, or make them by request",
+            Self::WidenAuthorizations => "Open models",
+            Self::RequestForGroup => "Ask for a model for a whole group",
+            Self::DecideRequests => "Decide on requests, end grants",
+            Self::TightenLimits => "Add and lower limits",
+            Self::LoosenLimits => "Raise limits, take them away",
+            Self::ReviewAccess => "Review who still needs what in a group",
+            Self::EditCatalogue => "Providers, models, prices, tiers",
+            Self::EditPolicies => "Routing policies",
+            Self::ReadAudit => "Read the log of changes",
+            Self::ApplyFile => "Apply a file, import a table",
+        }
     }
 }
 
@@ -108,9 +205,10 @@ fn line(act: Act) -> Line {
         | Act::NarrowAuthorizations
         | Act::RequestForGroup
         | Act::DecideRequests
+        | Act::ReviewAccess
         | Act::TightenLimits => Line { admin: true, lead: Lead::Here, ..none },
         Act::ArchiveGroup | Act::EditLeads => Line { admin: true, lead: Lead::Below, ..none },
-        Act::EditRoles => none,
+        Act::EditRoles | Act::DeleteOrganization => none,
     }
 }
 
@@ -140,7 +238,8 @@ pub enum Place<'a> {
     Group(&'a [GroupId]),
 }
 
-/// Proof that the actor may do this, there. Only [`permit`] makes one.
+/// Proof that the actor may do this, there. Only [`permit`], [`permit_in_all`] and
+/// [`permit_between`] make one.
 #[derive(Clone, Debug)]
 pub struct Permit {
     actor: Actor,
@@ -226,4 +325,45 @@ pub fn permit_in_all(actor: &Actor, act: Act, paths: &[&[GroupId]]) -> Result<Pe
     } else {
         Err(Refused { role: actor.role, act })
     }
+}
+
+/// Proves that the actor may do this in both groups: their paths. For what happens between them.
+pub fn permit_between(actor: &Actor, act: Act, from: &[GroupId], to: &[GroupId]) -> Result<Permit, Refused> {
+    permit_in_all(actor, act, &[from, to])
+}
+
+/// One row of the matrix, as [`allows`] answers it for a group and for one above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The act.
+    pub act: Act,
+    /// Whether a role alone is enough, in the order of [`Role::ALL`].
+    pub by_role: Vec<bool>,
+    /// Whether leading the group is enough.
+    pub leading: bool,
+    /// Whether leading a group above it is.
+    pub above: bool,
+}
+
+/// The whole matrix, for people.
+pub fn matrix() -> Vec<Row> {
+    let (above, group) = (GroupId(Uuid::from_u128(1)), GroupId(Uuid::from_u128(2)));
+    let may = |role: Role, leads: &[GroupId], act: Act| {
+        let actor = Actor {
+            org: OrgId::NIL,
+            user: None,
+            name: String::new(),
+            role,
+            leads: leads.to_vec(),
+            door: Door::Console,
+        };
+        allows(&actor, act, Place::Group(&[above, group]))
+    };
+    let row = |act: &Act| Row {
+        act: *act,
+        by_role: Role::ALL.iter().map(|role| may(*role, &[], *act)).collect(),
+        leading: may(Role::Member, &[group], *act),
+        above: may(Role::Member, &[above], *act),
+    };
+    Act::ALL.iter().map(row).collect()
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    groups::Standing,
+    groups::{Source, Standing},
     ids::{GroupId, UserId},
     money::Money,
     words::words,
@@ -47,6 +47,8 @@ pub struct Badge {
     pub name: String,
     /// What the person is in it.
     pub standing: Standing,
+    /// Who put them there.
+    pub source: Source,
     /// When the membership ends by itself.
     pub ends_at: Option<DateTime<Utc>>,
     /// Belongs only through a group below.

@@ -19,11 +19,19 @@ pub struct Applications {
     pub next: Option<String>,
     /// Groups that could have one: id and path.
     pub groups: Vec<(String, String)>,
+    /// How many have live secrets that nobody has used for long; none for leads.
+    pub unused: i64,
+    /// How many secrets were reported as leaked lately.
+    pub leaked: i64,
 }
 
 /// Applications by name.
 #[server(prefix = "/console", endpoint = "applications/list")]
-pub async fn load_applications(search: String, after: String) -> Result<Applications, AppError> {
+pub async fn load_applications(
+    search: String,
+    after: String,
+    #[server(default)] unused: bool,
+) -> Result<Applications, AppError> {
     use crate::backend::*;
     use domain::ids::GroupId;
     use domain::roles::{Act, Place, allows};
@@ -42,7 +50,13 @@ pub async fn load_applications(search: String, after: String) -> Result<Applicat
         };
         let after = after.split_once('~').and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
         let search = Some(search.trim().to_owned()).filter(|text| !text.is_empty());
-        let filter = store::applications::Filter { search, group: None, after };
+        let since = store::clock::now() - chrono::Duration::days(domain::keys::UNUSED_DAYS);
+        let unused_since = unused.then_some(since);
+        let filter = store::applications::Filter { search, group: None, unused_since, after };
+        let (unused, leaked) = match &all {
+            Ok(permit) => store::applications::neglected(&cx.store, permit.org(), since).await.known()?,
+            Err(_) => (0, 0),
+        };
         let month = cx.month().await?;
         let mut rows =
             store::applications::list(&cx.store, actor.org, &month, &filter, PAGE + 1).await.known()?;
@@ -56,7 +70,7 @@ pub async fn load_applications(search: String, after: String) -> Result<Applicat
             .filter(|(id, _)| visible(*id, Act::EditApplications))
             .map(|(id, path)| (id.to_string(), path))
             .collect();
-        Ok(Applications { rows, next, groups })
+        Ok(Applications { rows, next, groups, unused, leaked })
     })
     .await
 }
@@ -82,18 +96,31 @@ pub struct ApplicationView {
     pub groups: Vec<(String, String)>,
     /// Every policy: id and name.
     pub policies: Vec<(String, String)>,
+    /// Who could answer for it: id, and name with address.
+    pub heirs: Vec<(String, String)>,
 }
 
-/// An application.
+/// An application. `find`: whom to look for to answer for it.
 #[server(prefix = "/console", endpoint = "applications/get")]
-pub async fn load_application(id: String) -> Result<ApplicationView, AppError> {
+pub async fn load_application(
+    id: String,
+    #[server(default)] find: String,
+) -> Result<ApplicationView, AppError> {
     use crate::backend::*;
     use domain::ids::{ApplicationId, GroupId};
     use domain::{limits::Scope, roles::Act};
     handle(|cx| async move {
         let id: ApplicationId = id.parse().map_err(|_| AppError::NotFound)?;
-        let org = cx.permit_for(Act::ReadGroup, id).await?.org();
-        let application = store::applications::get(&cx.store, org, id).await.known()?;
+        let me = cx.actor()?.user;
+        let application = store::applications::get(&cx.store, cx.org()?, id).await.known()?;
+        let owner = application.owner.as_ref().map(|(owner, _)| *owner);
+        let permit = match cx.permit_for(Act::ReadGroup, id).await {
+            // Who answers for it sees it, but not who calls with it.
+            Err(AppError::Forbidden(_)) if me.is_some() && owner == me => cx.permit(Act::UseOwn)?,
+            permit => permit?,
+        };
+        let org = permit.org();
+        let mine = permit.act() == Act::UseOwn;
         let key = store::keys::of_application(&cx.store, org, id).await.known()?;
         let facts = store::access::facts(&cx.store, org).await.known()?;
         let now = store::clock::now();
@@ -114,7 +141,12 @@ pub async fn load_application(id: String) -> Result<ApplicationView, AppError> {
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Application(id))
                 .await
                 .known()?,
-            calls: store::rollups::calls(&cx.store, org, &which, now, 20).await.known()?,
+            calls: if mine {
+                Vec::new()
+            } else {
+                store::rollups::calls(&cx.store, org, &which, now, 20).await.known()?
+            },
+            heirs: heirs::found(&cx, &find, owner).await?,
             month: store::rollups::sums(&cx.store, org, &which, month.first, month.next).await.known()?,
             groups: pairs(store::groups::paths(&cx.store, org).await.known()?),
             policies: store::policies::list(&cx.store, org)
@@ -201,6 +233,27 @@ pub async fn archive_application(id: String) -> Result<Done, AppError> {
         change.commit().await.known()?;
         Ok(Done::said("Application archived. Its secrets are dead, its spend stays on the books.")
             .then("/applications"))
+    })
+    .await
+}
+
+/// Says who answers for an application from now on.
+#[server(prefix = "/console", endpoint = "applications/hand-over")]
+pub async fn hand_over_application(id: String, user: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let (id, user) = (read("id", &id)?, read("user", &user)?);
+        let permit = match cx.permit_for(Act::EditApplications, id).await {
+            // One's own is handed over without anybody's leave; the store looks whose it is.
+            Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,
+            permit => permit?,
+        };
+        let mut change = cx.change(permit).await?;
+        store::applications::hand_over(&mut change, id, user).await.known()?;
+        change.commit().await.known()?;
+        let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
+        Ok(Done::said(format!("{name} answers for it now.")))
     })
     .await
 }

@@ -1,10 +1,11 @@
 //! The log of changes.
 
+use chrono::{DateTime, Utc};
 use domain::audit::AuditRow;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::AppError;
+use crate::{error::AppError, frame::Done};
 
 /// A page of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,48 +14,78 @@ pub struct Log {
     pub rows: Vec<AuditRow>,
     /// Where the next page starts.
     pub next: Option<i64>,
-    /// Whether the chain is whole, in words.
-    pub chain: Option<(bool, String)>,
+    /// What the last look through the whole chain found.
+    pub checked: Option<Checked>,
 }
 
-/// The log. `check`: verify the whole chain too.
+/// What a look through the chain found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// How many changes fit, from the first on.
+    pub rows: i64,
+    /// The first that did not.
+    pub broken: Option<i64>,
+}
+
+/// The log, as its address narrows it.
 #[server(prefix = "/console", endpoint = "audit/list")]
 pub async fn load_audit(
     before: String,
     subject: String,
-    check: bool,
     #[server(default)] batch: String,
+    #[server(default)] who: String,
+    #[server(default)] what: String,
+    #[server(default)] kind: String,
+    #[server(default)] field: String,
+    #[server(default)] door: String,
 ) -> Result<Log, AppError> {
     use crate::backend::*;
-    use domain::{money::grouped, roles::Act};
-    use store::audit::{Chain, Filter};
+    use domain::roles::Act;
+    use store::audit::Filter;
     // How many changes a page lists.
     const PAGE: i64 = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadAudit)?.org();
+        let some = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let filter = Filter {
             before: read_some("before", &before)?,
             subject: read_some("subject", &subject)?,
-            actor: None,
             batch: read_some("batch", &batch)?,
+            who: some(who),
+            what: some(what),
+            kind: some(kind),
+            field: some(field),
+            // A word that is none is left out: an old link shows more, not an error.
+            door: door.parse().ok(),
         };
         let mut rows = store::audit::list(&cx.store, org, &filter, PAGE + 1).await.known()?;
         let more = rows.len() as i64 > PAGE;
         rows.truncate(PAGE as usize);
-        let chain = if check {
-            Some(match store::audit::verify(&cx.store, org).await.known()? {
-                Chain::Whole { rows } => (
-                    true,
-                    format!("All {} changes are here, unaltered and in order.", grouped(rows.unsigned_abs())),
-                ),
-                Chain::Broken { seq } => {
-                    (false, format!("The chain breaks at change {seq}: it was altered, removed or put in."))
-                }
-            })
-        } else {
-            None
-        };
-        Ok(Log { next: rows.last().filter(|_| more).map(|row| row.seq), rows, chain })
+        let checked = store::audit::checked(&cx.store, org).await.known()?;
+        let checked = checked.map(|it| Checked { at: it.at, rows: it.rows, broken: it.broken });
+        Ok(Log { next: rows.last().filter(|_| more).map(|row| row.seq), rows, checked })
+    })
+    .await
+}
+
+/// Looks through the whole chain, and keeps what was found.
+#[server(prefix = "/console", endpoint = "audit/verify")]
+pub async fn verify_audit() -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{money::grouped, roles::Act};
+    use store::audit::Chain;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::ReadAudit)?;
+        Ok(Done::said(match store::audit::check(&cx.store, &permit).await.known()? {
+            Chain::Whole { rows } => {
+                format!("All {} changes are here, unaltered and in order.", grouped(rows.unsigned_abs()))
+            }
+            Chain::Broken { seq } => {
+                format!("The chain breaks at change {seq}: it was altered, removed or put in.")
+            }
+        }))
     })
     .await
 }

@@ -75,6 +75,23 @@ pub struct GroupView {
     pub chosen: Vec<(String, String, String)>,
     /// Attributed spend of the month.
     pub spend: Money,
+    /// Groups that people can be moved to from here, as a tree: parents before children.
+    pub tree: Vec<Node>,
+    /// Every group people can be put into: id and path.
+    pub targets: Vec<(String, String)>,
+}
+
+/// A line of the tree beside a group's people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Which group.
+    pub id: GroupId,
+    /// What it is called.
+    pub name: String,
+    /// How far down it is.
+    pub depth: usize,
+    /// Why nobody can be put there by whoever looks; none: they can.
+    pub closed: Option<String>,
 }
 
 /// A group. `find`: whom to look for to be added; `chosen`: who is chosen already, by commas.
@@ -84,8 +101,13 @@ pub async fn load_group(
     #[server(default)] find: String,
     #[server(default)] chosen: String,
 ) -> Result<GroupView, AppError> {
+    use crate::backend::groups::neighbours;
     use crate::backend::*;
-    use domain::{ids::UserId, limits::Scope, roles::Act};
+    use domain::{
+        ids::UserId,
+        limits::Scope,
+        roles::{Act, Place, allows},
+    };
     // How many people a search finds.
     const FOUND: i64 = 20;
     handle(|cx| async move {
@@ -105,6 +127,24 @@ pub async fn load_group(
         let people = |list: Vec<(UserId, String, String)>| {
             list.into_iter().map(|(user, name, email)| (user.to_string(), name, email)).collect()
         };
+        let actor = cx.actor()?.clone();
+        let may = |group: GroupId, act| {
+            let path = facts.groups.get(&group).map(|group| group.path.as_slice()).unwrap_or_default();
+            allows(&actor, act, Place::Group(path))
+        };
+        let shown: Vec<_> = tree.iter().filter(|row| may(row.id, Act::ReadGroup)).collect();
+        let node = |row: &&GroupRow| Node {
+            id: row.id,
+            name: row.name.clone(),
+            depth: row.ancestors.len(),
+            closed: if row.id == id {
+                Some(format!("They are in {} already.", row.name))
+            } else {
+                (!may(row.id, Act::EditMembers))
+                    .then(|| format!("You do not put people into {}: ask its lead.", row.name))
+            },
+        };
+        let near = neighbours(&shown, id);
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
         Ok(GroupView {
             group: store::groups::get(&cx.store, org, id).await.known()?,
@@ -122,6 +162,12 @@ pub async fn load_group(
                 .known()?,
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             models: matrix::lines(&facts, Some(id), store::clock::now()),
+            targets: paths
+                .iter()
+                .filter(|(other, _)| *other != id && may(*other, Act::EditMembers))
+                .map(|(other, path)| (other.to_string(), path.clone()))
+                .collect(),
+            tree: near.iter().map(node).collect(),
             places: paths.into_iter().filter(|(other, _)| !inside(*other)).collect(),
             people: people(found),
             chosen: people(chosen),
@@ -316,6 +362,87 @@ pub async fn remove_member(group: String, user: String) -> Result<Done, AppError
         store::groups::remove_member(&mut change, group, user).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Removed from the group."))
+    })
+    .await
+}
+
+/// Puts people from one group into another; with `copy` they stay in the first one, too.
+#[server(prefix = "/console", endpoint = "groups/move-people")]
+pub async fn move_people(
+    from: String,
+    to: String,
+    #[server(default)] users: Vec<String>,
+    #[server(default)] copy: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        batches::{Outcome, Task, count},
+        groups::Standing,
+        ids::UserId,
+    };
+    handle(|cx| async move {
+        let (from, to): (GroupId, GroupId) = (read("from", &from)?, read("to", &to)?);
+        let task = if copy {
+            Task::Join { group: to, standing: Standing::Member, ends_at: None }
+        } else {
+            Task::Move { from, to }
+        };
+        let ids: Vec<UserId> = users.iter().map(|id| read("users", id)).collect::<Result<_, _>>()?;
+        let permit = batches::permit(&cx, task).await?;
+        let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
+        let id = store::batches::prepare(&cx.store, &permit, &ids).await.known()?;
+        let batch = store::batches::get(&cx.store, org, me, id).await.known()?;
+        let mut change = cx.change(permit).await?;
+        let effects = store::batches::confirm(&mut change, &batch, task).await.known()?;
+        let name = store::groups::get(&cx.store, org, to).await.known()?.name().to_owned();
+        let moved: Vec<_> = effects.iter().filter(|effect| effect.outcome == Outcome::Changed).collect();
+        let [first, ..] = moved.as_slice() else {
+            let why = effects.first().map_or_else(String::new, |effect| {
+                format!("{} {}.", effect.name, effect.text.trim_end_matches('.'))
+            });
+            return Err(AppError::field("to", why));
+        };
+        let who = if moved.len() == 1 { first.name.clone() } else { batches::people(moved.len()) };
+        change.commit().await.known()?;
+        let left = effects.len() - count(&effects, Outcome::Changed);
+        let rest =
+            if left == 0 { String::new() } else { format!(" {} left where they were.", batches::were(left)) };
+        let verb = if copy { "Added" } else { "Moved" };
+        Ok(Done {
+            undo: Some(id),
+            ..Done::said(format!("{verb} {who} to {name}.{rest}")).then(format!("/users/batch/{id}"))
+        })
+    })
+    .await
+}
+
+/// Hands a group from one of its leads to somebody else. `stays`: the lead goes on as a member.
+#[server(prefix = "/console", endpoint = "groups/hand-over")]
+pub async fn hand_over_group(
+    group: String,
+    from: String,
+    user: String,
+    #[server(default)] stays: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let (group, from, user) = (read("group", &group)?, read("from", &from)?, read("user", &user)?);
+        let permit = match cx.permit_in(Act::EditLeads, group).await {
+            // One's own lead is handed over without anybody's leave; the store looks whose it is.
+            Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,
+            permit => permit?,
+        };
+        let mut change = cx.change(permit).await?;
+        store::leads::hand_over(&mut change, group, from, user, stays).await.known()?;
+        change.commit().await.known()?;
+        let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
+        let next = if cx.permit_in(Act::ReadGroup, group).await.is_ok() {
+            format!("/groups/{group}")
+        } else {
+            "/".to_owned()
+        };
+        Ok(Done::said(format!("{name} leads the group now.")).then(next))
     })
     .await
 }

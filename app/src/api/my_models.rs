@@ -1,8 +1,10 @@
 //! What I can use.
 
+use chrono::{DateTime, Utc};
 use domain::{
     authorizations::State,
     ids::GroupId,
+    organizations::MembersMay,
     prices::Prices,
     requests::Request,
     spend::{CallRow, LimitLevel},
@@ -42,8 +44,10 @@ pub struct MyKey {
     pub group: String,
     /// Whether it is my private context.
     pub personal: bool,
-    /// My live secret: id and hint.
-    pub secret: Option<(String, String)>,
+    /// My live secret: id, hint, last call.
+    pub secret: Option<(String, String, Option<DateTime<Utc>>)>,
+    /// The hint of my last secret, if it died because somebody reported it.
+    pub leaked: Option<String>,
 }
 
 /// Everything on *my models*.
@@ -61,6 +65,10 @@ pub struct MyPage {
     pub requests: Vec<Request>,
     /// My last calls.
     pub calls: Vec<CallRow>,
+    /// Applications I answer for: id and name.
+    pub owned: Vec<(String, String)>,
+    /// What I may do by myself.
+    pub may: MembersMay,
 }
 
 /// What I can use, through which group, with which headroom: by the function that enforces it.
@@ -190,12 +198,20 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     name: key.name.clone(),
                     group: path(&key.group),
                     personal: key.personal,
-                    secret: key.secret.as_ref().map(|(id, hint)| (id.to_string(), hint.clone())),
+                    secret: key.secret.as_ref().map(|(id, hint, used)| (id.to_string(), hint.clone(), *used)),
+                    leaked: key.leaked.clone(),
                 })
                 .collect(),
             limits,
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             calls: store::rollups::calls(&cx.store, org, &which, now, 10).await.known()?,
+            owned: store::applications::owned(&cx.store, org, me)
+                .await
+                .known()?
+                .into_iter()
+                .map(|(id, name)| (id.to_string(), name))
+                .collect(),
+            may: store::organizations::get(&cx.store, org).await.known()?.members,
         })
     })
     .await

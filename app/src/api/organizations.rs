@@ -1,18 +1,53 @@
 //! The organization's settings.
 
-use domain::organizations::Organization;
+use domain::organizations::{Organization, Weight};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, frame::Done};
 
-/// The settings of the organization that is looked at.
+/// Everything on the settings page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsView {
+    /// The settings.
+    pub organization: Organization,
+    /// Groups that new users join: id and path.
+    pub defaults: Vec<(String, String)>,
+    /// Groups that they could join, too.
+    pub groups: Vec<(String, String)>,
+    /// Who could become its owner: id, and name with address.
+    pub heirs: Vec<(String, String)>,
+    /// What would go with it; none but for owners.
+    pub weight: Option<Weight>,
+}
+
+/// The settings of the organization that is looked at. `find`: whom to look for as its next owner.
 #[server(prefix = "/console", endpoint = "organizations/settings")]
-pub async fn load_settings() -> Result<Organization, AppError> {
+pub async fn load_settings(#[server(default)] find: String) -> Result<SettingsView, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let permit = cx.permit(Act::ReadOrganization)?;
-        store::organizations::get(&cx.store, permit.org()).await.known()
+        let org = permit.org();
+        let groups = store::groups::all(&cx.store, org).await.known()?;
+        let (mut defaults, mut others) = (Vec::new(), Vec::new());
+        for group in groups {
+            let line = (group.id.to_string(), group.path_text());
+            if group.is_default { defaults.push(line) } else { others.push(line) }
+        }
+        others.sort_by_key(|(_, path)| path.to_lowercase());
+        let owner = cx.permit(Act::DeleteOrganization).is_ok();
+        Ok(SettingsView {
+            organization: store::organizations::get(&cx.store, org).await.known()?,
+            defaults,
+            groups: others,
+            heirs: if owner { heirs::found(&cx, &find, permit.actor().user).await? } else { Vec::new() },
+            weight: if owner {
+                Some(store::organizations::weight(&cx.store, org).await.known()?)
+            } else {
+                None
+            },
+        })
     })
     .await
 }
@@ -45,6 +80,57 @@ pub async fn edit_organization(
         store::organizations::update(&mut change, version, &settings).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Settings saved."))
+    })
+    .await
+}
+
+/// Says what members may do by themselves.
+#[server(prefix = "/console", endpoint = "organizations/self-service")]
+pub async fn set_members_may(
+    version: i64,
+    #[server(default)] applications: bool,
+    #[server(default)] requests: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{organizations::MembersMay, roles::Act};
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
+        let may = MembersMay { applications, requests };
+        store::organizations::set_members_may(&mut change, version, may).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Settings saved."))
+    })
+    .await
+}
+
+/// Makes somebody else an owner, and oneself what one says to be from then on.
+#[server(prefix = "/console", endpoint = "organizations/hand-over")]
+pub async fn hand_over_organization(user: String, then: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let (user, then) = (read("user", &user)?, read("then", &then)?);
+        let mut change = cx.change(cx.permit(Act::EditRoles)?).await?;
+        store::users::hand_over_organization(&mut change, user, then).await.known()?;
+        change.commit().await.known()?;
+        let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
+        Ok(Done {
+            reload: true,
+            ..Done::said(format!("{name} owns the organization now.")).then("/settings")
+        })
+    })
+    .await
+}
+
+/// Deletes the organization with everything in it. `typed` is its name.
+#[server(prefix = "/console", endpoint = "organizations/delete")]
+pub async fn delete_organization(#[server(default)] typed: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let change = cx.change(cx.permit(Act::DeleteOrganization)?).await?;
+        store::organizations::delete(change, &typed).await.known()?;
+        Ok(Done { reload: true, ..Done::said("The organization was deleted.").then("/") })
     })
     .await
 }

@@ -17,6 +17,8 @@ pub struct Overview {
     pub reviews: Vec<(String, String)>,
     /// Limits that are near or over: what, where it is, per cent.
     pub near: Vec<domain::spend::LimitLevel>,
+    /// Applications with live secrets nobody used for long, and secrets that were reported as leaked.
+    pub neglected: (i64, i64),
     /// The last changes.
     pub changes: Vec<AuditRow>,
 }
@@ -49,6 +51,10 @@ pub async fn load_overview() -> Result<Overview, AppError> {
                 .map(|model| (model.id.to_string(), model.name.clone()))
                 .collect(),
             near,
+            neglected: {
+                let since = store::clock::now() - chrono::Duration::days(domain::keys::UNUSED_DAYS);
+                store::applications::neglected(&cx.store, org, since).await.known()?
+            },
             changes: store::audit::list(&cx.store, org, &Default::default(), 8).await.known()?,
         })
     })

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    ids::ReceiptId,
     money::Money,
     notices::Sending,
+    receipts::{Charge, Departure},
     requests::Request,
     spend::{CallRow, LimitLevel},
     users::UserRow,
@@ -32,6 +34,12 @@ pub struct UserView {
     pub invitation: Option<Invited>,
     /// Whether invitations go by mail.
     pub mail: bool,
+    /// What would be left without anybody if they went.
+    pub charges: Vec<(Charge, String)>,
+    /// Who could take that over: id, and name with address.
+    pub heirs: Vec<(String, String)>,
+    /// Receipts about them, the newest first.
+    pub receipts: Vec<Slip>,
 }
 
 /// An invitation that was not accepted yet.
@@ -43,9 +51,32 @@ pub struct Invited {
     pub mail: Option<(Sending, DateTime<Utc>, Option<String>)>,
 }
 
-/// A person.
+/// Somebody who left: what is kept of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Receipts about them, the newest first.
+    pub receipts: Vec<Slip>,
+}
+
+/// A receipt in a list: which, what happened, when.
+pub type Slip = (ReceiptId, Departure, DateTime<Utc>);
+
+/// What the page of a person shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Person {
+    /// Somebody who is here.
+    Here(Box<UserView>),
+    /// Somebody who left.
+    Gone(Gone),
+}
+
+/// A person. `find`: whom to look for to take over from them.
 #[server(prefix = "/console", endpoint = "users/get")]
-pub async fn load_user(id: String) -> Result<UserView, AppError> {
+pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Person, AppError> {
     use crate::backend::*;
     use domain::ids::UserId;
     use domain::{limits::Scope, roles::Act};
@@ -54,7 +85,11 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
         let id: UserId = id.parse().map_err(|_| AppError::NotFound)?;
         let month = cx.month().await?;
         let user = store::users::rows(&cx.store, org, &month, &[id]).await.known()?;
-        let user = user.into_iter().next().ok_or(AppError::NotFound)?;
+        let receipts = store::receipts::of_user(&cx.store, org, id).await.known()?;
+        let Some(user) = user.into_iter().next() else {
+            let (name, email) = store::users::name(&cx.store, org, id).await.known()?;
+            return Ok(Person::Gone(Gone { name, email, receipts }));
+        };
         let facts = store::access::facts(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { user: Some(id), ..Default::default() };
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
@@ -68,7 +103,10 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
             }
             None => None,
         };
-        Ok(UserView {
+        Ok(Person::Here(Box::new(UserView {
+            charges: store::receipts::answers_for(&cx.store, org, id).await.known()?,
+            heirs: heirs::found(&cx, &find, Some(id)).await?,
+            receipts,
             invitation,
             mail: cx.backend.mail,
             default_limit: facts.default_user_limit,
@@ -83,7 +121,7 @@ pub async fn load_user(id: String) -> Result<UserView, AppError> {
                 .map(|(group, path)| (group.to_string(), path))
                 .collect(),
             user,
-        })
+        })))
     })
     .await
 }
@@ -178,13 +216,43 @@ pub async fn suspend_user(id: String, #[server(default)] suspended: bool) -> Res
     handle(|cx| async move {
         let id = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
+        let org = change.org();
         store::users::set_suspended(&mut change, id, suspended).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said(if suspended {
-            "Suspended. Every secret of theirs is dead."
-        } else {
-            "They can sign in and call again."
-        }))
+        if !suspended {
+            let notice = "They can sign in again. Their old secrets stay dead; they make new ones.";
+            return Ok(Done::said(notice).then(format!("/users/{id}")));
+        }
+        let receipts = store::receipts::of_user(&cx.store, org, id).await.known()?;
+        let (receipt, ..) = receipts.first().ok_or(AppError::NotFound)?;
+        Ok(Done::said("Suspended. Every secret of theirs is dead.").then(format!("/receipts/{receipt}")))
+    })
+    .await
+}
+
+/// Takes a person out of the organization for good; what they answered for goes to `heir`.
+#[server(prefix = "/console", endpoint = "users/remove")]
+pub async fn remove_user(
+    id: String,
+    #[server(default)] heir: String,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let permit = cx.permit(Act::EditUsers)?;
+        let org = permit.org();
+        let (name, _) = store::users::name(&cx.store, org, id).await.known()?;
+        if typed.trim() != name {
+            return Err(AppError::field("typed", format!("Type the name exactly as it is written: {name}")));
+        }
+        let mut change = cx.change(permit).await?;
+        store::users::remove(&mut change, id, read_some("heir", &heir)?).await.known()?;
+        change.commit().await.known()?;
+        let receipts = store::receipts::of_user(&cx.store, org, id).await.known()?;
+        let (receipt, ..) = receipts.first().ok_or(AppError::NotFound)?;
+        Ok(Done::said(format!("{name} was removed.")).then(format!("/receipts/{receipt}")))
     })
     .await
 }

@@ -42,6 +42,8 @@ pub fn task(action: Action, asked: &Asked<'_>, calendar: Calendar) -> Result<Opt
             group.map(|group| Task::Join { group, standing: Standing::Member, ends_at })
         }
         Action::Leave => group.map(Task::Leave),
+        // Made where the groups are, not by an address.
+        Action::Move => None,
         Action::Limit if asked.cap.trim() == "default" => Some(Task::Limit(None)),
         Action::Limit => read_some::<Money>("cap", asked.cap)?.map(|cap| Task::Limit(Some(cap))),
         Action::Role => read_some("role", asked.role)?.map(Task::Role),
@@ -56,9 +58,10 @@ pub fn task(action: Action, asked: &Asked<'_>, calendar: Calendar) -> Result<Opt
 /// # Errors
 /// When they may not.
 pub async fn permit(cx: &Cx, task: Task) -> Result<Permit, AppError> {
-    match task.permit() {
-        (act, Some(group)) => cx.permit_in(act, group).await,
-        (act, None) => cx.permit(act),
+    match (task.permit(), task.also()) {
+        ((act, Some(to)), Some(from)) => cx.permit_between(act, from, to).await,
+        ((act, Some(group)), None) => cx.permit_in(act, group).await,
+        ((act, None), _) => cx.permit(act),
     }
 }
 
@@ -124,6 +127,9 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
                 name(group)
             )
         }
+        Task::Move { from, to } => {
+            format!("{who} move{s} from {} to {}. {}", name(from), name(to), gains(facts, to, effects, now))
+        }
         Task::Limit(Some(cap)) => {
             let most = cap.0.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
             format!("{who} may spend {cap} a month each: at most {} together.", Money(most))
@@ -140,9 +146,9 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
             format!("{who} become{s} {role}. Roles govern the console; they never open a model.")
         }
         Task::Suspend => format!(
-            "Every secret of {who} stops working with the next call, and they are signed out. Their spend stays on the books."
+            "Every secret of {who} is revoked for good, and they are signed out; each gets a receipt. Groups and grants are kept for a return."
         ),
-        Task::Reinstate => format!("{who} can sign in again, and their secrets work again."),
+        Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),
     }
 }

@@ -6,6 +6,8 @@ pub mod catalogue;
 pub mod directory;
 pub mod drafts;
 pub mod examples;
+pub mod groups;
+pub mod heirs;
 pub mod imports;
 pub mod inbox;
 pub mod invitations;
@@ -29,10 +31,10 @@ use domain::{
     limits::Metric,
     models::Model,
     money::Money,
-    roles::{Act, Actor, Permit, Place, Refused, permit},
+    roles::{Act, Actor, Permit, Place, Refused, permit, permit_between},
     window::Calendar,
 };
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use store::{Change, Store, StoreError};
@@ -219,6 +221,19 @@ impl Cx {
             .map_err(refused)
     }
 
+    /// Proves that they may do this in two groups, for what happens between them.
+    ///
+    /// # Errors
+    /// When they may not in one of them, or one is not in their organization.
+    pub async fn permit_between(&self, act: Act, from: GroupId, to: GroupId) -> Result<Permit, AppError> {
+        let actor = self.actor()?;
+        let path = async |group| store::groups::path(&self.store, actor.org, group).await.map_err(translate);
+        let (from, to) = (path(from).await?, path(to).await?);
+        permit(actor, act, Place::Organization)
+            .or_else(|_| permit_between(actor, act, &from, &to))
+            .map_err(refused)
+    }
+
     /// Proves that they may do this in an application's group.
     ///
     /// # Errors
@@ -337,7 +352,7 @@ fn refused(refused: Refused) -> AppError {
 /// Who could do what the asker may not.
 const fn may_not(act: Act) -> &'static str {
     match act {
-        Act::EditRoles => "Only an owner can do this.",
+        Act::EditRoles | Act::DeleteOrganization => "Only an owner can do this.",
         Act::DecideRequests => {
             "An admin or owner decides on this, or a lead of the group or of one above it."
         }
@@ -437,6 +452,16 @@ pub fn may_try(email: &str) -> bool {
         TRIES.retain_recent();
     }
     TRIES.check_key(&email.trim().to_lowercase()).is_ok()
+}
+
+/// Reports of leaked secrets: fifty at once, then twenty a second, from everybody together. A secret
+/// cannot be guessed, so this only keeps the database from being kept busy.
+pub fn may_report() -> bool {
+    static REPORTS: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {
+        let twenty = NonZeroU32::MIN.saturating_add(19);
+        RateLimiter::direct(Quota::per_second(twenty).allow_burst(NonZeroU32::MIN.saturating_add(49)))
+    });
+    REPORTS.check().is_ok()
 }
 
 /// Reads an amount in the unit of a metric.

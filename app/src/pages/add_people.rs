@@ -1,11 +1,18 @@
 //! Choosing several people for a group. Every choice is in the address, so that it works without
 //! script and survives a search.
 
-use leptos::{prelude::*, server_fn::ServerFn};
+use std::{cell::RefCell, rc::Rc};
+
+use leptos::{ev::MouseEvent, prelude::*, server_fn::ServerFn};
+use wasm_bindgen::JsCast;
+use web_sys::Element;
 
 use crate::{
     api::groups::AddMembers,
-    ui::{Check, Empty, Field, Form, Hidden, query},
+    ui::{
+        Check, Empty, Field, Form, Hidden, query,
+        visit::{Visit, here, visit},
+    },
 };
 
 /// Somebody: id, name, address.
@@ -38,8 +45,9 @@ pub fn AddPeople(
         .into_iter()
         .filter(|(id, ..)| !ids.contains(id))
         .map(|(id, name, email)| {
+            let one = id.clone();
             let more: Vec<String> = ids.iter().cloned().chain([id]).collect();
-            view! { <li><a href=href(&more) data-within=""><b>{name}</b><span class="sub">{email}</span></a></li> }
+            view! { <li><a href=href(&more) data-within="" data-choose=one.clone()><b>{name}</b><span class="sub">{email}</span></a></li> }
         })
         .collect_view();
     let count = ids.len();
@@ -65,7 +73,7 @@ pub fn AddPeople(
         {if nobody {
             view! { <Empty title="Nobody else matches" text="Everybody with this name is in the group already, suspended, or not in the organization."/> }.into_any()
         } else {
-            view! { <ul class="choices" aria-label="People to choose from">{rows}</ul> }.into_any()
+            view! { <Choosing chosen=ids.join(",")><ul class="choices" aria-label="People to choose from">{rows}</ul></Choosing> }.into_any()
         }}
         <Form to=AddMembers::PATH>
             <Hidden name="group" value=group/>
@@ -78,4 +86,41 @@ pub fn AddPeople(
             </div>
         </Form>
     }
+}
+
+/// Two clicks before the page has answered the first are two choices: each link leads to what is
+/// chosen on this page and by the clicks so far.
+#[island]
+fn Choosing(chosen: String, children: Children) -> impl IntoView {
+    let so_far = Rc::new(RefCell::new(
+        chosen.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect::<Vec<_>>(),
+    ));
+    let click = move |event: MouseEvent| {
+        let plain = event.button() == 0
+            && !event.meta_key()
+            && !event.ctrl_key()
+            && !event.shift_key()
+            && !event.alt_key();
+        let link = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok())
+            .and_then(|element| element.closest("a[data-choose]").ok().flatten());
+        let Some((link, id)) = link.and_then(|link| Some((link.clone(), link.get_attribute("data-choose")?)))
+        else {
+            return;
+        };
+        let Ok(url) = web_sys::Url::new(&here()) else { return };
+        if !plain {
+            return;
+        }
+        event.prevent_default();
+        let _ = link.set_attribute("aria-disabled", "true");
+        let mut so_far = so_far.borrow_mut();
+        if !so_far.contains(&id) {
+            so_far.push(id);
+        }
+        url.search_params().set("chosen", &so_far.join(","));
+        visit(url.href(), Visit::Within);
+    };
+    view! { <div on:click=click>{children()}</div> }
 }

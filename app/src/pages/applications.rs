@@ -1,19 +1,19 @@
 //! Applications, their key and its secrets.
 
 use domain::{
-    keys::{Feature, KeyModels, SecretKind, SecretRow},
+    keys::{Feature, KeyModels, SecretKind, SecretRow, UNUSED_DAYS},
     limits::Scope,
     money::grouped,
     roles::{Act, Place},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, limits::LimitCard, param};
+use super::{calls::CallTable, heirs::FindHeir, limits::LimitCard, param};
 use crate::{
     api::{
         applications::{
             ApplicationView, Applications, ArchiveApplication, CreateApplication, EditApplication,
-            load_application, load_applications,
+            HandOverApplication, load_application, load_applications,
         },
         keys::{EditKey, IssueSecret, RevokeSecret},
     },
@@ -29,7 +29,8 @@ use crate::{
 #[component]
 pub fn ApplicationsPage() -> impl IntoView {
     let (search, after) = (query::value("q"), query::value("after"));
-    let list = load_applications(search.clone(), after);
+    let unused = query::value("unused") == "1";
+    let list = load_applications(search.clone(), after, unused);
     view! {
         <Page title="Applications">
             <Load data=list let(list)><ListView list search/></Load>
@@ -39,7 +40,8 @@ pub fn ApplicationsPage() -> impl IntoView {
 
 #[component]
 fn ListView(list: Applications, search: String) -> impl IntoView {
-    let Applications { rows, next, groups } = list;
+    let Applications { rows, next, groups, unused, leaked } = list;
+    let only_unused = query::value("unused") == "1";
     let create = !groups.is_empty();
     let empty = rows.is_empty();
     let searched = !search.is_empty();
@@ -70,10 +72,21 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
         <form method="get" action="/applications" class="filters row" role="search">
             <input type="search" name="q" value=search class="find" placeholder="Name" aria-label="Name"/>
             <button class="btn">"Search"</button>
-            {searched.then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
+            {only_unused.then(|| view! { <Hidden name="unused" value="1"/> })}
+            {(unused > 0 || only_unused).then(|| view! {
+                <a class="chip" href=query::href(&[("unused", (!only_unused).then_some("1")), ("after", None)]) aria-current=only_unused.then_some("true")>
+                    "Unused for 60 days"<b>{if only_unused { "×".to_owned() } else { grouped(unused.unsigned_abs()) }}</b>
+                </a>
+            })}
+            {(searched || only_unused).then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
         </form>
+        {(leaked > 0).then(|| view! {
+            <p class="banner bad">{format!("{} reported as leaked in the last 60 days, and died with the report. ", if leaked == 1 { "1 secret was".to_owned() } else { format!("{leaked} secrets were") })}<a href="/audit?kind=secret&field=reported+as+leaked">"Which"</a></p>
+        })}
         <Card>
-            {if empty {
+            {if empty && only_unused {
+                view! { <Empty title="Nothing is unused" text="Every application with live secrets was called within 60 days, or is younger."/> }.into_any()
+            } else if empty {
                 view! {
                     <Empty title="No applications" text="An application is a service that calls models. It lives in one group and has exactly one key; every cent is attributed to it.">
                         {create.then(|| view! { <OpenDialog name="new" label="Create one" look="btn go"/> })}
@@ -106,7 +119,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
 #[component]
 pub fn ApplicationPage() -> impl IntoView {
     let id = param("id");
-    let app = load_application(id);
+    let app = load_application(id, query::value("find"));
     view! { <Page title="Application" live=true><Load data=app let(view)><Content view/></Load></Page> }
 }
 
@@ -118,6 +131,17 @@ fn Content(view: ApplicationView) -> impl IntoView {
     let allows = |act| frame.allows(act, Place::Group(&path));
     let (edit, secrets) = (allows(Act::EditApplications), allows(Act::EditSecrets) && app.personal.is_none());
     let live = app.archived_at.is_none();
+    let me = frame.here().map(|here| here.user);
+    let owner = app.owner.clone();
+    let mine = owner.as_ref().is_some_and(|(owner, _)| Some(*owner) == me);
+    let give = (edit || mine) && app.personal.is_none();
+    let heirs = view.heirs.clone();
+    let leaked: Vec<String> = view
+        .secrets
+        .iter()
+        .filter(|secret| secret.leaked_at.is_some())
+        .map(|secret| secret.hint.clone())
+        .collect();
     let id = app.id;
     let mut crumbs = vec![("/applications".to_owned(), "Applications".to_owned())];
     crumbs.extend(app.path.iter().map(|(id, name)| (format!("/groups/{id}"), name.clone())));
@@ -127,10 +151,18 @@ fn Content(view: ApplicationView) -> impl IntoView {
         <Head title=app.name.clone() crumbs>
             <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
             {(edit && live).then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
+            {(give && live).then(|| view! { <OpenDialog name="hand-over" label="Hand over"/> })}
             {(edit && live).then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
+        {(!leaked.is_empty()).then(|| view! { <p class="banner bad">{format!("Reported as leaked, and dead since: {}. Make a new secret, and look where the old one was kept.", leaked.join(", "))}</p> })}
         {(!live).then(|| view! { <p class="banner bad">"This application is archived. Its secrets are dead, its spend stays on the books."</p> })}
         {(!app.description.is_empty()).then(|| view! { <p class="lead">{app.description.clone()}</p> })}
+        {app.personal.is_none().then(|| view! {
+            <p class="lead">{match owner {
+                Some((id, name)) => view! { "Owner: "<a href=format!("/users/{id}")>{name}</a> }.into_any(),
+                None => view! { "No one person owns it: the leads of its group answer for it." }.into_any(),
+            }}</p>
+        })}
         <section class="facts three">
             <div><h2>"Month to date"</h2><div class="big num">{view.month.spend.to_string()}</div><p class="under num">{format!("{} in, {} out tokens", grouped(view.month.input_tokens().unsigned_abs()), grouped(view.month.output_tokens().unsigned_abs()))}</p></div>
             <div><h2>"Calls"</h2><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}</p></div>
@@ -158,6 +190,14 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 <TextArea name="description" label="What it is for" value=description.clone() optional=true rows=2/>
                 <Field name="use_cases" label="Use cases" value=use_cases.clone() optional=true hint="Separated by commas. A call can name one of them; spend is split by them."/>
                 <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="hand-over" title="Who answers for it?">
+            <FindHeir page=format!("/applications/{id}") dialog="hand-over"/>
+            <Form to=HandOverApplication::PATH>
+                <Hidden name="id" value=id.to_string()/>
+                <Select name="user" label="Its next owner" options=heirs.clone() hint="Named where people ask about it. No right comes with it. Not listed? Look for them above."/>
+                <div class="row end"><Submit label="Hand over"/></div>
             </Form>
         </Dialog>
         <Dialog name="secret" title="Make a secret">
@@ -263,18 +303,21 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
             let ended = secret.expires_at.is_some_and(|end| end <= now());
             let dead = secret.revoked_at.is_some() || ended;
             let state = match (secret.revoked_at, secret.expires_at) {
+                (Some(at), _) if secret.leaked_at.is_some() => view! { <Badge text="leaked, revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
                 (Some(at), _) => view! { <Badge text="revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
                 (None, Some(_)) if ended => view! { <Badge text="rotated out" kind=Kind::Bad/> }.into_any(),
                 (None, Some(end)) => view! { <Badge text="stops" kind=Kind::Warn/>" "<When at=end/> }.into_any(),
                 (None, None) => view! { <span class="muted">"Last used "<Ago at=secret.last_used_at/></span> }.into_any(),
             };
+            let touched = secret.last_used_at.unwrap_or(secret.created_at);
+            let idle = !dead && now() - touched > chrono::Duration::days(UNUSED_DAYS);
             view! {
                 <tr class=if dead { "faded" } else { "" }>
                     <td><span class="mono">{secret.hint}</span><div class="sub">{match secret.user {
                         Some((id, name)) => view! { <a href=format!("/users/{id}")>{name}</a> }.into_any(),
                         None => view! { {if secret.kind == SecretKind::Service { "Service" } else { "Member" }} }.into_any(),
                     }}</div></td>
-                    <td>{state}</td>
+                    <td>{state}{idle.then(|| view! { " "<Badge text="unused for 60 days" kind=Kind::Warn/> })}</td>
                     <td class="r">{(edit && !dead).then(|| view! {
                         <Form to=RevokeSecret::PATH which=id.clone() class="inline" clone:application>
                             <Hidden name="application" value=application.clone()/><Hidden name="secret" value=id.clone()/>

@@ -1,37 +1,133 @@
 //! The log of changes.
 
 use chrono::DateTime;
-use domain::audit::AuditRow;
-use leptos::prelude::*;
+use domain::{
+    audit::{AuditRow, Door},
+    money::grouped,
+};
+use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    api::audit::load_audit,
-    ui::{Card, Empty, Head, Load, Page, Pager, When, context::frame, query},
+    api::audit::{Checked, Log, VerifyAudit, load_audit},
+    ui::{
+        Ago, Badge, Card, Empty, Form, Head, Hidden, Kind, Load, Menu, Page, Pager, Submit, When,
+        context::frame, query,
+    },
 };
+
+/// What the address says about which changes to show.
+const FILTERS: [&str; 7] = ["subject", "batch", "who", "what", "kind", "field", "door"];
+
+/// Kinds of things that are changed, as the log calls them.
+const KINDS: [&str; 14] = [
+    "organization",
+    "user",
+    "group",
+    "membership",
+    "application",
+    "key",
+    "secret",
+    "authorization",
+    "limit",
+    "request",
+    "grant",
+    "model",
+    "provider",
+    "policy",
+];
 
 /// Who changed what, before and after.
 #[component]
 pub fn AuditPage() -> impl IntoView {
-    let (after, subject, check) = (query::value("after"), query::value("subject"), query::value("check"));
-    let log = load_audit(after, subject, check == "1", query::value("batch"));
-    let verify = query::href(&[("check", Some("1"))]);
+    let [subject, batch, who, what, kind, field, door] = FILTERS.map(query::value);
+    let log = load_audit(query::value("after"), subject, batch, who, what, kind, field, door);
     view! {
         <Page title="Audit">
-            <Load data=log let(log)>
-                <Head title="Audit"><a class="btn" href=verify>"Verify the chain"</a></Head>
-                {log.chain.clone().map(|(whole, sentence)| view! {
-                    <p class=if whole { "banner good" } else { "banner bad" } role="status">{sentence}</p>
-                })}
-                <Card>
-                    {if log.rows.is_empty() {
-                        view! { <Empty title="Nothing has been changed yet" text="Every change is written here as it is made: who, what, before and after."/> }.into_any()
-                    } else {
-                        view! { <Changes rows=log.rows.clone()/> }.into_any()
-                    }}
-                </Card>
-                <Pager next=log.next.map(|next| next.to_string())/>
-            </Load>
+            <Load data=log let(log)><Content log/></Load>
         </Page>
+    }
+}
+
+#[component]
+fn Content(log: Log) -> impl IntoView {
+    let narrowed = FILTERS.iter().any(|name| !query::value(name).is_empty());
+    view! {
+        <Head title="Audit">
+            <Chain checked=log.checked/>
+            <Form to=VerifyAudit::PATH class="inline"><Submit label="Verify the chain" look=""/></Form>
+        </Head>
+        {log.checked.and_then(|checked| checked.broken).map(|seq| view! {
+            <p class="banner bad" role="status">{format!("The chain breaks at change {seq}: it was altered, removed or put in. ")}<a href=format!("/audit?after={}", seq + 1)>"Go there"</a></p>
+        })}
+        <Filters narrowed/>
+        <Card>
+            {if !log.rows.is_empty() {
+                view! { <Changes rows=log.rows.clone()/> }.into_any()
+            } else if narrowed {
+                view! { <Empty title="No change matches" text="Leave a filter out, or show all changes."><a class="btn" href="/audit">"Show all changes"</a></Empty> }.into_any()
+            } else {
+                view! { <Empty title="Nothing has been changed yet" text="Every change is written here as it is made: who, what, before and after."/> }.into_any()
+            }}
+        </Card>
+        <Pager next=log.next.map(|next| next.to_string())/>
+    }
+}
+
+/// What the last look through the chain found.
+#[component]
+fn Chain(checked: Option<Checked>) -> impl IntoView {
+    match checked {
+        None => view! { <Badge text="Never verified here"/> }.into_any(),
+        Some(Checked { at, rows, broken: None }) => view! {
+            <span class="row"><Badge text=format!("Whole: {} changes", grouped(rows.unsigned_abs())) kind=Kind::Good/><span class="muted">"verified "<Ago at=Some(at)/></span></span>
+        }.into_any(),
+        Some(Checked { at, broken: Some(seq), .. }) => view! {
+            <span class="row"><Badge text=format!("Broken at {seq}") kind=Kind::Bad/><span class="muted">"looked at "<Ago at=Some(at)/></span></span>
+        }.into_any(),
+    }
+}
+
+/// Person, thing, field, kind, door: all of it in the address.
+#[component]
+fn Filters(narrowed: bool) -> impl IntoView {
+    let kept = |but: &'static [&'static str]| {
+        FILTERS
+            .into_iter()
+            .filter(|name| !but.contains(name))
+            .map(|name| (name, query::value(name)))
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| view! { <Hidden name value/> })
+            .collect_view()
+    };
+    let text = |name: &'static str, label: &'static str| {
+        view! {
+            <input type="search" name=name value=query::value(name) class="find audit-find" placeholder=label aria-label=label/>
+        }
+    };
+    let links = |name: &'static str, any: &'static str, words: Vec<String>| {
+        let now = query::value(name);
+        let link = |value: Option<&str>, text: String| {
+            let current = value.unwrap_or_default() == now;
+            view! { <li><a href=query::href(&[(name, value), ("after", None)]) data-within="" aria-current=current.then_some("true")>{text}</a></li> }
+        };
+        let first = link(None, any.to_owned());
+        let rest = words.iter().map(|word| link(Some(word), super::capital(word))).collect_view();
+        view! { <ul>{first}{rest}</ul> }
+    };
+    let shown = |name: &'static str| super::capital(&query::value(name));
+    view! {
+        <div class="filters row">
+            <form method="get" action="/audit" class="row" role="search">
+                {kept(&["who", "what", "field"])}
+                {text("who", "By whom")}
+                {text("what", "About what")}
+                {text("field", "Field")}
+                <button class="btn">"Search"</button>
+            </form>
+            <Menu id="by-kind" label="Kind" value=shown("kind")>{links("kind", "Any kind", KINDS.map(str::to_owned).to_vec())}</Menu>
+            <Menu id="by-door" label="Door" value=shown("door")>{links("door", "Any door", Door::ALL.iter().map(ToString::to_string).collect())}</Menu>
+            {narrowed.then(|| view! { <a class="link" href="/audit">"Show all"</a> })}
+        </div>
     }
 }
 
@@ -67,6 +163,12 @@ fn words(act: &str) -> String {
         "join" => "joined",
         "suspend" => "suspended",
         "reinstate" => "let in again",
+        "hand-over" => "handed over",
+        "leak" => "reported as leaked",
+        "withdraw" => "withdrawn",
+        "open" => "opened",
+        "decide" => "decided",
+        "close" => "closed",
         other => other,
     };
     super::capital(&format!("{noun} {verb}"))

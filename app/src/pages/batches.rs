@@ -32,6 +32,7 @@ fn title(action: Action) -> &'static str {
     match action {
         Action::Join => "Add to a group",
         Action::Leave => "Remove from a group",
+        Action::Move => "Move to another group",
         Action::Limit => "Set a monthly limit",
         Action::Role => "Change the role",
         Action::Suspend => "Suspend",
@@ -115,7 +116,7 @@ fn What(view: BatchView) -> impl IntoView {
             options.insert(0, (String::new(), "Choose a role".to_owned()));
             view! { <Pick name="role" label="Role" options problem=problem("role")/> }.into_any()
         }
-        Action::Suspend | Action::Reinstate | Action::Invite => return ().into_any(),
+        Action::Move | Action::Suspend | Action::Reinstate | Action::Invite => return ().into_any(),
     };
     view! {
         <Card class="pad">

@@ -1,7 +1,7 @@
 //! The tree of groups, and a group's page.
 
 use domain::{
-    groups::{GroupKind, GroupRow, Member, Standing},
+    groups::{GroupKind, GroupRow},
     limits::Scope,
     money::Money,
     roles::{Act, Place},
@@ -10,17 +10,17 @@ use domain::{
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    add_people::AddPeople, authorizations::Lines, capital, choices, limits::LimitCard, param,
-    requests::Grants,
+    add_people::AddPeople, authorizations::Lines, capital, choices, limits::LimitCard, members::People,
+    param, requests::Grants,
 };
 use crate::{
     api::groups::{
-        ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, SetDefaultGroup, Tree,
-        load_group, load_groups,
+        ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, SetDefaultGroup, Tree, load_group,
+        load_groups,
     },
     ui::{
-        Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
-        Select, Submit, context::frame, may, query,
+        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, Select,
+        Submit, context::frame, may, query,
     },
 };
 
@@ -137,6 +137,8 @@ fn Content(view: GroupView) -> impl IntoView {
         people,
         chosen,
         spend,
+        tree,
+        targets,
     } = view;
     let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
     let frame = frame();
@@ -152,8 +154,6 @@ fn Content(view: GroupView) -> impl IntoView {
     );
     let name = group.name().to_owned();
     let id = group.id;
-    let direct = members.iter().filter(|member| member.through.is_none()).count();
-    let note = format!("{direct} direct, {} in all", members.len());
     let place_options = {
         let mut options = vec![(String::new(), "At the top".to_owned())];
         options.extend(places.into_iter().map(|(id, path)| (id.to_string(), path)));
@@ -178,9 +178,7 @@ fn Content(view: GroupView) -> impl IntoView {
         </Head>
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
         <div class="two wide-left">
-            <Card title="People" note actions=ViewFn::from(move || view! { {add.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
-                <Members members group=id.to_string() edit=add edit_leads/>
-            </Card>
+            <People members group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>
                 <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications.len().to_string()><Applications applications/></Card>
@@ -236,50 +234,6 @@ fn Content(view: GroupView) -> impl IntoView {
             consequence="Nothing in it can call any more, and its people leave it. Names and spend stay on the books. This cannot be undone."
         />
     }
-}
-
-#[component]
-fn Members(members: Vec<Member>, group: String, edit: bool, edit_leads: bool) -> impl IntoView {
-    if members.is_empty() {
-        return view! { <Empty title="Nobody yet" text="People of a group share its models and its budget, and can have secrets of keys that are assigned to it."/> }.into_any();
-    }
-    let rows = members
-        .into_iter()
-        .map(|member| {
-            let lead = member.standing == Standing::Lead;
-            let removable = member.through.is_none() && (edit_leads || (edit && !lead));
-            let user = member.user.to_string();
-            view! {
-                <tr>
-                    <td>
-                        <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
-                        {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
-                        {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
-                        <div class="sub">{member.email}</div>
-                    </td>
-                    <td class="hide">{match member.through {
-                        Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
-                        None => view! { <span class="muted">{capital(member.source.as_str())}{member.ends_at.map(|end| format!(" · until {}", time::date(frame().zone.local(end).date())))}</span> }.into_any(),
-                    }}</td>
-                    <td class="r num">{member.spend.to_string()}</td>
-                    <td class="r">{removable.then(|| view! {
-                        <Form to=RemoveMember::PATH which=user.clone() class="inline" clone:group>
-                            <Hidden name="group" value=group.clone()/>
-                            <Hidden name="user" value=user.clone()/>
-                            <button class="link">"Remove"</button>
-                        </Form>
-                    })}</td>
-                </tr>
-            }
-        })
-        .collect_view();
-    view! {
-        <table class="table">
-            <thead><tr><th>"Person"</th><th class="hide">"Through"</th><th class="r">"Month, anywhere"</th><th><span class="sr">"Actions"</span></th></tr></thead>
-            <tbody>{rows}</tbody>
-        </table>
-    }
-    .into_any()
 }
 
 #[component]

@@ -10,7 +10,7 @@ use crate::{
         my_models::{MyPage, load_my_models},
     },
     ui::{
-        Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit,
+        Ago, Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit,
         context::frame,
         money::pair,
         once::{Copyable, Outcome},
@@ -32,7 +32,7 @@ pub fn MyModelsPage() -> impl IntoView {
 
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
-    let MyPage { models, groups, keys, limits, requests, calls } = page;
+    let MyPage { models, groups, keys, limits, requests, calls, owned, may } = page;
     let waits: Vec<String> = requests
         .iter()
         .filter(|request| request.grant.is_none())
@@ -51,6 +51,8 @@ fn Content(page: MyPage) -> impl IntoView {
                         <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
                         {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
                             view! { <div class="sub">"You have asked"</div> }.into_any()
+                        } else if !may.requests {
+                            view! { <div class="sub">"Ask a lead of your group"</div> }.into_any()
                         } else {
                             view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
                         })}
@@ -77,14 +79,15 @@ fn Content(page: MyPage) -> impl IntoView {
                 <li>
                     <div class="row between">
                         <span><b>{key.name}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
-                        {key.secret.as_ref().map(|(_, hint)| view! { <span class="mono">{hint.clone()}</span> })}
+                        {key.secret.as_ref().map(|(_, hint, used)| view! { <span><span class="mono">{hint.clone()}</span><span class="sub">" last used "<Ago at=*used/></span></span> })}
                     </div>
+                    {key.leaked.map(|hint| view! { <p class="banner bad">{format!("{hint} was reported as leaked and is dead. Make a new one, and look where the old one was kept.")}</p> })}
                     <div class="row">
                         <Form to=IssueOwnSecret::PATH which=key.key.clone()>
                             <Hidden name="key" value=key.key.clone()/>
                             <Submit label=if has { "Replace my secret" } else { "Make my secret" } look="small"/>
                         </Form>
-                        {key.secret.map(|(id, _)| view! {
+                        {key.secret.map(|(id, ..)| view! {
                             <Form to=RevokeSecret::PATH which=id.clone() class="inline">
                                 <Hidden name="application" value=key.application.clone()/><Hidden name="secret" value=id/>
                                 <button class="link danger">"Revoke"</button>
@@ -97,7 +100,7 @@ fn Content(page: MyPage) -> impl IntoView {
         .collect_view();
     let open_items = groups
         .into_iter()
-        .filter(|(_, _, personal)| !personal)
+        .filter(|(_, _, personal)| !personal && may.applications)
         .map(|(id, path, _)| {
             view! {
                 <li>
@@ -146,6 +149,11 @@ fn Content(page: MyPage) -> impl IntoView {
                 }}
             </Card>
         </div>
+        {(!owned.is_empty()).then(|| view! {
+            <Card title="Applications I answer for" note="hand them on before you go">
+                <ul class="list">{owned.into_iter().map(|(id, name)| view! { <li class="row between"><a href=format!("/applications/{id}")>{name}</a><a class="btn small" href=format!("/applications/{id}?dialog=hand-over")>"Hand over"</a></li> }).collect_view()}</ul>
+            </Card>
+        })}
         <div class="two">
             <Grants requests empty="What you asked for, and what was agreed to until when, stands here."/>
             {snippet}

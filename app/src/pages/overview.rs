@@ -37,7 +37,7 @@ pub fn OverviewPage() -> impl IntoView {
 
 #[component]
 fn Content(overview: Overview) -> impl IntoView {
-    let Overview { spend, steps, reviews, near, changes } = overview;
+    let Overview { spend, steps, reviews, near, neglected, changes } = overview;
     let open = [
         (steps.providers.is_empty(), "Add a provider", "/welcome/provider"),
         (steps.models.is_empty(), "Add a model with its price", "/welcome/model"),
@@ -72,6 +72,18 @@ fn Content(overview: Overview) -> impl IntoView {
             .collect_view();
         view! { <Card title="Near or over" note="limits at 80 % and more"><ul class="list">{items}</ul></Card> }
     });
+    let (unused, leaked) = neglected;
+    let look = (unused > 0 || leaked > 0).then(|| {
+        let one = |count: i64, one: &str, many: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {many}") };
+        view! {
+            <Card title="Secrets to look at">
+                <ul class="list">
+                    {(leaked > 0).then(|| view! { <li><a href="/audit?kind=secret&field=reported+as+leaked">{one(leaked, "secret was reported as leaked", "secrets were reported as leaked")}</a><span class="muted">" and died with the report"</span></li> })}
+                    {(unused > 0).then(|| view! { <li><a href="/applications?unused=1">{one(unused, "application has", "applications have")}" secrets nobody used for 60 days"</a></li> })}
+                </ul>
+            </Card>
+        }
+    });
     let chart = spend_chart(&spend, &Filters::default());
     view! {
         {checklist}
@@ -81,7 +93,7 @@ fn Content(overview: Overview) -> impl IntoView {
             <p class="note-line">{spend.table.what_changed()}</p>
             <p class="note-line"><a href="/spend">"Everything about spend"</a></p>
         </Card>
-        <div class="two">{near}{waiting}</div>
+        <div class="two">{near}{waiting}{look}</div>
         <Card title="Last changes">
             <Changes rows=changes/>
             <p class="note-line"><a href="/audit">"All changes"</a></p>

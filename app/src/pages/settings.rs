@@ -1,44 +1,79 @@
 //! The organization's settings.
 
 use domain::{
-    organizations::{BudgetStatus, Organization, WeekStart},
+    money::grouped,
+    organizations::{BudgetStatus, Organization, WeekStart, Weight},
     roles::Act,
+    users::Role,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{capital, choices, requests::ApprovalRuleCard};
+use super::{capital, choices, heirs::FindHeir, requests::ApprovalRuleCard};
 use crate::{
-    api::organizations::{EditOrganization, load_settings},
-    ui::{Card, Field, Form, Head, Hidden, Load, Page, Select, Submit, may},
+    api::{
+        groups::SetDefaultGroup,
+        organizations::{
+            DeleteOrganization, EditOrganization, HandOverOrganization, SetMembersMay, SettingsView,
+            load_settings,
+        },
+    },
+    ui::{
+        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, may,
+        query,
+    },
 };
 
-/// Name, time, defaults, answers.
+/// Name, time, defaults, answers, members, owner, end.
 #[component]
 pub fn SettingsPage() -> impl IntoView {
-    let settings = load_settings();
+    let settings = load_settings(query::value("find"));
     view! {
         <Page title="Settings">
-            <Load data=settings let(organization)>
-                <Head title="Settings"/>
-                <Edit organization/>
+            <Load data=settings let(view)>
+                <Head title="Settings"><a class="btn" href="/roles">"Who may do what"</a></Head>
+                <Content view/>
             </Load>
         </Page>
     }
 }
 
 #[component]
-fn Edit(organization: Organization) -> impl IntoView {
-    if !may(Act::EditOrganization) {
-        return view! { <Card class="narrow pad"><p class="muted">"Admins and owners can change these."</p></Card> }.into_any();
+fn Content(view: SettingsView) -> impl IntoView {
+    let SettingsView { organization, defaults, groups, heirs, weight } = view;
+    let edit = may(Act::EditOrganization);
+    let name = organization.name.clone();
+    view! {
+        <div class="settings">
+            <div>
+                {if edit {
+                    view! { <Edit organization=organization.clone()/> }.into_any()
+                } else {
+                    view! { <Shown organization=organization.clone()/> }.into_any()
+                }}
+            </div>
+            <div>
+                <Defaults defaults groups edit/>
+                <Members organization edit/>
+                {weight.map(|weight| view! { <Danger weight name heirs/> })}
+            </div>
+        </div>
     }
-    let limit = organization.default_user_limit.map(|limit| limit.exact()).unwrap_or_default();
-    let statuses = choices(BudgetStatus::ALL, |status| match status {
+}
+
+fn status_text(status: BudgetStatus) -> String {
+    match status {
         BudgetStatus::PaymentRequired => "402 Payment Required (never retried)".to_owned(),
         BudgetStatus::TooManyRequests => "429 Too Many Requests".to_owned(),
         BudgetStatus::Forbidden => "403 Forbidden".to_owned(),
-    });
+    }
+}
+
+#[component]
+fn Edit(organization: Organization) -> impl IntoView {
+    let limit = organization.default_user_limit.map(|limit| limit.exact()).unwrap_or_default();
+    let statuses = choices(BudgetStatus::ALL, status_text);
     view! {
-        <Card title="Organization" class="narrow">
+        <Card title="Organization">
             <Form to=EditOrganization::PATH class="pad">
                 <Hidden name="version" value=organization.version.to_string()/>
                 <Field name="name" label="Name" value=organization.name/>
@@ -52,5 +87,131 @@ fn Edit(organization: Organization) -> impl IntoView {
         </Card>
         <ApprovalRuleCard/>
     }
+}
+
+/// The same for those who only read.
+#[component]
+fn Shown(organization: Organization) -> impl IntoView {
+    let limit = organization.default_user_limit.map_or_else(|| "None".to_owned(), |limit| limit.to_string());
+    view! {
+        <Card title="Organization" note="admins and owners can change it">
+            <dl class="facts-list">
+                <dt>"Name"</dt><dd>{organization.name}</dd>
+                <dt>"Time zone"</dt><dd>{organization.time_zone}</dd>
+                <dt>"The week starts on"</dt><dd>{capital(organization.week_start.as_str())}</dd>
+                <dt>"Monthly limit of each person"</dt><dd class="num">{limit}</dd>
+                <dt>"A spent budget is answered with"</dt><dd>{status_text(organization.budget_status)}</dd>
+                <dt>"Whom refused callers should ask"</dt><dd>{organization.contact.unwrap_or_else(|| "Nobody in particular".to_owned())}</dd>
+            </dl>
+        </Card>
+    }
+}
+
+/// The groups that everybody new joins.
+#[component]
+fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit: bool) -> impl IntoView {
+    let none = defaults.is_empty();
+    let rows = defaults
+        .into_iter()
+        .map(|(id, path)| {
+            view! {
+                <li class="row between">
+                    <a href=format!("/groups/{id}")>{path.clone()}</a>
+                    {edit.then(|| view! {
+                        <Form to=SetDefaultGroup::PATH which=id.clone() class="inline">
+                            <Hidden name="id" value=id.clone()/><Hidden name="default" value="false"/>
+                            <button class="link" aria-label=format!("Stop new people from joining {path}")>"Leave out"</button>
+                        </Form>
+                    })}
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Default groups" note="everybody new joins them">
+            {if none {
+                view! { <Empty title="None" text="Who is invited, created or imported is in no group until somebody puts them into one."/> }.into_any()
+            } else {
+                view! { <ul class="list">{rows}</ul> }.into_any()
+            }}
+            {(edit && !groups.is_empty()).then(|| view! {
+                <Form to=SetDefaultGroup::PATH which="add" class="pad">
+                    <Hidden name="default" value="true"/>
+                    <Select name="id" label="Another group" options=groups.clone() hint="From now on. Who is here already stays where they are."/>
+                    <div class="row end"><Submit label="Let new people join it" look=""/></div>
+                </Form>
+            })}
+        </Card>
+    }
+}
+
+/// What members may do without asking anybody.
+#[component]
+fn Members(organization: Organization, edit: bool) -> impl IntoView {
+    let may = organization.members;
+    if !edit {
+        let word = |yes: bool| if yes { "Yes" } else { "No" };
+        return view! {
+            <Card title="What members may do by themselves">
+                <dl class="facts-list">
+                    <dt>"Open a private context"</dt><dd>{word(may.applications)}</dd>
+                    <dt>"Ask for models"</dt><dd>{word(may.requests)}</dd>
+                </dl>
+            </Card>
+        }
+        .into_any();
+    }
+    view! {
+        <Card title="What members may do by themselves">
+            <Form to=SetMembersMay::PATH class="pad">
+                <Hidden name="version" value=organization.version.to_string()/>
+                <Check name="applications" label="Open a private context" checked=may.applications hint="One for each group they are in, with a secret of their own. Off: those that are there go on."/>
+                <Check name="requests" label="Ask for models" checked=may.requests hint="Off: leads still ask for their whole group. What waits for an answer can still be answered."/>
+                <div class="row end"><Submit label="Save for members"/></div>
+            </Form>
+        </Card>
+    }
     .into_any()
+}
+
+/// Handing the organization over, and its end.
+#[component]
+fn Danger(weight: Weight, name: String, heirs: Vec<(String, String)>) -> impl IntoView {
+    let roles = choices(&[Role::Admin, Role::Auditor, Role::Member, Role::Owner], |role| match role {
+        Role::Owner => "Owner, too".to_owned(),
+        role => capital(role.as_str()),
+    });
+    let number = |count: i64| grouped(count.unsigned_abs());
+    view! {
+        <Card title="Danger zone" note="owners only" class="settings-danger">
+            <ul class="list">
+                <li class="row between"><span><b>"Hand the organization over"</b><span class="sub">"Somebody else becomes its owner."</span></span><OpenDialog name="hand-over" label="Hand over"/></li>
+                <li class="row between"><span><b>"Delete the organization"</b><span class="sub">"With everything in it, for good."</span></span><OpenDialog name="delete" label="Delete" look="btn danger"/></li>
+            </ul>
+        </Card>
+        <Dialog name="hand-over" title="Hand the organization over">
+            <FindHeir page="/settings" dialog="hand-over"/>
+            <Form to=HandOverOrganization::PATH>
+                <Select name="user" label="Its next owner" options=heirs.clone() hint="Somebody who has accepted their invitation. Not listed? Look for them above."/>
+                <Select name="then" label="What you are from then on" options=roles.clone() value="admin"/>
+                <div class="row end"><Submit label="Hand over" look="danger"/></div>
+            </Form>
+        </Dialog>
+        <Dialog name="delete" title=format!("Delete {name}?")>
+            <p>"This goes, and nothing of it comes back: not the ledger, not the log of changes. Every secret stops with the next call."</p>
+            <dl class="facts-list">
+                <dt>"People"</dt><dd class="num">{number(weight.users)}</dd>
+                <dt>"Groups"</dt><dd class="num">{number(weight.groups)}</dd>
+                <dt>"Applications and their keys"</dt><dd class="num">{number(weight.applications)}</dd>
+                <dt>"Secrets that live"</dt><dd class="num">{number(weight.secrets)}</dd>
+                <dt>"Models"</dt><dd class="num">{number(weight.models)}</dd>
+                <dt>"Calls in the ledger"</dt><dd class="num">{format!("{}, {}", number(weight.calls), weight.spend)}</dd>
+                <dt>"Changes in the log"</dt><dd class="num">{number(weight.changes)}</dd>
+            </dl>
+            <Form to=DeleteOrganization::PATH>
+                <Field name="typed" label=format!("Type {name} to confirm")/>
+                <div class="row end"><Submit label="Delete it for good" look="danger"/></div>
+            </Form>
+        </Dialog>
+    }
 }

@@ -1,22 +1,27 @@
 //! People.
 
 use domain::{
+    groups::Source,
     limits::Scope,
     notices::Sending,
+    receipts::Charge,
     roles::Act,
     users::{Role, UserStatus},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, capital, choices, limits::LimitCard, param, requests::Grants};
+use super::{
+    calls::CallTable, capital, choices, heirs::FindHeir, limits::LimitCard, param, requests::Grants,
+};
 use crate::{
     api::{
         groups::{AddMember, RemoveMember},
-        users::{EditUser, InviteUser, Invited, SuspendUser, UserView, load_user},
+        users::{
+            EditUser, Gone, InviteUser, Invited, Person, RemoveUser, Slip, SuspendUser, UserView, load_user},
     },
     ui::{
         Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, Select, Submit, When, badge::StatusMark, context::now, may,
+        Page, Select, Submit, When, badge::StatusMark, context::now, may, query,
     },
 };
 
@@ -25,12 +30,53 @@ pub fn roles() -> Vec<(String, String)> {
     choices(Role::ALL, |role| capital(role.as_str()))
 }
 
+/// Where a membership comes from, in words.
+pub fn source(source: Source) -> &'static str {
+    match source {
+        Source::Manual => "put there by somebody",
+        Source::Default => "default group",
+        Source::Scim => "by the identity provider",
+        Source::Oidc => "by the identity provider, at sign-in",
+    }
+}
+
 /// A person.
 #[component]
 pub fn UserPage() -> impl IntoView {
     let id = param("id");
-    let user = load_user(id);
-    view! { <Page title="User"><Load data=user let(view)><Content view/></Load></Page> }
+    let user = load_user(id, query::value("find"));
+    view! {
+        <Page title="User">
+            <Load data=user let(person)>{match person {
+                Person::Here(view) => view! { <Content view=*view/> }.into_any(),
+                Person::Gone(gone) => view! { <Left gone/> }.into_any(),
+            }}</Load>
+        </Page>
+    }
+}
+
+/// Somebody who left: their name, and what was written down about it.
+#[component]
+fn Left(gone: Gone) -> impl IntoView {
+    let Gone { name, email, receipts } = gone;
+    view! {
+        <Head title=name note=email crumbs=vec![("/users".to_owned(), "Users".to_owned())]/>
+        <p class="banner">"They left the organization. Their name and their spend stay on the books; to come back they are invited anew."</p>
+        <Receipts receipts/>
+    }
+}
+
+/// What was written down when somebody was suspended or removed.
+#[component]
+fn Receipts(receipts: Vec<Slip>) -> impl IntoView {
+    if receipts.is_empty() {
+        return ().into_any();
+    }
+    let rows = receipts
+        .into_iter()
+        .map(|(id, kind, at)| view! { <li class="row between"><a href=format!("/receipts/{id}")>{capital(kind.as_str())}</a><When at/></li> })
+        .collect_view();
+    view! { <Card title="Receipts" note="what ended, when, and who took over"><ul class="list">{rows}</ul></Card> }.into_any()
 }
 
 /// An invitation that was not accepted yet: until when it can be, and whether it arrived.
@@ -57,7 +103,9 @@ fn InvitationLine(invitation: Invited) -> impl IntoView {
 
 #[component]
 fn Content(view: UserView) -> impl IntoView {
-    let UserView { user, default_limit, limits, calls, requests, groups, invitation, mail } = view;
+    let UserView {
+        user, default_limit, limits, calls, requests, groups, charges, heirs, receipts, invitation, mail,
+    } = view;
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
@@ -69,6 +117,7 @@ fn Content(view: UserView) -> impl IntoView {
                 <span>
                     <Badge text=badge.name.clone() href=format!("/groups/{group}")/>
                     {(badge.standing == domain::groups::Standing::Lead).then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
+                    {(badge.source != Source::Manual).then(|| view! { " "<span class="muted">{source(badge.source)}</span> })}
                 </span>
                 {edit.then(|| view! {
                     <Form to=RemoveMember::PATH which=group.clone() class="inline">
@@ -89,7 +138,7 @@ fn Content(view: UserView) -> impl IntoView {
     };
     let edited = user.clone();
     let email = user.email.clone();
-    let consequence = "Every secret of theirs stops working with the next call, and they are signed out everywhere. Their spend stays on the books. You can let them in again.";
+    let consequence = "Every secret of theirs is revoked with the next call, for good, and they are signed out everywhere. Groups and grants are kept for a return; a receipt says what ended. You can let them in again: they then make new secrets.";
     view! {
         <Head title=user.name.clone() note=user.email.clone() crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
             <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
@@ -102,11 +151,12 @@ fn Content(view: UserView) -> impl IntoView {
             } else {
                 view! { <OpenDialog name="suspend" label="Suspend"/> }.into_any()
             })}
+            {edit.then(|| view! { <OpenDialog name="remove" label="Remove"/> })}
         </Head>
         {invitation.map(|invitation| view! { <InvitationLine invitation/> })}
         <section class="facts three">
             <div><h2>"This month, anywhere"</h2>{spent}</div>
-            <div><h2>"Role"</h2><div class="big">{capital(user.role.as_str())}</div><p class="under">"Roles govern the console, never models"</p></div>
+            <div><h2>"Role"</h2><div class="big">{capital(user.role.as_str())}</div><p class="under"><a href="/roles">"Roles govern the console, never models"</a></p></div>
             <div><h2>"Activity"</h2><div class="big"><StatusMark status=user.status/></div><p class="under">"Last call: "<Ago at=user.last_call/></p></div>
         </section>
         <div class="two">
@@ -120,7 +170,9 @@ fn Content(view: UserView) -> impl IntoView {
             <LimitCard scope=Scope::User(user.id) limits may_set=may(Act::LoosenLimits) may_remove=may(Act::LoosenLimits)/>
         </div>
         <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
+        <Receipts receipts/>
         <Card title="Last calls"><CallTable calls/></Card>
+        <Remove id=id.to_string() name=user.name.clone() charges heirs/>
         <Dialog name="edit" title="Edit the user">
             <Form to=EditUser::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
@@ -150,5 +202,45 @@ fn Content(view: UserView) -> impl IntoView {
             name="suspend" title=format!("Suspend {}?", user.name) consequence to=SuspendUser::PATH label="Suspend"
             fields=vec![("id", user.id.to_string()), ("suspended", "true".to_owned())]
         />
+    }
+}
+
+/// Out for good: what they answer for needs somebody first.
+#[component]
+fn Remove(
+    id: String,
+    name: String,
+    charges: Vec<(Charge, String)>,
+    heirs: Vec<(String, String)>,
+) -> impl IntoView {
+    let page = format!("/users/{id}");
+    let items = charges
+        .iter()
+        .map(|(charge, name)| {
+            let (href, what) = match charge {
+                Charge::Application(id) => (format!("/applications/{id}"), "application"),
+                Charge::Group(id) => (format!("/groups/{id}"), "group, as its last lead"),
+            };
+            view! { <li><a href=href>{name.clone()}</a><span class="muted">{format!(" {what}")}</span></li> }
+        })
+        .collect_view();
+    let heir = !charges.is_empty();
+    view! {
+        <Dialog name="remove" title=format!("Remove {name}?")>
+            <p>"Their secrets, memberships and grants end for good, and their private contexts are closed. Their name and their spend stay on the books. This cannot be undone; a receipt says what ended."</p>
+            {heir.then(|| view! {
+                <div class="chosen"><p><b>"They answer for"</b></p><ul>{items}</ul></div>
+                <FindHeir page dialog="remove"/>
+            })}
+            <Form to=RemoveUser::PATH>
+                <Hidden name="id" value=id.clone()/>
+                {heir.then(|| {
+                    let options = std::iter::once((String::new(), "Choose somebody".to_owned())).chain(heirs.clone()).collect();
+                    view! { <Select name="heir" label="Who takes over" options hint="Not listed? Look for them above."/> }
+                })}
+                <Field name="typed" label=format!("Type {name} to confirm")/>
+                <div class="row end"><Submit label="Remove for good" look="danger"/></div>
+            </Form>
+        </Dialog>
     }
 }

@@ -183,7 +183,7 @@ fn Application() -> impl IntoView {
 /// The secret, and the first call with it.
 #[component]
 fn FirstCall(id: String, name: String, models: Vec<(String, String)>, called: bool) -> impl IntoView {
-    let key = crate::api::applications::load_application(id.clone());
+    let key = crate::api::applications::load_application(id.clone(), String::new());
     let names: Vec<(String, String)> = models.into_iter().map(|(_, name)| (name.clone(), name)).collect();
     view! {
         <section class="card pad narrow">

@@ -21,11 +21,15 @@ pub fn Meter(
     /// Thinner, for tables.
     #[prop(optional)]
     small: bool,
+    /// Full is fine: it shows how far something is, not how near to a cap.
+    #[prop(optional)]
+    calm: bool,
 ) -> impl IntoView {
     let share =
         |amount: i64| if cap <= 0 { 0.0 } else { (amount as f64 / cap as f64 * 100.0).clamp(0.0, 100.0) };
     let used = percent(level.settled, cap);
     let look = match used {
+        _ if calm => "",
         100.. => "bad",
         80..100 => "warn",
         _ => "",

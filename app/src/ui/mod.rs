@@ -2,6 +2,7 @@
 
 pub mod badge;
 pub mod chart;
+pub mod combo;
 pub mod context;
 pub mod dialog;
 pub mod form;
@@ -11,6 +12,7 @@ pub mod load;
 pub mod menu;
 pub mod meter;
 pub mod money;
+pub mod moving;
 pub mod nav;
 pub mod once;
 pub mod page;
@@ -23,12 +25,14 @@ pub mod toast;
 pub mod visit;
 
 pub use badge::{Badge, Kind, StateMark};
+pub use combo::Combobox;
 pub use context::may;
 pub use dialog::{Confirm, Dialog, OpenDialog};
 pub use form::{Check, Field, FileField, Folded, Form, Hidden, Select, Submit, TextArea};
 pub use load::{Empty, Load};
 pub use menu::Menu;
 pub use meter::{LimitMeter, Meter};
+pub use moving::Moving;
 pub use page::{Card, Head, Page};
 pub use picks::{Tick, Ticks};
 pub use table::{Pager, SortHead};

@@ -53,7 +53,11 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ("", vec![place("/", "Overview"), place("/my-models", "My models")]),
             (
                 "People",
-                vec![counted("/users", "Users", Count::Users), counted("/groups", "Groups", Count::Groups)],
+                vec![
+                    counted("/users", "Users", Count::Users),
+                    counted("/groups", "Groups", Count::Groups),
+                    place("/reviews", "Access reviews"),
+                ],
             ),
             (
                 "Access",
@@ -94,6 +98,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             "Groups I lead",
             vec![
                 place("/groups", "Groups"),
+                place("/reviews", "Access reviews"),
                 counted("/requests", "Requests", Count::Requests),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),

@@ -9,6 +9,11 @@ pub fn value(name: &str) -> String {
     use_query_map().with_untracked(|query| query.get(name)).unwrap_or_default()
 }
 
+/// Every value of that name: what ticked boxes of a form without script leave.
+pub fn values(name: &str) -> Vec<String> {
+    use_query_map().with_untracked(|query| query.get_all(name)).unwrap_or_default()
+}
+
 /// This page with some values of its query set or, with none, taken away: `/users?a=1&b=2`. With its
 /// path: a page that answers a form without script stands at the form's address.
 pub fn href(set: &[(&str, Option<&str>)]) -> String {

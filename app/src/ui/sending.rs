@@ -116,6 +116,13 @@ fn after(done: Done, form: &HtmlFormElement) {
         };
         return;
     }
+    if let Some(batch) = done.undo {
+        // The page stays; what was done can be undone from here.
+        toast::say_undo(done.notice.unwrap_or_default(), batch);
+        form.reset();
+        visit(here_without_dialog(), Visit::Again);
+        return;
+    }
     if let Some(notice) = done.notice {
         toast::say(notice);
     }
@@ -190,7 +197,11 @@ async fn compared(address: &str, body: &str) -> bool {
     }
 }
 
-async fn post(address: &str, body: &str) -> Result<Done, AppError> {
+/// Posts fields to a server function.
+///
+/// # Errors
+/// Those of the function, and of the way there.
+pub async fn post(address: &str, body: &str) -> Result<Done, AppError> {
     let (response, text) = send(address, body, "application/json").await?;
     if response.ok() {
         return serde_json::from_str(&text)

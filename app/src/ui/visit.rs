@@ -113,10 +113,15 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     Some(())
 }
 
+/// Notes what opened a dialog by a key: where the focus returns to.
+pub fn opened_by(link: Option<Element>) {
+    OPENER.set(link.and_then(|link| link.get_attribute("href")));
+}
+
 /// The dialog is closed: back to the link that opened it, if it is still there.
 fn focus_opener(part: &Element) {
     let Some(opener) = OPENER.take() else { return };
-    let Ok(links) = part.query_selector_all("a[data-within]") else { return };
+    let Ok(links) = part.query_selector_all("#main a[href]") else { return };
     let mut links = (0..links.length()).filter_map(|place| links.get(place)?.dyn_into::<HtmlElement>().ok());
     if let Some(link) = links.find(|link| link.get_attribute("href").as_deref() == Some(&opener)) {
         let _ = link.focus();

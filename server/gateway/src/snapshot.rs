@@ -176,7 +176,10 @@ impl Snapshots {
         match load(store, org).await {
             Ok(snapshot) => organizations.insert(org, Arc::new(snapshot)),
             // Deleted.
-            Err(StoreError::NotFound) => organizations.remove(&org),
+            Err(StoreError::NotFound) => {
+                store.forget(org);
+                organizations.remove(&org)
+            }
             Err(error) => return Err(error),
         };
         self.world.store(Arc::new(World::of(organizations)));

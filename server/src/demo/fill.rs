@@ -1,6 +1,6 @@
 //! Filling an empty database with the story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
@@ -19,7 +19,7 @@ use super::{
     acme::{self, DAYS},
     calls,
     folder::{Kept, KeptSecret},
-    refusals, requests,
+    refusals, requests, reviews,
     script::{self, Deed, Line},
     stage::{Issued, Stage},
 };
@@ -44,6 +44,13 @@ pub async fn fill(store: &Store, port: u16, options: &Options) -> Result<Kept, F
     tracing::info!("calls are booked");
     finish(&mut stage, now).await?;
     requests::perform(&stage, now).await?;
+    reviews::perform(&stage, now).await?;
+    // Some died on the way, with a membership or a suspension.
+    let live: HashSet<[u8; 32]> =
+        store::keys::known(store, stage.org).await?.into_iter().map(|secret| secret.hash).collect();
+    stage.issued.retain(|issued| {
+        store::keys::lookup_hash(store, issued.plain.reveal()).is_some_and(|hash| live.contains(&hash))
+    });
     listen(&stage, port, now).await?;
     Ok(Kept { org: Some(stage.org), port, secrets: keep(&stage.issued) })
 }

@@ -11,6 +11,7 @@ mod fill;
 mod folder;
 mod refusals;
 mod requests;
+mod reviews;
 mod script;
 mod simulated;
 mod stage;

@@ -1,7 +1,9 @@
 //! Applications. Each is made together with its one key.
 
+use chrono::{DateTime, Utc};
 use domain::{
     applications::{Application, ApplicationRow},
+    audit::Door,
     ids::{ApplicationId, GroupId, KeyId, OrgId, PolicyId, UserId},
     keys::{Features, KeyModels},
     money::Money,
@@ -11,7 +13,7 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys,
+    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys, receipts,
     rollups::Month, users::escape_like,
 };
 
@@ -33,6 +35,8 @@ pub struct Filter {
     pub search: Option<String>,
     /// Only those in this group or below.
     pub group: Option<GroupId>,
+    /// Only those with live secrets that nobody has used since then.
+    pub unused_since: Option<DateTime<Utc>>,
     /// After this one: the next page.
     pub after: Option<(String, ApplicationId)>,
 }
@@ -68,13 +72,14 @@ pub async fn list(
            ) u on true
            left join lateral (
                select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $4)) as live,
-                      max(s.last_used_at) as last_used_at
+                      max(s.last_used_at) as last_used_at, max(greatest(s.last_used_at, s.created_at)) as touched_at
                from secrets s where s.org_id = k.org_id and s.key_id = k.key_id
            ) s on true
            where a.org_id = $1 and a.archived_at is null
              and ($5::text is null or a.name ilike $5)
              and ($6::uuid is null or a.group_id = $6 or g.ancestors @> array[$6::uuid])
              and ($7::text is null or (lower(a.name), a.application_id) > ($7, $8))
+             and ($10::timestamptz is null or (s.live > 0 and s.touched_at < $10))
            order by lower(a.name), a.application_id
            limit $9"#,
         org.0,
@@ -86,6 +91,7 @@ pub async fn list(
         after_name,
         after_id,
         limit,
+        filter.unused_since,
     )
     .fetch_all(store.pool())
     .await?;
@@ -117,6 +123,48 @@ pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
         org.0
     );
     Ok(count.fetch_one(store.pool()).await?)
+}
+
+/// Applications that a person answers for, by name; not their private contexts.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn owned(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(ApplicationId, String)>> {
+    let rows = sqlx::query!(
+        "select application_id, name from applications
+         where org_id = $1 and owner_id = $2 and archived_at is null and personal_user_id is null order by lower(name)",
+        org.0,
+        user.0,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name)).collect())
+}
+
+/// What of the secrets asks for a look: applications with live secrets that nobody has used since
+/// then, and secrets that were reported as leaked since then.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<(i64, i64)> {
+    let row = sqlx::query!(
+        r#"with touched as (
+               select k.application_id, max(greatest(s.last_used_at, s.created_at)) as at
+               from secrets s join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+               where s.org_id = $1
+               group by k.application_id
+               having bool_or(s.revoked_at is null and (s.expires_at is null or s.expires_at > $3))
+           )
+           select (select count(*) from touched t join applications a on a.org_id = $1 and a.application_id = t.application_id
+                   where a.archived_at is null and t.at < $2) as "unused!",
+                  (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!""#,
+        org.0,
+        since,
+        clock::now(),
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok((row.unused, row.leaked))
 }
 
 /// Everything a file says about an application and its key.
@@ -224,9 +272,11 @@ pub async fn get(store: &Store, org: OrgId, id: ApplicationId) -> Result<Applica
 pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -> Result<Application> {
     let row = sqlx::query!(
         r#"select a.name, a.description, a.group_id, a.personal_user_id, a.archived_at, a.version, k.key_id,
+                  a.owner_id, o.name as "owner_name?",
                   array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id order by name)
                       as "use_cases!"
            from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+           left join users o on o.org_id = a.org_id and o.user_id = a.owner_id
            where a.org_id = $1 and a.application_id = $2"#,
         org.0,
         id.0
@@ -239,6 +289,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -
         description: row.description,
         path: groups::read(db, org, row.group_id.into()).await?.path,
         personal: row.personal_user_id.map(UserId),
+        owner: row.owner_id.map(UserId).zip(row.owner_name),
         use_cases: row.use_cases,
         key: row.key_id.into(),
         archived_at: row.archived_at,
@@ -330,9 +381,11 @@ pub(crate) async fn create(
         return Err(StoreError::NotFound);
     }
     let (id, key): (ApplicationId, KeyId) = (clock::id(), clock::id());
+    let actor = change.permit().actor();
+    let maker = actor.user.filter(|_| actor.door == Door::Console);
     sqlx::query!(
-        "insert into applications (org_id, application_id, group_id, name, description, personal_user_id, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into applications (org_id, application_id, group_id, name, description, personal_user_id, created_at, owner_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         org.0,
         id.0,
         group.0,
@@ -340,6 +393,8 @@ pub(crate) async fn create(
         form.description.trim(),
         personal.map(|id| id.0),
         at,
+        // Whoever makes it in the console answers for it. What a file says belongs to no one person.
+        personal.or(maker).map(|id| id.0),
     )
     .execute(change.db())
     .await?;
@@ -400,9 +455,16 @@ pub async fn update(
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn archive(change: &mut Change, id: ApplicationId) -> Result<()> {
-    let (org, at) = (change.org(), change.at());
+    let org = change.org();
     let before = read(change.db(), org, id).await?;
     change.expect(Act::EditApplications, before.path.last().map(|(group, _)| *group))?;
+    close(change, id).await
+}
+
+/// Closes it, for whoever has asked for a permit.
+pub(crate) async fn close(change: &mut Change, id: ApplicationId) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let before = read(change.db(), org, id).await?;
     if before.archived_at.is_some() {
         return Ok(());
     }
@@ -424,4 +486,56 @@ pub async fn archive(change: &mut Change, id: ApplicationId) -> Result<()> {
     .await?;
     let diff = Diff::new().set("archived", true).set("secrets revoked", revoked.rows_affected());
     change.record(Subject { kind: "application", id: id.0, name: &before.name }, "archive", &diff).await
+}
+
+/// Says who answers for an application from now on: by a permit to edit it, or by its owner, who
+/// hands it over.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization, or, without a permit to edit it, not
+/// one's own; [`StoreError::Invalid`] when the other is suspended.
+pub async fn hand_over(change: &mut Change, id: ApplicationId, to: UserId) -> Result<()> {
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    let me = change.permit().actor().user;
+    let owner = before.owner.as_ref().map(|(owner, _)| *owner);
+    if change.permit().act() == Act::UseOwn {
+        if owner.is_none() || owner != me {
+            return Err(StoreError::NotFound);
+        }
+    } else {
+        change.expect(Act::EditApplications, before.path.last().map(|(group, _)| *group))?;
+    }
+    if before.archived_at.is_some() {
+        return Err(StoreError::NotFound);
+    }
+    if before.personal.is_some() {
+        return Err(StoreError::invalid(
+            "user",
+            "A private context belongs to its person; it is not handed over.",
+        ));
+    }
+    if owner == Some(to) {
+        return Ok(());
+    }
+    receipts::successor(change, "user", owner.unwrap_or(UserId::NIL), to).await?;
+    give(change, id, to).await
+}
+
+/// Writes down who answers for it.
+pub(crate) async fn give(change: &mut Change, id: ApplicationId, to: UserId) -> Result<()> {
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    sqlx::query!(
+        "update applications set owner_id = $3, version = version + 1 where org_id = $1 and application_id = $2",
+        org.0,
+        id.0,
+        to.0,
+    )
+    .execute(change.db())
+    .await?;
+    let after = read(change.db(), org, id).await?;
+    let name = |owner: Option<(UserId, String)>| owner.map(|(_, name)| name);
+    let diff = Diff::new().field("owner", name(before.owner), name(after.owner));
+    change.record(Subject { kind: "application", id: id.0, name: &before.name }, "hand-over", &diff).await
 }

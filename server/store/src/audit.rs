@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 use domain::{
     audit::{AuditRow, Door},
     ids::{BatchId, OrgId},
-    roles::Actor,
+    roles::{Act, Actor, Permit},
 };
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Diff, Purpose, Result, Store, Subject};
+use crate::{Diff, Purpose, Result, Store, StoreError, Subject, clock, users::escape_like};
 
 /// The newest end of an organization's chain.
 #[derive(Clone, Debug)]
@@ -102,8 +102,14 @@ pub(crate) async fn advance(db: &mut PgConnection, org: OrgId, head: &Head) -> R
     )
     .fetch_one(&mut *db)
     .await?;
-    sqlx::query!("select pg_notify('bursar_facts', $1)", org.0.to_string()).execute(db).await?;
+    tell(db, org).await?;
     Ok(version)
+}
+
+/// Tells every replica, when the transaction commits, that an organization is not as it was.
+pub(crate) async fn tell(db: &mut PgConnection, org: OrgId) -> Result<()> {
+    sqlx::query!("select pg_notify('bursar_facts', $1)", org.0.to_string()).execute(db).await?;
+    Ok(())
 }
 
 /// The bytes a row's hash covers: the hash before, then every column, each with its length, so
@@ -155,12 +161,24 @@ fn canonical(
 pub struct Filter {
     /// About this thing.
     pub subject: Option<Uuid>,
-    /// By this person.
-    pub actor: Option<Uuid>,
+    /// By somebody whose name has this in it.
+    pub who: Option<String>,
+    /// About something whose name has this in it.
+    pub what: Option<String>,
+    /// About this kind of thing: `group`.
+    pub kind: Option<String>,
+    /// With a field whose name has this in it.
+    pub field: Option<String>,
+    /// Through this door.
+    pub door: Option<Door>,
     /// Of this change to many people.
     pub batch: Option<BatchId>,
     /// Before this sequence number: the next page.
     pub before: Option<i64>,
+}
+
+fn like(text: Option<&str>) -> Option<String> {
+    text.map(str::trim).filter(|text| !text.is_empty()).map(|text| format!("%{}%", escape_like(text)))
 }
 
 /// The newest lines first, at most `limit`.
@@ -173,17 +191,25 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
            from audit
            where org_id = $1
              and ($2::uuid is null or subject_id = $2)
-             and ($3::uuid is null or actor_id = $3)
+             and ($3::text is null or actor ilike $3)
              and ($4::bigint is null or seq < $4)
              and ($6::uuid is null or batch_id = $6)
+             and ($7::text is null or subject ilike $7)
+             and ($8::text is null or subject_kind = $8)
+             and ($9::text is null or door = $9)
+             and ($10::text is null or exists (select from jsonb_object_keys(after) as k (name) where k.name ilike $10))
            order by seq desc
            limit $5"#,
         org.0,
         filter.subject,
-        filter.actor,
+        like(filter.who.as_deref()),
         filter.before,
         limit,
         filter.batch.map(|batch| batch.0),
+        like(filter.what.as_deref()),
+        filter.kind,
+        filter.door.map(Door::as_str),
+        like(filter.field.as_deref()),
     )
     .fetch_all(store.pool())
     .await?;
@@ -312,4 +338,57 @@ pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
         }
     }
     if previous == head.audit_hash { Ok(Chain::Whole { rows: seq }) } else { Ok(Chain::Broken { seq }) }
+}
+
+/// What the last look through a chain found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// How many rows there were.
+    pub rows: i64,
+    /// The first that did not fit.
+    pub broken: Option<i64>,
+}
+
+/// What the last look through an organization's chain found; none before the first.
+///
+/// # Errors
+/// When the organization is gone or the database does not answer.
+pub async fn checked(store: &Store, org: OrgId) -> Result<Option<Checked>> {
+    let row = sqlx::query!(
+        "select audit_checked_at, audit_checked_seq, audit_broken_seq from organizations where org_id = $1",
+        org.0
+    )
+    .fetch_one(store.pool())
+    .await?;
+    let checked = row.audit_checked_at.zip(row.audit_checked_seq);
+    Ok(checked.map(|(at, rows)| Checked { at, rows, broken: row.audit_broken_seq }))
+}
+
+/// Looks through an organization's chain and keeps what was found. It changes nothing that anything
+/// is decided by, so it is no line of the log itself.
+///
+/// # Errors
+/// [`StoreError::NotPermitted`] without a permit to read the log.
+pub async fn check(store: &Store, permit: &Permit) -> Result<Chain> {
+    if !permit.covers(Act::ReadAudit, None) {
+        return Err(StoreError::NotPermitted(Act::ReadAudit));
+    }
+    let org = permit.org();
+    let chain = verify(store, org).await?;
+    let (rows, broken) = match chain {
+        Chain::Whole { rows } => (rows, None),
+        Chain::Broken { seq } => (seq - 1, Some(seq)),
+    };
+    sqlx::query!(
+        "update organizations set audit_checked_at = $2, audit_checked_seq = $3, audit_broken_seq = $4 where org_id = $1",
+        org.0,
+        clock::now(),
+        rows,
+        broken,
+    )
+    .execute(store.pool())
+    .await?;
+    Ok(chain)
 }

@@ -175,6 +175,17 @@ pub async fn run(change: &mut Change, ids: &[UserId], task: Task) -> Result<Vec<
     change.expect(act, group)?;
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
+    let source = match task.also() {
+        Some(from) => {
+            change.expect(act, Some(from))?;
+            if Some(from) == group {
+                return Err(StoreError::invalid("to", "They are in this group already: choose another one."));
+            }
+            let name = facts.groups.get(&from).ok_or(StoreError::NotFound)?.name.clone();
+            Some((from, name, members(change, from).await?))
+        }
+        None => None,
+    };
     let group = match group {
         Some(group) => {
             let name = facts.groups.get(&group).ok_or(StoreError::NotFound)?.name.clone();
@@ -184,9 +195,10 @@ pub async fn run(change: &mut Change, ids: &[UserId], task: Task) -> Result<Vec<
     };
     let mut effects = Vec::new();
     for person in people(change, ids).await? {
-        let step = match &group {
-            Some((name, members)) => belong(change, &person, task, name, members).await,
-            None => alter(change, &facts, &person, task).await,
+        let step = match (&group, &source) {
+            (Some(to), Some(from)) => shift(change, &person, task, from, to).await,
+            (Some((name, members)), None) => belong(change, &person, task, name, members).await,
+            (None, _) => alter(change, &facts, &person, task).await,
         };
         effects.push(effect(person, step)?);
     }
@@ -239,6 +251,35 @@ async fn belong(
     })
 }
 
+/// From one group into another. In first: what both groups carry lives on.
+async fn shift(
+    change: &mut Change,
+    person: &Person,
+    task: Task,
+    (from, from_name, from_members): &(GroupId, String, Members),
+    (to_name, to_members): &(String, Members),
+) -> Result<Step> {
+    let Task::Move { to, .. } = task else { return Ok(Step::Already(String::new())) };
+    let from = *from;
+    match from_members.get(&person.id) {
+        None => Ok(Step::Refused(format!("is not a direct member of {from_name}"))),
+        Some((Standing::Lead, _)) => {
+            Ok(Step::Refused(format!("leads {from_name}. Hand the group over first.")))
+        }
+        Some((Standing::Member, ends_at)) => {
+            let ends_at = *ends_at;
+            let there = to_members.contains_key(&person.id);
+            if !there {
+                groups::set_member(change, to, person.id, Standing::Member, ends_at).await?;
+            }
+            groups::remove_member(change, from, person.id).await?;
+            let undo =
+                if there { Undo::Join { group: from, ends_at } } else { Undo::Back { from, to, ends_at } };
+            Ok(Step::Done(format!("moves from {from_name} to {to_name}"), Some(undo)))
+        }
+    }
+}
+
 async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) -> Result<Step> {
     let me = change.permit().actor().user == Some(person.id);
     Ok(match task {
@@ -265,7 +306,7 @@ async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) 
         Task::Suspend => {
             users::set_suspended(change, person.id, true).await?;
             Step::Done(
-                "is suspended; every secret of theirs is dead".to_owned(),
+                "is suspended; every secret of theirs is revoked for good".to_owned(),
                 Some(Undo::Suspended(false)),
             )
         }
@@ -280,7 +321,7 @@ async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) 
             let token = users::invite(change, person.id).await?;
             Step::Done(format!("{}/{}/{token}", change.org(), person.id), None)
         }
-        Task::Join { .. } | Task::Leave(_) => Step::Already(String::new()),
+        Task::Join { .. } | Task::Leave(_) | Task::Move { .. } => Step::Already(String::new()),
     })
 }
 
@@ -351,6 +392,13 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
     .await?;
     crate::change::exactly_one(&done)?;
     let facts = access::read(change.db(), org).await?;
+    let origin = match task.also() {
+        Some(from) => {
+            change.expect(act, Some(from))?;
+            members(change, from).await?
+        }
+        None => Members::new(),
+    };
     let members = match group {
         Some(group) => members(change, group).await?,
         None => Members::new(),
@@ -364,6 +412,14 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
         let same = match (undo, person) {
             (_, None) => false,
             (Undo::Leave(_), _) => known.is_some_and(|(standing, _)| *standing == Standing::Member),
+            (Undo::Back { ends_at, .. }, _) => {
+                known.is_some_and(|(standing, _)| *standing == Standing::Member)
+                    && !origin.contains_key(&effect.user)
+                    && ends_at.is_none_or(|end| end > at)
+            }
+            (Undo::Join { group: into, ends_at }, _) if group != Some(into) => {
+                !origin.contains_key(&effect.user) && ends_at.is_none_or(|end| end > at)
+            }
             (Undo::Join { ends_at, .. }, _) => known.is_none() && ends_at.is_none_or(|end| end > at),
             (Undo::Limit { set, .. }, Some(person)) => person.own_limit == set,
             (Undo::Role { given, .. }, Some(person)) => person.role == given,
@@ -387,6 +443,10 @@ async fn bring_back(change: &mut Change, facts: &Facts, person: &Person, undo: U
         Undo::Leave(group) => groups::remove_member(change, group, person.id).await,
         Undo::Join { group, ends_at } => {
             groups::set_member(change, group, person.id, Standing::Member, ends_at).await
+        }
+        Undo::Back { from, to, ends_at } => {
+            groups::set_member(change, from, person.id, Standing::Member, ends_at).await?;
+            groups::remove_member(change, to, person.id).await
         }
         Undo::Limit { before, .. } => {
             limits::set_month_in(change, facts, person.id, before).await.map(|_| ())

@@ -200,6 +200,17 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Commits a change after which the organization is no more: there is no log to write to.
+    pub(crate) async fn dissolve(mut self) -> Result<()> {
+        let org = self.permit.org();
+        audit::tell(&mut self.tx, org).await?;
+        self.tx.commit().await?;
+        self.store.note_commit(org, i64::MAX);
+        Ok(())
+    }
+}
+
 /// One row changed; none means somebody else changed it first, or it is not there.
 pub(crate) fn exactly_one(done: &sqlx::postgres::PgQueryResult) -> Result<()> {
     if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }

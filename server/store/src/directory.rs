@@ -238,6 +238,30 @@ pub async fn candidates(
     Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.email)).collect())
 }
 
+/// People who can take something over, by name, whose name or address has this in it; at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn people(
+    store: &Store,
+    org: OrgId,
+    search: &str,
+    limit: i64,
+) -> Result<Vec<(UserId, String, String)>> {
+    let rows = sqlx::query!(
+        "select user_id, name, email from users
+         where org_id = $1 and removed_at is null and suspended_at is null
+           and ($2::text is null or name ilike $2 or email ilike $2)
+         order by lower(name), user_id limit $3",
+        org.0,
+        like(search),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.email)).collect())
+}
+
 /// Names and addresses of some people, by name. Who is not there is left out.
 ///
 /// # Errors

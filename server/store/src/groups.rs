@@ -12,7 +12,9 @@ use domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, rollups::Month};
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, keys, leads, rollups::Month,
+};
 
 /// The whole tree, parents before children, siblings by name.
 ///
@@ -613,6 +615,9 @@ pub async fn set_member(
     if diff.is_empty() {
         return Ok(());
     }
+    if was_lead && standing == Standing::Member {
+        leads::another(change, group, user).await?;
+    }
     sqlx::query!(
         "update memberships set standing = $3, ends_at = $4 where org_id = $1 and membership_id = $2",
         org.0,
@@ -627,7 +632,11 @@ pub async fn set_member(
 }
 
 /// Names of a group and a person of the organization, both still there.
-async fn pair_names(change: &mut Change, group: GroupId, user: UserId) -> Result<(String, String)> {
+pub(crate) async fn pair_names(
+    change: &mut Change,
+    group: GroupId,
+    user: UserId,
+) -> Result<(String, String)> {
     let org = change.org();
     let row = sqlx::query!(
         "select g.name as group_name, u.name as user_name from groups g join users u on u.org_id = g.org_id
@@ -677,9 +686,10 @@ pub(crate) async fn join(
 /// Takes a person out of a group. Member secrets they had through it die with it.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] when they are not in it.
+/// [`StoreError::NotFound`] when they are not in it; [`StoreError::Invalid`] when nobody would be left
+/// who leads it.
 pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
-    let (org, at) = (change.org(), change.at());
+    let org = change.org();
     let standing = sqlx::query_scalar!(
         "select standing from memberships where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
         org.0,
@@ -690,6 +700,15 @@ pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) ->
     .await?;
     let act = if standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
     change.expect(act, Some(group))?;
+    if act == Act::EditLeads {
+        leads::another(change, group, user).await?;
+    }
+    end(change, group, user).await
+}
+
+/// Ends a membership, for whoever has asked for a permit, and the secrets that nothing else carries.
+pub(crate) async fn end(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
     sqlx::query!(
         "update memberships set ended_at = $4 where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
         org.0,
@@ -708,7 +727,11 @@ pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) ->
     )
     .fetch_one(change.db())
     .await?;
-    let diff = Diff::new().field("group", Some(&names.group_name), None::<String>);
+    let dead = keys::revoke_orphans(change, user).await?;
+    let mut diff = Diff::new().field("group", Some(&names.group_name), None::<String>);
+    if !dead.is_empty() {
+        diff = diff.set("secrets revoked", dead.join(", "));
+    }
     change.record(Subject { kind: "membership", id: user.0, name: &names.user_name }, "end", &diff).await
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Change, Diff, Purpose, Result, Store, StoreError, Subject, access,
     change::exactly_one,
-    clock, groups, policies,
+    clock, groups, organizations, policies, receipts,
     vault::{is_secret, new_secret},
 };
 
@@ -235,7 +235,7 @@ async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -
 /// When the database does not answer.
 pub async fn secrets(store: &Store, org: OrgId, key: KeyId) -> Result<Vec<SecretRow>> {
     let rows = sqlx::query!(
-        r#"select s.secret_id, s.kind, s.user_id, u.name as "user_name?", s.tail, s.created_at, s.expires_at, s.revoked_at, s.last_used_at
+        r#"select s.secret_id, s.kind, s.user_id, u.name as "user_name?", s.tail, s.created_at, s.expires_at, s.revoked_at, s.last_used_at, s.leaked_at
            from secrets s left join users u on u.org_id = s.org_id and u.user_id = s.user_id
            where s.org_id = $1 and s.key_id = $2
            order by s.revoked_at is not null, s.created_at desc limit 200"#,
@@ -255,6 +255,7 @@ pub async fn secrets(store: &Store, org: OrgId, key: KeyId) -> Result<Vec<Secret
                 expires_at: row.expires_at,
                 revoked_at: row.revoked_at,
                 last_used_at: row.last_used_at,
+                leaked_at: row.leaked_at,
             })
         })
         .collect()
@@ -334,10 +335,10 @@ pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret
     let (org, at) = (change.org(), change.at());
     let home = home(change.db(), org, key).await?;
     let facts = access::read(change.db(), org).await?;
-    let own = home.personal == Some(user);
     let assigned = read(change.db(), org, key).await?.assigned;
     let belongs =
         |group| facts.users.get(&user).is_some_and(|user| domain::access::belongs(&facts, user, group, at));
+    let own = home.personal == Some(user) && belongs(home.group);
     if !own && !assigned.iter().any(|(group, _)| belongs(*group)) {
         return Err(StoreError::NotFound);
     }
@@ -361,9 +362,9 @@ pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn revoke(change: &mut Change, id: SecretId) -> Result<()> {
-    let (org, at) = (change.org(), change.at());
+    let org = change.org();
     let row = sqlx::query!(
-        "select key_id, user_id, tail, revoked_at from secrets where org_id = $1 and secret_id = $2",
+        "select key_id, user_id, revoked_at from secrets where org_id = $1 and secret_id = $2",
         org.0,
         id.0
     )
@@ -381,12 +382,62 @@ pub async fn revoke(change: &mut Change, id: SecretId) -> Result<()> {
     if row.revoked_at.is_some() {
         return Ok(());
     }
+    kill(change, id).await
+}
+
+/// Revokes a secret, for whoever has asked for a permit.
+pub(crate) async fn kill(change: &mut Change, id: SecretId) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let row = sqlx::query!(
+        "select s.tail, s.revoked_at, a.name from secrets s
+         join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+         join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+         where s.org_id = $1 and s.secret_id = $2",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    if row.revoked_at.is_some() {
+        return Ok(());
+    }
     sqlx::query!("update secrets set revoked_at = $3 where org_id = $1 and secret_id = $2", org.0, id.0, at)
         .execute(change.db())
         .await?;
-    let name = format!("{}…{}", PlainSecret::PREFIX, row.tail);
-    let diff = Diff::new().set("application", &home.name).set("revoked", true);
-    change.record(Subject { kind: "secret", id: id.0, name: &name }, "revoke", &diff).await
+    receipts::record_dead(change, id, &hint(&row.tail), &row.name).await
+}
+
+/// Revokes the secrets of a person that no membership of theirs carries any more: whoever comes back
+/// into a group later makes a new one. Returns their hints.
+pub(crate) async fn revoke_orphans(change: &mut Change, user: UserId) -> Result<Vec<String>> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        "update secrets s set revoked_at = $3
+         from keys k, applications a
+         where s.org_id = $1 and s.user_id = $2 and s.revoked_at is null
+           and k.org_id = $1 and k.key_id = s.key_id
+           and a.org_id = $1 and a.application_id = k.application_id
+           and not exists (
+               select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+               where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                 and case when a.personal_user_id = $2
+                     then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
+                     else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
+                                  and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
+         returning s.secret_id, s.tail, a.name",
+        org.0,
+        user.0,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let mut hints = Vec::new();
+    for row in rows {
+        let hint = format!("{}…{}", PlainSecret::PREFIX, row.tail);
+        receipts::record_dead(change, row.secret_id.into(), &hint, &row.name).await?;
+        hints.push(hint);
+    }
+    Ok(hints)
 }
 
 /// A person's home context in a group: made when it is first asked for.
@@ -397,6 +448,11 @@ pub async fn open_personal(change: &mut Change, group: GroupId) -> Result<(Appli
     change.expect(Act::UseOwn, None)?;
     let user = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::UseOwn))?;
     let (org, at) = (change.org(), change.at());
+    if !organizations::read(change.db(), org).await?.members.applications {
+        let sentence =
+            "Members do not open private contexts here. Ask for an application of your group instead.";
+        return Err(StoreError::invalid("", sentence));
+    }
     let facts = access::read(change.db(), org).await?;
     let member = facts.users.get(&user).is_some_and(|user| {
         user.memberships
@@ -497,8 +553,10 @@ pub struct OwnKey {
     pub group: GroupId,
     /// Whether it is their private context.
     pub personal: bool,
-    /// Their live secret, if they have one.
-    pub secret: Option<(SecretId, String)>,
+    /// Their live secret, if they have one: id, hint, last call.
+    pub secret: Option<(SecretId, String, Option<DateTime<Utc>>)>,
+    /// The hint of their last secret, if it died because somebody reported it.
+    pub leaked: Option<String>,
 }
 
 /// The keys a person may have a secret of, by application name.
@@ -508,20 +566,23 @@ pub struct OwnKey {
 pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>> {
     let rows = sqlx::query!(
         r#"select k.key_id, a.application_id, a.name, a.group_id, a.personal_user_id is not null as "personal!",
-                  s.secret_id as "secret_id?", s.tail as "tail?"
+                  s.secret_id as "secret_id?", s.tail as "tail?", s.last_used_at as "last_used_at?",
+                  (select l.tail from secrets l
+                   where l.org_id = k.org_id and l.key_id = k.key_id and l.user_id = $2 and l.leaked_at is not null
+                   order by l.created_at desc limit 1) as "leaked?"
            from keys k
            join applications a on a.org_id = k.org_id and a.application_id = k.application_id
            left join secrets s
              on s.org_id = k.org_id and s.key_id = k.key_id and s.user_id = $2 and s.kind = 'member' and s.revoked_at is null
            where k.org_id = $1 and a.archived_at is null
-             and (a.personal_user_id = $2 or (a.personal_user_id is null and exists (
-                 select 1 from key_groups kg
-                 join memberships m on m.org_id = kg.org_id and m.user_id = $2 and m.ended_at is null
-                  and (m.ends_at is null or m.ends_at > $3)
-                 join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-                 where kg.org_id = k.org_id and kg.key_id = k.key_id
-                   and (g.group_id = kg.group_id or g.ancestors @> array[kg.group_id])
-             )))
+             and (a.personal_user_id is null or a.personal_user_id = $2)
+             and exists (
+                 select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+                 where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                   and case when a.personal_user_id = $2
+                       then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
+                       else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
+                                    and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
            order by a.personal_user_id is null, lower(a.name)"#,
         org.0,
         user.0,
@@ -537,10 +598,17 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
             name: row.name,
             group: row.group_id.into(),
             personal: row.personal,
+            // Whoever has made a new one since knows.
+            leaked: row.leaked.filter(|_| row.secret_id.is_none()).map(|tail| hint(&tail)),
             secret: row
                 .secret_id
                 .map(SecretId)
-                .zip(row.tail.map(|tail| format!("{}…{tail}", PlainSecret::PREFIX))),
+                .zip(row.tail)
+                .map(|(id, tail)| (id, hint(&tail), row.last_used_at)),
         })
         .collect())
+}
+
+fn hint(tail: &str) -> String {
+    format!("{}…{tail}", PlainSecret::PREFIX)
 }

@@ -22,10 +22,13 @@ pub mod groups;
 pub mod imports;
 pub mod installation;
 pub mod keys;
+pub mod leads;
+pub mod leaks;
 pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod mails;
+pub mod model_reviews;
 pub mod models;
 pub mod notices;
 pub mod organizations;
@@ -34,9 +37,10 @@ pub mod policies;
 pub mod price_lists;
 pub mod prices;
 pub mod providers;
+pub mod receipts;
 pub mod refusals;
 pub mod requests;
-pub mod model_reviews;
+pub mod reviews;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;
@@ -160,6 +164,11 @@ impl Store {
     /// Every organization this process has changed, with the newest version it committed.
     pub fn all_committed(&self) -> Vec<(OrgId, i64)> {
         self.committed.lock().iter().map(|(org, version)| (*org, *version)).collect()
+    }
+
+    /// Forgets what this process has committed for an organization that is gone.
+    pub fn forget(&self, org: OrgId) {
+        self.committed.lock().remove(&org);
     }
 
     fn note_commit(&self, org: OrgId, version: i64) {

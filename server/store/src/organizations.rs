@@ -7,7 +7,7 @@ use domain::{
     ids::{AccountId, OrgId, UserId},
     money::Money,
     names::Name,
-    organizations::{BudgetStatus, Organization, WeekStart},
+    organizations::{BudgetStatus, MembersMay, Organization, WeekStart, Weight},
     roles::{Act, Actor, Place, permit},
     users::Role,
     window::Calendar,
@@ -186,7 +186,7 @@ pub async fn get(store: &Store, org: OrgId) -> Result<Organization> {
 
 pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Organization> {
     let row = sqlx::query!(
-        "select name, time_zone, week_start, default_user_limit, budget_status, contact, version
+        "select name, time_zone, week_start, default_user_limit, budget_status, contact, member_applications, member_requests, version
          from organizations where org_id = $1",
         org.0
     )
@@ -200,6 +200,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Organizati
         default_user_limit: row.default_user_limit.map(Money),
         budget_status: row.budget_status.parse()?,
         contact: row.contact,
+        members: MembersMay { applications: row.member_applications, requests: row.member_requests },
         version: row.version,
     })
 }
@@ -295,5 +296,85 @@ pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> R
             Calendar { zone: time_zone(&settings.time_zone)?, week_start: settings.week_start.into() };
         limits::recount_all(change, calendar).await?;
     }
+    Ok(())
+}
+
+/// Says what members may do by themselves.
+///
+/// # Errors
+/// [`StoreError::Stale`] when `version` is not the newest.
+pub async fn set_members_may(change: &mut Change, version: i64, may: MembersMay) -> Result<()> {
+    change.expect(Act::EditOrganization, None)?;
+    let org = change.org();
+    let before = read(change.db(), org).await?;
+    let done = sqlx::query!(
+        "update organizations set member_applications = $3, member_requests = $4, version = version + 1
+         where org_id = $1 and version = $2",
+        org.0,
+        version,
+        may.applications,
+        may.requests,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let diff = Diff::new()
+        .field("members open private contexts", Some(before.members.applications), Some(may.applications))
+        .field("members ask for models", Some(before.members.requests), Some(may.requests));
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "organization", id: org.0, name: &before.name }, "edit", &diff).await
+}
+
+/// What would go with an organization.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn weight(store: &Store, org: OrgId) -> Result<Weight> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from users where org_id = $1 and removed_at is null) as "users!",
+                  (select count(*) from groups where org_id = $1 and archived_at is null) as "groups!",
+                  (select count(*) from applications where org_id = $1 and archived_at is null) as "applications!",
+                  (select count(*) from secrets where org_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)) as "secrets!",
+                  (select count(*) from models where org_id = $1 and archived_at is null) as "models!",
+                  (select coalesce(sum(calls), 0)::bigint from usage_by_day where org_id = $1) as "calls!",
+                  (select coalesce(sum(spend), 0)::bigint from usage_by_day where org_id = $1) as "spend!",
+                  (select audit_seq from organizations where org_id = $1) as "changes!""#,
+        org.0,
+        clock::now(),
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(Weight {
+        users: row.users,
+        groups: row.groups,
+        applications: row.applications,
+        secrets: row.secrets,
+        models: row.models,
+        calls: row.calls,
+        spend: Money(row.spend),
+        changes: row.changes,
+    })
+}
+
+/// Deletes an organization with everything in it, its log included: the one thing that is deleted
+/// for good. `typed` is its name, as its owner typed it.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it is not its name.
+pub async fn delete(mut change: Change, typed: &str) -> Result<()> {
+    change.expect(Act::DeleteOrganization, None)?;
+    let org = change.org();
+    let name = read(change.db(), org).await?.name;
+    if typed.trim() != name {
+        return Err(StoreError::invalid("typed", format!("Type the name exactly as it is written: {name}")));
+    }
+    // Every table of an organization goes with its row.
+    sqlx::query!("delete from organizations where org_id = $1", org.0).execute(change.db()).await?;
+    let by = change.permit().actor().name.clone();
+    change.dissolve().await?;
+    // Its own log is gone with it: this line is what is left.
+    tracing::warn!(%org, %name, %by, "an organization was deleted by its owner");
     Ok(())
 }

@@ -255,6 +255,11 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
         change.expect(Act::RequestForGroup, Some(form.group))?;
     } else {
         change.expect(Act::UseOwn, None)?;
+        if !organizations::read(change.db(), org).await?.members.requests {
+            let sentence =
+                "Members do not ask for models themselves here. Ask a lead of the group or an admin.";
+            return Err(StoreError::invalid("", sentence));
+        }
         if !accounts_of(&facts, me, at).contains(&form.group) {
             return Err(StoreError::NotFound);
         }
@@ -444,6 +449,27 @@ pub async fn withdraw(change: &mut Change, id: RequestId) -> Result<()> {
     change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "withdraw", &diff).await
 }
 
+/// Withdraws everything somebody who goes has asked for. Returns the models' names.
+pub(crate) async fn withdraw_all(change: &mut Change, requester: UserId) -> Result<Vec<String>> {
+    let org = change.org();
+    let ids = sqlx::query_scalar!(
+        "select request_id from requests where org_id = $1 and requester_id = $2 and state = 'waiting' order by request_id",
+        org.0,
+        requester.0,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let mut models = Vec::new();
+    for id in ids {
+        let row = locked(change, id.into()).await?;
+        close(change, id.into(), RequestState::Withdrawn, "", None).await?;
+        let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
+        change.record(Subject { kind: "request", id, name: &row.model.1 }, "withdraw", &diff).await?;
+        models.push(row.model.1);
+    }
+    Ok(models)
+}
+
 /// Says no; the answer is for whoever asked.
 ///
 /// # Errors
@@ -598,7 +624,7 @@ pub async fn end(change: &mut Change, id: RequestId) -> Result<()> {
     told::revoked(change, GrantId(grant)).await
 }
 
-async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<()> {
+pub(crate) async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<()> {
     let (org, at) = (change.org(), change.at());
     let until = sqlx::query_scalar!(
         "update grants set revoked_at = $3 where org_id = $1 and grant_id = $2 and revoked_at is null and ends_at > $3

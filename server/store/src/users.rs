@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Change, Diff, Purpose, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, groups,
-    mails, organizations, rollups::Month, vault::random_base62,
+    mails, organizations, receipts, rollups::Month, vault::random_base62,
 };
 
 /// How long an invitation can be accepted.
@@ -138,7 +138,7 @@ async fn badges(
     users: &[uuid::Uuid],
 ) -> Result<std::collections::HashMap<uuid::Uuid, Vec<Badge>>> {
     let rows = sqlx::query!(
-        r#"select m.user_id, m.group_id, m.standing, m.ends_at, g.name, g.ancestors
+        r#"select m.user_id, m.group_id, m.standing, m.source, m.ends_at, g.name, g.ancestors
            from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
            where m.org_id = $1 and m.user_id = any ($2) and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
              and g.archived_at is null
@@ -157,6 +157,7 @@ async fn badges(
             group: row.group_id.into(),
             name: row.name.clone(),
             standing: row.standing.parse()?,
+            source: row.source.parse()?,
             ends_at: row.ends_at,
             inherited: false,
         });
@@ -169,7 +170,8 @@ async fn badges(
                 continue;
             }
             let name = names.get(&group).cloned().unwrap_or_default();
-            list.push(Badge { group, name, standing: Standing::Member, ends_at: None, inherited: true });
+            let (standing, source) = (Standing::Member, row.source.parse()?);
+            list.push(Badge { group, name, standing, source, ends_at: None, inherited: true });
         }
     }
     Ok(badges)
@@ -190,6 +192,48 @@ pub async fn count(store: &Store, org: OrgId, search: Option<&str>) -> Result<(i
     .fetch_one(store.pool())
     .await?;
     Ok((row.all, row.matching))
+}
+
+/// The name and address of somebody who is or was here.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when they never were.
+pub async fn name(store: &Store, org: OrgId, id: UserId) -> Result<(String, String)> {
+    let row = sqlx::query!("select name, email from users where org_id = $1 and user_id = $2", org.0, id.0)
+        .fetch_one(store.pool())
+        .await?;
+    Ok((row.name, row.email))
+}
+
+/// Who holds which role: for each, how many there are and the first of them by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_role(store: &Store, org: OrgId) -> Result<Vec<(Role, i64, Vec<(UserId, String)>)>> {
+    // As many as fit into a line or two.
+    const FIRST: i64 = 12;
+    let mut roles = Vec::new();
+    for role in Role::ALL {
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from users where org_id = $1 and role = $2 and removed_at is null"#,
+            org.0,
+            role.as_str()
+        )
+        .fetch_one(store.pool())
+        .await?;
+        // Everybody is a member: names say something where a role is held by few.
+        let most = if *role == Role::Member { 0 } else { FIRST };
+        let first = sqlx::query!(
+            "select user_id, name from users where org_id = $1 and role = $2 and removed_at is null order by lower(name), user_id limit $3",
+            org.0,
+            role.as_str(),
+            most
+        )
+        .fetch_all(store.pool())
+        .await?;
+        roles.push((*role, count, first.into_iter().map(|row| (row.user_id.into(), row.name)).collect()));
+    }
+    Ok(roles)
 }
 
 /// Names and ids of everybody, for pickers; at most `limit`.
@@ -256,6 +300,12 @@ struct Before {
     role: Role,
     account: Option<AccountId>,
     suspended_at: Option<DateTime<Utc>>,
+}
+
+impl Before {
+    fn leaver(&self, id: UserId) -> receipts::Leaver<'_> {
+        receipts::Leaver { id, name: &self.name, account: self.account.map(|account| account.0) }
+    }
 }
 
 async fn before(db: &mut PgConnection, org: OrgId, id: UserId) -> Result<Before> {
@@ -401,9 +451,13 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
 /// There is always somebody who owns the organization.
 async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
     let org = change.org();
+    // Whoever has not accepted their invitation cannot act as an owner yet: they count only where
+    // this one cannot either.
     let others = sqlx::query_scalar!(
         r#"select count(*) as "count!" from users
-           where org_id = $1 and user_id <> $2 and role = 'owner' and suspended_at is null and removed_at is null"#,
+           where org_id = $1 and user_id <> $2 and role = 'owner' and suspended_at is null and removed_at is null
+             and (account_id is not null
+                  or exists (select from users me where me.org_id = $1 and me.user_id = $2 and me.account_id is null))"#,
         org.0,
         id.0
     )
@@ -418,8 +472,8 @@ async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Suspends a person, or lets them in again. While suspended every secret of theirs is dead and
-/// sign-in is refused; their sessions end.
+/// Suspends a person, or lets them in again. A suspension revokes every secret of theirs and ends
+/// their sessions; a receipt says so. Revoked secrets stay dead: who is let in again makes new ones.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it is the last owner.
@@ -444,12 +498,84 @@ pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> 
     )
     .execute(change.db())
     .await?;
-    if let Some(account) = before.account.filter(|_| suspended) {
-        sqlx::query!("delete from sessions where account_id = $1", account.0).execute(change.db()).await?;
+    let mut diff = Diff::new().field("suspended", Some(!suspended), Some(suspended));
+    if suspended {
+        let contents = receipts::suspended(change, &before.leaver(id)).await?;
+        if !contents.secrets.is_empty() {
+            diff = diff.set("secrets revoked", contents.secrets.len());
+        }
     }
-    let diff = Diff::new().field("suspended", Some(!suspended), Some(suspended));
     let verb = if suspended { "suspend" } else { "reinstate" };
     change.record(Subject { kind: "user", id: id.0, name: &before.name }, verb, &diff).await
+}
+
+/// Takes a person out of the organization for good: secrets, memberships and grants end, open
+/// requests are withdrawn, private contexts are closed, and what they answered for goes to `heir`.
+/// Their name and their spend stay on the books.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it is oneself, the last owner, or something would be left without
+/// anybody to answer for it.
+pub async fn remove(change: &mut Change, id: UserId, heir: Option<UserId>) -> Result<()> {
+    change.expect(Act::EditUsers, None)?;
+    let (org, at) = (change.org(), change.at());
+    let before = before(change.db(), org, id).await?;
+    if change.permit().actor().user == Some(id) {
+        return Err(StoreError::invalid("user", "This is you: somebody else has to remove you."));
+    }
+    may_give(change, before.role)?;
+    if before.role == Role::Owner {
+        another_owner(change, id).await?;
+    }
+    let contents = receipts::removed(change, &before.leaver(id), heir).await?;
+    sqlx::query!(
+        "update users set removed_at = $3, invitation_hash = null, invitation_expires_at = null, version = version + 1
+         where org_id = $1 and user_id = $2",
+        org.0,
+        id.0,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let heirs = contents.handed.iter().find_map(|handed| handed.to.as_ref().map(|(_, name)| name.clone()));
+    let diff = Diff::new()
+        .set("removed", true)
+        .set("secrets revoked", contents.secrets.len())
+        .set("memberships ended", contents.memberships.len())
+        .field("handed to", None::<String>, heirs);
+    change.record(Subject { kind: "user", id: id.0, name: &before.name }, "remove", &diff).await
+}
+
+/// Makes somebody else an owner, and oneself what one says to be from then on.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when the other has not joined, or is suspended.
+pub async fn hand_over_organization(change: &mut Change, to: UserId, then: Role) -> Result<()> {
+    change.expect(Act::EditRoles, None)?;
+    let org = change.org();
+    let me = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::EditRoles))?;
+    let name = receipts::successor(change, "user", me, to).await?;
+    let (mine, theirs) = (before(change.db(), org, me).await?, before(change.db(), org, to).await?);
+    if theirs.account.is_none() {
+        let sentence = format!("{name} has not accepted the invitation yet. Choose somebody who has.");
+        return Err(StoreError::invalid("user", sentence));
+    }
+    for (id, before, role) in [(to, &theirs, Role::Owner), (me, &mine, then)] {
+        if before.role == role {
+            continue;
+        }
+        sqlx::query!(
+            "update users set role = $3, version = version + 1 where org_id = $1 and user_id = $2",
+            org.0,
+            id.0,
+            role.as_str(),
+        )
+        .execute(change.db())
+        .await?;
+        let diff = Diff::new().field("role", Some(before.role), Some(role));
+        change.record(Subject { kind: "user", id: id.0, name: &before.name }, "hand-over", &diff).await?;
+    }
+    Ok(())
 }
 
 /// Makes an invitation: the token goes into a link, only its hash is kept. The one before stops

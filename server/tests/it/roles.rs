@@ -63,7 +63,9 @@ impl World {
             )
             .await;
         let (_, stranger) = join(&server, &founder, "Stan", "owner").await;
+        let below = group("Vision", team.clone()).await;
         let ids = BTreeMap::from([
+            ("below", below),
             ("top", top),
             ("team", team),
             ("elsewhere", elsewhere),
@@ -74,7 +76,7 @@ impl World {
         let mut world = Self { server, owner, people, ids, counter: 0 };
         world.ids.insert("pricelist", PRICE_LIST.to_owned());
         for thing in
-            ["provider", "vendor", "tier", "model", "app", "call", "request", "webhook", "delivery"]
+            ["provider", "vendor", "tier", "model", "app", "call", "request", "webhook", "delivery", "receipt", "review"]
         {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
@@ -149,6 +151,21 @@ impl World {
                 let (group, user) = (id("team"), Box::pin(self.fresh("user")).await);
                 owner.must("/console/groups/add-member", &[("group", &group), ("user", &user)]).await;
                 user
+            }
+            "receipt" => {
+                let user = Box::pin(self.fresh("user")).await;
+                let fields = [("id", user.as_str()), ("suspended", "true")];
+                owner.create("/console/users/suspend", &fields).await
+            }
+            // Somebody with what it takes to remove them.
+            "named" => {
+                let user = Box::pin(self.fresh("user")).await;
+                format!("{user}&typed=user-{}", self.counter)
+            }
+            "review" => {
+                let (group, day) = (id("team"), last_day());
+                let fields = [("group", group.as_str()), ("due_on", &day), ("below", "true")];
+                owner.create("/console/reviews/open", &fields).await
             }
             "batch" => {
                 let user = Box::pin(self.fresh("user")).await;
@@ -401,6 +418,8 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         format!("/providers/{}/offers", world.ids["provider"]),
         page("requests", "request"),
         page("webhooks", "webhook"),
+        page("receipts", "receipt"),
+        page("reviews", "review"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
         let answer = stranger.get(&path).await;
@@ -425,6 +444,9 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/notices?show=all",
         "/alerts",
         "/alerts/settings",
+        "/reviews",
+        "/roles",
+        "/settings",
     ] {
         let text = stranger.get(path).await.text;
         for name in ["Research", "Mia", "Leo", "app-", "model-", "webhook-"] {

@@ -3,6 +3,7 @@
 use domain::{
     access::Grantee,
     authorizations::State,
+    groups::Standing,
     ids::SecretId,
     keys::{Feature, Features, KeyModels},
     models::Review,
@@ -11,7 +12,7 @@ use domain::{
 };
 use http::{StatusCode, header};
 use serde_json::json;
-use store::{keys, users};
+use store::{groups, keys, leaks, users};
 
 use crate::{
     client::{DIALECTS, body, route, streamed},
@@ -73,11 +74,74 @@ async fn somebody_suspended_is_out_everywhere_at_once() {
     let mut change = world.change().await;
     users::set_suspended(&mut change, user, true).await.expect("suspended");
     change.commit().await.expect("it");
-    golden::refused("suspended", &world, "small", &[]).await;
+    // Their secrets are revoked, for good: who is let in again makes new ones.
+    golden::refused("unknown_secret", &world, "small", &[]).await;
     for path in ["/v1/models", "/v1/models/small", "/v1/me/limits"] {
         assert_eq!(world.client.get(Dialect::OpenAi, path).await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
+    let mut change = world.change().await;
+    users::set_suspended(&mut change, user, false).await.expect("let in again");
+    change.commit().await.expect("it");
+    golden::refused("unknown_secret", &world, "small", &[]).await;
     assert_eq!(world.upstream.served().calls, 1);
+}
+
+#[tokio::test]
+async fn somebody_removed_is_out_for_good() {
+    let mut world = World::new().await;
+    let (user, secret) = world.member("Uma").await;
+    world.client = world.client.with(secret.reveal());
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let mut change = world.change().await;
+    users::remove(&mut change, user, None).await.expect("removed");
+    change.commit().await.expect("it");
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    assert_eq!(world.upstream.served().calls, 1);
+}
+
+#[tokio::test]
+async fn a_member_s_secret_dies_with_the_membership_and_stays_dead() {
+    let mut world = World::new().await;
+    let (user, secret) = world.member("Uma").await;
+    world.client = world.client.with(secret.reveal());
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let mut change = world.change().await;
+    groups::remove_member(&mut change, world.platform, user).await.expect("taken out");
+    change.commit().await.expect("it");
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    // Coming back does not bring it back.
+    let mut change = world.change().await;
+    groups::set_member(&mut change, world.platform, user, Standing::Member, None).await.expect("in again");
+    change.commit().await.expect("it");
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    assert_eq!(world.upstream.served().calls, 1);
+}
+
+#[tokio::test]
+async fn a_reported_secret_is_dead_on_every_replica_and_nothing_else_is() {
+    let mut world = World::new().await;
+    let (_, secret) = world.member("Uma").await;
+    let service = world.client.clone();
+    world.client = world.client.with(secret.reveal());
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let elsewhere = store::testing::as_another_process(&world.store);
+    assert!(leaks::report(&elsewhere, secret.reveal()).await.expect("taken"), "it was ours");
+    assert!(leaks::report(&elsewhere, secret.reveal()).await.expect("taken"), "twice is once");
+    let unknown = store::testing::unknown_secret();
+    assert!(!leaks::report(&elsewhere, unknown.reveal()).await.expect("taken"));
+    assert!(!leaks::report(&elsewhere, "not a secret at all").await.expect("taken"));
+    // Said by another process: heard within a second.
+    let second = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    while world.client.get(Dialect::OpenAi, "/v1/models").await.status != StatusCode::UNAUTHORIZED {
+        assert!(std::time::Instant::now() < second, "it still lives");
+    }
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    world.client = service;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ mod ledger_bulk;
 mod money;
 mod notices;
 mod organization;
+mod people;
 mod requests;
+mod reviews;
 mod tenancy;
 mod webhooks;

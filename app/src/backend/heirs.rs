@@ -1,0 +1,23 @@
+//! Who can take something over, for the select of a dialog.
+
+use domain::ids::UserId;
+
+use super::{Cx, Known};
+use crate::error::AppError;
+
+/// How many people a search finds.
+const FOUND: i64 = 20;
+
+/// People who are here and not suspended, but for one, whose name or address has this in it: id, and
+/// name with address.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn found(cx: &Cx, find: &str, but: Option<UserId>) -> Result<Vec<(String, String)>, AppError> {
+    let found = store::directory::people(&cx.store, cx.org()?, find, FOUND).await.known()?;
+    Ok(found
+        .into_iter()
+        .filter(|(id, ..)| Some(*id) != but)
+        .map(|(id, name, email)| (id.to_string(), format!("{name} ({email})")))
+        .collect())
+}

@@ -1,0 +1,26 @@
+//! Choosing who takes something over: a search whose answer is the choice of a select, so that it
+//! works among fifty thousand people and without script.
+
+use leptos::prelude::*;
+
+use crate::ui::{Hidden, query};
+
+/// The search above the form it helps to fill in.
+#[component]
+pub fn FindHeir(
+    /// The page the dialog is on.
+    #[prop(into)]
+    page: String,
+    /// The dialog.
+    dialog: &'static str,
+) -> impl IntoView {
+    let who = query::value("who");
+    view! {
+        <form method="get" action=page class="row find-people" role="search">
+            <Hidden name="dialog" value=dialog/>
+            {(!who.is_empty()).then(|| view! { <Hidden name="who" value=who.clone()/> })}
+            <input type="search" name="find" value=query::value("find") class="find" placeholder="Name or email" aria-label="Look for somebody"/>
+            <button class="btn">"Search"</button>
+        </form>
+    }
+}

@@ -1,0 +1,255 @@
+//! The people of a group beside the tree of groups: taken out, moved and added, by mouse, by
+//! keyboard, by menu and without script.
+
+use domain::{
+    groups::{Group, Member, Standing},
+    roles::Act,
+    time,
+};
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use super::{heirs::FindHeir, users::source};
+use crate::{
+    api::groups::{HandOverGroup, MovePeople, Node, RemoveMember},
+    ui::{
+        Badge, Card, Check, Combobox, Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, Select,
+        Submit, context::frame, may, query,
+    },
+};
+
+/// The card of the people, the tree beside it, and the dialogs between them.
+#[component]
+pub fn People(
+    /// Direct ones first.
+    members: Vec<Member>,
+    /// Of which group.
+    group: Group,
+    /// Where they can be moved to with the mouse.
+    tree: Vec<Node>,
+    /// Where they can be moved to at all.
+    targets: Vec<(String, String)>,
+    /// Whether people may be put in and taken out.
+    edit: bool,
+    /// Whether it may be said who leads.
+    edit_leads: bool,
+) -> impl IntoView {
+    let id = group.id.to_string();
+    let direct = members.iter().filter(|member| member.through.is_none()).count();
+    let note = format!("{direct} direct, {} in all", members.len());
+    let movable = edit && tree.len() > 1;
+    let (form, chosen, leads) = (id.clone(), members.clone(), members.clone());
+    let of = group.clone();
+    view! {
+        <Moving from=id.clone()>
+            <div class=if movable { "members with-tree" } else { "members" }>
+                <Card title="People" note actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
+                    <Table members=members.clone() group=id.clone() movable edit edit_leads/>
+                    {movable.then(|| view! { <Bar group=form.clone()/> })}
+                </Card>
+                {movable.then(|| view! { <Tree tree/> })}
+            </div>
+        </Moving>
+        {edit.then(|| view! { <Shift members=chosen group=of targets/> })}
+        <HandOver members=leads group edit_leads/>
+    }
+}
+
+#[component]
+fn Table(members: Vec<Member>, group: String, movable: bool, edit: bool, edit_leads: bool) -> impl IntoView {
+    if members.is_empty() {
+        return view! { <Empty title="Nobody yet" text="People of a group share its models and its budget, and can have secrets of keys that are assigned to it."/> }.into_any();
+    }
+    let rows = members
+        .into_iter()
+        .map(|member| view! { <Line member group=group.clone() movable edit edit_leads/> })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="People">
+            <table class="table">
+                <thead><tr>
+                    {movable.then(|| view! { <th class="tick-cell"><span class="sr">"Select"</span></th> })}
+                    <th>"Person"</th><th class="hide">"Through"</th><th class="r">"Month, anywhere"</th><th><span class="sr">"Actions"</span></th>
+                </tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bool) -> impl IntoView {
+    let lead = member.standing == Standing::Lead;
+    let direct = member.through.is_none();
+    let me = frame().here().map(|here| here.user);
+    let removable = direct && (edit_leads || (edit && !lead));
+    let gives = direct && lead && (edit_leads || me == Some(member.user));
+    let moves = movable && direct && !lead;
+    let user = member.user.to_string();
+    let (name, tick) = (member.name.clone(), user.clone());
+    let actions = format!("Actions for {}", member.name);
+    let dialog = |name: &str, copy: Option<&str>| {
+        query::href(&[("dialog", Some(name)), ("who", Some(&user)), ("copy", copy)])
+    };
+    let (shift, copy, give) = (dialog("shift", None), dialog("shift", Some("1")), dialog("hand-over", None));
+    let any = removable || gives || movable;
+    let remove = user.clone();
+    view! {
+        <tr draggable=moves.then_some("true") data-user=movable.then(|| user.clone()) data-name=name.clone()>
+            {movable.then(|| view! { <td class="tick-cell">
+                {moves.then(|| view! { <input type="checkbox" class="members-tick" form="members-many" name="who" value=tick aria-label=format!("Select {name}") autocomplete="off"/> })}
+            </td> })}
+            <td>
+                <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
+                {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
+                {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
+                <div class="sub">{member.email}</div>
+            </td>
+            <td class="hide">{match member.through {
+                Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
+                None => view! { <span class="muted">{super::capital(source(member.source))}{member.ends_at.map(|end| format!(" · until {}", time::date(frame().zone.local(end).date())))}</span> }.into_any(),
+            }}</td>
+            <td class="r num">{member.spend.to_string()}</td>
+            <td class="r">{any.then(|| view! {
+                <Menu id=format!("menu-{user}") label="⋯" name=actions look="btn small dots">
+                    <ul>
+                        {moves.then(|| view! { <li><a href=shift data-within="">"Move to…"<span class="muted">"M"</span></a></li> })}
+                        {movable.then(|| view! { <li><a href=copy data-within="">"Add to…"</a></li> })}
+                        {gives.then(|| view! { <li><a href=give data-within="">"Hand the lead over…"</a></li> })}
+                        {removable.then(|| view! {
+                            <li><Form to=RemoveMember::PATH which=remove.clone()>
+                                <Hidden name="group" value=group.clone()/><Hidden name="user" value=remove.clone()/>
+                                <button class="members-remove">"Remove from the group"</button>
+                            </Form></li>
+                        })}
+                    </ul>
+                </Menu>
+            })}</td>
+        </tr>
+    }
+}
+
+/// What can be done with those who are ticked.
+#[component]
+fn Bar(group: String) -> impl IntoView {
+    view! {
+        <form method="get" action=format!("/groups/{group}") id="members-many" class="members-bar row between">
+            <Hidden name="dialog" value="shift"/>
+            <b role="status" class="members-count">"Those selected"</b>
+            <span class="row">
+                <button class="btn small">"Move to…"</button>
+                <button class="btn small" name="copy" value="1">"Add to…"</button>
+            </span>
+        </form>
+    }
+}
+
+/// The tree as somewhere to drop people.
+#[component]
+fn Tree(tree: Vec<Node>) -> impl IntoView {
+    let rows = tree
+        .into_iter()
+        .map(|node| {
+            let open = node.closed.is_none();
+            view! {
+                <li class=format!("members-node depth-{}", node.depth.min(8)) data-into=open.then(|| node.id.to_string()) data-closed=node.closed>
+                    <a href=format!("/groups/{}", node.id) draggable="false">{node.name}</a>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Groups" class="members-tree">
+            <p class="members-hint scripted">"Drag people onto a group to move them; with Alt or Shift they stay here, too."</p>
+            <ul>{rows}</ul>
+        </Card>
+    }
+}
+
+/// Who is meant by the address: one from a menu or a key, several from the bar.
+fn chosen(members: &[Member]) -> Vec<(String, String)> {
+    let ids: Vec<String> =
+        query::values("who").iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
+    let known = |member: &&Member| ids.contains(&member.user.to_string());
+    members.iter().filter(known).map(|member| (member.user.to_string(), member.name.clone())).collect()
+}
+
+/// Moving and adding, as a form.
+#[component]
+fn Shift(members: Vec<Member>, group: Group, targets: Vec<(String, String)>) -> impl IntoView {
+    let copy = query::value("copy") == "1";
+    let who = chosen(&members);
+    let title = match (who.as_slice(), copy) {
+        ([(_, name)], false) => format!("Move {name}"),
+        ([(_, name)], true) => format!("Add {name} to another group"),
+        (_, false) => format!("Move {} people", who.len()),
+        (_, true) => format!("Add {} people to another group", who.len()),
+    };
+    let from = group.name().to_owned();
+    view! {
+        <Dialog name="shift" title>
+            {if who.is_empty() {
+                view! { <Empty title="Nobody is chosen" text="Tick people of the group first, or use the menu at the end of their line."/> }.into_any()
+            } else if targets.is_empty() {
+                view! { <Empty title="There is no other group for them" text="Make one first, or ask an admin: you put people only into groups that you lead."/> }.into_any()
+            } else {
+                let names: Vec<_> = who.iter().map(|(_, name)| name.clone()).collect();
+                view! {
+                    <p class="muted">{names.join(", ")}</p>
+                    <Form to=MovePeople::PATH>
+                        <Hidden name="from" value=group.id.to_string()/>
+                        {who.iter().map(|(id, _)| view! { <Hidden name="users[]" value=id.clone()/> }).collect_view()}
+                        <Combobox name="to" label="To which group" options=targets.clone()/>
+                        <Check name="copy" label=format!("They stay in {from}, too") checked=copy/>
+                        <div class="row end"><Submit label=if copy { "Add" } else { "Move" }/></div>
+                    </Form>
+                }.into_any()
+            }}
+        </Dialog>
+    }
+}
+
+/// From one lead to the next.
+#[component]
+fn HandOver(members: Vec<Member>, group: Group, edit_leads: bool) -> impl IntoView {
+    let who = query::value("who");
+    let leads: Vec<&Member> = members
+        .iter()
+        .filter(|member| member.standing == Standing::Lead && member.through.is_none())
+        .collect();
+    let Some(lead) = leads.iter().find(|lead| lead.user.to_string() == who) else { return ().into_any() };
+    let (name, from) = (lead.name.clone(), who.clone());
+    let find = query::value("find").to_lowercase();
+    let heirs: Vec<(String, String)> = members
+        .iter()
+        .filter(|member| member.user != lead.user && !member.suspended)
+        .filter(|member| member.name.to_lowercase().contains(&find) || member.email.contains(&find))
+        .map(|member| (member.user.to_string(), format!("{} ({})", member.name, member.email)))
+        .collect();
+    let none = heirs.is_empty();
+    let page = format!("/groups/{}", group.id);
+    let note = if edit_leads || may(Act::EditUsers) {
+        "They lead it and everything below from then on."
+    } else {
+        "They lead it and everything below from then on; you do not any more."
+    };
+    view! {
+        <Dialog name="hand-over" title=format!("Who leads {} after {name}?", group.name())>
+            <FindHeir page dialog="hand-over"/>
+            {if none {
+                view! { <Empty title="Nobody to hand it to" text="It goes to somebody of the group. Add them first."/> }.into_any()
+            } else {
+                view! {
+                    <Form to=HandOverGroup::PATH>
+                        <Hidden name="group" value=group.id.to_string()/>
+                        <Hidden name="from" value=from.clone()/>
+                        <Select name="user" label="The next lead" options=heirs.clone() hint=note/>
+                        <Check name="stays" label=format!("{name} stays as a member") checked=true/>
+                        <div class="row end"><Submit label="Hand over"/></div>
+                    </Form>
+                }.into_any()
+            }}
+        </Dialog>
+    }
+    .into_any()
+}

@@ -1,0 +1,154 @@
+//! Who leads a group, and how that is handed on: a group that was led does not lose its last lead.
+
+use domain::{
+    audit::Door,
+    groups::{Source, Standing},
+    ids::{GroupId, OrgId, UserId},
+    roles::Act,
+};
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, groups, receipts};
+
+/// Groups that a person leads and nobody else who can act.
+pub(crate) async fn alone(change: &mut Change, user: UserId) -> Result<Vec<GroupId>> {
+    let (org, at) = (change.org(), change.at());
+    let ids = sqlx::query_scalar!(
+        "select m.group_id from memberships m
+         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+         where m.org_id = $1 and m.user_id = $2 and m.standing = 'lead' and m.ended_at is null and g.archived_at is null
+           and (m.ends_at is null or m.ends_at > $3)
+           and not exists (select from memberships o join users u on u.org_id = o.org_id and u.user_id = o.user_id
+                           where o.org_id = $1 and o.group_id = m.group_id and o.user_id <> $2 and o.standing = 'lead'
+                             and o.ended_at is null and (o.ends_at is null or o.ends_at > $3)
+                             and u.suspended_at is null and u.removed_at is null)
+         order by lower(g.name)",
+        org.0,
+        user.0,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    Ok(ids.into_iter().map(GroupId).collect())
+}
+
+/// Who leads a group does not leave it without somebody: that is for people, who can name one. What
+/// a file or an identity provider says is what it says.
+pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
+    if !matches!(change.permit().actor().door, Door::Console | Door::Api) {
+        return Ok(());
+    }
+    if !alone(change, user).await?.contains(&group) {
+        return Ok(());
+    }
+    let (group, user) = groups::pair_names(change, group, user).await?;
+    let sentence = format!("{user} is the last lead of {group}. Hand the group over to somebody first.");
+    Err(StoreError::invalid("user", sentence))
+}
+
+/// Makes somebody a lead of a group, whatever they were in it before. For whoever has asked.
+pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -> Result<()> {
+    let org = change.org();
+    let known = sqlx::query!(
+        "select membership_id, standing from memberships
+         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+        org.0,
+        group.0,
+        heir.0
+    )
+    .fetch_optional(change.db())
+    .await?;
+    let Some(known) = known else {
+        return groups::join(change, group, heir, Standing::Lead, Source::Manual, None).await;
+    };
+    if known.standing == Standing::Lead.as_str() {
+        return Ok(());
+    }
+    // A lead by succession stays: an end that was set for a member is none for them.
+    sqlx::query!(
+        "update memberships set standing = 'lead', ends_at = null where org_id = $1 and membership_id = $2",
+        org.0,
+        known.membership_id,
+    )
+    .execute(change.db())
+    .await?;
+    let (group_name, name) = groups::pair_names(change, group, heir).await?;
+    let diff =
+        Diff::new().field("standing", Some(Standing::Member), Some(Standing::Lead)).set("group", group_name);
+    change.record(Subject { kind: "membership", id: heir.0, name: &name }, "edit", &diff).await
+}
+
+/// Hands a group from one of its leads to somebody else: by a permit to say who leads it, or by the
+/// lead themself, to somebody of the group. Whoever hands over stays a member, or leaves.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when they do not lead it, or do so for somebody else without a permit;
+/// [`StoreError::Invalid`] when the other is suspended, or not of the group.
+pub async fn hand_over(
+    change: &mut Change,
+    group: GroupId,
+    from: UserId,
+    to: UserId,
+    stays: bool,
+) -> Result<()> {
+    let org = change.org();
+    let own = change.permit().act() == Act::UseOwn;
+    if own && change.permit().actor().user != Some(from) {
+        return Err(StoreError::NotFound);
+    }
+    if !own {
+        change.expect(Act::EditLeads, Some(group))?;
+    }
+    let standing = sqlx::query_scalar!(
+        "select standing from memberships where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+        org.0,
+        group.0,
+        from.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    if standing != Standing::Lead.as_str() {
+        return Err(StoreError::NotFound);
+    }
+    let name = receipts::successor(change, "user", from, to).await?;
+    let facts = access::read(change.db(), org).await?;
+    let at = change.at();
+    let inside = facts.users.get(&to).is_some_and(|user| domain::access::belongs(&facts, user, group, at));
+    if own && !inside {
+        let sentence = format!("{name} is not in this group. Add them first, or ask an admin.");
+        return Err(StoreError::invalid("user", sentence));
+    }
+    succeed(change, group, to).await?;
+    if !stays {
+        return groups::end(change, group, from).await;
+    }
+    sqlx::query!(
+        "update memberships set standing = 'member' where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+        org.0,
+        group.0,
+        from.0
+    )
+    .execute(change.db())
+    .await?;
+    let (group_name, user_name) = groups::pair_names(change, group, from).await?;
+    let diff = Diff::new()
+        .field("standing", Some(Standing::Lead), Some(Standing::Member))
+        .set("group", group_name)
+        .set("handed to", name);
+    change.record(Subject { kind: "membership", id: from.0, name: &user_name }, "edit", &diff).await
+}
+
+/// How many people lead a group.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(distinct m.user_id) as "count!" from memberships m
+           join users u on u.org_id = m.org_id and u.user_id = m.user_id
+           where m.org_id = $1 and m.standing = 'lead' and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)
+             and u.removed_at is null"#,
+        org.0,
+        clock::now()
+    );
+    Ok(count.fetch_one(store.pool()).await?)
+}

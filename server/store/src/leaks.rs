@@ -1,0 +1,80 @@
+//! Secrets that were found where they must not be: whoever holds one can have it killed.
+
+use domain::{
+    audit::Door,
+    ids::{OrgId, SecretId},
+    keys::PlainSecret,
+    roles::{Act, Actor, Place, permit},
+    users::Role,
+};
+use uuid::Uuid;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, keys, organizations};
+
+/// Kills the secret that a text is, if it is one of ours: revoked in the transaction that says so in
+/// the log. Whether there was one is for the program, never for whoever reports.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn report(store: &Store, text: &str) -> Result<bool> {
+    let Some(hash) = keys::lookup_hash(store, text.trim()) else { return Ok(false) };
+    let orgs: Vec<Uuid> = organizations::all(store).await?.into_iter().map(|org| org.0).collect();
+    let found = sqlx::query!(
+        "select org_id, secret_id from secrets where org_id = any ($1) and hash = $2",
+        &orgs,
+        &hash[..]
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    let Some(found) = found else { return Ok(false) };
+    match kill(store, found.org_id.into(), found.secret_id.into()).await {
+        // The organization was deleted a moment ago, and the secret with it.
+        Err(StoreError::NotFound) => Ok(false),
+        killed => killed.map(|()| true),
+    }
+}
+
+async fn kill(store: &Store, org: OrgId, id: SecretId) -> Result<()> {
+    let reporter = Actor {
+        org,
+        user: None,
+        name: "A leak report".to_owned(),
+        role: Role::Owner,
+        leads: Vec::new(),
+        door: Door::Api,
+    };
+    let permit = permit(&reporter, Act::EditSecrets, Place::Organization)
+        .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+    let mut change = Change::begin(store, permit).await?;
+    let at = change.at();
+    let row = sqlx::query!(
+        "select s.tail, s.revoked_at, s.leaked_at, a.name from secrets s
+         join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+         join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+         where s.org_id = $1 and s.secret_id = $2",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    if row.leaked_at.is_some() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update secrets set leaked_at = $3, revoked_at = coalesce(revoked_at, $3) where org_id = $1 and secret_id = $2",
+        org.0,
+        id.0,
+        at
+    )
+    .execute(change.db())
+    .await?;
+    let hint = format!("{}…{}", PlainSecret::PREFIX, row.tail);
+    let diff = Diff::new().set("application", &row.name).set("reported as leaked", true).field(
+        "revoked",
+        Some(row.revoked_at.is_some()),
+        Some(true),
+    );
+    change.record(Subject { kind: "secret", id: id.0, name: &hint }, "leak", &diff).await?;
+    change.commit().await?;
+    Ok(())
+}

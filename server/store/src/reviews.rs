@@ -1,0 +1,550 @@
+//! Looks at who still needs what: opened for a group, decided line by line, closed on their day.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    audit::Door,
+    groups::Standing,
+    ids::{GrantId, GroupId, OrgId, ReviewId, ReviewItemId, UserId},
+    keys::PlainSecret,
+    reviews::{DAYS_MAX, Item, ItemKind, ItemState, Progress, Review, Verdict, unconfirmed},
+    roles::{Act, Actor, Place, allows, permit},
+    users::Role,
+};
+use uuid::Uuid;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, groups, keys, organizations, requests};
+
+/// Opens a review of a group: notes every membership, grant and secret in it, as they are now.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when the day has passed, is too far, or there is nothing to look at.
+pub async fn open(change: &mut Change, group: GroupId, below: bool, due_on: NaiveDate) -> Result<ReviewId> {
+    change.expect(Act::ReviewAccess, Some(group))?;
+    let (org, at) = (change.org(), change.at());
+    let organization = organizations::read(change.db(), org).await?;
+    let calendar = organizations::calendar_of(&organization)?;
+    let today = calendar.day(at);
+    if due_on < today || due_on > today + chrono::Duration::days(DAYS_MAX) {
+        return Err(StoreError::invalid("due_on", "Choose a day from today on, within a year."));
+    }
+    let path = groups::read(change.db(), org, group).await?;
+    if path.archived_at.is_some() {
+        return Err(StoreError::NotFound);
+    }
+    let id: ReviewId = clock::id();
+    let due_at = due_on.succ_opt().map(|day| calendar.midnight(day)).unwrap_or(at);
+    sqlx::query!(
+        "insert into reviews (org_id, review_id, group_id, below, due_on, due_at, opened_at, opened_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        id.0,
+        group.0,
+        below,
+        due_on,
+        due_at,
+        at,
+        change.permit().actor().name.clone(),
+    )
+    .execute(change.db())
+    .await?;
+    let items = members(change, id, group, below).await?
+        + grants(change, id, group, below).await?
+        + secrets(change, id, group, below).await?;
+    if items == 0 {
+        return Err(StoreError::invalid(
+            "group",
+            "Nobody and nothing is in this group: there is nothing to look at.",
+        ));
+    }
+    let diff = Diff::new()
+        .set("group", path.path_text())
+        .set("groups below", below)
+        .set("until", due_on)
+        .set("to look at", items);
+    change.record(Subject { kind: "review", id: id.0, name: path.name() }, "open", &diff).await?;
+    Ok(id)
+}
+
+/// What a line is about, before it has an id.
+struct Found {
+    kind: ItemKind,
+    group: Uuid,
+    user: Option<Uuid>,
+    thing: Uuid,
+    name: String,
+    detail: String,
+    last_used_at: Option<DateTime<Utc>>,
+    high_cost: bool,
+}
+
+async fn write(change: &mut Change, review: ReviewId, found: Vec<Found>) -> Result<usize> {
+    let org = change.org();
+    let mut places = std::collections::HashMap::<Uuid, String>::new();
+    for one in &found {
+        if !places.contains_key(&one.group) {
+            let path = groups::read(change.db(), org, one.group.into()).await?.path_text();
+            places.insert(one.group, path);
+        }
+    }
+    for one in &found {
+        let id: ReviewItemId = clock::id();
+        sqlx::query!(
+            "insert into review_items (org_id, review_id, item_id, kind, group_id, place, user_id, thing_id, name, detail, last_used_at, high_cost, state)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'waiting')",
+            org.0,
+            review.0,
+            id.0,
+            one.kind.as_str(),
+            one.group,
+            places.get(&one.group).cloned().unwrap_or_default(),
+            one.user,
+            one.thing,
+            one.name,
+            one.detail,
+            one.last_used_at,
+            one.high_cost,
+        )
+        .execute(change.db())
+        .await?;
+    }
+    Ok(found.len())
+}
+
+async fn members(change: &mut Change, review: ReviewId, group: GroupId, below: bool) -> Result<usize> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        r#"select m.membership_id, m.group_id, m.user_id, m.standing, u.name, u.email,
+                  (select max(s.last_used_at) from secrets s where s.org_id = $1 and s.user_id = m.user_id) as last_used_at
+           from memberships m
+           join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+           join users u on u.org_id = m.org_id and u.user_id = m.user_id
+           where m.org_id = $1 and (m.group_id = $2 or ($3 and g.ancestors @> array[$2::uuid])) and g.archived_at is null
+             and m.ended_at is null and (m.ends_at is null or m.ends_at > $4) and u.removed_at is null
+           order by cardinality(g.ancestors), lower(g.name), lower(u.name), u.user_id"#,
+        org.0,
+        group.0,
+        below,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let found = rows
+        .into_iter()
+        .map(|row| Found {
+            kind: ItemKind::Member,
+            group: row.group_id,
+            user: Some(row.user_id),
+            thing: row.membership_id,
+            name: row.name,
+            detail: if row.standing == Standing::Lead.as_str() {
+                format!("lead, {}", row.email)
+            } else {
+                row.email
+            },
+            last_used_at: row.last_used_at,
+            high_cost: false,
+        })
+        .collect();
+    write(change, review, found).await
+}
+
+async fn grants(change: &mut Change, review: ReviewId, group: GroupId, below: bool) -> Result<usize> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        r#"select t.grant_id, t.group_id as "group_id!", t.user_id, t.ends_at, m.name, i.high_cost, u.name as "user_name?",
+                  (select max(c.last_used_at) from secrets c where c.org_id = $1 and c.user_id = t.user_id) as last_used_at
+           from grants t
+           join groups g on g.org_id = t.org_id and g.group_id = t.group_id
+           join models m on m.org_id = t.org_id and m.model_id = t.model_id
+           join tiers i on i.org_id = m.org_id and i.tier_id = m.tier_id
+           left join users u on u.org_id = t.org_id and u.user_id = t.user_id
+           where t.org_id = $1 and (t.group_id = $2 or ($3 and g.ancestors @> array[$2::uuid]))
+             and t.revoked_at is null and t.ends_at > $4
+           order by i.high_cost desc, m.name, t.grant_id"#,
+        org.0,
+        group.0,
+        below,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let found = rows
+        .into_iter()
+        .map(|row| Found {
+            kind: ItemKind::Grant,
+            group: row.group_id,
+            user: row.user_id,
+            thing: row.grant_id,
+            name: row.name,
+            detail: row
+                .user_name
+                .map_or_else(|| "everybody in the group".to_owned(), |name| format!("for {name}")),
+            last_used_at: row.last_used_at,
+            high_cost: row.high_cost,
+        })
+        .collect();
+    write(change, review, found).await
+}
+
+async fn secrets(change: &mut Change, review: ReviewId, group: GroupId, below: bool) -> Result<usize> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        r#"select s.secret_id, s.tail, s.user_id, s.last_used_at, a.name, a.group_id, u.name as "user_name?"
+           from secrets s
+           join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+           join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+           left join users u on u.org_id = s.org_id and u.user_id = s.user_id
+           where s.org_id = $1 and (a.group_id = $2 or ($3 and g.ancestors @> array[$2::uuid]))
+             and a.archived_at is null and s.revoked_at is null and (s.expires_at is null or s.expires_at > $4)
+           order by lower(a.name), s.secret_id"#,
+        org.0,
+        group.0,
+        below,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let found = rows
+        .into_iter()
+        .map(|row| Found {
+            kind: ItemKind::Secret,
+            group: row.group_id,
+            user: row.user_id,
+            thing: row.secret_id,
+            name: format!("{}…{}", PlainSecret::PREFIX, row.tail),
+            detail: match row.user_name {
+                Some(name) => format!("{}, {name}", row.name),
+                None => row.name,
+            },
+            last_used_at: row.last_used_at,
+            high_cost: false,
+        })
+        .collect();
+    write(change, review, found).await
+}
+
+/// Reviews, open ones first, of all groups or of some and everything below them; at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(store: &Store, org: OrgId, within: Option<&[GroupId]>, limit: i64) -> Result<Vec<Review>> {
+    let within: Option<Vec<Uuid>> = within.map(|ids| ids.iter().map(|id| id.0).collect());
+    let rows = sqlx::query_scalar!(
+        "select r.review_id from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+         where r.org_id = $1 and ($2::uuid[] is null or r.group_id = any ($2) or g.ancestors && $2)
+         order by r.closed_at is not null, case when r.closed_at is null then r.due_at end, r.opened_at desc limit $3",
+        org.0,
+        within.as_deref(),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut reviews = Vec::new();
+    for id in rows {
+        reviews.push(get(store, org, id.into()).await?);
+    }
+    Ok(reviews)
+}
+
+/// One review.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn get(store: &Store, org: OrgId, id: ReviewId) -> Result<Review> {
+    let mut db = store.pool().acquire().await?;
+    let row = sqlx::query!(
+        r#"select r.group_id, r.below, r.due_on, r.opened_by, r.opened_at, r.closed_at,
+                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2) as "all!",
+                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'confirmed') as "confirmed!",
+                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'dropped') as "dropped!",
+                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'lapsed') as "lapsed!"
+           from reviews r where r.org_id = $1 and r.review_id = $2"#,
+        org.0,
+        id.0
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let group = GroupId(row.group_id);
+    Ok(Review {
+        id,
+        group,
+        path: groups::read(&mut db, org, group).await?.path_text(),
+        below: row.below,
+        due_on: row.due_on,
+        opened_by: row.opened_by,
+        opened_at: row.opened_at,
+        closed_at: row.closed_at,
+        progress: Progress {
+            all: row.all,
+            confirmed: row.confirmed,
+            dropped: row.dropped,
+            lapsed: row.lapsed,
+        },
+    })
+}
+
+/// Which lines of a review to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// About which nothing was said yet, or what.
+    pub state: Option<ItemState>,
+    /// Of this kind.
+    pub kind: Option<ItemKind>,
+    /// After this one: the next page.
+    pub after: Option<ReviewItemId>,
+}
+
+/// Lines of a review in the order they were noted, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn items(
+    store: &Store,
+    org: OrgId,
+    review: ReviewId,
+    filter: Filter,
+    limit: i64,
+) -> Result<Vec<Item>> {
+    let rows = sqlx::query!(
+        "select item_id, kind, place, user_id, name, detail, last_used_at, high_cost, state, decided_by from review_items
+         where org_id = $1 and review_id = $2 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)
+           and ($5::uuid is null or item_id > $5)
+         order by item_id limit $6",
+        org.0,
+        review.0,
+        filter.state.map(ItemState::as_str),
+        filter.kind.map(ItemKind::as_str),
+        filter.after.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Item {
+                id: row.item_id.into(),
+                kind: row.kind.parse()?,
+                place: row.place,
+                user: row.user_id.map(UserId),
+                name: row.name,
+                detail: row.detail,
+                last_used_at: row.last_used_at,
+                high_cost: row.high_cost,
+                state: row.state.parse()?,
+                decided_by: row.decided_by,
+            })
+        })
+        .collect()
+}
+
+/// A line that waits, as it is decided on.
+struct Waiting {
+    kind: ItemKind,
+    group: GroupId,
+    user: Option<UserId>,
+    thing: Uuid,
+    name: String,
+}
+
+/// Confirms or drops lines of a review; what was decided before stays. Returns how many were decided,
+/// and why others were not.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when the review is closed.
+pub async fn decide(
+    change: &mut Change,
+    review: ReviewId,
+    ids: &[ReviewItemId],
+    verdict: Verdict,
+) -> Result<(usize, Vec<String>)> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select r.group_id, r.closed_at, g.name from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+         where r.org_id = $1 and r.review_id = $2",
+        org.0,
+        review.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    change.expect(Act::ReviewAccess, Some(row.group_id.into()))?;
+    if row.closed_at.is_some() {
+        return Err(StoreError::invalid("", "This review is closed. Open another one."));
+    }
+    let (mut decided, mut left) = (0, Vec::new());
+    for id in ids {
+        let Some(item) = waiting(change, review, *id).await? else { continue };
+        match judge(change, &item, verdict).await {
+            Ok(()) => {}
+            Err(StoreError::Invalid { sentence, .. }) => {
+                left.push(sentence);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        let state = match verdict {
+            Verdict::Confirm => ItemState::Confirmed,
+            Verdict::Drop => ItemState::Dropped,
+        };
+        note(change, review, *id, state).await?;
+        let diff = Diff::new()
+            .field("state", Some(ItemState::Waiting), Some(state))
+            .set(item.kind.as_str(), &item.name);
+        change.record(Subject { kind: "review", id: review.0, name: &row.name }, "decide", &diff).await?;
+        decided += 1;
+    }
+    Ok((decided, left))
+}
+
+async fn waiting(change: &mut Change, review: ReviewId, id: ReviewItemId) -> Result<Option<Waiting>> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select kind, group_id, user_id, thing_id, name from review_items
+         where org_id = $1 and review_id = $2 and item_id = $3 and state = 'waiting'",
+        org.0,
+        review.0,
+        id.0
+    )
+    .fetch_optional(change.db())
+    .await?;
+    row.map(|row| {
+        Ok(Waiting {
+            kind: row.kind.parse()?,
+            group: row.group_id.into(),
+            user: row.user_id.map(UserId),
+            thing: row.thing_id,
+            name: row.name,
+        })
+    })
+    .transpose()
+}
+
+async fn note(change: &mut Change, review: ReviewId, id: ReviewItemId, state: ItemState) -> Result<()> {
+    let (org, at, by) = (change.org(), change.at(), change.permit().actor().name.clone());
+    sqlx::query!(
+        "update review_items set state = $4, decided_at = $5, decided_by = $6 where org_id = $1 and review_id = $2 and item_id = $3",
+        org.0,
+        review.0,
+        id.0,
+        state.as_str(),
+        at,
+        by,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
+}
+
+/// Nobody confirms what is their own, but for admins and owners, whom nobody stands above.
+async fn judge(change: &mut Change, item: &Waiting, verdict: Verdict) -> Result<()> {
+    let actor = change.permit().actor().clone();
+    let above = allows(&actor, Act::ReviewAccess, Place::Organization);
+    if verdict == Verdict::Confirm {
+        if !above && item.user.is_some() && item.user == actor.user {
+            return Err(StoreError::invalid("", "What is yours is confirmed by somebody else."));
+        }
+        return Ok(());
+    }
+    match item.kind {
+        ItemKind::Member => drop_member(change, item).await,
+        ItemKind::Grant => requests::revoke(change, GrantId(item.thing), &item.name).await,
+        ItemKind::Secret => keys::kill(change, item.thing.into()).await,
+    }
+}
+
+async fn drop_member(change: &mut Change, item: &Waiting) -> Result<()> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select user_id, standing from memberships where org_id = $1 and membership_id = $2 and ended_at is null",
+        org.0,
+        item.thing
+    )
+    .fetch_optional(change.db())
+    .await?;
+    // Ended since, by itself or by somebody else: what was wanted is so.
+    let Some(row) = row else { return Ok(()) };
+    if row.standing == Standing::Lead.as_str() {
+        let sentence = format!("{} leads the group: hand the lead over first.", item.name);
+        return Err(StoreError::invalid("", sentence));
+    }
+    groups::end(change, item.group, row.user_id.into()).await
+}
+
+/// Closes every review whose day is over: grants of high-cost models that nobody confirmed end; the
+/// rest stays listed as unconfirmed. Returns how many reviews were closed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_due(store: &Store, now: DateTime<Utc>) -> Result<usize> {
+    let mut closed = 0;
+    for org in organizations::all(store).await? {
+        let due = sqlx::query_scalar!(
+            "select review_id from reviews where org_id = $1 and closed_at is null and due_at <= $2 order by due_at",
+            org.0,
+            now,
+        )
+        .fetch_all(store.pool())
+        .await?;
+        for id in due {
+            close(store, org, id.into(), now).await?;
+            closed += 1;
+        }
+    }
+    Ok(closed)
+}
+
+async fn close(store: &Store, org: OrgId, id: ReviewId, now: DateTime<Utc>) -> Result<()> {
+    let bursar = Actor {
+        org,
+        user: None,
+        name: "Bursar".to_owned(),
+        role: Role::Owner,
+        leads: Vec::new(),
+        door: Door::System,
+    };
+    let permit = permit(&bursar, Act::ReviewAccess, Place::Organization)
+        .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+    let mut change = Change::begin_at(store, permit, now).await?;
+    // Of two replicas one waits here, and finds it done.
+    let done = sqlx::query!(
+        "update reviews set closed_at = $3 where org_id = $1 and review_id = $2 and closed_at is null",
+        org.0,
+        id.0,
+        now
+    )
+    .execute(change.db())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    let rows = sqlx::query!(
+        "select item_id, kind, high_cost, thing_id, name from review_items
+         where org_id = $1 and review_id = $2 and state = 'waiting' order by item_id",
+        org.0,
+        id.0
+    )
+    .fetch_all(change.db())
+    .await?;
+    let mut lapsed = 0;
+    for row in &rows {
+        if unconfirmed(row.kind.parse()?, row.high_cost) != ItemState::Lapsed {
+            continue;
+        }
+        requests::revoke(&mut change, GrantId(row.thing_id), &row.name).await?;
+        note(&mut change, id, row.item_id.into(), ItemState::Lapsed).await?;
+        lapsed += 1;
+    }
+    let review = sqlx::query_scalar!(
+        "select g.name from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+         where r.org_id = $1 and r.review_id = $2",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let diff =
+        Diff::new().set("closed", true).set("unconfirmed", rows.len() - lapsed).set("grants lapsed", lapsed);
+    change.record(Subject { kind: "review", id: id.0, name: &review }, "close", &diff).await?;
+    change.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,358 @@
+//! People who come, go and hand over: nothing of theirs lives on, and nothing is left without anybody.
+
+use domain::{
+    access::Grantee,
+    groups::{Source, Standing},
+    ids::{GroupId, UserId},
+    keys::PlainSecret,
+    organizations::MembersMay,
+    receipts::{Charge, Departure, Receipt},
+    roles::{Act, Actor, Place, permit},
+    users::Role,
+};
+use store::{
+    Change, StoreError, access, accounts, applications, audit, clock, groups, keys, leads, leaks,
+    organizations, receipts, testing, users,
+};
+
+use crate::organization::Organization;
+
+async fn person(change: &mut Change, name: &str) -> UserId {
+    let form = users::UserForm {
+        email: format!("{}@acme.example", name.to_lowercase()).parse().expect("an address"),
+        name: name.parse().expect("a name"),
+        role: Role::Member,
+    };
+    users::insert(change, &form).await.expect("a person")
+}
+
+/// Puts somebody into a group, and lets the application's key be for it.
+async fn member_with_secret(org: &Organization, user: UserId, group: GroupId) -> PlainSecret {
+    let mut change = org.change().await;
+    groups::set_member(&mut change, group, user, Standing::Member, None).await.expect("a member");
+    let key = keys::of_application(&org.store, org.tenant.org, org.application).await.expect("the key");
+    let mut assigned: Vec<GroupId> = key.assigned.iter().map(|(id, _)| *id).collect();
+    assigned.push(group);
+    let form = keys::KeyForm { models: key.models, features: key.features, policy: None, assigned };
+    keys::update(&mut change, org.key, key.version, &form).await.expect("the key");
+    change.commit().await.expect("all of it");
+    let mut change = org.tenant.change_as(&org.store, user).await;
+    let secret = keys::issue_member(&mut change, org.key).await.expect("a secret");
+    change.commit().await.expect("it");
+    secret
+}
+
+async fn live_secrets_of(org: &Organization, user: UserId) -> usize {
+    let known = keys::known(&org.store, org.tenant.org).await.expect("secrets");
+    known.iter().filter(|secret| secret.user == Some(user)).count()
+}
+
+async fn last_receipt(org: &Organization, user: UserId) -> Receipt {
+    let all = receipts::of_user(&org.store, org.tenant.org, user).await.expect("receipts");
+    receipts::get(&org.store, org.tenant.org, all[0].0).await.expect("the receipt")
+}
+
+fn invalid<T: std::fmt::Debug>(result: store::Result<T>, field: &str) {
+    match result {
+        Err(StoreError::Invalid { field: about, .. }) => assert_eq!(about, field),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn whole(org: &Organization) {
+    let chain = audit::verify(&org.store, org.tenant.org).await.expect("a look");
+    assert!(matches!(chain, audit::Chain::Whole { .. }), "{chain:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_new_joins_the_default_groups_and_it_says_so() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    groups::set_default(&mut change, org.parent, true).await.expect("a default");
+    let new = person(&mut change, "New").await;
+    change.commit().await.expect("both");
+    let all = groups::memberships(&org.store, org.tenant.org).await.expect("memberships");
+    let of_new: Vec<_> = all.iter().filter(|it| it.user == new).map(|it| (it.group, it.source)).collect();
+    assert_eq!(of_new, [(org.parent, Source::Default)]);
+    assert!(!all.iter().any(|it| it.user == org.user && it.group == org.parent), "who was here stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_kills_every_secret_for_good_and_says_which() {
+    let org = Organization::new().await;
+    let secret = member_with_secret(&org, org.user, org.child).await;
+    let ends = clock::now() + chrono::Duration::days(9);
+    let mut change = org.change().await;
+    testing::grant(&mut change, org.model, Grantee::Member(org.child, org.user), clock::now(), ends)
+        .await
+        .expect("a grant");
+    change.commit().await.expect("it");
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, true).await.expect("suspended");
+    change.commit().await.expect("it");
+    assert_eq!(live_secrets_of(&org, org.user).await, 0);
+    let receipt = last_receipt(&org, org.user).await;
+    assert_eq!(
+        (receipt.kind, receipt.actor.as_str(), receipt.name.as_str()),
+        (Departure::Suspended, "Olga", "Uma")
+    );
+    let hints: Vec<_> = receipt.contents.secrets.iter().map(|dead| dead.hint.clone()).collect();
+    assert_eq!(hints, [secret.hint()]);
+    assert_eq!(receipt.contents.memberships.len(), 1);
+    assert_eq!(receipt.contents.grants.len(), 1, "kept for a return, and written down");
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, false).await.expect("let in again");
+    change.commit().await.expect("it");
+    assert_eq!(live_secrets_of(&org, org.user).await, 0, "dead secrets stay dead");
+    let facts = access::facts(&org.store, org.tenant.org).await.expect("facts");
+    assert_eq!(facts.users[&org.user].memberships.len(), 1, "groups were kept");
+    assert_eq!(facts.grants[&org.model].len(), 1, "grants were kept");
+    whole(&org).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_removed_before_somebody_takes_over() {
+    let org = Organization::new().await;
+    member_with_secret(&org, org.user, org.child).await;
+    let mut change = org.change().await;
+    let heir = person(&mut change, "Heir").await;
+    let out = person(&mut change, "Out").await;
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
+    applications::hand_over(&mut change, org.application, org.user).await.expect("an owner");
+    users::set_suspended(&mut change, out, true).await.expect("suspended");
+    change.commit().await.expect("all of it");
+    for (heir, field) in [(None, "heir"), (Some(org.user), "heir"), (Some(out), "heir")] {
+        let mut change = org.change().await;
+        invalid(users::remove(&mut change, org.user, heir).await, field);
+    }
+    let mut change = org.change().await;
+    let unknown = users::remove(&mut change, org.user, Some(UserId(uuid::Uuid::max()))).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound)), "{unknown:?}");
+    drop(change);
+    let mut change = org.change().await;
+    users::remove(&mut change, org.user, Some(heir)).await.expect("removed");
+    change.commit().await.expect("it");
+    let application = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
+    assert_eq!(application.owner, Some((heir, "Heir".to_owned())));
+    assert!(groups::leads(&org.store, org.tenant.org, org.parent, heir).await.expect("an answer"));
+    assert_eq!(live_secrets_of(&org, org.user).await, 0);
+    let facts = access::facts(&org.store, org.tenant.org).await.expect("facts");
+    assert!(facts.users[&org.user].memberships.is_empty());
+    assert_eq!(facts.users[&org.user].name, "Uma", "the name stays for the books");
+    let receipt = last_receipt(&org, org.user).await;
+    assert_eq!(receipt.kind, Departure::Removed);
+    let handed: Vec<_> =
+        receipt.contents.handed.iter().map(|it| (it.charge, it.to.as_ref().map(|to| to.0))).collect();
+    assert_eq!(
+        handed,
+        [(Charge::Application(org.application), Some(heir)), (Charge::Group(org.parent), Some(heir))]
+    );
+    // The address is free again: whoever comes back is somebody new.
+    let mut change = org.change().await;
+    let again = person(&mut change, "Uma").await;
+    change.commit().await.expect("it");
+    assert_ne!(again, org.user);
+    whole(&org).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_owner_and_oneself_cannot_be_removed_and_admins_remove_no_owner() {
+    let org = Organization::new().await;
+    let owner = org.tenant.owner.user.expect("a person");
+    let mut change = org.change().await;
+    invalid(users::remove(&mut change, owner, None).await, "user");
+    let admin = person(&mut change, "Adam").await;
+    change.commit().await.expect("it");
+    let actor = Actor { user: Some(admin), role: Role::Admin, ..org.tenant.owner.clone() };
+    let mut change = testing::begin(&org.store, &actor, Act::EditUsers).await;
+    invalid(users::remove(&mut change, owner, None).await, "role");
+    drop(change);
+    // An owner who has not joined yet is no other owner.
+    let mut change = org.change().await;
+    let form = users::UserForm {
+        email: "second@acme.example".parse().expect("an address"),
+        name: "Second".parse().expect("a name"),
+        role: Role::Owner,
+    };
+    let second = users::insert(&mut change, &form).await.expect("invited");
+    change.commit().await.expect("it");
+    let other = Actor { user: Some(second), ..org.tenant.owner.clone() };
+    let mut change = testing::begin(&org.store, &other, Act::EditUsers).await;
+    invalid(users::remove(&mut change, owner, None).await, "role");
+    drop(change);
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditRoles).await;
+    invalid(users::hand_over_organization(&mut change, second, Role::Admin).await, "user");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_is_handed_to_somebody_who_has_joined() {
+    let org = Organization::new().await;
+    let owner = org.tenant.owner.user.expect("a person");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditUsers).await;
+    let next = person(&mut change, "Next").await;
+    let token = users::invite(&mut change, next).await.expect("a token");
+    change.commit().await.expect("it");
+    let name = "Next".parse().expect("a name");
+    let account =
+        users::accept(&org.store, org.tenant.org, next, &token, &name, "a calm green ledger".to_owned());
+    let account = account.await.expect("joined");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditRoles).await;
+    users::hand_over_organization(&mut change, next, Role::Auditor).await.expect("handed over");
+    change.commit().await.expect("it");
+    let actor =
+        users::actor(&org.store, org.tenant.org, account).await.expect("an answer").expect("an actor");
+    assert_eq!(actor.role, Role::Owner);
+    let all = users::all(&org.store, org.tenant.org).await.expect("people");
+    assert_eq!(all.iter().find(|it| it.id == owner).map(|it| it.role), Some(Role::Auditor));
+    assert_eq!(accounts::organizations(&org.store, account).await.expect("them").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_lead_hands_over_before_leaving() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let other = person(&mut change, "Other").await;
+    let outside = person(&mut change, "Outside").await;
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
+    groups::set_member(&mut change, org.parent, other, Standing::Member, None).await.expect("a member");
+    change.commit().await.expect("all of it");
+    let mut change = org.change().await;
+    invalid(groups::remove_member(&mut change, org.parent, org.user).await, "user");
+    invalid(groups::set_member(&mut change, org.parent, org.user, Standing::Member, None).await, "user");
+    drop(change);
+    // The lead themself, by nobody's leave: to somebody of the group only, and only for themself.
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    invalid(leads::hand_over(&mut change, org.parent, org.user, outside, true).await, "user");
+    drop(change);
+    let mut change = org.tenant.change_as(&org.store, other).await;
+    let stolen = leads::hand_over(&mut change, org.parent, org.user, other, true).await;
+    assert!(matches!(stolen, Err(StoreError::NotFound)), "{stolen:?}");
+    drop(change);
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    leads::hand_over(&mut change, org.parent, org.user, other, true).await.expect("handed over");
+    change.commit().await.expect("it");
+    let leads_now =
+        async |user| groups::leads(&org.store, org.tenant.org, org.parent, user).await.expect("an answer");
+    assert!(leads_now(other).await && !leads_now(org.user).await);
+    // A file says the whole truth: a group may have no lead at all.
+    let mut file = org.tenant.owner.clone();
+    file.door = domain::audit::Door::File;
+    let mut change = testing::begin(&org.store, &file, Act::ApplyFile).await;
+    groups::remove_member(&mut change, org.parent, other).await.expect("by a file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_handed_over_by_its_owner_or_whoever_edits_it() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let next = person(&mut change, "Next").await;
+    change.commit().await.expect("it");
+    let stolen = async |by| {
+        let mut change = org.tenant.change_as(&org.store, by).await;
+        applications::hand_over(&mut change, org.application, by).await
+    };
+    assert!(matches!(stolen(org.user).await, Err(StoreError::NotFound)), "not theirs");
+    let mut change = org.change().await;
+    applications::hand_over(&mut change, org.application, org.user).await.expect("given");
+    change.commit().await.expect("it");
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    applications::hand_over(&mut change, org.application, next).await.expect("handed on");
+    change.commit().await.expect("it");
+    let application = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
+    assert_eq!(application.owner.map(|(id, _)| id), Some(next));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_context_dies_with_its_group_and_opens_only_where_members_may() {
+    let org = Organization::new().await;
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    keys::open_personal(&mut change, org.child).await.expect("opened");
+    change.commit().await.expect("it");
+    assert_eq!(live_secrets_of(&org, org.user).await, 1);
+    let mut change = org.change().await;
+    groups::remove_member(&mut change, org.child, org.user).await.expect("out");
+    change.commit().await.expect("it");
+    assert_eq!(live_secrets_of(&org, org.user).await, 0);
+    let mut change = org.change().await;
+    groups::set_member(&mut change, org.child, org.user, Standing::Member, None).await.expect("in again");
+    change.commit().await.expect("it");
+    assert_eq!(live_secrets_of(&org, org.user).await, 0, "what died stays dead");
+    let version = organizations::get(&org.store, org.tenant.org).await.expect("it").version;
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditOrganization).await;
+    let may = MembersMay { applications: false, requests: true };
+    organizations::set_members_may(&mut change, version, may).await.expect("set");
+    change.commit().await.expect("it");
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    invalid(keys::open_personal(&mut change, org.child).await.map(|_| ()), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_organization_is_gone_and_its_neighbour_is_not() {
+    let store = testing::store().await;
+    let operator = testing::operator(&store).await;
+    let acme = Organization::in_store(&store, operator, "Acme").await;
+    let globex = Organization::in_store(&store, operator, "Globex").await;
+    acme.book(&crate::organization::finished(acme.call())).await;
+    let theirs = organizations::weight(&store, globex.tenant.org).await.expect("a weight");
+    let weight = organizations::weight(&store, acme.tenant.org).await.expect("a weight");
+    assert_eq!((weight.users, weight.groups, weight.applications, weight.calls), (2, 2, 1, 1));
+    let admin = Actor { role: Role::Admin, ..acme.tenant.owner.clone() };
+    assert!(permit(&admin, Act::DeleteOrganization, Place::Organization).is_err(), "owners only");
+    let change = testing::begin(&store, &acme.tenant.owner, Act::EditOrganization).await;
+    let refused = organizations::delete(change, "Acme").await;
+    assert!(matches!(refused, Err(StoreError::NotPermitted(Act::DeleteOrganization))), "{refused:?}");
+    let change = testing::begin(&store, &acme.tenant.owner, Act::DeleteOrganization).await;
+    invalid(organizations::delete(change, "acme").await, "typed");
+    let change = testing::begin(&store, &acme.tenant.owner, Act::DeleteOrganization).await;
+    organizations::delete(change, " Acme ").await.expect("deleted");
+    let gone = organizations::get(&store, acme.tenant.org).await;
+    assert!(matches!(gone, Err(StoreError::NotFound)), "{gone:?}");
+    assert_eq!(organizations::all(&store).await.expect("them"), [globex.tenant.org]);
+    assert_eq!(organizations::weight(&store, globex.tenant.org).await.expect("a weight"), theirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reported_secret_is_dead_and_on_the_record_once() {
+    let org = Organization::new().await;
+    let secret = member_with_secret(&org, org.user, org.child).await;
+    for _ in 0..2 {
+        assert!(leaks::report(&org.store, &format!(" {}\n", secret.reveal())).await.expect("taken"));
+    }
+    assert!(!leaks::report(&org.store, testing::unknown_secret().reveal()).await.expect("taken"));
+    assert_eq!(live_secrets_of(&org, org.user).await, 0);
+    let filter = audit::Filter {
+        kind: Some("secret".to_owned()),
+        field: Some("leaked".to_owned()),
+        ..Default::default()
+    };
+    let lines = audit::list(&org.store, org.tenant.org, &filter, 10).await.expect("the log");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((lines[0].act.as_str(), lines[0].actor.as_str()), ("secret.leak", "A leak report"));
+    assert!(!format!("{lines:?}").contains(secret.reveal()), "never the secret itself");
+    let since = clock::now() - chrono::Duration::days(1);
+    let (_, leaked) = applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers");
+    assert_eq!(leaked, 1);
+    whole(&org).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_nobody_uses_are_found() {
+    let org = Organization::new().await;
+    let month = store::rollups::Month::current(&org.store, org.tenant.org).await.expect("a month");
+    let names = async |since| {
+        let filter = applications::Filter { unused_since: Some(since), ..Default::default() };
+        let rows = applications::list(&org.store, org.tenant.org, &month, &filter, 10).await.expect("rows");
+        rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
+    };
+    let (before, after) =
+        (clock::now() - chrono::Duration::days(60), clock::now() + chrono::Duration::days(1));
+    assert!(names(before).await.is_empty(), "too young to be unused");
+    assert_eq!(names(after).await, ["Assistant"]);
+    let count =
+        async |since| applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").0;
+    assert_eq!((count(before).await, count(after).await), (0, 1));
+    let mut change = org.change().await;
+    keys::revoke(&mut change, org.secret).await.expect("revoked");
+    change.commit().await.expect("it");
+    assert!(names(after).await.is_empty(), "dead secrets are not unused ones");
+}
