@@ -63,5 +63,5 @@ test('two quick clicks are two choices', async ({ page, world }) => {
   });
   for (const name of names) await expect(dialog.getByRole('link', { name: `Leave out ${name}` })).toBeVisible();
   await dialog.getByRole('button', { name: 'Add 2 people' }).click();
-  await expect(page.locator('main')).toContainText('2 people added');
+  await expect(page.locator('main')).toContainText('2 people changed');
 });

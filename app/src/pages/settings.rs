@@ -167,7 +167,7 @@ fn Members(organization: Organization, edit: bool) -> impl IntoView {
                 <Hidden name="version" value=organization.version.to_string()/>
                 <Check name="applications" label="Open a private context" checked=may.applications hint="One for each group they are in, with a secret of their own. Off: those that are there go on."/>
                 <Check name="requests" label="Ask for models" checked=may.requests hint="Off: leads still ask for their whole group. What waits for an answer can still be answered."/>
-                <div class="row end"><Submit label="Save for members"/></div>
+                <div class="row end"><Submit label="Set for members"/></div>
             </Form>
         </Card>
     }

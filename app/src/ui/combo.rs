@@ -27,8 +27,7 @@ pub fn Combobox(
     #[prop(optional, into)]
     hint: String,
 ) -> impl IntoView {
-    let called = label.clone();
-    view! { <Searched called><Select name label options value hint/></Searched> }
+    view! { <Searched><Select name label options value hint/></Searched> }
 }
 
 /// A choice: value and label.
@@ -53,7 +52,7 @@ fn matching(all: &[Choice], typed: &str) -> Vec<Choice> {
 }
 
 #[island]
-fn Searched(called: String, children: Children) -> impl IntoView {
+fn Searched(children: Children) -> impl IntoView {
     let node = NodeRef::<html::Div>::new();
     let all = ArcRwSignal::new(Vec::<Choice>::new());
     let typed = ArcRwSignal::new(String::new());
@@ -205,7 +204,7 @@ fn Searched(called: String, children: Children) -> impl IntoView {
                 aria-activedescendant=move || is_open_too.get().then(|| format!("combo-{}", is_active.get()))
                 on:input=on_input on:keydown=keys on:blur=leave on:click=begin
             />
-            <ul class="combo-list" id="combo-list" role="listbox" aria-label=called>{rows}</ul>
+            <ul class="combo-list" id="combo-list" role="listbox" aria-label="Choices">{rows}</ul>
         </div>
     }
 }
