@@ -462,7 +462,7 @@ pub(crate) async fn withdraw_all(change: &mut Change, requester: UserId) -> Resu
     let mut models = Vec::new();
     for id in ids {
         let row = locked(change, id.into()).await?;
-        close(change, id.into(), RequestState::Withdrawn, "", None).await?;
+        close(change, id.into(), RequestState::Withdrawn, "", None, 0).await?;
         let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
         change.record(Subject { kind: "request", id, name: &row.model.1 }, "withdraw", &diff).await?;
         models.push(row.model.1);
