@@ -83,7 +83,7 @@ pub fn vendor_of(base_url: &str, name: &str) -> Option<&'static str> {
     let host = base_url.split('/').nth(2).unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default().to_lowercase();
     let here = |of: &&str| host == **of || host.strip_suffix(*of).is_some_and(|before| before.ends_with('.'));
-    let by_host = VENDORS.iter().find(|(_, _, hosts)| hosts.iter().any(|of| here(&of)));
+    let by_host = VENDORS.iter().find(|(_, _, hosts)| hosts.iter().any(here));
     let name = name.to_lowercase();
     // "Azure OpenAI" is not "OpenAI": the longest name that is said counts.
     let by_name = || {

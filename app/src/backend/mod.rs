@@ -61,7 +61,7 @@ pub struct Hooks {
     pub call: Arc<dyn Fn(CallAsk) -> Later<(u16, String)> + Send + Sync>,
     /// Delivers a message to a webhook now, if nobody else is about to; a sentence about it, and
     /// whether it was taken.
-    pub deliver: Arc<dyn Fn(OrgId, DeliveryId) -> Later<(bool, String)> + Send + Sync>,
+    pub deliver: Deliver,
 }
 
 /// What is asked of a provider.
@@ -98,6 +98,9 @@ pub struct CallAsk {
     /// The body.
     pub body: String,
 }
+
+/// Sends one message to a webhook: whether it arrived, and what came back.
+pub type Deliver = Arc<dyn Fn(OrgId, DeliveryId) -> Later<(bool, String)> + Send + Sync>;
 
 /// What every request to the console has at hand.
 #[derive(Clone)]

@@ -81,9 +81,8 @@ async fn write(change: &mut Change, review: ReviewId, found: Vec<Found>) -> Resu
     let org = change.org();
     let mut places = std::collections::HashMap::<Uuid, String>::new();
     for one in &found {
-        if !places.contains_key(&one.group) {
-            let path = groups::read(change.db(), org, one.group.into()).await?.path_text();
-            places.insert(one.group, path);
+        if let std::collections::hash_map::Entry::Vacant(place) = places.entry(one.group) {
+            place.insert(groups::read(change.db(), org, one.group.into()).await?.path_text());
         }
     }
     for one in &found {

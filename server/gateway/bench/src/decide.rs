@@ -219,15 +219,11 @@ fn rules(
         let own = rules.entry(group).or_default();
         own.extend(targets.iter().take(1 + TIERS + 4).map(|target| (*target, rule())));
     }
-    let mut count: usize = rules.values().map(HashMap::len).sum();
-    for place in 0.. {
-        if count >= RULES {
-            break;
-        }
+    let near: usize = rules.values().map(HashMap::len).sum();
+    for place in 0..RULES.saturating_sub(near) {
         let group = all[LEVELS + place % (GROUPS - LEVELS)];
         let target = targets[place / (GROUPS - LEVELS) % targets.len()];
         rules.entry(Some(group)).or_default().insert(target, rule());
-        count += 1;
     }
     rules
 }
