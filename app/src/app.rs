@@ -123,6 +123,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("calls/:id") view=pages::call::CallPage/>
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
+                <Route path=path!("rehearsals/:id") view=pages::rehearsals::RehearsalPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>

@@ -23,6 +23,7 @@ pub mod organizations;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod rehearsals;
 pub mod requests;
 pub mod setup;
 pub mod spend;

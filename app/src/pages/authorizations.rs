@@ -5,7 +5,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::choices;
 use crate::{
-    api::authorizations::{Cell, Column, Line, Matrix, Row, SetAuthorization, load_matrix},
+    api::{
+        authorizations::{Cell, Column, Line, Matrix, Row, SetAuthorization, load_matrix},
+        rehearsals::RehearseAuthorization,
+    },
     ui::{
         Badge, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Select, StateMark,
         Submit, query,
@@ -164,14 +167,14 @@ fn CellForm(group: String, name: String, cell: Cell, column: Column) -> impl Int
         view! { " "<a href=href>"Why"</a> }
     });
     view! {
-        <Form to=SetAuthorization::PATH>
+        <Form to=SetAuthorization::PATH also=RehearseAuthorization::PATH>
             <p><b>{name}</b>" and "<b>{column.name}</b>". "<span class="muted">{from}</span>{why}</p>
             <Hidden name="group" value=group/>
             <Hidden name="target" value=column.key/>
             <Select name="state" label="Here" options=states value/>
             <Check name="locked" label="Locked" checked=locked hint="Groups below cannot say otherwise."/>
             <Field name="ends_on" label="Last day" kind="date" value=ends_on optional=true hint="Afterwards it is as if nothing were said here."/>
-            <div class="row end"><Submit label="Save"/></div>
+            <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseAuthorization::PATH/><Submit label="Save"/></div>
         </Form>
     }
 }

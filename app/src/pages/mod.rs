@@ -20,6 +20,7 @@ pub mod not_found;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod rehearsals;
 pub mod requests;
 pub mod settings;
 pub mod setup;

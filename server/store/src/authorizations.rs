@@ -7,8 +7,10 @@ use domain::{
     access::{Facts, Rule, ruling_for},
     authorizations::{Authorization, State, Target},
     ids::{AuthorizationId, GroupId, ModelId, OrgId, TierId},
+    limits::Mode,
     roles::Act,
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock};
@@ -19,7 +21,7 @@ use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock};
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, on: Option<Option<GroupId>>) -> Result<Vec<Authorization>> {
     let rows = sqlx::query!(
-        "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at, version
+        "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at, mode, version
          from authorizations
          where org_id = $1 and removed_at is null and (not $2 or group_id is not distinct from $3)
          order by created_at, authorization_id",
@@ -38,6 +40,7 @@ pub async fn list(store: &Store, org: OrgId, on: Option<Option<GroupId>>) -> Res
                 state: row.state.parse()?,
                 locked: row.locked,
                 ends_at: row.ends_at,
+                mode: row.mode.parse()?,
                 version: row.version,
             })
         })
@@ -87,16 +90,77 @@ pub async fn set(
         change.expect(Act::NarrowAuthorizations, group)?;
         refuse_widening(change, group, target, say).await?;
     }
+    put(change, group, target, say, Mode::Enforce).await
+}
+
+/// The same for a rule that stands beside the one that decides and only takes note of what it would
+/// refuse. It opens nothing, so a permit to narrow is enough.
+///
+/// # Errors
+/// When the group or the target is not in the organization.
+pub async fn observe(
+    change: &mut Change,
+    group: Option<GroupId>,
+    target: Target,
+    say: Option<Say>,
+) -> Result<Option<AuthorizationId>> {
+    if change.expect(Act::WidenAuthorizations, group).is_err() {
+        change.expect(Act::NarrowAuthorizations, group)?;
+    }
+    put(change, group, target, say, Mode::Observe).await
+}
+
+/// An observed rule of the organization: where it is set, about what, and what it says.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is none with this id.
+pub async fn observed(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: AuthorizationId,
+) -> Result<(Option<GroupId>, Target, Say)> {
+    let row = sqlx::query!(
+        "select group_id, model_id, tier_id, state, locked, ends_at from authorizations
+         where org_id = $1 and authorization_id = $2 and removed_at is null and mode = 'observe'",
+        org.0,
+        id.0,
+    )
+    .fetch_one(db)
+    .await?;
+    let say = Say { state: row.state.parse()?, locked: row.locked, ends_at: row.ends_at };
+    Ok((row.group_id.map(GroupId), target(row.model_id, row.tier_id), say))
+}
+
+/// Makes an observed rule the one that decides, in the place of the one that did.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is none with this id; those of [`set`].
+pub async fn promote(change: &mut Change, id: AuthorizationId) -> Result<()> {
+    let org = change.org();
+    let (group, target, say) = observed(change.db(), org, id).await?;
+    set(change, group, target, Some(say)).await?;
+    observe(change, group, target, None).await?;
+    Ok(())
+}
+
+async fn put(
+    change: &mut Change,
+    group: Option<GroupId>,
+    target: Target,
+    say: Option<Say>,
+    mode: Mode,
+) -> Result<Option<AuthorizationId>> {
     let (org, at) = (change.org(), change.at());
     let (model, tier) = columns(target);
     let known = sqlx::query!(
         "select authorization_id, state, locked, ends_at from authorizations
          where org_id = $1 and group_id is not distinct from $2 and model_id is not distinct from $3
-           and tier_id is not distinct from $4 and removed_at is null",
+           and tier_id is not distinct from $4 and mode = $5 and removed_at is null",
         org.0,
         group.map(|id| id.0),
         model,
         tier,
+        mode.as_str(),
     )
     .fetch_optional(change.db())
     .await?;
@@ -130,8 +194,8 @@ pub async fn set(
         (None, Some(say)) => {
             let id: AuthorizationId = clock::id();
             sqlx::query!(
-                "insert into authorizations (org_id, authorization_id, group_id, model_id, tier_id, state, locked, ends_at, created_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "insert into authorizations (org_id, authorization_id, group_id, model_id, tier_id, state, locked, ends_at, mode, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 org.0,
                 id.0,
                 group.map(|id| id.0),
@@ -140,6 +204,7 @@ pub async fn set(
                 say.state.as_str(),
                 say.locked,
                 say.ends_at,
+                mode.as_str(),
                 at,
             )
             .execute(change.db())
@@ -158,7 +223,10 @@ pub async fn set(
     if diff.is_empty() {
         return Ok(Some(id.into()));
     }
-    let name = describe(change, group, target).await?;
+    let mut name = describe(change, group, target).await?;
+    if mode == Mode::Observe {
+        name += ", only observed";
+    }
     change.record(Subject { kind: "authorization", id, name: &name }, verb, &diff).await?;
     Ok(say.is_some().then_some(id.into()))
 }

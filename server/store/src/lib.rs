@@ -5,6 +5,7 @@
 //! audit rows in the same transaction. What is forgotten here is refused by the schema.
 
 pub mod access;
+pub mod access_tests;
 pub mod accounts;
 pub mod applications;
 pub mod audit;
@@ -30,6 +31,7 @@ pub mod passwords;
 pub mod policies;
 pub mod providers;
 pub mod refusals;
+pub mod rehearsals;
 pub mod requests;
 pub mod rollups;
 pub mod sessions;

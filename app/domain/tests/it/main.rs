@@ -2,5 +2,6 @@
 
 mod access;
 mod agreement;
+mod rehearsal;
 mod roles;
 mod world;
