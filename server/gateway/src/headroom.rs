@@ -16,7 +16,7 @@ use store::StoreError;
 use crate::{
     Gateway,
     authenticate::Caller,
-    reserve::{is_rate, scope_id},
+    reserve::is_rate,
 };
 
 /// A caller's own limits, each with its level now. Rules and grants that depend on the model are
@@ -53,7 +53,7 @@ pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreEr
             };
             json!({
                 "scope": limit.meter.scope.kind().as_str(),
-                "scope_id": scope_id(limit.meter.scope),
+                "scope_id": limit.meter.scope.id(),
                 "scope_name": facts.scope_name(limit.meter.scope),
                 "metric": limit.meter.metric.as_str(),
                 "window": (limit.meter.metric != Metric::ConcurrentCalls).then_some(limit.meter.window.as_str()),

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Duration, Utc};
 use domain::{
     access::Facts,
-    ids::CallId,
+    ids::{CallId, LimitId},
     limits::{Metric, Scope as Counted},
     window::Window,
 };
 use rand::{Rng, RngExt, rngs::Xoshiro256PlusPlus};
 use serde_json::{Value, json};
-use store::ledger::Refusal;
+use store::ledger::{Observer, Refusal};
 
 use super::{
     acme::DAYS,
@@ -133,8 +133,9 @@ fn refusal(
         },
         "request_id": id.to_string(),
     });
+    let mut limit = None;
     if let Some((scope, metric, window)) = refused.limit {
-        add_limit(&mut detail, facts, stage.scope(scope)?, metric, window, at);
+        limit = add_limit(&mut detail, facts, stage.scope(scope)?, metric, window, at);
     }
     Ok(Some(Refusal {
         id,
@@ -151,7 +152,7 @@ fn refusal(
         code: refused.code.to_owned(),
         message: sentence(refused, &detail),
         detail,
-        observed: refused.observed,
+        observer: limit.filter(|_| refused.observed).map(Observer::Limit),
     }))
 }
 
@@ -180,7 +181,7 @@ fn sentence(refused: &Refused, detail: &Value) -> String {
     }
 }
 
-/// Which limit had no room, as the gateway says it.
+/// Which limit had no room, as the gateway says it. Its id, where it is one that can be named.
 fn add_limit(
     detail: &mut Value,
     facts: &Facts,
@@ -188,21 +189,16 @@ fn add_limit(
     metric: Metric,
     window: Window,
     at: DateTime<Utc>,
-) {
+) -> Option<LimitId> {
     let limits = facts.limits.get(&scope).map_or(&[][..], Vec::as_slice);
-    let Some(limit) =
-        limits.iter().find(|limit| limit.meter.metric == metric && limit.meter.window == window)
-    else {
-        return;
-    };
+    let limit = limits.iter().find(|limit| limit.meter.metric == metric && limit.meter.window == window)?;
     let figure = |amount: i64| match metric {
         Metric::Spend => json!(domain::money::Money(amount).exact()),
         _ => json!(amount),
     };
-    let (kind, thing, _) = scope.parts();
     let more = json!({
-        "scope": kind.as_str(),
-        "scope_id": thing.to_string(),
+        "scope": scope.kind().as_str(),
+        "scope_id": scope.id().unwrap_or_else(|| facts.org.to_string()),
         "scope_name": facts.scope_name(scope),
         "metric": metric.as_str(),
         "window": window.as_str(),
@@ -214,4 +210,5 @@ fn add_limit(
     if let (Value::Object(detail), Value::Object(more)) = (detail, more) {
         detail.extend(more);
     }
+    limit.id
 }
