@@ -112,6 +112,8 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>
                 <Route path=path!("groups/:id") view=pages::groups::GroupPage/>
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>
+                <Route path=path!("authorization/observed") view=pages::observed::ObservedPage/>
+                <Route path=path!("authorization/tests") view=pages::access_tests::AccessTestsPage/>
                 <Route path=path!("models") view=pages::models::ModelsPage/>
                 <Route path=path!("models/:id") view=pages::models::ModelPage/>
                 <Route path=path!("providers") view=pages::providers::ProvidersPage/>

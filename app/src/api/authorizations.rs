@@ -36,6 +36,8 @@ pub struct Cell {
     pub own: Option<Own>,
     /// Where the rule that decides is set; empty when nothing is said anywhere.
     pub from: String,
+    /// What a rule on this very group and target says that only observes.
+    pub observed: Option<State>,
 }
 
 /// A rule as a cell shows it.
@@ -165,30 +167,28 @@ pub async fn set_authorization(
     state: String,
     #[server(default)] locked: bool,
     #[server(default)] ends_on: String,
+    #[server(default)] mode: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
-    use store::authorizations::Say;
+    use domain::rehearsal::Draft;
     handle(|cx| async move {
-        let group: Option<GroupId> = read_some("group", &group)?;
-        let target = targets::target(&target)
-            .ok_or_else(|| AppError::field("target", "Choose a tier, a model, or all."))?;
-        let calendar = cx.calendar().await?;
-        let ends_at =
-            read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt()).map(|day| calendar.midnight(day));
-        let say = match state.as_str() {
-            "inherit" => None,
-            text => Some(Say { state: read("state", text)?, locked, ends_at }),
+        let said = rehearsals::Said {
+            group: &group,
+            target: &target,
+            state: &state,
+            locked,
+            ends_on: &ends_on,
+            mode: &mode,
         };
-        let permit = match (cx.permit(Act::WidenAuthorizations), group) {
-            (Ok(permit), _) => permit,
-            (Err(_), Some(group)) => cx.permit_in(Act::NarrowAuthorizations, group).await?,
-            (Err(error), None) => return Err(error),
-        };
-        let mut change = cx.change(permit).await?;
-        store::authorizations::set(&mut change, group, target, say).await.known()?;
+        let draft = Draft::Authorizations(vec![rehearsals::edit(&said, cx.calendar().await?)?]);
+        let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
+        store::rehearsals::apply(&mut change, &draft).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Saved. It holds from the next call on."))
+        Ok(Done::said(if draft.only_observes() {
+            "Saved. It refuses nothing, and takes note of what it would refuse."
+        } else {
+            "Saved. It holds from the next call on."
+        }))
     })
     .await
 }

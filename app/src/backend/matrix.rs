@@ -42,6 +42,7 @@ pub fn cell(
         state: ruling.map_or(State::Closed, |(_, rule)| rule.state),
         own,
         from: ruling.map(|(place, _)| place_name(facts, place)).unwrap_or_default(),
+        observed: facts.observed.get(&group).and_then(|rules| rules.get(&target)).map(|rule| rule.state),
     }
 }
 

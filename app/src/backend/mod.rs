@@ -7,6 +7,7 @@ pub mod examples;
 pub mod imports;
 pub mod inbox;
 pub mod matrix;
+pub mod observed;
 pub mod rehearsals;
 pub mod targets;
 pub mod which;

@@ -1,6 +1,6 @@
 //! Which team may use which model.
 
-use domain::authorizations::State;
+use domain::{authorizations::State, limits::Mode, roles::Act};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::choices;
@@ -11,7 +11,7 @@ use crate::{
     },
     ui::{
         Badge, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Select, StateMark,
-        Submit, query,
+        Submit, may, query,
     },
 };
 
@@ -22,7 +22,7 @@ pub fn AuthorizationPage() -> impl IntoView {
     view! {
         <Page title="Authorization">
             <Load data=matrix let(matrix)>
-                <Head title="Which team may use which model"/>
+                <Head title="Which team may use which model"><a class="btn" href="/authorization/observed">"Observed"</a>{may(Act::ReadOrganization).then(|| view! { <a class="btn" href="/authorization/tests">"Pinned tests"</a> })}</Head>
                 <p class="lead">"Full strength: set here. Faded: inherited from above. Silence means closed; high-cost tiers open only by name. Choose a cell to change it."</p>
                 <MatrixView matrix/>
             </Load>
@@ -119,7 +119,11 @@ fn CellView(cell: Cell, key: String, editable: bool) -> impl IntoView {
             {quotas}
         }
     });
-    let mark = view! { <StateMark state=cell.state inherited/>{notes} };
+    let observed = cell.observed.map(|state| {
+        let text = format!("observes: {}", state.label().to_lowercase());
+        view! { <div class="sub">{text}</div> }
+    });
+    let mark = view! { <StateMark state=cell.state inherited/>{notes}{observed} };
     if editable {
         let href = query::href(&[("dialog", Some("cell")), ("cell", Some(&key))]);
         view! { <a class="cell-link" href=href data-within="">{mark}</a> }.into_any()
@@ -174,9 +178,17 @@ fn CellForm(group: String, name: String, cell: Cell, column: Column) -> impl Int
             <Select name="state" label="Here" options=states value/>
             <Check name="locked" label="Locked" checked=locked hint="Groups below cannot say otherwise."/>
             <Field name="ends_on" label="Last day" kind="date" value=ends_on optional=true hint="Afterwards it is as if nothing were said here."/>
+            <Select name="mode" label="How" options=modes() hint="A rule that only takes note stands beside the one that decides: “inherit” takes it away again."/>
             <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseAuthorization::PATH/><Submit label="Save"/></div>
         </Form>
     }
+}
+
+fn modes() -> Vec<(String, String)> {
+    choices(Mode::ALL, |mode| match mode {
+        Mode::Enforce => "Decide".to_owned(),
+        Mode::Observe => "Only take note of what it would refuse".to_owned(),
+    })
 }
 
 /// What a group may do with each model, on the group's page.

@@ -26,6 +26,7 @@ pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod models;
+pub mod observed;
 pub mod organizations;
 pub mod passwords;
 pub mod policies;

@@ -159,7 +159,10 @@ pub async fn save(change: &mut Change, prepared: &Prepared) -> Result<()> {
 }
 
 /// Makes a draft come true.
-async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
+///
+/// # Errors
+/// Those of the change itself.
+pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
     match draft {
         Draft::Authorizations(edits) => {
             for edit in edits {
