@@ -127,7 +127,8 @@ pub fn run(facts: &Facts, test: &AccessTest, now: DateTime<Utc>) -> Result<(), F
         // What no model is behind yet counts too: tomorrow one may be.
         for id in groups(facts, group, test.expected, now) {
             let path = facts.groups.get(&id).map_or(&[][..], |group| group.path.as_slice());
-            let found = ruling_for(facts, path, test.target, now).map_or(State::Closed, |(_, rule)| rule.state);
+            let found =
+                ruling_for(facts, path, test.target, now).map_or(State::Closed, |(_, rule)| rule.state);
             if !test.expected.met_by(found) {
                 return fail(found, facts.target_name(test.target), place(facts, Some(id)));
             }

@@ -170,7 +170,8 @@ impl<'a> Rehearsal<'a> {
     /// Whether whoever asks may hear of this call.
     fn told(&self, call: &Recorded) -> bool {
         let Some(within) = self.within else { return true };
-        let group = self.before.facts.applications.get(&call.application).map(|application| application.group);
+        let group =
+            self.before.facts.applications.get(&call.application).map(|application| application.group);
         group
             .and_then(|id| self.before.facts.groups.get(&id))
             .is_some_and(|group| group.path.contains(&within))
@@ -259,7 +260,8 @@ impl<'a> Rehearsal<'a> {
         let Some(before) = self.before.enforced(meter) else { return false };
         let counts = |facts: &Facts| {
             let group = facts.applications.get(&call.application).map(|application| application.group);
-            let path = group.and_then(|id| facts.groups.get(&id)).map_or(&[][..], |group| group.path.as_slice());
+            let path =
+                group.and_then(|id| facts.groups.get(&id)).map_or(&[][..], |group| group.path.as_slice());
             match meter.scope {
                 Scope::Group(id) | Scope::Member(id, _) => path.contains(&id),
                 _ => true,

@@ -88,7 +88,8 @@ pub async fn load_access_tests() -> Result<Tests, AppError> {
             .map(|(id, path)| (format!("group:{id}"), format!("{path} (group)")))
             .collect();
         let users = store::users::names(&cx.store, org, 500).await.known()?;
-        subjects.extend(users.into_iter().map(|(id, name, _)| (format!("user:{id}"), format!("{name} (user)"))));
+        subjects
+            .extend(users.into_iter().map(|(id, name, _)| (format!("user:{id}"), format!("{name} (user)"))));
         let mut keys: Vec<(String, String)> = facts
             .applications
             .values()
@@ -102,7 +103,9 @@ pub async fn load_access_tests() -> Result<Tests, AppError> {
         let mut targets: Vec<(String, String)> =
             models.into_iter().map(|model| (targets::key(Target::Model(model.id)), model.name)).collect();
         targets.extend(
-            tiers.into_iter().map(|tier| (targets::key(Target::Tier(tier.id)), format!("Tier {}", tier.name))),
+            tiers
+                .into_iter()
+                .map(|tier| (targets::key(Target::Tier(tier.id)), format!("Tier {}", tier.name))),
         );
         Ok(Tests { tests, subjects, targets })
     })

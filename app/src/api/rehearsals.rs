@@ -76,7 +76,8 @@ pub async fn rehearse_authorizations(
     use leptos::server_fn::ServerFn;
     handle(|cx| async move {
         let calendar = cx.calendar().await?;
-        let edits = edits.iter().map(|line| rehearsals::edit_line(line, calendar)).collect::<Result<_, _>>()?;
+        let edits =
+            edits.iter().map(|line| rehearsals::edit_line(line, calendar)).collect::<Result<_, _>>()?;
         let back = rehearsals::Back::new(SetAuthorization::PATH, "/authorization", &[]);
         rehearsals::prepare(&cx, Draft::Authorizations(edits), back, &days).await
     })
@@ -116,7 +117,8 @@ pub async fn rehearse_limit(
             ("mode", &mode),
             ("thresholds", &thresholds),
         ];
-        rehearsals::prepare(&cx, draft, rehearsals::Back::new(SetLimit::PATH, "/limits", &fields), &days).await
+        rehearsals::prepare(&cx, draft, rehearsals::Back::new(SetLimit::PATH, "/limits", &fields), &days)
+            .await
     })
     .await
 }
@@ -197,7 +199,9 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
             broken: rehearsed
                 .broken
                 .iter()
-                .map(|broken| format!("It would break the pinned test “{}”: {}.", broken.name, broken.failure))
+                .map(|broken| {
+                    format!("It would break the pinned test “{}”: {}.", broken.name, broken.failure)
+                })
                 .collect(),
             back: rehearsals::way_back(&prepared.page, &prepared.fields),
         })

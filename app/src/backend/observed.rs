@@ -137,8 +137,7 @@ pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
     }
     let id: AuthorizationId = id.parse().map_err(|_| AppError::NotFound)?;
     let rules = || facts.observed.iter().flat_map(|(group, rules)| rules.iter().map(move |it| (*group, it)));
-    let (group, (target, rule)) =
-        rules().find(|(_, (_, rule))| rule.id == id).ok_or(AppError::NotFound)?;
+    let (group, (target, rule)) = rules().find(|(_, (_, rule))| rule.id == id).ok_or(AppError::NotFound)?;
     let say = Saying { state: rule.state, locked: rule.locked, ends_at: rule.ends_at };
     let edit = |mode, say| Edit { group, target: *target, say, mode };
     Ok(Draft::Authorizations(vec![edit(Mode::Enforce, Some(say)), edit(Mode::Observe, None)]))

@@ -13,7 +13,9 @@ use domain::{
     window::{Calendar, Window},
 };
 
-use super::{AppError, Cx, Done, Known, headers, read, read_amount, read_date, read_some, read_thresholds, targets};
+use super::{
+    AppError, Cx, Done, Known, headers, read, read_amount, read_date, read_some, read_thresholds, targets,
+};
 
 /// How many days are replayed when nobody says otherwise.
 const DAYS: u32 = 30;
@@ -230,7 +232,8 @@ pub fn words(facts: &Facts, draft: &Draft) -> Vec<String> {
             vec![format!("policy/{name}: {}. Today: {now}.", step_words(facts, *routing, &steps))]
         }
         Draft::Move { group, parent } => {
-            let to = parent.map_or_else(|| "to the top".to_owned(), |id| format!("into {}", place(facts, Some(id))));
+            let to = parent
+                .map_or_else(|| "to the top".to_owned(), |id| format!("into {}", place(facts, Some(id))));
             vec![format!("{} moves {to}, with everything below it.", place(facts, Some(*group)))]
         }
     }

@@ -7,7 +7,8 @@ use super::choices;
 use crate::{
     api::access_tests::{CreateAccessTest, RemoveAccessTest, TestLine, Tests, load_access_tests},
     ui::{
-        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page, Select, Submit, may,
+        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page, Select, Submit,
+        may,
     },
 };
 
@@ -68,7 +69,11 @@ fn Content(tests: Tests) -> impl IntoView {
 fn Line(test: TestLine, edit: bool) -> impl IntoView {
     let TestLine { id, name, subject, target, expected, failure, pinned } = test;
     let (whom, href) = subject;
-    let whom = if href.is_empty() { view! { {whom} }.into_any() } else { view! { <a href=href>{whom}</a> }.into_any() };
+    let whom = if href.is_empty() {
+        view! { {whom} }.into_any()
+    } else {
+        view! { <a href=href>{whom}</a> }.into_any()
+    };
     let now = match failure {
         None => view! { <Badge text="holds" kind=Kind::Good/> }.into_any(),
         Some(why) => view! { <Badge text="fails" kind=Kind::Bad/><div class="sub">{why}</div> }.into_any(),

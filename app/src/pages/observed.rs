@@ -72,9 +72,9 @@ fn Line(line: ObservedLine) -> impl IntoView {
             <td>{figures}</td>
             <td>{since}</td>
             <td class="beside"><div class="row end">{editable.then(|| view! {
-                <Form to=RehearseObserved::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
-                <Form to=PromoteObserved::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="btn small">"Promote to enforced"</button></Form>
-                <Form to=DropObserved::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Drop"</button></Form>
+                <Form to=RehearseObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
+                <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="btn small">"Promote to enforced"</button></Form>
+                <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link danger">"Drop"</button></Form>
             })}</div></td>
         </tr>
     }

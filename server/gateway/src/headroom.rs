@@ -13,11 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use store::StoreError;
 
-use crate::{
-    Gateway,
-    authenticate::Caller,
-    reserve::is_rate,
-};
+use crate::{Gateway, authenticate::Caller, reserve::is_rate};
 
 /// A caller's own limits, each with its level now. Rules and grants that depend on the model are
 /// not among them.

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Duration, Utc};
 use domain::{
     access::Facts,
-    ids::{CallId, LimitId},
+    ids::CallId,
     limits::{Metric, Scope as Counted},
     window::Window,
 };
 use rand::{Rng, RngExt, rngs::Xoshiro256PlusPlus};
 use serde_json::{Value, json};
-use store::ledger::{Observer, Refusal};
+use store::ledger::Refusal;
 
 use super::{
     acme::DAYS,
@@ -29,7 +29,6 @@ struct Refused {
     code: &'static str,
     /// The limit that had no room.
     limit: Option<(Scope, Metric, Window)>,
-    observed: bool,
     /// From this day to that one.
     days: (i64, i64),
     /// Of ten thousand calls of everybody.
@@ -43,10 +42,10 @@ const fn refused(
     code: &'static str,
     share: usize,
 ) -> Refused {
-    Refused { program, by: None, model, status, code, limit: None, observed: false, days: (20, DAYS), share }
+    Refused { program, by: None, model, status, code, limit: None, days: (20, DAYS), share }
 }
 
-const REFUSED: [Refused; 10] = [
+const REFUSED: [Refused; 9] = [
     refused("campaign-writer", "claude-sonnet-4-5", 403, "model_not_allowed", 18),
     refused("support-assist", "claude-sonnet-4-5", 404, "model_not_found", 22),
     refused("copy-desk", "claude-sonnet-4-5", 403, "model_requires_approval", 24),
@@ -67,12 +66,6 @@ const REFUSED: [Refused; 10] = [
         limit: Some((Scope::User("jo"), Metric::Spend, Window::Month)),
         days: (DAYS - 2, DAYS),
         ..refused("support-assist", "claude-haiku-4-5", 402, "budget_exceeded", 5)
-    },
-    Refused {
-        limit: Some((Scope::Group("Sales"), Metric::Spend, Window::Month)),
-        observed: true,
-        days: (DAYS - 9, DAYS),
-        ..refused("call-notes", "gpt-4.1-mini", 402, "budget_exceeded", 12)
     },
 ];
 
@@ -133,9 +126,8 @@ fn refusal(
         },
         "request_id": id.to_string(),
     });
-    let mut limit = None;
     if let Some((scope, metric, window)) = refused.limit {
-        limit = add_limit(&mut detail, facts, stage.scope(scope)?, metric, window, at);
+        add_limit(&mut detail, facts, stage.scope(scope)?, metric, window, at);
     }
     Ok(Some(Refusal {
         id,
@@ -152,7 +144,7 @@ fn refusal(
         code: refused.code.to_owned(),
         message: sentence(refused, &detail),
         detail,
-        observer: limit.filter(|_| refused.observed).map(Observer::Limit),
+        observer: None,
     }))
 }
 
@@ -181,17 +173,21 @@ fn sentence(refused: &Refused, detail: &Value) -> String {
     }
 }
 
-/// Which limit had no room, as the gateway says it. Its id, where it is one that can be named.
-fn add_limit(
+/// Which limit had no room, as the gateway says it.
+pub fn add_limit(
     detail: &mut Value,
     facts: &Facts,
     scope: Counted,
     metric: Metric,
     window: Window,
     at: DateTime<Utc>,
-) -> Option<LimitId> {
+) {
     let limits = facts.limits.get(&scope).map_or(&[][..], Vec::as_slice);
-    let limit = limits.iter().find(|limit| limit.meter.metric == metric && limit.meter.window == window)?;
+    let Some(limit) =
+        limits.iter().find(|limit| limit.meter.metric == metric && limit.meter.window == window)
+    else {
+        return;
+    };
     let figure = |amount: i64| match metric {
         Metric::Spend => json!(domain::money::Money(amount).exact()),
         _ => json!(amount),
@@ -210,5 +206,4 @@ fn add_limit(
     if let (Value::Object(detail), Value::Object(more)) = (detail, more) {
         detail.extend(more);
     }
-    limit.id
 }

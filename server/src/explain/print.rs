@@ -159,6 +159,13 @@ fn step_json(facts: &Facts, step: Step) -> Option<Value> {
         Step::Grant(id) => {
             Some(json!({ "grant": id, "until": grant(facts, id).map(|(_, ends_at)| ends_at) }))
         }
+        Step::Observed(observed) => Some(json!({
+            "observed": observed.rule,
+            "place": observed.group,
+            "place_name": place(facts, observed.group),
+            "target": facts.target_name(observed.target),
+            "would_be": if observed.verdict == Verdict::NeedsApproval { "by_request" } else { "closed" },
+        })),
         // It stands beside the trace already.
         Step::Verdict(_) => None,
     }

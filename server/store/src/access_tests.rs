@@ -149,12 +149,7 @@ pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<()> {
 /// Refuses a change that breaks a test: one that held before it, and would not afterwards. Run with
 /// every change before it is committed, in its own transaction, while the organization is held: what
 /// another change does meanwhile cannot slip in between.
-pub(crate) async fn hold(
-    db: &mut PgConnection,
-    store: &Store,
-    org: OrgId,
-    at: DateTime<Utc>,
-) -> Result<()> {
+pub(crate) async fn hold(db: &mut PgConnection, store: &Store, org: OrgId, at: DateTime<Utc>) -> Result<()> {
     let tests = read(db, org).await?;
     if tests.is_empty() {
         return Ok(());

@@ -13,8 +13,8 @@ use domain::{
     limits::{Meter, Mode, Scope, ScopeKind, Subject},
     money::Money,
     rehearsal::{
-        Amounts, Budget, Draft, EDITS_MAX, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report, Then,
-        Usual, budgets, reach,
+        Amounts, Budget, Draft, EDITS_MAX, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report,
+        Then, Usual, budgets, reach,
     },
     roles::Permit,
     usage::Usage,
@@ -24,7 +24,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Change, Result, Store, StoreError, access, access_tests, access_tests::Broken, authorizations, clock, groups, limits, policies,
+    Change, Result, Store, StoreError, access, access_tests, access_tests::Broken, authorizations, clock,
+    groups, limits, policies,
 };
 
 /// How long a draft is kept.
@@ -147,13 +148,10 @@ pub async fn get(store: &Store, org: OrgId, actor: UserId, id: RehearsalId) -> R
 /// [`StoreError::Stale`] when it was saved already; those of the change itself.
 pub async fn save(change: &mut Change, prepared: &Prepared) -> Result<()> {
     let org = change.org();
-    let done = sqlx::query!(
-        "delete from rehearsals where org_id = $1 and rehearsal_id = $2",
-        org.0,
-        prepared.id.0
-    )
-    .execute(change.db())
-    .await?;
+    let done =
+        sqlx::query!("delete from rehearsals where org_id = $1 and rehearsal_id = $2", org.0, prepared.id.0)
+            .execute(change.db())
+            .await?;
     crate::change::exactly_one(&done)?;
     apply(change, &prepared.draft).await
 }
@@ -182,8 +180,7 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
             limits::set(change, *meter, &form, *version).await?;
         }
         Draft::Policy { id, version, name, routing, steps } => {
-            let form =
-                policies::PolicyForm { name: name.clone(), routing: *routing, steps: steps.clone() };
+            let form = policies::PolicyForm { name: name.clone(), routing: *routing, steps: steps.clone() };
             match id {
                 Some(id) => policies::update(change, *id, *version, &form).await?,
                 None => {
@@ -332,9 +329,10 @@ async fn open(
         }
     }
     // Sums by day do not say by which rule or grant a call passed.
-    for meter in meters.into_iter().filter(|meter| {
-        matches!(meter.scope.kind(), ScopeKind::Authorization | ScopeKind::Grant)
-    }) {
+    for meter in meters
+        .into_iter()
+        .filter(|meter| matches!(meter.scope.kind(), ScopeKind::Authorization | ScopeKind::Grant))
+    {
         let span = before.calendar.span(meter.window, since);
         if span.start < since {
             let until = Span { start: span.start, end: Some(since) };

@@ -89,14 +89,17 @@ pub fn reach(before: &Facts, after: &Facts, now: DateTime<Utc>) -> Vec<Reach> {
     for (group, _, name) in groups {
         let changes: Vec<(String, State, State)> = models
             .iter()
-            .map(|(id, name)| ((*name).clone(), state(before, group, *id, now), state(after, group, *id, now)))
+            .map(|(id, name)| {
+                ((*name).clone(), state(before, group, *id, now), state(after, group, *id, now))
+            })
             .filter(|(_, from, to)| from != to)
             .collect();
         if changes.is_empty() {
             continue;
         }
         let people = || {
-            let of = |(id, user): (&UserId, _)| (!is_out(user) && belongs(after, user, group, now)).then_some(*id);
+            let of =
+                |(id, user): (&UserId, _)| (!is_out(user) && belongs(after, user, group, now)).then_some(*id);
             after.users.iter().filter_map(of).collect::<HashSet<UserId>>()
         };
         let above = after.groups.get(&group).map_or(&[][..], |facts| facts.path.as_slice());
@@ -139,7 +142,10 @@ pub fn budgets(before: &Facts, after: &Facts, groups: &[GroupId]) -> Vec<Budget>
                 }
                 let Some(limit) = new.clone().or_else(|| old.clone()) else { continue };
                 let cap = |limit: &Option<Limit>| {
-                    limit.as_ref().filter(|limit| limit.mode == Mode::Enforce).map_or(i64::MAX, |limit| limit.cap)
+                    limit
+                        .as_ref()
+                        .filter(|limit| limit.mode == Mode::Enforce)
+                        .map_or(i64::MAX, |limit| limit.cap)
                 };
                 let show = |limit: Limit| match limit.mode {
                     Mode::Enforce => meter.show_cap(limit.cap),

@@ -258,13 +258,18 @@ impl Tally {
     pub fn report(self, before: &Facts, after: &Facts, period: Period) -> Report {
         let notes = self.notes(period);
         let refused = |share: &&Share| share.sums.refused > 0;
-        let people: HashSet<UserId> =
-            self.people.iter().filter(|(_, share)| share.sums.refused > 0).filter_map(|(id, _)| *id).collect();
+        let people: HashSet<UserId> = self
+            .people
+            .iter()
+            .filter(|(_, share)| share.sums.refused > 0)
+            .filter_map(|(id, _)| *id)
+            .collect();
         let applications = self.applications.values().filter(refused).count();
         let model = |id: ModelId| before.models.get(&id).map_or("a model", |model| &model.name).to_owned();
         let person = |id: UserId| before.users.get(&id).map_or("somebody", |user| &user.name).to_owned();
-        let program =
-            |id: ApplicationId| before.applications.get(&id).map_or("an application", |app| &app.name).to_owned();
+        let program = |id: ApplicationId| {
+            before.applications.get(&id).map_or("an application", |app| &app.name).to_owned()
+        };
         let mut examples = Vec::new();
         for (list, effect) in self.examples.iter().zip([Effect::Refused, Effect::Allowed, Effect::Moved]) {
             examples.extend(list.iter().take(EXAMPLES).map(|(call, of, why, cost)| Example {
@@ -295,16 +300,11 @@ impl Tally {
                 None => (None, "Programs without a person".to_owned()),
             }),
             by_application: rows(self.applications, |id| (Some(id.to_string()), program(id))),
-            by_group: rows(self.groups, |id| {
-                (Some(id.to_string()), crate::why::place(before, Some(id)))
-            }),
+            by_group: rows(self.groups, |id| (Some(id.to_string()), crate::why::place(before, Some(id)))),
             by_model: rows(self.models, |id| (Some(id.to_string()), model(id))),
             by_reason: {
-                let (whys, shares): (HashMap<_, _>, HashMap<_, _>) = self
-                    .reasons
-                    .into_iter()
-                    .map(|(key, (why, share))| ((key, why), (key, share)))
-                    .unzip();
+                let (whys, shares): (HashMap<_, _>, HashMap<_, _>) =
+                    self.reasons.into_iter().map(|(key, (why, share))| ((key, why), (key, share))).unzip();
                 rows(shares, |key| {
                     (None, whys.get(&key).map_or_else(String::new, |why: &Why| why.text(after)))
                 })
@@ -322,10 +322,12 @@ impl Tally {
         if self.sums.refused > 0 {
             notes.push("What refused calls cost is what was booked for them: exact.".to_owned());
         }
-        let limits = || self.reasons.values().filter_map(|(why, _)| match why {
-            Why::Limit(meter, _) => Some(meter),
-            _ => None,
-        });
+        let limits = || {
+            self.reasons.values().filter_map(|(why, _)| match why {
+                Why::Limit(meter, _) => Some(meter),
+                _ => None,
+            })
+        };
         if limits().any(|meter| !is_exact(meter.metric)) {
             notes.push("Limits are filled with what calls used. A real call also sets its worst case aside before it is made, so a real limit begins to refuse a little earlier: estimated.".to_owned());
         }
@@ -333,13 +335,19 @@ impl Tally {
             notes.push("What calls that were refused would have cost is the mean of such calls: estimated. Which features they used is not recorded.".to_owned());
         }
         if self.unknown > 0 {
-            notes.push(format!("{} have no call to compare them with and are shown without cost.", calls(self.unknown)));
+            notes.push(format!(
+                "{} have no call to compare them with and are shown without cost.",
+                calls(self.unknown)
+            ));
         }
         if self.sums.moved > 0 {
             notes.push("Calls that another model would answer are priced with the tokens they used and that model's prices: estimated. A balance keeps a call where it went while that model is among its steps.".to_owned());
         }
         if self.already > 0 {
-            notes.push(format!("{} were let through then and are refused by the rules of today already: no difference.", calls(self.already)));
+            notes.push(format!(
+                "{} were let through then and are refused by the rules of today already: no difference.",
+                calls(self.already)
+            ));
         }
         if self.gone > 0 {
             notes.push(format!("{} of applications that are gone are left out.", calls(self.gone)));
@@ -407,8 +415,14 @@ impl Report {
         if self.sums.is_empty() {
             let replayed = calls(self.calls);
             return match self.calls + self.refusals {
-                0 => format!("Nobody called in the last {} days: there is nothing to replay.", self.period.days),
-                _ => format!("Nothing would have come out differently: {replayed} and {} that were refused were replayed.", grouped(self.refusals)),
+                0 => format!(
+                    "Nobody called in the last {} days: there is nothing to replay.",
+                    self.period.days
+                ),
+                _ => format!(
+                    "Nothing would have come out differently: {replayed} and {} that were refused were replayed.",
+                    grouped(self.refusals)
+                ),
             };
         }
         let mut parts = Vec::new();

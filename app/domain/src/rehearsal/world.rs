@@ -76,7 +76,8 @@ impl<'a> Rules<'a> {
     pub fn enforced(&self, meter: &Meter) -> Option<i64> {
         let limits = self.facts.limits.get(&meter.scope).map_or(&[][..], Vec::as_slice);
         let own = limits.iter().find(|limit| limit.meter == *meter);
-        let month = matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month });
+        let month =
+            matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month });
         match own {
             Some(limit) => (limit.mode == Mode::Enforce).then_some(limit.cap),
             None => self.facts.default_user_limit.filter(|_| month).map(|cap| cap.0),
@@ -179,10 +180,21 @@ pub(super) struct Used {
 
 impl Used {
     /// Takes note of what a scope used of its windows before the replay begins.
-    pub fn before(&mut self, rules: &Rules<'_>, scope: Scope, window: Window, since: DateTime<Utc>, used: &Amounts) {
-        let own = rules.facts.limits.get(&scope).map_or(&[][..], Vec::as_slice).iter().map(|limit| limit.meter);
-        let month = matches!((scope, window), (Scope::User(_), Window::Month))
-            .then_some(Meter { scope, metric: Metric::Spend, window });
+    pub fn before(
+        &mut self,
+        rules: &Rules<'_>,
+        scope: Scope,
+        window: Window,
+        since: DateTime<Utc>,
+        used: &Amounts,
+    ) {
+        let own =
+            rules.facts.limits.get(&scope).map_or(&[][..], Vec::as_slice).iter().map(|limit| limit.meter);
+        let month = matches!((scope, window), (Scope::User(_), Window::Month)).then_some(Meter {
+            scope,
+            metric: Metric::Spend,
+            window,
+        });
         let mut meters: Vec<Meter> = own.chain(month).filter(|meter| meter.window == window).collect();
         meters.sort_unstable();
         meters.dedup();

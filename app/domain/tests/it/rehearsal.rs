@@ -134,7 +134,13 @@ fn calls(text: &str) -> Vec<Recorded> {
                 finished(words[1], after("via"), dollars, at)
             };
             let id = CallId(Uuid::from_u128(list.len() as u128));
-            list.push(Recorded { id, at, application: application(group), user: person.map(world::user), then });
+            list.push(Recorded {
+                id,
+                at,
+                application: application(group),
+                user: person.map(world::user),
+                then,
+            });
         }
     }
     list.sort_by_key(|call| call.at);
@@ -168,7 +174,9 @@ fn replay(before: &Facts, after: &Facts, calls: &[Recorded]) -> Report {
 #[test]
 fn every_line_of_the_table_holds() {
     let mut lines = 0;
-    for line in include_str!("rehearsal.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in
+        include_str!("rehearsal.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         let [rules, draft, recorded, expected] = line
             .split('|')
             .map(str::trim)
@@ -239,8 +247,15 @@ fn a_move_says_which_models_a_group_gains_and_loses() {
     let said: Vec<String> = reach
         .iter()
         .map(|reach| {
-            let names = |list: Vec<&(String, _, _)>| list.iter().map(|(name, ..)| name.clone()).collect::<Vec<_>>();
-            format!("{} ({}): +{:?} -{:?}", reach.name, reach.people, names(reach.gains().collect()), names(reach.loses().collect()))
+            let names =
+                |list: Vec<&(String, _, _)>| list.iter().map(|(name, ..)| name.clone()).collect::<Vec<_>>();
+            format!(
+                "{} ({}): +{:?} -{:?}",
+                reach.name,
+                reach.people,
+                names(reach.gains().collect()),
+                names(reach.loses().collect())
+            )
         })
         .collect();
     assert_eq!(said, [r#"Marketing/Research (1): +["big"] -["small"]"#]);
@@ -368,7 +383,8 @@ fn what_was_used_before_the_replay_begins_counts() {
     let calls = calls("Research/Lin small $40 at 5");
     let since = moment("6");
     for (used, refused) in [(0, 0), (60, 0), (61, 1)] {
-        let mut rehearsal = Rehearsal::new(&before, &after, HashMap::<(ApplicationId, ModelId), Amounts>::new(), None);
+        let mut rehearsal =
+            Rehearsal::new(&before, &after, HashMap::<(ApplicationId, ModelId), Amounts>::new(), None);
         let sums = Amounts { cost: Money(used * NANOS), requests: 1, ..Amounts::default() };
         let scope = Scope::Group(world::group("Research"));
         rehearsal.opened(scope, domain::window::Window::Month, since, &sums);

@@ -94,7 +94,9 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
     let mut seen = HashSet::new();
     let counted: Vec<&Refusal> = refusals
         .iter()
-        .filter(|refusal| new.contains(&refusal.id.0) && seen.insert(refusal.id) && refusal.observer.is_none())
+        .filter(|refusal| {
+            new.contains(&refusal.id.0) && seen.insert(refusal.id) && refusal.observer.is_none()
+        })
         .collect();
     let (mut names, mut days) = (Names::default(), Days::default());
     for refusal in refusals {

@@ -132,10 +132,12 @@ async fn a_grant_and_a_shared_key_count_for_a_person() {
         description: String::new(),
         use_cases: Vec::new(),
     };
-    let made = store::applications::insert(&mut change, world.elsewhere, &form, &KeyModels::All, Features::all());
+    let made =
+        store::applications::insert(&mut change, world.elsewhere, &form, &KeyModels::All, Features::all());
     let (application, key) = made.await.expect("an application");
     change.commit().await.expect("nobody has a secret of it");
-    let version = keys::of_application(&org.store, org.tenant.org, application).await.expect("its key").version;
+    let version =
+        keys::of_application(&org.store, org.tenant.org, application).await.expect("its key").version;
     let mut change = org.change().await;
     let form = keys::KeyForm {
         models: KeyModels::All,

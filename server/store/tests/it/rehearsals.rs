@@ -69,17 +69,23 @@ async fn a_rehearsal_says_what_would_have_been_refused_and_keeps_nothing() {
         assert!(org.book(&past(&org, days, cost)).await);
     }
     let before = access::version(&org.store, org.tenant.org).await.expect("a version");
-    let lines = audit::list(&org.store, org.tenant.org, &audit::Filter::default(), 100).await.expect("the log");
+    let lines =
+        audit::list(&org.store, org.tenant.org, &audit::Filter::default(), 100).await.expect("the log");
     for (days, refused, saved) in [(7, 2, 30), (30, 2, 30), (90, 3, 100)] {
         let done = rehearse(&org, &closed(Some(org.child), Mode::Enforce), days).await;
-        assert_eq!((done.report.sums.refused, done.report.sums.saved), (refused, Money(saved)), "{days} days");
+        assert_eq!(
+            (done.report.sums.refused, done.report.sums.saved),
+            (refused, Money(saved)),
+            "{days} days"
+        );
         assert_eq!(done.report.calls, refused);
         assert_eq!(done.reach.len(), 1, "the group loses its models: {:?}", done.reach);
         let elsewhere = rehearse(&org, &limit(Scope::Organization, Window::Total, 1_000), days).await;
         assert!(elsewhere.report.sums.is_empty(), "there is room: {:?}", elsewhere.report.sums);
     }
     assert_eq!(access::version(&org.store, org.tenant.org).await.expect("a version"), before);
-    let after = audit::list(&org.store, org.tenant.org, &audit::Filter::default(), 100).await.expect("the log");
+    let after =
+        audit::list(&org.store, org.tenant.org, &audit::Filter::default(), 100).await.expect("the log");
     assert_eq!(after, lines);
     // Nobody waits for what was not kept.
     org.change().await.commit().await.expect("nothing, at once");
@@ -101,7 +107,11 @@ async fn what_was_used_before_the_days_that_are_replayed_fills_the_window() {
     let done = rehearse(&org, &limit(Scope::Group(org.parent), Window::Day, 39), 30).await;
     assert_eq!(done.report.sums.refused, 3, "each is alone on its day and does not fit");
     assert_eq!(done.report.by_reason.len(), 1);
-    assert!(done.budgets.iter().any(|budget| budget.tighter && budget.before.is_none()), "{:?}", done.budgets);
+    assert!(
+        done.budgets.iter().any(|budget| budget.tighter && budget.before.is_none()),
+        "{:?}",
+        done.budgets
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +124,10 @@ async fn thousands_of_calls_are_read_piece_by_piece_and_none_twice() {
         bulk::book(&org.store, org.tenant.org, calendar, piece, None).await.expect("booked");
     }
     let done = rehearse(&org, &closed(None, Mode::Enforce), 30).await;
-    assert_eq!((done.report.calls, done.report.sums.refused, done.report.sums.saved), (20_500, 20_500, Money(20_500)));
+    assert_eq!(
+        (done.report.calls, done.report.sums.refused, done.report.sums.saved),
+        (20_500, 20_500, Money(20_500))
+    );
     assert_eq!(done.report.days.iter().map(|(_, sums)| sums.refused).sum::<u64>(), 20_500);
 }
 
@@ -167,7 +180,12 @@ async fn what_cannot_be_saved_cannot_be_rehearsed() {
     let kept = rehearsals::prepare(&org.store, may(&org, Act::WidenAuthorizations), &nothing, "/", &[]).await;
     assert!(matches!(kept, Err(StoreError::Invalid { .. })), "{kept:?}");
     // Whoever leads a group may not rehearse what they could not do.
-    let lead = Actor { user: Some(org.user), role: Role::Member, leads: vec![org.child], ..org.tenant.owner.clone() };
+    let lead = Actor {
+        user: Some(org.user),
+        role: Role::Member,
+        leads: vec![org.child],
+        ..org.tenant.owner.clone()
+    };
     let path = [org.parent, org.child];
     let narrow = || permit(&lead, Act::NarrowAuthorizations, Place::Group(&path)).expect("they lead it");
     let say = Some(Saying { state: State::Open, locked: false, ends_at: None });
