@@ -95,6 +95,16 @@ pub enum Why {
     NoPolicy,
 }
 
+/// Lets every model have its first prices from the beginning: a draft that names a model which is
+/// newer than a call is about what it costs, not about when it came.
+pub fn priced_from_the_start(facts: &mut Facts) {
+    for model in facts.models.values_mut() {
+        if let Some(first) = model.prices.first_mut() {
+            first.from = DateTime::UNIX_EPOCH;
+        }
+    }
+}
+
 /// What some calls usually use: what a refused one would have is not known.
 pub type Usual = HashMap<(ApplicationId, ModelId), Amounts>;
 

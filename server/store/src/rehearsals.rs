@@ -14,7 +14,7 @@ use domain::{
     money::Money,
     rehearsal::{
         Amounts, Budget, Draft, EDITS_MAX, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report,
-        Then, Usual, budgets, reach,
+        Then, Usual, budgets, priced_from_the_start, reach,
     },
     roles::Permit,
     usage::Usage,
@@ -202,9 +202,9 @@ pub async fn rehearse(store: &Store, permit: Permit, draft: &Draft, days: u32) -
     let (org, within) = (permit.org(), permit.group());
     let mut change = Change::begin(store, permit).await?;
     let now = change.at();
-    let before = access::read(change.db(), org).await?;
+    let mut before = access::read(change.db(), org).await?;
     apply(&mut change, draft).await?;
-    let after = access::read(change.db(), org).await?;
+    let mut after = access::read(change.db(), org).await?;
     let tests = access_tests::read(change.db(), org).await?;
     change.abandon().await?;
     let broken = tests
@@ -214,6 +214,8 @@ pub async fn rehearse(store: &Store, permit: Permit, draft: &Draft, days: u32) -
             Some(Broken { name: test.name.to_string(), failure: run(&after, test, now).err()? })
         })
         .collect();
+    priced_from_the_start(&mut before);
+    priced_from_the_start(&mut after);
     let period = period(store, &before, days.clamp(1, DAYS_MAX), now).await?;
     let usual = usual(store, &before, period).await?;
     let mut rehearsal = Rehearsal::new(&before, &after, usual, within);

@@ -2,6 +2,7 @@
 
 mod access;
 mod agreement;
+mod observed;
 mod rehearsal;
 mod roles;
 mod world;

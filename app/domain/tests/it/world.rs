@@ -134,7 +134,7 @@ pub fn silent() -> Facts {
     }
 }
 
-fn target(text: &str) -> Target {
+pub fn target(text: &str) -> Target {
     match text {
         "all" => Target::All,
         name if TIERS.contains(&name) => Target::Tier(tier(name)),
