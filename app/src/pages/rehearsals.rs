@@ -213,6 +213,8 @@ fn Reasons(rows: Vec<Row>) -> impl IntoView {
 
 #[component]
 fn Lines(title: &'static str, kind: &'static str, rows: Vec<Row>) -> impl IntoView {
+    let other = |sums: &Sums| sums.allowed + sums.moved;
+    let any = rows.iter().any(|row| other(&row.sums) > 0);
     let rows = rows
         .into_iter()
         .map(|row| {
@@ -220,16 +222,16 @@ fn Lines(title: &'static str, kind: &'static str, rows: Vec<Row>) -> impl IntoVi
                 Some(id) => view! { <a href=format!("/{kind}/{id}")>{row.name}</a> }.into_any(),
                 None => view! { <span class="muted">{row.name}</span> }.into_any(),
             };
-            let other = row.sums.allowed + row.sums.moved;
+            let more = any.then(|| view! { <td class="r num hide">{grouped(other(&row.sums))}</td> });
             view! {
-                <tr><td>{name}</td><td class="r num">{grouped(row.sums.refused)}</td><td class="r num">{money(&row.sums)}</td><td class="r num hide">{grouped(other)}</td></tr>
+                <tr><td>{name}</td><td class="r num">{grouped(row.sums.refused)}</td><td class="r num">{money(&row.sums)}</td>{more}</tr>
             }
         })
         .collect_view();
     view! {
         <Card title=title>
             <div class="scroll" tabindex="0" role="region" aria-label=title>
-                <table class="table"><thead><tr><th>"Name"</th><th class="r">"Refused"</th><th class="r">"Not spent"</th><th class="r hide">"Otherwise different"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table"><thead><tr><th>"Name"</th><th class="r">"Refused"</th><th class="r">"Not spent"</th>{any.then(|| view! { <th class="r hide">"Otherwise"</th> })}</tr></thead><tbody>{rows}</tbody></table>
             </div>
         </Card>
     }

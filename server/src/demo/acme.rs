@@ -323,8 +323,14 @@ pub const RULES: [Rule; 28] = [
     locked(52, "Support/First Line", OneTier("high-performance"), Closed),
     Rule { by: "lin", ..rule(60, "Engineering/Product", OneModel("claude-opus-4-1"), Closed) },
     Rule { ends: Some(DAYS + 11), ..rule(74, "Sales/EMEA", OneModel("gpt-5"), Open) },
-    Rule { observes: true, ..rule(DAYS - 12, "Support", OneModel("claude-sonnet-4-5"), ByRequest) },
-    Rule { observes: true, by: "lin", ..rule(DAYS - 8, "Engineering/Product", OneModel("gpt-4.1"), Closed) },
+    Rule {
+        observes: true,
+        ..rule(DAYS - 12, "Support/Second Line", OneModel("claude-sonnet-4-5"), ByRequest)
+    },
+    Rule {
+        observes: true,
+        ..rule(DAYS - 8, "Engineering/Platform/Developer Tools", OneModel("gpt-5"), Closed)
+    },
 ];
 
 /// Pinned tests: name, group, what it is about, what is expected.

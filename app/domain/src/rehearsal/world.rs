@@ -7,11 +7,12 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Finished, Recorded, Refused, Why};
 use crate::{
-    access::{ApplicationFacts, Ask, Facts, PolicyFacts, Verdict, applicable, decide},
-    ids::{AuthorizationId, GrantId, ModelId, PolicyId},
+    access::{ApplicationFacts, Applied, Ask, Decision, Facts, PolicyFacts, Verdict, applicable, decide},
+    ids::{ModelId, PolicyId},
     keys::Features,
     limits::{Level, Meter, Metric, Mode, Scope, Subject},
     models::Modality,
@@ -112,8 +113,8 @@ impl<'a> Rules<'a> {
     }
 
     /// The models a recorded call would be offered, in order.
-    fn offered(&self, base: &Rules<'_>, call: &Recorded, done: &Finished) -> Option<Vec<ModelId>> {
-        let Some(policy) = done.policy else { return Some(vec![done.model]) };
+    fn offered(&self, base: &Rules<'_>, call: &Recorded, done: &Finished) -> Option<SmallVec<[ModelId; 4]>> {
+        let Some(policy) = done.policy else { return Some(SmallVec::from_slice(&[done.model])) };
         let steps = &self.policies.get(&policy)?.steps;
         let mut offered: Vec<(ModelId, u32)> =
             steps.iter().copied().filter(|(model, _)| self.stands_in(done.model, *model)).collect();
@@ -154,13 +155,15 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// The limits a call has to fit into.
+type Limits = SmallVec<[Applied; 12]>;
+
 /// A call that passes.
-#[derive(Clone, Copy)]
 pub(super) struct Pass {
     pub model: ModelId,
     pub amounts: Amounts,
-    authorization: Option<AuthorizationId>,
-    grant: Option<GrantId>,
+    /// Everything it counts in.
+    limits: Limits,
     /// When it is over.
     ends_at: DateTime<Utc>,
 }
@@ -243,8 +246,8 @@ impl Used {
             super::Then::Finished(done) => done.finished_at,
             super::Then::Refused(_) => call.at,
         };
-        let pass = Pass { model, amounts, authorization: decision.rule, grant: decision.grant, ends_at };
-        let short = Self::applied(rules, call, application, &pass).into_iter().filter(|applied| {
+        let limits = applied(rules, call, application, &decision);
+        let short = limits.iter().filter(|applied| {
             let amount = amounts.of(applied.meter.metric);
             let needed = amount > 0 || applied.meter.metric != Metric::Spend;
             let enforced = applied.mode == Mode::Enforce;
@@ -253,25 +256,8 @@ impl Used {
         // Told of is the limit that takes longest to come back, as the gateway tells it.
         match short.max_by_key(|applied| (applied.meter.window, applied.meter.scope)) {
             Some(applied) => Err(Why::Limit(applied.meter, applied.cap)),
-            None => Ok(pass),
+            None => Ok(Pass { model, amounts, limits, ends_at }),
         }
-    }
-
-    fn applied(
-        rules: &Rules<'_>,
-        call: &Recorded,
-        application: &ApplicationFacts,
-        pass: &Pass,
-    ) -> smallvec::SmallVec<[crate::access::Applied; 12]> {
-        let path = rules.facts.groups.get(&application.group).map_or(&[][..], |group| group.path.as_slice());
-        let subject = Subject {
-            path,
-            application: call.application,
-            user: call.user,
-            authorization: pass.authorization,
-            grant: pass.grant,
-        };
-        applicable(rules.facts, &subject)
     }
 
     /// What becomes of a call that was answered. None: its application is gone.
@@ -325,8 +311,7 @@ impl Used {
 
     /// Counts a call that passed in everything it counts in.
     pub fn count(&mut self, rules: &Rules<'_>, call: &Recorded, pass: &Pass) {
-        let Some(application) = rules.facts.applications.get(&call.application) else { return };
-        for applied in Self::applied(rules, call, application, pass) {
+        for applied in &pass.limits {
             let meter = applied.meter;
             self.level(rules, meter, call.at);
             if meter.metric == Metric::ConcurrentCalls {
@@ -336,4 +321,21 @@ impl Used {
             }
         }
     }
+}
+
+fn applied(
+    rules: &Rules<'_>,
+    call: &Recorded,
+    application: &ApplicationFacts,
+    decision: &Decision,
+) -> Limits {
+    let path = rules.facts.groups.get(&application.group).map_or(&[][..], |group| group.path.as_slice());
+    let subject = Subject {
+        path,
+        application: call.application,
+        user: call.user,
+        authorization: decision.rule,
+        grant: decision.grant,
+    };
+    applicable(rules.facts, &subject)
 }

@@ -62,20 +62,56 @@ fn observed_rules_say_what_they_would_have_refused() {
 /// Rules | whom | of what | expected | the failure, or that it holds.
 const TESTS: [(&str, &str, &str, Expected, &str); 12] = [
     ("org:small=open", "Research", "small", Expected::Open, "holds"),
-    ("org:small=open", "Research", "small", Expected::NotOpen, "expected not open, and small is open for Engineering/Research"),
+    (
+        "org:small=open",
+        "Research",
+        "small",
+        Expected::NotOpen,
+        "expected not open, and small is open for Engineering/Research",
+    ),
     ("org:small=by_request", "Research", "small", Expected::NotOpen, "holds"),
-    ("org:small=by_request", "Research", "small", Expected::Closed, "expected closed, and small is by request for Engineering/Research"),
+    (
+        "org:small=by_request",
+        "Research",
+        "small",
+        Expected::Closed,
+        "expected closed, and small is by request for Engineering/Research",
+    ),
     ("org:small=by_request", "Research", "small", Expected::ByRequest, "holds"),
     // What must not be open must not be open below either; what is open need not be.
-    ("Search:small=open", "Engineering", "small", Expected::Closed, "expected closed, and small is open for Engineering/Search"),
+    (
+        "Search:small=open",
+        "Engineering",
+        "small",
+        Expected::Closed,
+        "expected closed, and small is open for Engineering/Search",
+    ),
     ("Engineering:small=open Search:small=closed", "Engineering", "small", Expected::Open, "holds"),
     // A tier: its rule, and every model of it by its own name.
-    ("org:small=open", "Research", "general", Expected::Closed, "expected closed, and small is open for Engineering/Research"),
-    ("org:general=open", "Research", "general", Expected::NotOpen, "expected not open, and tier general is open for Engineering/Research"),
+    (
+        "org:small=open",
+        "Research",
+        "general",
+        Expected::Closed,
+        "expected closed, and small is open for Engineering/Research",
+    ),
+    (
+        "org:general=open",
+        "Research",
+        "general",
+        Expected::NotOpen,
+        "expected not open, and tier general is open for Engineering/Research",
+    ),
     // A person: wherever they belong.
     ("Research:small=open", "Lin", "small", Expected::Closed, "expected closed, and small is open for Lin"),
     ("Marketing:small=open", "Lin", "small", Expected::Closed, "holds"),
-    ("org:small=by_request grant:Lin:small", "Lin", "small", Expected::NotOpen, "expected not open, and small is open for Lin"),
+    (
+        "org:small=by_request grant:Lin:small",
+        "Lin",
+        "small",
+        Expected::NotOpen,
+        "expected not open, and small is open for Lin",
+    ),
 ];
 
 #[test]
@@ -86,14 +122,19 @@ fn pinned_tests_fail_where_they_are_broken() {
         let test = AccessTest {
             id: AccessTestId(Uuid::nil()),
             name: "a test".parse().expect("a name"),
-            subject: if whom == "Lin" { Subject::User(world::user(whom)) } else { Subject::Group(world::group(whom)) },
+            subject: if whom == "Lin" {
+                Subject::User(world::user(whom))
+            } else {
+                Subject::Group(world::group(whom))
+            },
             target: match world::target(what) {
                 Target::All => panic!("a model or a tier"),
                 target => target,
             },
             expected,
         };
-        let found = run(&facts, &test, world::now()).map_or_else(|failure| failure.to_string(), |()| "holds".to_owned());
+        let found = run(&facts, &test, world::now())
+            .map_or_else(|failure| failure.to_string(), |()| "holds".to_owned());
         assert_eq!(found, outcome, "{rules}: {whom} {what}");
     }
 }
