@@ -114,6 +114,8 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>
                 <Route path=path!("authorization/draft/:id") view=pages::authorizations::DraftPage/>
                 <Route path=path!("authorization/rule") view=pages::authorizations::RulePage/>
+                <Route path=path!("authorization/observed") view=pages::observed::ObservedPage/>
+                <Route path=path!("authorization/tests") view=pages::access_tests::AccessTestsPage/>
                 <Route path=path!("models") view=pages::models::ModelsPage/>
                 <Route path=path!("models/:id") view=pages::models::ModelPage/>
                 <Route path=path!("providers") view=pages::providers::ProvidersPage/>
@@ -125,6 +127,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("calls/:id") view=pages::call::CallPage/>
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
+                <Route path=path!("rehearsals/:id") view=pages::rehearsals::RehearsalPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>

@@ -56,6 +56,9 @@ async function fill(world: World): Promise<Place[]> {
     [`user:${Sam.id}`, 'output_tokens', '1000000'],
   ]) await owner.post('limits/set', { ...cap, scope, metric, cap: amount });
   await owner.post('limits/set', { ...cap, scope: `group:${support}`, metric: 'requests', cap: '60', window: 'minute', mode: 'observe' });
+  await owner.post('authorizations/set', { group: support, target: `tier:${tier}`, state: 'closed', mode: 'observe' });
+  await owner.post('access-tests/create', { name: 'Support cannot use big-chat', subject: `group:${support}`, target: `model:${large}`, expected: 'not_open' });
+  await owner.post('access-tests/create', { name: 'Marketing has small-chat', subject: `group:${marketing}`, target: `model:${world.model}`, expected: 'open' });
   const calls: [string, string, number][] = [
     [apps['research-bot'].secret, 'big-chat', 2], [apps['search-index'].secret, 'small-chat', 5], [apps['code-review'].secret, 'small-chat', 3],
     [apps['help-desk'].secret, 'small-chat', 2], [own, 'small-chat', 2],
@@ -65,12 +68,22 @@ async function fill(world: World): Promise<Place[]> {
   const app = apps['research-bot'].id;
   const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
   const refused = (await call(world, apps['search-index'].secret, 'nothing')).headers.get('x-request-id');
+  // Calls are booked a moment after they are answered.
+  await expect(async () => expect((await owner.page('/calls')).match(/\/calls\/req_/g)!.length).toBeGreaterThan(14)).toPass();
+  const rule = await owner.create('rehearsals/authorization', { group: research, target: `tier:${tier}`, state: 'closed' });
+  const draft = await owner.create('authorizations/stage', { edits: `${research}~tier:${tier}~closed~~~~ ${support}~tier:${tier}~by_request~~~~` });
+  const moved = await owner.create('rehearsals/move', { id: research, parent: marketing });
   return [
+    { name: 'authorization-observed', path: '/authorization/observed' }, { name: 'authorization-tests', path: '/authorization/tests' },
+    { name: 'authorization-tests-new', path: '/authorization/tests?dialog=new' }, { name: 'rehearsal', path: `/rehearsals/${rule}` },
+    { name: 'rehearsal-move', path: `/rehearsals/${moved}` },
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
     { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
     { name: 'group-archive', path: `/groups/${research}?dialog=archive` }, { name: 'authorization', path: `/authorization?open=${tier},${dear}` },
-    { name: 'authorization-cell', path: `/authorization?dialog=cell&cell=${research}~tier:${dear}` }, { name: 'models', path: '/models' },
+    { name: 'authorization-rule', path: `/authorization/rule?of=${support}~tier:${tier}` },
+    { name: 'authorization-draft', path: `/authorization/draft/${draft}` }, { name: 'authorization-draft-rehearsed', path: `/authorization/draft/${draft}?rehearse=30` },
+    { name: 'models', path: '/models' },
     { name: 'models-new', path: '/models?dialog=new' }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },
     { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },

@@ -141,6 +141,10 @@ ids! {
     PolicyId = "pol";
     /// A change to many people, or of many authorizations, at once.
     BatchId = "bat";
+    /// A change that is tried on recorded calls before it is saved.
+    RehearsalId = "reh";
+    /// A pinned test of who may use what.
+    AccessTestId = "tst";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

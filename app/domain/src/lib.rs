@@ -5,6 +5,7 @@
 //! random bits arrive as arguments, so that every rule can be tested by a table.
 
 pub mod access;
+pub mod access_tests;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -27,6 +28,7 @@ pub mod organizations;
 pub mod policies;
 pub mod prices;
 pub mod providers;
+pub mod rehearsal;
 pub mod requests;
 pub mod roles;
 pub mod spend;

@@ -3,6 +3,7 @@
 //! The address of each is `/console/NOUN/VERB`; each has its line in the matrix of roles that the
 //! server's tests walk through.
 
+pub mod access_tests;
 pub mod accounts;
 pub mod applications;
 pub mod audit;
@@ -19,10 +20,12 @@ pub mod keys;
 pub mod limits;
 pub mod models;
 pub mod my_models;
+pub mod observed;
 pub mod organizations;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod rehearsals;
 pub mod requests;
 pub mod setup;
 pub mod spend;

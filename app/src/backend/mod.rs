@@ -8,6 +8,8 @@ pub mod examples;
 pub mod imports;
 pub mod inbox;
 pub mod matrix;
+pub mod observed;
+pub mod rehearsals;
 pub mod rule;
 pub mod targets;
 pub mod which;
@@ -307,6 +309,7 @@ pub fn translate(error: StoreError) -> AppError {
         StoreError::Conflict(conflict) => AppError::field(conflict.field, conflict.sentence),
         StoreError::Stale => AppError::Stale,
         StoreError::Invalid { field, sentence } => AppError::field(field, sentence),
+        StoreError::Pinned(_) => AppError::field("", error),
         StoreError::Unavailable(cause) => {
             tracing::warn!(error = %cause, "the database does not answer");
             AppError::Unavailable
@@ -430,6 +433,17 @@ pub fn may_try(email: &str) -> bool {
         TRIES.retain_recent();
     }
     TRIES.check_key(&email.trim().to_lowercase()).is_ok()
+}
+
+/// Reads the per cents of a cap at which somebody is told.
+///
+/// # Errors
+/// About the field `thresholds`.
+pub fn read_thresholds(text: &str) -> Result<Vec<u8>, AppError> {
+    let numbers = text.split([',', ' ']).filter(|text| !text.is_empty());
+    numbers.map(|text| text.trim_end_matches('%').parse::<u8>()).collect::<Result<_, _>>().map_err(|_| {
+        AppError::field("thresholds", "Enter per cents separated by commas, for instance 50, 80, 100.")
+    })
 }
 
 /// Reads an amount in the unit of a metric.

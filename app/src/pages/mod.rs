@@ -1,5 +1,6 @@
 //! What a person sees: one file per noun.
 
+pub mod access_tests;
 pub mod account;
 mod add_people;
 pub mod applications;
@@ -17,9 +18,11 @@ pub mod limits;
 pub mod models;
 pub mod my_models;
 pub mod not_found;
+pub mod observed;
 pub mod overview;
 pub mod policies;
 pub mod providers;
+pub mod rehearsals;
 pub mod requests;
 pub mod settings;
 pub mod setup;

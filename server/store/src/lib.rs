@@ -5,6 +5,7 @@
 //! audit rows in the same transaction. What is forgotten here is refused by the schema.
 
 pub mod access;
+pub mod access_tests;
 pub mod accounts;
 pub mod applications;
 pub mod audit;
@@ -25,11 +26,13 @@ pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod models;
+pub mod observed;
 pub mod organizations;
 pub mod passwords;
 pub mod policies;
 pub mod providers;
 pub mod refusals;
+pub mod rehearsals;
 pub mod requests;
 pub mod rollups;
 pub mod sessions;

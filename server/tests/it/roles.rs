@@ -150,6 +150,37 @@ impl World {
                 }
                 draft
             }
+            "rehearsal" => {
+                let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
+                let target = format!("tier:{tier}");
+                let fields = [("group", group.as_str()), ("target", &target), ("state", "closed")];
+                let path = owner.create("/console/rehearsals/authorization", &fields).await;
+                path.split('?').next().unwrap_or_default().to_owned()
+            }
+            "observed" => {
+                let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
+                let (target, name) = (format!("tier:{tier}"), format!("tier tier-{} for", self.counter));
+                let fields = [
+                    ("group", group.as_str()),
+                    ("target", &target),
+                    ("state", "closed"),
+                    ("mode", "observe"),
+                ];
+                owner.must("/console/authorizations/set", &fields).await;
+                self.id_in_page("/authorization/observed", "aut_", &name).await
+            }
+            "test" => {
+                let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
+                let (subject, target) = (format!("group:{group}"), format!("tier:{tier}"));
+                let fields = [
+                    ("name", name.as_str()),
+                    ("subject", &subject),
+                    ("target", &target),
+                    ("expected", "not_open"),
+                ];
+                owner.must("/console/access-tests/create", &fields).await;
+                self.id_in_page("/authorization/tests", "tst_", &name).await
+            }
             "policy" => {
                 let model = self.name_of("model").await;
                 let fields = [("name", name.as_str()), ("routing", "fallback"), ("steps", &model)];

@@ -3,5 +3,7 @@
 mod access;
 mod agreement;
 mod drafts;
+mod observed;
+mod rehearsal;
 mod roles;
 mod world;

@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+mod access_tests;
 mod audit;
 mod batches;
 mod directory;
@@ -8,5 +9,6 @@ mod edits;
 mod ledger_bulk;
 mod money;
 mod organization;
+mod rehearsals;
 mod requests;
 mod tenancy;
