@@ -141,7 +141,7 @@ impl World {
                 path.split('?').next().unwrap_or_default().to_owned()
             }
             "draft" | "saved" => {
-                let (group, tier) = (Box::pin(self.fresh("group")).await, id("tier"));
+                let (tier, group) = (id("tier"), Box::pin(self.fresh("group")).await);
                 let edits = format!("{group}~tier:{tier}~open~~~~");
                 let path = owner.create("/console/authorizations/stage", &[("edits", &edits)]).await;
                 let draft = path.split('?').next().unwrap_or_default().to_owned();
