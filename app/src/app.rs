@@ -118,6 +118,8 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>
                 <Route path=path!("authorization/draft/:id") view=pages::authorizations::DraftPage/>
                 <Route path=path!("authorization/rule") view=pages::authorizations::RulePage/>
+                <Route path=path!("authorization/observed") view=pages::observed::ObservedPage/>
+                <Route path=path!("authorization/tests") view=pages::access_tests::AccessTestsPage/>
                 <Route path=path!("models") view=pages::models::ModelsPage/>
                 <Route path=path!("models/import") view=pages::price_lists::ImportPage/>
                 <Route path=path!("models/import/:id") view=pages::price_lists::PriceListPage/>
@@ -134,6 +136,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
                 <Route path=path!("receipts/:id") view=pages::receipts::ReceiptPage/>
+                <Route path=path!("rehearsals/:id") view=pages::rehearsals::RehearsalPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>

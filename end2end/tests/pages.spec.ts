@@ -56,6 +56,9 @@ async function fill(world: World): Promise<Place[]> {
     [`user:${Sam.id}`, 'output_tokens', '1000000'],
   ]) await owner.post('limits/set', { ...cap, scope, metric, cap: amount });
   await owner.post('limits/set', { ...cap, scope: `group:${support}`, metric: 'requests', cap: '60', window: 'minute', mode: 'observe' });
+  await owner.post('authorizations/set', { group: support, target: `tier:${tier}`, state: 'closed', mode: 'observe' });
+  await owner.post('access-tests/create', { name: 'Support cannot use big-chat', subject: `group:${support}`, target: `model:${large}`, expected: 'not_open' });
+  await owner.post('access-tests/create', { name: 'Marketing has small-chat', subject: `group:${marketing}`, target: `model:${world.model}`, expected: 'open' });
   const calls: [string, string, number][] = [
     [apps['research-bot'].secret, 'big-chat', 2], [apps['search-index'].secret, 'small-chat', 5], [apps['code-review'].secret, 'small-chat', 3],
     [apps['help-desk'].secret, 'small-chat', 2], [own, 'small-chat', 2],
@@ -89,17 +92,24 @@ async function fill(world: World): Promise<Place[]> {
   const receipt = (await owner.post('users/remove', { id: gone.id, heir: gil.id, typed: 'Ava Lund' })).go;
   const day = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
   const review = await owner.create('reviews/open', { group: engineering, below: 'true', due_on: day });
+  // Calls are booked a moment after they are answered.
+  await expect(async () => expect((await owner.page('/calls')).match(/\/calls\/req_/g)!.length).toBeGreaterThan(14)).toPass();
+  const rule = await owner.create('rehearsals/authorization', { group: research, target: `tier:${tier}`, state: 'closed' });
+  const moved = await owner.create('rehearsals/move', { id: research, parent: marketing });
   return [
     { name: 'user-remove', path: `/users/${gil.id}?dialog=remove` }, { name: 'user-gone', path: `/users/${gone.id}` }, { name: 'receipt', path: receipt },
     { name: 'group-move', path: `/groups/${research}?dialog=shift&who=${gil.id}` }, { name: 'reviews', path: '/reviews' }, { name: 'review', path: `/reviews/${review}` },
     { name: 'reviews-new', path: '/reviews?dialog=new' }, { name: 'roles', path: '/roles' }, { name: 'settings-delete', path: '/settings?dialog=delete' },
+    { name: 'authorization-observed', path: '/authorization/observed' }, { name: 'authorization-tests', path: '/authorization/tests' },
+    { name: 'authorization-tests-new', path: '/authorization/tests?dialog=new' }, { name: 'rehearsal', path: `/rehearsals/${rule}` },
+    { name: 'rehearsal-move', path: `/rehearsals/${moved}` },
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
     { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
     { name: 'group-archive', path: `/groups/${research}?dialog=archive` }, { name: 'authorization', path: `/authorization?open=${tier},${dear}` },
     { name: 'authorization-staged', path: `/authorization?open=${tier}&draft=${draft}` }, { name: 'authorization-preview', path: `/authorization/draft/${draft}` },
     { name: 'authorization-rule', path: `/authorization/rule?of=${research}~model:${large}` }, { name: 'authorization-several', path: '/authorization?dialog=several' },
-    { name: 'models', path: '/models' },
+    { name: 'authorization-preview-rehearsed', path: `/authorization/draft/${draft}?rehearse=30` }, { name: 'models', path: '/models' },
     { name: 'models-new', path: '/models?dialog=new' }, { name: 'models-review', path: '/models/review' }, { name: 'models-import', path: '/models/import' },
     { name: 'price-list', path: `/models/import/${list}` }, { name: 'provider-offers', path: `/providers/${vendor}/offers` }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },

@@ -71,6 +71,10 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     let page = page_of(&body, &parts.headers);
     let to = parts.uri.path().to_owned();
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    // What leads back to the form leads to the page it stood on, not to the address it was sent to.
+    if let Ok(page) = HeaderValue::from_str(&page) {
+        parts.headers.insert(header::REFERER, page);
+    }
     let answer = console.server_function(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
     let cookies: Vec<HeaderValue> = answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
     let (head, answer) = answer.into_parts();

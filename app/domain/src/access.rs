@@ -58,6 +58,8 @@ pub struct Facts {
     pub groups: HashMap<GroupId, GroupFacts>,
     /// Rules by the group they are set on; `None`: the organization's baseline.
     pub rules: HashMap<Option<GroupId>, RuleSet>,
+    /// Rules that decide nothing: what they would refuse is taken down.
+    pub observed: HashMap<Option<GroupId>, RuleSet>,
     /// Approved requests by model.
     pub grants: HashMap<ModelId, Vec<GrantFacts>>,
     /// What calls.
@@ -365,18 +367,42 @@ pub enum Step {
     },
     /// A grant that lifts *by request*.
     Grant(GrantId),
+    /// A rule that only observes, and what it would say in the place of the answer.
+    Observed(Observed),
     /// The verdict.
     Verdict(Verdict),
+}
+
+/// What a rule that only observes would have made of a call that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Which rule.
+    pub rule: AuthorizationId,
+    /// Where it is set; `None`: the organization's baseline.
+    pub group: Option<GroupId>,
+    /// What it is about.
+    pub target: Target,
+    /// What it would say: never that the call may pass.
+    pub verdict: Verdict,
 }
 
 /// Takes the steps of a decision down; `()` takes nothing and costs nothing.
 pub trait Trace {
     /// One more step.
     fn step(&mut self, step: impl FnOnce() -> Step);
+
+    /// Whether anything is taken down at all.
+    fn takes_notes(&self) -> bool {
+        true
+    }
 }
 
 impl Trace for () {
     fn step(&mut self, _: impl FnOnce() -> Step) {}
+
+    fn takes_notes(&self) -> bool {
+        false
+    }
 }
 
 impl Trace for Vec<Step> {
@@ -393,8 +419,34 @@ pub fn decide(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>) -> Decision {
 /// Decides, and takes down what was looked at.
 pub fn decide_with(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trace) -> Decision {
     let decision = judge(facts, ask, now, trace);
+    if trace.takes_notes()
+        && let Some(observed) = observe(facts, ask, &decision, now)
+    {
+        trace.step(|| Step::Observed(observed));
+    }
     trace.step(|| Step::Verdict(decision.verdict));
     decision
+}
+
+/// What the rules that only observe would have made of a call that `decision` lets pass, if they
+/// stood in the place of those that decide. None when they would let it pass, too.
+pub fn observe(facts: &Facts, ask: &Ask<'_>, decision: &Decision, now: DateTime<Utc>) -> Option<Observed> {
+    if facts.observed.is_empty() || decision.verdict != Verdict::Allow {
+        return None;
+    }
+    let path = open_path(facts, ask.group, now)?;
+    let targets = covering(facts, Target::Model(ask.model));
+    let matching = matching(&[&facts.observed, &facts.rules], path, &targets, None, now);
+    let (group, target, rule) = matching[deciding(&matching)?];
+    let own = facts.observed.get(&group).and_then(|rules| rules.get(&target));
+    own.filter(|own| own.id == rule.id)?;
+    let verdict = match rule.state {
+        State::Open => return None,
+        State::ByRequest if lifting_grant(facts, path, ask, now).is_some() => return None,
+        State::ByRequest => Verdict::NeedsApproval,
+        State::Closed => Verdict::Deny(Reason::Closed),
+    };
+    Some(Observed { rule: rule.id, group, target, verdict })
 }
 
 fn judge(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trace) -> Decision {
@@ -540,23 +592,8 @@ fn ruling(
     now: DateTime<Utc>,
     trace: &mut impl Trace,
 ) -> Option<(Option<GroupId>, Target, Rule)> {
-    let mut matching: SmallVec<[(Option<GroupId>, Target, Rule); 8]> = SmallVec::new();
-    for place in std::iter::once(None).chain(path.iter().copied().map(Some)) {
-        let Some(rules) = facts.rules.get(&place) else { continue };
-        for &target in targets {
-            let counts = |rule: &&Rule| {
-                rule.ends_at.is_none_or(|end| now < end) && except != Some(Cell { group: place, target })
-            };
-            if let Some(rule) = rules.get(&target).filter(counts) {
-                matching.push((place, target, *rule));
-            }
-        }
-    }
-    let nearest = matching.last().map(|(place, ..)| *place);
-    let decides = matching
-        .iter()
-        .position(|(_, _, rule)| rule.locked)
-        .or_else(|| matching.iter().position(|(place, ..)| Some(*place) == nearest));
+    let matching = matching(&[&facts.rules], path, targets, except, now);
+    let decides = deciding(&matching);
     for (position, (group, target, rule)) in matching.iter().enumerate() {
         trace.step(|| Step::Rule {
             group: *group,
@@ -567,6 +604,45 @@ fn ruling(
         });
     }
     decides.map(|position| matching[position])
+}
+
+/// Rules on a path that match, in the order in which they were looked at.
+type Matching = SmallVec<[(Option<GroupId>, Target, Rule); 8]>;
+
+/// The rules that match, from the organization down, the nearest target first. Of two that say
+/// something about the same target in the same place, the one of the first set counts. With
+/// `except`, as if nothing were said in that cell.
+fn matching(
+    sets: &[&HashMap<Option<GroupId>, RuleSet>],
+    path: &[GroupId],
+    targets: &[Target],
+    except: Option<Cell>,
+    now: DateTime<Utc>,
+) -> Matching {
+    let mut matching = Matching::new();
+    for place in std::iter::once(None).chain(path.iter().copied().map(Some)) {
+        let here: SmallVec<[&RuleSet; 2]> = sets.iter().filter_map(|rules| rules.get(&place)).collect();
+        if here.is_empty() {
+            continue;
+        }
+        for &target in targets.iter().filter(|target| except != Some(Cell { group: place, target: **target }))
+        {
+            let mut said = here.iter().filter_map(|rules| rules.get(&target));
+            if let Some(rule) = said.find(|rule| rule.ends_at.is_none_or(|end| now < end)) {
+                matching.push((place, target, *rule));
+            }
+        }
+    }
+    matching
+}
+
+/// Which of them decides: the first locked one, else the first of those set nearest to the group.
+fn deciding(matching: &Matching) -> Option<usize> {
+    let nearest = matching.last().map(|(place, ..)| *place);
+    matching
+        .iter()
+        .position(|(_, _, rule)| rule.locked)
+        .or_else(|| matching.iter().position(|(place, ..)| Some(*place) == nearest))
 }
 
 fn lifting_grant(facts: &Facts, path: &[GroupId], ask: &Ask<'_>, now: DateTime<Utc>) -> Option<GrantId> {
@@ -648,7 +724,7 @@ impl Facts {
 
     /// `big-chat for Research`.
     fn rule_name(&self, id: AuthorizationId) -> Option<String> {
-        let (place, target) = self.rules.iter().find_map(|(place, rules)| {
+        let (place, target) = self.rules.iter().chain(&self.observed).find_map(|(place, rules)| {
             rules.iter().find(|(_, rule)| rule.id == id).map(|(target, _)| (*place, *target))
         })?;
         let place = place.and_then(|id| self.groups.get(&id)).map_or(&self.org_name, |group| &group.name);

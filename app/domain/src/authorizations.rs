@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AuthorizationId, GroupId, ModelId, TierId},
+    limits::Mode,
     words::words,
 };
 
@@ -65,6 +66,8 @@ pub struct Authorization {
     pub locked: bool,
     /// When it stops by itself.
     pub ends_at: Option<DateTime<Utc>>,
+    /// Whether it decides, or only takes note.
+    pub mode: Mode,
     /// Counts up with every change.
     pub version: i64,
 }

@@ -172,6 +172,10 @@ ids! {
     ReviewId = "rev";
     /// One line of such a look.
     ReviewItemId = "rvi";
+    /// A change that is tried on recorded calls before it is saved.
+    RehearsalId = "reh";
+    /// A pinned test of who may use what.
+    AccessTestId = "tst";
     /// One call through the gateway; also its request id.
     CallId = "req";
 }

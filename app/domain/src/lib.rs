@@ -5,6 +5,7 @@
 //! random bits arrive as arguments, so that every rule can be tested by a table.
 
 pub mod access;
+pub mod access_tests;
 pub mod alerts;
 pub mod applications;
 pub mod audit;
@@ -32,6 +33,7 @@ pub mod price_lists;
 pub mod prices;
 pub mod providers;
 pub mod receipts;
+pub mod rehearsal;
 pub mod requests;
 pub mod reviews;
 pub mod roles;

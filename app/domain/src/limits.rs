@@ -112,6 +112,18 @@ impl Scope {
         (self.kind(), thing, person)
     }
 
+    /// The id of what it names, as text; none for the organization.
+    pub fn id(self) -> Option<String> {
+        match self {
+            Self::Organization => None,
+            Self::Group(id) | Self::Member(id, _) => Some(id.to_string()),
+            Self::Application(id) => Some(id.to_string()),
+            Self::User(id) => Some(id.to_string()),
+            Self::Authorization(id) => Some(id.to_string()),
+            Self::Grant(id) => Some(id.to_string()),
+        }
+    }
+
     /// The reverse of [`Scope::parts`].
     pub fn from_parts(kind: ScopeKind, thing: Uuid, person: Uuid) -> Self {
         match kind {

@@ -64,6 +64,8 @@ words! {
         EditCatalogue = "catalogue.edit",
         /// Routing policies.
         EditPolicies = "policy.edit",
+        /// Pin tests of who may use what, and take them away.
+        EditAccessTests = "access_test.edit",
         /// Read the log of changes.
         ReadAudit = "audit.read",
         /// Apply a whole file.
@@ -196,6 +198,7 @@ fn line(act: Act) -> Line {
         | Act::LoosenLimits
         | Act::EditCatalogue
         | Act::EditPolicies
+        | Act::EditAccessTests
         | Act::ApplyFile => Line { admin: true, ..none },
         Act::EditGroup
         | Act::CreateGroup
@@ -262,6 +265,11 @@ impl Permit {
     /// What.
     pub const fn act(&self) -> Act {
         self.act
+    }
+
+    /// In which groups; none: in the organization as a whole.
+    pub fn groups(&self) -> Option<&[GroupId]> {
+        self.groups.as_deref()
     }
 
     /// Whether it is a permit for this act on this group (none: the organization as a whole). A

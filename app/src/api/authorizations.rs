@@ -10,6 +10,7 @@ use domain::{
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::rehearsals::Replay;
 use crate::{error::AppError, frame::Done};
 
 /// What a group may do with one model, or one tier, and where that comes from.
@@ -52,6 +53,8 @@ pub struct Shown {
     pub held: bool,
     /// What the draft of the address says here.
     pub staged: Option<Edit>,
+    /// What a rule on this very group and target says that only observes.
+    pub observed: Option<State>,
 }
 
 /// A rule as a cell shows it.
@@ -270,6 +273,10 @@ pub struct DraftView {
     pub applications: Vec<AppLine>,
     /// All of that in a sentence or two.
     pub summary: String,
+    /// Pinned tests it would break, a sentence each.
+    pub broken: Vec<String>,
+    /// What it would have meant for recorded calls, when that was asked for.
+    pub replay: Option<Replay>,
     /// Whether somebody else changed one of the cells.
     pub stale: bool,
     /// Whether whoever looks may not make one of the edits.
@@ -282,17 +289,22 @@ pub struct DraftView {
     pub may_undo: bool,
 }
 
-/// What a draft comes to: found by making it, in a transaction that is rolled back.
+/// What a draft comes to: found by making it, in a transaction that is rolled back. `rehearse`: also
+/// what it would have meant for the calls of so many days.
 #[server(prefix = "/console", endpoint = "authorizations/draft")]
-pub async fn load_draft(id: String) -> Result<DraftView, AppError> {
+pub async fn load_draft(id: String, #[server(default)] rehearse: String) -> Result<DraftView, AppError> {
     use crate::backend::*;
-    handle(|cx| async move { drafts::load(&cx, id.parse().map_err(|_| AppError::NotFound)?).await }).await
+    handle(
+        |cx| async move { drafts::load(&cx, id.parse().map_err(|_| AppError::NotFound)?, &rehearse).await },
+    )
+    .await
 }
 
 /// Keeps edits to be looked at: those of `edits`, or of a draft that was begun; and one for every
 /// group of a list (empty: the organization) with every target of a list. `inherit`: nothing is said
 /// any more. `seen`: the cell as the form shows it. `back`: how the matrix was looked at. `then`:
-/// `more` leads back to it instead of to what the edits come to.
+/// `more` leads back to it instead of to what the edits come to. `mode`: what only takes note
+/// (`observe`) is not staged; what that comes to is its rehearsal, and it is saved from there.
 #[server(prefix = "/console", endpoint = "authorizations/stage")]
 pub async fn stage_authorizations(
     #[server(default)] edits: String,
@@ -302,11 +314,13 @@ pub async fn stage_authorizations(
     #[server(default)] state: String,
     #[server(default)] locked: bool,
     #[server(default)] ends_on: String,
+    #[server(default)] mode: String,
     #[server(default)] seen: String,
     #[server(default)] back: String,
     #[server(default)] then: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
+    use domain::limits::Mode;
     handle(|cx| async move {
         let org = cx.org()?;
         // Who sends edits sends all of them: those of the draft that was begun are among them.
@@ -317,7 +331,13 @@ pub async fn stage_authorizations(
         if !groups.is_empty() || !targets.is_empty() {
             let say = drafts::say(&cx, &state, locked, &ends_on).await?;
             let rules = store::authorizations::list(&cx.store, org, None).await.known()?;
-            for edit in drafts::range(&groups, &targets, say, read_some("seen", &seen)?, &rules)? {
+            let edits = drafts::range(&groups, &targets, say, read_some("seen", &seen)?, &rules)?;
+            if read_some("mode", &mode)? == Some(Mode::Observe) {
+                let cell = edits.first().map(|edit| edit.cell);
+                let back = rehearsals::rule_form(cell, &state, locked, &ends_on, &mode);
+                return rehearsals::prepare(&cx, rehearsals::rules(edits, Mode::Observe), back, "").await;
+            }
+            for edit in edits {
                 all.put(edit);
             }
         }
@@ -401,7 +421,7 @@ pub async fn undo_draft(id: String, #[server(default)] back: String) -> Result<D
 }
 
 /// Sets what a group (empty: the organization) says about a target at once; `inherit`: nothing any
-/// more.
+/// more. `mode`: `observe` for a rule that only takes note.
 #[server(prefix = "/console", endpoint = "authorizations/set")]
 pub async fn set_authorization(
     #[server(default)] group: String,
@@ -409,19 +429,24 @@ pub async fn set_authorization(
     state: String,
     #[server(default)] locked: bool,
     #[server(default)] ends_on: String,
+    #[server(default)] mode: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
+    use domain::limits::Mode;
     handle(|cx| async move {
-        let group: Option<GroupId> = read_some("group", &group)?;
-        let target: Target = read("target", &target)?;
+        let cell = Cell { group: read_some("group", &group)?, target: read("target", &target)? };
         let say = drafts::say(&cx, &state, locked, &ends_on).await?;
-        let cell = Cell { group, target };
+        let mode = read_some("mode", &mode)?.unwrap_or(Mode::Enforce);
         let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
         let draft = Draft { edits: vec![Edit { cell, say, seen: None }] };
         let mut change = cx.change(drafts::permit(&cx, &facts, &draft)?).await?;
-        store::authorizations::set(&mut change, group, target, say).await.known()?;
+        match mode {
+            Mode::Enforce => store::authorizations::set(&mut change, cell.group, cell.target, say).await,
+            Mode::Observe => store::authorizations::observe(&mut change, cell.group, cell.target, say).await,
+        }
+        .known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Saved. It holds from the next call on."))
+        Ok(Done::said(rehearsals::saved(mode == Mode::Observe)))
     })
     .await
 }

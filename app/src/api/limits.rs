@@ -93,21 +93,10 @@ pub async fn set_limit(
             .ok_or_else(|| AppError::field("scope", "Choose what is to be limited."))?;
         let metric: Metric = read("metric", &metric)?;
         let window = if metric == Metric::ConcurrentCalls { Window::Total } else { read("window", &window)? };
-        let thresholds = thresholds
-            .split([',', ' '])
-            .filter(|text| !text.is_empty())
-            .map(|text| text.trim_end_matches('%').parse::<u8>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| {
-                AppError::field(
-                    "thresholds",
-                    "Enter per cents separated by commas, for instance 50, 80, 100.",
-                )
-            })?;
         let form = LimitForm {
             cap: read_amount(metric, &cap)?,
             mode: read_some("mode", &mode)?.unwrap_or(Mode::Enforce),
-            thresholds,
+            thresholds: read_thresholds(&thresholds)?,
         };
         let org = cx.org()?;
         let permit = match cx.permit(Act::LoosenLimits) {

@@ -3,6 +3,7 @@
 //! The address of each is `/console/NOUN/VERB`; each has its line in the matrix of roles that the
 //! server's tests walk through.
 
+pub mod access_tests;
 pub mod accounts;
 pub mod alerts;
 pub mod applications;
@@ -22,6 +23,7 @@ pub mod model_reviews;
 pub mod models;
 pub mod my_models;
 pub mod notices;
+pub mod observed;
 pub mod offers;
 pub mod organizations;
 pub mod overview;
@@ -29,6 +31,7 @@ pub mod policies;
 pub mod price_lists;
 pub mod providers;
 pub mod receipts;
+pub mod rehearsals;
 pub mod requests;
 pub mod reviews;
 pub mod roles;

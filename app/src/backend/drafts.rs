@@ -8,11 +8,12 @@ use domain::{
     authorizations::{Authorization, Cell, Draft, Edit, Say, Seen, State, Target},
     drafts::{Effects, effects},
     ids::{ApplicationId, BatchId, GroupId, ModelId},
+    limits::Mode,
     roles::{Act, Permit, permit_in_all},
 };
 use store::authorizations::drafts::{self, Kept, Looked};
 
-use super::{AppError, Cx, Known, batches::people, matrix, read, read_date, refused};
+use super::{AppError, Cx, Known, batches::people, matrix, read, read_date, refused, rehearsals};
 use crate::api::authorizations::{AppLine, DraftView, EditLine, ModelLine};
 
 /// What of the matrix's address goes along with a draft, and comes back.
@@ -110,9 +111,14 @@ pub fn rule(rule: &Authorization) -> (Cell, (Seen, Say)) {
     (cell, (Seen { id: rule.id, version: rule.version }, say))
 }
 
-/// The rule that stands in a cell.
+/// The rule that stands in a cell, and decides.
 pub fn seen(rules: &[Authorization], cell: Cell) -> Option<Seen> {
-    rules.iter().map(rule).find(|(other, _)| *other == cell).map(|(_, (seen, _))| seen)
+    rules
+        .iter()
+        .filter(|rule| rule.mode == Mode::Enforce)
+        .map(rule)
+        .find(|(other, _)| *other == cell)
+        .map(|(_, (seen, _))| seen)
 }
 
 /// One edit for every group of a list with every target of a list, as forms send them. `shown`: the
@@ -153,11 +159,12 @@ pub fn changes(count: usize) -> String {
     if count == 1 { "1 change".to_owned() } else { format!("{count} changes") }
 }
 
-/// What a draft comes to: found by making it and not keeping it.
+/// What a draft comes to: found by making it and not keeping it. `rehearse`: also what it would have
+/// meant for the calls of so many days.
 ///
 /// # Errors
 /// When it is not there, or may not be made.
-pub async fn load(cx: &Cx, id: BatchId) -> Result<DraftView, AppError> {
+pub async fn load(cx: &Cx, id: BatchId, rehearse: &str) -> Result<DraftView, AppError> {
     let kept = readable(cx, id).await?;
     let now = store::clock::now();
     let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
@@ -169,6 +176,8 @@ pub async fn load(cx: &Cx, id: BatchId) -> Result<DraftView, AppError> {
         models: Vec::new(),
         applications: Vec::new(),
         summary: String::new(),
+        broken: Vec::new(),
+        replay: None,
         stale: false,
         refused: false,
         done,
@@ -193,17 +202,37 @@ pub async fn load(cx: &Cx, id: BatchId) -> Result<DraftView, AppError> {
     } else {
         drafts::run(&mut change, &kept.draft).await.known()?;
         let after = Facts { rules: drafts::rules(&mut change).await.known()?, ..(*facts).clone() };
-        Some(effects(&facts, &after, &kept.draft, now))
+        Some((effects(&facts, &after, &kept.draft, now), after))
     };
     drop(change);
+    let (mut broken, mut replay) = (Vec::new(), None);
+    if let Some((_, after)) = &found {
+        let tests = store::access_tests::list(&cx.store, facts.org).await.known()?;
+        let tests: Vec<_> = tests.into_iter().map(|(test, ..)| test).collect();
+        broken = rehearsals::broken(&store::access_tests::broken(&facts, after, &tests, now));
+        if !rehearse.is_empty() {
+            let draft = rehearsals::rules(kept.draft.edits.clone(), Mode::Enforce);
+            let (permit, days) = (rehearsals::permit(cx, &draft).await?, rehearsals::days(rehearse));
+            let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &draft, days).await.known()?;
+            replay = Some(rehearsals::replay(rehearsed, days));
+        }
+    }
     let mut lines = Vec::new();
     for look in looked {
         lines.push(line(cx, &facts, look, now).await?);
     }
-    let summary = found.as_ref().map(|found| summary(&facts, found)).unwrap_or_default();
-    let (models, applications) =
-        found.map(|found| (models(&facts, &found), applications(&facts, &found))).unwrap_or_default();
-    Ok(DraftView { lines, models, applications, summary, stale, refused, ..view })
+    let Some((found, _)) = found else {
+        return Ok(DraftView { lines, stale, refused, ..view });
+    };
+    Ok(DraftView {
+        lines,
+        models: models(&facts, &found),
+        applications: applications(&facts, &found),
+        summary: summary(&facts, &found),
+        broken,
+        replay,
+        ..view
+    })
 }
 
 fn named(facts: &Facts, look: Looked, now: Option<Say>) -> EditLine {

@@ -7,7 +7,7 @@ use domain::{
     access::{Facts, ruling_for, ruling_in},
     authorizations::{Cell, Draft, Say, Seen, State, Target},
     ids::{BatchId, GroupId},
-    limits::Scope,
+    limits::{Mode, Scope},
     models::Review,
     roles::{Act, Actor, Place, allows},
 };
@@ -69,13 +69,13 @@ pub fn editable(actor: &Actor, facts: &Facts, group: Option<GroupId>) -> bool {
 /// The rules that stand, by their cells, with their versions.
 pub type Standing = HashMap<Cell, (Seen, Say)>;
 
-/// The rules that stand, by their cells.
+/// The rules that stand and decide, by their cells.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn standing(cx: &Cx) -> Result<Standing, AppError> {
     let rules = store::authorizations::list(&cx.store, cx.org()?, None).await.known()?;
-    Ok(rules.iter().map(drafts::rule).collect())
+    Ok(rules.iter().filter(|rule| rule.mode == Mode::Enforce).map(drafts::rule).collect())
 }
 
 /// A cell as it is shown.
@@ -105,6 +105,11 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
         above: above.map_or(State::Closed, |(.., rule)| rule.state),
         held: above.is_some_and(|(group, _, rule)| rule.locked && group != cell.group),
         staged: None,
+        observed: facts
+            .observed
+            .get(&cell.group)
+            .and_then(|rules| rules.get(&cell.target))
+            .map(|rule| rule.state),
     }
 }
 

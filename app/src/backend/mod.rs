@@ -12,6 +12,8 @@ pub mod imports;
 pub mod inbox;
 pub mod invitations;
 pub mod matrix;
+pub mod observed;
+pub mod rehearsals;
 pub mod rule;
 pub mod targets;
 pub mod which;
@@ -332,6 +334,7 @@ pub fn translate(error: StoreError) -> AppError {
         StoreError::Conflict(conflict) => AppError::field(conflict.field, conflict.sentence),
         StoreError::Stale => AppError::Stale,
         StoreError::Invalid { field, sentence } => AppError::field(field, sentence),
+        StoreError::Pinned(_) => AppError::field("", error),
         StoreError::Unavailable(cause) => {
             tracing::warn!(error = %cause, "the database does not answer");
             AppError::Unavailable
@@ -465,6 +468,17 @@ pub fn may_report() -> bool {
         RateLimiter::direct(Quota::per_second(twenty).allow_burst(NonZeroU32::MIN.saturating_add(49)))
     });
     REPORTS.check().is_ok()
+}
+
+/// Reads the per cents of a cap at which somebody is told.
+///
+/// # Errors
+/// About the field `thresholds`.
+pub fn read_thresholds(text: &str) -> Result<Vec<u8>, AppError> {
+    let numbers = text.split([',', ' ']).filter(|text| !text.is_empty());
+    numbers.map(|text| text.trim_end_matches('%').parse::<u8>()).collect::<Result<_, _>>().map_err(|_| {
+        AppError::field("thresholds", "Enter per cents separated by commas, for instance 50, 80, 100.")
+    })
 }
 
 /// Reads an amount in the unit of a metric.

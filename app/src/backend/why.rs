@@ -349,6 +349,22 @@ async fn steps(
                     by: setter(looking, ask.group, about(Some(id.0))).await?,
                 });
             }
+            Step::Observed(observed) => {
+                let says = match observed.verdict {
+                    Verdict::NeedsApproval => "by request",
+                    _ => "closed",
+                };
+                steps.push(WhyStep {
+                    sentence: format!(
+                        "{} only observes: it says that {} is {says}, and would refuse this.",
+                        capitalized(&why::place(facts, observed.group)),
+                        facts.target_name(observed.target)
+                    ),
+                    href: looking.of_group(observed.group, cell(observed.group, observed.target)),
+                    decides: false,
+                    by: setter(looking, ask.group, about(Some(observed.rule.0))).await?,
+                });
+            }
             Step::Verdict(_) => {}
         }
     }

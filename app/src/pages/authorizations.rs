@@ -4,7 +4,10 @@ mod draft;
 mod matrix;
 mod rule;
 
-use domain::authorizations::{Edit, Say, State};
+use domain::{
+    authorizations::{Edit, Say, State},
+    limits::Mode,
+};
 use leptos::prelude::*;
 
 pub use self::{draft::DraftPage, matrix::AuthorizationPage, rule::RulePage};
@@ -55,6 +58,14 @@ fn last_day(say: Say) -> Option<chrono::NaiveDate> {
 /// What is staged in a cell: the class of its sign, and words.
 fn staged(edit: &Edit, above: State) -> (&'static str, String) {
     crate::ui::grid::staged(edit, above.label())
+}
+
+/// How a rule can stand.
+fn modes() -> Vec<(String, String)> {
+    choices(Mode::ALL, |mode| match mode {
+        Mode::Enforce => "Decide".to_owned(),
+        Mode::Observe => "Only take note of what it would refuse".to_owned(),
+    })
 }
 
 /// What a group may do with each model, on the group's page.

@@ -34,7 +34,7 @@ fn Content(call: CallView) -> impl IntoView {
     let observed = call
         .observed
         .iter()
-        .map(|refused| view! { <div class="banner warn"><b>"A limit that only observes would have refused this call. "</b>{refused.message.clone()}</div> })
+        .map(|refused| view! { <div class="banner warn"><b>"This would have been refused, if what only observes decided. "</b>{refused.message.clone()}</div> })
         .collect_view();
     view! {
         <Head title note=call.model.1.clone() crumbs/>

@@ -14,9 +14,12 @@ use super::{
     param, requests::Grants,
 };
 use crate::{
-    api::groups::{
-        ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, SetDefaultGroup, Tree, load_group,
-        load_groups,
+    api::{
+        groups::{
+            ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, SetDefaultGroup, Tree, load_group,
+            load_groups,
+        },
+        rehearsals::RehearseMove,
     },
     ui::{
         Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, Select,
@@ -223,10 +226,10 @@ fn Content(view: GroupView) -> impl IntoView {
             </Form>
         </Dialog>
         <Dialog name="move" title="Move the group">
-            <Form to=MoveGroup::PATH>
+            <Form to=MoveGroup::PATH also=RehearseMove::PATH>
                 <Hidden name="id" value=group.id.to_string()/>
                 <Select name="parent" label="Inside" options=place_options.clone() value=parent.clone() hint="Everything below moves along. From the next call on it inherits models and limits from there; spend so far stays where it was."/>
-                <div class="row end"><Submit label="Move"/></div>
+                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseMove::PATH/><Submit label="Move"/></div>
             </Form>
         </Dialog>
         <Confirm

@@ -11,7 +11,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::choices;
 use crate::{
-    api::limits::{Limits, RemoveLimit, SetLimit, load_limits, scope_key},
+    api::{
+        limits::{Limits, RemoveLimit, SetLimit, load_limits, scope_key},
+        rehearsals::RehearseLimit,
+    },
     ui::{
         Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, LimitMeter, Load, OpenDialog, Page,
         Select, Submit, may,
@@ -80,10 +83,10 @@ fn Content(limits: Limits) -> impl IntoView {
             }}
         </Card>
         <Dialog name="new" title="New limit">
-            <Form to=SetLimit::PATH which="new">
+            <Form to=SetLimit::PATH also=RehearseLimit::PATH which="new">
                 <Select name="scope" label="On" options=scopes.clone()/>
                 <Fields/>
-                <div class="row end"><Submit label="Set the limit"/></div>
+                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Set the limit"/></div>
             </Form>
         </Dialog>
         {dialogs}
@@ -137,7 +140,7 @@ fn EditDialog(limit: LimitLevel) -> impl IntoView {
     let (mode, version) = (limit.limit.mode, limit.version);
     view! {
         <Dialog name=format!("limit-{id}") title>
-            <Form to=SetLimit::PATH which=id.clone()>
+            <Form to=SetLimit::PATH also=RehearseLimit::PATH which=id.clone()>
                 <Hidden name="scope" value=scope_key(meter.scope)/>
                 <Hidden name="metric" value=meter.metric.to_string()/>
                 <Hidden name="window" value=meter.window.to_string()/>
@@ -145,7 +148,7 @@ fn EditDialog(limit: LimitLevel) -> impl IntoView {
                 <Field name="cap" label="At most" inputmode="decimal" value=cap.clone() hint="What is used of it stays used."/>
                 <Select name="mode" label="Without room" options=modes() value=mode.to_string()/>
                 <Field name="thresholds" label="Tell somebody at, per cent" value=thresholds.clone() optional=true/>
-                <div class="row end"><Submit label="Save"/></div>
+                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Save"/></div>
             </Form>
         </Dialog>
     }
@@ -196,10 +199,10 @@ pub fn LimitCard(
         </Card>
         {dialogs}
         <Dialog name="new-limit" title="New limit">
-            <Form to=SetLimit::PATH which="new">
+            <Form to=SetLimit::PATH also=RehearseLimit::PATH which="new">
                 <Hidden name="scope" value=scope_key(scope)/>
                 <Fields/>
-                <div class="row end"><Submit label="Set the limit"/></div>
+                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Set the limit"/></div>
             </Form>
         </Dialog>
     }

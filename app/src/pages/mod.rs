@@ -1,5 +1,6 @@
 //! What a person sees: one file per noun.
 
+pub mod access_tests;
 pub mod account;
 mod add_people;
 pub mod alerts;
@@ -22,6 +23,7 @@ pub mod models;
 pub mod my_models;
 pub mod not_found;
 pub mod notices;
+pub mod observed;
 pub mod offers;
 pub mod overview;
 pub mod policies;
@@ -29,6 +31,7 @@ pub mod price_lists;
 mod prices;
 pub mod providers;
 pub mod receipts;
+pub mod rehearsals;
 pub mod requests;
 pub mod reviews;
 pub mod roles;

@@ -8,7 +8,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::choices;
 use crate::{
-    api::policies::{ArchivePolicy, Policies, SavePolicy, load_policies},
+    api::{
+        policies::{ArchivePolicy, Policies, SavePolicy, load_policies},
+        rehearsals::RehearsePolicy,
+    },
     ui::{
         Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
     },
@@ -104,13 +107,13 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
     let steps = policy.as_ref().map(steps_text).unwrap_or_default();
     view! {
         <Dialog name=dialog.clone() title>
-            <Form to=SavePolicy::PATH which=dialog.clone()>
+            <Form to=SavePolicy::PATH also=RehearsePolicy::PATH which=dialog.clone()>
                 <Hidden name="id" value=id.clone()/>
                 <Hidden name="version" value=version.clone()/>
                 <Field name="name" label="Name" mono=true value=name.clone() placeholder="prod-chat" hint="Callers write policy/ and this."/>
                 <Select name="routing" label="Chooses" options=routings() value=routing.clone()/>
                 <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
-                <div class="row end"><Submit label="Save"/></div>
+                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearsePolicy::PATH/><Submit label="Save"/></div>
             </Form>
         </Dialog>
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use leptos::prelude::*;
 
-use super::{context::frame, sending::Sending};
+use super::{context::frame, query, sending::Sending};
 use crate::{
     error::AppError,
     frame::{Flash, PAGE, WHICH},
@@ -99,7 +99,7 @@ pub fn Form(
         Some(Flash { values, outcome: Err(error), .. }) => (values, Some(error), None),
         // It showed something, and stays as it is: a connection that was tried is added next.
         Some(Flash { values, outcome: Ok(done), .. }) => (values, None, done.once),
-        None => (Vec::new(), None, None),
+        None => (typed_before(&to, also), None, None),
     };
     let state = FormState { prefix, error, typed: Arc::new(typed), shown: Arc::default() };
     provide_context(state.clone());
@@ -113,6 +113,17 @@ pub fn Form(
             </form>
         </Sending>
     }
+}
+
+/// What was typed into a form before its draft was rehearsed: the way back brings it along. Only
+/// forms whose drafts can be rehearsed take it.
+fn typed_before(to: &str, also: &str) -> Vec<(String, String)> {
+    if !also.starts_with("/console/rehearsals/") {
+        return Vec::new();
+    }
+    let typed: Vec<(String, String)> = serde_json::from_str(&query::value("typed")).unwrap_or_default();
+    let here = typed.iter().any(|(name, value)| name == "_to" && value == to);
+    if here { typed } else { Vec::new() }
 }
 
 /// The label, the hint and the sentence around a field.

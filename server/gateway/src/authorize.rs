@@ -1,9 +1,10 @@
 //! Step 2: may it use this model now?
 
 use domain::{
-    access::{Ask, Decision, ModelFacts, ProviderFacts, Reason, Verdict, decide, person_refused},
-    ids::{ModelId, PolicyId},
+    access::{Ask, Decision, ModelFacts, ProviderFacts, Reason, Verdict, decide, observe, person_refused},
+    ids::{AuthorizationId, ModelId, PolicyId},
     keys::Features,
+    limits::Scope,
     models::{Modality, Review},
     prices::Prices,
 };
@@ -76,6 +77,36 @@ pub fn authorize(
     let authorized = Authorized { caller, request, route, model, policy, decision };
     served(&authorized)?;
     Ok(authorized)
+}
+
+/// What a rule that only observes would have made of this call, in the words of a refusal.
+pub fn observed_rule(authorized: &Authorized) -> Option<(Refusal, AuthorizationId)> {
+    let Authorized { caller, request, decision, model, .. } = authorized;
+    let facts = &caller.snapshot.facts;
+    let application = caller.application()?;
+    let ask = Ask {
+        group: application.group,
+        user: caller.secret.user,
+        application: Some(application),
+        model: *model,
+        features: request.features,
+    };
+    let observed = observe(facts, &ask, decision, caller.now)?;
+    let (kind, reason, says) = match observed.verdict {
+        Verdict::NeedsApproval => (Kind::RequiresApproval, "requires_approval", "by request only"),
+        _ => (Kind::ModelNotFound, Reason::Closed.as_str(), "closed"),
+    };
+    let name = facts.scope_name(Scope::Authorization(observed.rule));
+    let message = format!("The rule {name} only observes. It says {says}, and would have refused this call.");
+    let mut refusal = Refusal::new(kind, caller.id, message).about(Some("model"));
+    refusal.detail = Box::new(Detail {
+        reason: reason.to_owned(),
+        scope: Some("authorization"),
+        scope_id: Some(observed.rule.to_string()),
+        scope_name: Some(name),
+        ..*refusal.detail
+    });
+    Some((refusal, observed.rule))
 }
 
 /// Whether the model answers on this route: nothing is translated from one dialect to another.

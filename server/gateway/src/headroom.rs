@@ -13,11 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use store::StoreError;
 
-use crate::{
-    Gateway,
-    authenticate::Caller,
-    reserve::{is_rate, scope_id},
-};
+use crate::{Gateway, authenticate::Caller, reserve::is_rate};
 
 /// A caller's own limits, each with its level now. Rules and grants that depend on the model are
 /// not among them.
@@ -53,7 +49,7 @@ pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreEr
             };
             json!({
                 "scope": limit.meter.scope.kind().as_str(),
-                "scope_id": scope_id(limit.meter.scope),
+                "scope_id": limit.meter.scope.id(),
                 "scope_name": facts.scope_name(limit.meter.scope),
                 "metric": limit.meter.metric.as_str(),
                 "window": (limit.meter.metric != Metric::ConcurrentCalls).then_some(limit.meter.window.as_str()),

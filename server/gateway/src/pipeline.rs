@@ -13,6 +13,7 @@ use bytes::Bytes;
 use domain::ids::CallId;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, Limited};
+use store::ledger::Observer;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -135,18 +136,31 @@ impl Gateway {
     pub(crate) fn refused(&self, caller: &Caller, model: &str, refusal: &Refusal) {
         // What concerns a request's form, or our own trouble, is nobody's limit or rule.
         if !matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
-            self.booking.push_refusal(record(caller, model, refusal, false));
+            self.booking.push_refusal(record(caller, model, refusal, None));
         }
     }
 
-    /// Takes down what an observed limit would have refused.
-    pub(crate) fn observed(&self, authorized: &authorize::Authorized, refusal: &Refusal) {
-        let name = authorized.model().map_or("", |model| &model.name);
-        self.booking.push_refusal(record(&authorized.caller, name, refusal, true));
+    /// Takes down what an observed rule or limit would have refused.
+    pub(crate) fn observed(
+        &self,
+        authorized: &authorize::Authorized,
+        refusal: &Refusal,
+        observer: Option<Observer>,
+    ) {
+        // A limit that is gone meanwhile has nobody to tell.
+        if observer.is_some() {
+            let name = authorized.model().map_or("", |model| &model.name);
+            self.booking.push_refusal(record(&authorized.caller, name, refusal, observer));
+        }
     }
 }
 
-fn record(caller: &Caller, model: &str, refusal: &Refusal, observed: bool) -> store::ledger::Refusal {
+fn record(
+    caller: &Caller,
+    model: &str,
+    refusal: &Refusal,
+    observer: Option<Observer>,
+) -> store::ledger::Refusal {
     let facts = &caller.snapshot.facts;
     let group = caller.application().and_then(|application| facts.groups.get(&application.group));
     let user = caller.secret.user.and_then(|id| facts.users.get(&id));
@@ -165,7 +179,7 @@ fn record(caller: &Caller, model: &str, refusal: &Refusal, observed: bool) -> st
         code: refusal.kind.code().to_owned(),
         message: refusal.message.clone(),
         detail: serde_json::to_value(&refusal.detail).unwrap_or_default(),
-        observed,
+        observer,
     }
 }
 

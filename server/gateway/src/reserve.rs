@@ -17,11 +17,11 @@ use domain::{
 };
 use serde_json::json;
 use smallvec::SmallVec;
-use store::ledger::{self, Call};
+use store::ledger::{self, Call, Observer};
 
 use crate::{
     Gateway,
-    authorize::Authorized,
+    authorize::{Authorized, observed_rule},
     leases::Reserved,
     settle::Books,
     wire::refusal::{Detail, Kind, Refusal},
@@ -78,7 +78,11 @@ pub async fn reserve(
         match reserved {
             Reserved::Held { reservation, levels, observed } => {
                 for short in &observed {
-                    gateway.observed(&authorized, &refusal(gateway, &authorized, short, &call.worst));
+                    let would = refusal(gateway, &authorized, short, &call.worst);
+                    gateway.observed(&authorized, &would, limit_of(&authorized, &short.claim.bucket.meter));
+                }
+                if let Some((would, rule)) = observed_rule(&authorized) {
+                    gateway.observed(&authorized, &would, Some(Observer::Rule(rule)));
                 }
                 let place = gateway.spool.begin(&call).map_err(|error| {
                     tracing::error!(%error, call = %id, "a call could not be written down; it is not let through");
@@ -105,6 +109,12 @@ pub async fn reserve(
         Some(short) => Err(refusal(gateway, &authorized, short, &call.worst)),
         None => Err(unavailable("This call could not be reserved. Try again.")),
     }
+}
+
+/// The limit on a meter.
+fn limit_of(authorized: &Authorized, meter: &Meter) -> Option<Observer> {
+    let limits = authorized.caller.snapshot.facts.limits.get(&meter.scope)?;
+    limits.iter().find(|limit| limit.meter == *meter)?.id.map(Observer::Limit)
 }
 
 /// Who calls what, for the hold and the ledger.
@@ -255,7 +265,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
     refusal.detail = Box::new(Detail {
         reason: kind.code().to_owned(),
         scope: Some(scope.kind().as_str()),
-        scope_id: Some(scope_id(scope).unwrap_or_else(|| facts.org.to_string())),
+        scope_id: Some(scope.id().unwrap_or_else(|| facts.org.to_string())),
         scope_name: Some(name),
         metric: Some(metric.as_str()),
         window: (metric != Metric::ConcurrentCalls).then_some(window.as_str()),
@@ -273,19 +283,6 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
         request_id: caller.id.to_string(),
     });
     refusal
-}
-
-/// The id of what a scope names, as text; none for the organization.
-pub fn scope_id(scope: domain::limits::Scope) -> Option<String> {
-    use domain::limits::Scope;
-    match scope {
-        Scope::Organization => None,
-        Scope::Group(id) | Scope::Member(id, _) => Some(id.to_string()),
-        Scope::Application(id) => Some(id.to_string()),
-        Scope::User(id) => Some(id.to_string()),
-        Scope::Authorization(id) => Some(id.to_string()),
-        Scope::Grant(id) => Some(id.to_string()),
-    }
 }
 
 /// Which limit, how much, until when: "Engineering has used $499.98 of $500.00 this month, …".

@@ -196,7 +196,7 @@ fn twice(file: &Document) -> Vec<Mistake> {
         meet(things::user_key(email), format!("a user {}", quote(email)), "email", &user.lines);
     }
     for rule in &file.authorizations {
-        let key = things::authorization_key(rule.group.as_deref(), &rule.target);
+        let key = things::authorization_key(rule.group.as_deref(), &rule.target, rule.mode);
         let field = match rule.target {
             Target::Model(_) => "model",
             Target::Tier(_) => "tier",

@@ -270,6 +270,8 @@ pub struct Authorization {
     pub locked: bool,
     /// When it stops by itself.
     pub ends_at: Option<DateTime<Utc>>,
+    /// Whether it decides, or only takes note.
+    pub mode: Mode,
     /// Its quotas.
     pub limits: Vec<Limit>,
 }

@@ -219,6 +219,7 @@ fn authorization(rule: &Authorization) -> Fields {
         .put("state", text(rule.state.as_str()))
         .put_if(rule.locked, "locked", true)
         .put_some("ends_at", rule.ends_at.map(|at| text(&moment(at))))
+        .put_some("mode", (rule.mode != Mode::Enforce).then(|| text(rule.mode.as_str())))
         .limits(&rule.limits);
     fields
 }

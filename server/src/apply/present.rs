@@ -284,7 +284,7 @@ impl Present {
                 }
                 TargetId::All => Target::All,
             };
-            let key = things::authorization_key(group.as_deref(), &target);
+            let key = things::authorization_key(group.as_deref(), &target, rule.mode);
             let limits = self.ids.limits(facts, Scope::Authorization(rule.id), &key);
             self.ids.authorizations.insert(key, rule.id);
             self.document.authorizations.push(Authorization {
@@ -294,6 +294,7 @@ impl Present {
                 state: rule.state,
                 locked: rule.locked,
                 ends_at: rule.ends_at,
+                mode: rule.mode,
                 limits,
             });
         }
@@ -303,7 +304,7 @@ impl Present {
                 Target::Tier(name) => (1, name.to_lowercase()),
                 Target::Model(name) => (2, name.clone()),
             };
-            (rule.group.as_deref().map(str::to_lowercase), order, name)
+            (rule.group.as_deref().map(str::to_lowercase), order, name, rule.mode)
         });
         Ok(())
     }

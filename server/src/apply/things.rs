@@ -133,13 +133,15 @@ pub fn membership_key(email: &str, path: &str) -> Key {
 }
 
 /// The key of a rule.
-pub fn authorization_key(group: Option<&str>, target: &Target) -> Key {
+pub fn authorization_key(group: Option<&str>, target: &Target, mode: Mode) -> Key {
     let what = match target {
         Target::Model(name) => format!("model {name}"),
         Target::Tier(name) => format!("tier {}", name.to_lowercase()),
         Target::All => "all".to_owned(),
     };
-    (Kind::Authorization, format!("{what} for {}", group.unwrap_or_default().to_lowercase()))
+    // A rule that only observes stands beside the one that decides.
+    let beside = if mode == Mode::Observe { ", observed" } else { "" };
+    (Kind::Authorization, format!("{what} for {}{beside}", group.unwrap_or_default().to_lowercase()))
 }
 
 /// The key of an application.
@@ -298,12 +300,13 @@ pub fn authorization_title(authorization: &Authorization) -> String {
         Target::Tier(name) => format!("tier {name}"),
         Target::All => "all models".to_owned(),
     };
-    format!("{what} for {}", authorization.group.as_deref().unwrap_or("the organization"))
+    let beside = if authorization.mode == Mode::Observe { ", only observed" } else { "" };
+    format!("{what} for {}{beside}", authorization.group.as_deref().unwrap_or("the organization"))
 }
 
 fn push_authorization(things: &mut Vec<Thing>, authorization: &Authorization) {
     let owner = authorization.group.as_deref().map_or_else(organization_key, group_key);
-    let key = authorization_key(authorization.group.as_deref(), &authorization.target);
+    let key = authorization_key(authorization.group.as_deref(), &authorization.target, authorization.mode);
     let title = authorization_title(authorization);
     let fields = vec![
         ("state", some(authorization.state)),

@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
             }
         }
         for rule in &file.authorizations {
-            let key = things::authorization_key(rule.group.as_deref(), &rule.target);
+            let key = things::authorization_key(rule.group.as_deref(), &rule.target, rule.mode);
             let id = *ids.authorizations.get(&key).ok_or(StoreError::NotFound)?;
             on(Scope::Authorization(id), key, &rule.limits);
         }

@@ -3,6 +3,7 @@
 //! Days count from the beginning of the story, which is [`DAYS`] before now.
 
 use domain::{
+    access_tests::Expected,
     authorizations::State,
     groups::GroupKind,
     keys::Feature,
@@ -284,7 +285,7 @@ pub const NOT_TAKEN: [&str; 9] = [
 pub const RETIRED: &str = "gpt-4o";
 
 /// A rule: day, who sets it, on which group (empty: the organization), about what, what it says,
-/// locked, and the day it ends.
+/// locked, the day it ends, and whether it only observes.
 #[derive(Debug)]
 pub struct Rule {
     pub day: i64,
@@ -294,20 +295,21 @@ pub struct Rule {
     pub state: State,
     pub locked: bool,
     pub ends: Option<i64>,
+    pub observes: bool,
 }
 
 const fn rule(day: i64, group: &'static str, target: Target, state: State) -> Rule {
-    Rule { day, by: "ada", group, target, state, locked: false, ends: None }
+    Rule { day, by: "ada", group, target, state, locked: false, ends: None, observes: false }
 }
 
 const fn locked(day: i64, group: &'static str, target: Target, state: State) -> Rule {
-    Rule { day, by: "ada", group, target, state, locked: true, ends: None }
+    Rule { locked: true, ..rule(day, group, target, state) }
 }
 
 use State::{ByRequest, Closed, Open};
 use Target::{All, Model as OneModel, Tier as OneTier};
 
-pub const RULES: [Rule; 26] = [
+pub const RULES: [Rule; 28] = [
     rule(0, "", OneTier("general"), Open),
     rule(0, "", OneTier("specialized"), Closed),
     rule(0, "", OneTier("high-performance"), ByRequest),
@@ -334,6 +336,26 @@ pub const RULES: [Rule; 26] = [
     locked(52, "Support/First Line", OneTier("high-performance"), Closed),
     Rule { by: "lin", ..rule(60, "Engineering/Product", OneModel("claude-opus-4-1"), Closed) },
     Rule { ends: Some(DAYS + 11), ..rule(74, "Sales/EMEA", OneModel("gpt-5"), Open) },
+    Rule {
+        observes: true,
+        ..rule(DAYS - 12, "Support/Second Line", OneModel("claude-sonnet-4-5"), ByRequest)
+    },
+    Rule {
+        observes: true,
+        ..rule(DAYS - 8, "Engineering/Platform/Developer Tools", OneModel("gpt-5"), Closed)
+    },
+];
+
+/// Pinned tests: name, group, what it is about, what is expected.
+pub const TESTS: [(&str, &str, Target, Expected); 3] = [
+    (
+        "First line has no high-performance models",
+        "Support/First Line",
+        OneTier("high-performance"),
+        Expected::NotOpen,
+    ),
+    ("Legal never reasons", "Legal", OneTier("reasoning"), Expected::Closed),
+    ("Everybody in Sales has gpt-4.1-mini", "Sales", OneModel("gpt-4.1-mini"), Expected::Open),
 ];
 
 /// When somebody calls.

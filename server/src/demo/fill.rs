@@ -19,7 +19,7 @@ use super::{
     acme::{self, DAYS},
     calls,
     folder::{Kept, KeptSecret},
-    refusals, requests, reviews,
+    observed, refusals, requests, reviews,
     script::{self, Deed, Line},
     stage::{Issued, Stage},
 };
@@ -78,6 +78,10 @@ async fn book(
     batches.try_for_each(|_| async { Ok(()) }).await?;
     let refusals = refusals::refusals(stage, &facts, &lines, total, now, rng)?;
     store::ledger::bulk::refuse(store, org, calendar, &refusals).await?;
+    let noted = observed::noted(stage, &facts, &events)?;
+    for batch in noted.chunks(BATCH) {
+        store::ledger::bulk::refuse(store, org, calendar, batch).await?;
+    }
     Ok(())
 }
 

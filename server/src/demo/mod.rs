@@ -9,6 +9,7 @@ mod acme;
 mod calls;
 mod fill;
 mod folder;
+mod observed;
 mod refusals;
 mod requests;
 mod reviews;

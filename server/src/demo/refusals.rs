@@ -29,7 +29,6 @@ struct Refused {
     code: &'static str,
     /// The limit that had no room.
     limit: Option<(Scope, Metric, Window)>,
-    observed: bool,
     /// From this day to that one.
     days: (i64, i64),
     /// Of ten thousand calls of everybody.
@@ -43,10 +42,10 @@ const fn refused(
     code: &'static str,
     share: usize,
 ) -> Refused {
-    Refused { program, by: None, model, status, code, limit: None, observed: false, days: (20, DAYS), share }
+    Refused { program, by: None, model, status, code, limit: None, days: (20, DAYS), share }
 }
 
-const REFUSED: [Refused; 10] = [
+const REFUSED: [Refused; 9] = [
     refused("campaign-writer", "claude-sonnet-4-5", 403, "model_not_allowed", 18),
     refused("support-assist", "claude-sonnet-4-5", 404, "model_not_found", 22),
     refused("copy-desk", "claude-sonnet-4-5", 403, "model_requires_approval", 24),
@@ -67,12 +66,6 @@ const REFUSED: [Refused; 10] = [
         limit: Some((Scope::User("jo"), Metric::Spend, Window::Month)),
         days: (DAYS - 2, DAYS),
         ..refused("support-assist", "claude-haiku-4-5", 402, "budget_exceeded", 5)
-    },
-    Refused {
-        limit: Some((Scope::Group("Sales"), Metric::Spend, Window::Month)),
-        observed: true,
-        days: (DAYS - 9, DAYS),
-        ..refused("call-notes", "gpt-4.1-mini", 402, "budget_exceeded", 12)
     },
 ];
 
@@ -151,7 +144,7 @@ fn refusal(
         code: refused.code.to_owned(),
         message: sentence(refused, &detail),
         detail,
-        observed: refused.observed,
+        observer: None,
     }))
 }
 
@@ -181,7 +174,7 @@ fn sentence(refused: &Refused, detail: &Value) -> String {
 }
 
 /// Which limit had no room, as the gateway says it.
-fn add_limit(
+pub fn add_limit(
     detail: &mut Value,
     facts: &Facts,
     scope: Counted,
@@ -199,10 +192,9 @@ fn add_limit(
         Metric::Spend => json!(domain::money::Money(amount).exact()),
         _ => json!(amount),
     };
-    let (kind, thing, _) = scope.parts();
     let more = json!({
-        "scope": kind.as_str(),
-        "scope_id": thing.to_string(),
+        "scope": scope.kind().as_str(),
+        "scope_id": scope.id().unwrap_or_else(|| facts.org.to_string()),
         "scope_name": facts.scope_name(scope),
         "metric": metric.as_str(),
         "window": window.as_str(),

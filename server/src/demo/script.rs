@@ -3,6 +3,7 @@
 //! Everything is named here by the names of [`super::acme`]; ids come with the performance.
 
 use domain::{
+    access_tests::Expected,
     audit::Door,
     authorizations::State,
     groups::Standing,
@@ -36,25 +37,93 @@ pub enum Scope {
 /// Something that is done. Changes of what exists say only what is new.
 #[derive(Clone, Debug)]
 pub enum Deed {
-    Provider { name: &'static str },
-    Tier { name: &'static str, high_cost: bool },
-    Model { model: &'static acme::Model, provider: &'static str, accepted: bool },
-    Price { model: &'static str, input: &'static str, cache_read: &'static str, output: &'static str },
-    Retire { model: &'static str },
-    Group { group: &'static acme::Group },
-    NewUsersJoin { group: &'static str },
-    Invite { person: Person },
-    Accept { person: String },
-    Belong { person: String, group: &'static str, standing: Standing, ends: Option<i64> },
-    Leave { person: String, group: &'static str },
-    Suspend { person: String, suspended: bool },
-    Rule { group: &'static str, target: Target, state: State, locked: bool, ends: Option<i64> },
-    Policy { name: &'static str, balance: bool, steps: &'static [(&'static str, i32)] },
-    Program { program: &'static acme::Program },
-    ServiceSecret { program: &'static str, rotates: bool },
-    MemberSecret { program: &'static str },
-    OwnContext { group: &'static str },
-    Limit { scope: Scope, metric: Metric, window: Window, cap: i64, mode: Mode },
+    Provider {
+        name: &'static str,
+    },
+    Tier {
+        name: &'static str,
+        high_cost: bool,
+    },
+    Model {
+        model: &'static acme::Model,
+        provider: &'static str,
+        accepted: bool,
+    },
+    Price {
+        model: &'static str,
+        input: &'static str,
+        cache_read: &'static str,
+        output: &'static str,
+    },
+    Retire {
+        model: &'static str,
+    },
+    Group {
+        group: &'static acme::Group,
+    },
+    NewUsersJoin {
+        group: &'static str,
+    },
+    Invite {
+        person: Person,
+    },
+    Accept {
+        person: String,
+    },
+    Belong {
+        person: String,
+        group: &'static str,
+        standing: Standing,
+        ends: Option<i64>,
+    },
+    Leave {
+        person: String,
+        group: &'static str,
+    },
+    Suspend {
+        person: String,
+        suspended: bool,
+    },
+    Rule {
+        group: &'static str,
+        target: Target,
+        state: State,
+        locked: bool,
+        ends: Option<i64>,
+        observes: bool,
+    },
+    /// Pins a test.
+    Test {
+        name: &'static str,
+        group: &'static str,
+        target: Target,
+        expected: Expected,
+    },
+    Policy {
+        name: &'static str,
+        balance: bool,
+        steps: &'static [(&'static str, i32)],
+    },
+    Program {
+        program: &'static acme::Program,
+    },
+    ServiceSecret {
+        program: &'static str,
+        rotates: bool,
+    },
+    MemberSecret {
+        program: &'static str,
+    },
+    OwnContext {
+        group: &'static str,
+    },
+    Limit {
+        scope: Scope,
+        metric: Metric,
+        window: Window,
+        cap: i64,
+        mode: Mode,
+    },
 }
 
 /// Somebody who is invited.
@@ -290,6 +359,9 @@ impl Script<'_> {
         for (minute, suspended) in [(9 * 60, true), (9 * 60 + 21, false)] {
             self.line(44 * DAY + minute, "ada", Deed::Suspend { person: "tomas".to_owned(), suspended });
         }
+        for (name, group, target, expected) in acme::TESTS {
+            self.line((DAYS - 14) * DAY + 11 * 60, "ada", Deed::Test { name, group, target, expected });
+        }
         // A provider whose models nobody has decided about.
         self.line((DAYS - 2) * DAY + 9 * 60, "ada", Deed::Provider { name: acme::NEWCOMER });
         for model in &acme::NEW_MODELS {
@@ -300,8 +372,8 @@ impl Script<'_> {
 }
 
 fn rule_deed(rule: &acme::Rule) -> Deed {
-    let acme::Rule { group, target, state, locked, ends, .. } = *rule;
-    Deed::Rule { group, target, state, locked, ends }
+    let acme::Rule { group, target, state, locked, ends, observes, .. } = *rule;
+    Deed::Rule { group, target, state, locked, ends, observes }
 }
 
 /// Whether a group is another or below it.

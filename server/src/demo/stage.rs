@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, NaiveTime, Utc};
 use domain::{
+    access_tests::Subject,
     audit::Door,
     authorizations,
     groups::{GroupForm, Standing},
@@ -234,6 +235,7 @@ impl Stage {
             }
             Deed::Rule { group: path, .. } if !admin => (Act::NarrowAuthorizations, group(path)),
             Deed::Rule { .. } => (Act::WidenAuthorizations, None),
+            Deed::Test { .. } => (Act::EditAccessTests, None),
             Deed::Policy { .. } => (Act::EditPolicies, None),
             Deed::Program { program } => (Act::EditApplications, group(program.group)),
             Deed::ServiceSecret { program, .. } => {
@@ -301,12 +303,23 @@ impl Stage {
             Deed::Suspend { person, suspended } => {
                 Ok(store::users::set_suspended(change, self.person(person)?.id, *suspended).await?)
             }
-            Deed::Rule { group, target, state, locked, ends } => {
+            Deed::Rule { group, target, state, locked, ends, observes } => {
                 let ends_at = ends.map(|day| self.start + Duration::days(day));
                 let say = Say { state: *state, locked: *locked, ends_at };
                 let place = if group.is_empty() { None } else { Some(self.group_id(group)?) };
-                let id = store::authorizations::set(change, place, self.target(*target)?, Some(say)).await?;
+                let target_id = self.target(*target)?;
+                if *observes {
+                    store::authorizations::observe(change, place, target_id, Some(say)).await?;
+                    return Ok(());
+                }
+                let id = store::authorizations::set(change, place, target_id, Some(say)).await?;
                 self.rules.extend(id.map(|id| ((*group, format!("{target:?}")), id)));
+                Ok(())
+            }
+            Deed::Test { name, group, target, expected } => {
+                let subject = Subject::Group(self.group_id(group)?);
+                let target = self.target(*target)?;
+                store::access_tests::insert(change, &text(name)?, subject, target, *expected).await?;
                 Ok(())
             }
             Deed::Policy { name, balance, steps } => {

@@ -71,6 +71,11 @@ fn step_line(facts: &Facts, step: Step) -> String {
             Some((to, ends_at)) => format!("A grant to {to} lifts it until {}.", moment(ends_at)),
             None => "A grant lifts it.".to_owned(),
         },
+        Step::Observed(observed) => {
+            let says = if observed.verdict == Verdict::NeedsApproval { "by request" } else { "closed" };
+            let what = facts.target_name(observed.target);
+            format!("{}: {what} is {says}, only observed: it would refuse this", place(facts, observed.group))
+        }
         Step::Verdict(Verdict::Allow) => "Verdict: allowed.".to_owned(),
         Step::Verdict(Verdict::NeedsApproval) => "Verdict: somebody has to agree first.".to_owned(),
         Step::Verdict(Verdict::Deny(reason)) => format!("Verdict: denied ({}).", reason.as_str()),
@@ -154,6 +159,13 @@ fn step_json(facts: &Facts, step: Step) -> Option<Value> {
         Step::Grant(id) => {
             Some(json!({ "grant": id, "until": grant(facts, id).map(|(_, ends_at)| ends_at) }))
         }
+        Step::Observed(observed) => Some(json!({
+            "observed": observed.rule,
+            "place": observed.group,
+            "place_name": place(facts, observed.group),
+            "target": facts.target_name(observed.target),
+            "would_be": if observed.verdict == Verdict::NeedsApproval { "by_request" } else { "closed" },
+        })),
         // It stands beside the trace already.
         Step::Verdict(_) => None,
     }

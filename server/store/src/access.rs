@@ -10,7 +10,7 @@ use domain::{
     },
     groups::Standing,
     ids::{GrantId, GroupId, ModelId, OrgId, PolicyId, TierId, UserId},
-    limits::{Limit, Meter, Scope},
+    limits::{Limit, Meter, Mode, Scope},
     models::Review,
     policies::Routing,
     prices::DatedPrices,
@@ -65,6 +65,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Facts> {
     let organization = organizations::read(db, org).await?;
     let calendar = organizations::calendar_of(&organization)?;
     let models = read_models(db, org).await?;
+    let (rules, observed) = read_rules(db, org).await?;
     let users = read_users(db, org).await?;
     Ok(Facts {
         org,
@@ -83,7 +84,8 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Facts> {
         models,
         providers: read_providers(db, org).await?,
         groups: read_groups(db, org, calendar, &users).await?,
-        rules: read_rules(db, org).await?,
+        rules,
+        observed,
         grants: read_grants(db, org).await?,
         applications: read_applications(db, org).await?,
         users,
@@ -250,18 +252,19 @@ async fn read_groups(
         .collect())
 }
 
-pub(crate) async fn read_rules(
-    db: &mut PgConnection,
-    org: OrgId,
-) -> Result<HashMap<Option<GroupId>, RuleSet>> {
+/// Rules by the group they are set on.
+type Rules = HashMap<Option<GroupId>, RuleSet>;
+
+/// Those that decide, and those that only take note.
+pub(crate) async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<(Rules, Rules)> {
     let rows = sqlx::query!(
-        "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at from authorizations
+        "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at, mode from authorizations
          where org_id = $1 and removed_at is null",
         org.0
     )
     .fetch_all(db)
     .await?;
-    let mut rules = HashMap::<Option<GroupId>, RuleSet>::new();
+    let (mut rules, mut observed) = (Rules::new(), Rules::new());
     for row in rows {
         let rule = Rule {
             id: row.authorization_id.into(),
@@ -269,12 +272,16 @@ pub(crate) async fn read_rules(
             locked: row.locked,
             ends_at: row.ends_at,
         };
-        rules
+        let of_its_mode = match row.mode.parse()? {
+            Mode::Enforce => &mut rules,
+            Mode::Observe => &mut observed,
+        };
+        of_its_mode
             .entry(row.group_id.map(GroupId))
             .or_default()
             .insert(authorizations::target(row.model_id, row.tier_id), rule);
     }
-    Ok(rules)
+    Ok((rules, observed))
 }
 
 async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelId, Vec<GrantFacts>>> {

@@ -8,8 +8,10 @@ use domain::{
     authorizations::{Authorization, Cell, Draft, Edit, Seen, Target},
     drafts::widenings,
     ids::{AuthorizationId, GroupId, ModelId, OrgId, TierId},
+    limits::Mode,
     roles::Act,
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use domain::authorizations::Say;
@@ -22,7 +24,7 @@ use crate::{Change, Diff, Result, Store, StoreError, Subject, access, change::ex
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, on: Option<Option<GroupId>>) -> Result<Vec<Authorization>> {
     let rows = sqlx::query!(
-        "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at, version
+        "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at, mode, version
          from authorizations
          where org_id = $1 and removed_at is null and (not $2 or group_id is not distinct from $3)
          order by created_at, authorization_id",
@@ -41,6 +43,7 @@ pub async fn list(store: &Store, org: OrgId, on: Option<Option<GroupId>>) -> Res
                 state: row.state.parse()?,
                 locked: row.locked,
                 ends_at: row.ends_at,
+                mode: row.mode.parse()?,
                 version: row.version,
             })
         })
@@ -79,9 +82,62 @@ pub async fn set(
     if let Some((_, sentence)) = refused(change, &draft).await?.pop_first() {
         return Err(StoreError::invalid("state", sentence));
     }
-    let known = known(change, cell).await?;
-    let made = write(change, cell, known, say, None).await?;
+    let known = known(change, cell, Mode::Enforce).await?;
+    let made = write(change, cell, Mode::Enforce, known, say, None).await?;
     Ok(made.map(|seen| seen.id))
+}
+
+/// The same for a rule that stands beside the one that decides and only takes note of what it would
+/// refuse. It opens nothing, so a permit to narrow is enough.
+///
+/// # Errors
+/// When the group or the target is not in the organization.
+pub async fn observe(
+    change: &mut Change,
+    group: Option<GroupId>,
+    target: Target,
+    say: Option<Say>,
+) -> Result<Option<AuthorizationId>> {
+    if change.expect(Act::WidenAuthorizations, group).is_err() {
+        change.expect(Act::NarrowAuthorizations, group)?;
+    }
+    let cell = Cell { group, target };
+    let known = known(change, cell, Mode::Observe).await?;
+    let made = write(change, cell, Mode::Observe, known, say, None).await?;
+    Ok(made.map(|seen| seen.id))
+}
+
+/// An observed rule of the organization: where it is set, about what, and what it says.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is none with this id.
+pub async fn observed(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: AuthorizationId,
+) -> Result<(Option<GroupId>, Target, Say)> {
+    let row = sqlx::query!(
+        "select group_id, model_id, tier_id, state, locked, ends_at from authorizations
+         where org_id = $1 and authorization_id = $2 and removed_at is null and mode = 'observe'",
+        org.0,
+        id.0,
+    )
+    .fetch_one(db)
+    .await?;
+    let say = Say { state: row.state.parse()?, locked: row.locked, ends_at: row.ends_at };
+    Ok((row.group_id.map(GroupId), target(row.model_id, row.tier_id), say))
+}
+
+/// Makes an observed rule the one that decides, in the place of the one that did.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is none with this id; those of [`set`].
+pub async fn promote(change: &mut Change, id: AuthorizationId) -> Result<()> {
+    let org = change.org();
+    let (group, target, say) = observed(change.db(), org, id).await?;
+    set(change, group, target, Some(say)).await?;
+    observe(change, group, target, None).await?;
+    Ok(())
 }
 
 /// The edits of a draft that whoever has the permit may not make, each with a sentence. A permit to
@@ -100,24 +156,25 @@ async fn refused(change: &mut Change, draft: &Draft) -> Result<BTreeMap<usize, S
     Ok(widenings(&before, &draft.on(&before), draft, at))
 }
 
-/// The rule that stands in a cell.
+/// The rule that stands in a cell: of those that decide, or of those that only take note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Known {
     seen: Seen,
     say: Say,
 }
 
-async fn known(change: &mut Change, cell: Cell) -> Result<Option<Known>> {
+async fn known(change: &mut Change, cell: Cell, mode: Mode) -> Result<Option<Known>> {
     let org = change.org();
     let (model, tier) = columns(cell.target);
     let row = sqlx::query!(
         "select authorization_id, state, locked, ends_at, version from authorizations
          where org_id = $1 and group_id is not distinct from $2 and model_id is not distinct from $3
-           and tier_id is not distinct from $4 and removed_at is null",
+           and tier_id is not distinct from $4 and mode = $5 and removed_at is null",
         org.0,
         cell.group.map(|id| id.0),
         model,
         tier,
+        mode.as_str(),
     )
     .fetch_optional(change.db())
     .await?;
@@ -135,6 +192,7 @@ async fn known(change: &mut Change, cell: Cell) -> Result<Option<Known>> {
 async fn write(
     change: &mut Change,
     cell: Cell,
+    mode: Mode,
     known: Option<Known>,
     say: Option<Say>,
     revive: Option<AuthorizationId>,
@@ -164,10 +222,13 @@ async fn write(
                 edit(change, id, say).await?;
                 (id, "create")
             }
-            None => (insert(change, cell, say).await?, "create"),
+            None => (insert(change, cell, mode, say).await?, "create"),
         },
     };
-    let name = describe(change, cell).await?;
+    let mut name = describe(change, cell).await?;
+    if mode == Mode::Observe {
+        name += ", only observed";
+    }
     change.record(Subject { kind: "authorization", id: id.0, name: &name }, verb, &diff).await?;
     if say.is_none() {
         return Ok(None);
@@ -204,13 +265,13 @@ async fn edit(change: &mut Change, id: AuthorizationId, say: Say) -> Result<()> 
     exactly_one(&done)
 }
 
-async fn insert(change: &mut Change, cell: Cell, say: Say) -> Result<AuthorizationId> {
+async fn insert(change: &mut Change, cell: Cell, mode: Mode, say: Say) -> Result<AuthorizationId> {
     let (org, at) = (change.org(), change.at());
     let (model, tier) = columns(cell.target);
     let id: AuthorizationId = clock::id();
     sqlx::query!(
-        "insert into authorizations (org_id, authorization_id, group_id, model_id, tier_id, state, locked, ends_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into authorizations (org_id, authorization_id, group_id, model_id, tier_id, state, locked, ends_at, mode, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         org.0,
         id.0,
         cell.group.map(|id| id.0),
@@ -219,6 +280,7 @@ async fn insert(change: &mut Change, cell: Cell, say: Say) -> Result<Authorizati
         say.state.as_str(),
         say.locked,
         say.ends_at,
+        mode.as_str(),
         at,
     )
     .execute(change.db())

@@ -10,7 +10,7 @@ use domain::{
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::{Result, Store, StoreError, audit, clock};
+use crate::{Result, Store, StoreError, access_tests, audit, clock};
 
 /// A transaction that changes one organization.
 ///
@@ -177,13 +177,15 @@ impl Change {
     /// recorded.
     ///
     /// # Errors
-    /// When the database does not answer; then nothing has happened.
+    /// [`StoreError::Pinned`] when a pinned test would break, or when the database does not answer;
+    /// then nothing has happened.
     pub async fn commit(mut self) -> Result<bool> {
         let org = self.permit.org();
         if !self.recorded {
             self.tx.rollback().await?;
             return Ok(false);
         }
+        access_tests::hold(&mut self.tx, &self.store, org, self.at).await?;
         let version = audit::advance(&mut self.tx, org, &self.head).await?;
         self.tx.commit().await?;
         self.store.note_commit(org, version);
@@ -192,9 +194,15 @@ impl Change {
 }
 
 impl Change {
+    /// Ends it without a trace, at once: whoever waits for the organization goes on.
+    pub(crate) async fn abandon(self) -> Result<()> {
+        Ok(self.tx.rollback().await?)
+    }
+
     /// Writes down what [`Change::commit`] would, and gives the transaction back, to go on with
     /// another organization in it. Also the version that is committed with it.
     pub(crate) async fn hand_on(mut self) -> Result<(Transaction<'static, Postgres>, i64)> {
+        access_tests::hold(&mut self.tx, &self.store, self.permit.org(), self.at).await?;
         let version = audit::advance(&mut self.tx, self.permit.org(), &self.head).await?;
         Ok((self.tx, version))
     }

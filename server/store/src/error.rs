@@ -2,6 +2,8 @@
 
 use domain::{names::NameError, roles::Act};
 
+use crate::access_tests::Broken;
+
 /// A rule of the schema that a change would have broken, as a sentence for the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -31,6 +33,12 @@ pub enum StoreError {
         /// What is wrong and what to do.
         sentence: String,
     },
+    /// A pinned test would break.
+    #[error(
+        "The pinned test “{}” would break: {}. Change something else, or remove the test first.",
+        .0.name, .0.failure
+    )]
+    Pinned(Box<Broken>),
     /// The permit is not for this. What a change needs can depend on what is stored: raising a limit
     /// asks for more than lowering it.
     #[error("not permitted: {0}")]
@@ -109,6 +117,7 @@ fn conflict(constraint: &str) -> Option<Conflict> {
         "providers_name_key" => ("name", "There is already a provider with this name. Choose another name."),
         "tiers_name_key" => ("name", "There is already a tier with this name. Choose another name."),
         "models_name_key" => ("name", "There is already a model with this name. Choose another name."),
+        "access_tests_name_key" => ("name", "There is already a test with this name. Choose another name."),
         "policies_name_key" => ("name", "There is already a policy with this name. Choose another name."),
         "prices_pkey" => ("from", "There is already a price that starts at this moment."),
         "applications_name_key" => {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::{
     access::{Facts, UserFacts},
     ids::{
-        ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, ModelId, OrgId, PolicyId,
+        ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, LimitId, ModelId, OrgId, PolicyId,
         ProviderId, SecretId, UserId,
     },
     limits::{Metric, Subject, Worst},
@@ -211,7 +211,7 @@ pub async fn book(store: &Store, calendar: Calendar, event: &Event) -> Result<bo
     Ok(new == 1)
 }
 
-/// A call that was refused, or that an observed limit would have refused.
+/// A call that was refused, or that an observed rule or limit would have refused.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The request id the caller saw.
@@ -242,8 +242,27 @@ pub struct Refusal {
     pub message: String,
     /// The answer's `error.bursar` object.
     pub detail: serde_json::Value,
-    /// The call passed.
-    pub observed: bool,
+    /// The call passed: this only took note of what it would have refused.
+    pub observer: Option<Observer>,
+}
+
+/// What takes note of a call without refusing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Observer {
+    /// A rule.
+    Rule(AuthorizationId),
+    /// A limit.
+    Limit(LimitId),
+}
+
+impl Observer {
+    /// Its id.
+    pub const fn id(self) -> Uuid {
+        match self {
+            Self::Rule(id) => id.0,
+            Self::Limit(id) => id.0,
+        }
+    }
 }
 
 /// Makes the partitions of some days, if they are missing. Safe from several replicas at once.

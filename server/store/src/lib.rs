@@ -5,6 +5,7 @@
 //! audit rows in the same transaction. What is forgotten here is refused by the schema.
 
 pub mod access;
+pub mod access_tests;
 pub mod accounts;
 pub mod alerts;
 pub mod applications;
@@ -31,6 +32,7 @@ pub mod mails;
 pub mod model_reviews;
 pub mod models;
 pub mod notices;
+pub mod observed;
 pub mod organizations;
 pub mod passwords;
 pub mod policies;
@@ -39,6 +41,7 @@ pub mod prices;
 pub mod providers;
 pub mod receipts;
 pub mod refusals;
+pub mod rehearsals;
 pub mod requests;
 pub mod reviews;
 pub mod rollups;

@@ -28,7 +28,7 @@ pub struct Refused {
     pub code: String,
     /// The answer's `error.bursar`.
     pub detail: serde_json::Value,
-    /// The call passed: a limit in observe mode would have refused it.
+    /// The call passed: a rule or limit that only observes would have refused it.
     pub observed: bool,
 }
 
@@ -44,7 +44,8 @@ pub async fn get(store: &Store, org: OrgId, id: CallId) -> Result<Refused> {
     let (from, to) = (day.checked_sub_days(Days::new(1)), day.checked_add_days(Days::new(1)));
     let row = sqlx::query!(
         "select call_id, at, application_id, group_id, user_id, model, model_id, status, code, detail, observed
-         from refusals where org_id = $1 and day between $2 and $3 and call_id = $4",
+         from refusals where org_id = $1 and day between $2 and $3 and call_id = $4
+         order by observed, observer_id limit 1",
         org.0,
         from.unwrap_or(day),
         to.unwrap_or(day),

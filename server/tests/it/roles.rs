@@ -174,8 +174,7 @@ impl World {
                 path.split('?').next().unwrap_or_default().to_owned()
             }
             "draft" | "saved" => {
-                let tier = id("tier");
-                let group = Box::pin(self.fresh("group")).await;
+                let (tier, group) = (id("tier"), Box::pin(self.fresh("group")).await);
                 let edits = format!("{group}~tier:{tier}~open~~~~");
                 let path = owner.create("/console/authorizations/stage", &[("edits", &edits)]).await;
                 let draft = path.split('?').next().unwrap_or_default().to_owned();
@@ -183,6 +182,37 @@ impl World {
                     owner.must("/console/authorizations/save", &[("id", &draft)]).await;
                 }
                 draft
+            }
+            "rehearsal" => {
+                let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
+                let target = format!("tier:{tier}");
+                let fields = [("group", group.as_str()), ("target", &target), ("state", "closed")];
+                let path = owner.create("/console/rehearsals/authorization", &fields).await;
+                path.split('?').next().unwrap_or_default().to_owned()
+            }
+            "observed" => {
+                let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
+                let (target, name) = (format!("tier:{tier}"), format!("tier tier-{} for", self.counter));
+                let fields = [
+                    ("group", group.as_str()),
+                    ("target", &target),
+                    ("state", "closed"),
+                    ("mode", "observe"),
+                ];
+                owner.must("/console/authorizations/set", &fields).await;
+                self.id_in_page("/authorization/observed", "aut_", &name).await
+            }
+            "test" => {
+                let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
+                let (subject, target) = (format!("group:{group}"), format!("tier:{tier}"));
+                let fields = [
+                    ("name", name.as_str()),
+                    ("subject", &subject),
+                    ("target", &target),
+                    ("expected", "not_open"),
+                ];
+                owner.must("/console/access-tests/create", &fields).await;
+                self.id_in_page("/authorization/tests", "tst_", &name).await
             }
             "policy" => {
                 let model = self.name_of("model").await;

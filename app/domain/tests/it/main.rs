@@ -4,5 +4,7 @@ mod access;
 mod agreement;
 mod drafts;
 mod model_reviews;
+mod observed;
+mod rehearsal;
 mod roles;
 mod world;

@@ -35,7 +35,7 @@ const MODELS: [(&str, &str); 5] =
 const TIERS: [&str; 3] = ["general", "top", "special"];
 
 /// A stable id from a name.
-fn id(name: &str) -> Uuid {
+pub fn id(name: &str) -> Uuid {
     let mut bits = 0xcbf2_9ce4_8422_2325_u64;
     for byte in name.bytes() {
         bits = (bits ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -125,6 +125,7 @@ pub fn silent() -> Facts {
         providers: HashMap::from([(ProviderId(id("provider")), provider)]),
         groups: groups.collect(),
         rules: HashMap::new(),
+        observed: HashMap::new(),
         grants: HashMap::new(),
         applications: HashMap::new(),
         users: HashMap::from([member("Lin", "Research"), member("Kai", "Marketing")]),
@@ -143,6 +144,7 @@ pub fn target(text: &str) -> Target {
 
 /// Adds what one word of a line says:
 /// `Research:small=open`, `org:all=closed!` (locked), `Research:small=open~` (ended yesterday),
+/// `Research:small=closed?` (only observes),
 /// `grant:Lin:big`, `grant:Engineering:big~`, `ended:Research`, `suspended:Lin`.
 pub fn add(facts: &mut Facts, word: &str) {
     let parts: Vec<&str> = word.split(':').collect();
@@ -166,11 +168,12 @@ pub fn add(facts: &mut Facts, word: &str) {
             assert!(place.is_none_or(|id| facts.groups.contains_key(&id)), "unknown group in {word}");
             let rule = Rule {
                 id: AuthorizationId(id(word)),
-                state: state.trim_end_matches(['!', '~']).parse::<State>().expect("a state"),
+                state: state.trim_end_matches(['!', '~', '?']).parse::<State>().expect("a state"),
                 locked: state.contains('!'),
                 ends_at: state.contains('~').then(now),
             };
-            facts.rules.entry(place).or_default().insert(target(what), rule);
+            let rules = if state.contains('?') { &mut facts.observed } else { &mut facts.rules };
+            rules.entry(place).or_default().insert(target(what), rule);
         }
         _ => panic!("cannot read {word}"),
     }

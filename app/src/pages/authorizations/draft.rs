@@ -5,11 +5,17 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::said;
 use crate::{
-    api::authorizations::{
-        AppLine, DraftView, EditLine, ModelLine, SaveDraft, UndoDraft, UnstageAuthorization, load_draft,
-        rule_href,
+    api::{
+        authorizations::{
+            AppLine, DraftView, EditLine, ModelLine, SaveDraft, UndoDraft, UnstageAuthorization, load_draft,
+            rule_href,
+        },
+        rehearsals::Replay,
     },
-    pages::param,
+    pages::{
+        param,
+        rehearsals::{Rehearsed, Stretches},
+    },
     ui::{Badge, Card, Form, Head, Hidden, Kind, Load, Page, StateMark, Submit, When, query},
 };
 
@@ -21,7 +27,7 @@ const LINES: usize = 40;
 /// A draft.
 #[component]
 pub fn DraftPage() -> impl IntoView {
-    let draft = load_draft(param("id"));
+    let draft = load_draft(param("id"), query::value("rehearse"));
     view! { <Page title="Preview"><Load data=draft let(view)><Content view/></Load></Page> }
 }
 
@@ -46,6 +52,7 @@ fn Content(view: DraftView) -> impl IntoView {
     let open = !view.done;
     let lines = view.lines.clone();
     let (models, applications) = (view.models.clone(), view.applications.clone());
+    let (decidable, replay) = (open && !view.stale && !view.refused, view.replay.clone());
     view! {
         <Head title crumbs>{open.then(|| view! { <a class="btn" href=keep>"Keep editing"</a> })}</Head>
         {if open {
@@ -56,7 +63,7 @@ fn Content(view: DraftView) -> impl IntoView {
         <Edits lines id=id.clone() back open/>
         {(!models.is_empty()).then(|| view! { <Models models/> })}
         {(!applications.is_empty()).then(|| view! { <Applications applications/> })}
-        // The last place of a preview is for what recorded calls would have met with the draft.
+        {decidable.then(|| view! { <Rehearsal replay/> })}
     }
 }
 
@@ -76,7 +83,13 @@ fn Decide(view: DraftView, back: String, matrix: String) -> impl IntoView {
     let warn = (!view.may_undo).then(
         || view! { <p class="muted">"You narrow with this, and only an admin or owner can widen again."</p> },
     );
+    let broken = view
+        .broken
+        .into_iter()
+        .map(|text| view! { <p class="banner bad" role="status">{text}" "<a href="/authorization/tests">"Pinned tests"</a></p> })
+        .collect_view();
     view! {
+        {broken}
         <Card class="pad decide">
             <p role="status">{view.summary}</p>
             {warn}
@@ -88,6 +101,21 @@ fn Decide(view: DraftView, back: String, matrix: String) -> impl IntoView {
         </Card>
     }
     .into_any()
+}
+
+/// What recorded calls would have met with the draft: replayed when somebody asks, before it is saved.
+#[component]
+fn Rehearsal(replay: Option<Replay>) -> impl IntoView {
+    let days = replay.as_ref().map(|replay| replay.days);
+    view! {
+        <Card title="What recorded calls would have met" class="pad">
+            <div class="row between">
+                <span class="muted">"Rehearse it on the calls of the last"</span>
+                <Stretches name="rehearse" days/>
+            </div>
+        </Card>
+        {replay.map(|replay| view! { <Rehearsed replay/> })}
+    }
 }
 
 #[component]

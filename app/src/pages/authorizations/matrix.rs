@@ -3,6 +3,7 @@
 use domain::{
     authorizations::{Edit, Target},
     ids::GroupId,
+    roles::Act,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -15,7 +16,7 @@ use crate::{
         Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, StateMark,
         Submit,
         grid::{Carried, Grid},
-        query,
+        may, query,
     },
 };
 
@@ -48,6 +49,8 @@ fn Content(matrix: Matrix) -> impl IntoView {
     let head = view! {
         <Head title="Which team may use which model">
             <a class="btn" href="/why">"Why…"</a>
+            <a class="btn" href="/authorization/observed">"Observed"</a>
+            {may(Act::ReadOrganization).then(|| view! { <a class="btn" href="/authorization/tests">"Pinned tests"</a> })}
             {several.then(|| view! { <OpenDialog name="several" label="Change several"/> })}
         </Head>
     };
@@ -99,8 +102,8 @@ fn SavedLine(saved: Saved) -> impl IntoView {
     let count = saved.cells.len();
     let changes = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
     let id = saved.id.to_string();
-    let log = crate::ui::may(domain::roles::Act::ReadAudit)
-        .then(|| view! { <a href=format!("/audit?batch={id}")>"In the audit log"</a> });
+    let log =
+        may(Act::ReadAudit).then(|| view! { <a href=format!("/audit?batch={id}")>"In the audit log"</a> });
     if saved.undone {
         return view! { <p class="banner row between"><span>{format!("{changes} were saved, and undone again.")}</span>{log}</p> }.into_any();
     }
@@ -288,12 +291,16 @@ fn Inside(shown: Shown) -> impl IntoView {
             {quotas}
         }
     });
+    let observed = shown.observed.map(|state| {
+        let text = format!("observes: {}", state.label().to_lowercase());
+        view! { <span class="sub">{text}</span> }
+    });
     view! {
         <a class="cell-link" href=href>
             <span class="mx-now"><StateMark state=shown.state inherited/></span>
             <span class=format!("mx-next {class}")>{words}</span>
             {(!shown.from.is_empty()).then(|| view! { <span class="sub mx-from">{shown.from}</span> })}
-            {notes}
+            {notes}{observed}
         </a>
     }
 }

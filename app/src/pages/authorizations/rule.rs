@@ -3,9 +3,12 @@
 use domain::{authorizations::Edit, limits::Scope};
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{last_day, said, says};
+use super::{last_day, modes, said, says};
 use crate::{
-    api::authorizations::{RuleView, StageAuthorizations, load_rule, rule_href},
+    api::{
+        authorizations::{RuleView, StageAuthorizations, load_rule, rule_href},
+        rehearsals::RehearseAuthorization,
+    },
     pages::{audit::Changes, limits::LimitCard},
     ui::{
         Badge, Card, Check, Field, Form, Head, Hidden, Load, Page, Select, StateMark, Submit, When,
@@ -82,13 +85,19 @@ fn Now(view: RuleView) -> impl IntoView {
             {ends.map(|day| view! { <dt>"Last day"</dt><dd class="num">{day}</dd> })}
         }
     });
+    let observed = shown.observed.map(|state| {
+        view! {
+            <dt>"Observes"</dt>
+            <dd>{state.label()}", which only takes note: "<a href="/authorization/observed">"what it would refuse"</a></dd>
+        }
+    });
     view! {
         <Card title="What holds">
             <dl class="facts-list">
                 <dt>"State"</dt><dd><StateMark state=shown.state inherited/></dd>
                 <dt>"Decided by"</dt><dd>{from}</dd>
                 {view.by.map(|(who, at)| view! { <dt>"Set by"</dt><dd>{who}", "<When at/></dd> })}
-                {own}
+                {own}{observed}
                 <dt>"Without a rule here"</dt><dd>{shown.above.label()}{shown.held.then_some(", by a lock above: what is said here comes to nothing")}</dd>
             </dl>
         </Card>
@@ -107,7 +116,9 @@ fn Edited(view: RuleView, back: String) -> impl IntoView {
     let seen = Edit { cell, say: own.as_ref().map(|own| own.say), seen: own.as_ref().map(|own| own.seen) };
     view! {
         <Card title="What is to hold">
-            <div class="pad"><Form to=StageAuthorizations::PATH which="rule">
+            <div class="pad"><Form to=StageAuthorizations::PATH also=RehearseAuthorization::PATH which="rule">
+                <Hidden name="group" value=cell.group.map(|id| id.to_string()).unwrap_or_default()/>
+                <Hidden name="target" value=cell.target.to_string()/>
                 <input type="hidden" name="groups[]" value=cell.group.map(|id| id.to_string()).unwrap_or_default()/>
                 <input type="hidden" name="targets[]" value=cell.target.to_string()/>
                 <Hidden name="seen" value=seen.to_string()/>
@@ -117,7 +128,9 @@ fn Edited(view: RuleView, back: String) -> impl IntoView {
                 <Select name="state" label="Here" options=says() value/>
                 <Check name="locked" label="Locked" checked=locked hint="Groups below cannot say otherwise."/>
                 <Field name="ends_on" label="Last day" kind="date" value=ends_on optional=true hint="Afterwards it is as if nothing were said here."/>
+                <Select name="mode" label="How" options=modes() hint="A rule that only takes note stands beside the one that decides, and is saved by itself: “inherit” takes it away again."/>
                 <div class="row end">
+                    <Submit label="Rehearse on 30 days" look="" to=RehearseAuthorization::PATH/>
                     <button class="btn" name="then" value="more">"Stage, and go on"</button>
                     <Submit label="Preview"/>
                 </div>

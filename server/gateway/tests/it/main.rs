@@ -8,6 +8,7 @@ mod golden;
 mod hang_ups;
 mod limits;
 mod lists;
+mod observed;
 mod outages;
 mod passing;
 mod policies;

@@ -1,6 +1,6 @@
 //! Authorizations, and applications with their keys.
 
-use domain::{keys::Feature, names::Name};
+use domain::{keys::Feature, limits::Mode, names::Name};
 
 use crate::apply::{
     document::{Application, Authorization, Key, KeyModels, Target},
@@ -14,6 +14,7 @@ pub fn authorization(table: &Table<'_>) -> Option<Authorization> {
     let state = table.need("state", "\"open\", \"by_request\" or \"closed\"", Table::word);
     let locked = table.flag("locked").unwrap_or(false);
     let ends_at = table.moment("ends_at");
+    let mode = table.word("mode").unwrap_or(Mode::Enforce);
     let limits = super::limits(table);
     let group = match group {
         // Written and wrong: not the whole organization.
@@ -28,6 +29,7 @@ pub fn authorization(table: &Table<'_>) -> Option<Authorization> {
         state: state?,
         locked,
         ends_at,
+        mode,
         limits,
     })
 }

@@ -1,6 +1,11 @@
 //! Authorizations, applications, keys, secrets.
 
-use domain::{authorizations::Target as TargetId, ids::KeyId, keys::KeyModels as KeyModelIds};
+use domain::{
+    authorizations::Target as TargetId,
+    ids::{AuthorizationId, GroupId, KeyId},
+    keys::KeyModels as KeyModelIds,
+    limits::Mode,
+};
 use store::{StoreError, applications::ApplicationForm, authorizations::Say, keys::KeyForm};
 
 use super::{Step, Writer, blame};
@@ -14,30 +19,44 @@ use crate::apply::{
 impl Writer<'_> {
     pub(super) async fn authorizations(&mut self) -> Step {
         for rule in &self.file.authorizations {
-            let key = things::authorization_key(rule.group.as_deref(), &rule.target);
+            let key = things::authorization_key(rule.group.as_deref(), &rule.target, rule.mode);
             if self.plan.action(&key).is_none() {
                 continue;
             }
             let group = rule.group.as_deref().map(|path| self.group(path)).transpose()?;
             let target = self.target(&rule.target)?;
             let say = Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at };
-            let set = store::authorizations::set(self.change, group, target, Some(say)).await;
+            let set = self.say(group, target, Some(say), rule.mode).await;
             if let Some(id) = set.map_err(|error| blame(&rule.lines, error))? {
                 self.present.ids.authorizations.insert(key, id);
             }
         }
         let mut gone = Vec::new();
         for rule in &self.present.document.authorizations {
-            let key = things::authorization_key(rule.group.as_deref(), &rule.target);
+            let key = things::authorization_key(rule.group.as_deref(), &rule.target, rule.mode);
             if self.plan.action(&key) == Some(Action::Remove) {
                 let group = rule.group.as_deref().map(|path| self.group(path)).transpose()?;
-                gone.push((group, self.target(&rule.target)?));
+                gone.push((group, self.target(&rule.target)?, rule.mode));
             }
         }
-        for (group, target) in gone {
-            store::authorizations::set(self.change, group, target, None).await?;
+        for (group, target, mode) in gone {
+            self.say(group, target, None, mode).await?;
         }
         Ok(())
+    }
+
+    /// A rule that decides, or one that only takes note.
+    async fn say(
+        &mut self,
+        group: Option<GroupId>,
+        target: TargetId,
+        say: Option<Say>,
+        mode: Mode,
+    ) -> store::Result<Option<AuthorizationId>> {
+        match mode {
+            Mode::Enforce => store::authorizations::set(self.change, group, target, say).await,
+            Mode::Observe => store::authorizations::observe(self.change, group, target, say).await,
+        }
     }
 
     fn target(&self, target: &Target) -> Step<TargetId> {

@@ -7,6 +7,7 @@ use domain::{
     access::RuleSet,
     authorizations::{Cell, Draft, EDITS_MAX, Edit, Say, Seen},
     ids::{AuthorizationId, BatchId, GroupId, OrgId, UserId},
+    limits::Mode,
     roles::Permit,
 };
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,8 @@ async fn standing(change: &mut Change, cells: impl Iterator<Item = Cell>) -> Res
     let groups: Vec<Uuid> = cells.filter_map(|cell| cell.group).map(|group| group.0).collect();
     let rows = sqlx::query!(
         "select authorization_id, group_id, model_id, tier_id, state, locked, ends_at, version from authorizations
-         where org_id = $1 and removed_at is null and (group_id is null or group_id = any ($2))",
+         where org_id = $1 and removed_at is null and mode = 'enforce'
+           and (group_id is null or group_id = any ($2))",
         org.0,
         &groups
     )
@@ -178,7 +180,7 @@ pub async fn run(change: &mut Change, draft: &Draft) -> Result<Vec<Made>> {
     let mut made = Vec::new();
     for Looked { edit, now, .. } in looked {
         let known = now.map(|(seen, say)| Known { seen, say });
-        let after = write(change, edit.cell, known, edit.say, None).await?;
+        let after = write(change, edit.cell, Mode::Enforce, known, edit.say, None).await?;
         let before = now.map(|(seen, say)| (seen.id, say));
         if after != now.map(|(seen, _)| seen) {
             made.push(Made { cell: edit.cell, before, after });
@@ -187,13 +189,13 @@ pub async fn run(change: &mut Change, draft: &Draft) -> Result<Vec<Made>> {
     Ok(made)
 }
 
-/// The rules as this change has left them so far.
+/// The rules that decide, as this change has left them so far.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn rules(change: &mut Change) -> Result<HashMap<Option<GroupId>, RuleSet>> {
     let org = change.org();
-    access::read_rules(change.db(), org).await
+    access::read_rules(change.db(), org).await.map(|(rules, _)| rules)
 }
 
 /// Saves a draft, and keeps what was done to each cell. Returns how many changed.
@@ -249,7 +251,8 @@ pub async fn undo(change: &mut Change, kept: &Kept) -> Result<usize> {
             let sentence = format!("{name} was changed again since. Nothing was undone.");
             return Err(StoreError::invalid("edits", sentence));
         }
-        write(change, *cell, known, before.map(|(_, say)| say), before.map(|(id, _)| id)).await?;
+        write(change, *cell, Mode::Enforce, known, before.map(|(_, say)| say), before.map(|(id, _)| id))
+            .await?;
     }
     Ok(made.len())
 }

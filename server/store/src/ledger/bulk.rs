@@ -18,7 +18,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{Event, Refusal, name_of, partition_day};
+use super::{Event, Observer, Refusal, name_of, partition_day};
 use crate::{
     Result, Store, StoreError,
     leases::{self, Consumed},
@@ -94,7 +94,9 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
     let mut seen = HashSet::new();
     let counted: Vec<&Refusal> = refusals
         .iter()
-        .filter(|refusal| new.contains(&refusal.id.0) && seen.insert(refusal.id) && !refusal.observed)
+        .filter(|refusal| {
+            new.contains(&refusal.id.0) && seen.insert(refusal.id) && refusal.observer.is_none()
+        })
         .collect();
     let (mut names, mut days) = (Names::default(), Days::default());
     for refusal in refusals {
@@ -129,6 +131,7 @@ struct RefusalRow<'a> {
     message: &'a str,
     path_id: Uuid,
     set_id: Uuid,
+    observer_id: Uuid,
 }
 
 impl<'a> RefusalRow<'a> {
@@ -147,10 +150,11 @@ impl<'a> RefusalRow<'a> {
             status: refusal.status,
             code: &refusal.code,
             detail: &refusal.detail,
-            observed: refusal.observed,
+            observed: refusal.observer.is_some(),
             message: &refusal.message,
             path_id: name_of(&refusal.path),
             set_id: name_of(&refusal.member_of),
+            observer_id: refusal.observer.map_or(Uuid::nil(), Observer::id),
         }
     }
 }

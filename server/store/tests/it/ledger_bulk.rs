@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use domain::{
     groups::{GroupForm, GroupKind},
-    ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, OrgId, ProviderId, SecretId, UserId},
+    ids::{ApplicationId, CallId, GroupId, KeyId, LimitId, ModelId, OrgId, ProviderId, SecretId, UserId},
     keys::{Features, KeyModels},
     limits::{Meter, Metric, Mode, Scope, Worst},
     money::Money,
@@ -17,7 +17,7 @@ use store::{
     MasterKey, Store,
     applications::ApplicationForm,
     clock, groups,
-    ledger::{self, Call, Event, Refusal, bulk},
+    ledger::{self, Call, Event, Observer, Refusal, bulk},
     limits::{self, LimitForm},
     organizations, testing, users,
     users::UserForm,
@@ -191,7 +191,7 @@ impl World {
                 code: "budget_exceeded".to_owned(),
                 message: "Research has used $5.00 of $5.00 this month.".to_owned(),
                 detail: serde_json::json!({ "reason": "budget_exceeded" }),
-                observed: event.estimated,
+                observer: event.estimated.then_some(Observer::Limit(LimitId(Uuid::from_u128(7)))),
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+mod access_tests;
 mod alerts;
 mod audit;
 mod batches;
@@ -12,6 +13,7 @@ mod money;
 mod notices;
 mod organization;
 mod people;
+mod rehearsals;
 mod requests;
 mod reviews;
 mod tenancy;

@@ -1,0 +1,89 @@
+//! Rules and limits that only observe: what they would have refused, and whether they should.
+
+use chrono::{DateTime, Utc};
+use domain::money::Money;
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// A rule or a limit that only observes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedLine {
+    /// Its id.
+    pub id: String,
+    /// Whether it is a rule; otherwise a limit.
+    pub rule: bool,
+    /// What it is called.
+    pub name: String,
+    /// What it says.
+    pub says: String,
+    /// The page it belongs to.
+    pub href: String,
+    /// Calls it would have refused.
+    pub calls: i64,
+    /// People among them.
+    pub people: i64,
+    /// What those calls cost.
+    pub spend: Money,
+    /// The first and the last of them.
+    pub noted: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Whether whoever looks may make it decide, or take it away.
+    pub editable: bool,
+}
+
+/// Every rule and limit that only observes.
+#[server(prefix = "/console", endpoint = "observed/list")]
+pub async fn load_observed() -> Result<Vec<ObservedLine>, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move { observed::list(&cx).await }).await
+}
+
+/// Makes a rule or a limit decide from the next call on.
+#[server(prefix = "/console", endpoint = "observed/promote")]
+pub async fn promote_observed(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let draft = observed::draft(&cx, &id).await?;
+        let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
+        store::rehearsals::apply(&mut change, &draft).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Promoted. It decides from the next call on."))
+    })
+    .await
+}
+
+/// Shows what would have been different if a rule or a limit had decided.
+#[server(prefix = "/console", endpoint = "observed/rehearse")]
+pub async fn rehearse_observed(id: String, #[server(default)] days: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use leptos::server_fn::ServerFn;
+    handle(|cx| async move {
+        let draft = observed::draft(&cx, &id).await?;
+        let back = rehearsals::Back::new(PromoteObserved::PATH, "/authorization/observed", &[]);
+        rehearsals::prepare(&cx, draft, back, &days).await
+    })
+    .await
+}
+
+/// Takes a rule or a limit away that only observes.
+#[server(prefix = "/console", endpoint = "observed/drop")]
+pub async fn drop_observed(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        if let Ok(id) = id.parse() {
+            let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
+            store::limits::remove(&mut change, id).await.known()?;
+            change.commit().await.known()?;
+        } else {
+            let draft = observed::draft(&cx, &id).await?;
+            let draft = observed::without(draft);
+            let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
+            store::rehearsals::apply(&mut change, &draft).await.known()?;
+            change.commit().await.known()?;
+        }
+        Ok(Done::said("Dropped. It takes note of nothing any more."))
+    })
+    .await
+}

@@ -1,0 +1,201 @@
+//! Drafts, tried on the calls of the last days before they are saved.
+
+use domain::rehearsal::{Budget, Reach, Report};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::AppError, frame::Done};
+
+/// What a draft would have meant for recorded calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// How many days are replayed.
+    pub days: u32,
+    /// What came of it.
+    pub report: Report,
+    /// Which groups gain or lose which models.
+    pub reach: Vec<Reach>,
+    /// Which limits begin to apply, or no longer do.
+    pub budgets: Vec<Budget>,
+}
+
+/// A draft, and what it would have meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsalView {
+    /// Which draft.
+    pub id: String,
+    /// What it changes, a sentence each.
+    pub what: Vec<String>,
+    /// All of it only takes note; what is shown is what it would refuse if it decided.
+    pub observes: bool,
+    /// Whether it could be saved so that it only takes note.
+    pub may_observe: bool,
+    /// What came of the replay.
+    pub replay: Replay,
+    /// Pinned tests it would break, a sentence each.
+    pub broken: Vec<String>,
+    /// The form again, with what was typed.
+    pub back: String,
+}
+
+/// Rehearses what one cell of the matrix is to say. `seen`: the cell as the form shows it.
+#[server(prefix = "/console", endpoint = "rehearsals/authorization")]
+pub async fn rehearse_authorization(
+    #[server(default)] group: String,
+    target: String,
+    state: String,
+    #[server(default)] locked: bool,
+    #[server(default)] ends_on: String,
+    #[server(default)] mode: String,
+    #[server(default)] seen: String,
+    #[server(default)] days: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::limits::Mode;
+    handle(|cx| async move {
+        let say = drafts::say(&cx, &state, locked, &ends_on).await?;
+        let rules = store::authorizations::list(&cx.store, cx.org()?, None).await.known()?;
+        let edits = drafts::range(&[group], &[target], say, read_some("seen", &seen)?, &rules)?;
+        let back =
+            rehearsals::rule_form(edits.first().map(|edit| edit.cell), &state, locked, &ends_on, &mode);
+        let mode = read_some("mode", &mode)?.unwrap_or(Mode::Enforce);
+        rehearsals::prepare(&cx, rehearsals::rules(edits, mode), back, &days).await
+    })
+    .await
+}
+
+/// Rehearses a limit.
+#[server(prefix = "/console", endpoint = "rehearsals/limit")]
+pub async fn rehearse_limit(
+    scope: String,
+    metric: String,
+    window: String,
+    cap: String,
+    #[server(default)] mode: String,
+    #[server(default)] thresholds: String,
+    #[server(default)] version: String,
+    #[server(default)] days: String,
+) -> Result<Done, AppError> {
+    use crate::{api::limits::SetLimit, backend::*};
+    use leptos::server_fn::ServerFn;
+    handle(|cx| async move {
+        let capped = rehearsals::Capped {
+            scope: &scope,
+            metric: &metric,
+            window: &window,
+            cap: &cap,
+            mode: &mode,
+            thresholds: &thresholds,
+            version: &version,
+        };
+        let draft = rehearsals::limit(&capped)?;
+        let fields = [
+            ("scope", scope.as_str()),
+            ("metric", &metric),
+            ("window", &window),
+            ("cap", &cap),
+            ("mode", &mode),
+            ("thresholds", &thresholds),
+        ];
+        rehearsals::prepare(&cx, draft, rehearsals::Back::new(SetLimit::PATH, "/limits", &fields), &days)
+            .await
+    })
+    .await
+}
+
+/// Rehearses a routing policy.
+#[server(prefix = "/console", endpoint = "rehearsals/policy")]
+pub async fn rehearse_policy(
+    #[server(default)] id: String,
+    #[server(default)] version: String,
+    name: String,
+    routing: String,
+    steps: String,
+    #[server(default)] days: String,
+) -> Result<Done, AppError> {
+    use crate::{api::policies::SavePolicy, backend::*};
+    use domain::{rehearsal::Draft, roles::Act};
+    use leptos::server_fn::ServerFn;
+    handle(|cx| async move {
+        let org = cx.permit(Act::EditPolicies)?.org();
+        let models = store::models::list(&cx.store, org).await.known()?;
+        let draft = Draft::Policy {
+            id: read_some("id", &id)?,
+            version: read_some("version", &version)?.unwrap_or_default(),
+            name: read("name", &name)?,
+            routing: read("routing", &routing)?,
+            steps: read_steps(&models, &steps)?,
+        };
+        let fields = [("name", name.as_str()), ("routing", &routing), ("steps", &steps)];
+        let back = rehearsals::Back::new(SavePolicy::PATH, "/policies", &fields);
+        rehearsals::prepare(&cx, draft, back, &days).await
+    })
+    .await
+}
+
+/// Rehearses putting a group elsewhere in the tree.
+#[server(prefix = "/console", endpoint = "rehearsals/move")]
+pub async fn rehearse_move(
+    id: String,
+    #[server(default)] parent: String,
+    #[server(default)] days: String,
+) -> Result<Done, AppError> {
+    use crate::{api::groups::MoveGroup, backend::*};
+    use domain::rehearsal::Draft;
+    use leptos::server_fn::ServerFn;
+    handle(|cx| async move {
+        let draft = Draft::Move { group: read("id", &id)?, parent: read_some("parent", &parent)? };
+        let page = format!("/groups/{id}?dialog=move");
+        let back = rehearsals::Back::new(MoveGroup::PATH, page, &[("parent", parent.as_str())]);
+        rehearsals::prepare(&cx, draft, back, &days).await
+    })
+    .await
+}
+
+/// What a draft would have meant for the calls of the last days.
+#[server(prefix = "/console", endpoint = "rehearsals/get")]
+pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let actor = cx.actor()?.clone();
+        let (id, me) = (id.parse().map_err(|_| AppError::NotFound)?, actor.user.ok_or(AppError::NotFound)?);
+        let prepared = store::rehearsals::get(&cx.store, actor.org, me, id).await.known()?;
+        let permit = rehearsals::permit(&cx, &prepared.draft).await?;
+        let (days, observes) = (rehearsals::days(&days), prepared.draft.only_observes());
+        // What only takes note refuses nothing: shown is what it would refuse.
+        let tried = if observes { prepared.draft.clone().enforced() } else { prepared.draft.clone() };
+        let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &tried, days).await.known()?;
+        Ok(RehearsalView {
+            id: id.to_string(),
+            what: rehearsals::words(&rehearsed.before, &prepared.draft),
+            observes,
+            may_observe: !observes && prepared.draft.may_observe(),
+            broken: rehearsals::broken(&rehearsed.broken),
+            replay: rehearsals::replay(rehearsed, days),
+            back: rehearsals::way_back(&prepared.page, &prepared.fields),
+        })
+    })
+    .await
+}
+
+/// Makes a draft come true. `observe`: so that it only takes note.
+#[server(prefix = "/console", endpoint = "rehearsals/save")]
+pub async fn save_rehearsal(id: String, #[server(default)] observe: bool) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let actor = cx.actor()?.clone();
+        let (id, me) = (id.parse().map_err(|_| AppError::NotFound)?, actor.user.ok_or(AppError::NotFound)?);
+        let mut prepared = store::rehearsals::get(&cx.store, actor.org, me, id).await.known()?;
+        if observe {
+            prepared.draft = prepared.draft.observing();
+        }
+        let mut change = cx.change(rehearsals::permit(&cx, &prepared.draft).await?).await?;
+        store::rehearsals::save(&mut change, &prepared).await.known()?;
+        if !change.commit().await.known()? {
+            return Err(AppError::field("", "It is so already: there is nothing to save."));
+        }
+        Ok(Done::said(rehearsals::saved(prepared.draft.only_observes()))
+            .then(rehearsals::closed(&prepared.page)))
+    })
+    .await
+}

@@ -1,0 +1,157 @@
+//! Rules and limits that only observe, as their page shows them, and what promoting one changes.
+
+use domain::{
+    access::Facts,
+    authorizations::{Cell, Edit, Say, Target},
+    ids::{AuthorizationId, GroupId, LimitId},
+    limits::{Limit, Mode, Scope},
+    rehearsal::{Draft, RuleEdit},
+    roles::{Act, Place, allows},
+    time,
+    why::place,
+};
+
+use super::{AppError, Cx, Known, drafts};
+use crate::api::{authorizations::rule_href, observed::ObservedLine};
+
+/// All of them that whoever asks may read, those that noted most first.
+///
+/// # Errors
+/// When nobody is signed in, or the database does not answer.
+pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
+    let actor = cx.actor()?.clone();
+    let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+    let all = cx.permit(Act::ReadOrganization).is_ok();
+    if !all && actor.leads.is_empty() {
+        cx.permit(Act::ReadOrganization)?;
+    }
+    let path = |group: Option<GroupId>| {
+        group.and_then(|id| facts.groups.get(&id)).map(|group| group.path.clone()).unwrap_or_default()
+    };
+    let may = |act: Act, group: Option<GroupId>| {
+        let path = path(group);
+        let here = if group.is_some() { Place::Group(&path) } else { Place::Organization };
+        allows(&actor, act, Place::Organization) || allows(&actor, act, here)
+    };
+    let mut lines = Vec::new();
+    for (group, rules) in &facts.observed {
+        if !all && !may(Act::ReadGroup, *group) {
+            continue;
+        }
+        for (target, rule) in rules {
+            let editable = may(Act::NarrowAuthorizations, *group);
+            lines.push((rule.id.0, rule_line(&facts, *group, *target, rule, editable)));
+        }
+    }
+    let editable = may(Act::LoosenLimits, None);
+    for limit in facts.limits.values().flatten().filter(|limit| limit.mode == Mode::Observe && all) {
+        if let Some(id) = limit.id {
+            lines.push((id.0, limit_line(&facts, id, limit, editable)));
+        }
+    }
+    let ids: Vec<_> = lines.iter().map(|(id, _)| *id).collect();
+    let noted = store::observed::noted(&cx.store, actor.org, &ids).await.known()?;
+    let mut lines: Vec<ObservedLine> = lines
+        .into_iter()
+        .map(|(id, line)| match noted.get(&id) {
+            Some(noted) => ObservedLine {
+                calls: noted.calls,
+                people: noted.people,
+                spend: noted.spend,
+                noted: Some((noted.first, noted.last)),
+                ..line
+            },
+            None => line,
+        })
+        .collect();
+    lines.sort_by(|a, b| (b.calls, &a.name, &a.says).cmp(&(a.calls, &b.name, &b.says)));
+    Ok(lines)
+}
+
+fn line(id: String, rule: bool, name: String, says: String, href: String, editable: bool) -> ObservedLine {
+    ObservedLine {
+        id,
+        rule,
+        name,
+        says,
+        href,
+        calls: 0,
+        people: 0,
+        spend: domain::money::Money::ZERO,
+        noted: None,
+        editable,
+    }
+}
+
+fn rule_line(
+    facts: &Facts,
+    group: Option<GroupId>,
+    target: Target,
+    rule: &domain::access::Rule,
+    editable: bool,
+) -> ObservedLine {
+    let whose = group.map_or_else(|| facts.org_name.clone(), |id| place(facts, Some(id)));
+    let lock = if rule.locked { ", locked" } else { "" };
+    let until = rule.ends_at.map(|end| {
+        format!(", through {}", time::date(facts.calendar.day(end - chrono::Duration::seconds(1))))
+    });
+    let says = format!("{}{lock}{}", rule.state.label(), until.unwrap_or_default());
+    let name = format!("{} for {whose}", facts.target_name(target));
+    line(rule.id.to_string(), true, name, says, rule_href(Cell { group, target }), editable)
+}
+
+fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> ObservedLine {
+    let name = facts.scope_name(limit.meter.scope);
+    let href = match limit.meter.scope {
+        Scope::Group(group) => format!("/groups/{group}"),
+        Scope::Application(application) => format!("/applications/{application}"),
+        Scope::User(user) => format!("/users/{user}"),
+        _ => "/limits".to_owned(),
+    };
+    line(id.to_string(), false, name, limit.meter.show_cap(limit.cap), href, editable)
+}
+
+/// What makes an observed rule or limit decide.
+///
+/// # Errors
+/// When there is none with this id.
+pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
+    let org = cx.org()?;
+    let facts = store::access::facts(&cx.store, org).await.known()?;
+    if let Ok(id) = id.parse::<LimitId>() {
+        let limit = facts
+            .limits
+            .values()
+            .flatten()
+            .find(|limit| limit.id == Some(id) && limit.mode == Mode::Observe)
+            .ok_or(AppError::NotFound)?;
+        return Ok(Draft::Limit {
+            meter: limit.meter,
+            cap: limit.cap,
+            mode: Mode::Enforce,
+            thresholds: limit.thresholds.to_vec(),
+            version: None,
+        });
+    }
+    let id: AuthorizationId = id.parse().map_err(|_| AppError::NotFound)?;
+    let rules = || facts.observed.iter().flat_map(|(group, rules)| rules.iter().map(move |it| (*group, it)));
+    let (group, (target, rule)) = rules().find(|(_, (_, rule))| rule.id == id).ok_or(AppError::NotFound)?;
+    let (cell, say) = (
+        Cell { group, target: *target },
+        Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at },
+    );
+    let standing = store::authorizations::list(&cx.store, org, Some(group)).await.known()?;
+    let seen = drafts::seen(&standing, cell);
+    let edit = |mode, say| RuleEdit { edit: Edit { cell, say, seen }, mode };
+    Ok(Draft::Authorizations(vec![edit(Mode::Enforce, Some(say)), edit(Mode::Observe, None)]))
+}
+
+/// What takes an observed rule away: of what promotes it, the half that does so.
+pub fn without(draft: Draft) -> Draft {
+    match draft {
+        Draft::Authorizations(edits) => {
+            Draft::Authorizations(edits.into_iter().filter(|edit| edit.mode == Mode::Observe).collect())
+        }
+        other => other,
+    }
+}

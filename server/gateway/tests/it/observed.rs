@@ -1,0 +1,84 @@
+//! What only observes refuses nobody, and every call it would have refused is written down.
+
+use std::time::Duration;
+
+use domain::{
+    authorizations::{State, Target},
+    ids::AuthorizationId,
+    limits::{Metric, Mode, Scope},
+    providers::Dialect,
+    window::Window,
+};
+use http::StatusCode;
+use store::{
+    authorizations::{self, Say},
+    calls,
+    observed::{self, Noted},
+};
+use uuid::Uuid;
+
+use crate::{
+    client::{DIALECTS, body},
+    world::{World, named},
+};
+
+/// A rule that only observes, on the organization and every model that is not of a high-cost tier.
+async fn observe(world: &World, state: State) -> AuthorizationId {
+    let mut change = world.change().await;
+    let say = Some(Say { state, locked: true, ends_at: None });
+    let id = authorizations::observe(&mut change, None, Target::All, say).await.expect("a rule");
+    change.commit().await.expect("it");
+    id.expect("its id")
+}
+
+/// What was noted by something, once `calls` are written down.
+async fn noted(world: &World, id: Uuid, calls: i64) -> Noted {
+    let written = async {
+        loop {
+            let noted = observed::noted(&world.store, world.tenant.org, &[id]).await.expect("an answer");
+            match noted.get(&id) {
+                Some(noted) if noted.calls >= calls => return *noted,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), written).await.expect("every call is written down")
+}
+
+#[tokio::test]
+async fn an_observed_rule_refuses_nobody_and_notes_every_call_it_would_have_refused() {
+    let world = World::new().await;
+    let rule = observe(&world, State::Closed).await;
+    world.limit_in(Mode::Observe, Scope::Organization, Metric::Spend, Window::Month, 0).await;
+    let facts = store::access::facts(&world.store, world.tenant.org).await.expect("the facts");
+    let limit = facts.limits[&Scope::Organization][0].id.expect("a limit of its own");
+    for dialect in DIALECTS {
+        let answer = world.client.call(dialect, &body(&named("small", dialect), 16)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+    let spent = world.ledger().await.iter().map(|call| call.cost.0).sum::<i64>();
+    // One call is noted by both: by the rule and by the limit.
+    for id in [rule.0, limit.0] {
+        let noted = noted(&world, id, 2).await;
+        assert_eq!((noted.calls, noted.spend.0), (2, spent), "{id}");
+    }
+    let id = world.ledger().await[0].id;
+    let call = calls::get(&world.store, world.tenant.org, id).await.expect("the call");
+    assert_eq!(call.observed.len(), 2, "{:?}", call.observed);
+    assert!(call.observed.iter().any(|one| one.message.contains("only observes")), "{:?}", call.observed);
+}
+
+#[tokio::test]
+async fn an_observed_rule_that_would_let_a_call_pass_notes_nothing() {
+    let world = World::new().await;
+    let open = observe(&world, State::Open).await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    // Then it says something else, and is heard with the next call.
+    let by_request = observe(&world, State::ByRequest).await;
+    assert_eq!(open, by_request, "the same rule");
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    world.quiet().await;
+    assert_eq!(noted(&world, by_request.0, 1).await.calls, 1);
+}

@@ -1,0 +1,182 @@
+//! Pinned tests, and the one place where they are held against a change.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    access::Facts,
+    access_tests::{AccessTest, Expected, Failure, Subject as About, run},
+    authorizations::Target,
+    ids::{AccessTestId, GroupId, KeyId, OrgId, UserId},
+    names::Name,
+    roles::Act,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, authorizations, clock};
+
+/// How many tests an organization may pin: each is run with every change.
+pub const TESTS_MAX: usize = 200;
+
+/// A test that a change would break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub name: String,
+    /// What is expected, and what it would be.
+    pub failure: Failure,
+}
+
+/// The tests of a list that hold before a change and would not after it.
+pub fn broken(before: &Facts, after: &Facts, tests: &[AccessTest], at: DateTime<Utc>) -> Vec<Broken> {
+    tests
+        .iter()
+        .filter(|test| run(before, test, at).is_ok())
+        .filter_map(|test| Some(Broken { name: test.name.to_string(), failure: run(after, test, at).err()? }))
+        .collect()
+}
+
+/// Every test by name, with who pinned it and when.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(store: &Store, org: OrgId) -> Result<Vec<(AccessTest, Option<String>, DateTime<Utc>)>> {
+    let mut db = store.pool().acquire().await?;
+    let tests = read(&mut db, org).await?;
+    let rows = sqlx::query!(
+        r#"select t.test_id, t.created_at, u.name as "name?" from access_tests t
+           left join users u on u.org_id = t.org_id and u.user_id = t.created_by where t.org_id = $1"#,
+        org.0
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    Ok(tests
+        .into_iter()
+        .filter_map(|test| {
+            let row = rows.iter().find(|row| row.test_id == test.id.0)?;
+            let (by, at) = (row.name.clone(), row.created_at);
+            Some((test, by, at))
+        })
+        .collect())
+}
+
+/// Every test by name.
+pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Vec<AccessTest>> {
+    let rows = sqlx::query!(
+        "select test_id, name, group_id, user_id, key_id, model_id, tier_id, expected from access_tests
+         where org_id = $1 order by lower(name)",
+        org.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let subject = match (row.group_id, row.user_id, row.key_id) {
+                (Some(group), ..) => About::Group(GroupId(group)),
+                (_, Some(user), _) => About::User(UserId(user)),
+                (_, _, key) => About::Key(KeyId(key.unwrap_or_default())),
+            };
+            Ok(AccessTest {
+                id: row.test_id.into(),
+                name: row.name.parse()?,
+                subject,
+                target: authorizations::target(row.model_id, row.tier_id),
+                expected: row.expected.parse()?,
+            })
+        })
+        .collect()
+}
+
+/// Pins a test. It may fail today: then it holds nothing until it has passed.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when there are too many; [`StoreError::NotFound`] when what it is about
+/// is not in the organization.
+pub async fn insert(
+    change: &mut Change,
+    name: &Name,
+    subject: About,
+    target: Target,
+    expected: Expected,
+) -> Result<AccessTestId> {
+    change.expect(Act::EditAccessTests, None)?;
+    let (org, at) = (change.org(), change.at());
+    if read(change.db(), org).await?.len() >= TESTS_MAX {
+        let sentence = format!("At most {TESTS_MAX} tests can be pinned: each is run with every change.");
+        return Err(StoreError::invalid("name", sentence));
+    }
+    let (group, user, key) = match subject {
+        About::Group(id) => (Some(id.0), None, None),
+        About::User(id) => (None, Some(id.0), None),
+        About::Key(id) => (None, None, Some(id.0)),
+    };
+    let (model, tier): (Option<Uuid>, Option<Uuid>) = match target {
+        Target::Model(id) => (Some(id.0), None),
+        Target::Tier(id) => (None, Some(id.0)),
+        Target::All => return Err(StoreError::invalid("target", "Choose a model or a tier.")),
+    };
+    let id: AccessTestId = clock::id();
+    let by = change.permit().actor().user.map(|id| id.0);
+    sqlx::query!(
+        "insert into access_tests (org_id, test_id, name, group_id, user_id, key_id, model_id, tier_id, expected, created_by, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        org.0,
+        id.0,
+        name.as_str(),
+        group,
+        user,
+        key,
+        model,
+        tier,
+        expected.as_str(),
+        by,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().set("expected", expected);
+    change.record(Subject { kind: "access_test", id: id.0, name: name.as_str() }, "create", &diff).await?;
+    Ok(id)
+}
+
+/// Takes a test away: what it held may change again.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<()> {
+    change.expect(Act::EditAccessTests, None)?;
+    let org = change.org();
+    let row = sqlx::query!(
+        "delete from access_tests where org_id = $1 and test_id = $2 returning name, expected",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let diff = Diff::new().field("expected", Some(row.expected), None::<String>);
+    change.record(Subject { kind: "access_test", id: id.0, name: &row.name }, "remove", &diff).await
+}
+
+/// Refuses a change that breaks a test: one that held before it, and would not afterwards. Run with
+/// every change before it is committed, in its own transaction, while the organization is held: what
+/// another change does meanwhile cannot slip in between.
+pub(crate) async fn hold(db: &mut PgConnection, store: &Store, org: OrgId, at: DateTime<Utc>) -> Result<()> {
+    let tests = read(db, org).await?;
+    if tests.is_empty() {
+        return Ok(());
+    }
+    let after = access::read(db, org).await?;
+    let failing: Vec<(&AccessTest, Failure)> =
+        tests.iter().filter_map(|test| Some((test, run(&after, test, at).err()?))).collect();
+    if failing.is_empty() {
+        return Ok(());
+    }
+    // What is committed is what was before. A test that failed then already, by a date that came, is
+    // not broken by this change.
+    let before = access::facts(store, org).await?;
+    match failing.into_iter().find(|(test, _)| run(&before, test, at).is_ok()) {
+        None => Ok(()),
+        Some((test, failure)) => {
+            Err(StoreError::Pinned(Box::new(Broken { name: test.name.to_string(), failure })))
+        }
+    }
+}

@@ -1,0 +1,606 @@
+//! Drafts, and what they would have meant for the calls of the last days.
+//!
+//! A draft is made in a transaction that is not kept, so what is rehearsed is the change itself.
+//! The calls are replayed when that transaction is over: nobody waits for a rehearsal.
+
+use std::collections::{HashSet, VecDeque};
+
+use chrono::{DateTime, Days, Duration, Utc};
+use domain::{
+    access::Facts,
+    authorizations::EDITS_MAX,
+    ids::{ApplicationId, CallId, GroupId, OrgId, PolicyId, RehearsalId, UserId},
+    limits::{Meter, Mode, Scope, ScopeKind, Subject},
+    money::Money,
+    rehearsal::{
+        Amounts, Budget, Draft, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report, RuleEdit,
+        Then, Usual, budgets, priced_from_the_start, reach,
+    },
+    roles::Permit,
+    usage::Usage,
+    window::{Span, Window},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    Change, Result, Store, StoreError, access, access_tests,
+    access_tests::Broken,
+    authorizations::{self, drafts},
+    clock, groups, limits, policies,
+};
+
+/// How long a draft is kept.
+const KEPT_HOURS: i64 = 24;
+
+/// How many calls are replayed at once; of more, the newest.
+const CALLS_MAX: i64 = 400_000;
+
+/// How many calls are read at a time.
+const PAGE: i64 = 10_000;
+
+/// How many days are replayed at most.
+pub const DAYS_MAX: u32 = 90;
+
+/// A draft that is kept.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Which.
+    pub id: RehearsalId,
+    /// What is to be changed.
+    pub draft: Draft,
+    /// The page it was drafted on.
+    pub page: String,
+    /// What was typed there.
+    pub fields: Vec<(String, String)>,
+}
+
+/// What a draft would have meant.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// For the calls of the period.
+    pub report: Report,
+    /// Which groups gain or lose which models.
+    pub reach: Vec<Reach>,
+    /// Which limits a moved group comes under or leaves, or which limit changes.
+    pub budgets: Vec<Budget>,
+    /// Pinned tests it would break: then it cannot be saved.
+    pub broken: Vec<Broken>,
+    /// The facts as they are.
+    pub before: Facts,
+}
+
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+/// Keeps a draft that could be saved. Nothing is changed by it.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it is about nothing, or about too much; those of the change itself.
+pub async fn prepare(
+    store: &Store,
+    permit: Permit,
+    draft: &Draft,
+    page: &str,
+    fields: &[(String, String)],
+) -> Result<RehearsalId> {
+    let org = permit.org();
+    let actor = permit.actor().user.ok_or(StoreError::NotPermitted(permit.act()))?;
+    if let Draft::Authorizations(edits) = draft {
+        if edits.is_empty() {
+            return Err(StoreError::invalid("edits", "Change at least one rule first."));
+        }
+        if edits.len() > EDITS_MAX {
+            let sentence = format!("At most {EDITS_MAX} rules are changed at once.");
+            return Err(StoreError::invalid("edits", sentence));
+        }
+    }
+    let mut change = Change::begin(store, permit).await?;
+    apply(&mut change, draft).await?;
+    change.abandon().await?;
+    let (id, now) = (clock::id::<RehearsalId>(), clock::now());
+    sqlx::query!(
+        "delete from rehearsals where org_id = $1 and prepared_at < $2",
+        org.0,
+        now - Duration::hours(KEPT_HOURS)
+    )
+    .execute(store.pool())
+    .await?;
+    sqlx::query!(
+        "insert into rehearsals (org_id, rehearsal_id, actor_id, draft, page, fields, prepared_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        org.0,
+        id.0,
+        actor.0,
+        json!(draft),
+        page,
+        json!(fields),
+        now,
+    )
+    .execute(store.pool())
+    .await?;
+    Ok(id)
+}
+
+/// A draft of this person's.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not there, or somebody else's.
+pub async fn get(store: &Store, org: OrgId, actor: UserId, id: RehearsalId) -> Result<Prepared> {
+    let row = sqlx::query!(
+        "select draft, page, fields from rehearsals where org_id = $1 and rehearsal_id = $2 and actor_id = $3",
+        org.0,
+        id.0,
+        actor.0,
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(Prepared {
+        id,
+        draft: serde_json::from_value(row.draft).map_err(unreadable)?,
+        page: row.page,
+        fields: serde_json::from_value(row.fields).map_err(unreadable)?,
+    })
+}
+
+/// Makes a draft come true. The draft is used up by it.
+///
+/// # Errors
+/// [`StoreError::Stale`] when it was saved already; those of the change itself.
+pub async fn save(change: &mut Change, prepared: &Prepared) -> Result<()> {
+    let org = change.org();
+    let done =
+        sqlx::query!("delete from rehearsals where org_id = $1 and rehearsal_id = $2", org.0, prepared.id.0)
+            .execute(change.db())
+            .await?;
+    crate::change::exactly_one(&done)?;
+    apply(change, &prepared.draft).await
+}
+
+/// Makes a draft come true.
+///
+/// # Errors
+/// Those of the change itself.
+pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
+    match draft {
+        Draft::Authorizations(edits) => {
+            let (decide, observe): (Vec<&RuleEdit>, Vec<&RuleEdit>) =
+                edits.iter().partition(|rule| rule.mode == Mode::Enforce);
+            if !decide.is_empty() {
+                // Judged together: what one of them opens another may close.
+                let edits = decide.into_iter().map(|rule| rule.edit).collect();
+                drafts::run(change, &domain::authorizations::Draft { edits }).await?;
+            }
+            for RuleEdit { edit, .. } in observe {
+                authorizations::observe(change, edit.cell.group, edit.cell.target, edit.say).await?;
+            }
+        }
+        Draft::Limit { meter, cap, mode, thresholds, version } => {
+            let form = limits::LimitForm { cap: *cap, mode: *mode, thresholds: thresholds.clone() };
+            limits::set(change, *meter, &form, *version).await?;
+        }
+        Draft::Policy { id, version, name, routing, steps } => {
+            let form = policies::PolicyForm { name: name.clone(), routing: *routing, steps: steps.clone() };
+            match id {
+                Some(id) => policies::update(change, *id, *version, &form).await?,
+                None => {
+                    policies::insert(change, &form).await?;
+                }
+            }
+        }
+        Draft::Move { group, parent } => groups::move_to(change, *group, *parent).await?,
+    }
+    Ok(())
+}
+
+/// What a draft would have meant for the calls of the last days. Whose permit is for some
+/// groups is told only what concerns those and what is below them.
+///
+/// # Errors
+/// Those of the change itself: a draft that cannot be saved cannot be rehearsed.
+pub async fn rehearse(store: &Store, permit: Permit, draft: &Draft, days: u32) -> Result<Rehearsed> {
+    let (org, within) = (permit.org(), permit.groups().map(<[GroupId]>::to_vec));
+    let mut change = Change::begin(store, permit).await?;
+    let now = change.at();
+    let mut before = access::read(change.db(), org).await?;
+    apply(&mut change, draft).await?;
+    let mut after = access::read(change.db(), org).await?;
+    let tests = access_tests::read(change.db(), org).await?;
+    change.abandon().await?;
+    let broken = access_tests::broken(&before, &after, &tests, now);
+    priced_from_the_start(&mut before);
+    priced_from_the_start(&mut after);
+    let period = period(store, &before, days.clamp(1, DAYS_MAX), now).await?;
+    let usual = usual(store, &before, period).await?;
+    let mut rehearsal = Rehearsal::new(&before, &after, usual, within.clone());
+    open(store, &before, &after, period.since, &mut rehearsal).await?;
+    let mut tape = Tape::new(store, org, period);
+    while let Some(call) = tape.next().await? {
+        rehearsal.call(&call);
+    }
+    let report = rehearsal.finish(period);
+    let mut reach = reach(&before, &after, now);
+    let touched: Vec<GroupId> = match draft {
+        Draft::Move { group, .. } => vec![*group],
+        Draft::Limit { meter: Meter { scope: Scope::Group(group), .. }, .. } => vec![*group],
+        _ => Vec::new(),
+    };
+    let mut budgets = budgets(&before, &after, &touched);
+    if let Some(within) = within {
+        let told = |path: &[GroupId]| path.iter().any(|above| within.contains(above));
+        let inside = |id: &GroupId| before.groups.get(id).is_some_and(|group| told(&group.path));
+        reach.retain(|reach| inside(&reach.group));
+    }
+    let keys: Vec<(Meter, Span)> = budgets
+        .iter()
+        .map(|budget| (budget.limit.meter, before.calendar.span(budget.limit.meter.window, now)))
+        .collect();
+    for (budget, level) in budgets.iter_mut().zip(limits::levels(store, org, &keys).await?) {
+        budget.used = Some(level.settled.saturating_add(level.held));
+    }
+    Ok(Rehearsed { report, reach, budgets, broken, before })
+}
+
+/// From the first moment of a day of the organization's calendar until now; later when there are
+/// more calls than are replayed at once.
+async fn period(store: &Store, facts: &Facts, days: u32, now: DateTime<Utc>) -> Result<Period> {
+    let today = facts.calendar.day(now);
+    let first = today.checked_sub_days(Days::new(u64::from(days.saturating_sub(1)))).unwrap_or(today);
+    let asked = facts.calendar.midnight(first);
+    let cut = sqlx::query_scalar!(
+        "select started_at from events where org_id = $1 and started_at >= $2 and started_at < $3 and day >= $4
+         order by started_at desc offset $5 limit 1",
+        facts.org.0,
+        asked,
+        now,
+        asked.date_naive(),
+        CALLS_MAX,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    let since = match cut {
+        None => asked,
+        Some(at) => {
+            // From the start of the next whole day, unless that is to come.
+            let next = facts.calendar.day(at).succ_opt().map(|day| facts.calendar.midnight(day));
+            next.filter(|next| *next < now).unwrap_or(at)
+        }
+    };
+    Ok(Period { since, until: now, days, cut: cut.is_some() })
+}
+
+/// What calls of each application used on each model, summed up over the period.
+async fn usual(store: &Store, facts: &Facts, period: Period) -> Result<Usual> {
+    let rows = sqlx::query!(
+        r#"select application_id, model_id, sum(calls)::bigint as "calls!", sum(spend)::bigint as "spend!",
+                  sum(input + cache_read + cache_write)::bigint as "input!", sum(output + reasoning)::bigint as "output!"
+           from usage_by_day where org_id = $1 and day >= $2 and day <= $3 and calls > 0
+           group by application_id, model_id"#,
+        facts.org.0,
+        facts.calendar.day(period.since),
+        facts.calendar.day(period.until),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let sums =
+                Amounts { cost: Money(row.spend), requests: row.calls, input: row.input, output: row.output };
+            ((row.application_id.into(), row.model_id.into()), sums)
+        })
+        .collect())
+}
+
+/// Fills the windows that had begun before the replay does.
+async fn open(
+    store: &Store,
+    before: &Facts,
+    after: &Facts,
+    since: DateTime<Utc>,
+    rehearsal: &mut Rehearsal<'_>,
+) -> Result<()> {
+    let meters: HashSet<Meter> = [before, after]
+        .iter()
+        .flat_map(|facts| facts.limits.values().flatten())
+        .map(|limit| limit.meter)
+        .collect();
+    let mut windows: HashSet<Window> = meters.iter().map(|meter| meter.window).collect();
+    if before.default_user_limit.is_some() || after.default_user_limit.is_some() {
+        windows.insert(Window::Month);
+    }
+    for window in windows {
+        let span = before.calendar.span(window, since);
+        if span.start >= since {
+            continue;
+        }
+        for used in used_by_days(store, before, span, since).await? {
+            for scope in used.scopes() {
+                rehearsal.opened(scope, window, since, &used.amounts);
+            }
+        }
+        for used in used_today(store, before, span, since).await? {
+            for scope in used.scopes() {
+                rehearsal.opened(scope, window, since, &used.amounts);
+            }
+        }
+    }
+    // Sums by day do not say by which rule or grant a call passed.
+    for meter in meters
+        .into_iter()
+        .filter(|meter| matches!(meter.scope.kind(), ScopeKind::Authorization | ScopeKind::Grant))
+    {
+        let span = before.calendar.span(meter.window, since);
+        if span.start < since {
+            let until = Span { start: span.start, end: Some(since) };
+            let used = limits::used(&mut *store.pool().acquire().await?, before.org, &meter, until).await?;
+            rehearsal.opened_meter(meter, since, used);
+        }
+    }
+    Ok(())
+}
+
+/// What was used by one application, and one person where one is known, on one path.
+struct UsedBefore {
+    path: Vec<GroupId>,
+    application: ApplicationId,
+    user: Option<UserId>,
+    amounts: Amounts,
+}
+
+impl UsedBefore {
+    fn scopes(&self) -> impl Iterator<Item = Scope> + use<> {
+        let subject = Subject {
+            path: &self.path,
+            application: self.application,
+            user: self.user,
+            authorization: None,
+            grant: None,
+        };
+        subject.scopes().into_iter()
+    }
+}
+
+async fn used_by_days(
+    store: &Store,
+    facts: &Facts,
+    span: Span,
+    since: DateTime<Utc>,
+) -> Result<Vec<UsedBefore>> {
+    let rows = sqlx::query!(
+        r#"select p.groups, d.application_id, d.user_id, sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!",
+                  sum(d.input + d.cache_read + d.cache_write)::bigint as "input!",
+                  sum(d.output + d.reasoning)::bigint as "output!"
+           from usage_by_day d join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
+           where d.org_id = $1 and d.day >= $2 and d.day < $3 and d.calls > 0
+           group by p.groups, d.application_id, d.user_id"#,
+        facts.org.0,
+        facts.calendar.day(span.start),
+        facts.calendar.day(since),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| UsedBefore {
+            path: row.groups.into_iter().map(GroupId).collect(),
+            application: row.application_id.into(),
+            user: (!row.user_id.is_nil()).then_some(UserId(row.user_id)),
+            amounts: Amounts {
+                cost: Money(row.spend),
+                requests: row.calls,
+                input: row.input,
+                output: row.output,
+            },
+        })
+        .collect())
+}
+
+/// The same for the part of a day before a replay that begins in the middle of one.
+async fn used_today(
+    store: &Store,
+    facts: &Facts,
+    span: Span,
+    since: DateTime<Utc>,
+) -> Result<Vec<UsedBefore>> {
+    let from = span.start.max(facts.calendar.midnight(facts.calendar.day(since)));
+    if from >= since {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"select p.groups, e.application_id, e.user_id, count(*) as "calls!", sum(e.cost)::bigint as "spend!",
+                  sum(e.input + e.cache_read + e.cache_write + e.cache_write_long + e.audio_input)::bigint as "input!",
+                  sum(e.output + e.reasoning + e.audio_output)::bigint as "output!"
+           from events e join group_paths p on p.org_id = e.org_id and p.path_id = e.path_id
+           where e.org_id = $1 and e.started_at >= $2 and e.started_at < $3 and e.day >= $4
+           group by p.groups, e.application_id, e.user_id"#,
+        facts.org.0,
+        from,
+        since,
+        from.date_naive(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| UsedBefore {
+            path: row.groups.into_iter().map(GroupId).collect(),
+            application: row.application_id.into(),
+            user: row.user_id.map(UserId),
+            amounts: Amounts {
+                cost: Money(row.spend),
+                requests: row.calls,
+                input: row.input,
+                output: row.output,
+            },
+        })
+        .collect())
+}
+
+/// Recorded calls by the order of time, some thousands at a time.
+struct Tape<'a> {
+    store: &'a Store,
+    org: OrgId,
+    period: Period,
+    finished: VecDeque<Recorded>,
+    refused: VecDeque<Recorded>,
+    /// The last that was read; none when there are no more.
+    finished_after: Option<(DateTime<Utc>, Uuid)>,
+    refused_after: Option<(DateTime<Utc>, Uuid)>,
+}
+
+impl<'a> Tape<'a> {
+    fn new(store: &'a Store, org: OrgId, period: Period) -> Self {
+        let start = Some((period.since, Uuid::nil()));
+        Self {
+            store,
+            org,
+            period,
+            finished: VecDeque::new(),
+            refused: VecDeque::new(),
+            finished_after: start,
+            refused_after: start,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Recorded>> {
+        if self.finished.is_empty()
+            && let Some(after) = self.finished_after
+        {
+            self.finished = finished(self.store, self.org, self.period, after).await?;
+            self.finished_after = last(&self.finished);
+        }
+        if self.refused.is_empty()
+            && let Some(after) = self.refused_after
+        {
+            self.refused = refused(self.store, self.org, self.period, after).await?;
+            self.refused_after = last(&self.refused);
+        }
+        let refused_first = match (self.finished.front(), self.refused.front()) {
+            (Some(finished), Some(refused)) => refused.at < finished.at,
+            (None, _) => true,
+            (_, None) => false,
+        };
+        Ok(if refused_first { self.refused.pop_front() } else { self.finished.pop_front() })
+    }
+}
+
+/// Where the next page begins; none when this one was not full.
+fn last(page: &VecDeque<Recorded>) -> Option<(DateTime<Utc>, Uuid)> {
+    let full = i64::try_from(page.len()).is_ok_and(|length| length >= PAGE);
+    page.back().filter(|_| full).map(|call| (call.at, call.id.0))
+}
+
+async fn finished(
+    store: &Store,
+    org: OrgId,
+    period: Period,
+    (at, id): (DateTime<Utc>, Uuid),
+) -> Result<VecDeque<Recorded>> {
+    let rows = sqlx::query!(
+        "select call_id, started_at, finished_at, application_id, user_id, model_id, policy_id, input, cache_read, cache_write,
+                cache_write_long, output, reasoning, audio_input, audio_output, images, cost
+         from events
+         where org_id = $1 and day >= $2 and started_at >= $3 and started_at < $4 and (started_at, call_id) > ($3, $5)
+         order by started_at, call_id limit $6",
+        org.0,
+        at.date_naive(),
+        at,
+        period.until,
+        id,
+        PAGE,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let count = |amount: i64| u64::try_from(amount).unwrap_or_default();
+    Ok(rows
+        .into_iter()
+        .map(|row| Recorded {
+            id: CallId(row.call_id),
+            at: row.started_at,
+            application: row.application_id.into(),
+            user: row.user_id.map(UserId),
+            then: Then::Finished(Finished {
+                model: row.model_id.into(),
+                policy: row.policy_id.map(PolicyId),
+                usage: Usage {
+                    input: count(row.input),
+                    cache_read: count(row.cache_read),
+                    cache_write: count(row.cache_write),
+                    cache_write_long: count(row.cache_write_long),
+                    output: count(row.output),
+                    reasoning: count(row.reasoning),
+                    audio_input: count(row.audio_input),
+                    audio_output: count(row.audio_output),
+                    images: count(row.images),
+                },
+                cost: Money(row.cost),
+                finished_at: row.finished_at,
+            }),
+        })
+        .collect())
+}
+
+async fn refused(
+    store: &Store,
+    org: OrgId,
+    period: Period,
+    (at, id): (DateTime<Utc>, Uuid),
+) -> Result<VecDeque<Recorded>> {
+    let rows = sqlx::query!(
+        r#"select call_id, at, application_id, user_id, model, detail->>'scope' as scope, detail->>'scope_id' as scope_id,
+                  detail->>'metric' as metric, detail->>'window' as "window"
+           from refusals
+           where org_id = $1 and day >= $2 and at >= $3 and at < $4 and (at, call_id) > ($3, $5) and not observed
+           order by at, call_id limit $6"#,
+        org.0,
+        at.date_naive(),
+        at,
+        period.until,
+        id,
+        PAGE,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let user = row.user_id.map(UserId);
+            let by = meter(&row.scope, &row.scope_id, user, &row.metric, &row.window);
+            Recorded {
+                id: CallId(row.call_id),
+                at: row.at,
+                application: row.application_id.into(),
+                user,
+                then: Then::Refused(Refused { asked: row.model, by }),
+            }
+        })
+        .collect())
+}
+
+/// The meter that a refusal names; none when it names no limit.
+fn meter(
+    scope: &Option<String>,
+    id: &Option<String>,
+    user: Option<UserId>,
+    metric: &Option<String>,
+    window: &Option<String>,
+) -> Option<Meter> {
+    let metric = metric.as_ref()?.parse().ok()?;
+    let window = match window {
+        Some(window) => window.parse().ok()?,
+        None => Window::Total,
+    };
+    let id = id.as_deref().unwrap_or_default();
+    let scope = match scope.as_ref()?.parse::<ScopeKind>().ok()? {
+        ScopeKind::Organization => Scope::Organization,
+        ScopeKind::Group => Scope::Group(id.parse().ok()?),
+        ScopeKind::Application => Scope::Application(id.parse().ok()?),
+        ScopeKind::User => Scope::User(id.parse().ok()?),
+        ScopeKind::Member => Scope::Member(id.parse().ok()?, user?),
+        ScopeKind::Authorization => Scope::Authorization(id.parse().ok()?),
+        ScopeKind::Grant => Scope::Grant(id.parse().ok()?),
+    };
+    Some(Meter { scope, metric, window })
+}

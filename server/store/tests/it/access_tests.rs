@@ -1,0 +1,259 @@
+//! Pinned tests: no change breaks one, by whatever door it comes.
+
+use chrono::Duration;
+use domain::{
+    access::Grantee,
+    access_tests::{Expected, Subject},
+    authorizations::{State, Target},
+    groups::Standing,
+    ids::{AccessTestId, GroupId},
+    keys::{Features, KeyModels},
+    roles::Act,
+};
+use store::{
+    Change, StoreError, access, access_tests,
+    authorizations::{self, Say},
+    clock, groups, keys, models, testing,
+};
+
+use crate::organization::{Organization, group, model_form};
+
+const OPEN: Say = Say { state: State::Open, locked: false, ends_at: None };
+const CLOSED: Say = Say { state: State::Closed, locked: false, ends_at: None };
+
+struct World {
+    org: Organization,
+    /// A group in which the model is open.
+    elsewhere: GroupId,
+}
+
+impl World {
+    /// The model is closed to Parent, open to Elsewhere.
+    async fn new() -> Self {
+        let org = Organization::new().await;
+        let mut change = org.change().await;
+        let elsewhere = groups::insert(&mut change, None, &group("Elsewhere")).await.expect("a group");
+        for (place, say) in [(Some(org.parent), CLOSED), (Some(elsewhere), OPEN)] {
+            let target = Target::Model(org.model);
+            authorizations::set(&mut change, place, target, Some(say)).await.expect("a rule");
+        }
+        change.commit().await.expect("all of it");
+        Self { org, elsewhere }
+    }
+
+    async fn pin(&self, name: &str, subject: Subject, expected: Expected) -> AccessTestId {
+        let mut change = self.org.change().await;
+        let target = Target::Model(self.org.model);
+        let name = name.parse().expect("a name");
+        let id = access_tests::insert(&mut change, &name, subject, target, expected).await.expect("pinned");
+        change.commit().await.expect("it");
+        id
+    }
+
+    async fn version(&self) -> i64 {
+        access::version(&self.org.store, self.org.tenant.org).await.expect("a version")
+    }
+
+    /// The change is refused, with the test named, and nothing of it stays.
+    async fn refused(&self, what: &str, change: Change, test: &str) {
+        let before = self.version().await;
+        match change.commit().await {
+            Err(StoreError::Pinned(broken)) => assert_eq!(broken.name, test, "{what}"),
+            other => panic!("{what}: {other:?}"),
+        }
+        assert_eq!(self.version().await, before, "{what} left something behind");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_door_leads_past_a_pinned_test() {
+    let world = World::new().await;
+    let org = &world.org;
+    world.pin("Nobody below Parent", Subject::Group(org.parent), Expected::Closed).await;
+    world.pin("Not Uma", Subject::User(org.user), Expected::NotOpen).await;
+    world.pin("Not the assistant", Subject::Key(org.key), Expected::Closed).await;
+    let below = "Nobody below Parent";
+
+    let mut change = org.change().await;
+    let target = Target::Model(org.model);
+    authorizations::set(&mut change, Some(org.child), target, Some(OPEN)).await.expect("a rule");
+    world.refused("a rule on a group below", change, below).await;
+
+    let mut change = org.change().await;
+    authorizations::set(&mut change, Some(org.parent), target, None).await.expect("a rule");
+    authorizations::set(&mut change, None, Target::Tier(org.tier), Some(OPEN)).await.expect("a rule");
+    world.refused("a rule that is taken away", change, below).await;
+
+    let mut change = org.change().await;
+    groups::move_to(&mut change, org.child, Some(world.elsewhere)).await.expect("moved");
+    world.refused("a group that moves", change, "Not the assistant").await;
+
+    let mut change = org.change().await;
+    let member = Standing::Member;
+    groups::set_member(&mut change, world.elsewhere, org.user, member, None).await.expect("a member");
+    world.refused("a person who joins a group", change, "Not Uma").await;
+
+    let mut change = org.change().await;
+    let by_request = Say { state: State::ByRequest, ..CLOSED };
+    authorizations::set(&mut change, Some(org.parent), target, Some(by_request)).await.expect("a rule");
+    world.refused("a rule that asks for approval", change, below).await;
+
+    // Each of these alone is fine; what they come to is not.
+    let mut change = org.change().await;
+    authorizations::set(&mut change, None, Target::All, Some(OPEN)).await.expect("a rule");
+    assert!(change.commit().await.expect("Parent stays closed"));
+
+    // What keeps the tests is not in the way.
+    let mut change = org.change().await;
+    let locked = Say { locked: true, ..CLOSED };
+    authorizations::set(&mut change, Some(org.parent), target, Some(locked)).await.expect("a rule");
+    assert!(change.commit().await.expect("it keeps the tests"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_and_a_shared_key_count_for_a_person() {
+    let world = World::new().await;
+    let org = &world.org;
+    let target = Target::Model(org.model);
+    let mut change = org.change().await;
+    let by_request = Say { state: State::ByRequest, ..CLOSED };
+    authorizations::set(&mut change, Some(org.parent), target, Some(by_request)).await.expect("a rule");
+    change.commit().await.expect("it");
+    world.pin("Not Uma", Subject::User(org.user), Expected::NotOpen).await;
+
+    let mut change = org.change().await;
+    let (from, to) = (clock::now() - Duration::days(1), clock::now() + Duration::days(1));
+    testing::grant(&mut change, org.model, Grantee::User(org.user), from, to).await.expect("a grant");
+    world.refused("a grant", change, "Not Uma").await;
+
+    let mut change = org.change().await;
+    let form = store::applications::ApplicationForm {
+        name: "Shared".parse().expect("a name"),
+        description: String::new(),
+        use_cases: Vec::new(),
+    };
+    let made =
+        store::applications::insert(&mut change, world.elsewhere, &form, &KeyModels::All, Features::all());
+    let (application, key) = made.await.expect("an application");
+    change.commit().await.expect("nobody has a secret of it");
+    let version =
+        keys::of_application(&org.store, org.tenant.org, application).await.expect("its key").version;
+    let mut change = org.change().await;
+    let form = keys::KeyForm {
+        models: KeyModels::All,
+        features: Features::all(),
+        policy: None,
+        assigned: vec![org.child],
+    };
+    keys::update(&mut change, key, version, &form).await.expect("a key");
+    world.refused("a key that is for their group", change, "Not Uma").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_is_every_model_in_it_and_those_to_come() {
+    let world = World::new().await;
+    let org = &world.org;
+    let mut change = org.change().await;
+    let special = models::insert_tier(&mut change, &"Special".parse().expect("a name"), true).await;
+    let special = special.expect("a tier");
+    change.commit().await.expect("it");
+    let mut change = org.change().await;
+    let name = "Nothing special".parse().expect("a name");
+    let subject = Subject::Group(world.elsewhere);
+    access_tests::insert(&mut change, &name, subject, Target::Tier(special), Expected::NotOpen)
+        .await
+        .expect("pinned");
+    change.commit().await.expect("it");
+    // No model is in it yet.
+    let mut change = org.change().await;
+    authorizations::set(&mut change, None, Target::Tier(special), Some(OPEN)).await.expect("a rule");
+    world.refused("a tier that is opened", change, "Nothing special").await;
+    // A model that is open by its own name, put into the tier.
+    let version = models::get(&org.store, org.tenant.org, org.model).await.expect("a model").version;
+    let mut change = org.change().await;
+    let form = model_form("small", org.provider, special);
+    models::update(&mut change, org.model, version, &form).await.expect("a model");
+    world.refused("a model that changes its tier", change, "Nothing special").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_changes_that_break_a_test_together_one_is_made() {
+    let world = World::new().await;
+    let org = &world.org;
+    let target = Target::Model(org.model);
+    let mut change = org.change().await;
+    authorizations::set(&mut change, Some(org.child), target, Some(CLOSED)).await.expect("a rule");
+    change.commit().await.expect("closed twice");
+    world.pin("Not Child", Subject::Group(org.child), Expected::Closed).await;
+    let one = async {
+        let mut change = org.change().await;
+        authorizations::set(&mut change, Some(org.child), target, None).await.expect("a rule");
+        change.commit().await
+    };
+    let other = async {
+        let mut change = org.change().await;
+        authorizations::set(&mut change, Some(org.parent), target, Some(OPEN)).await.expect("a rule");
+        change.commit().await
+    };
+    let (one, other) = tokio::join!(one, other);
+    let refused = [&one, &other].iter().filter(|done| matches!(done, Err(StoreError::Pinned(_)))).count();
+    assert_eq!(refused, 1, "{one:?} {other:?}");
+    assert!(one.is_ok() || other.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_fails_already_holds_nothing_until_it_passes() {
+    let world = World::new().await;
+    let org = &world.org;
+    let id = world.pin("Everybody", Subject::Group(org.parent), Expected::Open).await;
+    let mut change = org.change().await;
+    groups::insert(&mut change, None, &group("Another")).await.expect("a group");
+    assert!(change.commit().await.expect("it breaks nothing"));
+    let target = Target::Model(org.model);
+    let mut change = org.change().await;
+    authorizations::set(&mut change, Some(org.parent), target, Some(OPEN)).await.expect("a rule");
+    change.commit().await.expect("it passes now");
+    let mut change = org.change().await;
+    authorizations::set(&mut change, Some(org.parent), target, Some(CLOSED)).await.expect("a rule");
+    world.refused("closing it again", change, "Everybody").await;
+    // The test is taken away first.
+    let mut change = org.change().await;
+    access_tests::remove(&mut change, id).await.expect("gone");
+    authorizations::set(&mut change, Some(org.parent), target, Some(CLOSED)).await.expect("a rule");
+    assert!(change.commit().await.expect("nothing holds it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_of_another_organization_and_things_of_another_organization() {
+    let store = testing::store().await;
+    let operator = testing::operator(&store).await;
+    let acme = Organization::in_store(&store, operator, "Acme").await;
+    let other = Organization::in_store(&store, operator, "Other").await;
+    let name = "Not here".parse().expect("a name");
+    for (subject, target) in [
+        (Subject::Group(other.parent), Target::Model(acme.model)),
+        (Subject::Group(acme.parent), Target::Model(other.model)),
+        (Subject::User(other.user), Target::Tier(acme.tier)),
+        (Subject::Key(other.key), Target::Tier(acme.tier)),
+    ] {
+        let mut change = acme.change().await;
+        let pinned = access_tests::insert(&mut change, &name, subject, target, Expected::Closed).await;
+        assert!(matches!(pinned, Err(StoreError::NotFound)), "{subject:?} {target:?}: {pinned:?}");
+    }
+    let mut change = other.change().await;
+    let closed = Expected::Closed;
+    let subject = Subject::Group(other.parent);
+    let id = access_tests::insert(&mut change, &name, subject, Target::Model(other.model), closed).await;
+    let id = id.expect("pinned");
+    change.commit().await.expect("it");
+    let mut change = acme.change().await;
+    let removed = access_tests::remove(&mut change, id).await;
+    assert!(matches!(removed, Err(StoreError::NotFound)), "{removed:?}");
+    drop(change);
+    // A permit for something else is none for this.
+    let mut change = testing::begin(&store, &other.tenant.owner, Act::EditUsers).await;
+    let removed = access_tests::remove(&mut change, id).await;
+    assert!(matches!(removed, Err(StoreError::NotPermitted(Act::EditAccessTests))), "{removed:?}");
+    assert_eq!(access_tests::list(&store, other.tenant.org).await.expect("a list").len(), 1);
+    assert_eq!(access_tests::list(&store, acme.tenant.org).await.expect("a list").len(), 0);
+}
