@@ -127,7 +127,8 @@ impl Act {
             | Self::RequestForGroup
             | Self::DecideRequests
             | Self::TightenLimits
-            | Self::LoosenLimits => Part::Access,
+            | Self::LoosenLimits
+            | Self::EditAccessTests => Part::Access,
             Self::EditCatalogue | Self::EditPolicies => Part::Catalogue,
         }
     }
@@ -156,6 +157,7 @@ impl Act {
             Self::DecideRequests => "Decide on requests, end grants",
             Self::TightenLimits => "Add and lower limits",
             Self::LoosenLimits => "Raise limits, take them away",
+            Self::EditAccessTests => "Pin tests that every change has to hold",
             Self::ReviewAccess => "Review who still needs what in a group",
             Self::EditCatalogue => "Providers, models, prices, tiers",
             Self::EditPolicies => "Routing policies",

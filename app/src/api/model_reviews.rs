@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{ids::TierId, models::Model, model_reviews::Suggestion};
+use domain::{ids::TierId, model_reviews::Suggestion, models::Model};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -8,17 +8,17 @@ use domain::{
     access::{Facts, Verdict},
     authorizations::Target,
     ids::{GroupId, ModelId, OrgId, ProviderId, TierId},
+    model_reviews::{Class, Peer, Suggestion, accept, reach, suggest},
     models::{Modality, Model, Review, Tier},
     money::Price,
     names::ModelName,
     price_lists::{Listed, listed_name, vendor_label, vendor_of},
     prices::{PriceKey, Prices},
     providers::Provider,
-    model_reviews::{Class, Peer, Suggestion, accept, reach, suggest},
 };
 use store::{
-    price_lists::book::{Book, book},
     model_reviews::Candidate,
+    price_lists::book::{Book, book},
 };
 
 use super::{AppError, Cx, Known, Once};

@@ -17,7 +17,8 @@ use crate::{
     api::{
         groups::{AddMember, RemoveMember},
         users::{
-            EditUser, Gone, InviteUser, Invited, Person, RemoveUser, Slip, SuspendUser, UserView, load_user},
+            EditUser, Gone, InviteUser, Invited, Person, RemoveUser, Slip, SuspendUser, UserView, load_user,
+        },
     },
     ui::{
         Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
@@ -104,7 +105,17 @@ fn InvitationLine(invitation: Invited) -> impl IntoView {
 #[component]
 fn Content(view: UserView) -> impl IntoView {
     let UserView {
-        user, default_limit, limits, calls, requests, groups, charges, heirs, receipts, invitation, mail,
+        user,
+        default_limit,
+        limits,
+        calls,
+        requests,
+        groups,
+        charges,
+        heirs,
+        receipts,
+        invitation,
+        mail,
     } = view;
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;

@@ -2,10 +2,10 @@
 
 use domain::{
     ids::{BatchId, ModelId, ProviderId, TierId},
+    model_reviews::MODELS_MAX,
     models::{Modality, Review},
     names::ModelName,
     prices::{Origin, Prices},
-    model_reviews::MODELS_MAX,
     roles::Act,
 };
 

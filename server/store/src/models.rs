@@ -13,7 +13,9 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, model_reviews, prices};
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, model_reviews, prices,
+};
 
 /// What a new or edited model is given.
 #[derive(Clone, Debug)]

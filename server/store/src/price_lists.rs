@@ -13,8 +13,9 @@ use domain::{
 use serde_json::json;
 
 use crate::{
-    Change, Result, Store, StoreError, clock, prices,
+    Change, Result, Store, StoreError, clock,
     model_reviews::{self, Candidate},
+    prices,
 };
 
 pub mod book;

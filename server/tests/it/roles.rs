@@ -75,9 +75,10 @@ impl World {
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
         world.ids.insert("pricelist", PRICE_LIST.to_owned());
-        for thing in
-            ["provider", "vendor", "tier", "model", "app", "call", "request", "webhook", "delivery", "receipt", "review"]
-        {
+        for thing in [
+            "provider", "vendor", "tier", "model", "app", "call", "request", "webhook", "delivery",
+            "receipt", "review",
+        ] {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
         }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use domain::{
     ids::{ModelId, ProviderId, TierId},
+    model_reviews::MODELS_MAX,
     models::{Modality, Review},
     price_lists::{Listed, compare},
     prices::{Origin, PriceKey, PriceSource, Prices},
-    model_reviews::MODELS_MAX,
     roles::Act,
 };
 use store::{
-    StoreError, audit, models, price_lists, prices as model_prices,
+    StoreError, audit,
     model_reviews::{self, Candidate},
-    testing,
+    models, price_lists, prices as model_prices, testing,
 };
 
 use crate::organization::{Organization, model_form};
