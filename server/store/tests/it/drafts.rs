@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
+    access_tests::{Expected, Subject},
     authorizations::{Cell, Draft, Edit, Say, Seen, State, Target},
     ids::{BatchId, GroupId},
     limits::{Meter, Metric, Mode, Scope},
@@ -11,7 +12,7 @@ use domain::{
     window::Window,
 };
 use store::{
-    Change, StoreError, access,
+    Change, StoreError, access, access_tests,
     audit::{self, Chain},
     authorizations::{
         self,
@@ -59,6 +60,7 @@ impl World {
         let rules = authorizations::list(&self.acme.store, self.acme.tenant.org, None).await.expect("rules");
         rules
             .into_iter()
+            .filter(|rule| rule.mode == Mode::Enforce)
             .map(|rule| {
                 let say = Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at };
                 let cell = Cell { group: rule.group, target: rule.target };
@@ -316,4 +318,40 @@ async fn facts_for_pages_are_read_anew_when_something_changed() {
     change.commit().await.expect("it");
     let third = access::current(store, org).await.expect("the facts");
     assert!(third.rules[&None].contains_key(&Target::All), "though another process changed it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_only_takes_note_stands_in_no_drafts_way_and_stays_as_it_is() {
+    let world = World::new().await;
+    let tier = Target::Tier(world.acme.tier);
+    let mut change = world.acme.change().await;
+    let noted = authorizations::observe(&mut change, None, tier, say(State::ByRequest)).await;
+    let noted = noted.expect("a rule").expect("its id");
+    change.commit().await.expect("it");
+    let before = world.rules().await;
+    let kept = world.keep(&world.draft().await).await;
+    assert_eq!(world.save(&kept).await.expect("nobody changed a cell"), 3);
+    assert_eq!(world.acme.facts().await.observed[&None][&tier].id, noted);
+    assert_eq!(world.undo(&kept).await.expect("nor since"), 3);
+    assert_eq!(said(&world.rules().await), said(&before));
+    assert_eq!(world.acme.facts().await.observed[&None][&tier].id, noted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_would_break_a_pinned_test_is_not_saved() {
+    let world = World::new().await;
+    let mut change = testing::begin(&world.acme.store, &world.acme.tenant.owner, Act::EditAccessTests).await;
+    let (name, model) = ("They have to ask".parse().expect("a name"), Target::Model(world.acme.model));
+    let subject = Subject::Group(world.acme.child);
+    access_tests::insert(&mut change, &name, subject, model, Expected::ByRequest).await.expect("pinned");
+    change.commit().await.expect("it");
+    let before = world.rules().await;
+    let kept = world.keep(&world.draft().await).await;
+    let refused = world.save(&kept).await;
+    assert!(matches!(refused, Err(StoreError::Pinned(_))), "{refused:?}");
+    assert_eq!(world.rules().await, before);
+    // What does not break it is saved.
+    let rest =
+        Draft { edits: kept.draft.edits.into_iter().filter(|edit| edit.cell.target != model).collect() };
+    assert_eq!(world.save(&world.keep(&rest).await).await.expect("the test holds"), 2);
 }
