@@ -213,8 +213,11 @@ pub(super) struct Tally {
     groups: HashMap<GroupId, Share>,
     models: HashMap<ModelId, Share>,
     reasons: HashMap<WhyKey, (Why, Share)>,
-    examples: [Vec<(Recorded, ModelId, Option<Why>, Money)>; 3],
+    examples: [Vec<Seen>; 3],
 }
+
+/// A call to show: which model it went to, why it would be refused, what it cost.
+type Seen = (Recorded, ModelId, Option<Why>, Money);
 
 impl Tally {
     /// A call that would be refused (`why`), or let through.

@@ -138,6 +138,7 @@ fn world() -> Result<World, Failure> {
         model_names: HashMap::new(),
         providers: HashMap::from([(provider, provider_facts())]),
         rules: rules(&all, &tiers, &models),
+        observed: HashMap::new(),
         groups,
         grants: HashMap::new(),
         applications: HashMap::from([(application, application_facts(&path))]),
