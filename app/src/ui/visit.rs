@@ -10,13 +10,16 @@ use web_sys::{
     DomParser, Element, HtmlAnchorElement, HtmlElement, MouseEvent, RequestInit, Response, SupportedType,
 };
 
+/// Whether an address may be gone to at once.
+type Guard = fn(&str) -> bool;
+
 thread_local! {
     /// Counts visits: an answer that comes after a later visit began is thrown away.
     static LATEST: Cell<u32> = const { Cell::new(0) };
     /// The link that opened the dialog: where the focus returns to.
     static OPENER: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Asks whether a link may be followed at once.
-    static GUARD: Cell<Option<fn(&str) -> bool>> = const { Cell::new(None) };
+    static GUARD: Cell<Option<Guard>> = const { Cell::new(None) };
 }
 
 /// From now on this is asked before a link is followed; if it says no, it sees to it what happens.

@@ -193,6 +193,9 @@ impl Share {
     }
 }
 
+/// A call, the model it is about, why it would be refused, and what it cost.
+type Met = (Recorded, ModelId, Option<Why>, Money);
+
 /// The sums under way: as many as there are things, never as many as there are calls.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -213,7 +216,7 @@ pub(super) struct Tally {
     groups: HashMap<GroupId, Share>,
     models: HashMap<ModelId, Share>,
     reasons: HashMap<WhyKey, (Why, Share)>,
-    examples: [Vec<(Recorded, ModelId, Option<Why>, Money)>; 3],
+    examples: [Vec<Met>; 3],
 }
 
 impl Tally {

@@ -170,7 +170,7 @@ pub(super) struct Pass {
 
 /// What becomes of a call in a world.
 pub(super) enum Outcome {
-    Passes(Pass),
+    Passes(Box<Pass>),
     Refused(Why),
 }
 
@@ -276,7 +276,7 @@ impl Used {
         for model in offered {
             let Some(amounts) = rules.priced(call, done, model) else { continue };
             match self.try_model(rules, call, application, model, amounts) {
-                Ok(pass) => return Some(Outcome::Passes(pass)),
+                Ok(pass) => return Some(Outcome::Passes(Box::new(pass))),
                 Err(reason) if why.is_none() || model == done.model => why = Some(reason),
                 Err(_) => {}
             }
@@ -297,7 +297,7 @@ impl Used {
         let mut why = None;
         for model in rules.named(&refused.asked) {
             match self.try_model(rules, call, application, model, usual(model)) {
-                Ok(pass) => return Some(Outcome::Passes(pass)),
+                Ok(pass) => return Some(Outcome::Passes(Box::new(pass))),
                 Err(reason) => why = why.or(Some(reason)),
             }
         }
