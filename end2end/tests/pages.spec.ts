@@ -122,7 +122,7 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'notices', path: '/notices', as: Sam.console }, { name: 'notices-none', path: '/notices?show=all', as: people['Mika Berg'].console },
     { name: 'alerts', path: '/alerts' }, { name: 'alert-settings', path: '/alerts/settings' }, { name: 'webhooks-new', path: '/alerts/settings?dialog=webhook' },
     { name: 'webhook', path: hook }, { name: 'request-several', path: `/requests/${several}` },
-    { name: 'audit', path: '/audit?check=1' }, { name: 'settings', path: '/settings' },
+    { name: 'audit', path: '/audit' }, { name: 'settings', path: '/settings' },
     { name: 'account', path: '/account' }, { name: 'my-models', path: '/my-models', as: Sam.console }, { name: 'lead-groups', path: '/groups', as: Sam.console },
     { name: 'member-nothing', path: '/my-models', as: people['Mika Berg'].console }, { name: 'not-found', path: '/nowhere' },
     { name: 'not-found-group', path: '/groups/grp_00000000000000000000000000' }, { name: 'forbidden', path: '/audit', as: Sam.console },

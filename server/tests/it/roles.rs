@@ -264,7 +264,11 @@ impl World {
             "delivery" => {
                 let webhook = id("webhook");
                 owner.must("/console/webhooks/test", &[("id", &webhook)]).await;
-                self.last_id_in_page(&format!("/webhooks/{webhook}"), "dlv_").await
+                let log =
+                    owner.must("/console/webhooks/get", &[("id", webhook.as_str()), ("after", "")]).await;
+                let id: domain::ids::DeliveryId =
+                    serde_json::from_value(log["deliveries"][0]["id"].clone()).expect("a delivery");
+                id.to_string()
             }
             "call" => {
                 let secret = self.secret().await;

@@ -383,7 +383,9 @@ async fn who_has_lost_the_lead_before_the_last_one_agrees_does_not_count() {
     let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
     assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(1));
     let mut change = world.acme.change().await;
-    let lena = world.lena.user.expect("a person");
+    let (lena, uma) = (world.lena.user.expect("a person"), world.uma().user.expect("a person"));
+    // Somebody has to lead it; whoever asks does not decide.
+    groups::set_member(&mut change, world.acme.child, uma, Standing::Lead, None).await.expect("a lead");
     groups::set_member(&mut change, world.acme.child, lena, Standing::Member, None).await.expect("no lead");
     change.commit().await.expect("it");
     assert_eq!(world.progress(id).await, "0 of 2 agree");
