@@ -20,13 +20,13 @@ test('a pinned test stops what would break it, by the form and by a move, until 
 
   const broken = `The pinned test “${pinned}” would break: expected not open, and tier general is open for ${interns}`;
   await page.goto(`${world.base}/authorization/rule?of=${group}~tier:${world.tier}`);
-  await page.getByLabel('Here').selectOption('open');
+  await page.getByLabel('Here', { exact: true }).selectOption('open');
   await page.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByText(`It would break the pinned test “${pinned}”`), 'the preview says so').toBeVisible();
   await page.getByRole('button', { name: 'Save 1 change' }).click();
   await expect(page.getByText(broken), 'and it is not saved').toBeVisible();
   await page.goto(`${world.base}/authorization/rule?of=${group}~tier:${world.tier}`);
-  await page.getByLabel('Here').selectOption('open');
+  await page.getByLabel('Here', { exact: true }).selectOption('open');
   await page.getByRole('button', { name: 'Rehearse on 30 days' }).click();
   await expect(page.getByText(`It would break the pinned test “${pinned}”`)).toBeVisible();
   await page.getByRole('button', { name: /^Save$|^Save anyway$/ }).click();

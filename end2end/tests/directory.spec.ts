@@ -116,7 +116,7 @@ test('the last owner is named as one who cannot be suspended, and nobody else is
   await expect(page.getByRole('row', { name: 'Ada Lovelace' })).toContainText('Only an owner');
   await page.getByRole('button', { name: 'Confirm for 1 person' }).click();
   await said(page, '1 person changed.');
-  await expect(page.getByRole('row', { name: `A ${word}` })).toContainText('every secret of theirs is dead');
+  await expect(page.getByRole('row', { name: `A ${word}` })).toContainText('every secret of theirs is revoked for good');
 });
 
 test('everybody who matches is changed, more than a page of them too', async ({ page, world }) => {

@@ -88,7 +88,7 @@ for (const [what, path, label, send] of MONEY) {
     const field = page.locator('main').getByLabel(label, { exact: true });
     for (const [typed, sentence] of ABSURD) {
       await field.fill(typed);
-      await page.locator('main').getByRole('button', { name: send }).click();
+      await page.locator('main form').filter({ has: page.getByLabel(label, { exact: true }) }).getByRole('button', { name: send }).click();
       await refused(field, typed, sentence);
     }
   });

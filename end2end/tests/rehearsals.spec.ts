@@ -21,7 +21,7 @@ async function rehearse(page: Page): Promise<void> {
 test('a rule is rehearsed, gone back to, rehearsed again, and saved: what was shown is what happens', async ({ page, world }) => {
   const { name, group, secret } = await called(world, 2);
   await visit(page, world.owner, rule(group, world));
-  await page.getByLabel('Here').selectOption('closed');
+  await page.getByLabel('Here', { exact: true }).selectOption('closed');
   await page.getByLabel('Locked').check();
   await rehearse(page);
   await expect(page.getByRole('status').first()).toContainText('Would have refused 2 calls in 1 application');
@@ -32,7 +32,7 @@ test('a rule is rehearsed, gone back to, rehearsed again, and saved: what was sh
   expect((await call(world, secret)).status, 'nothing is changed by a rehearsal').toBe(200);
 
   await page.getByRole('link', { name: 'Back', exact: true }).click();
-  await expect(page.getByLabel('Here'), 'what was chosen is still there').toHaveValue('closed');
+  await expect(page.getByLabel('Here', { exact: true }), 'what was chosen is still there').toHaveValue('closed');
   await expect(page.getByLabel('Locked')).toBeChecked();
   await page.getByLabel('Locked').uncheck();
   await rehearse(page);
@@ -50,7 +50,7 @@ test('a draft of several cells is rehearsed as a whole before it is saved', asyn
   const done = await world.owner.post('authorizations/stage', { edits });
   await visit(page, world.owner, done.go);
   await page.getByRole('link', { name: '7 days' }).click();
-  await expect(page.getByText('Would have refused 3 calls in 2 applications')).toBeVisible();
+  await expect(page.getByRole('status').filter({ hasText: 'Would have refused 3 calls in 2 applications' })).toBeVisible();
   await expect(page.getByRole('link', { name: '7 days' })).toHaveAttribute('aria-current', 'true');
   await expect(card(page, 'Who gains and loses models').getByRole('row').filter({ hasText: one.name })).toContainText('small-chat');
   expect((await call(world, one.secret)).status, 'nothing is changed by a rehearsal').toBe(200);
@@ -127,7 +127,7 @@ test('a policy is rehearsed: its calls go to the next model instead of being ref
 test('a rule observes first, is seen at work, and is promoted', async ({ page, world }) => {
   const { name, group, secret } = await called(world, 1);
   await visit(page, world.owner, rule(group, world));
-  await page.getByLabel('Here').selectOption('closed');
+  await page.getByLabel('Here', { exact: true }).selectOption('closed');
   await page.getByLabel('How', { exact: true }).selectOption('observe');
   await page.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByText('It only takes note, so it refuses nothing.')).toBeVisible();

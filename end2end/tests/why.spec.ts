@@ -1,4 +1,4 @@
-import { application, call, card, expect, fresh, join, test, visit, type World } from './bursar';
+import { application, call, card, expect, fresh, join, said, test, visit, type World } from './bursar';
 
 /** A model of the catalogue that nothing opens, in a tier of its own. */
 async function silent(world: World): Promise<{ id: string; name: string }> {
@@ -24,14 +24,14 @@ test('a model becomes usable by following, step by step, what the page says woul
   await expect(page).toHaveURL(new RegExp(`/models/${id}`));
   await world.owner.post('models/accept', { id });
 
-  // The second change is a cell of the matrix: its dialog is open already.
+  // The second change is a cell of the matrix: its page says so.
   await page.goto(world.base + why);
   await help.getByRole('link').first().click();
-  const dialog = page.getByRole('dialog');
-  await expect(dialog).toContainText('Research');
-  await dialog.getByLabel('Here').selectOption('open');
-  await dialog.getByRole('button', { name: 'Save' }).click();
-  await expect(dialog).toHaveCount(0);
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(`${name} for Research`);
+  await page.getByLabel('Here', { exact: true }).selectOption('open');
+  await page.getByRole('button', { name: 'Preview' }).click();
+  await page.getByRole('button', { name: 'Save 1 change' }).click();
+  await said(page, /Saved|saved/);
 
   await page.goto(world.base + why);
   await expect(page.getByText(`may use ${name}: Engineering/Research says so`)).toBeVisible();

@@ -1,6 +1,6 @@
 //! Finished calls on their way into the books: batches, organization by organization.
 //!
-//! A call that ends settles in memory at once and waits here for a tenth of a second; then it is
+//! A call that ends settles in memory at once and waits here for a fortieth of a second; then it is
 //! booked together with whatever else waits: a batch costs Postgres and us much the same whatever its
 //! size. While the database does not answer everything stays where it is (and on disk), and is tried
 //! again.
@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use crate::{Gateway, leases::Reservation, spool::Place};
 
 /// How long finished calls are gathered, unless somebody waits for them or a batch is full.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(25);
 /// How many are booked in one transaction.
 const BATCH: usize = 1000;
 /// After a failure.
