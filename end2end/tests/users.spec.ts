@@ -28,7 +28,7 @@ test('somebody is found, edited, put into a group, suspended and let in again', 
 
   await page.goto(`${world.base}/users/${id}`);
   await page.getByRole('button', { name: 'Let in again' }).click();
-  await expect(page.getByRole('link', { name: 'Suspend' })).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Suspend', exact: true })).toBeVisible();
 });
 
 test('a search that finds nobody says so', async ({ page, world }) => {
