@@ -368,7 +368,13 @@ model = "small-chat"
 state = "closed"
 "#;
     place.apply(file);
-    let store = store::testing::connect(&place.database).await;
+    let text = std::fs::read_to_string(place.data.path().join("master.key")).expect("a key was made");
+    let mut bytes = [0; 32];
+    for (byte, place) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[place..place + 2], 16).expect("hexadecimal digits");
+    }
+    let key = store::MasterKey::new(bytes);
+    let store = store::Store::connect(&place.database, 4, key).await.expect("the database answers");
     let org = store::testing::only_organization(&store).await;
     let facts = store::access::facts(&store, org).await.expect("the facts");
     let interns = *facts.groups.keys().next().expect("a group");
