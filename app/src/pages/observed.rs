@@ -71,7 +71,7 @@ fn Line(line: ObservedLine) -> impl IntoView {
             <td><a href=href><b>{name}</b></a>" "<Badge text=kind/><div class="sub num">{says}</div></td>
             <td>{figures}</td>
             <td>{since}</td>
-            <td class="beside"><div class="row end">{editable.then(|| view! {
+            <td><div class="row end">{editable.then(|| view! {
                 <Form to=RehearseObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
                 <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="btn small">"Promote to enforced"</button></Form>
                 <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link danger">"Drop"</button></Form>

@@ -434,7 +434,11 @@ fn no_server_function_is_missing_from_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_one_organization_do_not_exist_in_another() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    let rehearsal = world.fresh("rehearsal").await;
+    for thing in ["observed", "test"] {
+        world.fresh(thing).await;
+    }
     let stranger = world.people.last().expect("somebody").clone();
     let page = |kind: &str, id: &str| format!("/{kind}/{}", world.ids[id]);
     for path in [
@@ -456,6 +460,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         page("webhooks", "webhook"),
         page("receipts", "receipt"),
         page("reviews", "review"),
+        format!("/rehearsals/{rehearsal}"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
         let answer = stranger.get(&path).await;
@@ -474,6 +479,8 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/calls",
         "/explore",
         "/authorization",
+        "/authorization/observed",
+        "/authorization/tests",
         "/policies",
         "/providers",
         "/requests?state=all",
@@ -485,7 +492,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/settings",
     ] {
         let text = stranger.get(path).await.text;
-        for name in ["Research", "Mia", "Leo", "app-", "model-", "webhook-"] {
+        for name in ["Research", "Mia", "Leo", "app-", "model-", "webhook-", "tier-", "test-"] {
             assert!(!text.contains(name), "{name} of Acme is on {path} of Other");
         }
     }

@@ -1,5 +1,13 @@
 //! Applying, exporting, applying again; what a file owns and what it leaves alone.
 
+use domain::{
+    access_tests::{Expected, Subject},
+    audit::Door,
+    authorizations::Target,
+    roles::{Act, Actor},
+    users::Role,
+};
+
 use super::{ACME, Place, errors, json, lines};
 
 /// A file as a value whose lists are in one order.
@@ -199,6 +207,12 @@ models = "all"
 state = "open"
 ends_at = "2099-01-31T18:30:00.250Z"
 
+[[authorizations]]
+models = "all"
+state = "closed"
+locked = true
+mode = "observe"
+
 [[policies]]
 name = "route"
 fallback = ["waiting"]
@@ -218,6 +232,8 @@ key = { models = [], features = [], policy = "route" }
     let plain = "[organization]\nname = \"Ünïcode & \\\"Söhne\\\"\"\ntime_zone = \"UTC\"\n[[users]]\nemail = \"sam@acme.example\"\nname = \"Sam\"\n";
     let taken = lines(&place.apply(plain));
     assert!(taken.contains(&"- authorization all models for the organization".to_owned()), "{taken:?}");
+    let observed = "- authorization all models for the organization, only observed".to_owned();
+    assert!(taken.contains(&observed), "{taken:?}");
     assert!(taken.contains(&"- limit tokens in total of sam@acme.example in 研究".to_owned()), "{taken:?}");
     assert!(taken.contains(&"~ user sam@acme.example suspended: true → false".to_owned()), "{taken:?}");
     assert_eq!(lines(&place.apply(plain)), Vec::<String>::new());
@@ -316,4 +332,76 @@ async fn people_read_the_plan_too() {
     let text = String::from_utf8_lossy(&planned.stdout).into_owned();
     assert!(text.contains("    cap                    60 → 61\n"), "{text}");
     assert!(text.contains("0 to add, 1 to change, 0 to remove. Nothing was changed."), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_that_would_break_a_pinned_test_is_refused_with_its_name_and_changes_nothing() {
+    let place = Place::new().await;
+    let file = r#"
+[organization]
+name = "Acme"
+time_zone = "UTC"
+
+[[providers]]
+name = "cloud"
+dialect = "openai"
+base_url = "https://api.example.com/v1"
+
+[[tiers]]
+name = "only"
+
+[[models]]
+name = "small-chat"
+provider = "cloud"
+upstream = "x"
+modality = "chat"
+tier = "only"
+price = { input = "1.00", output = "1.00" }
+
+[[groups]]
+path = "Interns"
+kind = "custom"
+
+[[authorizations]]
+group = "Interns"
+model = "small-chat"
+state = "closed"
+"#;
+    place.apply(file);
+    let text = std::fs::read_to_string(place.data.path().join("master.key")).expect("a key was made");
+    let mut bytes = [0; 32];
+    for (byte, place) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[place..place + 2], 16).expect("hexadecimal digits");
+    }
+    let key = store::MasterKey::new(bytes);
+    let store = store::Store::connect(&place.database, 4, key).await.expect("the database answers");
+    let org = store::testing::only_organization(&store).await;
+    let facts = store::access::facts(&store, org).await.expect("the facts");
+    let interns = *facts.groups.keys().next().expect("a group");
+    let actor = Actor {
+        org,
+        user: None,
+        name: "Olga".to_owned(),
+        role: Role::Owner,
+        leads: Vec::new(),
+        door: Door::Console,
+    };
+    let mut change = store::testing::begin(&store, &actor, Act::EditAccessTests).await;
+    let (name, target) =
+        ("Not for interns".parse().expect("a name"), Target::Model(facts.model_names["small-chat"]));
+    store::access_tests::insert(&mut change, &name, Subject::Group(interns), target, Expected::NotOpen)
+        .await
+        .expect("pinned");
+    change.commit().await.expect("it");
+
+    let before = place.export();
+    let wider = file.replace("state = \"closed\"", "state = \"open\"");
+    let output = place.run(&["apply", "-", "--json"], &wider);
+    assert!(!output.status.success());
+    let said = errors(&output);
+    assert!(said.contains("The pinned test “Not for interns” would break: expected not open"), "{said}");
+    assert_eq!(place.export(), before);
+    // What does not break it is applied.
+    let asks = file.replace("state = \"closed\"", "state = \"by_request\"");
+    assert_eq!(lines(&place.apply(&asks)).len(), 1);
 }
