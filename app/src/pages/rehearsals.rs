@@ -116,7 +116,11 @@ fn Figures(report: Report) -> impl IntoView {
     let Sums { refused, saved, allowed, costs, moved, dearer } = report.sums;
     let who = match (report.people, report.applications) {
         (0, 0) => "nobody".to_owned(),
-        (people, applications) => format!("{people} people, {applications} applications"),
+        (people, applications) => {
+            let of =
+                |count, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+            format!("{}, {}", of(people, "person", "people"), of(applications, "application", "applications"))
+        }
     };
     let replayed = grouped(report.calls);
     let more = if dearer.0 < 0 {
