@@ -60,11 +60,13 @@ pub fn visit(address: String, how: Visit) {
             let _ = window().location().assign(&address);
             return;
         }
-        if matches!(how, Visit::To | Visit::Within)
-            && let Ok(history) = window().history()
-        {
-            let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&reached));
-        }
+        let Ok(history) = window().history() else { return };
+        let _ = match how {
+            Visit::To | Visit::Within => history.push_state_with_url(&JsValue::NULL, "", Some(&reached)),
+            // Without the dialog that was sent off: or else the next look would open it again.
+            Visit::Again => history.replace_state_with_url(&JsValue::NULL, "", Some(&reached)),
+            Visit::Back => Ok(()),
+        };
     });
 }
 

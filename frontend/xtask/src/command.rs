@@ -35,6 +35,25 @@ pub fn cargo<const N: usize>(workspace: &Workspace, arguments: [&str; N]) -> Com
     command
 }
 
+/// The same, with the linter as the compiler of our own packages: what is built is linted on the
+/// way, and a warning is an error. `cargo clippy` would compile everything below us a second time.
+/// What it builds lives beside what the plain compiler builds.
+///
+/// # Errors
+/// The toolchain has no linter.
+pub fn linted<const N: usize>(workspace: &Workspace, arguments: [&str; N]) -> Outcome<Command> {
+    let sysroot = ask(new(workspace, "rustc").args(["--print", "sysroot"])).unwrap_or_default();
+    let driver = Path::new(&sysroot).join("bin/clippy-driver");
+    if !driver.is_file() {
+        return fail("The linter is missing: run `rustup component add clippy`.");
+    }
+    let mut command = cargo(workspace, arguments);
+    command.env("RUSTC_WORKSPACE_WRAPPER", driver);
+    // How `cargo clippy` hands arguments over.
+    command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    Ok(command)
+}
+
 /// What `cargo run` tells us about this package. Passed on, it would make build scripts that look
 /// at it believe that everything has changed since a build by hand.
 fn is_cargos(name: &str) -> bool {

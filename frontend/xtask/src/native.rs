@@ -2,19 +2,31 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::outcome::{Outcome, fail};
 use crate::setup::Purpose;
 use crate::workspace::Workspace;
 use crate::{command, setup, site};
 
+const SERVER: [&str; 4] = ["build", "--package", "server", "--locked"];
+
 /// Builds the site, then the server, each with a cargo call of its own.
 pub fn build(workspace: &Workspace, release: bool) -> Outcome {
-    site::build(workspace)?;
-    let mut cargo = command::cargo(workspace, ["build", "--package", "server", "--locked"]);
+    let mut cargo = command::cargo(workspace, SERVER);
     if release {
         cargo.arg("--release");
     }
+    build_by(workspace, cargo)
+}
+
+/// For the tests: of the packages that have been linted already.
+pub fn build_linted(workspace: &Workspace) -> Outcome {
+    build_by(workspace, command::linted(workspace, SERVER)?)
+}
+
+fn build_by(workspace: &Workspace, mut cargo: Command) -> Outcome {
+    site::build(workspace)?;
     command::run(workspace, &mut cargo, "Mend the server (server/, app/).")
 }
 

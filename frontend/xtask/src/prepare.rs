@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use crate::files::{self, Inputs, Stamp};
@@ -15,6 +16,13 @@ use crate::{command, database};
 
 /// Renews `server/store/.sqlx`, or only checks that it is up to date.
 pub fn queries(workspace: &Workspace, check: bool) -> Outcome {
+    let mut cargo = command::cargo(workspace, ["check", "--package", "store", "--all-targets"]);
+    cargo.args(["--all-features", "--locked"]);
+    queries_by(workspace, check, cargo)
+}
+
+/// The same, with another command that compiles the store.
+pub fn queries_by(workspace: &Workspace, check: bool, cargo: Command) -> Outcome {
     let place = workspace.root.join("server/store/.sqlx");
     // What has been found up to date stays so until one of these changes.
     if stamp(workspace, &place)?.is_fresh() {
@@ -23,7 +31,7 @@ pub fn queries(workspace: &Workspace, check: bool) -> Outcome {
     let fresh = workspace.scratch("sqlx");
     files::remove_folder(&fresh)?;
     fs::create_dir_all(&fresh).trying("The place for new descriptions cannot be made")?;
-    describe(workspace, &fresh)?;
+    describe(workspace, &fresh, cargo)?;
 
     let differences = differences(&contents(&place)?, &contents(&fresh)?);
     if !differences.is_empty() && check {
@@ -50,10 +58,8 @@ fn stamp(workspace: &Workspace, place: &Path) -> Outcome<Stamp> {
 }
 
 /// Compiles the store against a fresh database; every query leaves a file in the folder.
-fn describe(workspace: &Workspace, folder: &Path) -> Outcome {
+fn describe(workspace: &Workspace, folder: &Path, mut cargo: Command) -> Outcome {
     let (cluster, url) = database::migrated(workspace)?;
-    let mut cargo = command::cargo(workspace, ["check", "--package", "store", "--all-targets"]);
-    cargo.args(["--all-features", "--locked"]);
     cargo.env("DATABASE_URL", url).env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", folder);
     let root = workspace.root.join("server/store/src/lib.rs");
     // Cargo does not know that the macros look at a database: only a changed source makes it
@@ -62,7 +68,7 @@ fn describe(workspace: &Workspace, folder: &Path) -> Outcome {
     let before = fs::metadata(&root).and_then(|found| found.modified());
     let before = before.trying(format!("Cannot read {}", root.display()))?;
     touch(&root, SystemTime::now())?;
-    let checked = command::run(workspace, &mut cargo, "Mend the queries in server/store.");
+    let checked = command::run(workspace, &mut cargo, "Mend what the compiler says.");
     touch(&root, before)?;
     cluster.stop()?;
     checked

@@ -18,8 +18,8 @@ use crate::{command, database, native, node, prepare, rooms, setup, wasm};
 const NATIVE: [&[&str]; 2] =
     [&["--workspace", "--exclude", "frontend", "--exclude", "xtask"], &["--package", "xtask"]];
 
-/// Every warning is an error.
-const STRICT: [&str; 4] = ["--locked", "--", "-D", "warnings"];
+/// Compiles tests without running them.
+const COMPILE: [&str; 3] = ["test", "--no-run", "--locked"];
 
 /// One thing to check.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,10 +87,10 @@ impl Checks<'_> {
         match step {
             Step::Fmt => self.cargo(["fmt", "--all", "--check"], "Run `cargo fmt --all`.")?,
             Step::Rooms => rooms::check(self.workspace)?,
-            Step::Queries => prepare::queries(self.workspace, true)?,
+            Step::Queries => self.queries()?,
             Step::Clippy => self.clippy()?,
             Step::Packages => self.packages()?,
-            Step::Build => native::build(self.workspace, false)?,
+            Step::Build => native::build_linted(self.workspace)?,
             Step::Browser => return self.browser(),
             Step::Clients => return self.clients(),
         }
@@ -101,25 +101,32 @@ impl Checks<'_> {
         command::run(self.workspace, &mut command::cargo(self.workspace, arguments), advice)
     }
 
+    /// Where there is nothing yet, one compile does it all: it asks the database about the queries,
+    /// lints, and makes the tests.
+    fn queries(&self) -> Outcome {
+        let mut cargo = command::linted(self.workspace, COMPILE)?;
+        cargo.args(NATIVE[0]);
+        prepare::queries_by(self.workspace, true, cargo)
+    }
+
     fn clippy(&self) -> Outcome {
         let advice = "Mend what it found.";
         for native in NATIVE {
-            let mut cargo = command::cargo(self.workspace, ["clippy", "--all-targets"]);
-            cargo.args(native).args(STRICT);
-            command::run(self.workspace, &mut cargo, advice)?;
+            let mut cargo = command::linted(self.workspace, COMPILE)?;
+            command::run(self.workspace, cargo.args(native), advice)?;
         }
-        let mut cargo = command::cargo(self.workspace, ["clippy", "--package", "frontend"]);
+        let mut cargo = command::cargo(self.workspace, ["clippy", "--package", "frontend", "--locked"]);
         // Clippy belongs to the usual compiler. Where only Debian's can build for the browser, it
         // reads the same source as if for this machine.
         if matches!(wasm::compiler(self.workspace)?, Compiler::Usual) {
             cargo.args(["--target", TARGET]);
         }
-        command::run(self.workspace, cargo.args(STRICT), advice)
+        command::run(self.workspace, cargo.args(["--", "-D", "warnings"]), advice)
     }
 
     fn packages(&mut self) -> Outcome {
         for native in NATIVE {
-            let mut cargo = command::cargo(self.workspace, ["test", "--no-fail-fast", "--locked"]);
+            let mut cargo = command::linted(self.workspace, ["test", "--no-fail-fast", "--locked"])?;
             cargo.args(native);
             self.lend_database(&mut cargo)?;
             command::run(self.workspace, &mut cargo, "Mend what failed.")?;
