@@ -25,6 +25,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use config::Config;
 
+/// A call allocates little, but it allocates, and this one does so in half the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Who may use which AI model, within which limits, at whose cost.
 #[derive(Debug, Parser)]
 #[command(name = "bursar", version, about, arg_required_else_help = true)]

@@ -111,7 +111,7 @@ pub async fn attempt(
         return Turn::failed(refusal);
     }
     if sent.route == Route::CountTokens {
-        return count(gateway, authorized, sent).await;
+        return Box::pin(count(gateway, authorized, sent)).await;
     }
     match reserve(gateway, authorized, sent.started).await {
         Ok(held) => exchange(gateway, held, sent).await,

@@ -152,8 +152,20 @@ impl Leases {
         if let Some(done) = purse.try_reserve(claims, None) {
             return Ok(done);
         }
+        // On the heap, so that the many calls that need none of it do not carry it along.
+        Box::pin(self.reserve_more(store, org, &purse, claims)).await
+    }
+
+    /// The same when what is leased is not enough.
+    async fn reserve_more(
+        &self,
+        store: &Store,
+        org: OrgId,
+        purse: &Purse,
+        claims: &[Claim],
+    ) -> Result<Reserved> {
         let waiting = purse.wait(claims);
-        let mut done = self.top_up_and_reserve(store, org, &purse, claims).await?;
+        let mut done = self.top_up_and_reserve(store, org, purse, claims).await?;
         for pause in RECALL_WAITS {
             let Reserved::Short(short) = &done else { break };
             if !purse.is_idle_elsewhere(short) {
@@ -163,7 +175,7 @@ impl Leases {
                 store::leases::recall(store, org, self.replica).await?;
             }
             tokio::time::sleep(pause).await;
-            done = self.top_up_and_reserve(store, org, &purse, claims).await?;
+            done = self.top_up_and_reserve(store, org, purse, claims).await?;
         }
         drop(waiting);
         Ok(done)

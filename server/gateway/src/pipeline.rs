@@ -96,7 +96,8 @@ async fn pass(
                     .answer(),
                 Plan::Policy { id, models } => {
                     let asked = Asked { caller, request, policy: (id, name), models, left };
-                    hops(&gateway, asked, sent).await
+                    // Beside the call, which would otherwise be as large as all the hops it rarely takes.
+                    Box::pin(hops(&gateway, asked, sent)).await
                 }
             }
         }

@@ -110,13 +110,13 @@ impl Snapshots {
     pub async fn find(&self, store: &Store, hash: &[u8; 32]) -> Result<Option<(Arc<Snapshot>, KnownSecret)>> {
         if !self.hearing.load(Ordering::Relaxed) {
             // Something may have changed elsewhere, unheard.
-            self.look_around(store).await?;
+            Box::pin(self.look_around(store)).await?;
         }
         if let Some(found) = self.known(store, hash) {
             return Ok(Some(found));
         }
         // Not known, or not fresh: perhaps something changed here a moment ago.
-        self.catch_up(store).await?;
+        Box::pin(self.catch_up(store)).await?;
         Ok(self.known(store, hash))
     }
 

@@ -19,6 +19,10 @@ use bench::{
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 
+/// The server's, for everything that is measured: the bare proxy has it, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever went wrong, in words.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
