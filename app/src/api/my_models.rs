@@ -46,6 +46,8 @@ pub struct MyKey {
     pub personal: bool,
     /// My live secret: id, hint, last call.
     pub secret: Option<(String, String, Option<DateTime<Utc>>)>,
+    /// The policy that stands for a model its calls do not name, and the group that says so.
+    pub policy: Option<(String, Option<String>)>,
     /// The hint of my last secret, if it died because somebody reported it.
     pub leaked: Option<String>,
 }
@@ -76,7 +78,7 @@ pub struct MyPage {
 pub async fn load_my_models() -> Result<MyPage, AppError> {
     use crate::backend::*;
     use domain::{
-        access::{Ask, Verdict, decide},
+        access::{Ask, Verdict, decide, policy_of},
         limits::{Level, Limit, Meter, Metric, Mode, Scope},
         providers::Dialect,
         roles::Act,
@@ -199,6 +201,11 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     group: path(&key.group),
                     personal: key.personal,
                     secret: key.secret.as_ref().map(|(id, hint, used)| (id.to_string(), hint.clone(), *used)),
+                    policy: facts.applications.get(&key.application).and_then(|application| {
+                        let found = policy_of(&facts, application)?;
+                        let from = found.from.and_then(|id| facts.groups.get(&id));
+                        Some((found.name.to_owned(), from.map(|group| group.name.clone())))
+                    }),
                     leaked: key.leaked.clone(),
                 })
                 .collect(),

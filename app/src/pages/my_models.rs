@@ -81,6 +81,9 @@ fn Content(page: MyPage) -> impl IntoView {
                         <span><b>{key.name}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
                         {key.secret.as_ref().map(|(_, hint, used)| view! { <span><span class="mono">{hint.clone()}</span><span class="sub">" last used "<Ago at=*used/></span></span> })}
                     </div>
+                    {key.policy.map(|(name, from)| view! {
+                        <p class="sub">"A call that names no model goes to "<span class="mono">{format!("policy/{name}")}</span>{from.map(|group| format!(", as {group} says"))}"."</p>
+                    })}
                     {key.leaked.map(|hint| view! { <p class="banner bad">{format!("{hint} was reported as leaked and is dead. Make a new one, and look where the old one was kept.")}</p> })}
                     <div class="row">
                         <Form to=IssueOwnSecret::PATH which=key.key.clone()>

@@ -18,7 +18,7 @@ use domain::{
     money::{Money, NANOS, Price},
     names::Name,
     organizations::{BudgetStatus, WeekStart},
-    policies::Routing,
+    policies::{Routing, Rules},
     prices::{PriceKey, Prices},
     providers::Dialect,
     roles::{Act, Actor, Place, permit},
@@ -328,7 +328,7 @@ impl Stage {
                     .iter()
                     .map(|(model, weight)| Ok((self.model_id(model)?, *weight)))
                     .collect::<Result<_, Fatal>>()?;
-                let form = PolicyForm { name: text(name)?, routing, steps };
+                let form = PolicyForm { name: text(name)?, routing, steps, rules: Rules::new() };
                 store::policies::insert(change, &form).await?;
                 Ok(())
             }
