@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     authorizations::State,
     ids::GroupId,
+    money::Money,
     organizations::MembersMay,
     prices::Prices,
     requests::Request,
@@ -65,6 +66,8 @@ pub struct MyPage {
     pub limits: Vec<LimitLevel>,
     /// My requests that wait, and my grants that hold.
     pub requests: Vec<Request>,
+    /// What I spent this month, wherever I called.
+    pub spend: Money,
     /// My last calls.
     pub calls: Vec<CallRow>,
     /// Applications I answer for: id and name.
@@ -182,6 +185,8 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             store::groups::paths(&cx.store, org).await.known()?.into_iter().collect();
         let path = |id: &GroupId| paths.get(id).cloned().unwrap_or_default();
         let which = store::rollups::Which { user: Some(me), ..Default::default() };
+        let month = cx.month().await?;
+        let spent = store::rollups::sums(&cx.store, org, &which, month.first, month.next).await.known()?;
         let asked = store::requests::Filter {
             sees: store::requests::Sees::Some(me, Vec::new()),
             ..Default::default()
@@ -211,6 +216,7 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                 .collect(),
             limits,
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
+            spend: spent.spend,
             calls: store::rollups::calls(&cx.store, org, &which, now, 10).await.known()?,
             owned: store::applications::owned(&cx.store, org, me)
                 .await

@@ -24,15 +24,17 @@ pub fn MyModelsPage() -> impl IntoView {
     let page = load_my_models();
     view! {
         <Page title="My models" live=true>
-            <Head title="My models"/>
-            <Load data=page let(page)><Content page/></Load>
+            <Load data=page let(page)>
+                <Head title="My models"><a class="btn" href="/spend/me">{format!("My spend this month: {}", page.spend)}</a></Head>
+                <Content page/>
+            </Load>
         </Page>
     }
 }
 
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
-    let MyPage { models, groups, keys, limits, requests, calls, owned, may } = page;
+    let MyPage { models, groups, keys, limits, requests, calls, owned, may, spend: _ } = page;
     let waits: Vec<String> = requests
         .iter()
         .filter(|request| request.grant.is_none())

@@ -109,8 +109,9 @@ async fn rules_limits_and_the_catalogue_bite() {
     change.commit().await.expect("it");
     world.limit_in(Mode::Observe, Scope::Organization, Metric::Requests, Window::Total, 0).await;
     two.pass(secret, &call, "a rule and a limit that observe").await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    two.pass(secret, &call, "they, a second later").await;
+    // Who answers to a policy that was made after them has read them, too.
+    world.policy("later", Routing::Fallback, &[(small, 1)]).await;
+    two.answer_with(&body("policy/later", 16), "a rule and a limit that observe, once they are read", "small").await;
 
     let mut change = world.change().await;
     let dear = models::insert_tier(&mut change, &"Dear".parse().expect("a name"), true).await.expect("a tier");

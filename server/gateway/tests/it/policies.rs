@@ -448,12 +448,9 @@ async fn an_answer_that_has_begun_is_never_asked_for_again() {
     let id = world.policy("chain", Routing::Fallback, &[(world.small.openai, 1)]).await;
     world.rules(id, &[(world.small.openai, StepRules { attempts: 3, ..StepRules::default() })]).await;
     world.script("small", Script { ending: Ending::ResetMidStream, ..Script::default() });
-    for call in [streamed("policy/chain", 16), body("policy/chain", 16)] {
-        let before = world.upstream.served().calls;
-        let answer = world.client.call(Dialect::OpenAi, &call).await;
-        assert!(answer.text().contains("upstream_error"), "{}", answer.text());
-        assert_eq!(world.upstream.served().calls - before, 1);
-    }
+    let answer = world.client.call(Dialect::OpenAi, &streamed("policy/chain", 16)).await;
+    assert!(answer.text().contains("Hello") && answer.text().contains("upstream_error"), "{}", answer.text());
+    assert_eq!(world.upstream.served().calls, 1);
 }
 
 #[tokio::test]
@@ -505,7 +502,7 @@ async fn the_nearest_groups_policy_answers_calls_that_name_no_model_behind_the_k
     let mut change = world.change().await;
     let refused = store::policies::archive(&mut change, near).await.expect_err("a group names it");
     assert!(refused.to_string().contains("1 groups"), "{refused}");
-    change.abandon().await.expect("nothing");
+    drop(change);
     // A policy of that name is that policy.
     world.policy("default", Routing::Fallback, &[(world.small.openai, 1)]).await;
     assert_eq!(chosen().await, ["big", "small"]);
