@@ -121,7 +121,11 @@ impl StepRules {
         parts.extend(self.first_byte.map(|seconds| format!("{seconds} s")));
         if self.after != Troubles::all() {
             let named: Vec<&str> = self.after.iter().map(Trouble::as_str).collect();
-            parts.push(if named.is_empty() { "never goes on".to_owned() } else { format!("after {}", named.join(", ")) });
+            parts.push(if named.is_empty() {
+                "never goes on".to_owned()
+            } else {
+                format!("after {}", named.join(", "))
+            });
         }
         parts.join(", ")
     }
@@ -194,7 +198,10 @@ mod tests {
         let after = [Trouble::ServerError, Trouble::Timeout].into_iter().collect();
         let rules = StepRules { after, attempts: 2, first_byte: Some(20) };
         assert_eq!(rules.words(), "2 tries, 20 s, after timeout, 5xx");
-        assert_eq!(StepRules { after: std::iter::empty().collect(), ..StepRules::default() }.words(), "never goes on");
+        assert_eq!(
+            StepRules { after: std::iter::empty().collect(), ..StepRules::default() }.words(),
+            "never goes on"
+        );
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Wait {
         match self {
             Self::Connection => "Until it is connected",
             Self::FirstByte => "Until an answer begins",
-            Self::Silence => "Between two pieces of a stream",
+            Self::Silence => "Between two pieces",
             Self::Total => "For a whole answer",
         }
     }

@@ -295,7 +295,8 @@ pub async fn edit_approval_rule(
         let mut change = cx.change(permit).await?;
         store::requests::set_rule(&mut change, &ApprovalRule { above, approvers, version }).await.known()?;
         change.commit().await.known()?;
-        let warning = inbox::too_few(&cx, approvers).await?.map(|text| format!(" {text}")).unwrap_or_default();
+        let warning =
+            inbox::too_few(&cx, approvers).await?.map(|text| format!(" {text}")).unwrap_or_default();
         Ok(Done::said(match approvers {
             1 => "Saved. One always suffices.".to_owned(),
             several => format!("Saved. Above {above}, {several} have to agree.{warning}"),

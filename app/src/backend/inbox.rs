@@ -255,7 +255,8 @@ pub async fn too_few(cx: &Cx, approvers: u8) -> Result<Option<String>, AppError>
         return Ok(None);
     }
     let people = |count: &i64| if *count == 1 { "1 person".to_owned() } else { format!("{count} people") };
-    let some: Vec<String> = found.some.iter().map(|(name, count)| format!("{name} ({})", people(count))).collect();
+    let some: Vec<String> =
+        found.some.iter().map(|(name, count)| format!("{name} ({})", people(count))).collect();
     let more = found.all - i64::try_from(some.len()).unwrap_or_default();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Ok(Some(format!(

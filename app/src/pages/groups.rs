@@ -247,13 +247,16 @@ fn Unnamed(group: Group, routing: Routing, edit: bool) -> impl IntoView {
     let Routing { stands, policies } = routing;
     let id = group.id;
     let says = match &stands {
-        Some((name, from, _)) if *from == id => view! { <b class="mono">{format!("policy/{name}")}</b> }.into_any(),
+        Some((name, from, _)) if *from == id => {
+            view! { <b class="mono">{format!("policy/{name}")}</b> }.into_any()
+        }
         Some((name, from, above)) => view! {
             <b class="mono">{format!("policy/{name}")}</b>
             <span class="muted">", from "<a href=format!("/groups/{from}")>{above.clone()}</a></span>
         }
         .into_any(),
-        None => view! { <span class="muted">"Nowhere: they are refused, and asked to name a model."</span> }.into_any(),
+        None => view! { <span class="muted">"Nowhere: they are refused, and asked to name a model."</span> }
+            .into_any(),
     };
     let mut options = vec![(String::new(), "What the group above says".to_owned())];
     options.extend(policies.into_iter().map(|(id, name)| (id, format!("policy/{name}"))));
@@ -261,7 +264,7 @@ fn Unnamed(group: Group, routing: Routing, edit: bool) -> impl IntoView {
     let chosen = group.policy.map(|id| id.to_string()).unwrap_or_default();
     view! {
         <Card title="Calls that name no model">
-            <div class="pad">
+            <div class="pad form">
                 <p>{says}</p>
                 <p class="hint">"A key’s own policy comes first, then that of the nearest group. Callers can also write "<span class="mono">"policy/default"</span>". Every model of the policy is decided for the caller as always."</p>
                 {(edit && many).then(|| view! {

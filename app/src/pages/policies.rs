@@ -14,7 +14,8 @@ use crate::{
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
+        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
+        TextArea, may,
     },
 };
 
@@ -142,7 +143,12 @@ fn StepFields(place: usize, model: String, rules: StepRules) -> impl IntoView {
     const WAITS: [u16; 7] = [5, 10, 20, 30, 60, 120, 300];
     let words = rules.words();
     let attempts = (1..=StepRules::ATTEMPTS_MAX)
-        .map(|times| (format!("{model} {times}"), if times == 1 { "Once".to_owned() } else { format!("Up to {times} times") }))
+        .map(|times| {
+            (
+                format!("{model} {times}"),
+                if times == 1 { "Once".to_owned() } else { format!("Up to {times} times") },
+            )
+        })
         .collect::<Vec<_>>();
     let mut waits: Vec<u16> = WAITS.into_iter().chain(rules.first_byte).collect();
     waits.sort_unstable();

@@ -10,9 +10,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{choices, param};
 use crate::{
     api::requests::{
-        ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, EndGrant, Inbox,
-        RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable, load_request,
-        load_requests,
+        ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, EndGrant,
+        Inbox, RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable,
+        load_request, load_requests,
     },
     ui::{
         Badge, Card, Check, Confirm, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,

@@ -68,7 +68,8 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
             sent.started = Instant::now();
         }
         let facts = &caller.snapshot.facts;
-        let rules = facts.policies.values().find(|known| known.id == policy).map(|known| known.rules_of(model));
+        let rules =
+            facts.policies.values().find(|known| known.id == policy).map(|known| known.rules_of(model));
         let rules = rules.unwrap_or_default();
         let another = place + 1 < models.len();
         let usual = (another && request.stream).then_some(gateway.settings.patience.hop);

@@ -92,10 +92,12 @@ impl Patience {
     /// With a provider: what it says comes first.
     #[must_use]
     fn with(self, provider: Option<&ProviderFacts>) -> Self {
-        let Some(&Waits { connection, first_byte, silence, total }) = provider.map(|facts| &facts.waits) else {
+        let Some(&Waits { connection, first_byte, silence, total }) = provider.map(|facts| &facts.waits)
+        else {
             return self;
         };
-        let or = |said: Option<u16>, usual| said.map_or(usual, |seconds| Duration::from_secs(u64::from(seconds)));
+        let or =
+            |said: Option<u16>, usual| said.map_or(usual, |seconds| Duration::from_secs(u64::from(seconds)));
         Self {
             connection: or(connection, self.connection),
             head: or(first_byte, self.head),

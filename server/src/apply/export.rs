@@ -148,11 +148,14 @@ fn provider_fields(provider: &Provider, present: &Present) -> Fields {
             }
         }
     }
-    let waits = Wait::ALL.iter().map(|wait| (wait.as_str(), provider.waits.get(*wait).map(|it| it.to_string())));
+    let waits =
+        Wait::ALL.iter().map(|wait| (wait.as_str(), provider.waits.get(*wait).map(|it| it.to_string())));
     let waits: Vec<(&str, Option<String>)> = waits.filter(|(_, seconds)| seconds.is_some()).collect();
-    fields
-        .put_if(provider.allow_private_address, "allow_private_address", true)
-        .put_if(!waits.is_empty(), "timeouts", inline(&waits));
+    fields.put_if(provider.allow_private_address, "allow_private_address", true).put_if(
+        !waits.is_empty(),
+        "timeouts",
+        inline(&waits),
+    );
     fields
 }
 

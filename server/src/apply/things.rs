@@ -222,7 +222,9 @@ fn provider(provider: &Provider) -> Thing {
         ("base_url", some(&provider.base_url)),
         ("allow_private_address", some(provider.allow_private_address)),
     ];
-    fields.extend(Wait::ALL.iter().map(|&wait| (wait_field(wait), provider.waits.get(wait).map(|it| it.to_string()))));
+    fields.extend(
+        Wait::ALL.iter().map(|&wait| (wait_field(wait), provider.waits.get(wait).map(|it| it.to_string()))),
+    );
     match &provider.credential {
         None => {}
         Some(Source::Nothing) => fields.extend([("credential.env", None), ("credential.optional", None)]),

@@ -884,3 +884,9 @@ pub const POLICIES: [(&str, bool, Steps); 4] = [
     ("spread", true, &[("gpt-4.1-mini", 3), ("claude-haiku-4-5", 1)]),
     ("cheap", false, &[("gpt-4.1-nano", 1), ("gpt-4.1-mini", 1)]),
 ];
+
+/// Where calls go that name no model: group, policy.
+pub const UNNAMED: [(&str, &str); 2] = [("Engineering", "code"), ("Marketing", "chat")];
+
+/// A policy that does not wait as long for this model as for others, and tries it again.
+pub const IMPATIENT: (&str, &str) = ("code", "claude-sonnet-4-5");

@@ -430,15 +430,22 @@ pub async fn version(change: &mut Change, id: GroupId) -> Result<i64> {
 /// # Errors
 /// [`StoreError::Stale`] when `version` is not the newest; [`StoreError::Invalid`] when the policy is
 /// no longer in use.
-pub async fn set_policy(change: &mut Change, id: GroupId, version: i64, policy: Option<PolicyId>) -> Result<()> {
+pub async fn set_policy(
+    change: &mut Change,
+    id: GroupId,
+    version: i64,
+    policy: Option<PolicyId>,
+) -> Result<()> {
     change.expect(Act::EditGroup, Some(id))?;
     let org = change.org();
     let before = read(change.db(), org, id).await?;
     let name = match policy {
-        Some(policy) => Some(crate::policies::name(change.db(), org, policy).await.map_err(|error| match error {
-            StoreError::NotFound => StoreError::invalid("policy", "Choose one of the policies in use."),
-            error => error,
-        })?),
+        Some(policy) => {
+            Some(crate::policies::name(change.db(), org, policy).await.map_err(|error| match error {
+                StoreError::NotFound => StoreError::invalid("policy", "Choose one of the policies in use."),
+                error => error,
+            })?)
+        }
         None => None,
     };
     let old = match before.policy {

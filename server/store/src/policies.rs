@@ -265,7 +265,8 @@ pub async fn archive(change: &mut Change, id: PolicyId) -> Result<()> {
     .fetch_one(change.db())
     .await?;
     if groups > 0 {
-        let sentence = format!("{groups} groups send calls that name no model to it. Give them another one first.");
+        let sentence =
+            format!("{groups} groups send calls that name no model to it. Give them another one first.");
         return Err(StoreError::invalid("policy", sentence));
     }
     sqlx::query!(

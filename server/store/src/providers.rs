@@ -434,7 +434,10 @@ pub async fn update(
 /// How long a provider is waited for, from its columns in the order of [`Wait::ALL`].
 pub(crate) fn waits(columns: [Option<i32>; 4]) -> Waits {
     let seconds = |column: Option<i32>| column.and_then(|seconds| u16::try_from(seconds).ok());
-    Wait::ALL.iter().zip(columns).fold(Waits::default(), |waits, (&wait, column)| waits.with(wait, seconds(column)))
+    Wait::ALL
+        .iter()
+        .zip(columns)
+        .fold(Waits::default(), |waits, (&wait, column)| waits.with(wait, seconds(column)))
 }
 
 /// Says how long a provider is waited for.
@@ -446,7 +449,8 @@ pub async fn set_waits(change: &mut Change, id: ProviderId, version: i64, waits:
     for &wait in Wait::ALL {
         let fits = waits.get(wait).is_none_or(|seconds| (1..=wait.most()).contains(&seconds));
         if !fits {
-            let sentence = format!("Enter 1 to {} seconds, or nothing for the usual {}.", wait.most(), wait.usual());
+            let sentence =
+                format!("Enter 1 to {} seconds, or nothing for the usual {}.", wait.most(), wait.usual());
             return Err(StoreError::invalid(wait.as_str(), sentence));
         }
     }

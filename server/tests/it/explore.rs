@@ -16,8 +16,7 @@ use crate::harness::Browser;
 async fn ledger(store: &Store, org: OrgId, which: &Which) -> i64 {
     let calendar = store::organizations::calendar(store, org).await.expect("a calendar");
     let filter = calls::Filter { ended: Some(Ended::Finished), ..Default::default() };
-    let list =
-        calls::list(store, org, calendar, which, &filter, 1_000_000).await.expect("the ledger");
+    let list = calls::list(store, org, calendar, which, &filter, 1_000_000).await.expect("the ledger");
     assert_eq!(list.next, None, "all of it");
     list.calls
         .iter()
@@ -100,7 +99,8 @@ pub async fn features_agree_with_the_ledger(browser: &Browser, store: &Store, or
         let which = Which { features: Some(features), ..Which::default() };
         let spent = ledger(store, org, &which).await;
         let lines = file.lines().filter(|line| line.split(',').nth(2) == Some(name));
-        let told = lines.map(|line| line.split(',').nth(4).expect("an amount").parse::<Money>().expect("money").0);
+        let told =
+            lines.map(|line| line.split(',').nth(4).expect("an amount").parse::<Money>().expect("money").0);
         assert_eq!(told.sum::<i64>(), spent, "{name}");
         used += usize::from(spent > 0);
         // The same, narrowed to the feature and split otherwise.

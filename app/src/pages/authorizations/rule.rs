@@ -74,7 +74,11 @@ fn Beside(watched: Watched, may_set: bool, may_loosen: bool) -> impl IntoView {
     let figures = match noted {
         None => "Nothing in the last 90 days".to_owned(),
         Some((calls, people, spend)) => {
-            let calls = if calls == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(calls.unsigned_abs())) };
+            let calls = if calls == 1 {
+                "1 call".to_owned()
+            } else {
+                format!("{} calls", grouped(calls.unsigned_abs()))
+            };
             let people = match people {
                 0 => "of programs".to_owned(),
                 1 => "of 1 person".to_owned(),

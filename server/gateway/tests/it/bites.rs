@@ -111,10 +111,16 @@ async fn rules_limits_and_the_catalogue_bite() {
     two.pass(secret, &call, "a rule and a limit that observe").await;
     // Who answers to a policy that was made after them has read them, too.
     world.policy("later", Routing::Fallback, &[(small, 1)]).await;
-    two.answer_with(&body("policy/later", 16), "a rule and a limit that observe, once they are read", "small").await;
+    two.answer_with(
+        &body("policy/later", 16),
+        "a rule and a limit that observe, once they are read",
+        "small",
+    )
+    .await;
 
     let mut change = world.change().await;
-    let dear = models::insert_tier(&mut change, &"Dear".parse().expect("a name"), true).await.expect("a tier");
+    let dear =
+        models::insert_tier(&mut change, &"Dear".parse().expect("a name"), true).await.expect("a tier");
     change.commit().await.expect("it");
     let now = models::get(&world.store, world.tenant.org, small).await.expect("the model");
     let form = models::ModelForm {
@@ -128,7 +134,9 @@ async fn rules_limits_and_the_catalogue_bite() {
     };
     // Nothing but its tier opens it.
     let mut change = world.change().await;
-    authorizations::set(&mut change, Some(world.platform), Target::Model(small), None).await.expect("no rule");
+    authorizations::set(&mut change, Some(world.platform), Target::Model(small), None)
+        .await
+        .expect("no rule");
     change.commit().await.expect("it");
     two.pass(secret, &call, "its tier alone").await;
     let mut change = world.change().await;

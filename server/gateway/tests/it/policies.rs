@@ -376,7 +376,11 @@ async fn a_policy_goes_on_only_after_what_its_step_names() {
         world.rules(id, &[(big.openai, only(&others))]).await;
         let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
         assert_ne!(answer.status, StatusCode::OK, "{trouble}: {}", answer.text());
-        let reason = if trouble == Trouble::Credential { "upstream_credential".to_owned() } else { format!("upstream_{status}") };
+        let reason = if trouble == Trouble::Credential {
+            "upstream_credential".to_owned()
+        } else {
+            format!("upstream_{status}")
+        };
         let said = if trouble == Trouble::Credential {
             answer.json()["error"]["bursar"]["skipped"][0]["reason"].as_str().map(str::to_owned)
         } else {

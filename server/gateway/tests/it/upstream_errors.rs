@@ -194,7 +194,11 @@ async fn a_provider_is_waited_for_as_long_as_it_says_from_the_next_call_on() {
     world.script("small", Script { text: "word ".repeat(400), ..long });
     world.waits(Dialect::OpenAi, Waits { total: Some(1), ..Waits::default() }).await;
     let answer = world.client.call(Dialect::OpenAi, &streamed("small", 16)).await;
-    assert!(answer.text().contains("word") && answer.text().contains("The provider broke off"), "{}", answer.text());
+    assert!(
+        answer.text().contains("word") && answer.text().contains("The provider broke off"),
+        "{}",
+        answer.text()
+    );
     let booked = world.ledger().await;
     assert!(booked.len() == 3 && booked.iter().all(|call| call.cost > Money::ZERO), "{booked:?}");
 }

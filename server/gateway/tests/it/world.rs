@@ -207,8 +207,12 @@ impl World {
     /// Adds a policy over models with their weights, in order.
     pub async fn policy(&self, name: &str, routing: Routing, steps: &[(ModelId, i32)]) -> PolicyId {
         let mut change = self.change().await;
-        let form =
-            policies::PolicyForm { name: name.parse().expect("a name"), routing, steps: steps.to_vec(), rules: Rules::new() };
+        let form = policies::PolicyForm {
+            name: name.parse().expect("a name"),
+            routing,
+            steps: steps.to_vec(),
+            rules: Rules::new(),
+        };
         let id = policies::insert(&mut change, &form).await.expect("a policy");
         change.commit().await.expect("it");
         id

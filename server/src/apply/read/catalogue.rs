@@ -147,7 +147,11 @@ pub fn policy(table: &Table<'_>) -> Option<Policy> {
         .filter_map(|entry| match entry {
             Ok(model) if routing == Routing::Fallback => Some((model, 1, StepRules::default())),
             Ok(model) => {
-                table.wrong_on(model.line, field, "Expected a table, for instance { model = \"one\", weight = 1 }.");
+                table.wrong_on(
+                    model.line,
+                    field,
+                    "Expected a table, for instance { model = \"one\", weight = 1 }.",
+                );
                 None
             }
             Err(inner) => step(&inner, routing),
@@ -178,7 +182,11 @@ fn step(table: &Table<'_>, routing: Routing) -> Option<(Reference, i32, StepRule
     let attempts = table.count("attempts", 1..=i64::from(StepRules::ATTEMPTS_MAX));
     let first_byte = table.count("first_byte", 1..=i64::from(StepRules::FIRST_BYTE_MAX));
     let rules = StepRules {
-        after: if table.has("after") { table.words::<Trouble>("after").into_iter().collect() } else { usual.after },
+        after: if table.has("after") {
+            table.words::<Trouble>("after").into_iter().collect()
+        } else {
+            usual.after
+        },
         attempts: attempts.and_then(|times| u8::try_from(times).ok()).unwrap_or(usual.attempts),
         first_byte: first_byte.and_then(|seconds| u16::try_from(seconds).ok()),
     };

@@ -55,7 +55,9 @@ impl Writer<'_> {
                     let id = made.map_err(blame)?;
                     self.present.ids.providers.insert(name, (id, FIRST));
                     if provider.waits != Waits::default() {
-                        store::providers::set_waits(self.change, id, FIRST, &provider.waits).await.map_err(blame)?;
+                        store::providers::set_waits(self.change, id, FIRST, &provider.waits)
+                            .await
+                            .map_err(blame)?;
                     }
                 }
                 (Some(_), Some(&(id, version))) => {

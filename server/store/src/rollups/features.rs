@@ -1,5 +1,6 @@
 //! Spend by what calls used of their keys: the same sums, from the table that tells features apart.
 
+use chrono::NaiveDate;
 use domain::{
     explore::{By, Period},
     ids::OrgId,
@@ -7,7 +8,6 @@ use domain::{
     money::Money,
     spend::Sums,
 };
-use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::{Key, REST, Steps, Which};
