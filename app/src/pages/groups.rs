@@ -272,7 +272,7 @@ fn Unnamed(group: Group, routing: Routing, edit: bool) -> impl IntoView {
                         <Hidden name="id" value=id.to_string()/>
                         <Hidden name="version" value=group.version.to_string()/>
                         <Select name="policy" label="Policy of this group" options=options.clone() value=chosen.clone()/>
-                        <div class="row end"><Submit label="Save" look=""/></div>
+                        <div class="row end"><Submit label="Set the policy" look=""/></div>
                     </Form>
                 })}
                 {(edit && !many).then(|| view! { <p class="hint">"There is no policy yet. "<a href="/policies">"Policies"</a>" are made by admins."</p> })}

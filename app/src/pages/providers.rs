@@ -158,7 +158,7 @@ fn Patience(id: String, version: i64, waits: Waits, edit: bool) -> impl IntoView
                 <Hidden name="version" value=version.to_string()/>
                 <div class="pair">{fields()}</div>
                 <p class="hint">"A call that runs out of time is refused with 504, or goes to the next model of its policy. What it may have cost is booked. Once an answer has begun, running out of time ends it."</p>
-                <div class="row end"><Submit label="Save" look=""/></div>
+                <div class="row end"><Submit label="Set the times" look=""/></div>
             </Form>
         </Card>
     }
