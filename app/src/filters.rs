@@ -29,6 +29,8 @@ pub struct Filters {
     pub tier: String,
     /// With a label.
     pub use_case: String,
+    /// That used a feature of their key.
+    pub feature: String,
 }
 
 /// What can be chosen in a filter: value and label.
@@ -65,6 +67,7 @@ impl Filters {
             model: value("model"),
             tier: value("tier"),
             use_case: value("use_case"),
+            feature: value("feature"),
         }
     }
 
@@ -79,6 +82,7 @@ impl Filters {
             ("model", &self.model),
             ("tier", &self.tier),
             ("use_case", &self.use_case),
+            ("feature", &self.feature),
         ]
         .into_iter()
         .filter(|(name, value)| !value.is_empty() && (*name, *value) != ("view", View::Attributed.as_str()))
@@ -100,6 +104,7 @@ impl Filters {
             By::Model => filters.model = key,
             By::Tier => filters.tier = key,
             By::UseCase => filters.use_case = key,
+            By::Feature => filters.feature = key,
         }
         filters
     }

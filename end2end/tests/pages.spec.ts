@@ -34,6 +34,12 @@ async function fill(world: World): Promise<Place[]> {
   await owner.post('authorizations/set', { group: research, target: `model:${large}`, state: 'open', ends_on: '2030-12-31' });
   await owner.post('authorizations/set', { group: marketing, target: `tier:${tier}`, state: 'closed', locked: 'true' });
   await owner.post('policies/save', { name: 'prod-chat', routing: 'fallback', steps: 'big-chat\nsmall-chat' });
+  const policy = (await owner.page('/policies')).match(/dialog=policy-(pol_[a-z0-9]{26})/)![1];
+  await owner.post('policies/save', {
+    id: policy, version: '1', name: 'prod-chat', routing: 'fallback', steps: 'big-chat\nsmall-chat',
+    'attempts[0]': 'big-chat 2', 'first_byte[0]': 'big-chat 20', 'after[0]': 'big-chat timeout', 'after[1]': 'big-chat 5xx',
+  });
+  await owner.post('groups/policy', { id: engineering, version: '1', policy });
   await owner.post('policies/save', { name: 'cheap', routing: 'balance', steps: 'small-chat 3\nbig-chat 1' });
 
   const people: Record<string, { id: string; console: Console }> = {};
@@ -113,7 +119,8 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'models-new', path: '/models?dialog=new' }, { name: 'models-review', path: '/models/review' }, { name: 'models-import', path: '/models/import' },
     { name: 'price-list', path: `/models/import/${list}` }, { name: 'provider-offers', path: `/providers/${vendor}/offers` }, { name: 'model', path: `/models/${large}` }, { name: 'model-prices', path: `/models/${large}?dialog=prices` },
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },
-    { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },
+    { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'policies-edit', path: `/policies?dialog=policy-${policy}` },
+    { name: 'explore-features', path: '/explore?by=feature' }, { name: 'authorization-rule-observed', path: `/authorization/rule?of=${support}~tier:${tier}` }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },
     { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'call', path: `/calls/${finished}` },
     { name: 'call-refused', path: `/calls/${refused}` }, { name: 'explore', path: '/explore' }, { name: 'spend', path: '/spend' },
     { name: 'spend-group', path: `/spend/${research}` }, { name: 'spend-members', path: `/spend/${research}?view=members` }, { name: 'limits', path: '/limits' },

@@ -94,4 +94,8 @@ test('a member asks about themself only, and learns nothing of models nobody has
   await visit(page, world.owner, `/groups/${world.research}`);
   await page.getByRole('row').filter({ hasText: 'small-chat' }).getByRole('link', { name: 'from Engineering' }).click();
   await expect(page.getByText('Anybody in Engineering/Research may use small-chat')).toBeVisible();
+  // A link came with an id; the field says what a person would type, and that is understood.
+  await expect(page.getByLabel('Person or application')).toHaveValue('Anybody in Engineering/Research');
+  await page.getByRole('button', { name: 'Ask' }).click();
+  await expect(page.getByText('Anybody in Engineering/Research may use small-chat')).toBeVisible();
 });

@@ -19,7 +19,8 @@ const ANSWER_MAX: usize = 32 << 20;
 const FUNCTION: &str = "/console/explore/table";
 
 /// The parts of an address that say whose calls are counted; the others are arguments by themselves.
-const FILTERS: [&str; 8] = ["group", "directly", "view", "application", "user", "model", "tier", "use_case"];
+const FILTERS: [&str; 9] =
+    ["group", "directly", "view", "application", "user", "model", "tier", "use_case", "feature"];
 
 /// What the function answers, as far as it goes into the file.
 #[derive(Deserialize)]

@@ -23,9 +23,9 @@ use crate::{
     models::{Modality, Review},
     money::Money,
     organizations::BudgetStatus,
-    policies::Routing,
+    policies::{Routing, Rules, StepRules},
     prices::{DatedPrices, Prices, in_force},
-    providers::Dialect,
+    providers::{Dialect, Waits},
     window::{Calendar, Window},
 };
 
@@ -127,6 +127,8 @@ pub struct ProviderFacts {
     pub base_url: String,
     /// Whether it may be on this machine or in a private network.
     pub allow_private_address: bool,
+    /// How long it is waited for.
+    pub waits: Waits,
     /// Gone.
     pub archived: bool,
 }
@@ -142,6 +144,8 @@ pub struct GroupFacts {
     pub ends_at: Option<DateTime<Utc>>,
     /// Its leads' names, for "ask …".
     pub leads: Vec<String>,
+    /// The policy of calls in it and below that name no model.
+    pub policy: Option<PolicyId>,
 }
 
 /// One rule.
@@ -238,6 +242,48 @@ pub struct PolicyFacts {
     pub routing: Routing,
     /// Models and weights, in order.
     pub steps: Vec<(ModelId, u32)>,
+    /// How it deals with those of them for which not everything is usual.
+    pub rules: Rules,
+}
+
+impl PolicyFacts {
+    /// How it deals with a model.
+    pub fn rules_of(&self, model: ModelId) -> StepRules {
+        self.rules.get(&model).copied().unwrap_or_default()
+    }
+}
+
+/// What stands for a model that a call does not name.
+#[derive(Clone, Copy, Debug)]
+pub struct Unnamed<'a> {
+    /// What callers write after `policy/`.
+    pub name: &'a str,
+    /// The policy.
+    pub policy: &'a PolicyFacts,
+    /// The group that says so; none: the key itself.
+    pub from: Option<GroupId>,
+}
+
+/// The policy of a group's calls that name no model: its own, or the nearest one above.
+pub fn policy_of_group(facts: &Facts, group: GroupId) -> Option<Unnamed<'_>> {
+    let path = facts.groups.get(&group)?.path.as_slice();
+    path.iter().rev().find_map(|&from| {
+        let (name, policy) = policy_named(facts, facts.groups.get(&from)?.policy?)?;
+        Some(Unnamed { name, policy, from: Some(from) })
+    })
+}
+
+/// The policy of an application's calls that name no model: its key's, else its group's.
+pub fn policy_of<'a>(facts: &'a Facts, application: &ApplicationFacts) -> Option<Unnamed<'a>> {
+    let own = application.policy.and_then(|id| policy_named(facts, id));
+    match own {
+        Some((name, policy)) => Some(Unnamed { name, policy, from: None }),
+        None => policy_of_group(facts, application.group),
+    }
+}
+
+fn policy_named(facts: &Facts, id: PolicyId) -> Option<(&str, &PolicyFacts)> {
+    facts.policies.iter().find(|(_, policy)| policy.id == id).map(|(name, policy)| (name.as_str(), policy))
 }
 
 /// What is asked.

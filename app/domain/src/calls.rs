@@ -8,6 +8,7 @@ use crate::{
         ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, ModelId, PolicyId, ProviderId,
         UserId,
     },
+    keys::Features,
     money::{Money, Price},
     prices::{PriceKey, Prices, priced_buckets},
     spend::{CallRow, Outcome},
@@ -282,6 +283,8 @@ pub struct Finished {
     pub route: String,
     /// Whether it asked for a stream.
     pub streamed: bool,
+    /// What it used of its key.
+    pub features: Features,
     /// What it used.
     pub usage: Usage,
     /// What was booked.

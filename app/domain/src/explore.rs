@@ -25,6 +25,8 @@ words! {
         Model = "model",
         /// Classes of models, as the catalogue has them now.
         Tier = "tier",
+        /// What calls used of their key: streaming, tools and so on. A call may use several.
+        Feature = "feature",
     }
 }
 
@@ -38,6 +40,7 @@ impl By {
             Self::User => "People",
             Self::Model => "Models",
             Self::Tier => "Tiers",
+            Self::Feature => "Features",
         }
     }
 
@@ -50,6 +53,7 @@ impl By {
             Self::User => "Person",
             Self::Model => "Model",
             Self::Tier => "Tier",
+            Self::Feature => "Feature",
         }
     }
 
@@ -62,7 +66,13 @@ impl By {
             Self::User => "No person (service secrets)",
             Self::Model => "No model",
             Self::Tier => "No tier",
+            Self::Feature => "None of them",
         }
+    }
+
+    /// Whether one call may be in several of the parts, so that they come to more than the whole.
+    pub const fn overlaps(self) -> bool {
+        matches!(self, Self::Feature)
     }
 }
 
@@ -283,21 +293,32 @@ pub struct Explored {
     pub more: Vec<Row>,
     /// How many things there are.
     pub things: usize,
+    /// Everything, each call once: where parts overlap, adding them up would say too much.
+    pub whole: Option<Row>,
 }
 
 impl Explored {
     /// Sums of the period.
     pub fn total(&self) -> Sums {
+        if let Some(whole) = &self.whole {
+            return whole.total;
+        }
         self.rows.iter().map(|row| row.total).sum()
     }
 
     /// Sums of the period before.
     pub fn total_before(&self) -> Sums {
+        if let Some(whole) = &self.whole {
+            return whole.before;
+        }
         self.rows.iter().map(|row| row.before).sum()
     }
 
     /// Sums of one step.
     pub fn step(&self, place: usize) -> Sums {
+        if let Some(whole) = &self.whole {
+            return whole.cells.get(place).copied().unwrap_or_default();
+        }
         self.rows.iter().filter_map(|row| row.cells.get(place)).copied().sum()
     }
 
@@ -423,6 +444,7 @@ mod tests {
             things: rows.len(),
             rows,
             more: Vec::new(),
+            whole: None,
         }
     }
 
@@ -445,6 +467,16 @@ mod tests {
         ] {
             assert_eq!(table(rows).what_changed(), sentence);
         }
+    }
+
+    #[test]
+    fn where_parts_overlap_the_whole_is_not_their_sum() {
+        let mut overlapping = table(vec![row("streaming", 150, 100), row("tools", 120, 100)]);
+        assert_eq!(overlapping.total().spend, Money::cents(270));
+        overlapping.whole = Some(row("all", 160, 110));
+        assert_eq!(overlapping.total().spend, Money::cents(160));
+        assert_eq!(overlapping.total_before().spend, Money::cents(110));
+        assert_eq!((overlapping.step(0).spend, overlapping.step(9).spend), (Money::cents(160), Money::ZERO));
     }
 
     #[test]

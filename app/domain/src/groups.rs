@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{GroupId, UserId},
+    ids::{GroupId, PolicyId, UserId},
     money::Money,
     words::words,
 };
@@ -90,6 +90,8 @@ pub struct Group {
     pub archived_at: Option<DateTime<Utc>>,
     /// Whether new users join it.
     pub is_default: bool,
+    /// Its own policy for calls that name no model.
+    pub policy: Option<PolicyId>,
     /// Counts up with every change.
     pub version: i64,
 }

@@ -70,6 +70,27 @@ impl Features {
         Self(self.0 & !other.0)
     }
 
+    /// Those that are in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether none is in.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// As a number, a bit each: what the ledger keeps.
+    pub const fn bits(self) -> i32 {
+        self.0.cast_signed()
+    }
+
+    /// From such a number. Bits that stand for nothing are left out.
+    pub fn from_bits(bits: i32) -> Self {
+        Self(bits.cast_unsigned()).and(Self::all())
+    }
+
     /// Each one, in order.
     pub fn iter(self) -> impl Iterator<Item = Feature> {
         Feature::ALL.iter().copied().filter(move |&feature| self.has(feature))

@@ -1,5 +1,7 @@
 //! Routing policies: a name that callers can write in place of a model.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,6 +19,127 @@ words! {
     }
 }
 
+words! {
+    /// What can go wrong with a provider before it has said anything.
+    Trouble("failure") {
+        /// It cannot be reached, or hangs up.
+        Connection = "connection",
+        /// It does not answer in time.
+        Timeout = "timeout",
+        /// It did not get the call in time.
+        RequestTimeout = "408",
+        /// It is busy with something that stands in the way.
+        Conflict = "409",
+        /// It has too much to do for us.
+        RateLimited = "429",
+        /// It failed, or is overloaded.
+        ServerError = "5xx",
+        /// It refuses our credential.
+        Credential = "credential",
+    }
+}
+
+impl Trouble {
+    /// How people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connection => "It cannot be reached",
+            Self::Timeout => "It does not answer in time",
+            Self::RequestTimeout => "It answers 408",
+            Self::Conflict => "It answers 409",
+            Self::RateLimited => "It answers 429",
+            Self::ServerError => "It answers 500 or more",
+            Self::Credential => "It refuses our credential",
+        }
+    }
+
+    /// What a status says, other than that our credential is refused. Those are the ones the official
+    /// SDKs try again after. A 400 or a 404 is about the call itself, and no trouble of the provider.
+    pub const fn of_status(status: u16) -> Option<Self> {
+        match status {
+            408 => Some(Self::RequestTimeout),
+            409 => Some(Self::Conflict),
+            429 => Some(Self::RateLimited),
+            500.. => Some(Self::ServerError),
+            _ => None,
+        }
+    }
+}
+
+/// A set of them, small enough to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Troubles(u8);
+
+impl Troubles {
+    /// All of them.
+    pub fn all() -> Self {
+        Trouble::ALL.iter().copied().collect()
+    }
+
+    /// Whether this one is in.
+    pub const fn has(self, trouble: Trouble) -> bool {
+        self.0 & (1 << trouble as u8) != 0
+    }
+
+    /// Each one, in order.
+    pub fn iter(self) -> impl Iterator<Item = Trouble> {
+        Trouble::ALL.iter().copied().filter(move |&trouble| self.has(trouble))
+    }
+}
+
+impl FromIterator<Trouble> for Troubles {
+    fn from_iter<I: IntoIterator<Item = Trouble>>(troubles: I) -> Self {
+        Self(troubles.into_iter().fold(0, |set, trouble| set | (1 << trouble as u8)))
+    }
+}
+
+/// How a policy deals with one of its models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRules {
+    /// After which failures the next model is asked. Any other failure is the answer.
+    pub after: Troubles,
+    /// How often it is tried, from 1 to [`StepRules::ATTEMPTS_MAX`]: again only where nothing was
+    /// executed.
+    pub attempts: u8,
+    /// How many seconds the head of its answer is waited for; none: as its provider says.
+    pub first_byte: Option<u16>,
+}
+
+impl StepRules {
+    /// A model is tried at most so often.
+    pub const ATTEMPTS_MAX: u8 = 3;
+    /// The longest wait for the head of an answer, in seconds.
+    pub const FIRST_BYTE_MAX: u16 = 600;
+
+    /// What is not usual about it: `2 tries, 20 s, after timeout, 5xx`. Empty when everything is.
+    pub fn words(&self) -> String {
+        let mut parts = Vec::new();
+        if self.attempts != 1 {
+            parts.push(format!("{} tries", self.attempts));
+        }
+        parts.extend(self.first_byte.map(|seconds| format!("{seconds} s")));
+        if self.after != Troubles::all() {
+            let named: Vec<&str> = self.after.iter().map(Trouble::as_str).collect();
+            parts.push(if named.is_empty() {
+                "never goes on".to_owned()
+            } else {
+                format!("after {}", named.join(", "))
+            });
+        }
+        parts.join(", ")
+    }
+}
+
+impl Default for StepRules {
+    fn default() -> Self {
+        Self { after: Troubles::all(), attempts: 1, first_byte: None }
+    }
+}
+
+/// The rules of those models of a policy for which not everything is usual.
+pub type Rules = BTreeMap<ModelId, StepRules>;
+
 /// A named route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -28,6 +151,8 @@ pub struct Policy {
     pub routing: Routing,
     /// The models: id, name and weight (1 in a fallback), in order.
     pub steps: Vec<(ModelId, String, i32)>,
+    /// How it deals with those of them for which not everything is usual.
+    pub rules: Rules,
     /// Counts up with every change.
     pub version: i64,
 }
@@ -65,6 +190,35 @@ pub fn order<T: Copy>(routing: Routing, steps: &[(T, u32)], draw: u64) -> Vec<T>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_usual_about_a_step_is_said() {
+        let rules = StepRules::default();
+        assert_eq!(rules.words(), "");
+        let after = [Trouble::ServerError, Trouble::Timeout].into_iter().collect();
+        let rules = StepRules { after, attempts: 2, first_byte: Some(20) };
+        assert_eq!(rules.words(), "2 tries, 20 s, after timeout, 5xx");
+        assert_eq!(
+            StepRules { after: std::iter::empty().collect(), ..StepRules::default() }.words(),
+            "never goes on"
+        );
+    }
+
+    #[test]
+    fn what_is_about_the_call_is_no_trouble_of_the_provider() {
+        for (status, trouble) in [
+            (400, None),
+            (401, None),
+            (404, None),
+            (408, Some(Trouble::RequestTimeout)),
+            (422, None),
+            (429, Some(Trouble::RateLimited)),
+            (500, Some(Trouble::ServerError)),
+            (529, Some(Trouble::ServerError)),
+        ] {
+            assert_eq!(Trouble::of_status(status), trouble, "{status}");
+        }
+    }
 
     #[test]
     fn a_fallback_goes_as_it_is_written() {

@@ -30,7 +30,7 @@ words! {
         EditUsers = "user.edit",
         /// Give or take the owner and admin roles.
         EditRoles = "user.role",
-        /// Rename a group, change its kind or end.
+        /// Rename a group, change its kind, end or policy.
         EditGroup = "group.edit",
         /// Make a group below another.
         CreateGroup = "group.create",
@@ -143,7 +143,7 @@ impl Act {
             Self::DeleteOrganization => "Delete the organization",
             Self::EditUsers => "Invite, edit, suspend and remove people",
             Self::EditRoles => "Give or take the roles owner and admin; hand the organization over",
-            Self::EditGroup => "Rename a group, change its kind or end",
+            Self::EditGroup => "Rename a group, change its kind, end or policy",
             Self::CreateGroup => "Make a group below another",
             Self::MoveGroup => "Put a group elsewhere in the tree",
             Self::ArchiveGroup => "Archive a group",

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use domain::{
     audit::AuditRow,
     authorizations::{Cell, Draft, Edit, Say, Seen, State, Target},
-    ids::{ApplicationId, BatchId, GroupId, ModelId},
+    ids::{ApplicationId, AuthorizationId, BatchId, GroupId, ModelId},
+    money::Money,
     spend::LimitLevel,
 };
 use leptos::prelude::*;
@@ -196,10 +197,29 @@ pub struct RuleView {
     pub below: Vec<(Cell, String, Say)>,
     /// What became of the rule, the newest first.
     pub history: Vec<AuditRow>,
+    /// The rule beside it that only takes note.
+    pub watched: Option<Watched>,
     /// Whether whoever looks may change it.
     pub editable: bool,
     /// Whether they may take a quota away.
     pub may_loosen: bool,
+}
+
+/// A rule that only takes note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Which.
+    pub id: AuthorizationId,
+    /// What it would say.
+    pub state: State,
+    /// Whether it would be locked.
+    pub locked: bool,
+    /// What it would have refused in the last 90 days: calls, people, what the calls cost.
+    pub noted: Option<(i64, i64, Money)>,
+    /// Its quotas, which count once it is promoted.
+    pub limits: Vec<LimitLevel>,
+    /// What became of it, the newest first.
+    pub history: Vec<AuditRow>,
 }
 
 /// One cell: `grp_…~tier:tir_…`.

@@ -79,6 +79,17 @@ pub struct GroupView {
     pub tree: Vec<Node>,
     /// Every group people can be put into: id and path.
     pub targets: Vec<(String, String)>,
+    /// What stands for calls that name no model.
+    pub routing: Routing,
+}
+
+/// What stands for a group's calls that name no model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routing {
+    /// The policy, and the group that says so.
+    pub stands: Option<(String, GroupId, String)>,
+    /// Policies to choose from: id and name.
+    pub policies: Vec<(String, String)>,
 }
 
 /// A line of the tree beside a group's people.
@@ -171,6 +182,19 @@ pub async fn load_group(
             places: paths.into_iter().filter(|(other, _)| !inside(*other)).collect(),
             people: people(found),
             chosen: people(chosen),
+            routing: Routing {
+                stands: domain::access::policy_of_group(&facts, id).and_then(|found| {
+                    let from = found.from?;
+                    let name = facts.groups.get(&from).map(|group| group.name.clone()).unwrap_or_default();
+                    Some((found.name.to_owned(), from, name))
+                }),
+                policies: store::policies::list(&cx.store, org)
+                    .await
+                    .known()?
+                    .into_iter()
+                    .map(|policy| (policy.id.to_string(), policy.name))
+                    .collect(),
+            },
             spend: tree.iter().find(|row| row.id == id).map(|row| row.spend).unwrap_or_default(),
             members,
         })
@@ -232,6 +256,25 @@ pub async fn edit_group(
         store::groups::update(&mut change, id, version, &form).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Group saved.").then(format!("/groups/{id}")))
+    })
+    .await
+}
+
+/// Says which policy stands for a group's calls that name no model; empty: the one of the group above.
+#[server(prefix = "/console", endpoint = "groups/policy")]
+pub async fn set_group_policy(
+    id: String,
+    version: i64,
+    #[server(default)] policy: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let mut change = cx.change(cx.permit_in(Act::EditGroup, id).await?).await?;
+        store::groups::set_policy(&mut change, id, version, read_some("policy", &policy)?).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Saved. It holds from the next call on.").then(format!("/groups/{id}")))
     })
     .await
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     authorizations::State,
     ids::GroupId,
+    money::Money,
     organizations::MembersMay,
     prices::Prices,
     requests::Request,
@@ -46,6 +47,8 @@ pub struct MyKey {
     pub personal: bool,
     /// My live secret: id, hint, last call.
     pub secret: Option<(String, String, Option<DateTime<Utc>>)>,
+    /// The policy that stands for a model its calls do not name, and the group that says so.
+    pub policy: Option<(String, Option<String>)>,
     /// The hint of my last secret, if it died because somebody reported it.
     pub leaked: Option<String>,
 }
@@ -63,6 +66,8 @@ pub struct MyPage {
     pub limits: Vec<LimitLevel>,
     /// My requests that wait, and my grants that hold.
     pub requests: Vec<Request>,
+    /// What I spent this month, wherever I called.
+    pub spend: Money,
     /// My last calls.
     pub calls: Vec<CallRow>,
     /// Applications I answer for: id and name.
@@ -76,7 +81,7 @@ pub struct MyPage {
 pub async fn load_my_models() -> Result<MyPage, AppError> {
     use crate::backend::*;
     use domain::{
-        access::{Ask, Verdict, decide},
+        access::{Ask, Verdict, decide, policy_of},
         limits::{Level, Limit, Meter, Metric, Mode, Scope},
         providers::Dialect,
         roles::Act,
@@ -180,6 +185,8 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             store::groups::paths(&cx.store, org).await.known()?.into_iter().collect();
         let path = |id: &GroupId| paths.get(id).cloned().unwrap_or_default();
         let which = store::rollups::Which { user: Some(me), ..Default::default() };
+        let month = cx.month().await?;
+        let spent = store::rollups::sums(&cx.store, org, &which, month.first, month.next).await.known()?;
         let asked = store::requests::Filter {
             sees: store::requests::Sees::Some(me, Vec::new()),
             ..Default::default()
@@ -199,11 +206,17 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     group: path(&key.group),
                     personal: key.personal,
                     secret: key.secret.as_ref().map(|(id, hint, used)| (id.to_string(), hint.clone(), *used)),
+                    policy: facts.applications.get(&key.application).and_then(|application| {
+                        let found = policy_of(&facts, application)?;
+                        let from = found.from.and_then(|id| facts.groups.get(&id));
+                        Some((found.name.to_owned(), from.map(|group| group.name.clone())))
+                    }),
                     leaked: key.leaked.clone(),
                 })
                 .collect(),
             limits,
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
+            spend: spent.spend,
             calls: store::rollups::calls(&cx.store, org, &which, now, 10).await.known()?,
             owned: store::applications::owned(&cx.store, org, me)
                 .await

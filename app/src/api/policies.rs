@@ -39,20 +39,31 @@ pub async fn save_policy(
     name: String,
     routing: String,
     steps: String,
+    #[server(default)] after: Vec<String>,
+    #[server(default)] attempts: Vec<String>,
+    #[server(default)] first_byte: Vec<String>,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{ids::PolicyId, roles::Act};
+    use domain::{ids::PolicyId, policies::Rules, roles::Act};
     use store::policies::PolicyForm;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditPolicies)?;
         let models = store::models::list(&cx.store, permit.org()).await.known()?;
+        let id = read_some::<PolicyId>("id", &id)?;
+        let known = match id {
+            Some(id) => store::policies::get(&cx.store, permit.org(), id).await.known()?.rules,
+            None => Rules::new(),
+        };
+        let steps = read_steps(&models, &steps)?;
+        let lines = RuleLines { after, attempts, first_byte };
         let form = PolicyForm {
             name: read("name", &name)?,
             routing: read("routing", &routing)?,
-            steps: read_steps(&models, &steps)?,
+            rules: lines.read(&models, &steps, &known)?,
+            steps,
         };
         let mut change = cx.change(permit).await?;
-        match read_some::<PolicyId>("id", &id)? {
+        match id {
             Some(id) => {
                 store::policies::update(&mut change, id, read("version", &version)?, &form).await.known()?
             }

@@ -134,6 +134,46 @@ pub async fn edit_provider(
     .await
 }
 
+/// Says how long a provider is waited for, in seconds; empty: what is usual.
+#[server(prefix = "/console", endpoint = "providers/waits")]
+pub async fn set_waits(
+    id: String,
+    version: i64,
+    #[server(default)] connection: String,
+    #[server(default)] first_byte: String,
+    #[server(default)] between_chunks: String,
+    #[server(default)] total: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        providers::{Wait, Waits},
+        roles::Act,
+    };
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let said = [
+            (Wait::Connection, connection),
+            (Wait::FirstByte, first_byte),
+            (Wait::Silence, between_chunks),
+            (Wait::Total, total),
+        ];
+        let mut waits = Waits::default();
+        for (wait, text) in said.iter().map(|(wait, text)| (*wait, text.trim())) {
+            if !text.is_empty() {
+                let seconds = text.parse().map_err(|_| {
+                    AppError::field(wait.as_str(), format!("Enter 1 to {} seconds.", wait.most()))
+                })?;
+                waits = waits.with(wait, Some(seconds));
+            }
+        }
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        store::providers::set_waits(&mut change, id, version, &waits).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Saved. It holds from the next call on.").then(format!("/providers/{id}")))
+    })
+    .await
+}
+
 /// Takes a provider out of use.
 #[server(prefix = "/console", endpoint = "providers/archive")]
 pub async fn archive_provider(id: String) -> Result<Done, AppError> {

@@ -111,6 +111,9 @@ pub async fn rehearse_policy(
     name: String,
     routing: String,
     steps: String,
+    #[server(default)] after: Vec<String>,
+    #[server(default)] attempts: Vec<String>,
+    #[server(default)] first_byte: Vec<String>,
     #[server(default)] days: String,
 ) -> Result<Done, AppError> {
     use crate::{api::policies::SavePolicy, backend::*};
@@ -126,7 +129,10 @@ pub async fn rehearse_policy(
             routing: read("routing", &routing)?,
             steps: read_steps(&models, &steps)?,
         };
-        let fields = [("name", name.as_str()), ("routing", &routing), ("steps", &steps)];
+        // What it does after a failure is not replayed, and not lost on the way.
+        let rules = RuleLines { after, attempts, first_byte }.fields();
+        let mut fields = vec![("name", name.as_str()), ("routing", &routing), ("steps", &steps)];
+        fields.extend(rules.iter().map(|(name, line)| (name.as_str(), line.as_str())));
         let back = rehearsals::Back::new(SavePolicy::PATH, "/policies", &fields);
         rehearsals::prepare(&cx, draft, back, &days).await
     })

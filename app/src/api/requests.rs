@@ -252,14 +252,25 @@ pub async fn refuse_requests(
     .await
 }
 
-/// From which sum on several have to agree; none: one always suffices.
+/// From which sum on several have to agree, and where that cannot come about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approving {
+    /// None: one always suffices.
+    pub rule: Option<ApprovalRule>,
+    /// Why some requests can never be agreed to, where that is so.
+    pub warning: Option<String>,
+}
+
+/// From which sum on several have to agree.
 #[server(prefix = "/console", endpoint = "requests/rule")]
-pub async fn load_approval_rule() -> Result<Option<ApprovalRule>, AppError> {
+pub async fn load_approval_rule() -> Result<Approving, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let permit = cx.permit(Act::ReadOrganization)?;
-        store::requests::rule(&cx.store, permit.org()).await.known()
+        let rule = store::requests::rule(&cx.store, permit.org()).await.known()?;
+        let warning = inbox::too_few(&cx, rule.map_or(1, |rule| rule.approvers)).await?;
+        Ok(Approving { rule, warning })
     })
     .await
 }
@@ -284,9 +295,11 @@ pub async fn edit_approval_rule(
         let mut change = cx.change(permit).await?;
         store::requests::set_rule(&mut change, &ApprovalRule { above, approvers, version }).await.known()?;
         change.commit().await.known()?;
+        let warning =
+            inbox::too_few(&cx, approvers).await?.map(|text| format!(" {text}")).unwrap_or_default();
         Ok(Done::said(match approvers {
             1 => "Saved. One always suffices.".to_owned(),
-            several => format!("Saved. Above {above}, {several} have to agree."),
+            several => format!("Saved. Above {above}, {several} have to agree.{warning}"),
         }))
     })
     .await

@@ -240,3 +240,27 @@ async fn holds(
     let held = requests.iter().find(|request| request.model.0 == model);
     Ok(held.and_then(|request| Some((request.id, request.grant.as_ref()?.ends_at))))
 }
+
+/// Why some requests can never be agreed to when this many people have to; none: everywhere there are
+/// enough.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn too_few(cx: &Cx, approvers: u8) -> Result<Option<String>, AppError> {
+    if approvers <= 1 {
+        return Ok(None);
+    }
+    let found = store::requests::too_few(&cx.store, cx.org()?, approvers).await.known()?;
+    if found.all == 0 {
+        return Ok(None);
+    }
+    let people = |count: &i64| if *count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+    let some: Vec<String> =
+        found.some.iter().map(|(name, count)| format!("{name} ({})", people(count))).collect();
+    let more = found.all - i64::try_from(some.len()).unwrap_or_default();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok(Some(format!(
+        "Fewer than {approvers} people may decide in {}{more}: large requests there can never be agreed to. Name more leads or admins, or ask for fewer.",
+        some.join(", ")
+    )))
+}

@@ -8,7 +8,7 @@ use domain::{
 };
 
 use super::{AppError, Cx, Known, matrix};
-use crate::api::authorizations::RuleView;
+use crate::api::authorizations::{RuleView, Watched};
 
 /// How many groups below are listed, and how many lines of the log.
 const LISTED: usize = 50;
@@ -64,6 +64,25 @@ pub async fn load(cx: &Cx, cell: Cell) -> Result<RuleView, AppError> {
         }
         None => Vec::new(),
     };
+    let watching = facts.observed.get(&cell.group).and_then(|rules| rules.get(&cell.target)).copied();
+    let watched = match watching {
+        Some(rule) => Some(Watched {
+            id: rule.id,
+            state: rule.state,
+            locked: rule.locked,
+            noted: store::observed::noted(&cx.store, actor.org, &[rule.id.0])
+                .await
+                .known()?
+                .get(&rule.id.0)
+                .map(|noted| (noted.calls, noted.people, noted.spend)),
+            limits: {
+                let keep = |scope| scope == Scope::Authorization(rule.id);
+                store::limits::list(&cx.store, actor.org, &facts, keep).await.known()?
+            },
+            history: store::audit::list(&cx.store, actor.org, &about(rule.id), most).await.known()?,
+        }),
+        None => None,
+    };
     let place = if cell.group.is_some() { Place::Group(path) } else { Place::Organization };
     Ok(RuleView {
         group: matrix::place_name(&facts, cell.group),
@@ -74,6 +93,7 @@ pub async fn load(cx: &Cx, cell: Cell) -> Result<RuleView, AppError> {
         limits,
         below: below(&facts, &standing, cell),
         history,
+        watched,
         editable: matrix::editable(&actor, &facts, cell.group),
         may_loosen: allows(&actor, Act::LoosenLimits, place),
         shown,

@@ -4,6 +4,7 @@
 use domain::{
     explore::{By, NONE},
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, TierId, UserId},
+    keys::{Feature, Features},
     roles::{Act, Permit},
     spend::View,
 };
@@ -24,6 +25,15 @@ fn id<T: std::str::FromStr>(text: &str, nil: T) -> Result<Option<T>, AppError> {
         "" => Ok(None),
         NONE => Ok(Some(nil)),
         text => text.parse().map(Some).map_err(|_| AppError::NotFound),
+    }
+}
+
+/// Reads a filter by what calls used.
+fn features(text: &str) -> Result<Option<Features>, AppError> {
+    match text {
+        "" => Ok(None),
+        NONE => Ok(Some(Features::default())),
+        text => Ok(Some(Features::default().with(super::read("feature", text)?))),
     }
 }
 
@@ -66,6 +76,7 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
             NONE => Some(String::new()),
             label => Some(label.to_owned()),
         },
+        features: features(&filters.feature)?,
         sight: if all { Sight::All } else { Sight::Own { led: actor.leads.clone(), me } },
     };
     // Somebody who leads nothing sees their own, and nothing else: asked for as such, it is found
@@ -109,7 +120,7 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
                 By::Group => may(cx.permit_in(Act::ReadGroup, GroupId(id)).await)?,
                 By::Application => may(cx.permit_for(Act::ReadGroup, ApplicationId(id)).await)?,
                 By::User => actor.user == Some(UserId(id)),
-                By::Model | By::Tier | By::UseCase => true,
+                By::Model | By::Tier | By::UseCase | By::Feature => true,
             };
         set.push((name.to_owned(), if told { known } else { "as linked".to_owned() }));
     }
@@ -119,6 +130,11 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
     if let Some(label) = &which.use_case {
         let label = if label.is_empty() { By::UseCase.none().to_owned() } else { label.clone() };
         set.push(("use_case".to_owned(), label));
+    }
+    if let Some(features) = which.features {
+        let used: Vec<&str> = features.iter().map(Feature::label).collect();
+        let label = if used.is_empty() { By::Feature.none().to_owned() } else { used.join(", ") };
+        set.push(("feature".to_owned(), label));
     }
     let led = (!reads_all).then_some(actor.leads.as_slice());
     let pickers = store::explore::pickers(&cx.store, org, led, PICKED).await.known()?;

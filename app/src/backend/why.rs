@@ -21,6 +21,9 @@ use crate::api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep};
 /// How many people and applications there are to choose from.
 const CHOICES: i64 = 300;
 
+/// Before the path of a group: whoever is in it.
+const ANYBODY: &str = "Anybody in ";
+
 /// What is asked.
 pub struct Question {
     /// An address, an application's path, an id, or nothing.
@@ -107,7 +110,8 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
             return Ok(Why { who: question.who, model: question.model, problem: Some(problem), ..page });
         }
     };
-    (page.who, page.name, page.model) = (question.who.clone(), whom.name.clone(), question.model.clone());
+    page.who = spelled(&looking, &paths, &whom, &question.who).await?;
+    (page.name, page.model) = (whom.name.clone(), question.model.clone());
     if question.model.is_empty() {
         return Ok(page);
     }
@@ -231,7 +235,8 @@ async fn whom<'a>(
             groups: vec![application.group],
         }));
     }
-    if let Ok(group) = who.parse::<GroupId>() {
+    let named = who.strip_prefix(ANYBODY).and_then(|path| paths.iter().find(|(_, known)| known == path));
+    if let Some(group) = who.parse::<GroupId>().ok().or(named.map(|(id, _)| *id)) {
         let known = looking.facts.groups.contains_key(&group) && looking.reads(group);
         let (user, application) = (None, None);
         let anybody = || Whom { name: "Anybody".to_owned(), user, application, groups: vec![group] };
@@ -260,6 +265,29 @@ async fn whom<'a>(
         return Ok(if own { Err(nowhere) } else { unknown() });
     }
     Ok(Ok(Whom { name: person.name.clone(), user: Some(user), application: None, groups }))
+}
+
+/// Whom it is about as a person would type it: a link came with an id.
+async fn spelled(
+    looking: &Looking<'_>,
+    paths: &[(GroupId, String)],
+    whom: &Whom<'_>,
+    who: &str,
+) -> Result<String, AppError> {
+    if let Some((_, application)) = whom.application {
+        return Ok(format!("{}/{}", path_of(paths, application.group), application.name));
+    }
+    if let Some(group) = who.parse::<GroupId>().ok().filter(|_| whom.user.is_none()) {
+        return Ok(format!("{ANYBODY}{}", path_of(paths, group)));
+    }
+    match (who.parse::<UserId>(), whom.user) {
+        (Ok(_), Some(user)) if looking.me != Some(user) || looking.all => {
+            Ok(store::users::name(&looking.cx.store, looking.facts.org, user).await.known()?.1)
+        }
+        // Nothing stands for oneself.
+        (Ok(_), Some(_)) => Ok(String::new()),
+        _ => Ok(who.to_owned()),
+    }
 }
 
 async fn on_account(

@@ -3,6 +3,7 @@
 use domain::{
     calls::{CallView, CostLine, Finished, Refused, What},
     explore::millis,
+    keys::Features,
     money::{Money, grouped},
     prices::PriceKey,
     roles::Act,
@@ -220,6 +221,23 @@ fn Attribution(call: CallView) -> impl IntoView {
     }
 }
 
+/// What a call used of its key, each a way to the calls that did too.
+fn used(features: Features) -> AnyView {
+    if features.is_empty() {
+        return view! { <span class="muted">"none of the features a key has"</span> }.into_any();
+    }
+    let last = features.iter().count() - 1;
+    features
+        .iter()
+        .enumerate()
+        .map(|(place, feature)| {
+            let comma = if place < last { ", " } else { "" };
+            view! { <a href=format!("/calls?feature={feature}")>{feature.label()}</a>{comma} }
+        })
+        .collect_view()
+        .into_any()
+}
+
 fn more_of(finished: Finished, link: impl Fn(String, String) -> AnyView) -> Vec<AnyView> {
     let none = || view! { <span class="muted">"none named"</span> }.into_any();
     let use_case = match finished.use_case.as_str() {
@@ -240,6 +258,7 @@ fn more_of(finished: Finished, link: impl Fn(String, String) -> AnyView) -> Vec<
             view! { <span class="mono">{finished.route}</span>{if finished.streamed { ", streamed" } else { "" }} },
         ),
     ];
+    facts.push(fact("Used", used(finished.features)));
     if let Some((_, name)) = finished.policy {
         facts.push(fact("Policy", view! { {name} }));
     }

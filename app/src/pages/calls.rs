@@ -2,7 +2,8 @@
 
 use domain::{
     calls::{CallLine, End, Ended},
-    explore::millis,
+    explore::{By, NONE, millis},
+    keys::Feature,
     money::grouped,
     spend::Outcome,
 };
@@ -77,6 +78,7 @@ pub fn FilterBar(
         .map(|(name, label)| {
             let what = match name.as_str() {
                 "use_case" => "Use case",
+                "feature" => "Used",
                 "user" => "Person",
                 "directly" => "Only",
                 "group" => "Group",
@@ -106,6 +108,7 @@ pub fn FilterBar(
             {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All applications" value=filters.application.clone()/> })}
             {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All models" value=filters.model.clone()/> })}
             {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All tiers" value=filters.tier.clone()/> })}
+            <Choice name="feature" label="Used" choices=features() all="Anything" value=filters.feature.clone()/>
             {children()}
             <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
             <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
@@ -114,6 +117,13 @@ pub fn FilterBar(
         </form>
         <div class="chips">{chips}<span class="hint">{format!("Days are those of {zone}.")}</span></div>
     }
+}
+
+/// What calls can have used of their key.
+fn features() -> Choices {
+    let none = (NONE.to_owned(), By::Feature.none().to_owned());
+    let named = |feature: &Feature| (feature.to_string(), feature.label().to_owned());
+    Feature::ALL.iter().map(named).chain([none]).collect()
 }
 
 /// One of several, in a filter.

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::{
     calls::{Choice, FilterBar},
     choices,
-    spend::chart_of,
+    spend::{chart_of, overlap},
 };
 use crate::{
     api::explore::{Answer, load_explored},
@@ -61,6 +61,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
         || ["from", "to", "measure", "by", "interval"].iter().any(|name| !query::value(name).is_empty());
     let narrowed = named.narrowed;
     let empty = explored.rows.is_empty();
+    let overlap = overlap(by);
     view! {
         <Head title="Explore" note=span><a class="btn" href=csv download="">"Download CSV"</a></Head>
         {narrowed.then(|| view! { <p class="lead">"What the groups you lead used, and what you used yourself."</p> })}
@@ -75,7 +76,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()
             }}
-            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}</p>
+            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}</p>
         </Card>
         {(!empty).then(|| view! { <Table explored series filters/> })}
     }
@@ -187,7 +188,7 @@ fn narrow(explored: &Explored, filters: &Filters) -> String {
     let by = match explored.by {
         By::Group => By::Group,
         By::Application | By::UseCase | By::User | By::Tier => By::Model,
-        By::Model => By::Application,
+        By::Model | By::Feature => By::Application,
     };
     let (from, last) = (explored.period.from.to_string(), explored.period.last().to_string());
     filters.href(

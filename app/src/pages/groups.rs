@@ -1,7 +1,7 @@
 //! The tree of groups, and a group's page.
 
 use domain::{
-    groups::{GroupKind, GroupRow},
+    groups::{Group, GroupKind, GroupRow},
     limits::Scope,
     money::Money,
     roles::{Act, Place},
@@ -16,8 +16,8 @@ use super::{
 use crate::{
     api::{
         groups::{
-            ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, SetDefaultGroup, Tree, load_group,
-            load_groups,
+            ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, Routing, SetDefaultGroup,
+            SetGroupPolicy, Tree, load_group, load_groups,
         },
         rehearsals::RehearseMove,
     },
@@ -142,6 +142,7 @@ fn Content(view: GroupView) -> impl IntoView {
         spend,
         tree,
         targets,
+        routing,
     } = view;
     let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
     let frame = frame();
@@ -185,6 +186,7 @@ fn Content(view: GroupView) -> impl IntoView {
             <div>
                 <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications.len().to_string()><Applications applications/></Card>
+                <Unnamed group=group.clone() routing edit/>
                 {(!below.is_empty()).then(|| view! {
                     <Card title="Groups below" note=below.len().to_string()>
                         <ul class="list">{below.into_iter().map(|(id, name, people)| view! {
@@ -236,6 +238,46 @@ fn Content(view: GroupView) -> impl IntoView {
             name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string())]
             consequence="Nothing in it can call any more, and its people leave it. Names and spend stay on the books. This cannot be undone."
         />
+    }
+}
+
+/// Where calls go that name no model.
+#[component]
+fn Unnamed(group: Group, routing: Routing, edit: bool) -> impl IntoView {
+    let Routing { stands, policies } = routing;
+    let id = group.id;
+    let says = match &stands {
+        Some((name, from, _)) if *from == id => {
+            view! { <b class="mono">{format!("policy/{name}")}</b> }.into_any()
+        }
+        Some((name, from, above)) => view! {
+            <b class="mono">{format!("policy/{name}")}</b>
+            <span class="muted">", from "<a href=format!("/groups/{from}")>{above.clone()}</a></span>
+        }
+        .into_any(),
+        None => view! { <span class="muted">"Nowhere: they are refused, and asked to name a model."</span> }
+            .into_any(),
+    };
+    let mut options = vec![(String::new(), "What the group above says".to_owned())];
+    options.extend(policies.into_iter().map(|(id, name)| (id, format!("policy/{name}"))));
+    let many = options.len() > 1;
+    let chosen = group.policy.map(|id| id.to_string()).unwrap_or_default();
+    view! {
+        <Card title="Calls that name no model">
+            <div class="pad form">
+                <p>{says}</p>
+                <p class="hint">"A key’s own policy comes first, then that of the nearest group. Callers can also write "<span class="mono">"policy/default"</span>". Every model of the policy is decided for the caller as always."</p>
+                {(edit && many).then(|| view! {
+                    <Form to=SetGroupPolicy::PATH clone:options clone:chosen>
+                        <Hidden name="id" value=id.to_string()/>
+                        <Hidden name="version" value=group.version.to_string()/>
+                        <Select name="policy" label="Policy of this group" options=options.clone() value=chosen.clone()/>
+                        <div class="row end"><Submit label="Set the policy" look=""/></div>
+                    </Form>
+                })}
+                {(edit && !many).then(|| view! { <p class="hint">"There is no policy yet. "<a href="/policies">"Policies"</a>" are made by admins."</p> })}
+            </div>
+        </Card>
     }
 }
 

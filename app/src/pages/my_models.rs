@@ -24,15 +24,17 @@ pub fn MyModelsPage() -> impl IntoView {
     let page = load_my_models();
     view! {
         <Page title="My models" live=true>
-            <Head title="My models"/>
-            <Load data=page let(page)><Content page/></Load>
+            <Load data=page let(page)>
+                <Head title="My models"><a class="btn" href="/spend/me">{format!("My spend this month: {}", page.spend)}</a></Head>
+                <Content page/>
+            </Load>
         </Page>
     }
 }
 
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
-    let MyPage { models, groups, keys, limits, requests, calls, owned, may } = page;
+    let MyPage { models, groups, keys, limits, requests, calls, owned, may, spend: _ } = page;
     let waits: Vec<String> = requests
         .iter()
         .filter(|request| request.grant.is_none())
@@ -81,6 +83,9 @@ fn Content(page: MyPage) -> impl IntoView {
                         <span><b>{key.name}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
                         {key.secret.as_ref().map(|(_, hint, used)| view! { <span><span class="mono">{hint.clone()}</span><span class="sub">" last used "<Ago at=*used/></span></span> })}
                     </div>
+                    {key.policy.map(|(name, from)| view! {
+                        <p class="sub">"A call that names no model goes to "<span class="mono">{format!("policy/{name}")}</span>{from.map(|group| format!(", as {group} says"))}"."</p>
+                    })}
                     {key.leaked.map(|hint| view! { <p class="banner bad">{format!("{hint} was reported as leaked and is dead. Make a new one, and look where the old one was kept.")}</p> })}
                     <div class="row">
                         <Form to=IssueOwnSecret::PATH which=key.key.clone()>

@@ -1,7 +1,8 @@
 //! Routing policies.
 
 use domain::{
-    policies::{Policy, Routing},
+    ids::ModelId,
+    policies::{Policy, Routing, StepRules, Trouble},
     roles::Act,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -13,7 +14,8 @@ use crate::{
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
+        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
+        TextArea, may,
     },
 };
 
@@ -50,11 +52,16 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
         .map(|policy| {
             let id = policy.id.to_string();
             let steps = steps_text(policy).replace('\n', if policy.routing == Routing::Fallback { " → " } else { " · " });
+            let unusual = policy.steps.iter().filter_map(|(id, name, _)| {
+                let words = policy.rules.get(id)?.words();
+                Some(view! { <div class="sub">{format!("{name}: {words}")}</div> })
+            });
+            let unusual = unusual.collect_view();
             view! {
                 <tr>
                     <td><b class="mono">{format!("policy/{}", policy.name)}</b></td>
                     <td>{if policy.routing == Routing::Fallback { "Fallback" } else { "Balance" }}</td>
-                    <td>{steps}</td>
+                    <td>{steps}{unusual}</td>
                     <td class="beside"><div class="row end">{edit.then(|| view! {
                         <OpenDialog name=format!("policy-{id}") label="Edit" look="link"/>
                         <Form to=ArchivePolicy::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Archive"</button></Form>
@@ -105,6 +112,12 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
     let name = policy.as_ref().map(|policy| policy.name.clone()).unwrap_or_default();
     let routing = policy.as_ref().map(|policy| policy.routing.to_string()).unwrap_or_default();
     let steps = policy.as_ref().map(steps_text).unwrap_or_default();
+    let rules = policy.as_ref().map(|policy| {
+        let of = |(place, (id, name, _)): (usize, &(ModelId, String, i32))| {
+            (place, name.clone(), policy.rules.get(id).copied().unwrap_or_default())
+        };
+        policy.steps.iter().enumerate().map(of).collect::<Vec<_>>()
+    });
     view! {
         <Dialog name=dialog.clone() title>
             <Form to=SavePolicy::PATH also=RehearsePolicy::PATH which=dialog.clone()>
@@ -113,8 +126,56 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
                 <Field name="name" label="Name" mono=true value=name.clone() placeholder="prod-chat" hint="Callers write policy/ and this."/>
                 <Select name="routing" label="Chooses" options=routings() value=routing.clone()/>
                 <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
+                {match rules.clone() {
+                    Some(rules) => rules.into_iter().map(|(place, model, rules)| view! { <StepFields place model rules/> }).collect_view().into_any(),
+                    None => view! { <p class="hint">"At first each model is tried once, and every failure leads to the next. That can be changed for each model once the policy is there."</p> }.into_any(),
+                }}
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearsePolicy::PATH/><Submit label="Save"/></div>
             </Form>
         </Dialog>
+    }
+}
+
+/// What is done when one of its models fails.
+#[component]
+fn StepFields(place: usize, model: String, rules: StepRules) -> impl IntoView {
+    // Choices in seconds, and whatever was said elsewhere.
+    const WAITS: [u16; 7] = [5, 10, 20, 30, 60, 120, 300];
+    let words = rules.words();
+    let attempts = (1..=StepRules::ATTEMPTS_MAX)
+        .map(|times| {
+            (
+                format!("{model} {times}"),
+                if times == 1 { "Once".to_owned() } else { format!("Up to {times} times") },
+            )
+        })
+        .collect::<Vec<_>>();
+    let mut waits: Vec<u16> = WAITS.into_iter().chain(rules.first_byte).collect();
+    waits.sort_unstable();
+    waits.dedup();
+    let mut seconds = vec![(format!("{model} -"), "As its provider says".to_owned())];
+    seconds.extend(waits.into_iter().map(|wait| (format!("{model} {wait}"), format!("{wait} seconds"))));
+    let chosen = rules.first_byte.map_or_else(|| format!("{model} -"), |wait| format!("{model} {wait}"));
+    let troubles = Trouble::ALL
+        .iter()
+        .map(|trouble| {
+            let value = format!("{model} {trouble}");
+            view! { <Check name="after[]" label=trouble.label() value checked=rules.after.has(*trouble)/> }
+        })
+        .collect_view();
+    view! {
+        <details class="step-rules">
+            <summary>{format!("When {model} fails")}{(!words.is_empty()).then(|| view! { <span class="muted">{format!(" · {words}")}</span> })}</summary>
+            <fieldset>
+                <legend class="sr">{format!("When {model} fails")}</legend>
+                <div class="pair">
+                    <Select name=format!("attempts[{place}]") label="It is tried" options=attempts value=format!("{model} {}", rules.attempts) hint="Again only where nothing was executed: no connection, 429, 503, 529."/>
+                    <Select name=format!("first_byte[{place}]") label="Its answer has to begin within" options=seconds value=chosen/>
+                </div>
+                <p class="label">"The next model is asked when"</p>
+                <div class="checks">{troubles}</div>
+                <p class="hint">"Any other failure is what the caller gets. Once an answer has begun, nobody else is asked."</p>
+            </fieldset>
+        </details>
     }
 }

@@ -1,7 +1,7 @@
 //! Upstreams.
 
 use domain::{
-    providers::{Dialect, Provider},
+    providers::{Dialect, Provider, Wait, Waits},
     roles::Act,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -9,7 +9,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{choices, param};
 use crate::{
     api::providers::{
-        ArchiveProvider, CreateProvider, EditProvider, TestProvider, load_provider, load_providers,
+        ArchiveProvider, CreateProvider, EditProvider, SetWaits, TestProvider, load_provider, load_providers,
     },
     ui::{
         Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page,
@@ -84,6 +84,7 @@ fn Content(provider: Provider) -> impl IntoView {
     let edit = may(Act::EditCatalogue) && provider.archived_at.is_none();
     let id = provider.id;
     let name = provider.name.clone();
+    let (waits, version) = (provider.waits, provider.version);
     view! {
         <Head title=provider.name.clone() note=provider.dialect.label() crumbs=vec![("/providers".to_owned(), "Providers".to_owned())]>
             {edit.then(|| view! { <a class="btn" href=format!("/providers/{id}/offers")>"Which models does it offer"</a> })}
@@ -119,9 +120,47 @@ fn Content(provider: Provider) -> impl IntoView {
                 </Card>
             }.into_any()
         }}
+        <Patience id=id.to_string() version waits edit/>
         <Confirm
             name="archive" title=format!("Archive {name}?") to=ArchiveProvider::PATH label="Archive the provider" fields=vec![("id", id.to_string())]
             consequence="Its credential is forgotten. It can be archived only when no model uses it any more. This cannot be undone."
         />
     }
+}
+
+/// How long it is waited for.
+#[component]
+fn Patience(id: String, version: i64, waits: Waits, edit: bool) -> impl IntoView {
+    let says = |wait: Wait| match waits.get(wait) {
+        Some(seconds) => format!("{seconds} s"),
+        None => format!("{} s, as usual", wait.usual()),
+    };
+    if !edit {
+        let rows = Wait::ALL
+            .iter()
+            .map(|wait| view! { <dt>{wait.label()}</dt><dd class="num">{says(*wait)}</dd> })
+            .collect_view();
+        return view! { <Card title="How long it is waited for" class="narrow"><dl class="facts-list">{rows}</dl></Card> }
+            .into_any();
+    }
+    let fields = move || {
+        let field = |wait: &Wait| {
+            let value = waits.get(*wait).map(|seconds| seconds.to_string()).unwrap_or_default();
+            let hint = format!("Seconds, 1 to {}. Empty: {}.", wait.most(), wait.usual());
+            view! { <Field name=wait.as_str() label=wait.label() kind="number" value optional=true hint/> }
+        };
+        Wait::ALL.iter().map(field).collect_view()
+    };
+    view! {
+        <Card title="How long it is waited for" class="narrow">
+            <Form to=SetWaits::PATH class="pad">
+                <Hidden name="id" value=id.clone()/>
+                <Hidden name="version" value=version.to_string()/>
+                <div class="pair">{fields()}</div>
+                <p class="hint">"A call that runs out of time is refused with 504, or goes to the next model of its policy. What it may have cost is booked. Once an answer has begun, running out of time ends it."</p>
+                <div class="row end"><Submit label="Set the times" look=""/></div>
+            </Form>
+        </Card>
+    }
+    .into_any()
 }

@@ -186,6 +186,7 @@ fn chart(report: &Report) -> Chart {
         .collect();
     Chart {
         measure: Measure::Calls,
+        stacked: true,
         title: "Calls that would come out differently, by day".to_owned(),
         sentence: report.headline(),
         series,

@@ -2,7 +2,7 @@
 
 use domain::{
     limits::Level,
-    requests::{Approval, ApprovalRule, Granted, Per, Request, RequestState},
+    requests::{Approval, Granted, Per, Request, RequestState},
     time,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -10,9 +10,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{choices, param};
 use crate::{
     api::requests::{
-        ApproveRequest, ApproveRequests, Askable, CreateRequest, EditApprovalRule, EndGrant, Inbox,
-        RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable, load_request,
-        load_requests,
+        ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, EndGrant,
+        Inbox, RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable,
+        load_request, load_requests,
     },
     ui::{
         Badge, Card, Check, Confirm, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
@@ -332,16 +332,26 @@ fn Approvals(request: Request) -> impl IntoView {
 #[component]
 pub fn ApprovalRuleCard() -> impl IntoView {
     let rule = load_approval_rule();
+    view! {
+        <Load data=rule let(approving)>
+            <LargeSums approving/>
+        </Load>
+    }
+}
+
+#[component]
+fn LargeSums(approving: Approving) -> impl IntoView {
+    let Approving { rule, warning } = approving;
     let numbers = (1..=5_u8).map(|number| {
         let text = if number == 1 { "One always suffices".to_owned() } else { format!("{number} people") };
         (number.to_string(), text)
     });
     let numbers: Vec<(String, String)> = numbers.collect();
     view! {
-        <Load data=rule let(rule)>
             <Card title="Requests for large sums" class="narrow">
+                {warning.map(|text| view! { <p class="banner warn">{text}</p> })}
                 <Form to=EditApprovalRule::PATH class="pad">
-                    <Hidden name="version" value=rule.map_or(0, |rule: ApprovalRule| rule.version).to_string()/>
+                    <Hidden name="version" value=rule.map_or(0, |rule| rule.version).to_string()/>
                     <div class="pair">
                         <Field name="above" label="Above, in US dollars" inputmode="decimal" optional=true value=rule.map(|rule| rule.above.exact()).unwrap_or_default() hint="What a request may cost in all, to its last day."/>
                         <Select name="approvers" label="Have to agree" options=numbers value=rule.map_or(1, |rule| rule.approvers).to_string() hint="Different people, never whoever asks."/>
@@ -349,7 +359,6 @@ pub fn ApprovalRuleCard() -> impl IntoView {
                     <div class="row end"><Submit label="Save"/></div>
                 </Form>
             </Card>
-        </Load>
     }
 }
 

@@ -215,7 +215,15 @@ pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
             }
         })
         .collect();
-    Chart { measure, title, sentence: table.what_changed(), series: series(table), steps, ahead: Vec::new() }
+    Chart {
+        measure,
+        stacked: measure.adds_up() && !table.by.overlaps(),
+        title,
+        sentence: table.what_changed(),
+        series: series(table),
+        steps,
+        ahead: Vec::new(),
+    }
 }
 
 /// The figures that answer "are we fine".
@@ -376,9 +384,18 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
                     </div>
                 }.into_any()
             }}
+            {overlap(by).map(|text| view! { <p class="note-line">{text}</p> })}
             {(unlisted > 0).then(|| view! { <p class="note-line">{format!("And {} more, smaller ones. ", grouped(unlisted as u64))}<a href=explore>"Explore them"</a></p> })}
         </Card>
     }
+}
+
+/// Why parts come to more than the whole, where they do.
+pub fn overlap(by: By) -> Option<&'static str> {
+    let text = "One call may use several features and is in the row of each, so the rows come to more than the \
+                whole. “None of them” are calls that used none, that were refused, or that were booked before \
+                features were taken down.";
+    by.overlaps().then_some(text)
 }
 
 /// By what it can be split.

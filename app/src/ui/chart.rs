@@ -60,6 +60,8 @@ pub struct Step {
 pub struct Chart {
     /// What is counted.
     pub measure: Measure,
+    /// Whether the parts of a step come to its whole.
+    pub stacked: bool,
     /// What it shows.
     pub title: String,
     /// What is to be seen in it, in one sentence.
@@ -165,7 +167,7 @@ pub fn shown(measure: Measure, amount: Option<i64>) -> String {
 /// The chart on one sheet.
 fn drawing(sheet: Sheet, chart: &Chart) -> impl IntoView + use<> {
     let measure = chart.measure;
-    let stacked = measure.adds_up();
+    let stacked = chart.stacked;
     let slots = (chart.steps.len() + chart.ahead.len()).max(1);
     let height_of = |step: &Step| {
         let amounts = step.parts.iter().flatten();

@@ -12,7 +12,7 @@ use domain::{
 use crate::{
     Gateway,
     authenticate::Caller,
-    routing::PREFIX,
+    routing::{DEFAULT, PREFIX, unnamed},
     wire::{
         Route,
         models::Listed,
@@ -237,7 +237,10 @@ pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
                 .map_or_else(String::new, |provider| provider.name.clone());
             Some(Listed { name: model.name.clone(), owned_by, created_at: model.created_at, by_request })
         });
-    let policies = facts.policies.iter().filter_map(|(name, policy)| {
+    let unnamed = unnamed(caller).filter(|_| !facts.policies.contains_key(DEFAULT));
+    let unnamed = unnamed.map(|found| (DEFAULT, found.policy));
+    let named = facts.policies.iter().map(|(name, policy)| (name.as_str(), policy));
+    let policies = named.chain(unnamed).filter_map(|(name, policy)| {
         let open = policy.steps.iter().filter(|(model, _)| verdict(*model) == Verdict::Allow);
         // As old as the oldest model that it can lead to.
         let created_at = open.filter_map(|(model, _)| Some(facts.models.get(model)?.created_at)).min()?;

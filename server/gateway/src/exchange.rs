@@ -9,6 +9,7 @@ use std::{
 use axum::{body::Body, response::Response};
 use domain::{
     ids::{CallId, ModelId, PolicyId},
+    policies::Trouble,
     spend::Outcome,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -41,8 +42,8 @@ pub struct Sent<'a> {
     pub route: Route,
     pub query: Option<&'a str>,
     pub headers: &'a HeaderMap,
-    /// How long the head of the answer is waited for.
-    pub head: Duration,
+    /// How long a policy waits for the head of the answer, if less than the provider's own.
+    pub head: Option<Duration>,
     pub started: Instant,
 }
 
@@ -53,9 +54,22 @@ pub enum Turn {
     Answered(Response),
     /// The provider was down, overloaded or not ours to ask, and nothing has been said: another
     /// model may answer. This is what the client gets if none does.
-    Failed(Result<Response, Refusal>, String),
+    Failed(Failed),
     /// The provider was not asked.
     Refused(Refusal),
+}
+
+/// A failure before anything was said.
+#[derive(Debug)]
+pub struct Failed {
+    /// What the client gets if nobody else answers.
+    pub answer: Result<Response, Refusal>,
+    /// For `x-bursar-skipped`.
+    pub reason: String,
+    /// What went wrong.
+    pub trouble: Trouble,
+    /// Whether the same model may be tried again, because nothing can have been executed.
+    pub again: bool,
 }
 
 impl Turn {
@@ -63,7 +77,7 @@ impl Turn {
     pub fn answer(self) -> Result<Response, Refusal> {
         match self {
             Self::Answered(response) => Ok(response),
-            Self::Failed(answer, _) => answer,
+            Self::Failed(failed) => failed.answer,
             Self::Refused(refusal) => Err(refusal),
         }
     }
@@ -77,17 +91,24 @@ impl Turn {
         self
     }
 
-    fn failed(refusal: Refusal) -> Self {
-        let reason = refusal.kind.code().to_owned();
-        Self::Failed(Err(refusal), reason)
+    fn failed(refusal: Refusal, trouble: Trouble, again: bool) -> Self {
+        let reason = format!("upstream_{trouble}");
+        Self::Failed(Failed { answer: Err(refusal), reason, trouble, again })
+    }
+
+    /// There was no answer.
+    fn unanswered(id: CallId, failure: &Failure) -> Self {
+        let trouble = match failure.kind {
+            Kind::UpstreamTimeout => Trouble::Timeout,
+            _ => Trouble::Connection,
+        };
+        Self::failed(unanswered(id, failure), trouble, !failure.may_be_billed)
     }
 }
 
-/// Statuses after which another model may answer: those the official SDKs try again after (408,
-/// 409, 429, everything from 500 on, with Anthropic's 529 among them). A 400 or a 404 is about the
-/// call itself and goes to the client.
-fn another_may_answer(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 409 | 429 | 500..)
+/// Statuses that say that nothing was executed: a call may be sent once more.
+const fn untouched(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503 | 529)
 }
 
 /// Statuses of a provider that is down or overloaded, whatever it was sent.
@@ -108,7 +129,7 @@ pub async fn attempt(
         Err(refusal) => return Turn::Refused(refusal),
     };
     if let Err(refusal) = is_well(gateway, &authorized) {
-        return Turn::failed(refusal);
+        return Turn::failed(refusal, Trouble::Connection, false);
     }
     if sent.route == Route::CountTokens {
         return Box::pin(count(gateway, authorized, sent)).await;
@@ -137,7 +158,10 @@ async fn ask(
     sent: Sent<'_>,
 ) -> Result<http::Response<Incoming>, Failure> {
     let Sent { query, headers, head, .. } = sent;
-    let answer = forward(&gateway.upstream, head, authorized, max_output, query, headers).await;
+    let patience = gateway.settings.patience.with(authorized.provider());
+    let head = head.map_or(patience.head, |head| head.min(patience.head)).min(patience.total);
+    let waits = (patience.connection, head);
+    let answer = forward(&gateway.upstream, waits, authorized, max_output, query, headers).await;
     let Some(provider) = authorized.model().map(|model| model.provider) else { return answer };
     match &answer {
         Ok(answer) if !is_down(answer.status()) => gateway.health.answered(provider),
@@ -145,7 +169,7 @@ async fn ask(
         _ => gateway.health.failed(provider, Instant::now()),
     }
     if let Ok(answer) = &answer
-        && another_may_answer(answer.status())
+        && Trouble::of_status(answer.status().as_u16()).is_some()
         && let Some(pause) = pause(answer.headers())
     {
         gateway.health.rest(authorized.model, pause, Instant::now());
@@ -154,7 +178,7 @@ async fn ask(
 }
 
 /// `Retry-After` in seconds; dates are rare, and a policy goes on without them.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
+pub fn pause(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
@@ -183,6 +207,8 @@ fn credential_refused(id: CallId, status: StatusCode) -> Option<Refusal> {
 async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
     let Held { authorized, mut books, max_output, lowered, levels } = held;
     let id = books.id();
+    let patience = gateway.settings.patience.with(authorized.provider());
+    let until = Instant::now() + patience.total;
     let upstream = match ask(gateway, &authorized, max_output, sent).await {
         Ok(upstream) => upstream,
         Err(failure) => {
@@ -191,14 +217,14 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
             } else {
                 books.release();
             }
-            return Turn::failed(unanswered(id, &failure));
+            return Turn::unanswered(id, &failure);
         }
     };
     let status = upstream.status();
     books.answered(status.as_u16());
     if let Some(refusal) = credential_refused(id, status) {
         books.close_error();
-        return Turn::failed(refusal);
+        return Turn::failed(refusal, Trouble::Credential, false);
     }
     let (parts, body) = upstream.into_parts();
     let mut headers = head(&parts.headers, &authorized, id);
@@ -208,11 +234,12 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
     headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
     let body = if status.is_success() && is_stream(&parts.headers) {
         let hides = sent.route == Route::ChatCompletions && !authorized.request.wants_usage;
-        Body::new(Metered::new(Arc::clone(gateway), body, books, hides))
+        Body::new(Metered::new(Arc::clone(gateway), body, books, hides, (patience.silence, until)))
     } else {
-        match whole(body, books, status, gateway.settings.patience.head).await {
+        let within = until.saturating_duration_since(Instant::now()).min(patience.head);
+        match whole(body, books, status, within).await {
             Ok(body) => body,
-            Err(refusal) => return Turn::failed(refusal),
+            Err(refusal) => return Turn::failed(refusal, Trouble::Connection, false),
         }
     };
     finish(status, headers, body)
@@ -223,17 +250,18 @@ async fn count(gateway: &Gateway, authorized: Authorized, sent: Sent<'_>) -> Tur
     let id = authorized.caller.id;
     let upstream = match ask(gateway, &authorized, None, sent).await {
         Ok(upstream) => upstream,
-        Err(failure) => return Turn::failed(unanswered(id, &failure)),
+        Err(failure) => return Turn::unanswered(id, &failure),
     };
     let status = upstream.status();
     if let Some(refusal) = credential_refused(id, status) {
-        return Turn::failed(refusal);
+        return Turn::failed(refusal, Trouble::Credential, false);
     }
     let (parts, body) = upstream.into_parts();
     let headers = head(&parts.headers, &authorized, id);
-    match collect(body, gateway.settings.patience.head).await {
+    let patience = gateway.settings.patience.with(authorized.provider());
+    match collect(body, patience.head.min(patience.total)).await {
         Ok(body) => finish(status, headers, Body::from(body)),
-        Err(cause) => Turn::failed(broken_off(id, &cause)),
+        Err(cause) => Turn::failed(broken_off(id, &cause), Trouble::Connection, false),
     }
 }
 
@@ -241,11 +269,9 @@ fn finish(status: StatusCode, headers: HeaderMap, body: Body) -> Turn {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    if another_may_answer(status) {
-        Turn::Failed(Ok(response), format!("upstream_{}", status.as_u16()))
-    } else {
-        Turn::Answered(response)
-    }
+    let Some(trouble) = Trouble::of_status(status.as_u16()) else { return Turn::Answered(response) };
+    let reason = format!("upstream_{}", status.as_u16());
+    Turn::Failed(Failed { answer: Ok(response), reason, trouble, again: untouched(status) })
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

@@ -1,9 +1,11 @@
 //! Step 4: the call upstream, with our credential in place of the caller's secret.
 
 use std::{
-    collections::VecDeque,
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,6 +20,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use parking_lot::Mutex;
 
 use crate::{
     address::Vetted,
@@ -36,20 +39,33 @@ const PROBE: Duration = Duration::from_secs(15);
 pub type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
 
 /// Pooled connections to providers: one pool that goes anywhere public, one that may also stay on
-/// this machine.
+/// this machine; and such a pair for every time that providers give to a connection.
 #[derive(Clone, Debug)]
 pub struct Clients {
     public: HttpClient,
     private: HttpClient,
+    usual: Duration,
+    others: Arc<Mutex<HashMap<(bool, Duration), HttpClient>>>,
 }
 
 impl Clients {
     pub fn new(connection: Duration) -> Self {
-        Self { public: client(false, connection), private: client(true, connection) }
+        Self {
+            public: client(false, connection),
+            private: client(true, connection),
+            usual: connection,
+            others: Arc::default(),
+        }
     }
 
-    const fn get(&self, allow_private: bool) -> &HttpClient {
-        if allow_private { &self.private } else { &self.public }
+    fn get(&self, allow_private: bool, connection: Duration) -> Cow<'_, HttpClient> {
+        if connection == self.usual {
+            return Cow::Borrowed(if allow_private { &self.private } else { &self.public });
+        }
+        // Whole seconds up to a minute: there are few.
+        let mut others = self.others.lock();
+        let made = others.entry((allow_private, connection));
+        Cow::Owned(made.or_insert_with(|| client(allow_private, connection)).clone())
     }
 }
 
@@ -209,13 +225,13 @@ fn build(
 /// Sends the call; comes back with the head of the answer.
 pub async fn forward(
     clients: &Clients,
-    head: Duration,
+    (connection, head): (Duration, Duration),
     authorized: &Authorized,
     max_output: Option<u64>,
     query: Option<&str>,
     caller: &HeaderMap,
 ) -> Result<Response<Incoming>, Failure> {
-    let answer = connect_and_send(clients, authorized, max_output, query, caller);
+    let answer = connect_and_send(clients, connection, authorized, max_output, query, caller);
     match tokio::time::timeout(head, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(Failure {
@@ -229,6 +245,7 @@ pub async fn forward(
 
 async fn connect_and_send(
     clients: &Clients,
+    connection: Duration,
     authorized: &Authorized,
     max_output: Option<u64>,
     query: Option<&str>,
@@ -238,7 +255,7 @@ async fn connect_and_send(
     loop {
         tries += 1;
         let (request, allow_private) = build(authorized, max_output, query, caller)?;
-        match clients.get(allow_private).request(request).await {
+        match clients.get(allow_private, connection).request(request).await {
             Ok(response) => return Ok(response),
             Err(error) if error.is_connect() && tries < CONNECTIONS => tokio::time::sleep(BETWEEN).await,
             Err(error) => {

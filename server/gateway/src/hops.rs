@@ -1,13 +1,20 @@
 //! A call to a policy: one model after another, until one answers.
 //!
 //! Each is decided and reserved for itself. One that the caller may not use, or that there is no
-//! room for, is left out; one whose provider fails before anything was said is followed by the
-//! next. Once an answer has begun it is the answer.
+//! room for, is left out; one whose provider fails before anything was said is tried again or followed
+//! by the next, as the policy says of it. Once an answer has begun it is the answer.
 
-use std::{fmt::Write as _, sync::Arc, time::Instant};
+use std::{
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::response::Response;
-use domain::ids::{ModelId, PolicyId};
+use domain::{
+    ids::{ModelId, PolicyId},
+    policies::StepRules,
+};
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +22,19 @@ use crate::{
     Gateway,
     authenticate::{Caller, authenticate},
     authorize::no_such_model,
-    exchange::{Sent, Turn, attempt},
+    exchange::{Failed, Sent, Turn, attempt, pause},
     routing::more_useful,
     wire::{
         refusal::{Kind, Refusal, Skipped},
         request::Request,
     },
 };
+
+/// Between two tries of one model, times the tries there were, where its provider names no time.
+const BETWEEN: Duration = Duration::from_millis(250);
+
+/// A provider that asks for a longer pause than this is not tried again by the same call.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// What was asked of a policy.
 #[derive(Debug)]
@@ -43,7 +56,9 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
     let (mut refused, mut failed) = (None::<Refusal>, None);
     let mut skipped = Vec::new();
     let mut sent = sent;
-    for (place, &model) in models.iter().enumerate() {
+    let mut tries = 0;
+    let mut place = 0;
+    while let Some(&model) = models.get(place) {
         if left.as_ref().is_some_and(CancellationToken::is_cancelled) {
             break;
         }
@@ -52,35 +67,44 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
             caller = authenticate(gateway, sent.headers).await?;
             sent.started = Instant::now();
         }
-        let patience = gateway.settings.patience;
+        let facts = &caller.snapshot.facts;
+        let rules =
+            facts.policies.values().find(|known| known.id == policy).map(|known| known.rules_of(model));
+        let rules = rules.unwrap_or_default();
         let another = place + 1 < models.len();
-        sent.head = if another && request.stream { patience.hop.min(patience.head) } else { patience.head };
-        let called = caller.snapshot.facts.models.get(&model).map(|model| model.name.clone());
+        let usual = (another && request.stream).then_some(gateway.settings.patience.hop);
+        sent.head = rules.first_byte.map(|seconds| Duration::from_secs(u64::from(seconds))).or(usual);
+        let called = facts.models.get(&model).map(|model| model.name.clone());
+        tries += 1;
         let turn = attempt(gateway, caller.clone(), request.clone(), (model, Some(policy)), sent).await;
-        let reason = match turn {
+        let next = match turn {
             Turn::Answered(mut response) => {
                 say_skipped(&skipped, &mut response);
                 return Ok(response);
             }
-            Turn::Failed(answer, reason) => {
-                failed = Some(answer);
-                reason
+            Turn::Failed(turn) => {
+                let next = after(&turn, rules, tries);
+                tracing::debug!(call = %caller.id, policy = name, model = called, turn.reason, ?next, "a model failed");
+                skipped.extend(called.map(|model| Skipped { model, reason: turn.reason }));
+                failed = Some(turn.answer);
+                next
             }
             Turn::Refused(refusal) => {
-                let reason = refusal.kind.code();
-                let hidden = refusal.kind == Kind::ModelNotFound;
+                // Of what is hidden, nothing is said.
+                let called = called.filter(|_| refusal.kind != Kind::ModelNotFound);
+                skipped.extend(called.map(|model| Skipped { model, reason: refusal.kind.code().to_owned() }));
                 refused = Some(match refused {
                     Some(before) => more_useful(before, refusal),
                     None => refusal,
                 });
-                if hidden {
-                    continue;
-                }
-                reason.to_owned()
+                Next::Model
             }
         };
-        tracing::debug!(call = %caller.id, policy = name, model = called, reason, "a policy goes on");
-        skipped.extend(called.map(|model| Skipped { model, reason }));
+        match next {
+            Next::Again(pause) => tokio::time::sleep(pause).await,
+            Next::Model => (place, tries) = (place + 1, 0),
+            Next::Nobody => break,
+        }
     }
     if let Some(mut answer) = failed {
         match &mut answer {
@@ -97,6 +121,27 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
     refusal.detail.skipped = skipped;
     gateway.refused(&first, &name, &refusal);
     Err(refusal)
+}
+
+/// What is done after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The same model is tried again, after a pause.
+    Again(Duration),
+    /// The next one is.
+    Model,
+    /// It is the answer.
+    Nobody,
+}
+
+/// What a policy does after a failure of one of its models, of which this was the `tries`th try.
+fn after(turn: &Failed, rules: StepRules, tries: u8) -> Next {
+    let said = turn.answer.as_ref().ok().and_then(|response| pause(response.headers()));
+    let pause = said.unwrap_or(BETWEEN * u32::from(tries));
+    if turn.again && tries < rules.attempts && pause <= LONGEST {
+        return Next::Again(pause);
+    }
+    if rules.after.has(turn.trouble) { Next::Model } else { Next::Nobody }
 }
 
 /// `x-bursar-skipped: big-chat=budget_exceeded, other=upstream_503`.

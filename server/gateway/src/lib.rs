@@ -29,7 +29,12 @@ pub mod wire;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
-use domain::{ids::OrgId, window::Calendar};
+use domain::{
+    access::ProviderFacts,
+    ids::OrgId,
+    providers::{Wait, Waits},
+    window::Calendar,
+};
 use store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -52,7 +57,7 @@ pub struct Settings {
     pub patience: Patience,
 }
 
-/// How long a provider is waited for.
+/// How long a provider is waited for, unless it says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// Until a connection stands.
@@ -63,18 +68,42 @@ pub struct Patience {
     pub hop: Duration,
     /// Between two pieces of a stream.
     pub silence: Duration,
+    /// From when a call is sent until its answer is whole.
+    pub total: Duration,
     /// How long a stream is read on after its client has left.
     pub read_on: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
+        let usual = |wait: Wait| Duration::from_secs(u64::from(wait.usual()));
         Self {
-            connection: Duration::from_secs(10),
-            head: Duration::from_secs(600),
+            connection: usual(Wait::Connection),
+            head: usual(Wait::FirstByte),
             hop: Duration::from_secs(60),
-            silence: Duration::from_secs(300),
+            silence: usual(Wait::Silence),
+            total: usual(Wait::Total),
             read_on: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Patience {
+    /// With a provider: what it says comes first.
+    #[must_use]
+    fn with(self, provider: Option<&ProviderFacts>) -> Self {
+        let Some(&Waits { connection, first_byte, silence, total }) = provider.map(|facts| &facts.waits)
+        else {
+            return self;
+        };
+        let or =
+            |said: Option<u16>, usual| said.map_or(usual, |seconds| Duration::from_secs(u64::from(seconds)));
+        Self {
+            connection: or(connection, self.connection),
+            head: or(first_byte, self.head),
+            silence: or(silence, self.silence),
+            total: or(total, self.total),
+            ..self
         }
     }
 }

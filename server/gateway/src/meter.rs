@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use domain::spend::Outcome;
 use hyper::body::{Body, Frame, Incoming};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::{
     Gateway,
@@ -59,6 +59,8 @@ struct Reading {
     idle: Pin<Box<Sleep>>,
     /// How long the upstream may say nothing.
     silence: Duration,
+    /// When it has to be at its end.
+    until: Instant,
 }
 
 impl Reading {
@@ -77,15 +79,23 @@ impl Reading {
 }
 
 impl Metered {
-    pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, hides_usage: bool) -> Self {
-        let silence = gateway.settings.patience.silence;
+    /// `silence`: how long the upstream may say nothing; `until`: when its answer has to be whole.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        upstream: Incoming,
+        books: Books,
+        hides_usage: bool,
+        (silence, until): (Duration, std::time::Instant),
+    ) -> Self {
+        let until = Instant::from_std(until);
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
             seen: Seen::new(books.route(), hides_usage),
             books,
-            idle: Box::pin(tokio::time::sleep(silence)),
+            idle: Box::pin(tokio::time::sleep_until(until.min(Instant::now() + silence))),
             silence,
+            until,
         };
         Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
     }
@@ -98,7 +108,7 @@ impl Metered {
         books.close(&seen, outcome);
         self.ready.extend(last);
         if trails {
-            idle.as_mut().reset(tokio::time::Instant::now() + TRAILING);
+            idle.as_mut().reset(Instant::now() + TRAILING);
             self.stage = Stage::Trailing(upstream, idle);
         }
     }
@@ -125,7 +135,8 @@ impl Metered {
         let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
         match Pin::new(&mut reading.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                reading.idle.as_mut().reset(tokio::time::Instant::now() + reading.silence);
+                // One clock for both: a stream that never pauses does not go on for ever either.
+                reading.idle.as_mut().reset(reading.until.min(Instant::now() + reading.silence));
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
                 let (pieces, at_end) = reading.take(piece);
                 if at_end {
@@ -147,7 +158,8 @@ impl Metered {
             }
             Poll::Pending => {
                 ready!(reading.idle.as_mut().poll(cx));
-                self.broken("silent for too long");
+                let late = reading.until <= Instant::now();
+                self.broken(if late { "not whole in time" } else { "silent for too long" });
                 Poll::Ready(())
             }
         }
@@ -192,7 +204,8 @@ impl Drop for Metered {
         let gateway = Arc::clone(&self.gateway);
         self.gateway.open.spawn(async move {
             let mut reading = *reading;
-            read_on(&mut reading, gateway.settings.patience.read_on).await;
+            let left = reading.until.saturating_duration_since(Instant::now());
+            read_on(&mut reading, gateway.settings.patience.read_on.min(left)).await;
             let Reading { seen, books, .. } = reading;
             books.close(&seen, Outcome::HungUp);
         });

@@ -87,8 +87,7 @@ async fn pass(
     let task = gateway.open.spawn({
         let gateway = Arc::clone(&gateway);
         async move {
-            let head = gateway.settings.patience.head;
-            let sent = Sent { route, query: query.as_deref(), headers: &parts.headers, head, started };
+            let sent = Sent { route, query: query.as_deref(), headers: &parts.headers, head: None, started };
             match plan {
                 Plan::Model(model) => attempt(&gateway, caller, request, (model, None), sent)
                     .await

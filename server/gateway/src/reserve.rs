@@ -153,6 +153,7 @@ fn describe(authorized: &Authorized) -> Call {
         session: request.session.as_deref().unwrap_or_default().chars().take(128).collect(),
         route: route.full_path().to_owned(),
         streamed: request.stream,
+        features: request.features,
         worst: Worst::default(),
         priced_at: authorized
             .model()

@@ -2,7 +2,7 @@
 //! tried.
 
 use domain::{
-    access::PolicyFacts,
+    access::{PolicyFacts, Unnamed, policy_of},
     ids::{ModelId, PolicyId},
     policies,
 };
@@ -16,6 +16,9 @@ use crate::{
         request::Request,
     },
 };
+
+/// Behind [`PREFIX`]: the policy of a call that names no model, unless one is called that.
+pub const DEFAULT: &str = "default";
 
 /// What callers write before the name of a policy.
 pub const PREFIX: &str = "policy/";
@@ -38,14 +41,15 @@ pub enum Plan {
 pub fn plan(gateway: &Gateway, caller: &Caller, request: &Request) -> Result<(String, Plan), Refusal> {
     let facts = &caller.snapshot.facts;
     let Some(name) = &request.model else {
-        let own = caller.application().and_then(|application| application.policy);
-        let found = facts.policies.iter().find(|(_, policy)| Some(policy.id) == own);
-        let (name, policy) = found.ok_or_else(|| {
+        let found = unnamed(caller).ok_or_else(|| {
             Refusal::new(Kind::BadRequest, caller.id, "Name a model in `model`.").about(Some("model"))
         })?;
-        return Ok((format!("{PREFIX}{name}"), ordered(gateway, caller, policy)));
+        return Ok((format!("{PREFIX}{}", found.name), ordered(gateway, caller, found.policy)));
     };
     let plan = match name.strip_prefix(PREFIX) {
+        Some(DEFAULT) if !facts.policies.contains_key(DEFAULT) => {
+            unnamed(caller).map(|found| ordered(gateway, caller, found.policy))
+        }
         Some(policy) => facts.policies.get(policy).map(|policy| ordered(gateway, caller, policy)),
         None => facts.model_names.get(name).map(|&model| Plan::Model(model)),
     };
@@ -53,6 +57,12 @@ pub fn plan(gateway: &Gateway, caller: &Caller, request: &Request) -> Result<(St
         Some(plan) => Ok((name.clone(), plan)),
         None => Err(no_such_model(caller, name)),
     }
+}
+
+/// The policy that stands for a model the caller does not name: its key's, else that of the nearest
+/// group.
+pub fn unnamed(caller: &Caller) -> Option<Unnamed<'_>> {
+    policy_of(&caller.snapshot.facts, caller.application()?)
 }
 
 /// A policy's models as they are tried. Those that asked for a pause are tried last.

@@ -320,6 +320,7 @@ mod tests {
             session: String::new(),
             route: "/v1/messages".to_owned(),
             streamed: false,
+            features: Default::default(),
             worst: Worst { input_tokens: 10, output_tokens: 20, cost: Money(1_000) },
             priced_at: None,
         }

@@ -115,6 +115,9 @@ impl All<'_> {
                     format!("{sentence} A group needs the one above it: write it too, or mend the path.");
                 mistakes.push(group.lines.mistake("path", sentence));
             }
+            if let Some(policy) = &group.policy {
+                one(&self.policies, &group.lines, "policy", policy, mistakes);
+            }
         }
         for membership in file.users.iter().flat_map(|user| &user.groups) {
             one(&self.groups, &membership.lines, "path", &membership.path, mistakes);
@@ -130,7 +133,7 @@ impl All<'_> {
             }
         }
         for policy in &file.policies {
-            let models: Vec<Reference> = policy.steps.iter().map(|(model, _)| model.clone()).collect();
+            let models: Vec<Reference> = policy.steps.iter().map(|(model, ..)| model.clone()).collect();
             each(&self.models, &policy.lines, policy.routing.as_str(), &models, mistakes);
         }
         for application in &file.applications {

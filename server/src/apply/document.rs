@@ -13,9 +13,9 @@ use domain::{
     money::Money,
     names::{Email, GroupName, ModelName, Name},
     organizations::{BudgetStatus, WeekStart},
-    policies::Routing,
+    policies::{Routing, StepRules},
     prices::Prices,
-    providers::Dialect,
+    providers::{Dialect, Waits},
     users::Role,
     window::Window,
 };
@@ -127,6 +127,8 @@ pub struct Provider {
     pub base_url: String,
     /// Whether it may be in a private network.
     pub allow_private_address: bool,
+    /// How long it is waited for.
+    pub waits: Waits,
     /// Where its credential comes from. None: the file does not say, and leaves it alone.
     pub credential: Option<Source>,
 }
@@ -192,6 +194,8 @@ pub struct Group {
     pub kind: GroupKind,
     /// Its last day.
     pub ends_on: Option<NaiveDate>,
+    /// The policy of its calls that name no model.
+    pub policy: Option<String>,
     /// Its limits.
     pub limits: Vec<Limit>,
 }
@@ -285,8 +289,8 @@ pub struct Policy {
     pub name: ModelName,
     /// How it chooses.
     pub routing: Routing,
-    /// Models and weights, in order.
-    pub steps: Vec<(Reference, i32)>,
+    /// Models and weights, in order, each with how it is dealt with.
+    pub steps: Vec<(Reference, i32, StepRules)>,
 }
 
 /// An application and its key.

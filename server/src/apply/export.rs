@@ -7,7 +7,8 @@ use domain::{
     models::Review,
     money::Money,
     organizations::BudgetStatus,
-    policies::Routing,
+    policies::{Routing, StepRules, Troubles},
+    providers::Wait,
 };
 
 use super::{
@@ -147,7 +148,14 @@ fn provider_fields(provider: &Provider, present: &Present) -> Fields {
             }
         }
     }
-    fields.put_if(provider.allow_private_address, "allow_private_address", true);
+    let waits =
+        Wait::ALL.iter().map(|wait| (wait.as_str(), provider.waits.get(*wait).map(|it| it.to_string())));
+    let waits: Vec<(&str, Option<String>)> = waits.filter(|(_, seconds)| seconds.is_some()).collect();
+    fields.put_if(provider.allow_private_address, "allow_private_address", true).put_if(
+        !waits.is_empty(),
+        "timeouts",
+        inline(&waits),
+    );
     fields
 }
 
@@ -174,6 +182,7 @@ fn group(group: &Group) -> Fields {
         .put("path", text(&group.path_text()))
         .put("kind", text(group.kind.as_str()))
         .put_some("ends_on", group.ends_on.map(|day| text(&day.to_string())))
+        .put_some("policy", group.policy.as_deref().map(text))
         .limits(&group.limits);
     fields
 }
@@ -226,15 +235,21 @@ fn authorization(rule: &Authorization) -> Fields {
 
 fn policy(policy: &Policy) -> Fields {
     let mut fields = Fields::default();
-    let steps = match policy.routing {
-        Routing::Fallback => texts(policy.steps.iter().map(|(model, _)| model.name.as_str())),
-        Routing::Balance => {
-            let step = |(model, weight): &(Reference, i32)| {
-                inline(&[("model", Some(text(&model.name))), ("weight", Some(weight.to_string()))])
-            };
-            format!("[{}]", policy.steps.iter().map(step).collect::<Vec<_>>().join(", "))
+    let step = |(model, weight, rules): &(Reference, i32, StepRules)| {
+        let balance = policy.routing == Routing::Balance;
+        if !balance && *rules == StepRules::default() {
+            return text(&model.name);
         }
+        let after: Vec<&str> = rules.after.iter().map(|trouble| trouble.as_str()).collect();
+        inline(&[
+            ("model", Some(text(&model.name))),
+            ("weight", balance.then(|| weight.to_string())),
+            ("attempts", (rules.attempts != 1).then(|| rules.attempts.to_string())),
+            ("first_byte", rules.first_byte.map(|seconds| seconds.to_string())),
+            ("after", (rules.after != Troubles::all()).then(|| texts(after))),
+        ])
     };
+    let steps = format!("[{}]", policy.steps.iter().map(step).collect::<Vec<_>>().join(", "));
     fields.put("name", text(policy.name.as_str())).put(policy.routing.as_str(), steps);
     fields
 }

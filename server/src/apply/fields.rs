@@ -268,6 +268,22 @@ impl<'a> Table<'a> {
         Some(texts)
     }
 
+    /// A list whose elements are texts, each with its line, or tables.
+    pub fn texts_or_tables(&self, field: &'static str) -> Vec<Result<Reference, Table<'a>>> {
+        let mut entries = Vec::new();
+        for element in self.elements(field, "a list, for instance [\"one\", \"two\"]").unwrap_or_default() {
+            if let Some(text) = element.value.as_str() {
+                entries.push(Ok(Reference { name: text.to_owned(), line: element.line }));
+            } else if let Some(table) = element.value.as_table() {
+                entries.push(Err(Table::new(self.page, &self.inside(field), element.line, table)));
+            } else {
+                let sentence = format!("Expected a text or a table, found {}.", is_what(element.value));
+                self.wrong_on(element.line, field, sentence);
+            }
+        }
+        entries
+    }
+
     /// A list of words of a closed list.
     pub fn words<T: FromStr<Err = NotAWord>>(&self, field: &'static str) -> Vec<T> {
         let read = |text: Reference| {

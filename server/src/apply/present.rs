@@ -103,11 +103,11 @@ impl Present {
         let mut present = Self::default();
         let names = Names::read(store, org).await?;
         present.read_catalogue(store, org).await?;
+        present.read_policies(store, org).await?;
         present.read_groups(&names, &facts)?;
         present.read_organization(store, org, &names, &facts).await?;
         present.read_users(store, org, &names, &facts).await?;
         present.read_authorizations(store, org, &names, &facts).await?;
-        present.read_policies(store, org).await?;
         present.read_applications(store, org, &names, &facts).await?;
         Ok(present)
     }
@@ -133,6 +133,7 @@ impl Present {
                 dialect: provider.dialect,
                 base_url: provider.base_url,
                 allow_private_address: provider.allow_private_address,
+                waits: provider.waits,
                 credential,
             });
             if let Some(plain) = plain.get(&provider.id) {
@@ -168,6 +169,7 @@ impl Present {
                 path: parsed?,
                 kind: group.kind,
                 ends_on: group.ends_on,
+                policy: group.policy.and_then(|id| self.policy_name(id)),
                 limits: self.ids.limits(facts, Scope::Group(group.id), &things::group_key(&path)),
             });
             self.ids.groups.insert(path.to_lowercase(), (group.id, group.version));
@@ -316,7 +318,13 @@ impl Present {
                 lines: Lines::default(),
                 name: policy.name.parse()?,
                 routing: policy.routing,
-                steps: policy.steps.into_iter().map(|(_, name, weight)| (mention(name), weight)).collect(),
+                steps: policy
+                    .steps
+                    .into_iter()
+                    .map(|(id, name, weight)| {
+                        (mention(name), weight, policy.rules.get(&id).copied().unwrap_or_default())
+                    })
+                    .collect(),
             });
         }
         Ok(())

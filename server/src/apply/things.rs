@@ -9,7 +9,9 @@ use domain::{
     groups::Standing,
     limits::{Metric, Mode},
     money::Money,
+    policies::{Routing, StepRules},
     prices::PriceKey,
+    providers::Wait,
 };
 
 use super::document::{
@@ -220,6 +222,9 @@ fn provider(provider: &Provider) -> Thing {
         ("base_url", some(&provider.base_url)),
         ("allow_private_address", some(provider.allow_private_address)),
     ];
+    fields.extend(
+        Wait::ALL.iter().map(|&wait| (wait_field(wait), provider.waits.get(wait).map(|it| it.to_string()))),
+    );
     match &provider.credential {
         None => {}
         Some(Source::Nothing) => fields.extend([("credential.env", None), ("credential.optional", None)]),
@@ -228,6 +233,16 @@ fn provider(provider: &Provider) -> Thing {
         }
     }
     thing((Kind::Provider, provider.name.as_str().to_lowercase()), provider.name.as_str(), fields)
+}
+
+/// The field that says how long is waited for something.
+pub const fn wait_field(wait: Wait) -> &'static str {
+    match wait {
+        Wait::Connection => "timeouts.connection",
+        Wait::FirstByte => "timeouts.first_byte",
+        Wait::Silence => "timeouts.between_chunks",
+        Wait::Total => "timeouts.total",
+    }
 }
 
 /// The field that says what a bucket costs.
@@ -269,6 +284,7 @@ fn push_group(things: &mut Vec<Thing>, group: &Group) {
         ("name", group.path.last().map(ToString::to_string)),
         ("kind", some(group.kind)),
         ("ends_on", group.ends_on.map(|day| day.to_string())),
+        ("policy", group.policy.clone()),
     ];
     things.push(thing(key.clone(), &path, fields));
     push_limits(things, &key, &format!("group {path}"), &group.limits);
@@ -318,9 +334,13 @@ fn push_authorization(things: &mut Vec<Thing>, authorization: &Authorization) {
 }
 
 fn policy(policy: &Policy) -> Thing {
-    let step = |(model, weight): &(super::document::Reference, i32)| match policy.routing {
-        domain::policies::Routing::Fallback => model.name.clone(),
-        domain::policies::Routing::Balance => format!("{} × {weight}", model.name),
+    let step = |(model, weight, rules): &(super::document::Reference, i32, StepRules)| {
+        let name = match policy.routing {
+            Routing::Fallback => model.name.clone(),
+            Routing::Balance => format!("{} × {weight}", model.name),
+        };
+        let words = rules.words();
+        if words.is_empty() { name } else { format!("{name} ({words})") }
     };
     let steps: Vec<String> = policy.steps.iter().map(step).collect();
     let fields = vec![("routing", some(policy.routing)), ("models", Some(steps.join(", ")))];

@@ -89,6 +89,7 @@ impl<'a> Writer<'a> {
         self.memberships().await?;
         self.authorizations().await?;
         self.policies().await?;
+        self.group_policies().await?;
         self.applications().await?;
         self.limits().await?;
         self.service_secrets().await?;

@@ -777,6 +777,26 @@ pub fn features(program: &Program) -> Vec<Feature> {
     }
 }
 
+/// What calls of a program mostly use, and how often of a hundred.
+pub const fn habits(name: &str) -> &'static [(Feature, u32)] {
+    // A const function cannot compare texts otherwise.
+    match name.as_bytes() {
+        b"coding-assistant" => &[(Feature::Tools, 82), (Feature::Reasoning, 20)],
+        b"code-review" => &[(Feature::Tools, 60), (Feature::StructuredOutputs, 35)],
+        b"research-bot" => &[(Feature::Tools, 45), (Feature::Reasoning, 30)],
+        b"incident-bot" => &[(Feature::Tools, 70), (Feature::Streaming, 40)],
+        b"image-notes" | b"invoice-reader" => &[(Feature::Vision, 96), (Feature::StructuredOutputs, 80)],
+        b"ci-triage" | b"eval-harness" | b"relevance-judge" | b"lead-scoring" | b"ticket-router"
+        | b"phishing-triage" => &[(Feature::StructuredOutputs, 93)],
+        b"sql-helper" => &[(Feature::Tools, 90), (Feature::StructuredOutputs, 40)],
+        b"support-assist" | b"mobile-helper" => &[(Feature::Tools, 35), (Feature::Streaming, 75)],
+        b"contract-review" | b"demand-forecast" => {
+            &[(Feature::Reasoning, 55), (Feature::StructuredOutputs, 50)]
+        }
+        _ => &[],
+    }
+}
+
 /// A limit: day, who sets it, on what, how much. Spend in cents.
 #[derive(Debug)]
 pub struct Limit {
@@ -864,3 +884,9 @@ pub const POLICIES: [(&str, bool, Steps); 4] = [
     ("spread", true, &[("gpt-4.1-mini", 3), ("claude-haiku-4-5", 1)]),
     ("cheap", false, &[("gpt-4.1-nano", 1), ("gpt-4.1-mini", 1)]),
 ];
+
+/// Where calls go that name no model: group, policy.
+pub const UNNAMED: [(&str, &str); 2] = [("Engineering", "code"), ("Marketing", "chat")];
+
+/// A policy that does not wait as long for this model as for others, and tries it again.
+pub const IMPATIENT: (&str, &str) = ("code", "claude-sonnet-4-5");

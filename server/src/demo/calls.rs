@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
 use domain::{
     access::{Ask, Facts, Verdict, decide},
     ids::{ApplicationId, CallId, GroupId, SecretId, UserId},
-    keys::Features,
+    keys::{Feature, Features},
     limits::Worst,
     models::Modality,
     money::Money,
@@ -187,7 +187,9 @@ impl Maker<'_> {
         let full = self.usage(program, &dated.prices, facts.modality, goes_on);
         let usage = if outcome == Outcome::UpstreamError { Usage::default() } else { full };
         let cost = if usage == Usage::default() { Money::ZERO } else { prices::cost(&usage, &dated.prices)? };
-        let streamed = dialect == Dialect::Anthropic && program.people;
+        let id = self.id(at);
+        let features = used(program, application.features, facts.modality, dialect, id);
+        let streamed = features.has(Feature::Streaming);
         let (first_byte_ms, duration_ms) = self.times(&usage, streamed);
         let short = self.rng.random_bool(0.0004);
         Some(Event {
@@ -200,7 +202,7 @@ impl Maker<'_> {
             cost,
             estimated: outcome == Outcome::HungUp && self.rng.random_bool(0.4),
             call: Call {
-                id: self.id(at),
+                id,
                 org: self.facts.org,
                 started_at: at,
                 application: caller.application,
@@ -218,6 +220,7 @@ impl Maker<'_> {
                 session: String::new(),
                 route: route(facts.modality, dialect).to_owned(),
                 streamed,
+                features,
                 worst: worst(&full, &dated.prices, short)?,
                 priced_at: Some(dated.from),
             },
@@ -297,6 +300,26 @@ impl Maker<'_> {
         });
         known.clone()
     }
+}
+
+/// What a call used of its key. Its id ends in random bits.
+fn used(program: &Program, may: Features, modality: Modality, dialect: Dialect, id: CallId) -> Features {
+    if modality == Modality::Embedding {
+        return Features::default().with(Feature::Embeddings);
+    }
+    let (_, mut bits) = id.0.as_u64_pair();
+    let mut used = Features::default();
+    for (feature, often) in acme::habits(program.name) {
+        if bits % 100 < u64::from(*often) {
+            used = used.with(*feature);
+        }
+        bits /= 100;
+    }
+    // People read along while it is written.
+    if dialect == Dialect::Anthropic && program.people {
+        used = used.with(Feature::Streaming);
+    }
+    used.and(may)
 }
 
 /// What was held for a call: more than it used, but for a few.

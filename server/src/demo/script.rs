@@ -104,6 +104,11 @@ pub enum Deed {
         balance: bool,
         steps: &'static [(&'static str, i32)],
     },
+    /// Calls of a group that name no model go to a policy.
+    Unnamed {
+        group: &'static str,
+        policy: &'static str,
+    },
     Program {
         program: &'static acme::Program,
     },
@@ -321,6 +326,9 @@ impl Script<'_> {
         }
         for (name, balance, steps) in acme::POLICIES {
             self.line(DAY + 15 * 60, "ada", Deed::Policy { name, balance, steps });
+        }
+        for (group, policy) in acme::UNNAMED {
+            self.line(DAY + 16 * 60, "ada", Deed::Unnamed { group, policy });
         }
         for limit in &acme::LIMITS {
             let acme::Limit { day, by, scope, metric, window, cap, mode, .. } = *limit;

@@ -18,7 +18,7 @@ use domain::{
     money::{Money, NANOS, Price},
     names::Name,
     organizations::{BudgetStatus, WeekStart},
-    policies::Routing,
+    policies::{Routing, Rules, StepRules},
     prices::{PriceKey, Prices},
     providers::Dialect,
     roles::{Act, Actor, Place, permit},
@@ -237,6 +237,7 @@ impl Stage {
             Deed::Rule { .. } => (Act::WidenAuthorizations, None),
             Deed::Test { .. } => (Act::EditAccessTests, None),
             Deed::Policy { .. } => (Act::EditPolicies, None),
+            Deed::Unnamed { group: path, .. } => (Act::EditGroup, group(path)),
             Deed::Program { program } => (Act::EditApplications, group(program.group)),
             Deed::ServiceSecret { program, .. } => {
                 (Act::EditSecrets, self.programs.get(program).map(|made| made.group))
@@ -328,9 +329,22 @@ impl Stage {
                     .iter()
                     .map(|(model, weight)| Ok((self.model_id(model)?, *weight)))
                     .collect::<Result<_, Fatal>>()?;
-                let form = PolicyForm { name: text(name)?, routing, steps };
+                let (policy, model) = acme::IMPATIENT;
+                let mut rules = Rules::new();
+                if policy == *name {
+                    let impatient = StepRules { attempts: 2, first_byte: Some(30), ..StepRules::default() };
+                    rules.insert(self.model_id(model)?, impatient);
+                }
+                let form = PolicyForm { name: text(name)?, routing, steps, rules };
                 store::policies::insert(change, &form).await?;
                 Ok(())
+            }
+            Deed::Unnamed { group, policy } => {
+                let id = self.group_id(group)?;
+                let known = store::policies::list(&self.store, self.org).await?;
+                let known = known.into_iter().find(|known| known.name == *policy).map(|known| known.id);
+                let version = store::groups::version(change, id).await?;
+                Ok(store::groups::set_policy(change, id, version, known).await?)
             }
             Deed::Program { program } => self.program(change, program).await,
             Deed::ServiceSecret { program, rotates } => {

@@ -12,7 +12,7 @@ use domain::{
     ids::{GrantId, GroupId, ModelId, OrgId, PolicyId, TierId, UserId},
     limits::{Limit, Meter, Mode, Scope},
     models::Review,
-    policies::Routing,
+    policies::{Routing, StepRules},
     prices::DatedPrices,
     window::Calendar,
 };
@@ -165,7 +165,9 @@ async fn read_providers(
     org: OrgId,
 ) -> Result<HashMap<domain::ids::ProviderId, ProviderFacts>> {
     let rows = sqlx::query!(
-        "select provider_id, name, dialect, base_url, allow_private_address, archived_at from providers where org_id = $1",
+        "select provider_id, name, dialect, base_url, allow_private_address, archived_at, connection_seconds, first_byte_seconds,
+                silence_seconds, total_seconds
+         from providers where org_id = $1",
         org.0
     )
     .fetch_all(db)
@@ -177,6 +179,12 @@ async fn read_providers(
                 dialect: row.dialect.parse()?,
                 base_url: row.base_url,
                 allow_private_address: row.allow_private_address,
+                waits: crate::providers::waits([
+                    row.connection_seconds,
+                    row.first_byte_seconds,
+                    row.silence_seconds,
+                    row.total_seconds,
+                ]),
                 archived: row.archived_at.is_some(),
             };
             Ok((row.provider_id.into(), facts))
@@ -223,7 +231,7 @@ async fn read_groups(
     users: &HashMap<UserId, UserFacts>,
 ) -> Result<HashMap<GroupId, GroupFacts>> {
     let rows = sqlx::query!(
-        "select group_id, ancestors, name, ends_on, archived_at from groups where org_id = $1",
+        "select group_id, ancestors, name, ends_on, archived_at, policy_id from groups where org_id = $1",
         org.0
     )
     .fetch_all(db)
@@ -247,7 +255,8 @@ async fn read_groups(
             let mut leads = leads.remove(&id).unwrap_or_default();
             leads.sort();
             let path = row.ancestors.into_iter().map(GroupId).chain([id]).collect();
-            (id, GroupFacts { name: row.name, path, ends_at, leads })
+            let policy = row.policy_id.map(PolicyId);
+            (id, GroupFacts { name: row.name, path, ends_at, leads, policy })
         })
         .collect())
 }
@@ -364,11 +373,19 @@ async fn read_limits(db: &mut PgConnection, org: OrgId) -> Result<HashMap<Scope,
 
 async fn read_policies(db: &mut PgConnection, org: OrgId) -> Result<HashMap<String, PolicyFacts>> {
     let steps = sqlx::query!(
-        "select policy_id, model_id, weight from policy_steps where org_id = $1 order by policy_id, position",
+        "select policy_id, model_id, weight, after, attempts, first_byte_seconds from policy_steps
+         where org_id = $1 order by policy_id, position",
         org.0
     )
     .fetch_all(&mut *db)
     .await?;
+    let mut rules = HashMap::<uuid::Uuid, domain::policies::Rules>::new();
+    for step in &steps {
+        let own = crate::policies::rules(&step.after, step.attempts, step.first_byte_seconds)?;
+        if own != StepRules::default() {
+            rules.entry(step.policy_id).or_default().insert(step.model_id.into(), own);
+        }
+    }
     let rows = sqlx::query!(
         "select policy_id, name, routing from policies where org_id = $1 and archived_at is null",
         org.0
@@ -384,6 +401,7 @@ async fn read_policies(db: &mut PgConnection, org: OrgId) -> Result<HashMap<Stri
                 steps: own
                     .map(|step| (ModelId(step.model_id), u32::try_from(step.weight).unwrap_or(1)))
                     .collect(),
+                rules: rules.remove(&row.policy_id).unwrap_or_default(),
             };
             Ok((row.name, facts))
         })

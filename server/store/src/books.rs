@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{OrgId, UserId},
+    keys::{Feature, Features},
     limits::{Meter, Metric, Scope},
     window::{Calendar, Window},
 };
@@ -60,6 +61,7 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
         note(&mut found, 0, *granted, || format!("leased: {} since {start}", name(meter)));
     }
     days(&mut tx, org, calendar, &mut found).await?;
+    features(&mut tx, org, calendar, &mut found).await?;
     tx.rollback().await?;
     found.sort_by(|a, b| a.what.cmp(&b.what));
     Ok(found)
@@ -157,6 +159,37 @@ async fn days(db: &mut PgConnection, org: OrgId, calendar: Calendar, found: &mut
         ] {
             note(found, is, should_be, || format!("days: {what} of {day}"));
         }
+    }
+    Ok(())
+}
+
+/// The sums by day and features against the ledger, for every day and set that is in either.
+async fn features(
+    db: &mut PgConnection,
+    org: OrgId,
+    calendar: Calendar,
+    found: &mut Vec<Drift>,
+) -> Result<()> {
+    let rows = sqlx::query!(
+        r#"select day as "day!", features as "features!", coalesce(d.calls, 0)::bigint as "calls!",
+                  coalesce(e.calls, 0)::bigint as "should_calls!", coalesce(d.spend, 0)::bigint as "spend!",
+                  coalesce(e.spend, 0)::bigint as "should_spend!"
+           from (select day, features, sum(calls) as calls, sum(spend) as spend
+                 from feature_usage_by_day where org_id = $1 group by 1, 2) d
+           full join (select (started_at at time zone $2::text)::date as day, features, count(*) as calls, sum(cost) as spend
+                      from events where org_id = $1 group by 1, 2) e using (day, features)
+           where coalesce(d.calls, 0) <> coalesce(e.calls, 0) or coalesce(d.spend, 0) <> coalesce(e.spend, 0)"#,
+        org.0,
+        calendar.zone.name(),
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let day: NaiveDate = row.day;
+        let used: Vec<&str> = Features::from_bits(row.features).iter().map(Feature::as_str).collect();
+        let used = if used.is_empty() { "no feature".to_owned() } else { used.join(" and ") };
+        note(found, row.calls, row.should_calls, || format!("features: calls with {used} of {day}"));
+        note(found, row.spend, row.should_spend, || format!("features: spend with {used} of {day}"));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
     calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
+    keys::Features,
     money::Money,
     prices::DatedPrices,
     spend::Outcome,
@@ -157,6 +158,7 @@ async fn finished(
              and ($14::uuid is null or e.model_id = $14)
              and ($15::uuid is null or m.tier_id = $15)
              and ($16::text is null or e.use_case = $16)
+             and ($20::int is null or case when $20 = 0 then e.features = 0 else e.features & $20 <> 0 end)
              and ($17::uuid[] is null or e.user_id = $18
                   or e.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $17))
            order by e.started_at desc, e.call_id desc
@@ -180,6 +182,7 @@ async fn finished(
         led.as_deref(),
         which.sight.me().0,
         limit,
+        which.features.map(Features::bits),
     )
     .fetch_all(store.pool())
     .await?;
@@ -232,8 +235,9 @@ async fn refused(
 ) -> Result<Vec<CallLine>> {
     let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
     let led = which.sight.led();
-    // A refused call's use case is not looked at: it counts with those that have none.
-    if which.use_case.as_deref().is_some_and(|label| !label.is_empty()) {
+    // What a refused call named or wanted to use is not looked at: it counts with those that have none.
+    let labelled = which.use_case.as_deref().is_some_and(|label| !label.is_empty());
+    if labelled || which.features.is_some_and(|features| !features.is_empty()) {
         return Ok(Vec::new());
     }
     let rows = sqlx::query!(
@@ -384,6 +388,7 @@ async fn finished_one(
         session: row.session,
         route: row.route,
         streamed: row.streamed,
+        features: Features::from_bits(row.features),
         usage,
         cost: Money(row.cost),
         priced_at: row.priced_at,

@@ -6,6 +6,7 @@ use chrono::{NaiveDate, Weekday};
 use domain::{
     explore::{By, Explored, Interval, Measure, NONE, Period, Row},
     ids::{ApplicationId, GroupId, ModelId, OrgId, TierId, UserId},
+    keys::Feature,
     spend::Sums,
 };
 use uuid::Uuid;
@@ -66,6 +67,8 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
         (size(b), b.spend, size(b_before), a_key).cmp(&(size(a), a.spend, size(a_before), b_key))
     });
     let steps = interval.steps(period.from, period.to, week_start);
+    // What overlaps has no rest: what is left over would be counted with what is not.
+    let top = if by.overlaps() { things.len() } else { top };
     let largest: Vec<Key> = things.iter().take(top).map(|(key, ..)| key.clone()).collect();
     let mut cells = over_time(store, org, which, by, period, &steps, &largest).await?;
     let ids: Vec<Uuid> = things.iter().take(top + MORE).map(|(key, ..)| key.id).collect();
@@ -94,7 +97,35 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
         });
     }
     let more = rest.iter().take(MORE).map(|thing| row(thing, Vec::new())).collect();
-    Ok(Explored { measure, by, interval, period, before, steps, rows, more, things: things.len() })
+    let things = things.len();
+    let whole = match by.overlaps() {
+        true => Some(together(store, org, which, (period, before), &steps).await?),
+        false => None,
+    };
+    Ok(Explored { measure, by, interval, period, before, steps, rows, more, things, whole })
+}
+
+/// Everything, each call once.
+async fn together(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    (period, before): (Period, Period),
+    steps: &[(NaiveDate, NaiveDate)],
+) -> Result<Row> {
+    let mut cells = vec![Sums::default(); steps.len()];
+    for (day, _, sums) in rollups::read(store, org, which, None, period, Steps::Days, None).await? {
+        if let Some(cell) = cells.get_mut(steps.partition_point(|(_, next)| *next <= day)) {
+            *cell += sums;
+        }
+    }
+    Ok(Row {
+        key: None,
+        name: "All calls".to_owned(),
+        total: cells.iter().copied().sum(),
+        before: rollups::sums(store, org, which, before.from, before.to).await?,
+        cells,
+    })
 }
 
 /// The sums of each step: of the largest things, and of all the rest.
@@ -122,7 +153,7 @@ async fn over_time(
 
 /// A thing as filters name it.
 fn text(by: By, key: &Key) -> String {
-    if by == By::UseCase {
+    if matches!(by, By::UseCase | By::Feature) {
         return if key.label.is_empty() { NONE.to_owned() } else { key.label.clone() };
     }
     if key.id.is_nil() {
@@ -134,12 +165,15 @@ fn text(by: By, key: &Key) -> String {
         By::User => UserId(key.id).to_string(),
         By::Model => ModelId(key.id).to_string(),
         By::Tier => TierId(key.id).to_string(),
-        By::UseCase => key.label.clone(),
+        By::UseCase | By::Feature => key.label.clone(),
     }
 }
 
 /// What a thing is called.
 fn name(by: By, key: &Key, names: &HashMap<Uuid, String>) -> String {
+    if let Some(feature) = key.label.parse::<Feature>().ok().filter(|_| by == By::Feature) {
+        return feature.label().to_owned();
+    }
     if !key.label.is_empty() {
         return key.label.clone();
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::{
     groups::{Group, GroupForm, GroupRow, Member, Source, Standing},
-    ids::{GroupId, MembershipId, OrgId, UserId},
+    ids::{GroupId, MembershipId, OrgId, PolicyId, UserId},
     money::Money,
     roles::Act,
 };
@@ -220,7 +220,7 @@ pub async fn paths(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> 
 /// When the database does not answer.
 pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Group>> {
     let rows = sqlx::query!(
-        r#"select g.group_id, g.name, g.ancestors, g.kind, g.ends_on, g.version, d.group_id is not null as "is_default!"
+        r#"select g.group_id, g.name, g.ancestors, g.kind, g.ends_on, g.version, g.policy_id, d.group_id is not null as "is_default!"
            from groups g left join default_groups d on d.org_id = g.org_id and d.group_id = g.group_id
            where g.org_id = $1 and g.archived_at is null
            order by cardinality(g.ancestors), lower(g.name), g.group_id"#,
@@ -242,6 +242,7 @@ pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Group>> {
                 ends_on: row.ends_on,
                 archived_at: None,
                 is_default: row.is_default,
+                policy: row.policy_id.map(PolicyId),
                 version: row.version,
             })
         })
@@ -299,7 +300,7 @@ pub async fn get(store: &Store, org: OrgId, id: GroupId) -> Result<Group> {
 
 pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: GroupId) -> Result<Group> {
     let row = sqlx::query!(
-        r#"select g.name, g.ancestors, g.kind, g.ends_on, g.archived_at, g.version, d.group_id is not null as "is_default!"
+        r#"select g.name, g.ancestors, g.kind, g.ends_on, g.archived_at, g.version, g.policy_id, d.group_id is not null as "is_default!"
            from groups g left join default_groups d on d.org_id = g.org_id and d.group_id = g.group_id
            where g.org_id = $1 and g.group_id = $2"#,
         org.0,
@@ -321,6 +322,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: GroupId) -> Resu
         ends_on: row.ends_on,
         archived_at: row.archived_at,
         is_default: row.is_default,
+        policy: row.policy_id.map(PolicyId),
         version: row.version,
     })
 }
@@ -411,6 +413,61 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
         return Ok(());
     }
     change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "edit", &diff).await
+}
+
+/// The newest version of a group, inside a change.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn version(change: &mut Change, id: GroupId) -> Result<i64> {
+    let org = change.org();
+    Ok(read(change.db(), org, id).await?.version)
+}
+
+/// Says which policy stands for calls of a group, and of those below that say nothing, that name no
+/// model and whose key has none of its own. None: the one of the group above, if that has one.
+///
+/// # Errors
+/// [`StoreError::Stale`] when `version` is not the newest; [`StoreError::Invalid`] when the policy is
+/// no longer in use.
+pub async fn set_policy(
+    change: &mut Change,
+    id: GroupId,
+    version: i64,
+    policy: Option<PolicyId>,
+) -> Result<()> {
+    change.expect(Act::EditGroup, Some(id))?;
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    let name = match policy {
+        Some(policy) => {
+            Some(crate::policies::name(change.db(), org, policy).await.map_err(|error| match error {
+                StoreError::NotFound => StoreError::invalid("policy", "Choose one of the policies in use."),
+                error => error,
+            })?)
+        }
+        None => None,
+    };
+    let old = match before.policy {
+        Some(policy) => Some(crate::policies::name(change.db(), org, policy).await?),
+        None => None,
+    };
+    let done = sqlx::query!(
+        "update groups set policy_id = $4, version = version + 1
+         where org_id = $1 and group_id = $2 and version = $3 and archived_at is null",
+        org.0,
+        id.0,
+        version,
+        policy.map(|policy| policy.0),
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let diff = Diff::new().field("policy", old, name);
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "group", id: id.0, name: before.name() }, "edit", &diff).await
 }
 
 /// Puts a group, with everything below it, elsewhere in the tree.

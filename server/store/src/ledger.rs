@@ -9,6 +9,7 @@ use domain::{
         ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, LimitId, ModelId, OrgId, PolicyId,
         ProviderId, SecretId, UserId,
     },
+    keys::Features,
     limits::{Metric, Subject, Worst},
     money::Money,
     spend::Outcome,
@@ -60,6 +61,9 @@ pub struct Call {
     pub route: String,
     /// Whether it asked for a stream.
     pub streamed: bool,
+    /// What it used of its key. What was written down before this was has none.
+    #[serde(default)]
+    pub features: Features,
     /// What it may use at most.
     pub worst: Worst,
     /// Which prices: when they started.

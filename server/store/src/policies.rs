@@ -3,7 +3,7 @@
 use domain::{
     ids::{ModelId, OrgId, PolicyId},
     names::ModelName,
-    policies::{Policy, Routing},
+    policies::{Policy, Routing, Rules, StepRules, Trouble},
     roles::Act,
 };
 use sqlx::PgConnection;
@@ -19,6 +19,8 @@ pub struct PolicyForm {
     pub routing: Routing,
     /// Models and weights, in order.
     pub steps: Vec<(ModelId, i32)>,
+    /// How it deals with those of them for which not everything is usual.
+    pub rules: Rules,
 }
 
 /// Every policy by name.
@@ -44,7 +46,7 @@ pub(crate) async fn name(db: &mut PgConnection, org: OrgId, id: PolicyId) -> Res
 
 async fn read(db: &mut PgConnection, org: OrgId, only: Option<PolicyId>) -> Result<Vec<Policy>> {
     let steps = sqlx::query!(
-        "select s.policy_id, s.model_id, s.weight, m.name
+        "select s.policy_id, s.model_id, s.weight, s.after, s.attempts, s.first_byte_seconds, m.name
          from policy_steps s join models m on m.org_id = s.org_id and m.model_id = s.model_id
          where s.org_id = $1 order by s.policy_id, s.position",
         org.0
@@ -62,15 +64,39 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<PolicyId>) -> Resu
     rows.into_iter()
         .map(|row| {
             let own = steps.iter().filter(|step| step.policy_id == row.policy_id);
+            let mut unusual = Rules::new();
+            for step in own.clone() {
+                let own = rules(&step.after, step.attempts, step.first_byte_seconds)?;
+                if own != StepRules::default() {
+                    unusual.insert(step.model_id.into(), own);
+                }
+            }
             Ok(Policy {
                 id: row.policy_id.into(),
                 name: row.name,
                 routing: row.routing.parse()?,
                 steps: own.map(|step| (ModelId(step.model_id), step.name.clone(), step.weight)).collect(),
+                rules: unusual,
                 version: row.version,
             })
         })
         .collect()
+}
+
+/// How a policy deals with its models, inside a change.
+pub(crate) async fn rules_of(change: &mut Change, id: PolicyId) -> Result<Rules> {
+    let org = change.org();
+    Ok(read(change.db(), org, Some(id)).await?.pop().ok_or(StoreError::NotFound)?.rules)
+}
+
+/// How a policy deals with a model, from its columns.
+pub(crate) fn rules(after: &[String], attempts: i16, first_byte: Option<i32>) -> Result<StepRules> {
+    let after: std::result::Result<_, _> = after.iter().map(|word| word.parse::<Trouble>()).collect();
+    Ok(StepRules {
+        after: after?,
+        attempts: u8::try_from(attempts).unwrap_or(1),
+        first_byte: first_byte.and_then(|seconds| u16::try_from(seconds).ok()),
+    })
 }
 
 /// The most models a policy may name.
@@ -82,6 +108,13 @@ fn check(form: &PolicyForm) -> Result<()> {
     }
     if form.steps.iter().any(|(_, weight)| !(1..=1000).contains(weight)) {
         return Err(StoreError::invalid("steps", "A weight is a number from 1 to 1000."));
+    }
+    if form.rules.values().any(|rules| !(1..=StepRules::ATTEMPTS_MAX).contains(&rules.attempts)) {
+        return Err(StoreError::invalid("steps", "A model is tried 1 to 3 times."));
+    }
+    let waits = form.rules.values().filter_map(|rules| rules.first_byte);
+    if waits.into_iter().any(|seconds| !(1..=StepRules::FIRST_BYTE_MAX).contains(&seconds)) {
+        return Err(StoreError::invalid("steps", "An answer is waited for from 1 to 600 seconds."));
     }
     let mut models: Vec<_> = form.steps.iter().map(|(model, _)| model).collect();
     models.sort();
@@ -103,7 +136,9 @@ async fn describe(change: &mut Change, form: &PolicyForm) -> Result<String> {
         )
         .fetch_one(change.db())
         .await?;
-        parts.push(if form.routing == Routing::Balance { format!("{name} × {weight}") } else { name });
+        let name = if form.routing == Routing::Balance { format!("{name} × {weight}") } else { name };
+        let rules = form.rules.get(model).map(StepRules::words).filter(|words| !words.is_empty());
+        parts.push(rules.map_or(name.clone(), |words| format!("{name} ({words})")));
     }
     Ok(parts.join(", "))
 }
@@ -114,13 +149,19 @@ async fn write_steps(change: &mut Change, id: PolicyId, form: &PolicyForm) -> Re
         .execute(change.db())
         .await?;
     for (position, (model, weight)) in (0_i32..).zip(&form.steps) {
+        let rules = form.rules.get(model).copied().unwrap_or_default();
+        let after: Vec<String> = rules.after.iter().map(|trouble| trouble.to_string()).collect();
         sqlx::query!(
-            "insert into policy_steps (org_id, policy_id, position, model_id, weight) values ($1, $2, $3, $4, $5)",
+            "insert into policy_steps (org_id, policy_id, position, model_id, weight, after, attempts, first_byte_seconds)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
             org.0,
             id.0,
             position,
             model.0,
             if form.routing == Routing::Balance { *weight } else { 1 },
+            &after,
+            i16::from(rules.attempts),
+            rules.first_byte.map(i32::from),
         )
         .execute(change.db())
         .await?;
@@ -179,6 +220,7 @@ pub async fn update(change: &mut Change, id: PolicyId, version: i64, form: &Poli
         name: before.name.parse()?,
         routing: before.routing,
         steps: before.steps.iter().map(|(model, _, weight)| (*model, *weight)).collect(),
+        rules: before.rules,
     };
     let (old_steps, new_steps) = (describe(change, &old).await?, describe(change, form).await?);
     write_steps(change, id, form).await?;
@@ -195,7 +237,7 @@ pub async fn update(change: &mut Change, id: PolicyId, version: i64, form: &Poli
 /// Takes a policy out of use.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] while keys name it.
+/// [`StoreError::Invalid`] while keys or groups name it.
 pub async fn archive(change: &mut Change, id: PolicyId) -> Result<()> {
     change.expect(Act::EditPolicies, None)?;
     let (org, at) = (change.org(), change.at());
@@ -214,6 +256,18 @@ pub async fn archive(change: &mut Change, id: PolicyId) -> Result<()> {
             "policy",
             format!("{keys} keys name it. Give them another policy first."),
         ));
+    }
+    let groups = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from groups where org_id = $1 and policy_id = $2 and archived_at is null"#,
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    if groups > 0 {
+        let sentence =
+            format!("{groups} groups send calls that name no model to it. Give them another one first.");
+        return Err(StoreError::invalid("policy", sentence));
     }
     sqlx::query!(
         "update policies set archived_at = $3, version = version + 1 where org_id = $1 and policy_id = $2",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use domain::{
     ids::{OrgId, ProviderId},
     names::Name,
-    providers::{Dialect, Provider},
+    providers::{Dialect, Provider, Wait, Waits},
     roles::Act,
 };
 use sqlx::PgConnection;
@@ -143,7 +143,8 @@ pub fn is_private(address: IpAddr) -> bool {
 pub async fn list(store: &Store, org: OrgId) -> Result<Vec<Provider>> {
     let rows = sqlx::query!(
         r#"select p.provider_id, p.name, p.dialect, p.base_url, p.credential is not null as "has_credential!",
-                  p.allow_private_address, p.archived_at, p.version, count(m.model_id) as "models!"
+                  p.allow_private_address, p.archived_at, p.version, p.connection_seconds, p.first_byte_seconds, p.silence_seconds,
+                  p.total_seconds, count(m.model_id) as "models!"
            from providers p
            left join models m on m.org_id = p.org_id and m.provider_id = p.provider_id and m.archived_at is null
            where p.org_id = $1 and p.archived_at is null
@@ -162,6 +163,12 @@ pub async fn list(store: &Store, org: OrgId) -> Result<Vec<Provider>> {
                 base_url: row.base_url,
                 has_credential: row.has_credential,
                 allow_private_address: row.allow_private_address,
+                waits: waits([
+                    row.connection_seconds,
+                    row.first_byte_seconds,
+                    row.silence_seconds,
+                    row.total_seconds,
+                ]),
                 models: row.models,
                 archived_at: row.archived_at,
                 version: row.version,
@@ -181,6 +188,7 @@ pub async fn get(store: &Store, org: OrgId, id: ProviderId) -> Result<Provider> 
 async fn read(db: &mut PgConnection, org: OrgId, id: ProviderId) -> Result<Provider> {
     let row = sqlx::query!(
         r#"select name, dialect, base_url, credential is not null as "has_credential!", allow_private_address, archived_at, version,
+                  connection_seconds, first_byte_seconds, silence_seconds, total_seconds,
                   (select count(*) from models m where m.org_id = $1 and m.provider_id = $2 and m.archived_at is null) as "models!"
            from providers where org_id = $1 and provider_id = $2"#,
         org.0,
@@ -195,6 +203,12 @@ async fn read(db: &mut PgConnection, org: OrgId, id: ProviderId) -> Result<Provi
         base_url: row.base_url,
         has_credential: row.has_credential,
         allow_private_address: row.allow_private_address,
+        waits: waits([
+            row.connection_seconds,
+            row.first_byte_seconds,
+            row.silence_seconds,
+            row.total_seconds,
+        ]),
         models: row.models,
         archived_at: row.archived_at,
         version: row.version,
@@ -415,6 +429,57 @@ pub async fn update(
         return Ok(());
     }
     change.record(Subject { kind: "provider", id: id.0, name: form.name.as_str() }, "edit", &diff).await
+}
+
+/// How long a provider is waited for, from its columns in the order of [`Wait::ALL`].
+pub(crate) fn waits(columns: [Option<i32>; 4]) -> Waits {
+    let seconds = |column: Option<i32>| column.and_then(|seconds| u16::try_from(seconds).ok());
+    Wait::ALL
+        .iter()
+        .zip(columns)
+        .fold(Waits::default(), |waits, (&wait, column)| waits.with(wait, seconds(column)))
+}
+
+/// Says how long a provider is waited for.
+///
+/// # Errors
+/// [`StoreError::Invalid`] outside the bounds; [`StoreError::Stale`] when `version` is not the newest.
+pub async fn set_waits(change: &mut Change, id: ProviderId, version: i64, waits: &Waits) -> Result<()> {
+    change.expect(Act::EditCatalogue, None)?;
+    for &wait in Wait::ALL {
+        let fits = waits.get(wait).is_none_or(|seconds| (1..=wait.most()).contains(&seconds));
+        if !fits {
+            let sentence =
+                format!("Enter 1 to {} seconds, or nothing for the usual {}.", wait.most(), wait.usual());
+            return Err(StoreError::invalid(wait.as_str(), sentence));
+        }
+    }
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    let column = |wait| waits.get(wait).map(i32::from);
+    let done = sqlx::query!(
+        "update providers set connection_seconds = $4, first_byte_seconds = $5, silence_seconds = $6, total_seconds = $7,
+                              version = version + 1
+         where org_id = $1 and provider_id = $2 and version = $3 and archived_at is null",
+        org.0,
+        id.0,
+        version,
+        column(Wait::Connection),
+        column(Wait::FirstByte),
+        column(Wait::Silence),
+        column(Wait::Total),
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let said = |waits: &Waits, wait| waits.get(wait).map(|seconds| format!("{seconds} s"));
+    let diff = Wait::ALL.iter().fold(Diff::new(), |diff, &wait| {
+        diff.field(&format!("wait {wait}"), said(&before.waits, wait), said(waits, wait))
+    });
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "provider", id: id.0, name: &before.name }, "edit", &diff).await
 }
 
 /// Whether two addresses share scheme, host and port. A stored credential must not travel to a

@@ -181,7 +181,13 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
             limits::set(change, *meter, &form, *version).await?;
         }
         Draft::Policy { id, version, name, routing, steps } => {
-            let form = policies::PolicyForm { name: name.clone(), routing: *routing, steps: steps.clone() };
+            // What is done after a failure is no part of a draft: which calls fail is not replayed.
+            let rules = match id {
+                Some(id) => policies::rules_of(change, *id).await?,
+                None => Default::default(),
+            };
+            let (name, steps) = (name.clone(), steps.clone());
+            let form = policies::PolicyForm { name, routing: *routing, steps, rules };
             match id {
                 Some(id) => policies::update(change, *id, *version, &form).await?,
                 None => {

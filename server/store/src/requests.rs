@@ -23,7 +23,7 @@ use crate::{
     organizations, users,
 };
 
-pub use approvals::{rule, set_rule};
+pub use approvals::{TooFew, rule, set_rule, too_few};
 pub use told::ends;
 
 /// Whose requests somebody sees.

@@ -1,5 +1,7 @@
 //! Spend as pages read it: sums by day, never the ledger itself, except for the last few calls.
 
+mod features;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
@@ -7,6 +9,7 @@ use domain::{
     calls::{CallLine, Ended},
     explore::{By, Period},
     ids::{ApplicationId, GroupId, ModelId, OrgId, TierId, UserId},
+    keys::Features,
     money::Money,
     spend::{CallRow, Sums},
     window::{Calendar, Window},
@@ -62,6 +65,8 @@ pub struct Which {
     pub tier: Option<TierId>,
     /// Only with this label; empty: without one.
     pub use_case: Option<String>,
+    /// Only calls that used one of these features; the empty set: that used none.
+    pub features: Option<Features>,
     /// What whoever asks may see of all that.
     pub sight: Sight,
 }
@@ -130,6 +135,9 @@ pub(crate) async fn read(
     steps: Steps,
     only: Option<&[Key]>,
 ) -> Result<Vec<(NaiveDate, Option<Key>, Sums)>> {
+    if by == Some(By::Feature) || which.features.is_some() {
+        return features::read(store, org, which, by, period, steps, only).await;
+    }
     let (daily, first, second) = match steps {
         Steps::Days => (true, period.from, period.from),
         Steps::Marks(first, second) => (false, first, second),

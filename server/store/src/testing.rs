@@ -229,6 +229,8 @@ pub enum Spoil {
     Window,
     /// A day has one call fewer.
     Day,
+    /// A set of features has one call fewer on a day.
+    Feature,
     /// Line 12 of the log has another actor.
     Audit,
 }
@@ -247,6 +249,12 @@ pub async fn spoil(url: &str, spoil: Spoil) {
              where (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) in
                    (select org_id, day, path_id, application_id, user_id, set_id, model_id, use_case from usage_by_day
                     where calls > 0 limit 1)"
+        }
+        Spoil::Feature => {
+            "update feature_usage_by_day set calls = calls - 1
+             where (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) in
+                   (select org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features
+                    from feature_usage_by_day where calls > 0 and features <> 0 limit 1)"
         }
         Spoil::Audit => "update audit set actor = 'Nobody' where seq = 12",
     };

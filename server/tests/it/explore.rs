@@ -5,6 +5,7 @@ use domain::{
     calls::{End, Ended},
     explore::{By, Interval},
     ids::OrgId,
+    keys::{Feature, Features},
     money::Money,
 };
 use store::{Store, calls, rollups::Which};
@@ -12,11 +13,10 @@ use store::{Store, calls, rollups::Which};
 use crate::harness::Browser;
 
 /// What every finished call of an organization cost, by the ledger itself.
-async fn ledger(store: &Store, org: OrgId) -> i64 {
+async fn ledger(store: &Store, org: OrgId, which: &Which) -> i64 {
     let calendar = store::organizations::calendar(store, org).await.expect("a calendar");
     let filter = calls::Filter { ended: Some(Ended::Finished), ..Default::default() };
-    let list =
-        calls::list(store, org, calendar, &Which::default(), &filter, 1_000_000).await.expect("the ledger");
+    let list = calls::list(store, org, calendar, which, &filter, 1_000_000).await.expect("the ledger");
     assert_eq!(list.next, None, "all of it");
     list.calls
         .iter()
@@ -44,7 +44,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 
 /// Every split in every step of time: four ways to the same sum, to the nano-dollar.
 pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId) {
-    let spent = ledger(store, org).await;
+    let spent = ledger(store, org, &Which::default()).await;
     assert!(spent > 0, "something was spent");
     let today = store::clock::now().date_naive();
     let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
@@ -53,9 +53,19 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
             let query = format!("by={by}&interval={interval}&from={from}&to={to}");
             let page = browser.get(&format!("/explore?{query}")).await;
             assert_eq!(page.status, 200, "{query}");
+            let table = between(&page.text, "class=\"table wide-table\"", "</table>");
+            let foot = amounts(between(table, "<tfoot>", "</tfoot>"), "data value");
+            assert_eq!(
+                (foot[0], foot[1..].iter().sum::<i64>()),
+                (spent, spent),
+                "foot of the table, {query}"
+            );
+            if by.overlaps() {
+                // A call is in the row of each feature it used.
+                continue;
+            }
             let chart = between(&page.text, "class=\"large\"", "</svg>");
             assert_eq!(amounts(chart, "data-amount").iter().sum::<i64>(), spent, "chart, {query}");
-            let table = between(&page.text, "class=\"table wide-table\"", "</table>");
             let mut sum = 0;
             for line in between(table, "<tbody>", "</tbody>").split("<tr>").skip(1) {
                 let line = amounts(line, "data value");
@@ -64,12 +74,6 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
                 sum += total;
             }
             assert_eq!(sum, spent, "table, {query}");
-            let foot = amounts(between(table, "<tfoot>", "</tfoot>"), "data value");
-            assert_eq!(
-                (foot[0], foot[1..].iter().sum::<i64>()),
-                (spent, spent),
-                "foot of the table, {query}"
-            );
             let file = browser.get(&format!("/explore.csv?{query}")).await;
             assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8; header=present");
             // No name of the demo has a comma in it.
@@ -82,6 +86,31 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
             assert_eq!(sum, spent, "file, {query}");
         }
     }
+}
+
+/// Each feature has what its calls cost, by the ledger; the demo's programs use most of them.
+pub async fn features_agree_with_the_ledger(browser: &Browser, store: &Store, org: OrgId) {
+    let today = store::clock::now().date_naive();
+    let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
+    let file = browser.get(&format!("/explore.csv?by=feature&interval=month&from={from}&to={to}")).await.text;
+    let mut used = 0;
+    let named = Feature::ALL.iter().map(|feature| (feature.as_str(), Features::default().with(*feature)));
+    for (name, features) in named.chain([("none", Features::default())]) {
+        let which = Which { features: Some(features), ..Which::default() };
+        let spent = ledger(store, org, &which).await;
+        let lines = file.lines().filter(|line| line.split(',').nth(2) == Some(name));
+        let told =
+            lines.map(|line| line.split(',').nth(4).expect("an amount").parse::<Money>().expect("money").0);
+        assert_eq!(told.sum::<i64>(), spent, "{name}");
+        used += usize::from(spent > 0);
+        // The same, narrowed to the feature and split otherwise.
+        let key = if name == "none" { "-" } else { name };
+        let query = format!("by=model&feature={key}&interval=month&from={from}&to={to}");
+        let file = browser.get(&format!("/explore.csv?{query}")).await.text;
+        let cost = |line: &str| line.split(',').nth(4).expect("an amount").parse::<Money>().expect("money").0;
+        assert_eq!(file.lines().skip(1).map(cost).sum::<i64>(), spent, "{name} by model");
+    }
+    assert!(used >= 6, "{used} features are used");
 }
 
 /// How many calls a list has, on all its pages.

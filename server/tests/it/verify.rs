@@ -42,6 +42,9 @@ async fn drift_and_a_touched_log_are_named_and_end_with_1() {
     store::testing::spoil(&database, store::testing::Spoil::Day).await;
     assert!(said(&verify(&database, &data)).contains("days: calls of"));
 
+    store::testing::spoil(&database, store::testing::Spoil::Feature).await;
+    assert!(said(&verify(&database, &data)).contains("features: calls with "));
+
     store::testing::spoil(&database, store::testing::Spoil::Audit).await;
     let output = verify(&database, &data);
     assert_eq!(output.status.code(), Some(1));

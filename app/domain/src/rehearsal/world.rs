@@ -91,7 +91,7 @@ impl<'a> Rules<'a> {
             user: call.user,
             application: Some(application),
             model,
-            // Which features a call used is not recorded.
+            // No draft changes what a key may use: it is the same in both worlds.
             features: Features::default(),
         }
     }

@@ -80,7 +80,12 @@ fn add(facts: &mut Facts, word: &str) {
         ["policy", policy] => {
             let (name, steps) = policy.split_once('=').expect("NAME=STEPS");
             let steps = steps.split(',').map(|name| (world::model(name), 1)).collect();
-            let policy = PolicyFacts { id: PolicyId(world::id(name)), routing: Routing::Fallback, steps };
+            let policy = PolicyFacts {
+                id: PolicyId(world::id(name)),
+                routing: Routing::Fallback,
+                steps,
+                rules: Default::default(),
+            };
             facts.policies.insert(name.to_owned(), policy);
         }
         ["move", group, parent] => {

@@ -93,6 +93,7 @@ pub fn silent() -> Facts {
             path: path.iter().map(|name| group(name)).collect(),
             ends_at: None,
             leads: Vec::new(),
+            policy: None,
         };
         (group(name), facts)
     });
@@ -106,6 +107,7 @@ pub fn silent() -> Facts {
         dialect: Dialect::OpenAi,
         base_url: "http://127.0.0.1/v1".to_owned(),
         allow_private_address: true,
+        waits: Default::default(),
         archived: false,
     };
     Facts {

@@ -1,12 +1,12 @@
 //! One cell of the matrix: what holds, where that comes from, and what is to hold.
 
-use domain::{authorizations::Edit, limits::Scope};
+use domain::{authorizations::Edit, limits::Scope, money::grouped};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{last_day, modes, said, says};
 use crate::{
     api::{
-        authorizations::{RuleView, StageAuthorizations, load_rule, rule_href},
+        authorizations::{RuleView, StageAuthorizations, Watched, load_rule, rule_href},
         rehearsals::RehearseAuthorization,
     },
     pages::{audit::Changes, limits::LimitCard},
@@ -38,7 +38,9 @@ fn Content(view: RuleView) -> impl IntoView {
         let scope = Scope::Authorization(own.seen.id);
         view! { <LimitCard scope limits=view.limits.clone() may_set=view.editable may_remove=view.may_loosen/> }
     });
-    let no_limits = own.is_none().then(|| view! {
+    // A page has one dialog for a new limit: where a rule decides, that rule's.
+    let alone = own.is_none() && view.watched.is_some();
+    let no_limits = (own.is_none() && !alone).then(|| view! {
         <Card title="Quotas"><p class="pad muted">"A quota stands on a rule, and counts everybody who passes by it. Nothing is said here yet: say something first."</p></Card>
     });
     let below = view.below.clone();
@@ -60,7 +62,50 @@ fn Content(view: RuleView) -> impl IntoView {
                 })}
             </div>
         </div>
+        {view.watched.clone().map(|watched| view! { <Beside watched may_set=alone && view.editable may_loosen=view.may_loosen/> })}
         {(!history.is_empty()).then(|| view! { <Card title="What became of it"><Changes rows=history/></Card> })}
+    }
+}
+
+/// The rule beside it that only takes note: what it would have refused, its quotas, what became of it.
+#[component]
+fn Beside(watched: Watched, may_set: bool, may_loosen: bool) -> impl IntoView {
+    let Watched { id, state, locked, noted, limits, history } = watched;
+    let figures = match noted {
+        None => "Nothing in the last 90 days".to_owned(),
+        Some((calls, people, spend)) => {
+            let calls = if calls == 1 {
+                "1 call".to_owned()
+            } else {
+                format!("{} calls", grouped(calls.unsigned_abs()))
+            };
+            let people = match people {
+                0 => "of programs".to_owned(),
+                1 => "of 1 person".to_owned(),
+                people => format!("of {} people", grouped(people.unsigned_abs())),
+            };
+            format!("{calls} {people} in the last 90 days, {spend}")
+        }
+    };
+    let scope = Scope::Authorization(id);
+    let unused = limits.is_empty();
+    view! {
+        <section aria-label="The rule that only takes note">
+            <div class="two wide-left">
+                <Card title="The rule that only takes note" actions=ViewFn::from(|| view! { <a class="btn small" href="/authorization/observed">"Rehearse, promote or drop it"</a> })>
+                    <dl class="facts-list">
+                        <dt>"It says"</dt><dd><StateMark state/>{locked.then(|| view! { " "<Badge text="locked"/> })}</dd>
+                        <dt>"It would have refused"</dt><dd class="num">{figures}</dd>
+                        <dt>"What holds"</dt><dd>"It decides nothing until it is promoted."</dd>
+                    </dl>
+                    {(!history.is_empty()).then(|| view! { <Changes rows=history/> })}
+                </Card>
+                <div>
+                    <LimitCard scope limits may_set may_remove=may_loosen/>
+                    {(!unused).then(|| view! { <p class="hint">"These quotas count calls from the moment it is promoted."</p> })}
+                </div>
+            </div>
+        </section>
     }
 }
 

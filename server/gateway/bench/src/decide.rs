@@ -114,7 +114,8 @@ fn world() -> Result<World, Failure> {
             // The first five are one below the other; the others hang on them in turn.
             let above = if place < LEVELS { place } else { place % LEVELS };
             let path = path[..above].iter().copied().chain([*id]).collect();
-            (*id, GroupFacts { name: format!("Group {place}"), path, ends_at: None, leads: Vec::new() })
+            let name = format!("Group {place}");
+            (*id, GroupFacts { name, path, ends_at: None, leads: Vec::new(), policy: None })
         })
         .collect();
     let tiers: Vec<TierId> = (0..TIERS).map(|_| clock::id()).collect();
@@ -174,6 +175,7 @@ fn provider_facts() -> ProviderFacts {
         dialect: Dialect::OpenAi,
         base_url: "https://models.example/v1".to_owned(),
         allow_private_address: false,
+        waits: domain::providers::Waits::default(),
         archived: false,
     }
 }

@@ -1,7 +1,8 @@
 //! What a key has turned off is refused, whatever the dialect, the route and the spelling.
 
 use domain::{
-    keys::Feature,
+    calls::What,
+    keys::{Feature, Features},
     models::{Modality, Review},
     providers::Dialect,
 };
@@ -83,6 +84,11 @@ async fn each_feature_that_is_off_is_refused_and_passes_when_it_is_on() {
         for (route, body) in &calls {
             let answer = world.client.to(*route, body).await;
             assert_eq!(answer.status, StatusCode::OK, "{feature} {body}: {}", answer.text());
+            world.quiet().await;
+            let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+            let call = store::calls::get(&world.store, world.tenant.org, id).await.expect("the call");
+            let What::Finished(finished) = call.what else { panic!("{feature}: it was refused") };
+            assert_eq!(finished.features, Features::default().with(feature), "{feature} {body}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway from outside: its routes over a real socket, on a real Postgres, in front of a
 //! scripted upstream.
 
+mod bites;
 mod client;
 mod concurrency;
 mod features;

@@ -10,7 +10,7 @@ use domain::{
     limits::{Metric, Scope},
     models::Review,
     money::Money,
-    policies::Routing,
+    policies::{Routing, StepRules, Trouble},
     providers::Dialect,
     spend::Outcome,
     window::Window,
@@ -79,7 +79,7 @@ async fn the_next_model_answers_when_the_first_fails_before_it_says_anything() {
             let (big, small) = (named("big", dialect), named("small", dialect));
             assert_eq!(answer.header("x-bursar-model"), Some(small.as_str()));
             let reason =
-                if status < 404 { "upstream_error".to_owned() } else { format!("upstream_{status}") };
+                if status < 404 { "upstream_credential".to_owned() } else { format!("upstream_{status}") };
             assert_eq!(answer.header("x-bursar-skipped"), Some(format!("{big}={reason}").as_str()));
             let booked = world.ledger().await;
             assert_eq!((booked[0].model.1.as_str(), booked[0].cost), (small.as_str(), cost(10, 16)));
@@ -356,4 +356,158 @@ async fn a_provider_that_is_not_there_is_followed_and_then_left_alone() {
     assert_eq!(answer.header("x-bursar-model"), Some("small-anthropic"), "{}", answer.text());
     assert!(world.ledger().await.iter().all(|call| call.model.1 == "small-anthropic"));
     assert_eq!(world.level(Metric::Spend).await.1, "0.00", "nothing stays held");
+}
+
+fn only(after: &[Trouble]) -> StepRules {
+    StepRules { after: after.iter().copied().collect(), ..StepRules::default() }
+}
+
+#[tokio::test]
+async fn a_policy_goes_on_only_after_what_its_step_names() {
+    let world = World::new().await;
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    let steps = of(Dialect::OpenAi, &[big, world.small]);
+    let id = world.policy("chain", Routing::Fallback, &steps).await;
+    let cases = [(Trouble::RequestTimeout, 408), (Trouble::Conflict, 409), (Trouble::RateLimited, 429)];
+    let cases = cases.into_iter().chain([(Trouble::ServerError, 500), (Trouble::Credential, 401)]);
+    for (trouble, status) in cases {
+        world.script("big", Script::error(status));
+        let others: Vec<Trouble> = Trouble::ALL.iter().copied().filter(|other| *other != trouble).collect();
+        world.rules(id, &[(big.openai, only(&others))]).await;
+        let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+        assert_ne!(answer.status, StatusCode::OK, "{trouble}: {}", answer.text());
+        let reason = if trouble == Trouble::Credential {
+            "upstream_credential".to_owned()
+        } else {
+            format!("upstream_{status}")
+        };
+        let said = if trouble == Trouble::Credential {
+            answer.json()["error"]["bursar"]["skipped"][0]["reason"].as_str().map(str::to_owned)
+        } else {
+            assert_eq!(answer.body, world.upstream.asked().pop().expect("a call").said(), "as it came");
+            answer.header("x-bursar-skipped").map(|text| text.replace("big=", ""))
+        };
+        assert_eq!(said, Some(reason));
+        world.rules(id, &[(big.openai, only(&[trouble]))]).await;
+        let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+        assert_eq!(answer.header("x-bursar-model"), Some("small"), "{trouble}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_refused_to_begin_is_tried_again_and_each_try_is_told() {
+    let world = World::new().await;
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
+    let steps = of(Dialect::OpenAi, &[big, world.small]);
+    let id = world.policy("chain", Routing::Fallback, &steps).await;
+    world.rules(id, &[(big.openai, StepRules { attempts: 3, ..StepRules::default() })]).await;
+    let tried = async |script: Script| {
+        let before = world.upstream.served().calls;
+        world.script("big", script);
+        let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+        assert_eq!(answer.header("x-bursar-model"), Some("small"), "{}", answer.text());
+        let skipped = answer.header("x-bursar-skipped").unwrap_or_default().to_owned();
+        (world.upstream.served().calls - before - 1, skipped)
+    };
+    for status in [429, 503, 529] {
+        let each = format!("big=upstream_{status}");
+        assert_eq!(tried(Script::error(status)).await, (3, [each.clone(), each.clone(), each].join(", ")));
+    }
+    // What may have been executed is never sent twice to the same model.
+    for status in [408, 409, 500, 502, 504] {
+        assert_eq!(tried(Script::error(status)).await, (1, format!("big=upstream_{status}")));
+    }
+    let hangs_up = Script { ending: Ending::ResetBeforeHeaders, ..Script::default() };
+    assert_eq!(tried(hangs_up).await, (1, "big=upstream_connection".to_owned()));
+    // A pause that is too long for one call is left to the next one.
+    let busy = Script { header: Some(("retry-after", "30")), ..Script::error(429) };
+    assert_eq!(tried(busy).await.0, 1);
+    assert_eq!(world.level(Metric::Spend).await.1, "0.00", "nothing stays held");
+}
+
+#[tokio::test]
+async fn a_try_that_works_is_the_answer_and_counts_once() {
+    let world = World::new().await;
+    let id = world.policy("chain", Routing::Fallback, &[(world.small.openai, 1)]).await;
+    world.rules(id, &[(world.small.openai, StepRules { attempts: 2, ..StepRules::default() })]).await;
+    let busy = Script { hold: Some(Hold::BeforeHeaders), ..Script::error(503) };
+    world.script("small", busy);
+    let client = world.client.clone();
+    let call = tokio::spawn(async move { client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await });
+    world.upstream.called(1).await;
+    world.script("small", Script::default());
+    world.upstream.release(1);
+    let answer = call.await.expect("an answer");
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.header("x-bursar-skipped"), Some("small=upstream_503"));
+    let booked = world.ledger().await;
+    assert_eq!(booked.len(), 2);
+    assert_eq!((booked[0].cost, booked[1].cost), (cost(10, 16), Money::ZERO));
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_is_never_asked_for_again() {
+    let world = World::new().await;
+    let id = world.policy("chain", Routing::Fallback, &[(world.small.openai, 1)]).await;
+    world.rules(id, &[(world.small.openai, StepRules { attempts: 3, ..StepRules::default() })]).await;
+    world.script("small", Script { ending: Ending::ResetMidStream, ..Script::default() });
+    let answer = world.client.call(Dialect::OpenAi, &streamed("policy/chain", 16)).await;
+    assert!(answer.text().contains("Hello") && answer.text().contains("upstream_error"), "{}", answer.text());
+    assert_eq!(world.upstream.served().calls, 1);
+}
+
+#[tokio::test]
+async fn a_step_waits_for_the_head_as_long_as_it_says_and_goes_on_only_if_it_says_so() {
+    let world = World::new().await;
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    let steps = of(Dialect::OpenAi, &[big, world.small]);
+    let id = world.policy("chain", Routing::Fallback, &steps).await;
+    world.script("big", Script { ending: Ending::StallBeforeHeaders, ..Script::default() });
+    let wait = |after: StepRules| StepRules { first_byte: Some(1), attempts: 3, ..after };
+    world.rules(id, &[(big.openai, wait(StepRules::default()))]).await;
+    // Not only streams: what is said of a step holds for every call.
+    let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+    assert_eq!(answer.header("x-bursar-model"), Some("small"), "{}", answer.text());
+    assert_eq!(answer.header("x-bursar-skipped"), Some("big=upstream_timeout"), "and it is not tried again");
+    world.rules(id, &[(big.openai, wait(only(&[Trouble::ServerError])))]).await;
+    let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.text());
+    let doubtful: Vec<_> = world.ledger().await.into_iter().filter(|call| call.model.1 == "big").collect();
+    assert!(doubtful.len() == 2 && doubtful.iter().all(|call| call.estimated), "{doubtful:?}");
+}
+
+#[tokio::test]
+async fn the_nearest_groups_policy_answers_calls_that_name_no_model_behind_the_keys_own() {
+    let world = World::new().await;
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    let above = world.policy("above", Routing::Fallback, &[(big.openai, 1)]).await;
+    let near = world.policy("near", Routing::Fallback, &[(world.small.openai, 1)]).await;
+    let calls = [json!({ "messages": [] }), json!({ "model": "policy/default", "messages": [] })];
+    let chosen = async || {
+        let mut chosen = Vec::new();
+        for call in &calls {
+            let answer = world.client.call(Dialect::OpenAi, call).await;
+            chosen.push(answer.header("x-bursar-model").unwrap_or("none").to_owned());
+        }
+        chosen
+    };
+    assert_eq!(chosen().await, ["none", "none"]);
+    world.group_policy(world.engineering, Some(above)).await;
+    assert_eq!(chosen().await, ["big", "big"], "from two levels up");
+    let listed = world.client.get(Dialect::OpenAi, "/v1/models/policy/default").await;
+    assert_eq!(listed.status, StatusCode::OK, "it is listed like what can be called");
+    world.group_policy(world.platform, Some(near)).await;
+    assert_eq!(chosen().await, ["small", "small"], "the nearest one");
+    let mut change = world.change().await;
+    world.edit_key(&mut change, |form| form.policy = Some(above)).await;
+    change.commit().await.expect("it");
+    assert_eq!(chosen().await, ["big", "big"], "the key's own comes first");
+    let mut change = world.change().await;
+    let refused = store::policies::archive(&mut change, near).await.expect_err("a group names it");
+    assert!(refused.to_string().contains("1 groups"), "{refused}");
+    drop(change);
+    // A policy of that name is that policy.
+    world.policy("default", Routing::Fallback, &[(world.small.openai, 1)]).await;
+    assert_eq!(chosen().await, ["big", "small"]);
 }

@@ -10,7 +10,7 @@ use bench::upstream::{Ending, Script, Upstream};
 use domain::{
     limits::{Metric, Scope},
     money::Money,
-    providers::Dialect,
+    providers::{Dialect, Waits},
     spend::Outcome,
     window::Window,
 };
@@ -174,4 +174,41 @@ async fn a_provider_on_this_machine_has_to_be_allowed() {
     let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.text());
     assert_eq!(world.upstream.served().calls, 0);
+}
+
+#[tokio::test]
+async fn a_provider_is_waited_for_as_long_as_it_says_from_the_next_call_on() {
+    let world = World::new().await;
+    world.script("small", Script { ending: Ending::StallBeforeHeaders, ..Script::default() });
+    world.waits(Dialect::OpenAi, Waits { first_byte: Some(1), ..Waits::default() }).await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.text());
+    // A stream that falls silent.
+    let held = Script { hold: Some(bench::upstream::Hold::MidStream), ..Script::default() };
+    world.script("small", held);
+    world.waits(Dialect::OpenAi, Waits { silence: Some(1), ..Waits::default() }).await;
+    let answer = world.client.call(Dialect::OpenAi, &streamed("small", 16)).await;
+    assert!(answer.text().contains("The provider broke off"), "{}", answer.text());
+    // One that never pauses for long, and never ends either.
+    let long = Script { pieces: 400, between: Duration::from_millis(50), ..Script::default() };
+    world.script("small", Script { text: "word ".repeat(400), ..long });
+    world.waits(Dialect::OpenAi, Waits { total: Some(1), ..Waits::default() }).await;
+    let answer = world.client.call(Dialect::OpenAi, &streamed("small", 16)).await;
+    assert!(
+        answer.text().contains("word") && answer.text().contains("The provider broke off"),
+        "{}",
+        answer.text()
+    );
+    let booked = world.ledger().await;
+    assert!(booked.len() == 3 && booked.iter().all(|call| call.cost > Money::ZERO), "{booked:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_given_another_time_is_made_all_the_same() {
+    let world = World::new().await;
+    for seconds in [1, 2] {
+        world.waits(Dialect::OpenAi, Waits { connection: Some(seconds), ..Waits::default() }).await;
+        let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
 }

@@ -22,9 +22,9 @@ use domain::{
     models::{Modality, Review},
     money::{Money, NANOS, Price},
     organizations::BudgetStatus,
-    policies::Routing,
+    policies::{Routing, Rules, StepRules},
     prices::{PriceKey, Prices},
-    providers::Dialect,
+    providers::{Dialect, Waits},
     spend::CallRow,
     users::Role,
     window::Window,
@@ -207,11 +207,46 @@ impl World {
     /// Adds a policy over models with their weights, in order.
     pub async fn policy(&self, name: &str, routing: Routing, steps: &[(ModelId, i32)]) -> PolicyId {
         let mut change = self.change().await;
-        let form =
-            policies::PolicyForm { name: name.parse().expect("a name"), routing, steps: steps.to_vec() };
+        let form = policies::PolicyForm {
+            name: name.parse().expect("a name"),
+            routing,
+            steps: steps.to_vec(),
+            rules: Rules::new(),
+        };
         let id = policies::insert(&mut change, &form).await.expect("a policy");
         change.commit().await.expect("it");
         id
+    }
+
+    /// Says how a policy deals with some of its models.
+    pub async fn rules(&self, id: PolicyId, rules: &[(ModelId, StepRules)]) {
+        let now = policies::get(&self.store, self.tenant.org, id).await.expect("the policy");
+        let mut change = self.change().await;
+        let form = policies::PolicyForm {
+            name: now.name.parse().expect("a name"),
+            routing: now.routing,
+            steps: now.steps.iter().map(|(model, _, weight)| (*model, *weight)).collect(),
+            rules: rules.iter().copied().collect(),
+        };
+        policies::update(&mut change, id, now.version, &form).await.expect("the policy");
+        change.commit().await.expect("it");
+    }
+
+    /// Says which policy stands for calls of a group that name no model.
+    pub async fn group_policy(&self, group: GroupId, policy: Option<PolicyId>) {
+        let version = groups::get(&self.store, self.tenant.org, group).await.expect("the group").version;
+        let mut change = self.change().await;
+        groups::set_policy(&mut change, group, version, policy).await.expect("the group");
+        change.commit().await.expect("it");
+    }
+
+    /// Says how long the provider of a dialect is waited for.
+    pub async fn waits(&self, dialect: Dialect, waits: Waits) {
+        let id = self.providers[usize::from(dialect == Dialect::Anthropic)];
+        let version = providers::get(&self.store, self.tenant.org, id).await.expect("the provider").version;
+        let mut change = self.change().await;
+        providers::set_waits(&mut change, id, version, &waits).await.expect("the provider");
+        change.commit().await.expect("it");
     }
 
     /// Turns features of the application's key off; all others are on.

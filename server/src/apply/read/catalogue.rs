@@ -2,8 +2,9 @@
 
 use domain::{
     models::Review,
-    policies::Routing,
+    policies::{Routing, StepRules, Trouble},
     prices::{PriceKey, Prices},
+    providers::{Wait, Waits},
 };
 
 use crate::apply::{
@@ -23,14 +24,27 @@ pub fn provider(table: &Table<'_>) -> Option<Provider> {
             checked.map_err(|error| table.wrong(field, super::sentence(&error))).ok()
         });
     let credential = credential(table);
+    let waits = table.table("timeouts").map(|table| waits(&table)).unwrap_or_default();
     Some(Provider {
         lines: table.lines(),
         name: name?,
         dialect: dialect?,
         base_url: base_url?,
         allow_private_address,
+        waits,
         credential: credential?,
     })
+}
+
+/// `timeouts = { connection = 5, first_byte = 60, between_chunks = 30, total = 600 }`, in seconds; what is
+/// left out is as usual.
+fn waits(table: &Table<'_>) -> Waits {
+    let waits = Wait::ALL.iter().fold(Waits::default(), |waits, &wait| {
+        let seconds = table.count(wait.as_str(), 1..=i64::from(wait.most()));
+        waits.with(wait, seconds.and_then(|seconds| u16::try_from(seconds).ok()))
+    });
+    table.done();
+    waits
 }
 
 /// `credential = { env = "NAME", optional = true }` or `credential = "none"`.
@@ -127,27 +141,56 @@ pub fn policy(table: &Table<'_>) -> Option<Policy> {
             return None;
         }
     };
-    let steps: Vec<(Reference, i32)> = match routing {
-        Routing::Fallback => {
-            table.texts(field).unwrap_or_default().into_iter().map(|model| (model, 1)).collect()
-        }
-        Routing::Balance => table.tables(field).iter().filter_map(weighted).collect(),
-    };
+    let steps: Vec<(Reference, i32, StepRules)> = table
+        .texts_or_tables(field)
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Ok(model) if routing == Routing::Fallback => Some((model, 1, StepRules::default())),
+            Ok(model) => {
+                table.wrong_on(
+                    model.line,
+                    field,
+                    "Expected a table, for instance { model = \"one\", weight = 1 }.",
+                );
+                None
+            }
+            Err(inner) => step(&inner, routing),
+        })
+        .collect();
     if !(1..=store::policies::MOST_STEPS).contains(&steps.len()) {
         table.wrong(field, format!("Expected 1 to {} models.", store::policies::MOST_STEPS));
     }
-    for (place, (model, _)) in steps.iter().enumerate() {
-        if steps[..place].iter().any(|(earlier, _)| earlier.name == model.name) {
+    for (place, (model, ..)) in steps.iter().enumerate() {
+        if steps[..place].iter().any(|(earlier, ..)| earlier.name == model.name) {
             table.wrong_on(model.line, field, format!("The model {} is here twice.", quote(&model.name)));
         }
     }
     Some(Policy { lines: table.lines(), name: name?, routing, steps })
 }
 
-fn weighted(table: &Table<'_>) -> Option<(Reference, i32)> {
+/// `{ model = "one", attempts = 2, first_byte = 20, after = ["timeout", "5xx"] }`, in a balance with its
+/// weight. What is left out is as usual.
+fn step(table: &Table<'_>, routing: Routing) -> Option<(Reference, i32, StepRules)> {
     let model = table.need("model", "the name of a model", Table::text);
-    let weight = table.need("weight", "a number from 1 to 1000", |table, field| table.count(field, 1..=1000));
+    let weight = match routing {
+        Routing::Fallback => Some(1),
+        Routing::Balance => {
+            table.need("weight", "a number from 1 to 1000", |table, field| table.count(field, 1..=1000))
+        }
+    };
+    let usual = StepRules::default();
+    let attempts = table.count("attempts", 1..=i64::from(StepRules::ATTEMPTS_MAX));
+    let first_byte = table.count("first_byte", 1..=i64::from(StepRules::FIRST_BYTE_MAX));
+    let rules = StepRules {
+        after: if table.has("after") {
+            table.words::<Trouble>("after").into_iter().collect()
+        } else {
+            usual.after
+        },
+        attempts: attempts.and_then(|times| u8::try_from(times).ok()).unwrap_or(usual.attempts),
+        first_byte: first_byte.and_then(|seconds| u16::try_from(seconds).ok()),
+    };
     table.done();
     let line = table.lines().of("model");
-    Some((Reference { name: model?.to_owned(), line }, i32::try_from(weight?).ok()?))
+    Some((Reference { name: model?.to_owned(), line }, i32::try_from(weight?).ok()?, rules))
 }

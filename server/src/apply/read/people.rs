@@ -44,8 +44,9 @@ pub fn group(table: &Table<'_>) -> Option<Group> {
     let path = table.need("path", "the path of the group, for instance \"Engineering/Research\"", path);
     let kind = table.word("kind").unwrap_or(GroupKind::Custom);
     let ends_on = table.day("ends_on");
+    let policy = table.text("policy").map(str::to_owned);
     let limits = super::limits(table);
-    Some(Group { lines: table.lines(), path: path?, kind, ends_on, limits })
+    Some(Group { lines: table.lines(), path: path?, kind, ends_on, policy, limits })
 }
 
 fn path(table: &Table<'_>, field: &'static str) -> Option<Vec<GroupName>> {

@@ -1,6 +1,10 @@
 //! Tiers, providers, models, policies.
 
-use domain::models::Review;
+use domain::{
+    models::Review,
+    policies::{Rules, StepRules},
+    providers::Waits,
+};
 use store::{StoreError, models::ModelForm, policies::PolicyForm, providers::ProviderForm};
 
 use super::{Step, Writer, blame};
@@ -48,10 +52,19 @@ impl Writer<'_> {
             match (self.plan.action(&(Kind::Provider, name.clone())), self.present.ids.providers.get(&name)) {
                 (Some(Action::Add), _) => {
                     let made = store::providers::insert(self.change, &form, &credential).await;
-                    self.present.ids.providers.insert(name, (made.map_err(blame)?, FIRST));
+                    let id = made.map_err(blame)?;
+                    self.present.ids.providers.insert(name, (id, FIRST));
+                    if provider.waits != Waits::default() {
+                        store::providers::set_waits(self.change, id, FIRST, &provider.waits)
+                            .await
+                            .map_err(blame)?;
+                    }
                 }
                 (Some(_), Some(&(id, version))) => {
                     store::providers::update(self.change, id, version, &form, &credential)
+                        .await
+                        .map_err(blame)?;
+                    store::providers::set_waits(self.change, id, version + 1, &provider.waits)
                         .await
                         .map_err(blame)?;
                 }
@@ -110,11 +123,15 @@ impl Writer<'_> {
         for policy in &self.file.policies {
             let name = policy.name.as_str();
             let Some(action) = self.plan.action(&(Kind::Policy, name.to_owned())) else { continue };
-            let mut steps = Vec::new();
-            for (model, weight) in &policy.steps {
-                steps.push((self.model(&model.name)?, *weight));
+            let (mut steps, mut rules) = (Vec::new(), Rules::new());
+            for (model, weight, own) in &policy.steps {
+                let model = self.model(&model.name)?;
+                steps.push((model, *weight));
+                if *own != StepRules::default() {
+                    rules.insert(model, *own);
+                }
             }
-            let form = PolicyForm { name: policy.name.clone(), routing: policy.routing, steps };
+            let form = PolicyForm { name: policy.name.clone(), routing: policy.routing, steps, rules };
             let blame = |error| blame(&policy.lines, error);
             match (action, self.present.ids.policies.get(name)) {
                 (Action::Change, Some(&(id, version))) => {

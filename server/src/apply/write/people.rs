@@ -94,6 +94,28 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Which policies stand for the groups' calls that name no model: once there are policies.
+    pub(super) async fn group_policies(&mut self) -> Step {
+        for group in &self.file.groups {
+            let path = group.path_text();
+            let Some(line) = self.plan.of(&things::group_key(&path)) else { continue };
+            let added = line.action == Action::Add && group.policy.is_none();
+            if added || !line.touches(|field| field == "policy") {
+                continue;
+            }
+            let policy = match &group.policy {
+                Some(name) => Some(self.present.ids.policies.get(name).ok_or(StoreError::NotFound)?.0),
+                None => None,
+            };
+            let id = self.group(&path)?;
+            let version = store::groups::version(self.change, id).await?;
+            store::groups::set_policy(self.change, id, version, policy)
+                .await
+                .map_err(|error| blame(&group.lines, error))?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn users(&mut self) -> Step {
         let mut users: Vec<&User> = self.file.users.iter().collect();
         // Somebody always owns the organization: new owners come before old ones go.

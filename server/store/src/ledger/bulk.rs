@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{CallId, GroupId, OrgId, SecretId, UserId},
+    keys::Features,
     limits::{Bucket, Meter, Metric, Scope},
     spend::Outcome,
     usage::Usage,
@@ -176,13 +177,14 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
                              secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
                              policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
                              cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                             overage)
+                             overage, features)
          select $1, k.*
          from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
                      $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
                      $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
                      $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
-                     $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[]) as k
+                     $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[],
+                     $39::int[]) as k
          on conflict do nothing
          returning call_id",
         org.0,
@@ -223,6 +225,7 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
         &column(events, |event| event.call.priced_at) as &[Option<DateTime<Utc>>],
         &column(events, |event| event.estimated),
         &column(events, Event::overage),
+        &column(events, |event| event.call.features.bits()),
     )
     .fetch_all(db)
     .await?;
@@ -422,15 +425,26 @@ struct DaySums {
     duration_ms: i64,
 }
 
+/// The same row, split by what its calls used.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct FeatureKey {
+    #[serde(flatten)]
+    day: DayKey,
+    features: i32,
+}
+
 /// Sums by day, in the order in which their rows are written.
 #[derive(Default)]
-struct Days(BTreeMap<DayKey, DaySums>);
+struct Days {
+    days: BTreeMap<DayKey, DaySums>,
+    features: BTreeMap<FeatureKey, DaySums>,
+}
 
 impl Days {
     fn add(&mut self, calendar: Calendar, named: &Named<'_>) {
         let &Named { event, path_id, set_id } = named;
         let Event { call, usage, .. } = event;
-        let sums = self.0.entry(DayKey {
+        let day = DayKey {
             day: calendar.day(call.started_at),
             path_id,
             application_id: call.application.0,
@@ -438,21 +452,28 @@ impl Days {
             set_id,
             model_id: call.model.0,
             use_case: call.use_case.clone(),
-        });
-        let sums = sums.or_default();
-        sums.calls += 1;
-        sums.failed += i64::from(event.outcome == Outcome::UpstreamError);
-        sums.spend += event.cost.0;
-        sums.input += usage.input + usage.audio_input;
-        sums.cache_read += usage.cache_read;
-        sums.cache_write += usage.cache_write + usage.cache_write_long;
-        sums.output += usage.output + usage.audio_output;
-        sums.reasoning += usage.reasoning;
-        sums.duration_ms += i64::from(event.duration_ms);
+        };
+        for sums in self.both(day, call.features) {
+            sums.calls += 1;
+            sums.failed += i64::from(event.outcome == Outcome::UpstreamError);
+            sums.spend += event.cost.0;
+            sums.input += usage.input + usage.audio_input;
+            sums.cache_read += usage.cache_read;
+            sums.cache_write += usage.cache_write + usage.cache_write_long;
+            sums.output += usage.output + usage.audio_output;
+            sums.reasoning += usage.reasoning;
+            sums.duration_ms += i64::from(event.duration_ms);
+        }
+    }
+
+    /// The row of a day, and its part for a set of features.
+    fn both(&mut self, day: DayKey, features: Features) -> [&mut DaySums; 2] {
+        let part = FeatureKey { day: day.clone(), features: features.bits() };
+        [self.days.entry(day).or_default(), self.features.entry(part).or_default()]
     }
 
     fn add_refusal(&mut self, calendar: Calendar, refusal: &Refusal, path_id: Uuid) {
-        let sums = self.0.entry(DayKey {
+        let day = DayKey {
             day: calendar.day(refusal.at),
             path_id,
             application_id: refusal.application.0,
@@ -460,23 +481,41 @@ impl Days {
             set_id: name_of(&refusal.member_of),
             model_id: refusal.model_id.map_or(Uuid::nil(), |model| model.0),
             use_case: String::new(),
-        });
-        sums.or_default().refused += 1;
+        };
+        // What a refused call wanted to use is not looked at.
+        for sums in self.both(day, Features::default()) {
+            sums.refused += 1;
+        }
     }
 
     async fn write(self, db: &mut PgConnection, org: OrgId) -> Result<()> {
         #[derive(Serialize)]
-        struct Row {
+        struct Row<Key> {
             org_id: Uuid,
             #[serde(flatten)]
-            key: DayKey,
+            key: Key,
             #[serde(flatten)]
             sums: DaySums,
         }
-        let rows: Vec<Row> = self.0.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
+        let rows: Vec<Row<DayKey>> =
+            self.days.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
         sqlx::query!(
             "insert into usage_by_day as d select * from jsonb_populate_recordset(null::usage_by_day, $1)
              on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
+                 set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
+                     spend = d.spend + excluded.spend, input = d.input + excluded.input,
+                     cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
+                     output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
+                     duration_ms = d.duration_ms + excluded.duration_ms",
+            Json(&rows) as _,
+        )
+        .execute(&mut *db)
+        .await?;
+        let rows: Vec<Row<FeatureKey>> =
+            self.features.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
+        sqlx::query!(
+            "insert into feature_usage_by_day as d select * from jsonb_populate_recordset(null::feature_usage_by_day, $1)
+             on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) do update
                  set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
                      spend = d.spend + excluded.spend, input = d.input + excluded.input,
                      cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,

@@ -34,6 +34,54 @@ pub(super) async fn read_rule(db: &mut PgConnection, org: OrgId) -> Result<Optio
     }))
 }
 
+/// Groups in which fewer people may decide than have to agree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TooFew {
+    /// Some of them, those with the fewest first: what they are called, and how many may decide.
+    pub some: Vec<(String, i64)>,
+    /// How many there are.
+    pub all: i64,
+}
+
+/// Open groups in which fewer people may decide than `approvers`: owners, admins, and leads of the
+/// group or one above it. Whoever asks never decides, and so is one fewer where they are among them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn too_few(store: &Store, org: OrgId, approvers: u8) -> Result<TooFew> {
+    // How many are named.
+    const NAMED: usize = 5;
+    let rows = sqlx::query!(
+        r#"with active as (
+               select user_id, role in ('owner', 'admin') as decides from users
+               where org_id = $1 and suspended_at is null and removed_at is null
+           ), leads as (
+               select m.group_id, m.user_id from memberships m join active u on u.user_id = m.user_id and not u.decides
+               where m.org_id = $1 and m.standing = 'lead' and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+           ), counted as (
+               select g.group_id, g.name,
+                      (select count(*) from active where decides) + count(distinct l.user_id) as people
+               from groups g
+               cross join lateral unnest(g.ancestors || g.group_id) as p (id)
+               left join leads l on l.group_id = p.id
+               where g.org_id = $1 and g.archived_at is null
+               group by g.group_id, g.name
+           )
+           select name, people as "people!", count(*) over () as "all!" from counted
+           where people < $2 order by people, lower(name) limit $4"#,
+        org.0,
+        i64::from(approvers),
+        crate::clock::now(),
+        i64::try_from(NAMED).unwrap_or(i64::MAX),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(TooFew {
+        all: rows.first().map_or(0, |row| row.all),
+        some: rows.into_iter().map(|row| (row.name, row.people)).collect(),
+    })
+}
+
 /// Says from which sum on how many have to agree; one: any of them suffices for every sum.
 /// Requests that wait already keep the number they were made with.
 ///

@@ -153,6 +153,7 @@ impl World {
                 session: format!("s-{}", number / 4),
                 route: "/v1/chat/completions".to_owned(),
                 streamed: number % 2 == 1,
+                features: Features::from_bits(i32::try_from(number % 5).expect("it works")),
                 worst: Worst { input_tokens: 200, output_tokens: 50, cost: Money(1_030) },
                 priced_at: Some(at - Duration::days(3)),
             },
@@ -200,7 +201,16 @@ impl World {
 /// Everything booking writes, as text in a fixed order.
 async fn books(store: &Store) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["events", "refusals", "windows", "leases", "usage_by_day", "group_paths", "member_sets"] {
+    for table in [
+        "events",
+        "refusals",
+        "windows",
+        "leases",
+        "usage_by_day",
+        "feature_usage_by_day",
+        "group_paths",
+        "member_sets",
+    ] {
         let text = format!("select '{table} ' || to_jsonb(t)::text from {table} t order by 1");
         all.extend(
             sqlx::query_scalar::<_, String>(AssertSqlSafe(text))

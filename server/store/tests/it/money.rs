@@ -306,7 +306,17 @@ async fn every_kind_of_drift_is_found() {
         (
             "update events set cost = cost + 1",
             "update events set cost = cost - 1",
-            vec![("days", 30_000, 30_001), ("windows", 30_000, 30_001), ("windows", 30_000, 30_001)],
+            vec![
+                ("days", 30_000, 30_001),
+                ("features", 30_000, 30_001),
+                ("windows", 30_000, 30_001),
+                ("windows", 30_000, 30_001),
+            ],
+        ),
+        (
+            "update feature_usage_by_day set features = 2, spend = spend + 1",
+            "update feature_usage_by_day set features = 0, spend = spend - 1",
+            vec![("features", 0, 1), ("features", 1, 0), ("features", 0, 30_000), ("features", 30_001, 0)],
         ),
     ] {
         run(&acme, damage).await;

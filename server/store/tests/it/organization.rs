@@ -132,6 +132,7 @@ impl Organization {
             session: String::new(),
             route: "/v1/chat/completions".to_owned(),
             streamed: false,
+            features: Default::default(),
             worst,
             priced_at: None,
         }

@@ -485,3 +485,18 @@ async fn whoever_has_a_grant_is_told_before_it_ends_and_when_it_has_once_each() 
     assert_eq!(requests::ends(store, org, later(12)).await.expect("a look"), 0);
     assert_eq!(world.told(&world.uma()).await[0], "Your grant for small has ended");
 }
+
+#[tokio::test]
+async fn groups_with_too_few_people_to_decide_are_named() {
+    let (world, _) = world_of_several(3).await;
+    let (store, org) = (&world.acme.store, world.acme.tenant.org);
+    // The owner and Ada decide everywhere; Lena leads the child.
+    let found = requests::too_few(store, org, 3).await.expect("an answer");
+    let named: Vec<(&str, i64)> = found.some.iter().map(|(name, people)| (name.as_str(), *people)).collect();
+    assert!(found.all >= 1 && named.iter().all(|(_, people)| *people == 2), "{named:?}");
+    let child = groups::get(store, org, world.acme.child).await.expect("the group");
+    assert!(named.iter().all(|(name, _)| *name != child.name()), "Lena makes three there: {named:?}");
+    let everywhere = requests::too_few(store, org, 4).await.expect("an answer");
+    assert_eq!(everywhere.all, found.all + 1);
+    assert_eq!(requests::too_few(store, org, 2).await.expect("an answer").all, 0);
+}

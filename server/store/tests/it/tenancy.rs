@@ -72,6 +72,7 @@ async fn ids_of_another_organization_are_not_found_by_any_change() {
         allow_private_address: false,
     };
     let policy = policies::PolicyForm {
+        rules: Default::default(),
         name: "mine".parse().expect("a name"),
         routing: Routing::Fallback,
         steps: vec![(globex.model, 1)],

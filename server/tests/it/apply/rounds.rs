@@ -405,3 +405,52 @@ state = "closed"
     let asks = file.replace("state = \"closed\"", "state = \"by_request\"");
     assert_eq!(lines(&place.apply(&asks)).len(), 1);
 }
+
+#[tokio::test]
+async fn steps_waits_and_a_groups_policy_come_back_as_they_were_written() {
+    let place = Place::new().await;
+    place.apply(ACME);
+    let file = ACME
+        .replace(
+            "fallback = [\"big-chat\", \"small-chat\"]",
+            "fallback = [{ model = \"big-chat\", attempts = 2, first_byte = 20, after = [\"timeout\", \"5xx\"] }, \"small-chat\"]",
+        )
+        .replace("{ model = \"claude-like\", weight = 1 }", "{ model = \"claude-like\", weight = 1, after = [] }")
+        .replace(
+            "dialect = \"anthropic\"",
+            "dialect = \"anthropic\"\ntimeouts = { connection = 5, between_chunks = 30 }",
+        )
+        .replace("path = \"Marketing\"\nkind", "path = \"Marketing\"\npolicy = \"spread\"\nkind");
+    let expected = [
+        "~ provider local-anthropic timeouts.connection: none → 5, timeouts.between_chunks: none → 30",
+        "~ group Marketing policy: none → spread",
+        "~ policy prod-chat models: big-chat, small-chat → big-chat (2 tries, 20 s, after timeout, 5xx), small-chat",
+        "~ policy spread models: small-chat × 3, claude-like × 1 → small-chat × 3, claude-like × 1 (never goes on)",
+    ];
+    assert_eq!(lines(&place.plan(&file)), expected);
+    place.apply(&file);
+    let exported = place.export();
+    assert_eq!(ordered(&exported), ordered(&file));
+    assert_eq!(lines(&place.apply(&exported)), Vec::<String>::new());
+    // From nothing, in one go: the group's policy comes after the policy.
+    let elsewhere = Place::new().await;
+    elsewhere.apply(&exported);
+    assert_eq!(elsewhere.export(), exported);
+    // What is not written is as usual again.
+    place.apply(ACME);
+    assert_eq!(ordered(&place.export()), ordered(ACME));
+    for (wrong, said) in [
+        ("attempts = 4", "1 to 3"),
+        ("first_byte = 0", "1 to 600"),
+        ("after = [\"503\"]", "failure"),
+        ("weight = 2", "weight"),
+    ] {
+        let step = format!("fallback = [{{ model = \"big-chat\", {wrong} }}, \"small-chat\"]");
+        let file = ACME.replace("fallback = [\"big-chat\", \"small-chat\"]", &step);
+        let output = place.run(&["apply", "-"], &file);
+        assert!(!output.status.success() && errors(&output).contains(said), "{wrong}: {}", errors(&output));
+    }
+    let file = ACME.replace("path = \"Marketing\"\nkind", "path = \"Marketing\"\npolicy = \"nowhere\"\nkind");
+    let output = place.run(&["apply", "-"], &file);
+    assert!(errors(&output).contains("nowhere"), "{}", errors(&output));
+}

@@ -1,0 +1,230 @@
+//! Whatever is decided by: a change to it bites on the next call of the same replica, and within a
+//! second on another one. And what only observes does not.
+
+use std::time::{Duration, Instant};
+
+use domain::{
+    authorizations::{State, Target},
+    keys::{Feature, Features, KeyModels},
+    limits::{Metric, Mode, Scope},
+    models::Review,
+    policies::Routing,
+    providers::{Dialect, Waits},
+    window::Window,
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+use store::{authorizations, groups, keys, models, policies, users};
+
+use crate::{
+    client::{Answer, Client, body, streamed},
+    world::{Pair, Replica, World, prices},
+};
+
+/// Two replicas of one installation.
+struct Two {
+    world: World,
+    other: Replica,
+}
+
+impl Two {
+    async fn start() -> Self {
+        let world = World::new().await;
+        let other = Replica::start(&world).await;
+        Self { world, other }
+    }
+
+    /// What both say to a call now. The first one is asked once; the other until it says the same.
+    async fn say(&self, secret: &str, call: &Value, what: &str, holds: impl Fn(&Answer) -> bool) {
+        let ask = async |client: &Client| {
+            let client = Client { secret: secret.to_owned(), ..client.clone() };
+            client.call(Dialect::OpenAi, call).await
+        };
+        let here = ask(&self.world.client).await;
+        assert!(holds(&here), "{what}, the next call here: {} {}", here.status, here.text());
+        let since = Instant::now();
+        loop {
+            let there = ask(&self.other.client).await;
+            if holds(&there) {
+                break;
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(1),
+                "{what}, on the other replica after a second: {} {}",
+                there.status,
+                there.text()
+            );
+        }
+    }
+
+    /// The same, by a status and a code.
+    async fn refuse(&self, secret: &str, call: &Value, what: &str, status: u16, code: &str) {
+        self.say(secret, call, what, |answer| answer.status == status && answer.code() == code).await;
+    }
+
+    async fn pass(&self, secret: &str, call: &Value, what: &str) {
+        self.say(secret, call, what, |answer| answer.status == StatusCode::OK).await;
+    }
+
+    async fn answer_with(&self, call: &Value, what: &str, model: &str) {
+        let named = |answer: &Answer| answer.header("x-bursar-model") == Some(model);
+        self.say(&self.world.client.secret, call, what, named).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_limits_and_the_catalogue_bite() {
+    let two = Two::start().await;
+    let (world, secret, call) = (&two.world, two.world.client.secret.as_str(), body("small", 16));
+    two.pass(secret, &call, "at first").await;
+    let Pair { openai: small, .. } = world.small;
+
+    for (state, status, code) in
+        [(State::Closed, 404, "model_not_found"), (State::ByRequest, 403, "model_requires_approval")]
+    {
+        world.say(Some(world.platform), Target::Model(small), state).await;
+        two.refuse(secret, &call, &format!("a rule that says {state}"), status, code).await;
+    }
+    world.say(Some(world.platform), Target::Model(small), State::Open).await;
+    two.pass(secret, &call, "a rule that opens").await;
+    let mut change = world.change().await;
+    let say = Some(authorizations::Say { state: State::Closed, locked: true, ends_at: None });
+    authorizations::set(&mut change, None, Target::Model(small), say).await.expect("a rule");
+    change.commit().await.expect("it");
+    two.refuse(secret, &call, "a lock above", 404, "model_not_found").await;
+    let mut change = world.change().await;
+    authorizations::set(&mut change, None, Target::Model(small), None).await.expect("no rule");
+    change.commit().await.expect("it");
+    two.pass(secret, &call, "a rule that is taken away").await;
+
+    world.limit(Scope::Group(world.engineering), Metric::Requests, Window::Total, 0).await;
+    two.refuse(secret, &call, "a limit", 402, "quota_exceeded").await;
+    world.limit(Scope::Group(world.engineering), Metric::Requests, Window::Total, 1_000_000).await;
+    two.pass(secret, &call, "a limit that is raised").await;
+
+    // Observed, neither a rule nor a limit decides anything.
+    let mut change = world.change().await;
+    let say = Some(authorizations::Say { state: State::Closed, locked: true, ends_at: None });
+    authorizations::observe(&mut change, None, Target::Model(small), say).await.expect("a rule");
+    change.commit().await.expect("it");
+    world.limit_in(Mode::Observe, Scope::Organization, Metric::Requests, Window::Total, 0).await;
+    two.pass(secret, &call, "a rule and a limit that observe").await;
+    // Who answers to a policy that was made after them has read them, too.
+    world.policy("later", Routing::Fallback, &[(small, 1)]).await;
+    two.answer_with(
+        &body("policy/later", 16),
+        "a rule and a limit that observe, once they are read",
+        "small",
+    )
+    .await;
+
+    let mut change = world.change().await;
+    let dear =
+        models::insert_tier(&mut change, &"Dear".parse().expect("a name"), true).await.expect("a tier");
+    change.commit().await.expect("it");
+    let now = models::get(&world.store, world.tenant.org, small).await.expect("the model");
+    let form = models::ModelForm {
+        name: now.name.parse().expect("a name"),
+        provider: now.provider.0,
+        upstream: now.upstream.clone(),
+        modality: now.modality,
+        tier: dear,
+        context_tokens: now.context_tokens,
+        max_output_tokens: now.max_output_tokens,
+    };
+    // Nothing but its tier opens it.
+    let mut change = world.change().await;
+    authorizations::set(&mut change, Some(world.platform), Target::Model(small), None)
+        .await
+        .expect("no rule");
+    change.commit().await.expect("it");
+    two.pass(secret, &call, "its tier alone").await;
+    let mut change = world.change().await;
+    models::update(&mut change, small, now.version, &form).await.expect("the model");
+    change.commit().await.expect("it");
+    two.refuse(secret, &call, "another tier", 404, "model_not_found").await;
+    world.say(None, Target::Tier(dear), State::Open).await;
+    two.pass(secret, &call, "a tier that is opened").await;
+    let mut change = world.change().await;
+    models::archive(&mut change, small).await.expect("it");
+    change.commit().await.expect("it");
+    two.refuse(secret, &call, "a model that is gone", 404, "model_not_found").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_and_their_secrets_bite() {
+    let two = Two::start().await;
+    let (world, call) = (&two.world, body("small", 16));
+    let (mia, leaves) = world.member("Mia").await;
+    let (noa, suspended) = world.member("Noa").await;
+    for secret in [&leaves, &suspended] {
+        two.pass(secret.reveal(), &call, "a new secret").await;
+    }
+    world.limit(Scope::Member(world.platform, mia), Metric::Requests, Window::Total, 0).await;
+    two.refuse(leaves.reveal(), &call, "a limit of a person in a group", 402, "quota_exceeded").await;
+    two.pass(suspended.reveal(), &call, "which is nobody else's").await;
+    let mut change = world.change().await;
+    groups::remove_member(&mut change, world.platform, mia).await.expect("she leaves");
+    users::set_suspended(&mut change, noa, true).await.expect("she is suspended");
+    change.commit().await.expect("both");
+    two.refuse(leaves.reveal(), &call, "the end of a membership", 401, "invalid_api_key").await;
+    two.refuse(suspended.reveal(), &call, "a suspension", 401, "invalid_api_key").await;
+    let known = keys::known(&world.store, world.tenant.org).await.expect("secrets");
+    let hash = keys::lookup_hash(&world.store, &world.client.secret).expect("a secret");
+    let service = known.iter().find(|known| known.hash == hash).expect("it lives").id;
+    let mut change = world.change().await;
+    keys::revoke(&mut change, service).await.expect("it is revoked");
+    change.commit().await.expect("it");
+    two.refuse(&world.client.secret, &call, "a revocation", 401, "invalid_api_key").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_policies_and_providers_bite() {
+    let two = Two::start().await;
+    let (world, secret, call) = (&two.world, two.world.client.secret.as_str(), body("small", 16));
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    let edit = async |edit: &dyn Fn(&mut keys::KeyForm)| {
+        let mut change = world.change().await;
+        world.edit_key(&mut change, |form| edit(form)).await;
+        change.commit().await.expect("it");
+    };
+    let stream = streamed("small", 16);
+    two.pass(secret, &stream, "at first").await;
+    world.without(&[Feature::Streaming]).await;
+    two.refuse(secret, &stream, "a feature turned off", 403, "feature_not_allowed").await;
+    edit(&|form| (form.features, form.models) = (Features::all(), KeyModels::These(vec![big.openai]))).await;
+    two.refuse(secret, &call, "a key that is narrowed", 403, "model_not_allowed").await;
+    edit(&|form| form.models = KeyModels::All).await;
+    two.pass(secret, &stream, "a key that is not").await;
+
+    let id = world.policy("chain", Routing::Fallback, &[(world.small.openai, 1)]).await;
+    let (named, unnamed) = (body("policy/chain", 16), json!({ "messages": [] }));
+    two.answer_with(&named, "a policy", "small").await;
+    let mut change = world.change().await;
+    let form = policies::PolicyForm {
+        name: "chain".parse().expect("a name"),
+        routing: Routing::Fallback,
+        steps: vec![(big.openai, 1), (world.small.openai, 1)],
+        rules: Default::default(),
+    };
+    policies::update(&mut change, id, 1, &form).await.expect("the policy");
+    change.commit().await.expect("it");
+    two.answer_with(&named, "an edit of a policy", "big").await;
+    world.group_policy(world.engineering, Some(id)).await;
+    two.answer_with(&unnamed, "a group's policy", "big").await;
+    world.script("big", bench::upstream::Script::error(500));
+    two.answer_with(&named, "a model that fails", "small").await;
+    let never = domain::policies::StepRules { after: std::iter::empty().collect(), ..Default::default() };
+    world.rules(id, &[(big.openai, never)]).await;
+    let fails = |answer: &Answer| answer.status == StatusCode::INTERNAL_SERVER_ERROR;
+    two.say(secret, &named, "a step that never goes on", fails).await;
+
+    world.waits(Dialect::OpenAi, Waits { first_byte: Some(1), ..Waits::default() }).await;
+    let ending = bench::upstream::Ending::StallBeforeHeaders;
+    world.script("small", bench::upstream::Script { ending, ..Default::default() });
+    let late = |answer: &Answer| answer.status == StatusCode::GATEWAY_TIMEOUT;
+    let here = world.client.call(Dialect::OpenAi, &call).await;
+    assert!(late(&here), "{}", here.text());
+    let there = two.other.client.call(Dialect::OpenAi, &call).await;
+    assert!(late(&there), "{}", there.text());
+}
