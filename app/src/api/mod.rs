@@ -16,6 +16,7 @@ pub mod explore;
 pub mod frame;
 pub mod groups;
 pub mod imports;
+pub mod in_flight;
 pub mod join;
 pub mod keys;
 pub mod limits;

@@ -15,6 +15,7 @@ pub mod explore;
 pub mod groups;
 mod heirs;
 pub mod imports;
+pub mod in_flight;
 pub mod join;
 pub mod limits;
 mod members;

@@ -2,6 +2,7 @@
 //! are closed.
 
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,6 +22,7 @@ use crate::{
     authorize::{Authorized, authorize},
     forward::{self, Failure, forward},
     headroom,
+    in_flight::Ending,
     meter::Metered,
     reserve::{Held, reserve},
     settle::Books,
@@ -183,7 +185,12 @@ fn credential_refused(id: CallId, status: StatusCode) -> Option<Refusal> {
 async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
     let Held { authorized, mut books, max_output, lowered, levels } = held;
     let id = books.id();
-    let upstream = match ask(gateway, &authorized, max_output, sent).await {
+    let answered = tokio::select! {
+        biased;
+        answered = ask(gateway, &authorized, max_output, sent) => answered,
+        ending = ended(&books) => return end(books, ending),
+    };
+    let upstream = match answered {
         Ok(upstream) => upstream,
         Err(failure) => {
             if failure.may_be_billed {
@@ -207,15 +214,27 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
     }
     headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
     let body = if status.is_success() && is_stream(&parts.headers) {
-        let hides = sent.route == Route::ChatCompletions && !authorized.request.wants_usage;
-        Body::new(Metered::new(Arc::clone(gateway), body, books, hides))
+        Body::new(Metered::new(Arc::clone(gateway), body, books, &authorized.request))
     } else {
         match whole(body, books, status, gateway.settings.patience.head).await {
             Ok(body) => body,
-            Err(refusal) => return Turn::failed(refusal),
+            Err(turn) => return turn,
         }
     };
     finish(status, headers, body)
+}
+
+/// Waits until the call is to end. Owns its seat: the books go on meanwhile.
+fn ended(books: &Books) -> impl Future<Output = Ending> + use<> {
+    let seat = Arc::clone(books.seat());
+    async move { seat.ended().await }
+}
+
+/// Ends a call that has said nothing yet. Nobody else is asked for it.
+fn end(books: Books, ending: Ending) -> Turn {
+    let (refusal, dialect) = (ending.refusal(books.id()), books.route().dialect());
+    books.close_ended();
+    Turn::Answered(refusal.into_response(dialect))
 }
 
 /// Counts tokens: decided like a call, and free.
@@ -283,20 +302,19 @@ fn broken_off(id: CallId, cause: &str) -> Refusal {
 }
 
 /// An answer that is not a stream: read whole, booked, then handed on.
-async fn whole(
-    body: Incoming,
-    mut books: Books,
-    status: StatusCode,
-    within: Duration,
-) -> Result<Body, Refusal> {
+async fn whole(body: Incoming, mut books: Books, status: StatusCode, within: Duration) -> Result<Body, Turn> {
     let (id, route) = (books.id(), books.route());
-    let collected = collect(body, within).await;
+    let collected = tokio::select! {
+        biased;
+        collected = collect(body, within) => collected,
+        ending = ended(&books) => return Err(end(books, ending)),
+    };
     books.first_byte();
     let bytes = match collected {
         Ok(bytes) => bytes,
         Err(cause) => {
             books.close_doubtful();
-            return Err(broken_off(id, &cause));
+            return Err(Turn::failed(broken_off(id, &cause)));
         }
     };
     if status.is_success() {

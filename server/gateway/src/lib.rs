@@ -14,6 +14,7 @@ mod forward;
 mod headroom;
 mod health;
 mod hops;
+mod in_flight;
 mod jobs;
 mod leases;
 mod meter;
@@ -90,6 +91,7 @@ pub struct Gateway {
     spool: spool::Spool,
     leases: leases::Leases,
     booking: booking::Booking,
+    in_flight: in_flight::InFlight,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -109,6 +111,7 @@ impl Gateway {
             health: health::Health::default(),
             leases: leases::Leases::new(spool.replica),
             booking: booking::Booking::default(),
+            in_flight: in_flight::InFlight::default(),
             open: TaskTracker::new(),
             stopping: CancellationToken::new(),
             store,
@@ -128,6 +131,12 @@ impl Gateway {
     /// Calls whose books are still open.
     pub fn in_flight(&self) -> usize {
         self.booking.unbooked()
+    }
+
+    /// Ends every answer that still runs, each as its dialect ends one: what is left of a drain is
+    /// better used for last words than for sockets that drop.
+    pub fn end_answers(&self) {
+        self.in_flight.end_all(in_flight::Ending::Stopping, false);
     }
 
     /// Waits until every open call is booked, within bounds, then ends the background work. What is

@@ -13,16 +13,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::spend::Outcome;
+use domain::{in_flight::Phase, spend::Outcome};
 use hyper::body::{Body, Frame, Incoming};
 use tokio::time::Sleep;
 
 use crate::{
     Gateway,
+    in_flight::Ending,
     settle::Books,
     wire::{
+        Route,
         answer::Seen,
+        last_words::Cut,
         refusal::{Kind, Refusal},
+        request::Request,
         sse::Splitter,
     },
 };
@@ -33,6 +37,9 @@ const TRAILING: Duration = Duration::from_millis(250);
 
 /// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
+
+/// How long a stream that is to end may take to bring the event to its end that it has begun.
+const LAST_EVENT: Duration = Duration::from_secs(1);
 
 /// A streamed answer on its way to the client.
 pub struct Metered {
@@ -59,12 +66,19 @@ struct Reading {
     idle: Pin<Box<Sleep>>,
     /// How long the upstream may say nothing.
     silence: Duration,
+    /// More events with content than this go beyond what is held.
+    most: u64,
+    /// It is to end with the event that has begun.
+    cutting: Option<Ending>,
+    choices: u64,
+    wants_usage: bool,
 }
 
 impl Reading {
     /// Takes a piece; returns what goes on, and whether the answer has come to its end.
     fn take(&mut self, piece: Bytes) -> (crate::wire::sse::Pieces, bool) {
         self.books.first_byte();
+        self.books.seat().passed(piece.len());
         let seen = &mut self.seen;
         let pieces = self.splitter.feed(piece, |event| seen.event(event));
         (pieces, self.seen.finished || self.seen.failed)
@@ -77,12 +91,17 @@ impl Reading {
 }
 
 impl Metered {
-    pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, hides_usage: bool) -> Self {
+    pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, request: &Request) -> Self {
+        let hides_usage = books.route() == Route::ChatCompletions && !request.wants_usage;
         let silence = gateway.settings.patience.silence;
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
             seen: Seen::new(books.route(), hides_usage),
+            most: books.most_events(),
+            cutting: None,
+            choices: request.choices,
+            wants_usage: request.wants_usage,
             books,
             idle: Box::pin(tokio::time::sleep(silence)),
             silence,
@@ -121,18 +140,87 @@ impl Metered {
         self.book(Some(Outcome::UpstreamError), last, false);
     }
 
+    /// The stream is to end: at once, or with the event that has begun.
+    fn begin_end(&mut self, ending: Ending) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        if reading.splitter.can_end_here() {
+            self.cut(ending);
+        } else {
+            reading.cutting = Some(ending);
+            reading.idle.as_mut().reset(tokio::time::Instant::now() + LAST_EVENT);
+        }
+    }
+
+    /// Ends the stream as its dialect ends one, books what was used, and lets go of the upstream.
+    fn cut(&mut self, ending: Ending) {
+        let Stage::Reading(reading) = &self.stage else { return };
+        let id = reading.books.id();
+        tracing::info!(call = %id, ?ending, "a stream is ended");
+        let mut last = VecDeque::new();
+        if !reading.splitter.can_end_here() {
+            // It never came to the end of its event.
+            last.push_back(Bytes::from_static(b"\n\n"));
+        }
+        let why = ending.refusal(id);
+        let cut = Cut {
+            route: reading.books.route(),
+            seen: &reading.seen,
+            usage: reading.books.usage(&reading.seen).0,
+            choices: reading.choices,
+            wants_usage: reading.wants_usage,
+            why: &why,
+        };
+        last.push_back(Bytes::from(cut.events()));
+        self.book(Some(Outcome::Ended), last, false);
+    }
+
+    /// A piece of a stream that ends with the event it is in.
+    fn take_last(&mut self, piece: &Bytes, ending: Ending) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        reading.books.seat().passed(piece.len());
+        let seen = &mut reading.seen;
+        let (goes_on, whole) = reading.splitter.rest_of_event(piece, |event| seen.event(event));
+        if reading.seen.finished || reading.seen.failed {
+            self.book(None, VecDeque::from([goes_on]), true);
+            return;
+        }
+        self.ready.push_back(goes_on);
+        if whole {
+            self.cut(ending);
+        }
+    }
+
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
+        if reading.cutting.is_none()
+            && let Some(ending) = reading.books.seat().ending()
+        {
+            self.begin_end(ending);
+            return Poll::Ready(());
+        }
+        let cutting = reading.cutting;
         match Pin::new(&mut reading.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                reading.idle.as_mut().reset(tokio::time::Instant::now() + reading.silence);
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
+                if let Some(ending) = cutting {
+                    self.take_last(&piece, ending);
+                    return Poll::Ready(());
+                }
+                reading.idle.as_mut().reset(tokio::time::Instant::now() + reading.silence);
                 let (pieces, at_end) = reading.take(piece);
+                let beyond = reading.seen.written() > reading.most;
                 if at_end {
                     self.book(None, pieces.into_iter().collect(), true);
                 } else {
                     self.ready.extend(pieces);
+                    if beyond {
+                        self.begin_end(Ending::UsedUp);
+                    }
                 }
+                Poll::Ready(())
+            }
+            Poll::Ready(None | Some(Err(_))) if let Some(ending) = cutting => {
+                self.cut(ending);
                 Poll::Ready(())
             }
             Poll::Ready(None) => {
@@ -146,8 +234,14 @@ impl Metered {
                 Poll::Ready(())
             }
             Poll::Pending => {
+                if cutting.is_none() && reading.books.seat().poll_ending(cx).is_ready() {
+                    return Poll::Ready(());
+                }
                 ready!(reading.idle.as_mut().poll(cx));
-                self.broken("silent for too long");
+                match cutting {
+                    Some(ending) => self.cut(ending),
+                    None => self.broken("silent for too long"),
+                }
                 Poll::Ready(())
             }
         }
@@ -192,9 +286,14 @@ impl Drop for Metered {
         let gateway = Arc::clone(&self.gateway);
         self.gateway.open.spawn(async move {
             let mut reading = *reading;
-            read_on(&mut reading, gateway.settings.patience.read_on).await;
+            let seat = Arc::clone(reading.books.seat());
+            seat.reaches(Phase::Left);
+            let outcome = tokio::select! {
+                () = read_on(&mut reading, gateway.settings.patience.read_on) => Outcome::HungUp,
+                _ = seat.ended() => Outcome::Ended,
+            };
             let Reading { seen, books, .. } = reading;
-            books.close(&seen, Outcome::HungUp);
+            books.close(&seen, outcome);
         });
     }
 }

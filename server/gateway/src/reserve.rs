@@ -158,6 +158,7 @@ fn describe(authorized: &Authorized) -> Call {
             .model()
             .and_then(|model| prices::in_force(&model.prices, caller.now))
             .map(|dated| dated.from),
+        guarded: Vec::new(),
     }
 }
 

@@ -322,6 +322,7 @@ mod tests {
             streamed: false,
             worst: Worst { input_tokens: 10, output_tokens: 20, cost: Money(1_000) },
             priced_at: None,
+            guarded: Vec::new(),
         }
     }
 
@@ -335,6 +336,7 @@ mod tests {
             usage: Usage { input: 7, output: 3, ..Usage::default() },
             cost: Money(500),
             estimated: false,
+            marks: store::ledger::Marks::default(),
         }
     }
 

@@ -220,7 +220,9 @@ impl Maker<'_> {
                 streamed,
                 worst: worst(&full, &dated.prices, short)?,
                 priced_at: Some(dated.from),
+                guarded: Vec::new(),
             },
+            marks: store::ledger::Marks::default(),
         })
     }
 

@@ -40,6 +40,8 @@ pub enum Kind {
     RateLimited,
     /// Facts or reservation not available.
     Unavailable,
+    /// Bursar ended the call: by hand, or because what it held was used up.
+    Ended,
     /// The upstream refused our credential, or broke.
     UpstreamError,
     /// The upstream did not answer in time.
@@ -54,7 +56,9 @@ impl Kind {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownRoute | Self::ModelNotFound => StatusCode::NOT_FOUND,
-            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => StatusCode::FORBIDDEN,
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed | Self::Ended => {
+                StatusCode::FORBIDDEN
+            }
             Self::BudgetExceeded | Self::QuotaExceeded => StatusCode::PAYMENT_REQUIRED,
             Self::Busy | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -71,7 +75,9 @@ impl Kind {
             | Self::TooLarge
             | Self::UnknownRoute
             | Self::ModelNotFound => "invalid_request_error",
-            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => "permission_error",
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed | Self::Ended => {
+                "permission_error"
+            }
             Self::BudgetExceeded | Self::QuotaExceeded => "insufficient_quota",
             Self::Busy | Self::RateLimited => "rate_limit_error",
             Self::Unavailable | Self::UpstreamError | Self::UpstreamTimeout => "server_error",
@@ -94,6 +100,7 @@ impl Kind {
             Self::Busy => "budget_busy",
             Self::RateLimited => "rate_limit_exceeded",
             Self::Unavailable => "unavailable",
+            Self::Ended => "call_ended",
             Self::UpstreamError | Self::UpstreamTimeout => "upstream_error",
         }
     }
@@ -105,7 +112,9 @@ impl Kind {
             Self::BadRequest => "invalid_request_error",
             Self::TooLarge => "request_too_large",
             Self::UnknownRoute | Self::ModelNotFound => "not_found_error",
-            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => "permission_error",
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed | Self::Ended => {
+                "permission_error"
+            }
             Self::BudgetExceeded | Self::QuotaExceeded => "billing_error",
             Self::Busy | Self::RateLimited => "rate_limit_error",
             Self::Unavailable => "overloaded_error",

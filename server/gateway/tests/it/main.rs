@@ -6,6 +6,7 @@ mod concurrency;
 mod features;
 mod golden;
 mod hang_ups;
+mod in_flight;
 mod limits;
 mod lists;
 mod model_reviews;

@@ -134,6 +134,7 @@ impl World {
             usage,
             cost: Money(1_000 + i64::try_from(number).expect("it works")),
             estimated: number.is_multiple_of(8),
+            marks: store::ledger::Marks::default(),
             call: Call {
                 id: CallId(Uuid::from_u128(u128::from(number) + 1)),
                 org: self.org,
@@ -155,6 +156,7 @@ impl World {
                 streamed: number % 2 == 1,
                 worst: Worst { input_tokens: 200, output_tokens: 50, cost: Money(1_030) },
                 priced_at: Some(at - Duration::days(3)),
+                guarded: Vec::new(),
             },
         }
     }

@@ -134,6 +134,7 @@ impl Organization {
             streamed: false,
             worst,
             priced_at: None,
+            guarded: Vec::new(),
         }
     }
 
@@ -193,6 +194,7 @@ pub fn finished(call: ledger::Call) -> ledger::Event {
         usage: Usage { input: 10, output: 20, ..Usage::default() },
         cost: Money(30_000),
         estimated: false,
+        marks: ledger::Marks::default(),
         call,
     }
 }
