@@ -19,6 +19,7 @@ pub mod imports;
 pub mod in_flight;
 pub mod join;
 pub mod keys;
+pub mod leases;
 pub mod limits;
 pub mod model_reviews;
 pub mod models;

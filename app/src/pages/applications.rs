@@ -310,7 +310,7 @@ fn HandlingFields(handling: Handling) -> impl IntoView {
     view! {
         <Select name="cache_seconds" label="Give the same answer again to the very same call" options=kept value=now.map(|seconds| seconds.to_string()).unwrap_or_default()
             hint="Within this application only. It costs nothing, and still counts as a request. Who may no longer use the model gets no old answer either."/>
-        <fieldset><legend>"Look for in the input of calls"</legend><div class="pairs">{rails}</div></fieldset>
+        <fieldset><legend>"Look for in the input of calls"</legend><div class="pair">{rails}</div></fieldset>
     }
 }
 

@@ -17,6 +17,7 @@ mod heirs;
 pub mod imports;
 pub mod in_flight;
 pub mod join;
+mod leases;
 pub mod limits;
 mod members;
 pub mod model_reviews;

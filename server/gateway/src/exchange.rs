@@ -8,8 +8,10 @@ use std::{
 };
 
 use axum::{body::Body, response::Response};
+use bytes::Bytes;
 use domain::{
     ids::{CallId, ModelId, PolicyId},
+    money::Money,
     spend::Outcome,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,6 +22,7 @@ use crate::{
     Gateway,
     authenticate::Caller,
     authorize::{Authorized, authorize},
+    cache::{self, Kept, Slot},
     forward::{self, Failure, forward},
     headroom,
     in_flight::Ending,
@@ -36,6 +39,9 @@ use crate::{
 
 /// An answer that is not a stream and larger than this is cut off.
 const ANSWER_MAX: usize = 64 << 20;
+
+/// Says whether an answer is an old one, where the key keeps answers.
+const CACHE: &str = "x-bursar-cache";
 
 /// What a call brings along, whichever model it goes to.
 #[derive(Clone, Copy, Debug)]
@@ -109,14 +115,18 @@ pub async fn attempt(
         Ok(authorized) => authorized,
         Err(refusal) => return Turn::Refused(refusal),
     };
+    let slot = cache::slot(gateway, &authorized, &sent);
+    if let Some(kept) = slot.as_ref().and_then(|slot| gateway.cache.get(slot)) {
+        return replay(gateway, authorized, &kept, sent).await;
+    }
     if let Err(refusal) = is_well(gateway, &authorized) {
         return Turn::failed(refusal);
     }
     if sent.route == Route::CountTokens {
         return count(gateway, authorized, sent).await;
     }
-    match reserve(gateway, authorized, sent.started).await {
-        Ok(held) => exchange(gateway, held, sent).await,
+    match reserve(gateway, authorized, sent.started, false).await {
+        Ok(held) => exchange(gateway, held, sent, slot).await,
         Err(refusal) => Turn::Refused(refusal),
     }
 }
@@ -182,7 +192,7 @@ fn credential_refused(id: CallId, status: StatusCode) -> Option<Refusal> {
 }
 
 /// Sends a held call and hands its answer on.
-async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
+async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Option<Slot>) -> Turn {
     let Held { authorized, mut books, max_output, lowered, levels } = held;
     let id = books.id();
     let answered = tokio::select! {
@@ -213,15 +223,42 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
         headers.insert("x-bursar-max-tokens", HeaderValue::from(most));
     }
     headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
+    if slot.is_some() {
+        headers.insert(CACHE, HeaderValue::from_static("miss"));
+    }
+    // An answer that was made shorter than asked for, or that is no plain yes, is not given again.
+    let slot = slot.filter(|_| !lowered && status == StatusCode::OK);
     let body = if status.is_success() && is_stream(&parts.headers) {
-        Body::new(Metered::new(Arc::clone(gateway), body, books, &authorized.request))
+        Body::new(Metered::new(Arc::clone(gateway), body, books, &authorized.request, slot))
     } else {
         match whole(body, books, status, gateway.settings.patience.head).await {
-            Ok(body) => body,
+            Ok((body, cost)) => {
+                if let Some(slot) = &slot {
+                    gateway.cache.keep_whole(slot, &headers, &body, cost);
+                }
+                Body::from(body)
+            }
             Err(turn) => return turn,
         }
     };
     finish(status, headers, body)
+}
+
+/// Gives an answer again: decided and counted like any call, and free.
+async fn replay(gateway: &Arc<Gateway>, authorized: Authorized, kept: &Kept, sent: Sent<'_>) -> Turn {
+    let Held { authorized, mut books, levels, .. } =
+        match reserve(gateway, authorized, sent.started, true).await {
+            Ok(held) => held,
+            Err(refusal) => return Turn::Refused(refusal),
+        };
+    let mut headers = head(&HeaderMap::new(), &authorized, books.id());
+    headers.insert(header::CONTENT_TYPE, kept.content_type.clone());
+    headers.insert(CACHE, HeaderValue::from_static("hit"));
+    headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
+    books.answered(StatusCode::OK.as_u16());
+    books.first_byte();
+    books.close_cached(kept.cost);
+    finish(StatusCode::OK, headers, Body::from(kept.body.clone()))
 }
 
 /// Waits until the call is to end. Owns its seat: the books go on meanwhile.
@@ -288,7 +325,7 @@ fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap 
     headers
 }
 
-async fn collect(body: Incoming, within: Duration) -> Result<bytes::Bytes, String> {
+async fn collect(body: Incoming, within: Duration) -> Result<Bytes, String> {
     match tokio::time::timeout(within, Limited::new(body, ANSWER_MAX).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) => Err(error.to_string()),
@@ -302,7 +339,12 @@ fn broken_off(id: CallId, cause: &str) -> Refusal {
 }
 
 /// An answer that is not a stream: read whole, booked, then handed on.
-async fn whole(body: Incoming, mut books: Books, status: StatusCode, within: Duration) -> Result<Body, Turn> {
+async fn whole(
+    body: Incoming,
+    mut books: Books,
+    status: StatusCode,
+    within: Duration,
+) -> Result<(Bytes, Money), Turn> {
     let (id, route) = (books.id(), books.route());
     let collected = tokio::select! {
         biased;
@@ -317,12 +359,13 @@ async fn whole(body: Incoming, mut books: Books, status: StatusCode, within: Dur
             return Err(Turn::failed(broken_off(id, &cause)));
         }
     };
-    if status.is_success() {
+    let cost = if status.is_success() {
         let mut seen = Seen::new(route, false);
         seen.whole(&bytes);
-        books.close(&seen, Outcome::Ok);
+        books.close(&seen, Outcome::Ok)
     } else {
         books.close_error();
-    }
-    Ok(Body::from(bytes))
+        Money::ZERO
+    };
+    Ok((bytes, cost))
 }

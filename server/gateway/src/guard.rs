@@ -49,7 +49,12 @@ struct Looked {
 
 /// Looks into the input of a call as its key wants it: the call goes on with what was found written
 /// down and what is to be masked gone, or it is refused.
-pub async fn look(gateway: &Gateway, caller: &Caller, route: Route, request: Request) -> Result<Request, Refusal> {
+pub async fn look(
+    gateway: &Gateway,
+    caller: &Caller,
+    route: Route,
+    request: Request,
+) -> Result<Request, Refusal> {
     let Some(application) = caller.application() else { return Ok(request) };
     let rails = application.handling.guardrails;
     if rails.is_empty() {
@@ -93,7 +98,8 @@ pub async fn look(gateway: &Gateway, caller: &Caller, route: Route, request: Req
 
 fn refusal(caller: &Caller, application: &str, refused: &[Guard], names: Vec<&'static str>) -> Refusal {
     let what: Vec<&str> = refused.iter().map(|guard| guard.one()).collect();
-    let precisely = if refused.contains(&Guard::Secret) { format!(" ({})", names.join(", ")) } else { String::new() };
+    let precisely =
+        if refused.contains(&Guard::Secret) { format!(" ({})", names.join(", ")) } else { String::new() };
     let message = format!(
         "There is {} in the input of this call{precisely}, and the key of {application} lets no such call through. Take it out and call again.",
         what.join(" and ")
@@ -142,7 +148,8 @@ fn scan(rails: Guardrails, body: &Bytes, is_ours: impl Fn(&str) -> bool) -> Look
             hits.iter().filter(|hit| rails.get(hit.guard) == Some(Action::Mask)).collect();
         if !hidden.is_empty() {
             masked.extend_from_slice(&body[copied..start]);
-            masked.extend_from_slice(serde_json::Value::String(without(&text, &hidden)).to_string().as_bytes());
+            masked
+                .extend_from_slice(serde_json::Value::String(without(&text, &hidden)).to_string().as_bytes());
             copied = end;
         }
     }
@@ -238,7 +245,10 @@ mod tests {
     }
 
     fn names(text: &str) -> Vec<&'static str> {
-        hits(all(Action::Observe), text, &|text| text.starts_with("bsr_live_")).iter().map(|hit| hit.name).collect()
+        hits(all(Action::Observe), text, &|text| text.starts_with("bsr_live_"))
+            .iter()
+            .map(|hit| hit.name)
+            .collect()
     }
 
     fn found(text: &str) -> Vec<Guard> {
@@ -250,7 +260,10 @@ mod tests {
         // Put together here, so that no scanner takes this file for a leak.
         let long = |prefix: &str, letter: &str, count: usize| format!("{prefix}{}", letter.repeat(count));
         for (text, name) in [
-            (format!("AKIA{}", "IOSFODNN7EXAMPLE".replace('7', "5").replace("EXAMPLE", "QWERTYU")), "AWS access key"),
+            (
+                format!("AKIA{}", "IOSFODNN7EXAMPLE".replace('7', "5").replace("EXAMPLE", "QWERTYU")),
+                "AWS access key",
+            ),
             (long("ghp_", "a1", 18), "GitHub token"),
             (long("github_pat_", "a", 82), "GitHub token"),
             (long("glpat-", "x", 20), "GitLab token"),

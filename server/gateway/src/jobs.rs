@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::ids::OrgId;
@@ -133,16 +133,28 @@ async fn rounds(gateway: Arc<Gateway>) {
         count = count.wrapping_add(1);
         if let Err(error) = round(&gateway, slow).await {
             tracing::warn!(%error, "a round of background work failed; the next one tries again");
+            // The next one is then the one that says that this replica lives.
+            count = 0;
+        }
+        if gateway.leases.is_cut_off_now() {
+            tracing::warn!(
+                "the database does not hear of this process; calls that hold a place among calls at once are ended"
+            );
+            gateway.in_flight.end_all(Ending::LeaseLost, true);
         }
     }
 }
 
 async fn round(gateway: &Gateway, slow: bool) -> Result<(), store::StoreError> {
+    if slow {
+        let (now, at) = (store::clock::now(), Instant::now());
+        leases::hear(&gateway.store, gateway.spool.replica, now).await?;
+        gateway.leases.heard_of(at);
+    }
     gateway.leases.tidy(&gateway.store, None).await?;
     in_flight::tell(gateway).await?;
     if slow {
         let now = store::clock::now();
-        leases::hear(&gateway.store, gateway.spool.replica, now).await?;
         leases::bury(&gateway.store, gateway.spool.replica, now).await?;
     }
     Ok(())

@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,6 +33,9 @@ const IDLE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(1);
 /// Other replicas are asked to give back at most so often.
 const RECALL: Duration = Duration::from_millis(20);
+/// A replica that the database has not heard of for so long gives up its places among calls at once,
+/// before others take it for dead (`store::leases::DEAD_AFTER`).
+const CUT_OFF: Duration = Duration::from_secs(45);
 /// How often a call asks before it is told to come again.
 const TRIES: usize = 4;
 /// How long a call waits for what others give back, and how often it looks.
@@ -69,6 +75,10 @@ pub struct Leases {
     /// This replica.
     pub replica: Uuid,
     purses: RwLock<HashMap<OrgId, Arc<Purse>>>,
+    /// When the database last heard of this replica.
+    heard_of: Mutex<Instant>,
+    /// It was so long ago that its places among calls at once may be given away.
+    cut_off: AtomicBool,
 }
 
 /// One organization's.
@@ -128,7 +138,35 @@ impl Account {
 
 impl Leases {
     pub fn new(replica: Uuid) -> Self {
-        Self { replica, purses: RwLock::default() }
+        Self {
+            replica,
+            purses: RwLock::default(),
+            heard_of: Mutex::new(Instant::now()),
+            cut_off: AtomicBool::new(false),
+        }
+    }
+
+    /// The database has heard of this replica.
+    pub fn heard_of(&self, at: Instant) {
+        *self.heard_of.lock() = at;
+        self.cut_off.store(false, Ordering::Release);
+    }
+
+    /// Whether the database has just not heard of this replica for so long that others may soon take
+    /// it for dead: then it keeps no place among calls at once, and says so once.
+    pub fn is_cut_off_now(&self) -> bool {
+        if self.heard_of.lock().elapsed() < CUT_OFF || self.cut_off.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        for (_, purse) in self.all() {
+            for (bucket, account) in purse.accounts.lock().iter_mut() {
+                if bucket.meter.metric == Metric::ConcurrentCalls {
+                    // Nothing is let through by it until the database has said what is left of it.
+                    account.heard_at = None;
+                }
+            }
+        }
+        true
     }
 
     fn purse(&self, org: OrgId) -> Arc<Purse> {

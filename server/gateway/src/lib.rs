@@ -9,13 +9,16 @@ mod address;
 mod authenticate;
 mod authorize;
 mod booking;
+mod cache;
 mod exchange;
 mod forward;
+mod guard;
 mod headroom;
 mod health;
 mod hops;
 mod in_flight;
 mod jobs;
+mod kept_answers;
 mod leases;
 mod meter;
 mod pipeline;
@@ -92,6 +95,8 @@ pub struct Gateway {
     leases: leases::Leases,
     booking: booking::Booking,
     in_flight: in_flight::InFlight,
+    cache: cache::Cache,
+    kept_answers: kept_answers::KeptAnswers,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -112,6 +117,8 @@ impl Gateway {
             leases: leases::Leases::new(spool.replica),
             booking: booking::Booking::default(),
             in_flight: in_flight::InFlight::default(),
+            cache: cache::Cache::default(),
+            kept_answers: kept_answers::KeptAnswers::default(),
             open: TaskTracker::new(),
             stopping: CancellationToken::new(),
             store,

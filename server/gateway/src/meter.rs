@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use crate::{
     Gateway,
+    cache::{Keeping, Slot},
     in_flight::Ending,
     settle::Books,
     wire::{
@@ -72,6 +73,8 @@ struct Reading {
     cutting: Option<Ending>,
     choices: u64,
     wants_usage: bool,
+    /// Where its key keeps answers: what has gone out of this one.
+    keeping: Option<Keeping>,
 }
 
 impl Reading {
@@ -81,6 +84,9 @@ impl Reading {
         self.books.seat().passed(piece.len());
         let seen = &mut self.seen;
         let pieces = self.splitter.feed(piece, |event| seen.event(event));
+        if let Some(keeping) = &mut self.keeping {
+            pieces.iter().for_each(|piece| keeping.add(piece));
+        }
         (pieces, self.seen.finished || self.seen.failed)
     }
 
@@ -91,7 +97,13 @@ impl Reading {
 }
 
 impl Metered {
-    pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, request: &Request) -> Self {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        upstream: Incoming,
+        books: Books,
+        request: &Request,
+        slot: Option<Slot>,
+    ) -> Self {
         let hides_usage = books.route() == Route::ChatCompletions && !request.wants_usage;
         let silence = gateway.settings.patience.silence;
         let reading = Reading {
@@ -102,6 +114,7 @@ impl Metered {
             cutting: None,
             choices: request.choices,
             wants_usage: request.wants_usage,
+            keeping: slot.map(Keeping::new),
             books,
             idle: Box::pin(tokio::time::sleep(silence)),
             silence,
@@ -112,9 +125,12 @@ impl Metered {
     /// Closes the books; then the last pieces may go.
     fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>, trails: bool) {
         let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
-        let Reading { seen, books, upstream, mut idle, .. } = *reading;
+        let Reading { seen, books, upstream, mut idle, keeping, .. } = *reading;
         let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
-        books.close(&seen, outcome);
+        let cost = books.close(&seen, outcome);
+        if let Some(keeping) = keeping.filter(|_| outcome == Outcome::Ok && seen.finished) {
+            keeping.done(&self.gateway.cache, cost);
+        }
         self.ready.extend(last);
         if trails {
             idle.as_mut().reset(tokio::time::Instant::now() + TRAILING);

@@ -38,6 +38,8 @@ pub struct Books {
     status: u16,
     started: Instant,
     first_byte: Option<Instant>,
+    /// Whether the provider keeps the answer.
+    keeps_answer: bool,
     /// Where pages see it, and where it can be ended.
     seat: Arc<Seat>,
     /// A shutdown waits for it.
@@ -67,6 +69,7 @@ impl Books {
             reservation.held.iter().any(|(bucket, _)| bucket.meter.metric == Metric::ConcurrentCalls);
         let seat = gateway.in_flight.enter(&call, authorized.route.full_path(), at_once, started);
         Self {
+            keeps_answer: authorized.request.keeps_answer,
             seat,
             _open: gateway.open.token(),
             id: call.id,
@@ -123,10 +126,17 @@ impl Books {
         }
     }
 
-    /// Books an answer by what was seen of it.
-    pub fn close(mut self, seen: &Seen, outcome: Outcome) {
+    /// Books an answer by what was seen of it. Returns what it costs.
+    pub fn close(mut self, seen: &Seen, outcome: Outcome) -> Money {
         let (usage, estimated) = self.usage(seen);
-        self.book(usage, estimated, outcome);
+        let answer = seen.id.as_deref().filter(|_| self.keeps_answer).map(str::to_owned);
+        self.book_with(usage, estimated, outcome, Marks { answer, ..Marks::default() })
+    }
+
+    /// Books a call that was answered from what an earlier one brought, which had cost so much.
+    pub fn close_cached(mut self, saved: Money) {
+        let marks = Marks { cached: Some(saved), ..Marks::default() };
+        self.book_with(Usage::default(), false, Outcome::Ok, marks);
     }
 
     /// Books an answer that is an error: nothing was used, unless it says so.
@@ -168,13 +178,22 @@ impl Books {
     }
 
     fn book(&mut self, usage: Usage, estimated: bool, outcome: Outcome) {
-        let Some(Open { call, reservation, place }) = self.open.take() else { return };
+        self.book_with(usage, estimated, outcome, Marks::default());
+    }
+
+    fn book_with(&mut self, usage: Usage, estimated: bool, outcome: Outcome, marks: Marks) -> Money {
+        let Some(Open { call, reservation, place }) = self.open.take() else { return Money::ZERO };
         let millis = |from: Instant, to: Instant| {
             i32::try_from(to.duration_since(from).as_millis()).unwrap_or(i32::MAX)
         };
         // A cost that does not fit in an integer of nano-dollars is nine billion dollars.
         let cost = prices::cost(&usage, &self.prices).unwrap_or(self.worst.cost);
-        let nothing = outcome == Outcome::UpstreamError && usage == Usage::default();
+        let nothing =
+            marks.cached.is_some() || (outcome == Outcome::UpstreamError && usage == Usage::default());
+        let cost = if nothing { Money::ZERO } else { cost };
+        if let Some(answer) = &marks.answer {
+            self.gateway.kept_answers.note(call.org, answer, call.application);
+        }
         let finish = Finish {
             finished_at: store::clock::now(),
             first_byte_ms: self.first_byte.map(|first| millis(self.started, first)),
@@ -182,9 +201,9 @@ impl Books {
             outcome,
             status: self.status,
             usage,
-            cost: if nothing { Money::ZERO } else { cost },
+            cost,
             estimated,
-            marks: Marks::default(),
+            marks,
         };
         if let Err(error) = self.gateway.spool.finish(call.id, &finish) {
             // It is still booked from memory, unless this process dies first: then it counts in full.
@@ -193,6 +212,7 @@ impl Books {
         let event = Event::of(call, finish);
         self.gateway.leases.settle(event.call.org, &reservation, |metric| event.amount(metric));
         self.gateway.booking.push(Finished { event, reservation, place });
+        cost
     }
 }
 

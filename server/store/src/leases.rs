@@ -414,6 +414,9 @@ pub async fn holders(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<Ve
 /// [`StoreError::NotFound`] when it has nothing leased; [`StoreError::Invalid`] when it is heard of.
 pub async fn take_back(store: &Store, permit: Permit, replica: Uuid, now: DateTime<Utc>) -> Result<Holder> {
     let org = permit.org();
+    if !permit.covers(Act::EditOrganization, None) {
+        return Err(StoreError::NotPermitted(Act::EditOrganization));
+    }
     let known = holders(store, org, now).await?.into_iter().find(|holder| holder.replica == replica);
     let holder = known.ok_or(StoreError::NotFound)?;
     if !holder.lost {

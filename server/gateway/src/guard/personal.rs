@@ -215,7 +215,8 @@ fn is_italian(text: &str) -> bool {
     /// What a letter or digit counts in an odd place.
     const ODD: [u32; 26] =
         [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
-    let value = |letter: char| letter.to_digit(36).map_or(0, |value| if value > 9 { value - 10 } else { value });
+    let value =
+        |letter: char| letter.to_digit(36).map_or(0, |value| if value > 9 { value - 10 } else { value });
     let sum: u32 = text
         .chars()
         .take(15)
@@ -240,7 +241,8 @@ fn is_french(text: &str) -> bool {
 }
 
 fn is_swedish(text: &str) -> bool {
-    let born = |century: &str| NaiveDate::parse_from_str(&format!("{century}{}", &text[..6]), "%Y%m%d").is_ok();
+    let born =
+        |century: &str| NaiveDate::parse_from_str(&format!("{century}{}", &text[..6]), "%Y%m%d").is_ok();
     (born("19") || born("20")) && luhn(&digits(text))
 }
 
@@ -255,7 +257,11 @@ mod tests {
 
     #[test]
     fn every_country_has_a_length() {
-        assert!(IBANS.split_ascii_whitespace().all(|entry| entry.len() == 4 && entry[2..].parse::<usize>().is_ok()));
+        assert!(
+            IBANS
+                .split_ascii_whitespace()
+                .all(|entry| entry.len() == 4 && entry[2..].parse::<usize>().is_ok())
+        );
     }
 
     #[test]

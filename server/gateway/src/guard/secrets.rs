@@ -44,17 +44,17 @@ const OURS: &str = r"bsr_live_[0-9A-Za-z]{36}";
 /// All of them in one: one group each, the last two for the ones above.
 static ALL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let own_words = FORMS.iter().map(|(_, form)| *form).chain([OURS]);
-    let mut forms: Vec<String> =
-        own_words.map(|form| format!(r"(?-u:\b)({form})(?-u:\b)")).collect();
+    let mut forms: Vec<String> = own_words.map(|form| format!(r"(?-u:\b)({form})(?-u:\b)")).collect();
     forms.push(format!("({PRIVATE_KEY})"));
-    Regex::new(&forms.join("|")).inspect_err(|error| tracing::error!(%error, "secrets cannot be looked for")).ok()
+    Regex::new(&forms.join("|"))
+        .inspect_err(|error| tracing::error!(%error, "secrets cannot be looked for"))
+        .ok()
 });
 
 pub(super) fn find(text: &str, is_ours: &impl Fn(&str) -> bool, hits: &mut Vec<Hit>) {
     let Some(all) = ALL.as_ref().filter(|all| all.is_match(text)) else { return };
     for groups in all.captures_iter(text) {
-        let Some((place, found)) =
-            (1..groups.len()).find_map(|place| Some((place - 1, groups.get(place)?)))
+        let Some((place, found)) = (1..groups.len()).find_map(|place| Some((place - 1, groups.get(place)?)))
         else {
             continue;
         };

@@ -18,9 +18,8 @@ const ADDRESS: &str = "ada@math.example.org";
 
 async fn guarding(rails: &[(Guard, Action)]) -> World {
     let world = World::new().await;
-    let rails = rails
-        .iter()
-        .fold(Guardrails::default(), |rails, (guard, action)| rails.with(*guard, Some(*action)));
+    let rails =
+        rails.iter().fold(Guardrails::default(), |rails, (guard, action)| rails.with(*guard, Some(*action)));
     let mut change = world.change().await;
     world.edit_key(&mut change, |form| form.handling.guardrails = rails).await;
     change.commit().await.expect("it");
@@ -40,8 +39,15 @@ async fn a_secret_is_refused_by_its_kind_and_never_said() {
         let answer = world.client.call(dialect, &says(&name, &format!("use {ours} here"))).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
         assert!(["guardrail_refused", "invalid_request_error"].contains(&answer.code().as_str()));
-        assert_eq!((&answer.bursar()["reason"], &answer.bursar()["found"]), (&json!("guardrail_refused"), &json!(["secret"])));
-        assert!(answer.text().contains("Bursar secret") && !answer.text().contains(&ours), "{}", answer.text());
+        assert_eq!(
+            (&answer.bursar()["reason"], &answer.bursar()["found"]),
+            (&json!("guardrail_refused"), &json!(["secret"]))
+        );
+        assert!(
+            answer.text().contains("Bursar secret") && !answer.text().contains(&ours),
+            "{}",
+            answer.text()
+        );
         assert_eq!(answer.header("x-should-retry"), Some("false"));
         assert_eq!(world.upstream.served().calls, 0);
         let id = answer.header("x-request-id").expect("an id").parse().expect("an id");

@@ -28,7 +28,8 @@ async fn another(world: &World) -> Client {
         description: String::new(),
         use_cases: Vec::new(),
     };
-    let made = applications::insert(&mut change, world.platform, &form, &KeyModels::All, Features::all()).await;
+    let made =
+        applications::insert(&mut change, world.platform, &form, &KeyModels::All, Features::all()).await;
     let (_, key) = made.expect("an application");
     let secret = keys::issue_service(&mut change, key, None).await.expect("a secret");
     change.commit().await.expect("both");

@@ -1,12 +1,15 @@
 //! The gateway from outside: its routes over a real socket, on a real Postgres, in front of a
 //! scripted upstream.
 
+mod cache;
 mod client;
 mod concurrency;
 mod features;
 mod golden;
+mod guardrails;
 mod hang_ups;
 mod in_flight;
+mod kept_answers;
 mod limits;
 mod lists;
 mod model_reviews;
