@@ -489,3 +489,47 @@ impl Purse {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        limits::{Meter, Scope},
+        window::{Span, Window},
+    };
+
+    use super::*;
+
+    fn claim(metric: Metric) -> Claim {
+        let meter = Meter { scope: Scope::Organization, metric, window: Window::Total };
+        let bucket = Bucket::of(meter, Span { start: DateTime::UNIX_EPOCH, end: None });
+        Claim { bucket, amount: 1, cap: 10, enforced: true }
+    }
+
+    /// A replica with five of everything.
+    fn leases(org: OrgId) -> Leases {
+        let leases = Leases::new(store::clock::id());
+        let purse = leases.purse(org);
+        for metric in [Metric::ConcurrentCalls, Metric::Requests] {
+            let mut account = Account::new(10);
+            account.heard(Granted { granted: 5, ..Granted::default() }, 0);
+            purse.accounts.lock().insert(claim(metric).bucket, account);
+        }
+        leases
+    }
+
+    #[test]
+    fn whoever_is_cut_off_lets_nothing_through_by_its_places_and_says_so_once() {
+        let org: OrgId = store::clock::id();
+        let leases = leases(org);
+        let passes = |metric| leases.purse(org).try_reserve(&[claim(metric)], None).is_some();
+        assert!(!leases.is_cut_off_now() && passes(Metric::ConcurrentCalls) && passes(Metric::Requests));
+        let Some(long_ago) = Instant::now().checked_sub(CUT_OFF) else { return };
+        leases.heard_of(long_ago);
+        assert!(leases.is_cut_off_now());
+        assert!(!leases.is_cut_off_now(), "once");
+        assert!(!passes(Metric::ConcurrentCalls), "its places may be somebody else's");
+        assert!(passes(Metric::Requests), "what it has set aside otherwise stays its own");
+        leases.heard_of(Instant::now());
+        assert!(!passes(Metric::ConcurrentCalls), "until the database says what is left of them");
+    }
+}
