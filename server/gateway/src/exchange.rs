@@ -238,7 +238,7 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
                 }
                 Body::from(body)
             }
-            Err(turn) => return turn,
+            Err(turn) => return *turn,
         }
     };
     finish(status, headers, body)
@@ -344,19 +344,19 @@ async fn whole(
     mut books: Books,
     status: StatusCode,
     within: Duration,
-) -> Result<(Bytes, Money), Turn> {
+) -> Result<(Bytes, Money), Box<Turn>> {
     let (id, route) = (books.id(), books.route());
     let collected = tokio::select! {
         biased;
         collected = collect(body, within) => collected,
-        ending = ended(&books) => return Err(end(books, ending)),
+        ending = ended(&books) => return Err(Box::new(end(books, ending))),
     };
     books.first_byte();
     let bytes = match collected {
         Ok(bytes) => bytes,
         Err(cause) => {
             books.close_doubtful();
-            return Err(Turn::failed(broken_off(id, &cause)));
+            return Err(Box::new(Turn::failed(broken_off(id, &cause))));
         }
     };
     let cost = if status.is_success() {

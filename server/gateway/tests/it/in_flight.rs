@@ -140,8 +140,8 @@ async fn a_stream_that_is_ended_by_hand_ends_as_its_dialect_ends_and_is_booked_o
         assert!(call.cost > Money::ZERO && call.usage.output_tokens() < 100, "what was used: {call:?}");
     }
     assert_eq!(world.level(Metric::Spend).await.1, "0.00", "nothing stays held");
-    let mut verified = store::audit::verify(&world.store, world.tenant.org).await.expect("a log");
-    assert!(matches!(&mut verified, store::audit::Chain::Whole { .. }));
+    let log = store::audit::verify(&world.store, world.tenant.org).await.expect("a log");
+    assert!(matches!(log, store::audit::Chain::Whole { .. }), "{log:?}");
     until(&world, |found| found.calls == 0).await;
 }
 
