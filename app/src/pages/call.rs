@@ -54,6 +54,7 @@ fn finished_parts(finished: &Finished) -> impl IntoView + use<> {
     let Finished { usage, cost, duration_ms, first_byte_ms, .. } = *finished;
     let mark = outcome_mark(finished.outcome).unwrap_or(("Answered", Kind::Good));
     let status = match finished.status {
+        _ if finished.cached.is_some() => "No provider was asked".to_owned(),
         0 => "The provider did not answer".to_owned(),
         status => format!("The provider answered {status}"),
     };

@@ -38,7 +38,7 @@ fn Content(holders: Vec<Holder>) -> impl IntoView {
                 <li class="row between">
                     <span>
                         <b class="mono" title=name.clone()>{format!("…{short}")}</b>{lost.then(|| view! { " "<Badge text="not heard of" kind=Kind::Bad/> })}
-                        <span class="sub num">{format!("{} set aside on {} windows · heard of ", holder.money, holder.leases)}<Ago at=holder.heard_at/></span>
+                        <span class="sub num">{format!("{} set aside, {} · heard of ", holder.money, windows(holder.leases))}<Ago at=holder.heard_at/></span>
                     </span>
                     {(edit && lost).then(|| view! { <OpenDialog name=format!("take-back-{name}") label="Take back" look="btn danger"/> })}
                 </li>
@@ -50,6 +50,11 @@ fn Content(holders: Vec<Holder>) -> impl IntoView {
         {confirms}
     }
     .into_any()
+}
+
+/// `on 7 windows`.
+fn windows(count: i64) -> String {
+    if count == 1 { "on 1 window".to_owned() } else { format!("on {} windows", grouped(count.unsigned_abs())) }
 }
 
 fn confirm(holder: &Holder) -> impl IntoView + use<> {
