@@ -132,6 +132,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("applications") view=pages::applications::ApplicationsPage/>
                 <Route path=path!("applications/:id") view=pages::applications::ApplicationPage/>
                 <Route path=path!("calls") view=pages::calls::CallsPage/>
+                <Route path=path!("calls/live") view=pages::in_flight::InFlightPage/>
                 <Route path=path!("calls/:id") view=pages::call::CallPage/>
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>

@@ -35,6 +35,35 @@ test('a call’s page has the arithmetic of its cost, and a refused one says why
   await expect(page.getByText('No call matches')).toBeVisible();
 });
 
+test('a call in flight is seen with what it holds, and ended by hand', async ({ page, world }) => {
+  const bot = fresh('patient');
+  const { id, secret } = await application(world, bot, world.research);
+  const waiting = fetch(`${world.base}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'small-chat', max_tokens: 1000, messages: [{ role: 'user', content: 'Take your time.' }] }),
+  });
+  await visit(page, world.owner, `/calls?application=${id}`);
+  await page.getByRole('link', { name: 'In flight' }).click();
+  await expect(page).toHaveURL(/calls\/live/);
+  const row = page.getByRole('row').filter({ hasText: bot });
+  await expect(async () => {
+    await page.reload();
+    await expect(row).toHaveCount(1, { timeout: 500 });
+  }).toPass();
+  await expect(row).toContainText('$0.0');
+  await row.getByRole('link', { name: 'End' }).click();
+  await expect(page.getByRole('dialog')).toContainText('booked at the most it can cost');
+  await page.getByRole('dialog').getByRole('button', { name: 'End the call' }).click();
+  const answer = await waiting;
+  expect(answer.status).toBe(403);
+  expect((await answer.json()).error.code).toBe('call_ended');
+  await expect(async () => {
+    await page.goto(`${world.base}/calls?application=${id}&outcome=ended`);
+    await expect(page.getByRole('row').filter({ hasText: bot })).toContainText('Ended by Bursar', { timeout: 500 });
+  }).toPass();
+});
+
 test('somebody sees their own calls, and of those of others nothing', async ({ page, world }) => {
   const bot = fresh('private');
   const { id, secret } = await application(world, bot, world.research);

@@ -86,6 +86,11 @@ async function fill(world: World): Promise<Place[]> {
   await people['Lin Okafor'].console.post('requests/approve', { id: several, amount: '700', ends_on: asked.ends_on, answer: 'Let us see.' });
 
   const app = apps['research-bot'].id;
+  // One that lasts as long as the test.
+  void fetch(`${world.base}/v1/chat/completions`, {
+    method: 'POST', headers: { authorization: `Bearer ${own}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'small-chat', max_tokens: 1000, messages: [{ role: 'user', content: 'Take your time.' }] }),
+  }).catch(() => undefined);
   const finished = (await call(world, apps['search-index'].secret, 'small-chat')).headers.get('x-request-id');
   const refused = (await call(world, apps['search-index'].secret, 'nothing')).headers.get('x-request-id');
   const edits = [`${marketing}~tier:${dear}~open~~~~`, `${support}~tier:${tier}~closed~locked~~~`, `${engineering}~model:${large}~inherit~~~~`, `${research}~tier:${tier}~closed~~~~`];
@@ -100,6 +105,7 @@ async function fill(world: World): Promise<Place[]> {
   const review = await owner.create('reviews/open', { group: engineering, below: 'true', due_on: day });
   // Calls are booked a moment after they are answered.
   await expect(async () => expect((await owner.page('/calls')).match(/\/calls\/req_/g)!.length).toBeGreaterThan(14)).toPass();
+  await expect(async () => expect(await owner.page('/calls/live')).toContain('?dialog=end-req_')).toPass();
   const rule = await owner.create('rehearsals/authorization', { group: research, target: `tier:${tier}`, state: 'closed' });
   const moved = await owner.create('rehearsals/move', { id: research, parent: marketing });
   return [
@@ -121,7 +127,7 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'providers', path: '/providers' }, { name: 'provider', path: `/providers/${world.provider}` }, { name: 'policies', path: '/policies' },
     { name: 'policies-new', path: '/policies?dialog=new' }, { name: 'policies-edit', path: `/policies?dialog=policy-${policy}` },
     { name: 'explore-features', path: '/explore?by=feature' }, { name: 'authorization-rule-observed', path: `/authorization/rule?of=${support}~tier:${tier}` }, { name: 'applications', path: '/applications' }, { name: 'application', path: `/applications/${app}` },
-    { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'call', path: `/calls/${finished}` },
+    { name: 'application-key', path: `/applications/${app}?dialog=key` }, { name: 'calls', path: '/calls' }, { name: 'calls-live', path: '/calls/live' }, { name: 'calls-live-none', path: '/calls/live', as: people['Mika Berg'].console }, { name: 'call', path: `/calls/${finished}` },
     { name: 'call-refused', path: `/calls/${refused}` }, { name: 'explore', path: '/explore' }, { name: 'spend', path: '/spend' },
     { name: 'spend-group', path: `/spend/${research}` }, { name: 'spend-members', path: `/spend/${research}?view=members` }, { name: 'limits', path: '/limits' },
     { name: 'limits-new', path: '/limits?dialog=new' }, { name: 'requests', path: '/requests' }, { name: 'requests-new', path: '/requests/new' },

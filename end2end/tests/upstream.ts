@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A model that says the same thing to everybody, and reports what it used. */
+/** A model that says the same thing to everybody who is in a hurry, and reports what it used. */
 export async function upstream(): Promise<{ url: string; close: () => void }> {
   const server = createServer((request, response) => {
     const send = (status: number, document: unknown) => {
@@ -14,15 +14,21 @@ export async function upstream(): Promise<{ url: string; close: () => void }> {
       const offered = ['tiny-1', 'gpt-4o', 'gpt-4o-mini', 'house-finetune'];
       return send(200, { object: 'list', data: offered.map((id) => ({ id, object: 'model' })) });
     }
-    request.resume().on('end', () =>
+    let body = '';
+    request.on('data', (piece) => (body += piece)).on('end', () => {
+      // Says nothing, for as long as the caller holds on.
+      if (body.includes('Take your time.')) return;
       send(200, {
         id: 'c1', object: 'chat.completion', created: 0, model: 'tiny-1',
         choices: [{ index: 0, message: { role: 'assistant', content: 'Hello from the model.' }, finish_reason: 'stop' }],
         usage: { prompt_tokens: 1000, completion_tokens: 500, total_tokens: 1500 },
-      }),
-    );
+      });
+    });
   });
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
-  return { url, close: () => server.close() };
+  return { url, close: () => {
+    server.close();
+    server.closeAllConnections();
+  } };
 }

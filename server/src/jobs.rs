@@ -28,6 +28,9 @@ pub async fn round(store: &Store) {
         tracing::warn!(%error, "partitions could not be made");
     }
     reviews(store).await;
+    if let Err(error) = store::kept_answers::sweep(store, store::clock::now()).await {
+        tracing::warn!(%error, "answers that no provider keeps any more could not be forgotten");
+    }
     if let Err(error) = store::sessions::sweep(store).await {
         tracing::warn!(%error, "old sessions could not be removed");
     }

@@ -37,13 +37,16 @@ impl Live {
 
     async fn listen(self) {
         loop {
-            if let Ok(mut listener) =
-                self.store.listen(&["bursar_ledger", "bursar_facts", "bursar_notices"]).await
+            if let Ok(mut listener) = self
+                .store
+                .listen(&["bursar_ledger", "bursar_facts", "bursar_notices", "bursar_in_flight"])
+                .await
             {
                 while let Ok(notice) = listener.recv().await {
                     let what = match notice.channel() {
                         "bursar_ledger" => "ledger",
                         "bursar_notices" => "notices",
+                        "bursar_in_flight" => "in-flight",
                         _ => "facts",
                     };
                     if let Ok(org) = notice.payload().parse::<Uuid>() {

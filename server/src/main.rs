@@ -12,6 +12,7 @@ mod forms;
 mod http;
 mod jobs;
 mod leaks;
+mod leases;
 mod live;
 mod mail;
 mod outbox;
@@ -51,6 +52,8 @@ enum Program {
     Demo(demo::Options),
     /// Say whether somebody may use a model now, and why.
     Explain(explain::Options),
+    /// List what processes have set aside of the limits, or take it back from one that is gone.
+    Leases(leases::Options),
     /// Check that ledger, windows, sums and the audit chain agree.
     Verify(verify::Options),
 }
@@ -67,6 +70,7 @@ async fn main() -> ExitCode {
         Program::Export(args) => apply::export(cli.config, args).await,
         Program::Demo(options) => demo::run(cli.config, options).await.map(|()| ExitCode::SUCCESS),
         Program::Explain(options) => explain::run(cli.config, options).await,
+        Program::Leases(options) => leases::run(cli.config, options).await,
         Program::Verify(options) => verify::run(cli.config, options).await,
     };
     match outcome {

@@ -27,6 +27,9 @@ use crate::{
 /// How long running answers may take after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// How much of that is left for the last words of answers that have not come to their end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// How long what is being sent may take after that.
 const SENDING: Duration = Duration::from_secs(10);
 
@@ -94,7 +97,7 @@ pub async fn serve(
     // Before anybody is told that it stands: a signal that comes at once must find its handler.
     let stop = stop_signal()?;
     ready(gateway.router()).await?;
-    accept(listener, router, stop).await;
+    accept(listener, router, stop, &gateway).await;
     gateway.stop().await;
     housekeeping.abort();
     watching.abort();
@@ -128,7 +131,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Fatal> {
 }
 
 /// Takes connections until the signal; then lets running answers end, within bounds.
-async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, gateway: &Gateway) {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -148,7 +151,12 @@ async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output 
     }
     drop(listener);
     tracing::info!("stopping: running answers may end");
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    let mut drained = std::pin::pin!(graceful.shutdown());
+    if tokio::time::timeout(DRAIN - LAST_WORDS, &mut drained).await.is_ok() {
+        return;
+    }
+    gateway.end_answers();
+    if tokio::time::timeout(LAST_WORDS, drained).await.is_err() {
         tracing::warn!("some answers did not end in time");
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         ApplicationId, AuthorizationId, GrantId, GroupId, KeyId, ModelId, OrgId, PolicyId, ProviderId,
         TierId, UserId,
     },
-    keys::{Feature, Features, KeyModels},
+    keys::{Feature, Features, Handling, KeyModels},
     limits::{Limit, Meter, Metric, Mode, Scope, Subject},
     models::{Modality, Review},
     money::Money,
@@ -209,6 +209,8 @@ pub struct ApplicationFacts {
     pub policy: Option<PolicyId>,
     /// Labels it knows.
     pub use_cases: Vec<String>,
+    /// What happens to its calls besides. Nothing is decided by it.
+    pub handling: Handling,
 }
 
 /// A person.

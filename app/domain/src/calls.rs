@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    guardrails::Found,
     ids::{
         ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, ModelId, PolicyId, ProviderId,
         UserId,
@@ -29,6 +30,12 @@ words! {
         HungUp = "hung_up",
         /// Nobody knows how it ended.
         Lost = "lost",
+        /// Bursar ended it.
+        Ended = "ended",
+        /// Answered from what an earlier call brought.
+        Cached = "cached",
+        /// Something was found in its input that its key looks for.
+        Guarded = "guarded",
         /// Never let through.
         Refused = "refused",
     }
@@ -43,6 +50,9 @@ impl Ended {
             Self::UpstreamError => "Provider failed",
             Self::HungUp => "Caller hung up",
             Self::Lost => "Lost, counted in full",
+            Self::Ended => "Ended by Bursar",
+            Self::Cached => "Answered from the cache",
+            Self::Guarded => "With something guarded in it",
             Self::Refused => "Refused",
         }
     }
@@ -54,7 +64,8 @@ impl Ended {
             Self::UpstreamError => Some(Outcome::UpstreamError),
             Self::HungUp => Some(Outcome::HungUp),
             Self::Lost => Some(Outcome::Lost),
-            Self::Finished | Self::Refused => None,
+            Self::Ended => Some(Outcome::Ended),
+            Self::Finished | Self::Cached | Self::Guarded | Self::Refused => None,
         }
     }
 }
@@ -157,6 +168,8 @@ pub enum End {
         estimated: bool,
         /// From the first byte in to the last byte out, milliseconds.
         duration_ms: i64,
+        /// Whether it was answered from what an earlier call brought.
+        cached: bool,
     },
     /// It was not.
     Refused {
@@ -170,7 +183,9 @@ pub enum End {
 impl CallLine {
     /// The call, if it was let through.
     pub fn finished(self) -> Option<CallRow> {
-        let End::Finished { outcome, usage, cost, estimated, duration_ms } = self.end else { return None };
+        let End::Finished { outcome, usage, cost, estimated, duration_ms, cached } = self.end else {
+            return None;
+        };
         let model = (self.model.0?, self.model.1);
         let Self { id, at, application, user, policy, use_case, .. } = self;
         Some(CallRow {
@@ -186,6 +201,7 @@ impl CallLine {
             cost,
             estimated,
             duration_ms,
+            cached,
         })
     }
 }
@@ -205,8 +221,9 @@ impl From<CallRow> for CallLine {
             cost,
             estimated,
             duration_ms,
+            cached,
         } = row;
-        let end = End::Finished { outcome, usage, cost, estimated, duration_ms };
+        let end = End::Finished { outcome, usage, cost, estimated, duration_ms, cached };
         Self { id, at, application, user, model: (Some(model.0), model.1), policy, use_case, end }
     }
 }
@@ -297,6 +314,10 @@ pub struct Finished {
     pub estimated: bool,
     /// It cost more than was held for it.
     pub overage: bool,
+    /// Answered from what an earlier call brought; what that one had cost.
+    pub cached: Option<Money>,
+    /// What was found in its input.
+    pub guarded: Vec<Found>,
 }
 
 /// A refusal.

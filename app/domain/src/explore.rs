@@ -99,6 +99,10 @@ words! {
         Refused = "refused",
         /// Calls whose provider failed.
         Failed = "failed",
+        /// Calls that were answered from what an earlier one brought.
+        Cached = "cached",
+        /// What those earlier calls had cost.
+        Saved = "saved",
         /// How long calls took on average.
         Latency = "latency",
     }
@@ -118,6 +122,8 @@ impl Measure {
             Self::Reasoning => "Reasoning tokens",
             Self::Refused => "Refused calls",
             Self::Failed => "Failed calls",
+            Self::Cached => "Calls from the cache",
+            Self::Saved => "Saved by the cache",
             Self::Latency => "Mean duration",
         }
     }
@@ -135,6 +141,8 @@ impl Measure {
             Self::Reasoning => Some(sums.reasoning),
             Self::Refused => Some(sums.refused),
             Self::Failed => Some(sums.failed),
+            Self::Cached => Some(sums.cached),
+            Self::Saved => Some(sums.saved.0),
             Self::Latency => sums.duration_ms.checked_div(sums.calls),
         }
     }
@@ -147,7 +155,7 @@ impl Measure {
     /// An amount as people read it: `$5.00`, `60`, `840 ms`.
     pub fn show(self, amount: i64) -> String {
         match self {
-            Self::Spend => Money(amount).to_string(),
+            Self::Spend | Self::Saved => Money(amount).to_string(),
             Self::Latency => millis(amount),
             _ => grouped(amount.unsigned_abs()),
         }
@@ -156,7 +164,7 @@ impl Measure {
     /// An amount to its last digit, as programs read it: dollars, counts, milliseconds.
     pub fn exact(self, amount: i64) -> String {
         match self {
-            Self::Spend => Money(amount).exact(),
+            Self::Spend | Self::Saved => Money(amount).exact(),
             _ => amount.to_string(),
         }
     }
@@ -166,6 +174,7 @@ impl Measure {
         match self {
             Self::Refused => "refused",
             Self::Failed => "upstream_error",
+            Self::Cached | Self::Saved => "cached",
             _ => "finished",
         }
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    guardrails::Guardrails,
     ids::{GroupId, KeyId, ModelId, PolicyId, SecretId, UserId},
     words::words,
 };
@@ -122,6 +123,18 @@ impl KeyModels {
     }
 }
 
+/// What happens to the calls of a key besides being let through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handling {
+    /// For how many seconds a whole answer is given again to the same call; none: never.
+    pub cache_seconds: Option<u32>,
+    /// What is looked for in their input.
+    pub guardrails: Guardrails,
+}
+
+/// The longest an answer is kept: a week.
+pub const CACHE_MAX_SECONDS: u32 = 7 * 24 * 3600;
+
 /// A key as its page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
@@ -135,6 +148,8 @@ pub struct Key {
     pub policy: Option<PolicyId>,
     /// Groups whose members may have a secret of their own.
     pub assigned: Vec<(GroupId, String)>,
+    /// What happens to its calls besides.
+    pub handling: Handling,
     /// Counts up with every change.
     pub version: i64,
 }

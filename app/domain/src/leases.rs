@@ -4,9 +4,14 @@
 //! some of it, finished calls have used some of it; the rest is free. Nothing goes upstream that
 //! does not fit into what is free, so that all replicas together never go beyond the cap.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::limits::{Bucket, Level, Shortage};
+use crate::{
+    limits::{Bucket, Level, Shortage},
+    money::Money,
+};
 
 /// What a call needs of one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +35,27 @@ pub struct Short {
     pub level: Level,
     /// Whether waiting for calls in flight would help.
     pub shortage: Shortage,
+}
+
+/// A process that lets calls through, and what it has leased of one organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Which.
+    pub replica: Uuid,
+    /// When it was last heard of.
+    pub heard_at: Option<DateTime<Utc>>,
+    /// Whether that is so long ago that it is taken for dead.
+    pub lost: bool,
+    /// On how many windows.
+    pub leases: i64,
+    /// What is set aside for it, of the widest limit on money.
+    pub money: Money,
+    /// The part of that which its calls in flight held, as it last said.
+    pub held: Money,
+    /// Calls in flight that it had told of.
+    pub calls: i64,
+    /// What those can cost at most.
+    pub cost: Money,
 }
 
 /// A replica's lease on one window.

@@ -46,6 +46,8 @@ words! {
         EditApplications = "application.edit",
         /// Make, rotate and revoke service secrets.
         EditSecrets = "secret.edit",
+        /// End calls in flight.
+        EndCalls = "call.end",
         /// Close models, or ask for approval, where they were wider.
         NarrowAuthorizations = "authorization.narrow",
         /// Open models.
@@ -121,7 +123,7 @@ impl Act {
             | Self::EditMembers
             | Self::EditLeads
             | Self::ReviewAccess => Part::People,
-            Self::EditApplications | Self::EditSecrets => Part::Programs,
+            Self::EditApplications | Self::EditSecrets | Self::EndCalls => Part::Programs,
             Self::NarrowAuthorizations
             | Self::WidenAuthorizations
             | Self::RequestForGroup
@@ -151,6 +153,7 @@ impl Act {
             Self::EditLeads => "Say who leads a group",
             Self::EditApplications => "Make and change applications and their keys",
             Self::EditSecrets => "Make, rotate and revoke service secrets",
+            Self::EndCalls => "End calls in flight",
             Self::NarrowAuthorizations => "Close models, or make them by request",
             Self::WidenAuthorizations => "Open models",
             Self::RequestForGroup => "Ask for a model for a whole group",
@@ -207,6 +210,7 @@ fn line(act: Act) -> Line {
         | Act::EditMembers
         | Act::EditApplications
         | Act::EditSecrets
+        | Act::EndCalls
         | Act::NarrowAuthorizations
         | Act::RequestForGroup
         | Act::DecideRequests

@@ -25,6 +25,8 @@ words! {
         HungUp = "hung_up",
         /// Nobody knows how it ended: the process died. Booked at what was held.
         Lost = "lost",
+        /// Bursar ended it: somebody wanted it, or what it held was used up.
+        Ended = "ended",
     }
 }
 
@@ -98,6 +100,10 @@ pub struct Sums {
     pub reasoning: i64,
     /// Milliseconds finished calls took, together.
     pub duration_ms: i64,
+    /// Calls that were answered from what an earlier one brought.
+    pub cached: i64,
+    /// What those earlier calls had cost.
+    pub saved: Money,
 }
 
 impl Sums {
@@ -124,6 +130,8 @@ impl std::ops::AddAssign for Sums {
         self.output += other.output;
         self.reasoning += other.reasoning;
         self.duration_ms += other.duration_ms;
+        self.cached += other.cached;
+        self.saved.0 += other.saved.0;
     }
 }
 
@@ -163,6 +171,8 @@ pub struct CallRow {
     pub estimated: bool,
     /// From the first byte in to the last byte out, milliseconds.
     pub duration_ms: i64,
+    /// Whether it was answered from what an earlier call brought.
+    pub cached: bool,
 }
 
 words! {

@@ -1,5 +1,7 @@
 //! Keys and secrets.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 
 use crate::{error::AppError, frame::Done};
@@ -15,9 +17,15 @@ pub async fn edit_key(
     #[server(default)] features: Vec<String>,
     #[server(default)] policy: String,
     #[server(default)] assigned: Vec<String>,
+    #[server(default)] cache_seconds: String,
+    #[server(default)] guards: BTreeMap<String, String>,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{keys::KeyModels, roles::Act};
+    use domain::{
+        guardrails::Guardrails,
+        keys::{Handling, KeyModels},
+        roles::Act,
+    };
     use store::keys::KeyForm;
     handle(|cx| async move {
         let application = read("application", &application)?;
@@ -27,7 +35,14 @@ pub async fn edit_key(
         let models = if all_models { KeyModels::All } else { KeyModels::These(each("models", &models)?) };
         let features = features.iter().map(|text| read("features", text)).collect::<Result<_, _>>()?;
         let assigned = assigned.iter().map(|text| read("assigned", text)).collect::<Result<Vec<_>, _>>()?;
-        let form = KeyForm { models, features, policy: read_some("policy", &policy)?, assigned };
+        let mut rails = Guardrails::default();
+        for (guard, action) in &guards {
+            let field = format!("guards[{guard}]");
+            rails = rails.with(read(&field, guard)?, read_some(&field, action)?);
+        }
+        let handling =
+            Handling { cache_seconds: read_some("cache_seconds", &cache_seconds)?, guardrails: rails };
+        let form = KeyForm { models, features, policy: read_some("policy", &policy)?, assigned, handling };
         let mut change = cx.change(cx.permit_for(Act::EditApplications, application).await?).await?;
         store::keys::update(&mut change, read("key", &key)?, version, &form).await.known()?;
         change.commit().await.known()?;

@@ -1,7 +1,8 @@
 //! Applications, their key and its secrets.
 
 use domain::{
-    keys::{Feature, KeyModels, SecretKind, SecretRow, UNUSED_DAYS},
+    guardrails::{Action, Guard},
+    keys::{CACHE_MAX_SECONDS, Feature, Handling, KeyModels, SecretKind, SecretRow, UNUSED_DAYS},
     limits::Scope,
     money::grouped,
     roles::{Act, Place},
@@ -165,7 +166,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
         })}
         <section class="facts three">
             <div><h2>"Month to date"</h2><div class="big num">{view.month.spend.to_string()}</div><p class="under num">{format!("{} in, {} out tokens", grouped(view.month.input_tokens().unsigned_abs()), grouped(view.month.output_tokens().unsigned_abs()))}</p></div>
-            <div><h2>"Calls"</h2><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}</p></div>
+            <div><h2>"Calls"</h2><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}{(view.month.cached > 0).then(|| view! { " · "<a href=format!("/calls?application={id}&outcome=cached")>{format!("{} from the cache, {} saved", grouped(view.month.cached.unsigned_abs()), view.month.saved)}</a> })}</p></div>
             <div><h2>"Use cases"</h2><p>{if app.use_cases.is_empty() {
                 view! { <span class="muted">"none"</span> }.into_any()
             } else {
@@ -245,16 +246,71 @@ fn KeyCard(view: ApplicationView, edit: bool) -> impl IntoView {
         .map(|(id, name)| view! { <Badge text=name.clone() href=format!("/groups/{id}")/>" " })
         .collect_view();
     let nobody = key.assigned.is_empty();
+    let cache = match key.handling.cache_seconds {
+        None => "Off".to_owned(),
+        Some(seconds) => format!("For {}", lasting(seconds)),
+    };
+    let rails: Vec<String> = key
+        .handling
+        .guardrails
+        .iter()
+        .map(|(guard, action)| format!("{}: {}", guard.label(), action.label().to_lowercase()))
+        .collect();
+    let rails = if rails.is_empty() { "Nothing".to_owned() } else { rails.join("; ") };
     view! {
         <Card title="Key" note="what its calls are narrowed to" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="key" label="Edit" look="btn small"/> })} })>
             <dl class="facts-list">
                 <dt>"Models"</dt><dd>{models}</dd>
                 <dt>"Features"</dt><dd>{if features.is_empty() { "None".to_owned() } else { features.join(", ") }}</dd>
                 <dt>"Policy"</dt><dd>{policy.unwrap_or_else(|| "None".to_owned())}</dd>
+                <dt>"Answers from the cache"</dt><dd>{cache}</dd>
+                <dt>"Looked for in the input"</dt><dd>{rails}</dd>
                 <dt>"Assigned groups"</dt><dd>{assigned}{nobody.then_some("None: no personal secrets")}</dd>
             </dl>
         </Card>
         <Dialog name="key" title="Edit the key"><KeyForm view=view.clone()/></Dialog>
+    }
+}
+
+/// How long answers can be kept.
+const CACHED: [u32; 6] = [60, 600, 3_600, 6 * 3_600, 24 * 3_600, CACHE_MAX_SECONDS];
+
+/// Seconds as people say them.
+fn lasting(seconds: u32) -> String {
+    let (count, unit) = match seconds {
+        seconds if seconds.is_multiple_of(86_400) => (seconds / 86_400, "day"),
+        seconds if seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
+        seconds if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
+        seconds => (seconds, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What happens to the calls of a key besides.
+#[component]
+fn HandlingFields(handling: Handling) -> impl IntoView {
+    let now = handling.cache_seconds;
+    let mut kept = vec![(String::new(), "Never".to_owned())];
+    let mut choices = CACHED.to_vec();
+    // What a file has set stays as it is.
+    choices.extend(now.filter(|seconds| !CACHED.contains(seconds)));
+    choices.sort_unstable();
+    kept.extend(
+        choices.into_iter().map(|seconds| (seconds.to_string(), format!("For {}", lasting(seconds)))),
+    );
+    let rails = Guard::ALL
+        .iter()
+        .map(|&guard| {
+            let mut actions = vec![(String::new(), "Do not look".to_owned())];
+            actions.extend(Action::ALL.iter().map(|action| (action.to_string(), action.label().to_owned())));
+            let value = handling.guardrails.get(guard).map(|action| action.to_string()).unwrap_or_default();
+            view! { <Select name=format!("guards[{guard}]") label=guard.label() options=actions value hint=guard.hint()/> }
+        })
+        .collect_view();
+    view! {
+        <Select name="cache_seconds" label="Give the same answer again to the very same call" options=kept value=now.map(|seconds| seconds.to_string()).unwrap_or_default()
+            hint="Within this application only. It costs nothing, and still counts as a request. Who may no longer use the model gets no old answer either."/>
+        <fieldset><legend>"Look for in the input of calls"</legend><div class="pair">{rails}</div></fieldset>
     }
 }
 
@@ -285,6 +341,7 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
             </fieldset>
             <fieldset><legend>"Features"</legend><div class="checks">{features}</div></fieldset>
             <Select name="policy" label="Policy for calls that name no model" options=policies value=key.policy.map(|id| id.to_string()).unwrap_or_default()/>
+            <HandlingFields handling=key.handling/>
             <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned}</div></fieldset>
             <div class="row end"><Submit label="Save"/></div>
         </Form>

@@ -3,6 +3,7 @@
 use domain::{
     calls::{CallView, CostLine, Finished, Refused, What},
     explore::millis,
+    guardrails::Action,
     keys::Features,
     money::{Money, grouped},
     prices::PriceKey,
@@ -54,6 +55,7 @@ fn finished_parts(finished: &Finished) -> impl IntoView + use<> {
     let Finished { usage, cost, duration_ms, first_byte_ms, .. } = *finished;
     let mark = outcome_mark(finished.outcome).unwrap_or(("Answered", Kind::Good));
     let status = match finished.status {
+        _ if finished.cached.is_some() => "No provider was asked".to_owned(),
         0 => "The provider did not answer".to_owned(),
         status => format!("The provider answered {status}"),
     };
@@ -70,6 +72,7 @@ fn finished_parts(finished: &Finished) -> impl IntoView + use<> {
                 <p class="row">
                     {finished.estimated.then(|| view! { <Badge text="estimated" kind=Kind::Warn/> })}
                     {finished.overage.then(|| view! { <Badge text="more than was held" kind=Kind::Warn/> })}
+                    {finished.cached.map(|saved| view! { <Badge text=format!("from the cache, {saved} saved") kind=Kind::Good/> })}
                 </p>
             </div>
             <div><h2>"How it ended"</h2><p class="outcome"><Badge text=mark.0 kind=mark.1/></p><p class="under">{status}</p></div>
@@ -88,7 +91,26 @@ fn finished_parts(finished: &Finished) -> impl IntoView + use<> {
 fn marks(finished: &Finished) -> impl IntoView + use<> {
     let estimated = finished.estimated && finished.outcome != Outcome::Lost;
     let overage = finished.overage;
+    let ended = finished.outcome == Outcome::Ended;
+    let cached = finished.cached.map(|saved| {
+        format!("An earlier call of this application with the very same input had brought this answer, so no provider was asked. That call had cost {saved}; this one counts as a request, and costs nothing.")
+    });
+    let guarded: Vec<String> = finished
+        .guarded
+        .iter()
+        .map(|found| {
+            let became = match found.action {
+                Action::Observe => "taken note of",
+                Action::Mask => "masked before the provider saw it",
+                Action::Refuse => "refused",
+            };
+            format!("{}: {} found, {became}", found.guard.label(), found.count)
+        })
+        .collect();
     view! {
+        {ended.then(|| view! { <p class="banner warn">"Bursar ended this call before its answer was whole: somebody wanted it, or what it held was used up. Its caller got the end of an answer. "<a href="/audit?kind=call">"Who ended calls"</a></p> })}
+        {cached.map(|text| view! { <p class="banner">{text}</p> })}
+        {(!guarded.is_empty()).then(|| view! { <p class="banner">{format!("Its key looks into the input. {}. The text itself is not kept.", guarded.join("; "))}</p> })}
         {estimated.then(|| view! { <p class="banner warn">"The provider did not say what was used. These are Bursar's own figures: they count like any other."</p> })}
         {overage.then(|| view! { <p class="banner warn">"It cost more than was held for it before it was let through, because its input was longer than estimated. All of it counts."</p> })}
     }
@@ -106,6 +128,7 @@ fn arithmetic(finished: &Finished) -> impl IntoView + use<> {
             Outcome::Lost => {
                 "Nobody knows how this call ended: the process that made it died. It counts at the most it could have cost, until proven otherwise."
             }
+            _ if finished.cached.is_some() => "It was answered from the cache: nothing was used.",
             _ if finished.cost == Money::ZERO => "Nothing was used, so it costs nothing.",
             _ => "The prices it was booked by are not on record any more; the cost stands as it was booked.",
         };

@@ -39,10 +39,11 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
         !named.set.is_empty() || ["outcome", "from", "to"].iter().any(|name| !query::value(name).is_empty());
     let outcomes = Ended::ALL.iter().map(|ended| (ended.to_string(), ended.label().to_owned())).collect();
     let narrowed = named.narrowed;
+    let running = filters.href("/calls/live", &[]);
     let next = list.next.clone();
     let empty = list.calls.is_empty() && any;
     view! {
-        <Head title="Calls" note="the newest first"/>
+        <Head title="Calls" note="the newest first"><a class="btn" href=running>"In flight"</a></Head>
         {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However they ended" value=query::value("outcome")/>
@@ -69,6 +70,9 @@ pub fn FilterBar(
     named: Named,
     /// Whether anything is set.
     any: bool,
+    /// Whether days can be chosen.
+    #[prop(default = true)]
+    dated: bool,
     /// Choices of the page's own.
     children: Children,
 ) -> impl IntoView {
@@ -110,12 +114,14 @@ pub fn FilterBar(
             {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All tiers" value=filters.tier.clone()/> })}
             <Choice name="feature" label="Used" choices=features() all="Anything" value=filters.feature.clone()/>
             {children()}
-            <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
-            <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
+            {dated.then(|| view! {
+                <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
+                <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
+            })}
             <button class="btn">"Show"</button>
             {any.then(|| view! { <a class="link" href=path>"Clear"</a> })}
         </form>
-        <div class="chips">{chips}<span class="hint">{format!("Days are those of {zone}.")}</span></div>
+        <div class="chips">{chips}{dated.then(|| view! { <span class="hint">{format!("Days are those of {zone}.")}</span> })}</div>
     }
 }
 
@@ -162,6 +168,7 @@ pub fn outcome_mark(outcome: Outcome) -> Option<(&'static str, Kind)> {
         Outcome::UpstreamError => Some(("Provider failed", Kind::Bad)),
         Outcome::HungUp => Some(("Caller hung up", Kind::Warn)),
         Outcome::Lost => Some(("Lost, counted in full", Kind::Bad)),
+        Outcome::Ended => Some(("Ended by Bursar", Kind::Warn)),
     }
 }
 
@@ -206,7 +213,7 @@ fn line(call: CallLine) -> impl IntoView {
         view! { {application.1} }.into_any()
     };
     let figures = match call.end {
-        End::Finished { outcome, usage, cost, estimated, duration_ms } => {
+        End::Finished { outcome, usage, cost, estimated, duration_ms, cached } => {
             let mark = outcome_mark(outcome);
             view! {
                 <td class="r num hide">{grouped(usage.input_tokens())}</td>
@@ -215,6 +222,7 @@ fn line(call: CallLine) -> impl IntoView {
                 <td class="r num">
                     {cost.to_string()}
                     {estimated.then(|| view! { " "<Badge text="estimated" kind=Kind::Warn/> })}
+                    {cached.then(|| view! { " "<Badge text="from the cache" kind=Kind::Good/> })}
                     {mark.map(|(text, kind)| view! { <div><Badge text=text kind/></div> })}
                 </td>
             }

@@ -8,7 +8,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{capital, choices, heirs::FindHeir, requests::ApprovalRuleCard};
+use super::{capital, choices, heirs::FindHeir, leases::HoldersCard, requests::ApprovalRuleCard};
 use crate::{
     api::{
         groups::SetDefaultGroup,
@@ -54,6 +54,7 @@ fn Content(view: SettingsView) -> impl IntoView {
             <div>
                 <Defaults defaults groups edit/>
                 <Members organization edit/>
+                <HoldersCard/>
                 {weight.map(|weight| view! { <Danger weight name heirs/> })}
             </div>
         </div>

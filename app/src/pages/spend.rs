@@ -237,13 +237,14 @@ pub fn Facts(page: Data) -> impl IntoView {
         Range::Days => "The last 90 days",
         Range::Year => "The last 12 months",
     };
+    let flying = filters(&page).href("/calls/live", &[]);
     let spent = match &page.budget {
         Some(limit) => {
             let text = sentence(limit);
             view! {
                 <div class="big num">{Money(limit.level.settled).to_string()}<small>{format!(" of {}", Money(limit.limit.cap))}</small></div>
                 <Meter level=limit.level cap=limit.limit.cap text=text.clone()/>
-                <p class="under num">{text}</p>
+                <p class="under num">{text}{(limit.level.held > 0).then(|| view! { " · "<a href=flying>"see what is in flight"</a> })}</p>
             }
             .into_any()
         }

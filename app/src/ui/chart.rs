@@ -348,9 +348,11 @@ fn scale(highest: i64) -> (i64, i64) {
 /// A value of the axis with as many digits as its step needs.
 fn tick(measure: Measure, value: i64, step: i64) -> String {
     match measure {
-        Measure::Spend if value == 0 => "$0".to_owned(),
-        Measure::Spend if step % NANOS == 0 => format!("${}", grouped((value / NANOS).unsigned_abs())),
-        Measure::Spend => Money(value).to_string(),
+        Measure::Spend | Measure::Saved if value == 0 => "$0".to_owned(),
+        Measure::Spend | Measure::Saved if step % NANOS == 0 => {
+            format!("${}", grouped((value / NANOS).unsigned_abs()))
+        }
+        Measure::Spend | Measure::Saved => Money(value).to_string(),
         Measure::Latency => measure.show(value),
         _ if step % 1_000_000 == 0 && value > 0 => {
             format!("{} M", grouped((value / 1_000_000).unsigned_abs()))

@@ -20,32 +20,40 @@ thread_local! {
 pub fn Live() -> impl IntoView {
     Effect::new(|| {
         let Ok(events) = web_sys::EventSource::new("/live") else { return };
-        let heard = Closure::<dyn Fn()>::new(|| {
-            if !WAITING.replace(true) {
-                set_timeout(
-                    || {
-                        WAITING.set(false);
-                        if may_look() {
-                            visit(here(), Visit::Again);
-                        }
-                    },
-                    GATHER,
-                );
-            }
-        });
-        for what in ["ledger", "notices"] {
+        for (what, page) in
+            [("ledger", "[data-live]"), ("notices", "[data-live]"), ("in-flight", "[data-running]")]
+        {
+            let heard = Closure::<dyn Fn()>::new(move || look(page));
             let _ = events.add_event_listener_with_callback(what, heard.as_ref().unchecked_ref());
+            // It lives as long as the page.
+            heard.forget();
         }
-        // Both live as long as the page.
-        heard.forget();
         std::mem::forget(events);
     });
+}
+
+/// Looks at the page again in a moment, if it is of this kind then.
+fn look(page: &'static str) {
+    if has(page) && !WAITING.replace(true) {
+        set_timeout(
+            || {
+                WAITING.set(false);
+                if may_look() {
+                    visit(here(), Visit::Again);
+                }
+            },
+            GATHER,
+        );
+    }
+}
+
+fn has(what: &str) -> bool {
+    document().query_selector(what).ok().flatten().is_some()
 }
 
 /// Not while somebody types, has a dialog open, or looks elsewhere.
 fn may_look() -> bool {
     let page = document();
-    let has = |what: &str| page.query_selector(what).ok().flatten().is_some();
     let typing = page
         .active_element()
         .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));

@@ -83,11 +83,14 @@ pub fn Page(
     /// Whether it is looked at again when something is booked.
     #[prop(optional)]
     live: bool,
+    /// Whether it is also looked at again when something happens to calls in flight.
+    #[prop(optional)]
+    running: bool,
     children: Children,
 ) -> impl IntoView {
     view! {
         <Title text=title/>
-        {live.then(|| view! { <span hidden="" data-live=""></span> })}
+        {live.then(|| view! { <span hidden="" data-live="" data-running=running.then_some("")></span> })}
         {children()}
     }
 }

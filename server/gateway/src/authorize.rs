@@ -1,7 +1,10 @@
 //! Step 2: may it use this model now?
 
+use chrono::{DateTime, Utc};
 use domain::{
-    access::{Ask, Decision, ModelFacts, ProviderFacts, Reason, Verdict, decide, observe, person_refused},
+    access::{
+        Ask, Decision, Facts, ModelFacts, ProviderFacts, Reason, Verdict, decide, observe, person_refused,
+    },
     ids::{AuthorizationId, ModelId, PolicyId},
     keys::Features,
     limits::Scope,
@@ -109,6 +112,17 @@ pub fn observed_rule(authorized: &Authorized) -> Option<(Refusal, AuthorizationI
     Some((refusal, observed.rule))
 }
 
+/// Where a model of this catalogue answers, if anywhere: not every kind is served, and what answers in
+/// words has to have a price for them, whatever else it does.
+fn route_of(facts: &Facts, model: &ModelFacts, now: DateTime<Utc>) -> Option<Route> {
+    let worded = model.modality == Modality::Audio
+        && !model.prices_at(now).is_some_and(|prices| prices.complete_for(Modality::Chat));
+    if worded {
+        return None;
+    }
+    Route::of(facts.providers.get(&model.provider)?.dialect, model.modality)
+}
+
 /// Whether the model answers on this route: nothing is translated from one dialect to another.
 fn served(authorized: &Authorized) -> Result<(), Refusal> {
     let Authorized { caller, route, .. } = authorized;
@@ -116,15 +130,14 @@ fn served(authorized: &Authorized) -> Result<(), Refusal> {
         return Err(no_such_model(caller, ""));
     };
     // What answers in words has to have a price for them, whatever else it does.
-    let worded = model.modality == Modality::Audio
-        && !authorized.prices().is_some_and(|prices| prices.complete_for(Modality::Chat));
-    if worded {
+    let known = route_of(&caller.snapshot.facts, model, caller.now);
+    if known.is_none() && model.modality == Modality::Audio {
         return Err(no_such_model(caller, &model.name));
     }
     if provider.dialect == route.dialect() && route.serves(model.modality) {
         return Ok(());
     }
-    let message = match Route::of(provider.dialect, model.modality) {
+    let message = match known {
         Some(other) => format!("{} is served at {}. Call it there.", model.name, other.full_path()),
         None => format!("{} is a model for {}, which is not served here.", model.name, model.modality),
     };
@@ -225,6 +238,7 @@ pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
         .models
         .iter()
         .filter(|(_, model)| !model.archived && model.review == Review::Accepted)
+        .filter(|(_, model)| route_of(facts, model, caller.now).is_some())
         .filter_map(|(&id, model)| {
             let by_request = match verdict(id) {
                 Verdict::Allow => false,
@@ -241,7 +255,10 @@ pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
     let unnamed = unnamed.map(|found| (DEFAULT, found.policy));
     let named = facts.policies.iter().map(|(name, policy)| (name.as_str(), policy));
     let policies = named.chain(unnamed).filter_map(|(name, policy)| {
-        let open = policy.steps.iter().filter(|(model, _)| verdict(*model) == Verdict::Allow);
+        let open = policy.steps.iter().filter(|(id, _)| {
+            let served = facts.models.get(id).and_then(|model| route_of(facts, model, caller.now));
+            served.is_some() && verdict(*id) == Verdict::Allow
+        });
         // As old as the oldest model that it can lead to.
         let created_at = open.filter_map(|(model, _)| Some(facts.models.get(model)?.created_at)).min()?;
         let (name, owned_by) = (format!("{PREFIX}{name}"), facts.org_name.clone());

@@ -2,13 +2,16 @@
 //! are closed.
 
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{body::Body, response::Response};
+use bytes::Bytes;
 use domain::{
     ids::{CallId, ModelId, PolicyId},
+    money::Money,
     policies::Trouble,
     spend::Outcome,
 };
@@ -20,8 +23,10 @@ use crate::{
     Gateway,
     authenticate::Caller,
     authorize::{Authorized, authorize},
+    cache::{self, Kept, Slot},
     forward::{self, Failure, forward},
     headroom,
+    in_flight::Ending,
     meter::Metered,
     reserve::{Held, reserve},
     settle::Books,
@@ -35,6 +40,9 @@ use crate::{
 
 /// An answer that is not a stream and larger than this is cut off.
 const ANSWER_MAX: usize = 64 << 20;
+
+/// Says whether an answer is an old one, where the key keeps answers.
+const CACHE: &str = "x-bursar-cache";
 
 /// What a call brings along, whichever model it goes to.
 #[derive(Clone, Copy, Debug)]
@@ -128,14 +136,18 @@ pub async fn attempt(
         Ok(authorized) => authorized,
         Err(refusal) => return Turn::Refused(refusal),
     };
+    let slot = cache::slot(gateway, &authorized, &sent);
+    if let Some(kept) = slot.as_ref().and_then(|slot| gateway.cache.get(slot)) {
+        return replay(gateway, authorized, &kept, sent).await;
+    }
     if let Err(refusal) = is_well(gateway, &authorized) {
         return Turn::failed(refusal, Trouble::Connection, false);
     }
     if sent.route == Route::CountTokens {
         return Box::pin(count(gateway, authorized, sent)).await;
     }
-    match reserve(gateway, authorized, sent.started).await {
-        Ok(held) => exchange(gateway, held, sent).await,
+    match reserve(gateway, authorized, sent.started, false).await {
+        Ok(held) => exchange(gateway, held, sent, slot).await,
         Err(refusal) => Turn::Refused(refusal),
     }
 }
@@ -204,12 +216,17 @@ fn credential_refused(id: CallId, status: StatusCode) -> Option<Refusal> {
 }
 
 /// Sends a held call and hands its answer on.
-async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
+async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Option<Slot>) -> Turn {
     let Held { authorized, mut books, max_output, lowered, levels } = held;
     let id = books.id();
     let patience = gateway.settings.patience.with(authorized.provider());
     let until = Instant::now() + patience.total;
-    let upstream = match ask(gateway, &authorized, max_output, sent).await {
+    let answered = tokio::select! {
+        biased;
+        answered = ask(gateway, &authorized, max_output, sent) => answered,
+        ending = ended(&books) => return end(books, ending),
+    };
+    let upstream = match answered {
         Ok(upstream) => upstream,
         Err(failure) => {
             if failure.may_be_billed {
@@ -232,17 +249,57 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
         headers.insert("x-bursar-max-tokens", HeaderValue::from(most));
     }
     headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
+    if slot.is_some() {
+        headers.insert(CACHE, HeaderValue::from_static("miss"));
+    }
+    // An answer that was made shorter than asked for, or that is no plain yes, is not given again.
+    let slot = slot.filter(|_| !lowered && status == StatusCode::OK);
     let body = if status.is_success() && is_stream(&parts.headers) {
-        let hides = sent.route == Route::ChatCompletions && !authorized.request.wants_usage;
-        Body::new(Metered::new(Arc::clone(gateway), body, books, hides, (patience.silence, until)))
+        let times = (patience.silence, until);
+        Body::new(Metered::new(Arc::clone(gateway), body, books, &authorized.request, slot, times))
     } else {
         let within = until.saturating_duration_since(Instant::now()).min(patience.head);
         match whole(body, books, status, within).await {
-            Ok(body) => body,
-            Err(refusal) => return Turn::failed(refusal, Trouble::Connection, false),
+            Ok((body, cost)) => {
+                if let Some(slot) = &slot {
+                    gateway.cache.keep_whole(slot, &headers, &body, cost);
+                }
+                Body::from(body)
+            }
+            Err(turn) => return *turn,
         }
     };
     finish(status, headers, body)
+}
+
+/// Gives an answer again: decided and counted like any call, and free.
+async fn replay(gateway: &Arc<Gateway>, authorized: Authorized, kept: &Kept, sent: Sent<'_>) -> Turn {
+    let Held { authorized, mut books, levels, .. } =
+        match reserve(gateway, authorized, sent.started, true).await {
+            Ok(held) => held,
+            Err(refusal) => return Turn::Refused(refusal),
+        };
+    let mut headers = head(&HeaderMap::new(), &authorized, books.id());
+    headers.insert(header::CONTENT_TYPE, kept.content_type.clone());
+    headers.insert(CACHE, HeaderValue::from_static("hit"));
+    headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
+    books.answered(StatusCode::OK.as_u16());
+    books.first_byte();
+    books.close_cached(kept.cost);
+    finish(StatusCode::OK, headers, Body::from(kept.body.clone()))
+}
+
+/// Waits until the call is to end. Owns its seat: the books go on meanwhile.
+fn ended(books: &Books) -> impl Future<Output = Ending> + use<> {
+    let seat = Arc::clone(books.seat());
+    async move { seat.ended().await }
+}
+
+/// Ends a call that has said nothing yet. Nobody else is asked for it.
+fn end(books: Books, ending: Ending) -> Turn {
+    let (refusal, dialect) = (ending.refusal(books.id()), books.route().dialect());
+    books.close_ended();
+    Turn::Answered(refusal.into_response(dialect))
 }
 
 /// Counts tokens: decided like a call, and free.
@@ -295,7 +352,7 @@ fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap 
     headers
 }
 
-async fn collect(body: Incoming, within: Duration) -> Result<bytes::Bytes, String> {
+async fn collect(body: Incoming, within: Duration) -> Result<Bytes, String> {
     match tokio::time::timeout(within, Limited::new(body, ANSWER_MAX).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) => Err(error.to_string()),
@@ -314,23 +371,28 @@ async fn whole(
     mut books: Books,
     status: StatusCode,
     within: Duration,
-) -> Result<Body, Refusal> {
+) -> Result<(Bytes, Money), Box<Turn>> {
     let (id, route) = (books.id(), books.route());
-    let collected = collect(body, within).await;
+    let collected = tokio::select! {
+        biased;
+        collected = collect(body, within) => collected,
+        ending = ended(&books) => return Err(Box::new(end(books, ending))),
+    };
     books.first_byte();
     let bytes = match collected {
         Ok(bytes) => bytes,
         Err(cause) => {
             books.close_doubtful();
-            return Err(broken_off(id, &cause));
+            return Err(Box::new(Turn::failed(broken_off(id, &cause), Trouble::Connection, false)));
         }
     };
-    if status.is_success() {
+    let cost = if status.is_success() {
         let mut seen = Seen::new(route, false);
         seen.whole(&bytes);
-        books.close(&seen, Outcome::Ok);
+        books.close(&seen, Outcome::Ok)
     } else {
         books.close_error();
-    }
-    Ok(Body::from(bytes))
+        Money::ZERO
+    };
+    Ok((bytes, cost))
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::ids::OrgId;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     Gateway, booking,
+    in_flight::{self, Ending},
     spool::{Left, Spool},
 };
 
@@ -55,7 +56,7 @@ async fn listen(gateway: Arc<Gateway>) {
 }
 
 async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
-    let mut listener = gateway.store.listen(&["bursar_facts", "bursar_leases"]).await?;
+    let mut listener = gateway.store.listen(&["bursar_facts", "bursar_leases", "bursar_endings"]).await?;
     listener.eager_reconnect(false);
     refresh_stale(gateway).await?;
     gateway.snapshots.set_hearing(true);
@@ -65,6 +66,11 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(notice))) if notice.channel() == "bursar_leases" => {
                 recalled(gateway, notice.payload()).await?;
+            }
+            Ok(Ok(Some(notice))) if notice.channel() == "bursar_endings" => {
+                if let Ok(id) = notice.payload().parse() {
+                    gateway.in_flight.end(id, Ending::ByHand);
+                }
             }
             Ok(Ok(Some(notice))) => {
                 if let Ok(id) = notice.payload().parse::<Uuid>() {
@@ -127,16 +133,29 @@ async fn rounds(gateway: Arc<Gateway>) {
         count = count.wrapping_add(1);
         if let Err(error) = round(&gateway, slow).await {
             tracing::warn!(%error, "a round of background work failed; the next one tries again");
+            // The next one is then the one that says that this replica lives.
+            count = 0;
+        }
+        if gateway.leases.is_cut_off_now() {
+            tracing::warn!(
+                "the database does not hear of this process; calls that hold a place among calls at once are ended"
+            );
+            gateway.in_flight.end_all(Ending::LeaseLost, true);
         }
     }
 }
 
 async fn round(gateway: &Gateway, slow: bool) -> Result<(), store::StoreError> {
+    if slow {
+        let (now, at) = (store::clock::now(), Instant::now());
+        leases::hear(&gateway.store, gateway.spool.replica, now).await?;
+        gateway.leases.heard_of(at);
+    }
     gateway.leases.tidy(&gateway.store, None).await?;
+    in_flight::tell(gateway).await?;
     if slow {
         let now = store::clock::now();
-        leases::hear(&gateway.store, gateway.spool.replica, now).await?;
-        leases::bury(&gateway.store, now).await?;
+        leases::bury(&gateway.store, gateway.spool.replica, now).await?;
     }
     Ok(())
 }

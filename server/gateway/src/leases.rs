@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,6 +33,9 @@ const IDLE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(1);
 /// Other replicas are asked to give back at most so often.
 const RECALL: Duration = Duration::from_millis(20);
+/// A replica that the database has not heard of for so long gives up its places among calls at once,
+/// before others take it for dead (`store::leases::DEAD_AFTER`).
+const CUT_OFF: Duration = Duration::from_secs(45);
 /// How often a call asks before it is told to come again.
 const TRIES: usize = 4;
 /// How long a call waits for what others give back, and how often it looks.
@@ -69,6 +75,10 @@ pub struct Leases {
     /// This replica.
     pub replica: Uuid,
     purses: RwLock<HashMap<OrgId, Arc<Purse>>>,
+    /// When the database last heard of this replica.
+    heard_of: Mutex<Instant>,
+    /// It was so long ago that its places among calls at once may be given away.
+    cut_off: AtomicBool,
 }
 
 /// One organization's.
@@ -128,7 +138,35 @@ impl Account {
 
 impl Leases {
     pub fn new(replica: Uuid) -> Self {
-        Self { replica, purses: RwLock::default() }
+        Self {
+            replica,
+            purses: RwLock::default(),
+            heard_of: Mutex::new(Instant::now()),
+            cut_off: AtomicBool::new(false),
+        }
+    }
+
+    /// The database has heard of this replica.
+    pub fn heard_of(&self, at: Instant) {
+        *self.heard_of.lock() = at;
+        self.cut_off.store(false, Ordering::Release);
+    }
+
+    /// Whether the database has just not heard of this replica for so long that others may soon take
+    /// it for dead: then it keeps no place among calls at once, and says so once.
+    pub fn is_cut_off_now(&self) -> bool {
+        if self.heard_of.lock().elapsed() < CUT_OFF || self.cut_off.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        for (_, purse) in self.all() {
+            for (bucket, account) in purse.accounts.lock().iter_mut() {
+                if bucket.meter.metric == Metric::ConcurrentCalls {
+                    // Nothing is let through by it until the database has said what is left of it.
+                    account.heard_at = None;
+                }
+            }
+        }
+        true
     }
 
     fn purse(&self, org: OrgId) -> Arc<Purse> {
@@ -461,5 +499,49 @@ impl Purse {
             let unused = account.used_at.elapsed() > Duration::from_secs(60);
             !(empty && (over || unused))
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        limits::{Meter, Scope},
+        window::{Span, Window},
+    };
+
+    use super::*;
+
+    fn claim(metric: Metric) -> Claim {
+        let meter = Meter { scope: Scope::Organization, metric, window: Window::Total };
+        let bucket = Bucket::of(meter, Span { start: DateTime::UNIX_EPOCH, end: None });
+        Claim { bucket, amount: 1, cap: 10, enforced: true }
+    }
+
+    /// A replica with five of everything.
+    fn leases(org: OrgId) -> Leases {
+        let leases = Leases::new(store::clock::id());
+        let purse = leases.purse(org);
+        for metric in [Metric::ConcurrentCalls, Metric::Requests] {
+            let mut account = Account::new(10);
+            account.heard(Granted { granted: 5, ..Granted::default() }, 0);
+            purse.accounts.lock().insert(claim(metric).bucket, account);
+        }
+        leases
+    }
+
+    #[test]
+    fn whoever_is_cut_off_lets_nothing_through_by_its_places_and_says_so_once() {
+        let org: OrgId = store::clock::id();
+        let leases = leases(org);
+        let passes = |metric| leases.purse(org).try_reserve(&[claim(metric)], None).is_some();
+        assert!(!leases.is_cut_off_now() && passes(Metric::ConcurrentCalls) && passes(Metric::Requests));
+        let Some(long_ago) = Instant::now().checked_sub(CUT_OFF) else { return };
+        leases.heard_of(long_ago);
+        assert!(leases.is_cut_off_now());
+        assert!(!leases.is_cut_off_now(), "once");
+        assert!(!passes(Metric::ConcurrentCalls), "its places may be somebody else's");
+        assert!(passes(Metric::Requests), "what it has set aside otherwise stays its own");
+        leases.heard_of(Instant::now());
+        assert!(!passes(Metric::ConcurrentCalls), "until the database says what is left of them");
     }
 }

@@ -9,12 +9,16 @@ mod address;
 mod authenticate;
 mod authorize;
 mod booking;
+mod cache;
 mod exchange;
 mod forward;
+mod guard;
 mod headroom;
 mod health;
 mod hops;
+mod in_flight;
 mod jobs;
+mod kept_answers;
 mod leases;
 mod meter;
 mod pipeline;
@@ -119,6 +123,9 @@ pub struct Gateway {
     spool: spool::Spool,
     leases: leases::Leases,
     booking: booking::Booking,
+    in_flight: in_flight::InFlight,
+    cache: cache::Cache,
+    kept_answers: kept_answers::KeptAnswers,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -138,6 +145,9 @@ impl Gateway {
             health: health::Health::default(),
             leases: leases::Leases::new(spool.replica),
             booking: booking::Booking::default(),
+            in_flight: in_flight::InFlight::default(),
+            cache: cache::Cache::default(),
+            kept_answers: kept_answers::KeptAnswers::default(),
             open: TaskTracker::new(),
             stopping: CancellationToken::new(),
             store,
@@ -157,6 +167,12 @@ impl Gateway {
     /// Calls whose books are still open.
     pub fn in_flight(&self) -> usize {
         self.booking.unbooked()
+    }
+
+    /// Ends every answer that still runs, each as its dialect ends one: what is left of a drain is
+    /// better used for last words than for sockets that drop.
+    pub fn end_answers(&self) {
+        self.in_flight.end_all(in_flight::Ending::Stopping, false);
     }
 
     /// Waits until every open call is booked, within bounds, then ends the background work. What is

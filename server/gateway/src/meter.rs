@@ -13,16 +13,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::spend::Outcome;
+use domain::{in_flight::Phase, spend::Outcome};
 use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep};
 
 use crate::{
     Gateway,
+    cache::{Keeping, Slot},
+    in_flight::Ending,
     settle::Books,
     wire::{
+        Route,
         answer::Seen,
+        last_words::Cut,
         refusal::{Kind, Refusal},
+        request::Request,
         sse::Splitter,
     },
 };
@@ -33,6 +38,9 @@ const TRAILING: Duration = Duration::from_millis(250);
 
 /// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
+
+/// How long a stream that is to end may take to bring the event to its end that it has begun.
+const LAST_EVENT: Duration = Duration::from_secs(1);
 
 /// A streamed answer on its way to the client.
 pub struct Metered {
@@ -61,14 +69,26 @@ struct Reading {
     silence: Duration,
     /// When it has to be at its end.
     until: Instant,
+    /// More events with content than this go beyond what is held.
+    most: u64,
+    /// It is to end with the event that has begun.
+    cutting: Option<Ending>,
+    choices: u64,
+    wants_usage: bool,
+    /// Where its key keeps answers: what has gone out of this one.
+    keeping: Option<Keeping>,
 }
 
 impl Reading {
     /// Takes a piece; returns what goes on, and whether the answer has come to its end.
     fn take(&mut self, piece: Bytes) -> (crate::wire::sse::Pieces, bool) {
         self.books.first_byte();
+        self.books.seat().passed(piece.len());
         let seen = &mut self.seen;
         let pieces = self.splitter.feed(piece, |event| seen.event(event));
+        if let Some(keeping) = &mut self.keeping {
+            pieces.iter().for_each(|piece| keeping.add(piece));
+        }
         (pieces, self.seen.finished || self.seen.failed)
     }
 
@@ -84,14 +104,21 @@ impl Metered {
         gateway: Arc<Gateway>,
         upstream: Incoming,
         books: Books,
-        hides_usage: bool,
+        request: &Request,
+        slot: Option<Slot>,
         (silence, until): (Duration, std::time::Instant),
     ) -> Self {
+        let hides_usage = books.route() == Route::ChatCompletions && !request.wants_usage;
         let until = Instant::from_std(until);
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
             seen: Seen::new(books.route(), hides_usage),
+            most: books.most_events(),
+            cutting: None,
+            choices: request.choices,
+            wants_usage: request.wants_usage,
+            keeping: slot.map(Keeping::new),
             books,
             idle: Box::pin(tokio::time::sleep_until(until.min(Instant::now() + silence))),
             silence,
@@ -103,9 +130,12 @@ impl Metered {
     /// Closes the books; then the last pieces may go.
     fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>, trails: bool) {
         let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
-        let Reading { seen, books, upstream, mut idle, .. } = *reading;
+        let Reading { seen, books, upstream, mut idle, keeping, .. } = *reading;
         let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
-        books.close(&seen, outcome);
+        let cost = books.close(&seen, outcome);
+        if let Some(keeping) = keeping.filter(|_| outcome == Outcome::Ok && seen.finished) {
+            keeping.done(&self.gateway.cache, cost);
+        }
         self.ready.extend(last);
         if trails {
             idle.as_mut().reset(Instant::now() + TRAILING);
@@ -131,19 +161,88 @@ impl Metered {
         self.book(Some(Outcome::UpstreamError), last, false);
     }
 
+    /// The stream is to end: at once, or with the event that has begun.
+    fn begin_end(&mut self, ending: Ending) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        if reading.splitter.can_end_here() {
+            self.cut(ending);
+        } else {
+            reading.cutting = Some(ending);
+            reading.idle.as_mut().reset(Instant::now() + LAST_EVENT);
+        }
+    }
+
+    /// Ends the stream as its dialect ends one, books what was used, and lets go of the upstream.
+    fn cut(&mut self, ending: Ending) {
+        let Stage::Reading(reading) = &self.stage else { return };
+        let id = reading.books.id();
+        tracing::info!(call = %id, ?ending, "a stream is ended");
+        let mut last = VecDeque::new();
+        if !reading.splitter.can_end_here() {
+            // It never came to the end of its event.
+            last.push_back(Bytes::from_static(b"\n\n"));
+        }
+        let why = ending.refusal(id);
+        let cut = Cut {
+            route: reading.books.route(),
+            seen: &reading.seen,
+            usage: reading.books.usage(&reading.seen).0,
+            choices: reading.choices,
+            wants_usage: reading.wants_usage,
+            why: &why,
+        };
+        last.push_back(Bytes::from(cut.events()));
+        self.book(Some(Outcome::Ended), last, false);
+    }
+
+    /// A piece of a stream that ends with the event it is in.
+    fn take_last(&mut self, piece: &Bytes, ending: Ending) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        reading.books.seat().passed(piece.len());
+        let seen = &mut reading.seen;
+        let (goes_on, whole) = reading.splitter.rest_of_event(piece, |event| seen.event(event));
+        if reading.seen.finished || reading.seen.failed {
+            self.book(None, VecDeque::from([goes_on]), true);
+            return;
+        }
+        self.ready.push_back(goes_on);
+        if whole {
+            self.cut(ending);
+        }
+    }
+
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
+        if reading.cutting.is_none()
+            && let Some(ending) = reading.books.seat().ending()
+        {
+            self.begin_end(ending);
+            return Poll::Ready(());
+        }
+        let cutting = reading.cutting;
         match Pin::new(&mut reading.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
+                if let Some(ending) = cutting {
+                    self.take_last(&piece, ending);
+                    return Poll::Ready(());
+                }
                 // One clock for both: a stream that never pauses does not go on for ever either.
                 reading.idle.as_mut().reset(reading.until.min(Instant::now() + reading.silence));
-                let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
                 let (pieces, at_end) = reading.take(piece);
+                let beyond = reading.seen.written() > reading.most;
                 if at_end {
                     self.book(None, pieces.into_iter().collect(), true);
                 } else {
                     self.ready.extend(pieces);
+                    if beyond {
+                        self.begin_end(Ending::UsedUp);
+                    }
                 }
+                Poll::Ready(())
+            }
+            Poll::Ready(None | Some(Err(_))) if let Some(ending) = cutting => {
+                self.cut(ending);
                 Poll::Ready(())
             }
             Poll::Ready(None) => {
@@ -157,9 +256,17 @@ impl Metered {
                 Poll::Ready(())
             }
             Poll::Pending => {
+                if cutting.is_none() && reading.books.seat().poll_ending(cx).is_ready() {
+                    return Poll::Ready(());
+                }
                 ready!(reading.idle.as_mut().poll(cx));
-                let late = reading.until <= Instant::now();
-                self.broken(if late { "not whole in time" } else { "silent for too long" });
+                match cutting {
+                    Some(ending) => self.cut(ending),
+                    None => {
+                        let late = reading.until <= Instant::now();
+                        self.broken(if late { "not whole in time" } else { "silent for too long" });
+                    }
+                }
                 Poll::Ready(())
             }
         }
@@ -205,9 +312,15 @@ impl Drop for Metered {
         self.gateway.open.spawn(async move {
             let mut reading = *reading;
             let left = reading.until.saturating_duration_since(Instant::now());
-            read_on(&mut reading, gateway.settings.patience.read_on.min(left)).await;
+            let within = gateway.settings.patience.read_on.min(left);
+            let seat = Arc::clone(reading.books.seat());
+            seat.reaches(Phase::Left);
+            let outcome = tokio::select! {
+                () = read_on(&mut reading, within) => Outcome::HungUp,
+                _ = seat.ended() => Outcome::Ended,
+            };
             let Reading { seen, books, .. } = reading;
-            books.close(&seen, Outcome::HungUp);
+            books.close(&seen, outcome);
         });
     }
 }

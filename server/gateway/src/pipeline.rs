@@ -21,8 +21,9 @@ use crate::{
     authenticate::{Caller, authenticate},
     authorize,
     exchange::{Sent, attempt},
-    headroom,
+    guard, headroom,
     hops::{Asked, hops},
+    kept_answers,
     routing::{Plan, plan},
     wire::{
         self, Route, models,
@@ -76,6 +77,17 @@ async fn pass(
     let mut request = request::Request::read(route, body)
         .map_err(|bad| Refusal::new(Kind::BadRequest, id, bad.message).about(bad.param))?;
     labels(&parts.headers, &mut request);
+    if caller.application().is_some_and(|application| !application.handling.guardrails.is_empty()) {
+        let asked = request.model.clone().unwrap_or_default();
+        request = guard::look(&gateway, &caller, route, request)
+            .await
+            .inspect_err(|refusal| gateway.refused(&caller, &asked, refusal))?;
+    }
+    if request.previous_answer.is_some() || request.conversation.is_some() {
+        kept_answers::check(&gateway, &caller, &request).await.inspect_err(|refusal| {
+            gateway.refused(&caller, request.model.as_deref().unwrap_or_default(), refusal);
+        })?;
+    }
     let refused = caller.clone();
     let (name, plan) = plan(&gateway, &caller, &request).inspect_err(|refusal| {
         gateway.refused(&refused, request.model.as_deref().unwrap_or_default(), refusal);

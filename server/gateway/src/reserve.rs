@@ -50,11 +50,12 @@ pub struct Held {
     pub levels: Vec<(Claim, Level)>,
 }
 
-/// Reserves.
+/// Reserves. `free`: the provider will not be asked, so that only the call itself counts.
 pub async fn reserve(
     gateway: &Arc<Gateway>,
     authorized: Authorized,
     started: Instant,
+    free: bool,
 ) -> Result<Held, Refusal> {
     let id = authorized.caller.id;
     let unavailable = |what: &str| Refusal::new(Kind::Unavailable, id, what);
@@ -68,8 +69,11 @@ pub async fn reserve(
     let mut refused: Option<Vec<Short>> = None;
     // At most twice: with what was asked, then with what fits.
     for _ in 0..2 {
-        call.worst = worst(&authorized, &prices, most)
-            .ok_or_else(|| unavailable("This call's cost cannot be computed."))?;
+        call.worst = match free {
+            true => Worst::default(),
+            false => worst(&authorized, &prices, most)
+                .ok_or_else(|| unavailable("This call's cost cannot be computed."))?,
+        };
         let claims = claims(&authorized.caller.snapshot.facts, &call);
         let reserved = gateway.leases.reserve(&gateway.store, call.org, &claims).await.map_err(|error| {
             tracing::warn!(%error, call = %id, "a reservation could not be made");
@@ -159,6 +163,7 @@ fn describe(authorized: &Authorized) -> Call {
             .model()
             .and_then(|model| prices::in_force(&model.prices, caller.now))
             .map(|dated| dated.from),
+        guarded: request.guarded.clone(),
     }
 }
 
@@ -280,6 +285,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
             .map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         request_url: Some(format!("{}/my-models", gateway.settings.public_url)),
         contact,
+        found: Vec::new(),
         skipped: Vec::new(),
         request_id: caller.id.to_string(),
     });

@@ -4,19 +4,21 @@ use std::{sync::Arc, time::Instant};
 
 use domain::{
     ids::CallId,
-    limits::Worst,
+    in_flight::Phase,
+    limits::{Metric, Worst},
     money::Money,
     prices::{self, Prices},
     spend::Outcome,
     usage::Usage,
 };
-use store::ledger::{Call, Event, Finish};
+use store::ledger::{Call, Event, Finish, Marks};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     Gateway,
     authorize::Authorized,
     booking::Finished,
+    in_flight::Seat,
     leases::Reservation,
     spool::Place,
     wire::{Route, answer::Seen},
@@ -36,6 +38,10 @@ pub struct Books {
     status: u16,
     started: Instant,
     first_byte: Option<Instant>,
+    /// Whether the provider keeps the answer.
+    keeps_answer: bool,
+    /// Where pages see it, and where it can be ended.
+    seat: Arc<Seat>,
     /// A shutdown waits for it.
     _open: TaskTrackerToken,
 }
@@ -59,7 +65,12 @@ impl Books {
         started: Instant,
     ) -> Self {
         gateway.booking.opened();
+        let at_once =
+            reservation.held.iter().any(|(bucket, _)| bucket.meter.metric == Metric::ConcurrentCalls);
+        let seat = gateway.in_flight.enter(&call, authorized.route.full_path(), at_once, started);
         Self {
+            keeps_answer: authorized.request.keeps_answer,
+            seat,
             _open: gateway.open.token(),
             id: call.id,
             worst: call.worst,
@@ -81,22 +92,51 @@ impl Books {
         self.route
     }
 
+    /// Where it can be ended.
+    pub const fn seat(&self) -> &Arc<Seat> {
+        &self.seat
+    }
+
     /// The status the upstream answered with.
-    pub const fn answered(&mut self, status: u16) {
+    pub fn answered(&mut self, status: u16) {
         self.status = status;
+        self.seat.reaches(Phase::Answering);
     }
 
     /// The first byte of the answer's body is here.
     pub fn first_byte(&mut self) {
-        self.first_byte.get_or_insert_with(Instant::now);
+        if self.first_byte.is_none() {
+            self.first_byte = Some(Instant::now());
+            self.seat.reaches(Phase::Streaming);
+        }
     }
 
-    /// Books an answer by what was seen of it.
-    pub fn close(mut self, seen: &Seen, outcome: Outcome) {
-        let reported = seen.usage();
-        let estimated = reported.is_none();
-        let usage = reported.unwrap_or_else(|| self.within_held(seen.estimate(self.worst.input_tokens)));
-        self.book(usage, estimated, outcome);
+    /// The most tokens an answer may have that goes by events, beyond doubt: some providers write a
+    /// token in several events.
+    pub const fn most_events(&self) -> u64 {
+        let most = self.worst.output_tokens;
+        most.saturating_add(most / 4).saturating_add(64)
+    }
+
+    /// What an answer used, by what was seen of it, and whether that is our own figure.
+    pub fn usage(&self, seen: &Seen) -> (Usage, bool) {
+        match seen.usage() {
+            Some(reported) => (reported, false),
+            None => (self.within_held(seen.estimate(self.worst.input_tokens)), true),
+        }
+    }
+
+    /// Books an answer by what was seen of it. Returns what it costs.
+    pub fn close(mut self, seen: &Seen, outcome: Outcome) -> Money {
+        let (usage, estimated) = self.usage(seen);
+        let answer = seen.id.as_deref().filter(|_| self.keeps_answer).map(str::to_owned);
+        self.book_with(usage, estimated, outcome, Marks { answer, ..Marks::default() })
+    }
+
+    /// Books a call that was answered from what an earlier one brought, which had cost so much.
+    pub fn close_cached(mut self, saved: Money) {
+        let marks = Marks { cached: Some(saved), ..Marks::default() };
+        self.book_with(Usage::default(), false, Outcome::Ok, marks);
     }
 
     /// Books an answer that is an error: nothing was used, unless it says so.
@@ -106,7 +146,12 @@ impl Books {
 
     /// Books a call of which nobody knows how it ended, at everything that was held for it.
     pub fn close_doubtful(mut self) {
-        self.book_doubtful();
+        self.book_doubtful(Outcome::UpstreamError);
+    }
+
+    /// Books a call that was ended before anything was known of its answer: the same.
+    pub fn close_ended(mut self) {
+        self.book_doubtful(Outcome::Ended);
     }
 
     /// Gives everything back: the provider was never asked.
@@ -120,10 +165,10 @@ impl Books {
         }
     }
 
-    fn book_doubtful(&mut self) {
+    fn book_doubtful(&mut self, outcome: Outcome) {
         let worst = self.worst;
         let usage = Usage { input: worst.input_tokens, output: worst.output_tokens, ..Usage::default() };
-        self.book(usage, true, Outcome::UpstreamError);
+        self.book(usage, true, outcome);
     }
 
     /// Our own figure never goes beyond what the upstream was allowed.
@@ -133,13 +178,22 @@ impl Books {
     }
 
     fn book(&mut self, usage: Usage, estimated: bool, outcome: Outcome) {
-        let Some(Open { call, reservation, place }) = self.open.take() else { return };
+        self.book_with(usage, estimated, outcome, Marks::default());
+    }
+
+    fn book_with(&mut self, usage: Usage, estimated: bool, outcome: Outcome, marks: Marks) -> Money {
+        let Some(Open { call, reservation, place }) = self.open.take() else { return Money::ZERO };
         let millis = |from: Instant, to: Instant| {
             i32::try_from(to.duration_since(from).as_millis()).unwrap_or(i32::MAX)
         };
         // A cost that does not fit in an integer of nano-dollars is nine billion dollars.
         let cost = prices::cost(&usage, &self.prices).unwrap_or(self.worst.cost);
-        let nothing = outcome == Outcome::UpstreamError && usage == Usage::default();
+        let nothing =
+            marks.cached.is_some() || (outcome == Outcome::UpstreamError && usage == Usage::default());
+        let cost = if nothing { Money::ZERO } else { cost };
+        if let Some(answer) = &marks.answer {
+            self.gateway.kept_answers.note(call.org, answer, call.application);
+        }
         let finish = Finish {
             finished_at: store::clock::now(),
             first_byte_ms: self.first_byte.map(|first| millis(self.started, first)),
@@ -147,8 +201,9 @@ impl Books {
             outcome,
             status: self.status,
             usage,
-            cost: if nothing { Money::ZERO } else { cost },
+            cost,
             estimated,
+            marks,
         };
         if let Err(error) = self.gateway.spool.finish(call.id, &finish) {
             // It is still booked from memory, unless this process dies first: then it counts in full.
@@ -157,6 +212,7 @@ impl Books {
         let event = Event::of(call, finish);
         self.gateway.leases.settle(event.call.org, &reservation, |metric| event.amount(metric));
         self.gateway.booking.push(Finished { event, reservation, place });
+        cost
     }
 }
 
@@ -164,7 +220,8 @@ impl Drop for Books {
     fn drop(&mut self) {
         if self.open.is_some() {
             tracing::error!(call = %self.id, "a call was dropped with its books open; it counts in full");
-            self.book_doubtful();
+            self.book_doubtful(Outcome::UpstreamError);
         }
+        self.gateway.in_flight.leave(self.id);
     }
 }

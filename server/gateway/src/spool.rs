@@ -323,6 +323,7 @@ mod tests {
             features: Default::default(),
             worst: Worst { input_tokens: 10, output_tokens: 20, cost: Money(1_000) },
             priced_at: None,
+            guarded: Vec::new(),
         }
     }
 
@@ -336,6 +337,7 @@ mod tests {
             usage: Usage { input: 7, output: 3, ..Usage::default() },
             cost: Money(500),
             estimated: false,
+            marks: store::ledger::Marks::default(),
         }
     }
 

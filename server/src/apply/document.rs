@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     authorizations::State,
     groups::{GroupKind, Standing},
-    keys::Features,
+    keys::{Features, Handling},
     limits::{Metric, Mode},
     models::{Modality, Review},
     money::Money,
@@ -334,6 +334,8 @@ pub struct Key {
     pub policy: Option<String>,
     /// Groups whose members may have a secret of their own.
     pub assigned_groups: Vec<Reference>,
+    /// What happens to its calls besides.
+    pub handling: Handling,
     /// Limits of the application.
     pub limits: Vec<Limit>,
 }

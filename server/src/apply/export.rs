@@ -3,6 +3,7 @@
 
 use domain::{
     groups::Standing,
+    guardrails::Guardrails,
     limits::{Metric, Mode},
     models::Review,
     money::Money,
@@ -254,6 +255,12 @@ fn policy(policy: &Policy) -> Fields {
     fields
 }
 
+fn guardrails(rails: Guardrails) -> String {
+    let words: Vec<_> =
+        rails.iter().map(|(guard, action)| (guard.as_str(), Some(text(action.as_str())))).collect();
+    inline(&words)
+}
+
 fn application(application: &Application) -> Fields {
     let key = &application.key;
     let models = match &key.models {
@@ -265,6 +272,8 @@ fn application(application: &Application) -> Fields {
         ("features", Some(texts(key.features.iter().map(|feature| feature.as_str())))),
         ("policy", key.policy.as_deref().map(text)),
         ("assigned_groups", (!key.assigned_groups.is_empty()).then(|| names(&key.assigned_groups))),
+        ("cache_seconds", key.handling.cache_seconds.map(|seconds| seconds.to_string())),
+        ("guardrails", (!key.handling.guardrails.is_empty()).then(|| guardrails(key.handling.guardrails))),
         ("limits", (!key.limits.is_empty()).then(|| limits(&key.limits))),
     ]);
     let mut fields = Fields::default();

@@ -371,6 +371,7 @@ impl Present {
                     features: entry.features,
                     policy,
                     assigned_groups: assigned.into_iter().map(mention).collect(),
+                    handling: entry.handling,
                     limits,
                 },
                 service_secret: entry.has_service_secret,

@@ -361,6 +361,8 @@ fn push_application(things: &mut Vec<Thing>, application: &Application) {
         ("key.models", models),
         ("key.features", list(application.key.features.iter().map(|feature| feature.as_str()))),
         ("key.policy", application.key.policy.clone()),
+        ("key.cache_seconds", application.key.handling.cache_seconds.map(|seconds| seconds.to_string())),
+        ("key.guardrails", set(application.key.handling.guardrails.words().iter().map(String::as_str))),
         ("key.assigned_groups", set(application.key.assigned_groups.iter().map(|it| it.name.as_str()))),
     ];
     things.push(thing(key.clone(), &title, fields));

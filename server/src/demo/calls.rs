@@ -223,7 +223,9 @@ impl Maker<'_> {
                 features,
                 worst: worst(&full, &dated.prices, short)?,
                 priced_at: Some(dated.from),
+                guarded: Vec::new(),
             },
+            marks: store::ledger::Marks::default(),
         })
     }
 

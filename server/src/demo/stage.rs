@@ -12,7 +12,7 @@ use domain::{
     ids::{
         AccountId, ApplicationId, AuthorizationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId,
     },
-    keys::{KeyModels, PlainSecret},
+    keys::{Handling, KeyModels, PlainSecret},
     limits::{self, Meter, Metric},
     models::Review,
     money::{Money, NANOS, Price},
@@ -444,7 +444,13 @@ impl Stage {
         let features = acme::features(program).into_iter().collect();
         let (id, key) = store::applications::insert(change, group, &form, &models, features).await?;
         if program.people {
-            let form = KeyForm { models, features, policy: None, assigned: vec![group] };
+            let form = KeyForm {
+                models,
+                features,
+                policy: None,
+                assigned: vec![group],
+                handling: Handling::default(),
+            };
             store::keys::update(change, key, 1, &form).await?;
         }
         self.programs.insert(program.name, Made { id, key, group, at: change.at() });

@@ -323,6 +323,7 @@ async fn read_applications(
 ) -> Result<HashMap<domain::ids::ApplicationId, ApplicationFacts>> {
     let rows = sqlx::query!(
         r#"select a.application_id, a.name, a.group_id, a.personal_user_id, k.key_id, k.all_models, k.features, k.policy_id,
+                  k.cache_seconds, k.guardrails,
                   array(select model_id from key_models m where m.org_id = k.org_id and m.key_id = k.key_id) as "models!",
                   array(select group_id from key_groups g where g.org_id = k.org_id and g.key_id = k.key_id) as "assigned!",
                   array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id) as "use_cases!"
@@ -344,6 +345,7 @@ async fn read_applications(
                 assigned: row.assigned.into_iter().map(GroupId).collect(),
                 policy: row.policy_id.map(PolicyId),
                 use_cases: row.use_cases,
+                handling: keys::handling(row.cache_seconds, &row.guardrails)?,
             };
             Ok((row.application_id.into(), facts))
         })

@@ -5,7 +5,7 @@ use domain::{
     applications::{Application, ApplicationRow},
     audit::Door,
     ids::{ApplicationId, GroupId, KeyId, OrgId, PolicyId, UserId},
-    keys::{Features, KeyModels},
+    keys::{Features, Handling, KeyModels},
     money::Money,
     names::Name,
     roles::Act,
@@ -190,6 +190,8 @@ pub struct Entry {
     pub models: KeyModels,
     /// What calls may use.
     pub features: Features,
+    /// What happens to its calls besides.
+    pub handling: Handling,
     /// What answers when a call names no model.
     pub policy: Option<PolicyId>,
     /// Groups whose members may have a secret of their own.
@@ -207,7 +209,7 @@ pub struct Entry {
 pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Entry>> {
     let rows = sqlx::query!(
         r#"select a.application_id, a.version, a.name, a.description, a.group_id, k.key_id, k.version as key_version, k.all_models,
-                  k.features, k.policy_id,
+                  k.features, k.policy_id, k.cache_seconds, k.guardrails,
                   array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id order by name)
                       as "use_cases!",
                   array(select model_id from key_models m where m.org_id = k.org_id and m.key_id = k.key_id) as "models!",
@@ -237,6 +239,7 @@ pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Entry>> {
                 key_version: row.key_version,
                 models: keys::models(row.all_models, row.models),
                 features: keys::features(&row.features)?,
+                handling: keys::handling(row.cache_seconds, &row.guardrails)?,
                 policy: row.policy_id.map(PolicyId),
                 assigned: row.assigned.into_iter().map(GroupId).collect(),
                 had_service_secret: row.had,

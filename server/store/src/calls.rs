@@ -3,6 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
     calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
+    guardrails::read_found,
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
     keys::Features,
     money::Money,
@@ -102,9 +103,7 @@ async fn within(
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut calls = match filter.ended {
         Some(Ended::Refused) => Vec::new(),
-        ended => {
-            finished(store, org, which, ended.and_then(Ended::outcome), stretch, filter.after, rows).await?
-        }
+        ended => finished(store, org, which, ended, stretch, filter.after, rows).await?,
     };
     if matches!(filter.ended, None | Some(Ended::Refused)) {
         calls.extend(refused(store, org, which, stretch, filter.after, rows).await?);
@@ -127,7 +126,7 @@ async fn finished(
     store: &Store,
     org: OrgId,
     which: &Which,
-    outcome: Option<Outcome>,
+    ended: Option<Ended>,
     stretch: Stretch,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,
@@ -137,7 +136,7 @@ async fn finished(
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.application_id, a.name as "application?", e.user_id, u.name as "user_name?", e.model_id,
                   m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
-                  e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms
+                  e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms, e.cached
            from events e
            left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
            left join models m on m.org_id = e.org_id and m.model_id = e.model_id
@@ -161,6 +160,8 @@ async fn finished(
              and ($20::int is null or case when $20 = 0 then e.features = 0 else e.features & $20 <> 0 end)
              and ($17::uuid[] is null or e.user_id = $18
                   or e.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $17))
+             and (not $21 or e.cached)
+             and (not $22 or e.guarded <> '')
            order by e.started_at desc, e.call_id desc
            limit $19"#,
         org.0,
@@ -170,7 +171,7 @@ async fn finished(
         stretch.to.date_naive(),
         after_at,
         after_id,
-        outcome.map(Outcome::as_str),
+        ended.and_then(Ended::outcome).map(Outcome::as_str),
         which.group.map(|id| id.0),
         which.members,
         which.directly,
@@ -183,6 +184,8 @@ async fn finished(
         which.sight.me().0,
         limit,
         which.features.map(Features::bits),
+        ended == Some(Ended::Cached),
+        ended == Some(Ended::Guarded),
     )
     .fetch_all(store.pool())
     .await?;
@@ -205,6 +208,7 @@ async fn finished(
                 cost: Money(row.cost),
                 estimated: row.estimated,
                 duration_ms: i64::from(row.duration_ms),
+                cached: row.cached,
             };
             Ok(CallLine {
                 id: CallId(row.call_id),
@@ -392,9 +396,11 @@ async fn finished_one(
         usage,
         cost: Money(row.cost),
         priced_at: row.priced_at,
-        lines: arithmetic(outcome, &usage, dated.as_ref()),
+        lines: if row.cached { Vec::new() } else { arithmetic(outcome, &usage, dated.as_ref()) },
         estimated: row.estimated,
         overage: row.overage,
+        cached: row.cached.then_some(Money(row.saved)),
+        guarded: read_found(&row.guarded),
     };
     Ok(Some(CallView {
         id,

@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
+    guardrails::Guardrails,
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, PolicyId, SecretId, UserId},
-    keys::{Feature, Features, Key, KeyModels, PlainSecret, SecretKind, SecretRow},
+    keys::{
+        CACHE_MAX_SECONDS, Feature, Features, Handling, Key, KeyModels, PlainSecret, SecretKind, SecretRow,
+    },
     roles::Act,
 };
 use sqlx::PgConnection;
@@ -27,6 +30,8 @@ pub struct KeyForm {
     pub policy: Option<PolicyId>,
     /// Groups whose members may have a secret of their own.
     pub assigned: Vec<GroupId>,
+    /// What happens to its calls besides.
+    pub handling: Handling,
 }
 
 /// The key of an application.
@@ -47,7 +52,7 @@ pub async fn of_application(store: &Store, org: OrgId, application: ApplicationI
 
 pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: KeyId) -> Result<Key> {
     let row = sqlx::query!(
-        r#"select all_models, features, policy_id, version,
+        r#"select all_models, features, policy_id, version, cache_seconds, guardrails,
                   array(select model_id from key_models m where m.org_id = $1 and m.key_id = $2) as "models!"
            from keys where org_id = $1 and key_id = $2"#,
         org.0,
@@ -69,6 +74,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: KeyId) -> Result
         features: features(&row.features)?,
         policy: row.policy_id.map(PolicyId),
         assigned: assigned.into_iter().map(|row| (row.group_id.into(), row.name)).collect(),
+        handling: handling(row.cache_seconds, &row.guardrails)?,
         version: row.version,
     })
 }
@@ -79,6 +85,11 @@ pub(crate) fn models(all: bool, these: Vec<Uuid>) -> KeyModels {
 
 pub(crate) fn features(words: &[String]) -> Result<Features> {
     words.iter().map(|word| Ok(word.parse::<Feature>()?)).collect()
+}
+
+pub(crate) fn handling(cache_seconds: Option<i32>, guardrails: &[String]) -> Result<Handling> {
+    let cache_seconds = cache_seconds.and_then(|seconds| u32::try_from(seconds).ok());
+    Ok(Handling { cache_seconds, guardrails: Guardrails::from_words(guardrails)? })
 }
 
 fn words(features: Features) -> Vec<String> {
@@ -171,8 +182,18 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
     let home = home(change.db(), org, id).await?;
     change.expect(Act::EditApplications, Some(home.group))?;
     let before = read(change.db(), org, id).await?;
+    let cache_seconds = match form.handling.cache_seconds {
+        Some(seconds @ 1..=CACHE_MAX_SECONDS) => Some(seconds.cast_signed()),
+        Some(_) => {
+            return Err(StoreError::invalid(
+                "cache",
+                "Answers are kept for a second to a week, or not at all.",
+            ));
+        }
+        None => None,
+    };
     let done = sqlx::query!(
-        "update keys set all_models = $4, features = $5, policy_id = $6, version = version + 1
+        "update keys set all_models = $4, features = $5, policy_id = $6, cache_seconds = $7, guardrails = $8, version = version + 1
          where org_id = $1 and key_id = $2 and version = $3",
         org.0,
         id.0,
@@ -180,6 +201,8 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
         form.models == KeyModels::All,
         &words(form.features),
         form.policy.map(|policy| policy.0),
+        cache_seconds,
+        &form.handling.guardrails.words(),
     )
     .execute(change.db())
     .await?;
@@ -197,11 +220,24 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
         .field("models", Some(old_models), Some(new_models))
         .field("features", Some(words(before.features).join(", ")), Some(words(form.features).join(", ")))
         .field("policy", policy_name(change, before.policy).await?, policy_name(change, form.policy).await?)
-        .field("assigned groups", Some(groups(&before)), Some(groups(&after)));
+        .field("assigned groups", Some(groups(&before)), Some(groups(&after)))
+        .field("cache", Some(show_cache(&before)), Some(show_cache(&after)))
+        .field("guardrails", Some(show_rails(&before)), Some(show_rails(&after)));
     if diff.is_empty() {
         return Ok(());
     }
     change.record(Subject { kind: "key", id: id.0, name: &home.name }, "edit", &diff).await
+}
+
+/// What the log says of a key's cache.
+fn show_cache(key: &Key) -> String {
+    key.handling.cache_seconds.map_or_else(|| "off".to_owned(), |seconds| format!("{seconds} s"))
+}
+
+/// What the log says of what a key looks for.
+fn show_rails(key: &Key) -> String {
+    let words = key.handling.guardrails.words();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 /// What the log calls a policy.

@@ -8,17 +8,26 @@
 //! known can be sent again.
 
 use chrono::{DateTime, Utc};
-use domain::{ids::OrgId, limits::Bucket};
+use domain::{
+    ids::OrgId,
+    leases::Holder,
+    limits::Bucket,
+    money::Money,
+    roles::{Act, Permit},
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Result, Store,
+    Change, Diff, Result, Store, StoreError, Subject, in_flight, ledger, organizations,
     windows::{Columns, lock_order},
 };
 
 /// A replica that was not heard of for so long is taken for dead.
 pub const DEAD_AFTER: chrono::Duration = chrono::Duration::seconds(60);
+
+/// A replica that said nothing for so long was silent; it is heard anew from then on.
+const BREAK: chrono::Duration = chrono::Duration::seconds(30);
 
 /// What a replica wants to have leased of a window, in all.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +127,7 @@ async fn set(
     let list = |of: fn(&Ask) -> i64| asks.iter().map(of).collect::<Vec<i64>>();
     let rows = sqlx::query!(
         r#"with locked as (
-               select k.*, w.settled, w.leased - coalesce(l.granted, 0) as others, coalesce(l.granted, 0) as had,
+               select k.*, w.settled, w.leased - coalesce(l.granted, 0) as others, coalesce(l.granted, 0) as had, l.granted is not null as known,
                       coalesce(l.reserved, 0) as had_reserved,
                       w.held - coalesce(l.reserved, 0) as others_held
                from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[],
@@ -134,11 +143,15 @@ async fn set(
                order by k.place
                for update of w
            ),
-           roomy as (select *, cap - settled - others as room from locked),
+           -- What a replica believes it has and the books do not know was taken back while it was not heard: of
+           -- that it keeps what there is still room for.
+           roomy as (select *, cap - settled - others as room,
+                            case when known then keep else least(keep, greatest(cap - settled - others, 0)) end as kept
+                     from locked),
            decided as (
                -- Of what is left after the need, at most an eighth: so the slices get smaller as the cap comes near.
-               select *, case when room < useful then keep
-                              else greatest(keep, least(need, room) + least(extra, greatest(room - need, 0) / 8)) end as granted
+               select *, case when room < useful then kept
+                              else greatest(kept, least(need, room) + least(extra, greatest(room - need, 0) / 8)) end as granted
                from roomy
            ),
            moved as (
@@ -256,10 +269,13 @@ pub(crate) async fn consume(db: &mut PgConnection, org: OrgId, consumed: &Consum
 /// When the database does not answer.
 pub async fn hear(store: &Store, replica: Uuid, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "insert into replicas (replica_id, heard_at) values ($1, $2)
-         on conflict (replica_id) do update set heard_at = excluded.heard_at",
+        "insert into replicas as r (replica_id, heard_at, since) values ($1, $2, $2)
+         on conflict (replica_id) do update
+             set heard_at = excluded.heard_at,
+                 since = case when r.heard_at < $3 then excluded.since else r.since end",
         replica,
-        now
+        now,
+        now - BREAK,
     )
     .execute(store.pool())
     .await?;
@@ -272,27 +288,37 @@ pub async fn hear(store: &Store, replica: Uuid, now: DateTime<Utc>) -> Result<()
 /// When the database does not answer.
 pub async fn give_up(store: &Store, replica: Uuid) -> Result<()> {
     let mut tx = store.pool().begin().await?;
-    end(&mut tx, Some(replica), None).await?;
+    end(&mut tx, None, Some(replica), None).await?;
+    in_flight::forget(&mut tx, None, replica).await?;
     sqlx::query!("delete from replicas where replica_id = $1", replica).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Ends leases that mean nothing any more: on calls at once, of replicas taken for dead (their calls
-/// are dead with them).
+/// are dead with them: one that only cannot be heard ends them itself before that). `by`: the
+/// replica that looks. It has to have been heard all the while, or everybody was silent.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn bury(store: &Store, now: DateTime<Utc>) -> Result<()> {
+pub async fn bury(store: &Store, by: Uuid, now: DateTime<Utc>) -> Result<()> {
+    let heard_since = sqlx::query_scalar!("select since from replicas where replica_id = $1", by)
+        .fetch_optional(store.pool())
+        .await?;
+    if heard_since.is_none_or(|since| since > now - DEAD_AFTER) {
+        return Ok(());
+    }
     let mut tx = store.pool().begin().await?;
-    end(&mut tx, None, Some(now - DEAD_AFTER)).await?;
+    end(&mut tx, None, None, Some(now - DEAD_AFTER)).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Ends the leases of one replica, or those on calls at once of every replica not heard of since.
+/// Ends the leases of one replica (in one organization, or all), or those on calls at once of every
+/// replica not heard of since.
 async fn end(
     db: &mut PgConnection,
+    org: Option<OrgId>,
     replica: Option<Uuid>,
     unheard_since: Option<DateTime<Utc>>,
 ) -> Result<()> {
@@ -300,7 +326,7 @@ async fn end(
     sqlx::query!(
         "with ended as materialized (
              select l.* from leases l left join replicas r using (replica_id)
-             where l.replica_id = $1 or ($2::timestamptz is not null and l.metric = 'concurrent_calls' and coalesce(r.heard_at, '-infinity') < $2)
+             where (l.replica_id = $1 and ($3::uuid is null or l.org_id = $3)) or ($2::timestamptz is not null and l.metric = 'concurrent_calls' and coalesce(r.heard_at, '-infinity') < $2)
          ),
          locked as materialized (
              select w.org_id, w.scope_kind, w.thing_id, w.person_id, w.metric, w.window_kind, w.starts_at
@@ -326,6 +352,7 @@ async fn end(
            and l.metric = e.metric and l.window_kind = e.window_kind and l.starts_at = e.starts_at and l.replica_id = e.replica_id",
         replica,
         unheard_since,
+        org.map(|org| org.0),
     )
     .execute(db)
     .await?;
@@ -340,6 +367,77 @@ pub async fn recall(store: &Store, org: OrgId, replica: Uuid) -> Result<()> {
     let text = format!("{org} {replica}");
     sqlx::query!("select pg_notify('bursar_leases', $1)", text).execute(store.pool()).await?;
     Ok(())
+}
+
+/// What the processes that let calls through have leased of an organization, those that were not
+/// heard of for longest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn holders(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<Vec<Holder>> {
+    let rows = sqlx::query!(
+        r#"select l.replica_id, r.heard_at as "heard_at?", count(*) as "leases!",
+                  max(l.granted) filter (where l.scope_kind = 'organization' and l.metric = 'spend') as money,
+                  max(l.granted) filter (where l.metric = 'spend') as most_money,
+                  max(l.reserved) filter (where l.metric = 'spend') as most_held,
+                  (select count(*) from in_flight_calls f where f.org_id = $1 and f.replica_id = l.replica_id) as "calls!",
+                  (select coalesce(sum(f.cost), 0)::bigint from in_flight_calls f where f.org_id = $1 and f.replica_id = l.replica_id) as "cost!"
+           from leases l left join replicas r using (replica_id)
+           where l.org_id = $1
+           group by l.replica_id, r.heard_at
+           order by r.heard_at nulls first, l.replica_id"#,
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Holder {
+            replica: row.replica_id,
+            heard_at: row.heard_at,
+            lost: row.heard_at.is_none_or(|at| at < now - DEAD_AFTER),
+            leases: row.leases,
+            money: Money(row.money.or(row.most_money).unwrap_or_default()),
+            held: Money(row.most_held.unwrap_or_default()),
+            calls: row.calls,
+            cost: Money(row.cost),
+        })
+        .collect())
+}
+
+/// Takes back what a replica that is not heard of has leased of an organization. What it had let
+/// through, as far as it had said so, is booked first at the most it can cost, marked as lost: should
+/// the replica come back after all, a call that is in the books counts no second time, and of its
+/// leases it keeps what there is still room for.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it has nothing leased; [`StoreError::Invalid`] when it is heard of.
+pub async fn take_back(store: &Store, permit: Permit, replica: Uuid, now: DateTime<Utc>) -> Result<Holder> {
+    let org = permit.org();
+    if !permit.covers(Act::EditOrganization, None) {
+        return Err(StoreError::NotPermitted(Act::EditOrganization));
+    }
+    let known = holders(store, org, now).await?.into_iter().find(|holder| holder.replica == replica);
+    let holder = known.ok_or(StoreError::NotFound)?;
+    if !holder.lost {
+        return Err(StoreError::invalid("replica", "This process is at work. It gives back by itself."));
+    }
+    let lost = in_flight::left_behind(store, org, replica, now).await?;
+    let calendar = organizations::calendar(store, org).await?;
+    ledger::bulk::book(store, org, calendar, &lost, None).await?;
+    let mut change = Change::begin(store, permit).await?;
+    change.expect(Act::EditOrganization, None)?;
+    end(change.db(), Some(org), Some(replica), None).await?;
+    in_flight::forget(change.db(), Some(org), replica).await?;
+    let diff = Diff::new()
+        .set("leases", holder.leases)
+        .set("set aside", holder.money)
+        .set("calls booked as lost", lost.len())
+        .set("last heard", holder.heard_at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339()));
+    let name = replica.to_string();
+    change.record(Subject { kind: "replica", id: replica, name: &name }, "take-back", &diff).await?;
+    change.commit().await?;
+    Ok(holder)
 }
 
 /// How much of a window is leased, by its books: for checking.

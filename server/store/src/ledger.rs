@@ -5,6 +5,7 @@ pub mod bulk;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::{
     access::{Facts, UserFacts},
+    guardrails::Found,
     ids::{
         ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, LimitId, ModelId, OrgId, PolicyId,
         ProviderId, SecretId, UserId,
@@ -68,6 +69,25 @@ pub struct Call {
     pub worst: Worst,
     /// Which prices: when they started.
     pub priced_at: Option<DateTime<Utc>>,
+    /// What was found in its input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guarded: Vec<Found>,
+}
+
+/// What few calls have besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// It was answered from what an earlier call brought; what that one had cost.
+    pub cached: Option<Money>,
+    /// What the provider keeps of it, by its name there: whoever goes on from it has to be the same
+    /// application.
+    pub answer: Option<String>,
+}
+
+impl Marks {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A finished call.
@@ -91,6 +111,8 @@ pub struct Event {
     pub cost: Money,
     /// The upstream did not say; these are our figures.
     pub estimated: bool,
+    /// What few calls have besides.
+    pub marks: Marks,
 }
 
 /// How a call ended: what an event knows beyond its call.
@@ -112,6 +134,9 @@ pub struct Finish {
     pub cost: Money,
     /// The upstream did not say; these are our figures.
     pub estimated: bool,
+    /// What few calls have besides.
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    pub marks: Marks,
 }
 
 impl Call {
@@ -130,9 +155,18 @@ impl Call {
 impl Event {
     /// A call and its end.
     pub fn of(call: Call, finish: Finish) -> Self {
-        let Finish { finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated } =
-            finish;
-        Self { call, finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated }
+        let Finish {
+            finished_at,
+            first_byte_ms,
+            duration_ms,
+            outcome,
+            status,
+            usage,
+            cost,
+            estimated,
+            marks,
+        } = finish;
+        Self { call, finished_at, first_byte_ms, duration_ms, outcome, status, usage, cost, estimated, marks }
     }
 
     /// A call of which nobody knows how it ended: it counts in full, marked as lost.
@@ -147,6 +181,7 @@ impl Event {
             usage: Usage { input: worst.input_tokens, output: worst.output_tokens, ..Usage::default() },
             cost: worst.cost,
             estimated: true,
+            marks: Marks::default(),
         };
         Self::of(call, finish)
     }

@@ -71,6 +71,20 @@ pub struct Which {
     pub sight: Sight,
 }
 
+impl Which {
+    /// Whether it is narrowed to nothing at all.
+    pub(crate) fn is_everything(&self) -> bool {
+        let Self { group, application, user, model, tier, use_case, sight, members: _, directly: _ } = self;
+        group.is_none()
+            && application.is_none()
+            && user.is_none()
+            && model.is_none()
+            && tier.is_none()
+            && use_case.is_none()
+            && *sight == Sight::All
+    }
+}
+
 /// What somebody may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Sight {
@@ -156,7 +170,8 @@ pub(crate) async fn read(
                           else '00000000-0000-0000-0000-000000000000'
                       end as id,
                       case $7::text when 'use_case' then d.use_case else '' end as label,
-                      d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms
+                      d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms,
+                      d.cached, d.saved
                from usage_by_day d
                join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join models m on m.org_id = d.org_id and m.model_id = d.model_id
@@ -179,7 +194,7 @@ pub(crate) async fn read(
                   sum(calls)::bigint as "calls!", sum(failed)::bigint as "failed!", sum(refused)::bigint as "refused!",
                   sum(spend)::bigint as "spend!", sum(input)::bigint as "input!", sum(cache_read)::bigint as "cache_read!",
                   sum(cache_write)::bigint as "cache_write!", sum(output)::bigint as "output!", sum(reasoning)::bigint as "reasoning!",
-                  sum(duration_ms)::bigint as "duration_ms!"
+                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!"
            from d group by 1, 2, 3"#,
         org.0,
         period.from,
@@ -217,6 +232,8 @@ pub(crate) async fn read(
                 output: row.output,
                 reasoning: row.reasoning,
                 duration_ms: row.duration_ms,
+                cached: row.cached,
+                saved: Money(row.saved),
             };
             (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
         })

@@ -59,6 +59,8 @@ pub enum Purpose {
     Token,
     /// The audit chain.
     Audit,
+    /// Calls whose answers are given again.
+    Cache,
 }
 
 /// What a sealed value is bound to: moved to another row, it does not open.
@@ -88,6 +90,7 @@ pub struct Vault {
     session: HmacSha256,
     token: HmacSha256,
     audit: HmacSha256,
+    cache: HmacSha256,
     sealing: XChaCha20Poly1305,
 }
 
@@ -118,6 +121,7 @@ impl Vault {
             session: mac("session"),
             token: mac("token"),
             audit: mac("audit"),
+            cache: mac("cache"),
             sealing: XChaCha20Poly1305::new(&derive(&master, "sealing").into()),
         }
     }
@@ -129,6 +133,7 @@ impl Vault {
             Purpose::Session => self.session.clone(),
             Purpose::Token => self.token.clone(),
             Purpose::Audit => self.audit.clone(),
+            Purpose::Cache => self.cache.clone(),
         };
         mac.update(bytes);
         mac.finalize().into_bytes().into()

@@ -203,5 +203,6 @@ pub fn application(of: &str, words: &[&str]) -> ApplicationFacts {
         assigned: vec![group(of)],
         policy: None,
         use_cases: Vec::new(),
+        handling: domain::keys::Handling::default(),
     }
 }

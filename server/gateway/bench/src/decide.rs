@@ -191,6 +191,7 @@ fn application_facts(path: &[GroupId]) -> ApplicationFacts {
         assigned: vec![path[LEVELS - 1]],
         policy: None,
         use_cases: Vec::new(),
+        handling: domain::keys::Handling::default(),
     }
 }
 

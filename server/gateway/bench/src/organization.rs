@@ -90,6 +90,7 @@ pub async fn make(store: &Store, base_url: &str) -> Result<PlainSecret, Failure>
         features: Features::all(),
         policy: None,
         assigned: vec![group],
+        handling: domain::keys::Handling::default(),
     };
     keys::update(&mut change, key, assigned.version, &form).await?;
     change.commit().await?;

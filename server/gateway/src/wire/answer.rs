@@ -17,6 +17,12 @@ pub struct Seen {
     route: Route,
     /// Events that have passed.
     pub events: u64,
+    /// The answer's own id, as its first event or the whole of it says.
+    pub id: Option<Box<str>>,
+    /// The model the answer says it is of.
+    pub model: Option<Box<str>>,
+    /// The block of a message that has begun and not ended.
+    pub open_block: Option<u64>,
     /// Whether the chunk that only carries usage is kept from the client.
     hides_usage: bool,
     openai: Option<Usage>,
@@ -64,6 +70,7 @@ struct OpenAiAnswer {
 /// The end of a streamed response, and a whole one.
 #[derive(Deserialize)]
 struct Response {
+    id: Option<Box<str>>,
     usage: Option<ResponsesUsage>,
 }
 
@@ -93,6 +100,9 @@ impl Seen {
         Self {
             route,
             events: 0,
+            id: None,
+            model: None,
+            open_block: None,
             hides_usage,
             openai: None,
             anthropic: AnthropicUsage::default(),
@@ -106,6 +116,10 @@ impl Seen {
     /// Looks at one event of a stream.
     pub fn event(&mut self, event: &[u8]) -> Verdict {
         self.events += 1;
+        if self.events == 1 {
+            self.id = text_after(event, b"\"id\":");
+            self.model = text_after(event, b"\"model\":");
+        }
         self.measure(event);
         match self.route {
             Route::ChatCompletions | Route::Embeddings => return self.openai_event(event),
@@ -130,7 +144,9 @@ impl Seen {
                 "response.failed" | "error" => self.failed = true,
                 _ => continue,
             }
-            self.openai = event.response.and_then(|response| response.usage?.buckets()).or(self.openai);
+            let Some(response) = event.response else { continue };
+            self.id = response.id.or(self.id.take());
+            self.openai = response.usage.and_then(|usage| usage.buckets()).or(self.openai);
         }
     }
 
@@ -163,6 +179,11 @@ impl Seen {
     }
 
     fn anthropic_event(&mut self, event: &[u8]) {
+        // Anthropic names every event before its data, and most of them are deltas.
+        if let Some(rest) = event.strip_prefix(b"event: content_block_st") {
+            self.open_block =
+                if rest.starts_with(b"art") { number_after(event, b"\"index\":") } else { None };
+        }
         let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
         if has(b"message_stop")
             && sse::data(event).iter().any(|data| kind(data).as_deref() == Some("message_stop"))
@@ -210,8 +231,10 @@ impl Seen {
                 self.openai = answer.and_then(|answer| answer.usage?.buckets());
             }
             Route::Responses => {
-                let answer = serde_json::from_slice::<Response>(body).ok();
-                self.openai = answer.and_then(|answer| answer.usage?.buckets());
+                if let Ok(answer) = serde_json::from_slice::<Response>(body) {
+                    self.openai = answer.usage.and_then(|usage| usage.buckets());
+                    self.id = answer.id;
+                }
             }
             Route::Messages | Route::CountTokens => {
                 if let Ok(AnthropicMessage { usage: Some(usage) }) = serde_json::from_slice(body) {
@@ -220,6 +243,11 @@ impl Seen {
             }
         }
         self.content = body.len() as u64;
+    }
+
+    /// Events that had content: at least so many tokens have been written.
+    pub const fn written(&self) -> u64 {
+        self.deltas
     }
 
     /// What the provider reported, if it did.
@@ -245,6 +273,28 @@ impl Seen {
         let input = reported.unwrap_or(Usage { input: input_estimate, ..Usage::default() });
         Usage { output: self.deltas.max(estimate::output_tokens(self.content)), ..input }
     }
+}
+
+/// Longer texts are no ids and no names of models.
+const NAME_MAX: usize = 200;
+
+fn value_after<'a>(event: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    let start = memchr::memmem::find(event, mark)? + mark.len();
+    Some(event[start..].trim_ascii_start())
+}
+
+/// The text behind the first such mark, if it is a short one without escapes.
+fn text_after(event: &[u8], mark: &[u8]) -> Option<Box<str>> {
+    let text = value_after(event, mark)?.strip_prefix(b"\"")?;
+    let text = &text[..memchr::memchr(b'"', &text[..text.len().min(NAME_MAX + 1)])?];
+    std::str::from_utf8(text).ok().filter(|text| !text.contains('\\')).map(Into::into)
+}
+
+/// The number behind the first such mark.
+fn number_after(event: &[u8], mark: &[u8]) -> Option<u64> {
+    let text = value_after(event, mark)?;
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
 fn kind(data: &[u8]) -> Option<String> {

@@ -64,8 +64,11 @@ pub(super) struct Fields<'a> {
     thinking: Option<&'a RawValue>,
     #[serde(borrow)]
     pub metadata: Option<&'a RawValue>,
-    previous_response_id: Option<IgnoredAny>,
-    conversation: Option<IgnoredAny>,
+    #[serde(borrow)]
+    previous_response_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    conversation: Option<&'a RawValue>,
+    store: Option<bool>,
     #[serde(borrow)]
     prompt: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -176,6 +179,36 @@ impl<'a> Fields<'a> {
             return Err(bad(name, format!("`{name}` has to be at least 1.")));
         }
         Ok((Some(most), Some(raw)))
+    }
+
+    /// The answer that a response goes on from, and the conversation it is part of.
+    pub fn goes_on_from(&self, route: Route) -> Result<(Option<Box<str>>, Option<Box<str>>), BadRequest> {
+        /// A conversation, by its name or with it.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Named {
+            Plain(Box<str>),
+            Object { id: Box<str> },
+        }
+        if route != Route::Responses {
+            return Ok((None, None));
+        }
+        let name = |field: &'static str, raw: Option<&RawValue>| match raw.filter(|raw| !is_null(raw)) {
+            None => Ok(None),
+            Some(raw) => match serde_json::from_str(raw.get()) {
+                Ok(Named::Plain(name) | Named::Object { id: name }) => Ok(Some(name)),
+                Err(_) => Err(bad(field, format!("`{field}` has to be the id of one."))),
+            },
+        };
+        Ok((
+            name("previous_response_id", self.previous_response_id)?,
+            name("conversation", self.conversation)?,
+        ))
+    }
+
+    /// Whether the provider keeps the answer, for others to go on from.
+    pub fn keeps_answer(&self, route: Route) -> bool {
+        route == Route::Responses && self.store != Some(false)
     }
 
     /// What the call says, wherever its route has that.

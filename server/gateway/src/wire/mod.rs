@@ -5,6 +5,7 @@ pub mod answer;
 mod content;
 pub mod estimate;
 mod fields;
+pub mod last_words;
 pub mod models;
 pub mod refusal;
 pub mod request;

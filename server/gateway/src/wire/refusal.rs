@@ -40,6 +40,12 @@ pub enum Kind {
     RateLimited,
     /// Facts or reservation not available.
     Unavailable,
+    /// Bursar ended the call: by hand, or because what it held was used up.
+    Ended,
+    /// The input has something in it that the key refuses.
+    GuardrailRefused,
+    /// An answer to go on from that is not this application's.
+    AnswerNotFound,
     /// The upstream refused our credential, or broke.
     UpstreamError,
     /// The upstream did not answer in time.
@@ -51,10 +57,12 @@ impl Kind {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::InvalidSecret => StatusCode::UNAUTHORIZED,
-            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::GuardrailRefused => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnknownRoute | Self::ModelNotFound => StatusCode::NOT_FOUND,
-            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => StatusCode::FORBIDDEN,
+            Self::UnknownRoute | Self::ModelNotFound | Self::AnswerNotFound => StatusCode::NOT_FOUND,
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed | Self::Ended => {
+                StatusCode::FORBIDDEN
+            }
             Self::BudgetExceeded | Self::QuotaExceeded => StatusCode::PAYMENT_REQUIRED,
             Self::Busy | Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -70,8 +78,12 @@ impl Kind {
             | Self::BadRequest
             | Self::TooLarge
             | Self::UnknownRoute
-            | Self::ModelNotFound => "invalid_request_error",
-            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => "permission_error",
+            | Self::ModelNotFound
+            | Self::GuardrailRefused
+            | Self::AnswerNotFound => "invalid_request_error",
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed | Self::Ended => {
+                "permission_error"
+            }
             Self::BudgetExceeded | Self::QuotaExceeded => "insufficient_quota",
             Self::Busy | Self::RateLimited => "rate_limit_error",
             Self::Unavailable | Self::UpstreamError | Self::UpstreamTimeout => "server_error",
@@ -94,6 +106,9 @@ impl Kind {
             Self::Busy => "budget_busy",
             Self::RateLimited => "rate_limit_exceeded",
             Self::Unavailable => "unavailable",
+            Self::Ended => "call_ended",
+            Self::GuardrailRefused => "guardrail_refused",
+            Self::AnswerNotFound => "previous_response_not_found",
             Self::UpstreamError | Self::UpstreamTimeout => "upstream_error",
         }
     }
@@ -102,10 +117,12 @@ impl Kind {
     const fn anthropic_type(self) -> &'static str {
         match self {
             Self::InvalidSecret => "authentication_error",
-            Self::BadRequest => "invalid_request_error",
+            Self::BadRequest | Self::GuardrailRefused => "invalid_request_error",
             Self::TooLarge => "request_too_large",
-            Self::UnknownRoute | Self::ModelNotFound => "not_found_error",
-            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed => "permission_error",
+            Self::UnknownRoute | Self::ModelNotFound | Self::AnswerNotFound => "not_found_error",
+            Self::ModelNotAllowed | Self::RequiresApproval | Self::FeatureNotAllowed | Self::Ended => {
+                "permission_error"
+            }
             Self::BudgetExceeded | Self::QuotaExceeded => "billing_error",
             Self::Busy | Self::RateLimited => "rate_limit_error",
             Self::Unavailable => "overloaded_error",
@@ -161,6 +178,9 @@ pub struct Detail {
     /// Whom to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// What was found in the input, by kind: never the text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<&'static str>,
     /// Of a policy: the models that were passed over, those the caller can see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,

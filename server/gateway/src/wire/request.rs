@@ -5,7 +5,7 @@
 //! each a splice of bytes, so that a large body is never copied or put together anew.
 
 use bytes::Bytes;
-use domain::keys::Features;
+use domain::{guardrails::Found, keys::Features};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -59,6 +59,14 @@ pub struct Request {
     pub use_case: Option<String>,
     /// Labels from `metadata`.
     pub session: Option<String>,
+    /// The answer it goes on from, by the provider's name for it.
+    pub previous_answer: Option<Box<str>>,
+    /// The conversation it is part of.
+    pub conversation: Option<Box<str>>,
+    /// Whether the provider keeps the answer.
+    pub keeps_answer: bool,
+    /// What was found in it.
+    pub guarded: Vec<Found>,
     model_at: Option<Place>,
     max_at: Option<Place>,
     stream_options_at: Option<Place>,
@@ -104,7 +112,13 @@ impl Request {
         };
         let (model_at, stream_options_at) = (fields.model.map(place), fields.stream_options.map(place));
         let max_at = max_at.map(place);
+        let (previous_answer, conversation) = fields.goes_on_from(route)?;
+        let keeps_answer = fields.keeps_answer(route);
         Ok(Self {
+            previous_answer,
+            conversation,
+            keeps_answer,
+            guarded: Vec::new(),
             route,
             model,
             stream: fields.stream.unwrap_or(false),
@@ -121,6 +135,16 @@ impl Request {
             stream_options_at,
             body,
         })
+    }
+
+    /// As it came.
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Whether the answer depends on nothing but the body and the model.
+    pub fn says_all(&self) -> bool {
+        self.reach != Reach::Beyond
     }
 
     /// The most input tokens that the provider can read for a model with this context.

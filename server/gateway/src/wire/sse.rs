@@ -97,6 +97,27 @@ impl Splitter {
         !self.partial.is_empty()
     }
 
+    /// Whether nothing of an event that has begun is with the client.
+    pub fn can_end_here(&self) -> bool {
+        self.holds_back || self.partial.is_empty()
+    }
+
+    /// Takes a chunk of which only the rest of the event that has begun is wanted. Returns what goes
+    /// on, and whether the event is whole.
+    pub fn rest_of_event(&mut self, chunk: &Bytes, look: impl FnOnce(&[u8]) -> Verdict) -> (Bytes, bool) {
+        let seen = self.partial.len().saturating_sub(3);
+        let before = self.partial.len();
+        self.partial.extend_from_slice(chunk);
+        let Some(end) = boundary(&self.partial[seen..]).map(|end| seen + end) else {
+            return (chunk.clone(), false);
+        };
+        let event = std::mem::take(&mut self.partial).freeze().slice(..end);
+        if !std::mem::take(&mut self.unseen) {
+            look(&event);
+        }
+        (chunk.slice(..end.saturating_sub(before)), true)
+    }
+
     /// The stream has ended: what was left of an event, looked at as one.
     pub fn end(&mut self, mut look: impl FnMut(&[u8]) -> Verdict) -> Option<Bytes> {
         let rest = std::mem::take(&mut self.partial).freeze();
@@ -182,6 +203,27 @@ mod tests {
             let (_, without) = run(STREAM, size, true);
             let expected = String::from_utf8_lossy(STREAM).replace("data: hide me\n\n", "");
             assert_eq!(String::from_utf8_lossy(&without), expected, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_has_begun_can_be_brought_to_its_end() {
+        for begun in 1..20 {
+            let mut splitter = Splitter::new(false);
+            let stream = &b"data: {\"a\":1}\r\n\r\ndata: two\n\n"[..];
+            splitter.feed(Bytes::from_static(&stream[..begun.min(14)]), |_| Verdict::Pass);
+            if splitter.can_end_here() {
+                continue;
+            }
+            let mut looked = Vec::new();
+            let rest = Bytes::copy_from_slice(&stream[begun.min(14)..]);
+            let (goes_on, whole) = splitter.rest_of_event(&rest, |event| {
+                looked = event.to_vec();
+                Verdict::Pass
+            });
+            assert!(whole && splitter.can_end_here());
+            assert_eq!(looked, b"data: {\"a\":1}\r\n\r\n");
+            assert_eq!([&stream[..begun.min(14)], &goes_on[..]].concat(), looked);
         }
     }
 

@@ -2,11 +2,15 @@
 //! scripted upstream.
 
 mod bites;
+mod cache;
 mod client;
 mod concurrency;
 mod features;
 mod golden;
+mod guardrails;
 mod hang_ups;
+mod in_flight;
+mod kept_answers;
 mod limits;
 mod lists;
 mod model_reviews;

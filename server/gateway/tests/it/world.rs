@@ -366,6 +366,7 @@ impl World {
             features: now.features,
             policy: now.policy,
             assigned: now.assigned.iter().map(|(group, _)| *group).collect(),
+            handling: now.handling,
         };
         edit(&mut form);
         keys::update(change, self.key, now.version, &form).await.expect("the key");

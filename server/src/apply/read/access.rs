@@ -1,6 +1,11 @@
 //! Authorizations, and applications with their keys.
 
-use domain::{keys::Feature, limits::Mode, names::Name};
+use domain::{
+    guardrails::{Action, Guard, Guardrails},
+    keys::{CACHE_MAX_SECONDS, Feature, Handling},
+    limits::Mode,
+    names::Name,
+};
 
 use crate::apply::{
     document::{Application, Authorization, Key, KeyModels, Target},
@@ -124,6 +129,21 @@ fn key(table: &Table<'_>) -> Option<Key> {
     let features = table.words::<Feature>("features").into_iter().collect();
     let policy = table.text("policy").map(str::to_owned);
     let assigned_groups = table.texts("assigned_groups").unwrap_or_default();
+    let cache_seconds = table
+        .count("cache_seconds", 1..=i64::from(CACHE_MAX_SECONDS))
+        .and_then(|seconds| u32::try_from(seconds).ok());
+    let handling = Handling { cache_seconds, guardrails: guardrails(table) };
     let limits = super::limits(table);
-    Some(Key { lines: table.lines(), models: models?, features, policy, assigned_groups, limits })
+    Some(Key { lines: table.lines(), models: models?, features, policy, assigned_groups, handling, limits })
+}
+
+/// `{ secret = "refuse", email = "mask" }`.
+fn guardrails(table: &Table<'_>) -> Guardrails {
+    let Some(inner) = table.has("guardrails").then(|| table.table("guardrails")).flatten() else {
+        return Guardrails::default();
+    };
+    let read = |rails: Guardrails, guard: &Guard| rails.with(*guard, inner.word::<Action>(guard.as_str()));
+    let rails = Guard::ALL.iter().fold(Guardrails::default(), read);
+    inner.done();
+    rails
 }

@@ -120,7 +120,7 @@ impl Writer<'_> {
             Some(name) => Some(self.present.ids.policies.get(name).ok_or(StoreError::NotFound)?.0),
             None => None,
         };
-        Ok(KeyForm { models, features: key.features, policy, assigned: assigned? })
+        Ok(KeyForm { models, features: key.features, policy, assigned: assigned?, handling: key.handling })
     }
 
     pub(super) async fn service_secrets(&mut self) -> Step {
@@ -146,5 +146,7 @@ impl Writer<'_> {
 
 /// Whether a new key is more than models and features: what it is made with.
 fn has_more(line: &Line) -> bool {
-    line.fields.iter().any(|changed| matches!(changed.field, "key.policy" | "key.assigned_groups"))
+    line.fields.iter().any(|changed| {
+        matches!(changed.field, "key.policy" | "key.assigned_groups" | "key.cache_seconds" | "key.guardrails")
+    })
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
+    guardrails::write_found,
     ids::{CallId, GroupId, OrgId, SecretId, UserId},
     keys::Features,
     limits::{Bucket, Meter, Metric, Scope},
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use super::{Event, Observer, Refusal, name_of, partition_day};
 use crate::{
     Result, Store, StoreError,
+    kept_answers::{self, Kept},
     leases::{self, Consumed},
     windows::{self, Charge},
 };
@@ -70,6 +72,8 @@ pub async fn book(
     }
     days.write(&mut tx, org).await?;
     note_use(&mut tx, org, &named).await?;
+    let kept = named.iter().filter_map(|named| Kept::of(named.event));
+    kept_answers::remember(&mut tx, org, kept).await?;
     sqlx::query!("select pg_notify('bursar_ledger', $1)", org.0.to_string()).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(named.len())
@@ -177,14 +181,14 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
                              secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
                              policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
                              cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                             overage, features)
+                             overage, features, cached, saved, guarded)
          select $1, k.*
          from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
                      $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
                      $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
                      $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
                      $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[],
-                     $39::int[]) as k
+                     $39::int[], $40::bool[], $41::bigint[], $42::text[]) as k
          on conflict do nothing
          returning call_id",
         org.0,
@@ -226,6 +230,9 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
         &column(events, |event| event.estimated),
         &column(events, Event::overage),
         &column(events, |event| event.call.features.bits()),
+        &column(events, |event| event.marks.cached.is_some()),
+        &column(events, |event| event.marks.cached.unwrap_or_default().0),
+        &column(events, |event| write_found(&event.call.guarded)),
     )
     .fetch_all(db)
     .await?;
@@ -423,6 +430,8 @@ struct DaySums {
     output: u64,
     reasoning: u64,
     duration_ms: i64,
+    cached: i64,
+    saved: i64,
 }
 
 /// The same row, split by what its calls used.
@@ -463,6 +472,8 @@ impl Days {
             sums.output += usage.output + usage.audio_output;
             sums.reasoning += usage.reasoning;
             sums.duration_ms += i64::from(event.duration_ms);
+            sums.cached += i64::from(event.marks.cached.is_some());
+            sums.saved += event.marks.cached.unwrap_or_default().0;
         }
     }
 
@@ -506,7 +517,8 @@ impl Days {
                      spend = d.spend + excluded.spend, input = d.input + excluded.input,
                      cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
                      output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
-                     duration_ms = d.duration_ms + excluded.duration_ms",
+                     duration_ms = d.duration_ms + excluded.duration_ms,
+                     cached = d.cached + excluded.cached, saved = d.saved + excluded.saved",
             Json(&rows) as _,
         )
         .execute(&mut *db)

@@ -144,6 +144,7 @@ async fn a_grant_and_a_shared_key_count_for_a_person() {
         features: Features::all(),
         policy: None,
         assigned: vec![org.child],
+        handling: domain::keys::Handling::default(),
     };
     keys::update(&mut change, key, version, &form).await.expect("a key");
     world.refused("a key that is for their group", change, "Not Uma").await;

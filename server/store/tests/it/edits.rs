@@ -59,8 +59,13 @@ async fn every_form_with_a_version_refuses_an_old_one() {
     };
     stale(applications::update(&mut change, acme.application, 0, &form).await);
     let key = keys::of_application(&acme.store, org, acme.application).await.expect("the key");
-    let form =
-        keys::KeyForm { models: key.models, features: key.features, policy: None, assigned: Vec::new() };
+    let form = keys::KeyForm {
+        models: key.models,
+        features: key.features,
+        policy: None,
+        assigned: Vec::new(),
+        handling: key.handling,
+    };
     stale(keys::update(&mut change, acme.key, 0, &form).await);
     stale(models::update(&mut change, acme.model, 0, &model_form("other", acme.provider, acme.tier)).await);
     let name: Name = "Other".parse().expect("a name");

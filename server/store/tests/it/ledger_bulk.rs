@@ -134,6 +134,7 @@ impl World {
             usage,
             cost: Money(1_000 + i64::try_from(number).expect("it works")),
             estimated: number.is_multiple_of(8),
+            marks: store::ledger::Marks::default(),
             call: Call {
                 id: CallId(Uuid::from_u128(u128::from(number) + 1)),
                 org: self.org,
@@ -156,6 +157,7 @@ impl World {
                 features: Features::from_bits(i32::try_from(number % 5).expect("it works")),
                 worst: Worst { input_tokens: 200, output_tokens: 50, cost: Money(1_030) },
                 priced_at: Some(at - Duration::days(3)),
+                guarded: Vec::new(),
             },
         }
     }

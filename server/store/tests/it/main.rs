@@ -8,6 +8,7 @@ mod catalogue;
 mod directory;
 mod drafts;
 mod edits;
+mod leases;
 mod ledger_bulk;
 mod money;
 mod notices;

@@ -227,12 +227,15 @@ async fn what_a_dead_replica_had_stays_set_aside_but_for_its_calls_at_once() {
     let (dead, alive) = (clock::id(), clock::id());
     let hour_ago = clock::now() - TimeDelta::hours(1);
     leases::hear(&acme.store, dead, hour_ago).await.expect("heard");
-    leases::hear(&acme.store, alive, clock::now()).await.expect("heard");
+    for seconds in [75, 50, 25, 0] {
+        let then = clock::now() - TimeDelta::seconds(seconds);
+        leases::hear(&acme.store, alive, then).await.expect("heard");
+    }
     for replica in [dead, alive] {
         let asks = [acme.ask(money, 400, 1_000).await, acme.ask(at_once, 2, 5).await];
         acme.take(replica, &asks).await;
     }
-    leases::bury(&acme.store, clock::now()).await.expect("buried");
+    leases::bury(&acme.store, alive, clock::now()).await.expect("buried");
     let third = clock::id();
     let asks = [acme.ask(money, 300, 1_000).await, acme.ask(at_once, 3, 5).await];
     let granted = acme.take(third, &asks).await;

@@ -135,6 +135,7 @@ impl Organization {
             features: Default::default(),
             worst,
             priced_at: None,
+            guarded: Vec::new(),
         }
     }
 
@@ -194,6 +195,7 @@ pub fn finished(call: ledger::Call) -> ledger::Event {
         usage: Usage { input: 10, output: 20, ..Usage::default() },
         cost: Money(30_000),
         estimated: false,
+        marks: ledger::Marks::default(),
         call,
     }
 }

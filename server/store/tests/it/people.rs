@@ -33,7 +33,13 @@ async fn member_with_secret(org: &Organization, user: UserId, group: GroupId) ->
     let key = keys::of_application(&org.store, org.tenant.org, org.application).await.expect("the key");
     let mut assigned: Vec<GroupId> = key.assigned.iter().map(|(id, _)| *id).collect();
     assigned.push(group);
-    let form = keys::KeyForm { models: key.models, features: key.features, policy: None, assigned };
+    let form = keys::KeyForm {
+        models: key.models,
+        features: key.features,
+        policy: None,
+        assigned,
+        handling: key.handling,
+    };
     keys::update(&mut change, org.key, key.version, &form).await.expect("the key");
     change.commit().await.expect("all of it");
     let mut change = org.tenant.change_as(&org.store, user).await;

@@ -59,6 +59,7 @@ async fn ids_of_another_organization_are_not_found_by_any_change() {
         features: Features::default().with(Feature::Streaming),
         policy: None,
         assigned: vec![globex.child],
+        handling: domain::keys::Handling::default(),
     };
     let user = users::UserForm {
         email: "x@acme.example".parse().expect("an address"),

@@ -207,6 +207,18 @@ const CASES: &[Case] = &[
     },
     Case {
         from: "features = [\"streaming\"]",
+        to: "features = [\"streaming\"], guardrails = { email = \"maks\" }",
+        on: "maks",
+        said: &["applications.key.guardrails.email", "Did you mean “mask”?"],
+    },
+    Case {
+        from: "features = [\"streaming\"]",
+        to: "features = [\"streaming\"], cache_seconds = 0",
+        on: "cache_seconds",
+        said: &["applications.key.cache_seconds", "from 1 to 604800"],
+    },
+    Case {
+        from: "features = [\"streaming\"]",
         to: "features = [\"steaming\"]",
         on: "steaming",
         said: &["applications.key.features", "Did you mean “streaming”?"],
