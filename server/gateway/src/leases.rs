@@ -19,8 +19,9 @@ use domain::{
 };
 use parking_lot::{Mutex, RwLock};
 use store::{
-    Result, Store,
+    Result, Store, StoreError,
     leases::{Ask, Consumed, Granted},
+    within,
 };
 use uuid::Uuid;
 
@@ -30,6 +31,10 @@ const IDLE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(1);
 /// Other replicas are asked to give back at most so often.
 const RECALL: Duration = Duration::from_millis(20);
+/// How long a call waits for the database, whoever else waits too.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What the database has granted when nobody knows whether it has heard.
+const UNKNOWN: i64 = i64::MIN;
 /// How often a call asks before it is told to come again.
 const TRIES: usize = 4;
 /// How long a call waits for what others give back, and how often it looks.
@@ -68,6 +73,10 @@ pub struct Reservation {
 pub struct Leases {
     /// This replica.
     pub replica: Uuid,
+    /// When the database last heard that it lives.
+    heard_at: Mutex<DateTime<Utc>>,
+    /// Whether everything was given back for good. Whoever changes leases in the database looks.
+    ended: tokio::sync::RwLock<bool>,
     purses: RwLock<HashMap<OrgId, Arc<Purse>>>,
 }
 
@@ -128,7 +137,12 @@ impl Account {
 
 impl Leases {
     pub fn new(replica: Uuid) -> Self {
-        Self { replica, purses: RwLock::default() }
+        Self {
+            replica,
+            heard_at: Mutex::new(store::clock::now()),
+            ended: tokio::sync::RwLock::default(),
+            purses: RwLock::default(),
+        }
     }
 
     fn purse(&self, org: OrgId) -> Arc<Purse> {
@@ -152,8 +166,18 @@ impl Leases {
         if let Some(done) = purse.try_reserve(claims, None) {
             return Ok(done);
         }
+        within(PATIENCE, self.lease_and_reserve(store, org, &purse, claims)).await
+    }
+
+    async fn lease_and_reserve(
+        &self,
+        store: &Store,
+        org: OrgId,
+        purse: &Purse,
+        claims: &[Claim],
+    ) -> Result<Reserved> {
         let waiting = purse.wait(claims);
-        let mut done = self.top_up_and_reserve(store, org, &purse, claims).await?;
+        let mut done = self.top_up_and_reserve(store, org, purse, claims).await?;
         for pause in RECALL_WAITS {
             let Reserved::Short(short) = &done else { break };
             if !purse.is_idle_elsewhere(short) {
@@ -163,7 +187,7 @@ impl Leases {
                 store::leases::recall(store, org, self.replica).await?;
             }
             tokio::time::sleep(pause).await;
-            done = self.top_up_and_reserve(store, org, &purse, claims).await?;
+            done = self.top_up_and_reserve(store, org, purse, claims).await?;
         }
         drop(waiting);
         Ok(done)
@@ -194,12 +218,43 @@ impl Leases {
         Ok(Reserved::Short(Vec::new()))
     }
 
+    /// Says that this replica lives.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn hear(&self, store: &Store, now: DateTime<Utc>) -> Result<()> {
+        store::leases::hear(store, self.replica, now).await?;
+        *self.heard_at.lock() = now;
+        Ok(())
+    }
+
+    /// Gives everything back, for good: a round of background work that is on its way neither comes in
+    /// between nor after it.
+    ///
+    /// # Errors
+    /// When the database does not answer: the next start does it.
+    pub async fn give_up(&self, store: &Store) -> Result<()> {
+        let mut ended = self.ended.write().await;
+        *ended = true;
+        store::leases::give_up(store, self.replica).await
+    }
+
     /// Sets leases to what is asked for. The caller has the turn.
     async fn take(&self, store: &Store, org: OrgId, purse: &Purse, asks: &[Ask]) -> Result<()> {
         if asks.is_empty() {
             return Ok(());
         }
-        let answers = store::leases::take(store, org, self.replica, asks, store::clock::now()).await?;
+        let ended = self.ended.read().await;
+        if *ended {
+            return Err(StoreError::unanswered());
+        }
+        let now = store::clock::now();
+        if now - *self.heard_at.lock() > store::leases::HEAR_WITHIN {
+            // Perhaps the others take this replica for dead, and are ending its leases right now.
+            self.hear(store, now).await?;
+        }
+        purse.doubt(asks);
+        let answers = store::leases::take(store, org, self.replica, asks, now).await?;
         let mut accounts = purse.accounts.lock();
         for (ask, granted) in asks.iter().zip(answers) {
             accounts.entry(ask.bucket).or_insert_with(|| Account::new(ask.cap)).heard(granted, ask.reserved);
@@ -308,6 +363,17 @@ impl Drop for Waiting<'_> {
 }
 
 impl Purse {
+    /// Until there is an answer, nobody knows what the database has of these: if none comes, the next
+    /// round tells it again, so that nothing stays set aside that nobody knows of.
+    fn doubt(&self, asks: &[Ask]) {
+        let mut accounts = self.accounts.lock();
+        for ask in asks {
+            if let Some(account) = accounts.get_mut(&ask.bucket) {
+                account.told.0 = UNKNOWN;
+            }
+        }
+    }
+
     /// Reserves from what is leased. None when more has to be asked for first: that a window has no
     /// room is only believed of answers heard after `since`, unless it would only be taken note of.
     fn try_reserve(&self, claims: &[Claim], since: Option<Instant>) -> Option<Reserved> {
@@ -420,7 +486,10 @@ impl Purse {
             let over = bucket.ends_at.is_some_and(|end| end <= now);
             let idle = account.used_at.elapsed() > IDLE;
             account.demand /= 2;
-            let back = account.waiting == 0 && (everything || over || idle) && account.lease.free() > 0;
+            // When another replica is short, not even calls that wait here keep it: halves of what either
+            // needs would stay with both for as long as calls come.
+            let back = everything || (account.waiting == 0 && (over || idle));
+            let back = back && account.lease.free() > 0;
             if back {
                 account.lease.let_go();
             }

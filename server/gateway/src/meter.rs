@@ -81,7 +81,7 @@ impl Metered {
         let silence = gateway.settings.patience.silence;
         let reading = Reading {
             upstream,
-            splitter: Splitter::new(hides_usage),
+            splitter: Splitter::default(),
             seen: Seen::new(books.route(), hides_usage),
             books,
             idle: Box::pin(tokio::time::sleep(silence)),
@@ -111,10 +111,9 @@ impl Metered {
         let refusal =
             Refusal::new(Kind::UpstreamError, id, "The provider broke off in the middle of its answer.");
         let mut last = VecDeque::new();
-        let inside_event = reading.splitter.inside_event();
-        last.extend(reading.end());
-        if inside_event {
-            // What was begun is ended, so that the error is an event of its own.
+        let seen = &mut reading.seen;
+        if reading.splitter.abandon(|event| seen.event(event)) {
+            // What the client has begun to read is ended, so that the error is an event of its own.
             last.push_back(Bytes::from_static(b"\n\n"));
         }
         last.push_back(Bytes::from(refusal.stream_event(reading.books.route(), reading.seen.events)));

@@ -20,6 +20,9 @@ use crate::{
 /// A replica that was not heard of for so long is taken for dead.
 pub const DEAD_AFTER: chrono::Duration = chrono::Duration::seconds(60);
 
+/// A replica that has not said for so long that it lives says so before it asks for anything.
+pub const HEAR_WITHIN: chrono::Duration = chrono::Duration::seconds(30);
+
 /// What a replica wants to have leased of a window, in all.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
@@ -272,35 +275,46 @@ pub async fn hear(store: &Store, replica: Uuid, now: DateTime<Utc>) -> Result<()
 /// When the database does not answer.
 pub async fn give_up(store: &Store, replica: Uuid) -> Result<()> {
     let mut tx = store.pool().begin().await?;
-    end(&mut tx, Some(replica), None).await?;
+    end(&mut tx, &[replica], false).await?;
     sqlx::query!("delete from replicas where replica_id = $1", replica).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Ends leases that mean nothing any more: on calls at once, of replicas taken for dead (their calls
-/// are dead with them).
+/// are dead with them). A replica that lives after all, and says so before it asks again (see
+/// [`HEAR_WITHIN`]), asks either before it is taken for dead or after all of this: its row is locked.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn bury(store: &Store, now: DateTime<Utc>) -> Result<()> {
     let mut tx = store.pool().begin().await?;
-    end(&mut tx, None, Some(now - DEAD_AFTER)).await?;
+    let mut dead = sqlx::query_scalar!(
+        "select replica_id from replicas where heard_at < $1 order by replica_id for update",
+        now - DEAD_AFTER
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    // Of some nothing is known at all.
+    let unknown = sqlx::query_scalar!(
+        "select distinct l.replica_id from leases l left join replicas r using (replica_id)
+         where l.metric = 'concurrent_calls' and r.replica_id is null"
+    );
+    dead.extend(unknown.fetch_all(&mut *tx).await?);
+    if !dead.is_empty() {
+        end(&mut tx, &dead, true).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
 
-/// Ends the leases of one replica, or those on calls at once of every replica not heard of since.
-async fn end(
-    db: &mut PgConnection,
-    replica: Option<Uuid>,
-    unheard_since: Option<DateTime<Utc>>,
-) -> Result<()> {
+/// Ends the leases of some replicas, or only those on calls at once.
+async fn end(db: &mut PgConnection, replicas: &[Uuid], only_at_once: bool) -> Result<()> {
     // Windows first and in the order everybody locks them in.
     sqlx::query!(
         "with ended as materialized (
-             select l.* from leases l left join replicas r using (replica_id)
-             where l.replica_id = $1 or ($2::timestamptz is not null and l.metric = 'concurrent_calls' and coalesce(r.heard_at, '-infinity') < $2)
+             select l.* from leases l
+             where l.replica_id = any($1::uuid[]) and (l.metric = 'concurrent_calls' or not $2)
          ),
          locked as materialized (
              select w.org_id, w.scope_kind, w.thing_id, w.person_id, w.metric, w.window_kind, w.starts_at
@@ -324,8 +338,8 @@ async fn end(
          delete from leases l using ended e
          where l.org_id = e.org_id and l.scope_kind = e.scope_kind and l.thing_id = e.thing_id and l.person_id = e.person_id
            and l.metric = e.metric and l.window_kind = e.window_kind and l.starts_at = e.starts_at and l.replica_id = e.replica_id",
-        replica,
-        unheard_since,
+        replicas,
+        only_at_once,
     )
     .execute(db)
     .await?;

@@ -4,6 +4,7 @@
 mod client;
 mod concurrency;
 mod features;
+mod full_disks;
 mod golden;
 mod hang_ups;
 mod limits;
@@ -18,4 +19,5 @@ mod replicas;
 mod routes;
 mod streams;
 mod upstream_errors;
+mod usage;
 mod world;
