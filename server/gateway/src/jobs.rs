@@ -77,7 +77,7 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
                 }
             }
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => within(LOOK, refresh_stale(gateway)).await?,
+            Err(_) => within(LOOK / 2, refresh_stale(gateway)).await?,
         }
     }
 }

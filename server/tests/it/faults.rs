@@ -220,7 +220,7 @@ async fn talk(mut stream: TcpStream, said: &AtomicU64, ends: &AtomicBool) -> std
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_readers_slow_their_provider_down_and_fill_no_memory() {
-    const READERS: usize = 20;
+    const READERS: usize = 12;
     /// What one of them may take: buffers, whatever the provider would say.
     const EACH: u64 = 3 << 20;
     let provider = Talkative::start().await;
@@ -255,6 +255,7 @@ async fn slow_readers_slow_their_provider_down_and_fill_no_memory() {
     // They hang up, and what their provider still says is read to its end.
     drop(readers);
     provider.end(READERS as u64).await;
+    load::until_booked(&server.database, READERS).await;
     assert!(server.stop().success());
     let (ids, spent) = load::booked(&server.database).await;
     assert_eq!(ids.len(), READERS, "each is in the books, once");

@@ -157,6 +157,25 @@ async fn call_on(base: String, secret: String, stop: Arc<AtomicBool>, seen: Arc<
     }
 }
 
+/// Waits until so many calls are in the books of the only organization.
+pub async fn until_booked(database: &str, calls: usize) {
+    let store = Store::connect(database, 1, MasterKey::generate()).await.expect("the database");
+    let org: OrgId = store::testing::only_organization(&store).await;
+    let which = store::rollups::Which::default();
+    let booked = async {
+        loop {
+            let now = store::clock::now();
+            let found = store::rollups::calls(&store, org, &which, now, 100_000).await.expect("the ledger");
+            if found.len() >= calls {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), booked).await.expect("all of them are booked");
+    store.close().await;
+}
+
 /// The books of the only organization, once its server has stopped: they agree, nothing is set aside,
 /// and every call is there once. Their ids, and what they cost together.
 pub async fn booked(database: &str) -> (HashSet<String>, i64) {
