@@ -18,6 +18,7 @@ import openai
 import pytest
 
 from model_server import NAME
+from scripted import MOODS, Scripted
 from witness import Witness
 
 PASSWORD = "a calm green ledger"
@@ -122,11 +123,13 @@ class Bursar:
         page = self.owner.page("/models")
         return re.search(r"tier-(tir_[a-z0-9]+)", page[page.index(f">{name}<") :])[1]
 
-    def model(self, name: str, provider: str, tier: str, modality: str = "chat") -> str:
+    def model(
+        self, name: str, provider: str, tier: str, modality: str = "chat", upstream: str = NAME, context: int = 2048, most: int = 256
+    ) -> str:
         model = self.owner.create(
             "models/create",
-            name=name, provider=provider, upstream=NAME, modality=modality, tier=tier,
-            context_tokens="2048", max_output_tokens="256",
+            name=name, provider=provider, upstream=upstream, modality=modality, tier=tier,
+            context_tokens=context, max_output_tokens=most,
             price_input=f"{PRICE_IN / 1e9:.9f}", price_output=f"{PRICE_OUT / 1e9:.9f}",
         )  # fmt: skip
         self.owner.post("models/accept", id=model)
@@ -191,3 +194,42 @@ def bursar(witness: Witness, data_folder: str) -> Iterator[Bursar]:
     finally:
         process.kill()
         process.wait()
+
+
+class Labs:
+    """A group of the same organization that calls a scripted upstream, by models that are named for what happens."""
+
+    def __init__(self, bursar: Bursar, scripted: Scripted) -> None:
+        self.bursar, self.scripted = bursar, scripted
+        self.group = bursar.owner.create("groups/create", name="Labs", kind="department", parent="")
+        self.tier = bursar.new_tier("scripted")
+        bursar.owner.post("authorizations/set", group=self.group, target=f"tier:{self.tier}", state="open")
+        self.providers = {
+            "chat": bursar.provider("scripted", "openai", scripted.url),
+            "letter": bursar.provider("scripted, as Anthropic speaks", "anthropic", scripted.url),
+        }
+        for mood in ("fine", *MOODS, "agent"):
+            for kind in self.providers:
+                self.model(f"{kind}-{mood}")
+
+    def model(self, name: str) -> None:
+        """A model of the dialect its name begins with, large enough for an agent."""
+        provider = self.providers[name.partition("-")[0]]
+        self.bursar.model(name, provider, self.tier, upstream=name, context=200_000, most=32_000)
+
+    def application(self, name: str) -> tuple[str, str]:
+        return self.bursar.application(name, self.group)
+
+    def booked(self, application: str, calls: int) -> list[dict]:
+        """The calls of an application, once the ledger has so many: five seconds at most."""
+        deadline = time.monotonic() + 5
+        while len(found := self.bursar.owner.calls(application=application)) < calls and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+
+@pytest.fixture(scope="session")
+def labs(bursar: Bursar) -> Iterator[Labs]:
+    scripted = Scripted()
+    yield Labs(bursar, scripted)
+    scripted.close()

@@ -45,6 +45,11 @@ pub struct Config {
     #[arg(long, env = "BURSAR_MAIL_FROM", global = true)]
     pub mail_from: Option<String>,
 
+    /// How many megabytes calls may take on disk before they are in the books. Beyond that no call
+    /// is let through until Postgres has taken some.
+    #[arg(long, env = "BURSAR_SPOOL_LIMIT_MB", default_value_t = gateway::SPOOL_LIMIT >> 20, global = true)]
+    pub spool_limit_mb: u64,
+
     /// Whether a private Postgres waits for the disk. Only the demo's does not.
     #[arg(skip = true)]
     pub durable: bool,

@@ -38,6 +38,7 @@ pub async fn run(config: Config) -> Result<(), Fatal> {
     // The port first: when it is taken, nothing was started that would have to be stopped.
     let listener = bind(&config).await?;
     let bound = listener.local_addr().map_err(|error| Fatal::new("the address", error))?;
+    raise_files();
     config.make_data_dir()?;
     let database = Database::open(&config).await?;
     let public_url = config.public_url(bound);
@@ -45,6 +46,16 @@ pub async fn run(config: Config) -> Result<(), Fatal> {
     let served = serve(&config, &database, listener, &public_url, say).await;
     database.close().await;
     served
+}
+
+/// Every connection is a file: as many as the system lets us have. What it starts us with is often
+/// a thousand, and a call needs two.
+fn raise_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        tracing::warn!("the limit on open files could not be raised; few connections may be open at a time");
+    }
 }
 
 /// Takes the address.
@@ -78,6 +89,7 @@ pub async fn serve(
     let settings = Settings {
         public_url: public_url.to_owned(),
         spool_dir: config.data_dir.join("spool"),
+        spool_limit: config.spool_limit_mb.saturating_mul(1 << 20),
         patience: Patience::default(),
     };
     let gateway = Gateway::start(store.clone(), settings).await?;

@@ -28,6 +28,15 @@ pub enum What {
         #[arg(long)]
         whole: bool,
     },
+    /// What the gateway's memory does over many minutes of calls, replayed as fast as they are answered
+    Soak {
+        /// How many
+        #[arg(long, default_value_t = 100)]
+        minutes: u32,
+        /// The whole server instead of the gateway alone, which takes longer to build
+        #[arg(long)]
+        whole: bool,
+    },
     /// What each page of the console costs the server, with the demo behind it
     Pages {
         /// How often each page is asked for
@@ -49,7 +58,12 @@ pub enum What {
 pub fn run(workspace: &Workspace, what: &What) -> Outcome {
     match what {
         What::Decide { times } => decide(workspace, *times),
-        What::Gateway { seconds, whole } => gateway(workspace, *seconds, *whole),
+        What::Gateway { seconds, whole } => {
+            gateway(workspace, "gateway", &["--seconds".to_owned(), seconds.to_string()], *whole)
+        }
+        What::Soak { minutes, whole } => {
+            gateway(workspace, "soak", &["--minutes".to_owned(), minutes.to_string()], *whole)
+        }
         What::Pages { times, calls } => pages::measure(workspace, *times, *calls),
         What::Newcomer { test } => newcomer::measure(workspace, *test),
     }
@@ -66,7 +80,7 @@ fn decide(workspace: &Workspace, times: u32) -> Outcome {
 
 /// Builds what is measured, starts a Postgres that waits for the disk as it would in earnest, and
 /// measures.
-fn gateway(workspace: &Workspace, seconds: u64, whole: bool) -> Outcome {
+fn gateway(workspace: &Workspace, what: &str, arguments: &[String], whole: bool) -> Outcome {
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
         return fail("What is measured has a core of its own: this needs a machine with two.");
     }
@@ -82,9 +96,11 @@ fn gateway(workspace: &Workspace, seconds: u64, whole: bool) -> Outcome {
     let options = Options { durable: true, max_connections: 100, die_with_parent: true };
     let cluster = Cluster::start(&Programs::find()?, &folder, options)?;
     let mut bench = command::new(workspace, workspace.target.join("release/bench"));
-    bench.arg("gateway").arg("--seconds").arg(seconds.to_string());
+    bench.arg(what).args(arguments);
     bench.arg("--database-url").arg(database::create(workspace, &cluster, "bench")?);
-    bench.arg("--postgres-data").arg(cluster.data_dir());
+    if what == "gateway" {
+        bench.arg("--postgres-data").arg(cluster.data_dir());
+    }
     if whole {
         bench.arg("--bursar").arg(native::binary(workspace, true));
     }

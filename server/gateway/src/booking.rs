@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use store::{
     StoreError,
     ledger::{Event, Refusal, bulk},
+    within,
 };
 use tokio::sync::Notify;
 
@@ -29,6 +30,8 @@ use crate::{Gateway, leases::Reservation, spool::Place};
 
 /// How long finished calls are gathered, unless somebody waits for them or a batch is full.
 const GATHER: Duration = Duration::from_millis(25);
+/// How long a batch may take, before it is tried again on another connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many are booked in one transaction.
 const BATCH: usize = 1000;
 /// After a failure.
@@ -196,7 +199,7 @@ async fn book_org(gateway: &Gateway, org: OrgId, batch: &[Finished]) -> Result<b
     gateway
         .leases
         .book(org, &used, async |consumed| {
-            bulk::book(&gateway.store, org, calendar, &events, Some(&consumed)).await
+            within(PATIENCE, bulk::book(&gateway.store, org, calendar, &events, Some(&consumed))).await
         })
         .await?;
     Ok(true)

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use domain::ids::OrgId;
 use store::{
     Store, leases,
     ledger::{Event, bulk},
+    within,
 };
 use uuid::Uuid;
 
@@ -23,6 +24,10 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(1);
 /// Every so many rounds this replica says that it lives.
 const SLOW: u32 = 10;
+/// How long a round may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many calls that were left are booked in one transaction.
+const BATCH: usize = 1000;
 /// How often versions are looked at, in case a notification was lost.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -78,7 +83,7 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
                 }
             }
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => refresh_stale(gateway).await?,
+            Err(_) => within(LOOK / 2, refresh_stale(gateway)).await?,
         }
     }
 }
@@ -131,7 +136,7 @@ async fn rounds(gateway: Arc<Gateway>) {
         }
         let slow = count.is_multiple_of(SLOW);
         count = count.wrapping_add(1);
-        if let Err(error) = round(&gateway, slow).await {
+        if let Err(error) = within(PATIENCE, round(&gateway, slow)).await {
             tracing::warn!(%error, "a round of background work failed; the next one tries again");
             // The next one is then the one that says that this replica lives.
             count = 0;
@@ -147,9 +152,7 @@ async fn rounds(gateway: Arc<Gateway>) {
 
 async fn round(gateway: &Gateway, slow: bool) -> Result<(), store::StoreError> {
     if slow {
-        let (now, at) = (store::clock::now(), Instant::now());
-        leases::hear(&gateway.store, gateway.spool.replica, now).await?;
-        gateway.leases.heard_of(at);
+        gateway.leases.hear(&gateway.store, store::clock::now()).await?;
     }
     gateway.leases.tidy(&gateway.store, None).await?;
     in_flight::tell(gateway).await?;
@@ -167,7 +170,7 @@ async fn round(gateway: &Gateway, slow: bool) -> Result<(), store::StoreError> {
 /// When the database does not answer: then this process cannot start.
 pub async fn recover(store: &Store, spool: &Spool, left: Left) -> Result<(), store::StoreError> {
     let now = store::clock::now();
-    let Left { mut finished, unknown } = left;
+    let Left { mut finished, unknown, damaged } = left;
     for call in unknown {
         tracing::warn!(call = %call.id, cost = %call.worst.cost, "nobody knows how a call ended; it counts in full");
         finished.push(Event::lost(call, now));
@@ -179,7 +182,9 @@ pub async fn recover(store: &Store, spool: &Spool, left: Left) -> Result<(), sto
     for (org, events) in of_org {
         match store::organizations::calendar(store, org).await {
             Ok(calendar) => {
-                bulk::book(store, org, calendar, &events, None).await?;
+                for batch in events.chunks(BATCH) {
+                    bulk::book(store, org, calendar, batch, None).await?;
+                }
             }
             Err(store::StoreError::NotFound) => {}
             Err(error) => return Err(error),
@@ -187,6 +192,6 @@ pub async fn recover(store: &Store, spool: &Spool, left: Left) -> Result<(), sto
     }
     leases::give_up(store, spool.replica).await?;
     leases::hear(store, spool.replica, now).await?;
-    spool.left_is_booked();
+    spool.left_is_booked(&damaged);
     Ok(())
 }

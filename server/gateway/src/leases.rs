@@ -22,8 +22,9 @@ use domain::{
 };
 use parking_lot::{Mutex, RwLock};
 use store::{
-    Result, Store,
+    Result, Store, StoreError,
     leases::{Ask, Consumed, Granted},
+    within,
 };
 use uuid::Uuid;
 
@@ -35,7 +36,11 @@ const FRESH: Duration = Duration::from_secs(1);
 const RECALL: Duration = Duration::from_millis(20);
 /// A replica that the database has not heard of for so long gives up its places among calls at once,
 /// before others take it for dead (`store::leases::DEAD_AFTER`).
-const CUT_OFF: Duration = Duration::from_secs(45);
+const CUT_OFF: chrono::Duration = chrono::Duration::seconds(45);
+/// How long a call waits for the database, whoever else waits too.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What the database has granted when nobody knows whether it has heard.
+const UNKNOWN: i64 = i64::MIN;
 /// How often a call asks before it is told to come again.
 const TRIES: usize = 4;
 /// How long a call waits for what others give back, and how often it looks.
@@ -74,10 +79,12 @@ pub struct Reservation {
 pub struct Leases {
     /// This replica.
     pub replica: Uuid,
+    /// When the database last heard that it lives.
+    heard_at: Mutex<DateTime<Utc>>,
+    /// Whether everything was given back for good. Whoever changes leases in the database looks.
+    ended: tokio::sync::RwLock<bool>,
     purses: RwLock<HashMap<OrgId, Arc<Purse>>>,
-    /// When the database last heard of this replica.
-    heard_of: Mutex<Instant>,
-    /// It was so long ago that its places among calls at once may be given away.
+    /// That was so long ago that its places among calls at once may be given away.
     cut_off: AtomicBool,
 }
 
@@ -140,22 +147,24 @@ impl Leases {
     pub fn new(replica: Uuid) -> Self {
         Self {
             replica,
-            purses: RwLock::default(),
-            heard_of: Mutex::new(Instant::now()),
+            heard_at: Mutex::new(store::clock::now()),
             cut_off: AtomicBool::new(false),
+            ended: tokio::sync::RwLock::default(),
+            purses: RwLock::default(),
         }
     }
 
     /// The database has heard of this replica.
-    pub fn heard_of(&self, at: Instant) {
-        *self.heard_of.lock() = at;
+    fn heard_of(&self, at: DateTime<Utc>) {
+        *self.heard_at.lock() = at;
         self.cut_off.store(false, Ordering::Release);
     }
 
     /// Whether the database has just not heard of this replica for so long that others may soon take
     /// it for dead: then it keeps no place among calls at once, and says so once.
     pub fn is_cut_off_now(&self) -> bool {
-        if self.heard_of.lock().elapsed() < CUT_OFF || self.cut_off.swap(true, Ordering::AcqRel) {
+        let silent = store::clock::now() - *self.heard_at.lock();
+        if silent < CUT_OFF || self.cut_off.swap(true, Ordering::AcqRel) {
             return false;
         }
         for (_, purse) in self.all() {
@@ -191,7 +200,7 @@ impl Leases {
             return Ok(done);
         }
         // On the heap, so that the many calls that need none of it do not carry it along.
-        Box::pin(self.reserve_more(store, org, &purse, claims)).await
+        within(PATIENCE, Box::pin(self.reserve_more(store, org, &purse, claims))).await
     }
 
     /// The same when what is leased is not enough.
@@ -244,12 +253,43 @@ impl Leases {
         Ok(Reserved::Short(Vec::new()))
     }
 
+    /// Says that this replica lives.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn hear(&self, store: &Store, now: DateTime<Utc>) -> Result<()> {
+        store::leases::hear(store, self.replica, now).await?;
+        self.heard_of(now);
+        Ok(())
+    }
+
+    /// Gives everything back, for good: a round of background work that is on its way neither comes in
+    /// between nor after it.
+    ///
+    /// # Errors
+    /// When the database does not answer: the next start does it.
+    pub async fn give_up(&self, store: &Store) -> Result<()> {
+        let mut ended = self.ended.write().await;
+        *ended = true;
+        store::leases::give_up(store, self.replica).await
+    }
+
     /// Sets leases to what is asked for. The caller has the turn.
     async fn take(&self, store: &Store, org: OrgId, purse: &Purse, asks: &[Ask]) -> Result<()> {
         if asks.is_empty() {
             return Ok(());
         }
-        let answers = store::leases::take(store, org, self.replica, asks, store::clock::now()).await?;
+        let ended = self.ended.read().await;
+        if *ended {
+            return Err(StoreError::unanswered());
+        }
+        let now = store::clock::now();
+        if now - *self.heard_at.lock() > store::leases::HEAR_WITHIN {
+            // Perhaps the others take this replica for dead, and are ending its leases right now.
+            self.hear(store, now).await?;
+        }
+        purse.doubt(asks);
+        let answers = store::leases::take(store, org, self.replica, asks, now).await?;
         let mut accounts = purse.accounts.lock();
         for (ask, granted) in asks.iter().zip(answers) {
             accounts.entry(ask.bucket).or_insert_with(|| Account::new(ask.cap)).heard(granted, ask.reserved);
@@ -358,6 +398,17 @@ impl Drop for Waiting<'_> {
 }
 
 impl Purse {
+    /// Until there is an answer, nobody knows what the database has of these: if none comes, the next
+    /// round tells it again, so that nothing stays set aside that nobody knows of.
+    fn doubt(&self, asks: &[Ask]) {
+        let mut accounts = self.accounts.lock();
+        for ask in asks {
+            if let Some(account) = accounts.get_mut(&ask.bucket) {
+                account.told.0 = UNKNOWN;
+            }
+        }
+    }
+
     /// Reserves from what is leased. None when more has to be asked for first: that a window has no
     /// room is only believed of answers heard after `since`, unless it would only be taken note of.
     fn try_reserve(&self, claims: &[Claim], since: Option<Instant>) -> Option<Reserved> {
@@ -470,7 +521,10 @@ impl Purse {
             let over = bucket.ends_at.is_some_and(|end| end <= now);
             let idle = account.used_at.elapsed() > IDLE;
             account.demand /= 2;
-            let back = account.waiting == 0 && (everything || over || idle) && account.lease.free() > 0;
+            // When another replica is short, not even calls that wait here keep it: halves of what either
+            // needs would stay with both for as long as calls come.
+            let back = everything || (account.waiting == 0 && (over || idle));
+            let back = back && account.lease.free() > 0;
             if back {
                 account.lease.let_go();
             }
@@ -535,13 +589,12 @@ mod tests {
         let leases = leases(org);
         let passes = |metric| leases.purse(org).try_reserve(&[claim(metric)], None).is_some();
         assert!(!leases.is_cut_off_now() && passes(Metric::ConcurrentCalls) && passes(Metric::Requests));
-        let Some(long_ago) = Instant::now().checked_sub(CUT_OFF) else { return };
-        leases.heard_of(long_ago);
+        leases.heard_of(store::clock::now() - CUT_OFF);
         assert!(leases.is_cut_off_now());
         assert!(!leases.is_cut_off_now(), "once");
         assert!(!passes(Metric::ConcurrentCalls), "its places may be somebody else's");
         assert!(passes(Metric::Requests), "what it has set aside otherwise stays its own");
-        leases.heard_of(Instant::now());
+        leases.heard_of(store::clock::now());
         assert!(!passes(Metric::ConcurrentCalls), "until the database says what is left of them");
     }
 }

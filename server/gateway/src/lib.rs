@@ -50,6 +50,10 @@ pub use snapshot::Snapshots;
 /// what waits to be booked.
 const CLOSING: Duration = Duration::from_secs(10);
 
+/// What calls that are not in the books may take of the disk, unless something else is said: about
+/// a million of them.
+pub const SPOOL_LIMIT: u64 = 1 << 30;
+
 /// How a gateway is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -57,6 +61,9 @@ pub struct Settings {
     pub public_url: String,
     /// Where calls are written down. One folder serves one process.
     pub spool_dir: PathBuf,
+    /// How many bytes may be written there before what is written is in the books. Beyond that no
+    /// call is let through.
+    pub spool_limit: u64,
     /// How long a provider is waited for.
     pub patience: Patience,
 }
@@ -137,7 +144,8 @@ impl Gateway {
     /// # Errors
     /// When the database does not answer or the spool cannot be opened.
     pub async fn start(store: Store, settings: Settings) -> Result<Arc<Self>, StartError> {
-        let (spool, left) = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
+        let (spool, left) =
+            spool::Spool::open(&settings.spool_dir, settings.spool_limit).map_err(StartError::Spool)?;
         jobs::recover(&store, &spool, left).await?;
         let snapshots = Snapshots::load(&store).await?;
         let gateway = Arc::new(Self {
@@ -190,7 +198,7 @@ impl Gateway {
             tracing::warn!("some calls are not in the books yet; the next start books them");
             return;
         }
-        if let Err(error) = store::leases::give_up(&self.store, self.spool.replica).await {
+        if let Err(error) = self.leases.give_up(&self.store).await {
             tracing::warn!(%error, "leases could not be given back; the next start does it");
         }
     }

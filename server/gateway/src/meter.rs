@@ -39,9 +39,6 @@ const TRAILING: Duration = Duration::from_millis(250);
 /// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
 
-/// How long a stream that is to end may take to bring the event to its end that it has begun.
-const LAST_EVENT: Duration = Duration::from_secs(1);
-
 /// A streamed answer on its way to the client.
 pub struct Metered {
     gateway: Arc<Gateway>,
@@ -71,8 +68,6 @@ struct Reading {
     until: Instant,
     /// More events with content than this go beyond what is held.
     most: u64,
-    /// It is to end with the event that has begun.
-    cutting: Option<Ending>,
     choices: u64,
     wants_usage: bool,
     /// Where its key keeps answers: what has gone out of this one.
@@ -112,10 +107,9 @@ impl Metered {
         let until = Instant::from_std(until);
         let reading = Reading {
             upstream,
-            splitter: Splitter::new(hides_usage),
+            splitter: Splitter::default(),
             seen: Seen::new(books.route(), hides_usage),
             most: books.most_events(),
-            cutting: None,
             choices: request.choices,
             wants_usage: request.wants_usage,
             keeping: slot.map(Keeping::new),
@@ -151,35 +145,24 @@ impl Metered {
         let refusal =
             Refusal::new(Kind::UpstreamError, id, "The provider broke off in the middle of its answer.");
         let mut last = VecDeque::new();
-        let inside_event = reading.splitter.inside_event();
-        last.extend(reading.end());
-        if inside_event {
-            // What was begun is ended, so that the error is an event of its own.
+        let seen = &mut reading.seen;
+        if reading.splitter.abandon(|event| seen.event(event)) {
+            // What the client has begun to read is ended, so that the error is an event of its own.
             last.push_back(Bytes::from_static(b"\n\n"));
         }
         last.push_back(Bytes::from(refusal.stream_event(reading.books.route(), reading.seen.events)));
         self.book(Some(Outcome::UpstreamError), last, false);
     }
 
-    /// The stream is to end: at once, or with the event that has begun.
-    fn begin_end(&mut self, ending: Ending) {
-        let Stage::Reading(reading) = &mut self.stage else { return };
-        if reading.splitter.can_end_here() {
-            self.cut(ending);
-        } else {
-            reading.cutting = Some(ending);
-            reading.idle.as_mut().reset(Instant::now() + LAST_EVENT);
-        }
-    }
-
     /// Ends the stream as its dialect ends one, books what was used, and lets go of the upstream.
     fn cut(&mut self, ending: Ending) {
-        let Stage::Reading(reading) = &self.stage else { return };
+        let Stage::Reading(reading) = &mut self.stage else { return };
         let id = reading.books.id();
         tracing::info!(call = %id, ?ending, "a stream is ended");
         let mut last = VecDeque::new();
-        if !reading.splitter.can_end_here() {
-            // It never came to the end of its event.
+        let seen = &mut reading.seen;
+        if reading.splitter.abandon(|event| seen.event(event)) {
+            // Only of an endless event has the client a part.
             last.push_back(Bytes::from_static(b"\n\n"));
         }
         let why = ending.refusal(id);
@@ -195,38 +178,15 @@ impl Metered {
         self.book(Some(Outcome::Ended), last, false);
     }
 
-    /// A piece of a stream that ends with the event it is in.
-    fn take_last(&mut self, piece: &Bytes, ending: Ending) {
-        let Stage::Reading(reading) = &mut self.stage else { return };
-        reading.books.seat().passed(piece.len());
-        let seen = &mut reading.seen;
-        let (goes_on, whole) = reading.splitter.rest_of_event(piece, |event| seen.event(event));
-        if reading.seen.finished || reading.seen.failed {
-            self.book(None, VecDeque::from([goes_on]), true);
-            return;
-        }
-        self.ready.push_back(goes_on);
-        if whole {
-            self.cut(ending);
-        }
-    }
-
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Reading(reading) = &mut self.stage else { return Poll::Ready(()) };
-        if reading.cutting.is_none()
-            && let Some(ending) = reading.books.seat().ending()
-        {
-            self.begin_end(ending);
+        if let Some(ending) = reading.books.seat().ending() {
+            self.cut(ending);
             return Poll::Ready(());
         }
-        let cutting = reading.cutting;
         match Pin::new(&mut reading.upstream).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
-                if let Some(ending) = cutting {
-                    self.take_last(&piece, ending);
-                    return Poll::Ready(());
-                }
                 // One clock for both: a stream that never pauses does not go on for ever either.
                 reading.idle.as_mut().reset(reading.until.min(Instant::now() + reading.silence));
                 let (pieces, at_end) = reading.take(piece);
@@ -236,13 +196,9 @@ impl Metered {
                 } else {
                     self.ready.extend(pieces);
                     if beyond {
-                        self.begin_end(Ending::UsedUp);
+                        self.cut(Ending::UsedUp);
                     }
                 }
-                Poll::Ready(())
-            }
-            Poll::Ready(None | Some(Err(_))) if let Some(ending) = cutting => {
-                self.cut(ending);
                 Poll::Ready(())
             }
             Poll::Ready(None) => {
@@ -256,17 +212,12 @@ impl Metered {
                 Poll::Ready(())
             }
             Poll::Pending => {
-                if cutting.is_none() && reading.books.seat().poll_ending(cx).is_ready() {
+                if reading.books.seat().poll_ending(cx).is_ready() {
                     return Poll::Ready(());
                 }
                 ready!(reading.idle.as_mut().poll(cx));
-                match cutting {
-                    Some(ending) => self.cut(ending),
-                    None => {
-                        let late = reading.until <= Instant::now();
-                        self.broken(if late { "not whole in time" } else { "silent for too long" });
-                    }
-                }
+                let late = reading.until <= Instant::now();
+                self.broken(if late { "not whole in time" } else { "silent for too long" });
                 Poll::Ready(())
             }
         }

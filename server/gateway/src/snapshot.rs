@@ -21,11 +21,14 @@ use domain::{
     window::Calendar,
 };
 use http::HeaderValue;
-use store::{Result, Store, StoreError, keys::KnownSecret};
+use store::{Result, Store, StoreError, keys::KnownSecret, within};
 use tokio::sync::Mutex;
 
 /// How old facts may be that are decided by while changes are not being heard.
 const BLIND: Duration = Duration::from_millis(200);
+
+/// How long a call waits for facts, whoever else waits too. A pool goes on trying for longer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One organization at one version.
 #[derive(Debug)]
@@ -65,8 +68,8 @@ pub struct Snapshots {
     refreshing: Mutex<()>,
     /// Whether changes made elsewhere are being heard.
     hearing: AtomicBool,
-    /// The last look around by somebody who does not hear.
-    looked_at: Mutex<Option<Instant>>,
+    /// The last look around by somebody who does not hear, and whether there was anything to see.
+    looked_at: Mutex<Option<(Instant, bool)>>,
 }
 
 async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
@@ -110,24 +113,28 @@ impl Snapshots {
     pub async fn find(&self, store: &Store, hash: &[u8; 32]) -> Result<Option<(Arc<Snapshot>, KnownSecret)>> {
         if !self.hearing.load(Ordering::Relaxed) {
             // Something may have changed elsewhere, unheard.
-            Box::pin(self.look_around(store)).await?;
+            within(PATIENCE, Box::pin(self.look_around(store))).await?;
         }
         if let Some(found) = self.known(store, hash) {
             return Ok(Some(found));
         }
         // Not known, or not fresh: perhaps something changed here a moment ago.
-        Box::pin(self.catch_up(store)).await?;
+        within(PATIENCE, Box::pin(self.catch_up(store))).await?;
         Ok(self.known(store, hash))
     }
 
     /// Looks at every organization's version, unless somebody just did.
     async fn look_around(&self, store: &Store) -> Result<()> {
         let mut looked_at = self.looked_at.lock().await;
-        if looked_at.is_none_or(|at| at.elapsed() > BLIND) {
-            self.refresh_all(store).await?;
-            *looked_at = Some(Instant::now());
+        match *looked_at {
+            Some((at, true)) if at.elapsed() <= BLIND => return Ok(()),
+            // Those who come in crowds are not to try one after the other.
+            Some((at, false)) if at.elapsed() <= BLIND => return Err(StoreError::unanswered()),
+            _ => {}
         }
-        Ok(())
+        let seen = within(PATIENCE / 2, self.refresh_all(store)).await;
+        *looked_at = Some((Instant::now(), seen.is_ok()));
+        seen
     }
 
     /// Whether changes made elsewhere are being heard from now on.

@@ -7,11 +7,17 @@
 //!
 //! Written means: in the kernel's hands, which survives the end of the process. A thread brings it
 //! to the disk within [`SYNC`], which is what a loss of power can cost.
+//!
+//! A call is only let through when the disk has promised room for its end as well: a full disk
+//! refuses calls and loses none. So does the limit on what all files together may take.
+
+mod room;
+mod torn;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -26,8 +32,12 @@ use serde::{Deserialize, Serialize};
 use store::ledger::{Call, Event, Finish};
 use uuid::Uuid;
 
-/// When a file is full.
+use room::Room;
+
+/// When a file is full, unless the limit on all of them wants smaller ones.
 const FULL: u64 = 16 << 20;
+/// Into how many files what may be kept is divided at least: a file only goes away as a whole.
+const FILES: u64 = 4;
 /// How long what is written may be in the kernel's hands only.
 const SYNC: Duration = Duration::from_millis(20);
 
@@ -60,6 +70,9 @@ pub struct Left {
     pub finished: Vec<Event>,
     /// Calls that were let through, and nobody knows how they ended.
     pub unknown: Vec<Call>,
+    /// Files with records that cannot be read and cannot be put right: some call may be missing
+    /// here. What its replica has set aside stays so, and the files are kept.
+    pub damaged: Vec<u64>,
 }
 
 /// The files.
@@ -68,6 +81,8 @@ pub struct Spool {
     dir: PathBuf,
     /// Names this replica, from one start to the next.
     pub replica: Uuid,
+    /// What all files together may take, in bytes.
+    limit: u64,
     state: Mutex<State>,
     dirty: Arc<AtomicBool>,
     /// Nobody else uses this folder while this is open.
@@ -79,36 +94,55 @@ struct State {
     /// Written to.
     file: Arc<File>,
     number: u64,
-    bytes: u64,
+    room: Room,
     line: Vec<u8>,
-    /// Calls that began in each file and are not in the books, oldest file first; the last one is
-    /// written to.
-    open: VecDeque<(u64, u64)>,
+    /// Calls that began in each file and are not in the books, with its size so far, oldest file
+    /// first; the last one is written to.
+    open: VecDeque<Kept>,
+    /// Files that are not written to any more and may be in the kernel's hands only.
+    unsynced: Vec<Arc<File>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    calls: u64,
+    bytes: u64,
 }
 
 impl Spool {
-    /// Opens the folder, and reads what was left there.
+    /// Opens the folder, and reads what was left there. All files together take at most `limit`
+    /// bytes, give or take what calls in flight still have to say.
     ///
     /// # Errors
     /// When the folder cannot be used, or another process uses it.
-    pub fn open(dir: &Path) -> io::Result<(Self, Left)> {
+    pub fn open(dir: &Path, limit: u64) -> io::Result<(Self, Left)> {
         fs::create_dir_all(dir)?;
         let alone = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
         alone
             .try_lock()
             .map_err(|error| io::Error::other(format!("another process uses {}: {error}", dir.display())))?;
-        let replica = replica(dir)?;
         let old = numbers(dir)?;
-        let left = read(dir, &old)?;
+        let left = torn::read(dir, &old)?;
+        // Under its old name a replica would take back what it had set aside for calls that it
+        // knows nothing of.
+        let replica = replica(dir, !left.damaged.is_empty())?;
         let number = old.last().map_or(1, |last| last + 1);
         // What was left stays until it is in the books: the old files count as one open call each.
-        let mut open: VecDeque<(u64, u64)> = old.iter().map(|number| (*number, 1)).collect();
-        open.push_back((number, 0));
+        let mut open = VecDeque::with_capacity(old.len() + 1);
+        for number in old {
+            let bytes = fs::metadata(path(dir, number))?.len();
+            open.push_back(Kept { number, calls: 1, bytes });
+        }
+        open.push_back(Kept { number, calls: 0, bytes: 0 });
         let file = Arc::new(create(dir, number)?);
-        let state = State { file, number, bytes: 0, line: Vec::with_capacity(2048), open };
+        File::open(dir)?.sync_all()?;
+        let line = Vec::with_capacity(2048);
+        let state = State { file, number, room: Room::default(), line, open, unsynced: Vec::new() };
         let spool = Self {
             dir: dir.to_owned(),
             replica,
+            limit,
             state: Mutex::new(state),
             dirty: Arc::default(),
             _alone: alone,
@@ -119,18 +153,29 @@ impl Spool {
     /// Writes down that a call is let through. From here on it counts, whatever happens.
     ///
     /// # Errors
-    /// When it cannot be written: then it must not be let through.
+    /// When it cannot be written, or there might be no room for how it ends: then it must not be
+    /// let through.
     pub fn begin(&self, call: &Call) -> io::Result<Place> {
         let mut state = self.state.lock();
-        if state.bytes >= FULL {
-            let number = state.number + 1;
-            state.file = Arc::new(create(&self.dir, number)?);
-            (state.number, state.bytes) = (number, 0);
-            state.open.push_back((number, 0));
+        let state = &mut *state;
+        compose(&mut state.line, &Record::Begun(call))?;
+        if state.room.bytes() >= FULL.min(self.limit / FILES) {
+            let turned = self.turn_over(state);
+            turned.or_else(|error| self.start_over(state, || error))?;
         }
-        self.write(&mut state, &Record::Begun(call))?;
-        if let Some((_, open)) = state.open.back_mut() {
-            *open += 1;
+        let needs = state.line.len() as u64;
+        let kept: u64 = state.open.iter().map(|kept| kept.bytes).sum();
+        if kept + state.room.with_one_more(needs) > self.limit {
+            self.start_over(state, || io::Error::new(io::ErrorKind::QuotaExceeded, "the spool is full"))?;
+        }
+        if let Err(error) = state.room.promise(&state.file, needs) {
+            self.start_over(state, || error)?;
+            state.room.promise(&state.file, needs)?;
+        }
+        self.append(state)?;
+        state.room.begun();
+        if let Some(kept) = state.open.back_mut() {
+            kept.calls += 1;
         }
         Ok(Place(state.number))
     }
@@ -141,7 +186,7 @@ impl Spool {
     /// When it cannot be written. If the process then dies before the call is in the books, it counts
     /// as one that nobody knows of: at its worst case.
     pub fn finish(&self, id: CallId, finish: &Finish) -> io::Result<()> {
-        self.write(&mut self.state.lock(), &Record::Finished { id, finish })
+        self.end(&Record::Finished { id, finish })
     }
 
     /// Writes down that a call never reached its provider.
@@ -149,24 +194,61 @@ impl Spool {
     /// # Errors
     /// As [`Spool::finish`].
     pub fn release(&self, id: CallId) -> io::Result<()> {
-        self.write(&mut self.state.lock(), &Record::Released(id))
+        self.end(&Record::Released(id))
     }
 
-    fn write(&self, state: &mut State, record: &Record<'_>) -> io::Result<()> {
-        let State { file, line, bytes, .. } = state;
-        line.clear();
-        line.extend_from_slice(b"00000000 ");
-        serde_json::to_writer(&mut *line, record)?;
-        let sum = crc32fast::hash(&line[9..]);
-        line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
-        line.push(b'\n');
-        let length = line.len() as u64;
-        if let Err(error) = (&**file).write_all(line) {
-            // A record that was cut short must not swallow the next one.
-            let _ = file.set_len(*bytes);
+    fn end(&self, record: &Record<'_>) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        state.room.ended();
+        compose(&mut state.line, record)?;
+        self.append(state)
+    }
+
+    /// Goes on in the next file. What is open has its end promised there.
+    fn turn_over(&self, state: &mut State) -> io::Result<()> {
+        let number = state.number + 1;
+        let file = Arc::new(create(&self.dir, number)?);
+        let mut room = state.room.anew();
+        if let Err(error) = room.promise(&file, 0) {
+            let _ = fs::remove_file(path(&self.dir, number));
             return Err(error);
         }
-        *bytes += length;
+        state.unsynced.push(std::mem::replace(&mut state.file, file));
+        (state.number, state.room) = (number, room);
+        state.open.push_back(Kept { number, calls: 0, bytes: 0 });
+        self.delete_done(state);
+        Ok(())
+    }
+
+    /// Empties the file that is written to, when nothing in it is needed any more.
+    fn start_over(&self, state: &mut State, full: impl FnOnce() -> io::Error) -> io::Result<()> {
+        self.delete_done(state);
+        let needed = state.open.iter().any(|kept| kept.calls > 0) || state.room.is_owed();
+        if needed || state.room.bytes() == 0 {
+            return Err(full());
+        }
+        state.file.set_len(0)?;
+        state.room = Room::default();
+        if let Some(kept) = state.open.back_mut() {
+            kept.bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes the line that was composed.
+    fn append(&self, state: &mut State) -> io::Result<()> {
+        let State { file, line, room, open, .. } = state;
+        if let Err(error) = (&**file).write_all(line) {
+            // A record that was cut short must not swallow the next one.
+            let _ = file.set_len(room.bytes());
+            room.was_cut();
+            return Err(error);
+        }
+        room.wrote(line.len() as u64);
+        if let Some(kept) = open.back_mut() {
+            kept.bytes = room.bytes();
+        }
         self.dirty.store(true, Ordering::Release);
         Ok(())
     }
@@ -175,26 +257,29 @@ impl Spool {
     pub fn booked(&self, places: impl IntoIterator<Item = Place>) {
         let mut state = self.state.lock();
         for Place(number) in places {
-            if let Some((_, open)) = state.open.iter_mut().find(|(known, _)| *known == number) {
-                *open = open.saturating_sub(1);
+            if let Some(kept) = state.open.iter_mut().find(|kept| kept.number == number) {
+                kept.calls = kept.calls.saturating_sub(1);
             }
         }
         self.delete_done(&mut state);
     }
 
-    /// What was left by the process before this one is in the books.
-    pub fn left_is_booked(&self) {
+    /// What was left by the process before this one is in the books. Damaged files are kept under
+    /// another name, for whoever wants to look.
+    pub fn left_is_booked(&self, damaged: &[u64]) {
         let mut state = self.state.lock();
         let current = state.number;
-        state
-            .open
-            .retain(|(number, _)| *number >= current || fs::remove_file(path(&self.dir, *number)).is_err());
+        let gone = |number: u64| match damaged.contains(&number) {
+            true => fs::rename(path(&self.dir, number), self.dir.join(format!("calls-{number:010}.damaged"))),
+            false => fs::remove_file(path(&self.dir, number)),
+        };
+        state.open.retain(|kept| kept.number >= current || gone(kept.number).is_err());
         self.delete_done(&mut state);
     }
 
     fn delete_done(&self, state: &mut State) {
-        while state.open.len() > 1 && state.open.front().is_some_and(|(_, open)| *open == 0) {
-            if let Some((number, _)) = state.open.pop_front()
+        while state.open.len() > 1 && state.open.front().is_some_and(|kept| kept.calls == 0) {
+            if let Some(Kept { number, .. }) = state.open.pop_front()
                 && let Err(error) = fs::remove_file(path(&self.dir, number))
             {
                 tracing::warn!(%error, number, "a file of the spool could not be deleted");
@@ -207,7 +292,17 @@ impl Spool {
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let file = Arc::clone(&self.state.lock().file);
+        let (file, before) = {
+            let mut state = self.state.lock();
+            (Arc::clone(&state.file), std::mem::take(&mut state.unsynced))
+        };
+        for file in &before {
+            file.sync_data()?;
+        }
+        if !before.is_empty() {
+            // A new file is only found again once its name is on the disk too.
+            File::open(&self.dir)?.sync_all()?;
+        }
         file.sync_data()
     }
 
@@ -215,6 +310,17 @@ impl Spool {
     pub const fn sync_every() -> Duration {
         SYNC
     }
+}
+
+/// A record as a line: eight digits of checksum, a space, JSON, a line feed.
+fn compose(line: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
+    line.clear();
+    line.extend_from_slice(b"00000000 ");
+    serde_json::to_writer(&mut *line, record)?;
+    let sum = crc32fast::hash(&line[9..]);
+    line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
+    line.push(b'\n');
+    Ok(())
 }
 
 fn path(dir: &Path, number: u64) -> PathBuf {
@@ -225,10 +331,11 @@ fn create(dir: &Path, number: u64) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path(dir, number))
 }
 
-/// The name of this replica: made once, kept in the folder.
-fn replica(dir: &Path) -> io::Result<Uuid> {
+/// The name of this replica: made once, kept in the folder. `anew`: it must not be the old one.
+fn replica(dir: &Path, anew: bool) -> io::Result<Uuid> {
     let file = dir.join("replica");
-    if let Ok(text) = fs::read_to_string(&file)
+    if !anew
+        && let Ok(text) = fs::read_to_string(&file)
         && let Ok(id) = text.trim().parse()
     {
         return Ok(id);
@@ -249,161 +356,5 @@ fn numbers(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-fn read(dir: &Path, numbers: &[u64]) -> io::Result<Left> {
-    let mut begun = HashMap::<CallId, Call>::new();
-    let mut left = Left::default();
-    for number in numbers {
-        for line in BufReader::new(File::open(path(dir, *number))?).split(b'\n') {
-            match parse(&line?) {
-                Some(Found::Begun(call)) => {
-                    begun.insert(call.id, *call);
-                }
-                Some(Found::Finished { id, finish }) => {
-                    left.finished.extend(begun.remove(&id).map(|call| Event::of(call, finish)));
-                }
-                Some(Found::Released(id)) => {
-                    begun.remove(&id);
-                }
-                None => tracing::warn!(number, "a torn record of the spool is left out"),
-            }
-        }
-    }
-    left.unknown = begun.into_values().collect();
-    Ok(left)
-}
-
-fn parse(line: &[u8]) -> Option<Found> {
-    let (sum, json) = line.split_at_checked(9)?;
-    let sum = std::str::from_utf8(sum.get(..8)?).ok()?;
-    (u32::from_str_radix(sum, 16).ok()? == crc32fast::hash(json)).then_some(())?;
-    serde_json::from_slice(json).ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use domain::{limits::Worst, money::Money, spend::Outcome, usage::Usage};
-
-    use super::*;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            Self(std::env::temp_dir().join(format!("bursar-spool-{}", store::clock::id::<Uuid>())))
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn call() -> Call {
-        use store::clock::id;
-        Call {
-            id: id(),
-            org: id(),
-            started_at: store::clock::now(),
-            application: id(),
-            key: id(),
-            secret: id(),
-            path: vec![id(), id()],
-            user: None,
-            member_of: Vec::new(),
-            model: id(),
-            provider: id(),
-            authorization: None,
-            grant: None,
-            policy: None,
-            use_case: String::new(),
-            session: String::new(),
-            route: "/v1/messages".to_owned(),
-            streamed: false,
-            features: Default::default(),
-            worst: Worst { input_tokens: 10, output_tokens: 20, cost: Money(1_000) },
-            priced_at: None,
-            guarded: Vec::new(),
-        }
-    }
-
-    fn finish() -> Finish {
-        Finish {
-            finished_at: store::clock::now(),
-            first_byte_ms: Some(5),
-            duration_ms: 9,
-            outcome: Outcome::Ok,
-            status: 200,
-            usage: Usage { input: 7, output: 3, ..Usage::default() },
-            cost: Money(500),
-            estimated: false,
-            marks: store::ledger::Marks::default(),
-        }
-    }
-
-    #[test]
-    fn a_process_that_died_is_remembered_call_by_call() {
-        let folder = Folder::new();
-        let (finished, unknown, released, finish) = (call(), call(), call(), finish());
-        {
-            let (spool, left) = Spool::open(&folder.0).unwrap();
-            assert!(left.finished.is_empty() && left.unknown.is_empty());
-            for call in [&finished, &unknown, &released] {
-                spool.begin(call).unwrap();
-            }
-            spool.finish(finished.id, &finish).unwrap();
-            spool.release(released.id).unwrap();
-        }
-        let (spool, left) = Spool::open(&folder.0).unwrap();
-        assert_eq!(left.finished, [Event::of(finished, finish)]);
-        assert_eq!(left.unknown, [unknown]);
-        spool.left_is_booked();
-        drop(spool);
-        let (_, left) = Spool::open(&folder.0).unwrap();
-        assert!(left.finished.is_empty() && left.unknown.is_empty(), "booked is booked");
-    }
-
-    #[test]
-    fn a_torn_record_is_left_out_and_the_others_stay() {
-        let folder = Folder::new();
-        let (whole, torn) = (call(), call());
-        {
-            let (spool, _) = Spool::open(&folder.0).unwrap();
-            spool.begin(&whole).unwrap();
-            spool.begin(&torn).unwrap();
-        }
-        let file = path(&folder.0, 1);
-        let bytes = fs::read(&file).unwrap();
-        fs::write(&file, &bytes[..bytes.len() - 40]).unwrap();
-        let (_, left) = Spool::open(&folder.0).unwrap();
-        assert_eq!(left.unknown, [whole]);
-    }
-
-    #[test]
-    fn one_folder_serves_one_process_and_names_it_for_ever() {
-        let folder = Folder::new();
-        let (first, _) = Spool::open(&folder.0).unwrap();
-        assert!(Spool::open(&folder.0).is_err(), "somebody is there");
-        let name = first.replica;
-        drop(first);
-        assert_eq!(Spool::open(&folder.0).unwrap().0.replica, name);
-    }
-
-    #[test]
-    fn files_go_away_in_order_when_their_calls_are_booked() {
-        let folder = Folder::new();
-        let (spool, _) = Spool::open(&folder.0).unwrap();
-        let first = spool.begin(&call()).unwrap();
-        spool.state.lock().bytes = FULL;
-        let second = spool.begin(&call()).unwrap();
-        assert_ne!(first, second);
-        spool.state.lock().bytes = FULL;
-        let third = spool.begin(&call()).unwrap();
-        spool.booked([second]);
-        assert_eq!(numbers(&folder.0).unwrap(), [1, 2, 3], "the first one is still needed");
-        spool.booked([first]);
-        assert_eq!(numbers(&folder.0).unwrap(), [3]);
-        spool.booked([third]);
-        assert_eq!(numbers(&folder.0).unwrap(), [3], "written to");
-    }
-}
+mod tests;

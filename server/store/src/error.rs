@@ -55,6 +55,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The database did not answer a moment ago, and was not asked again.
+    pub fn unanswered() -> Self {
+        sqlx::Error::PoolTimedOut.into()
+    }
+
     /// A value that cannot be stored.
     pub fn invalid(field: &'static str, sentence: impl Into<String>) -> Self {
         Self::Invalid { field, sentence: sentence.into() }

@@ -28,6 +28,8 @@ pub const DEAD_AFTER: chrono::Duration = chrono::Duration::seconds(60);
 
 /// A replica that said nothing for so long was silent; it is heard anew from then on.
 const BREAK: chrono::Duration = chrono::Duration::seconds(30);
+/// A replica that has not said for so long that it lives says so before it asks for anything.
+pub const HEAR_WITHIN: chrono::Duration = chrono::Duration::seconds(30);
 
 /// What a replica wants to have leased of a window, in all.
 #[derive(Clone, Copy, Debug)]
@@ -288,7 +290,7 @@ pub async fn hear(store: &Store, replica: Uuid, now: DateTime<Utc>) -> Result<()
 /// When the database does not answer.
 pub async fn give_up(store: &Store, replica: Uuid) -> Result<()> {
     let mut tx = store.pool().begin().await?;
-    end(&mut tx, None, Some(replica), None).await?;
+    end(&mut tx, None, &[replica], false).await?;
     in_flight::forget(&mut tx, None, replica).await?;
     sqlx::query!("delete from replicas where replica_id = $1", replica).execute(&mut *tx).await?;
     tx.commit().await?;
@@ -296,8 +298,10 @@ pub async fn give_up(store: &Store, replica: Uuid) -> Result<()> {
 }
 
 /// Ends leases that mean nothing any more: on calls at once, of replicas taken for dead (their calls
-/// are dead with them: one that only cannot be heard ends them itself before that). `by`: the
-/// replica that looks. It has to have been heard all the while, or everybody was silent.
+/// are dead with them: one that only cannot be heard ends them itself before that). A replica that
+/// lives after all, and says so before it asks again (see [`HEAR_WITHIN`]), asks either before it is
+/// taken for dead or after all of this: its row is locked. `by`: the replica that looks. It has to
+/// have been heard all the while, or everybody was silent.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -309,24 +313,37 @@ pub async fn bury(store: &Store, by: Uuid, now: DateTime<Utc>) -> Result<()> {
         return Ok(());
     }
     let mut tx = store.pool().begin().await?;
-    end(&mut tx, None, None, Some(now - DEAD_AFTER)).await?;
+    let mut dead = sqlx::query_scalar!(
+        "select replica_id from replicas where heard_at < $1 order by replica_id for update",
+        now - DEAD_AFTER
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    // Of some nothing is known at all.
+    let unknown = sqlx::query_scalar!(
+        "select distinct l.replica_id from leases l left join replicas r using (replica_id)
+         where l.metric = 'concurrent_calls' and r.replica_id is null"
+    );
+    dead.extend(unknown.fetch_all(&mut *tx).await?);
+    if !dead.is_empty() {
+        end(&mut tx, None, &dead, true).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
 
-/// Ends the leases of one replica (in one organization, or all), or those on calls at once of every
-/// replica not heard of since.
+/// Ends the leases of some replicas, in one organization or all, or only those on calls at once.
 async fn end(
     db: &mut PgConnection,
     org: Option<OrgId>,
-    replica: Option<Uuid>,
-    unheard_since: Option<DateTime<Utc>>,
+    replicas: &[Uuid],
+    only_at_once: bool,
 ) -> Result<()> {
     // Windows first and in the order everybody locks them in.
     sqlx::query!(
         "with ended as materialized (
-             select l.* from leases l left join replicas r using (replica_id)
-             where (l.replica_id = $1 and ($3::uuid is null or l.org_id = $3)) or ($2::timestamptz is not null and l.metric = 'concurrent_calls' and coalesce(r.heard_at, '-infinity') < $2)
+             select l.* from leases l
+             where l.replica_id = any($1::uuid[]) and (l.metric = 'concurrent_calls' or not $2) and ($3::uuid is null or l.org_id = $3)
          ),
          locked as materialized (
              select w.org_id, w.scope_kind, w.thing_id, w.person_id, w.metric, w.window_kind, w.starts_at
@@ -350,8 +367,8 @@ async fn end(
          delete from leases l using ended e
          where l.org_id = e.org_id and l.scope_kind = e.scope_kind and l.thing_id = e.thing_id and l.person_id = e.person_id
            and l.metric = e.metric and l.window_kind = e.window_kind and l.starts_at = e.starts_at and l.replica_id = e.replica_id",
-        replica,
-        unheard_since,
+        replicas,
+        only_at_once,
         org.map(|org| org.0),
     )
     .execute(db)
@@ -427,7 +444,7 @@ pub async fn take_back(store: &Store, permit: Permit, replica: Uuid, now: DateTi
     ledger::bulk::book(store, org, calendar, &lost, None).await?;
     let mut change = Change::begin(store, permit).await?;
     change.expect(Act::EditOrganization, None)?;
-    end(change.db(), Some(org), Some(replica), None).await?;
+    end(change.db(), Some(org), &[replica], false).await?;
     in_flight::forget(change.db(), Some(org), replica).await?;
     let diff = Diff::new()
         .set("leases", holder.leases)

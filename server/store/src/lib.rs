@@ -88,6 +88,16 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations"
 /// A result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// Waits for the database no longer than this. A connection whose other end has gone silent never
+/// says so by itself.
+///
+/// # Errors
+/// As what is waited for, and [`StoreError::Unavailable`] when it takes longer. Then nobody knows
+/// whether it was done.
+pub async fn within<T>(most: Duration, asking: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(most, asking).await.unwrap_or_else(|_| Err(StoreError::unanswered()))
+}
+
 /// The database and the keys to what is encrypted in it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {

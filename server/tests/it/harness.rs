@@ -84,8 +84,28 @@ impl Server {
 
     /// Asks it to stop, and waits.
     pub fn terminate(mut self) -> std::process::ExitStatus {
+        self.stop()
+    }
+
+    /// The same, with what it has left still there.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         self.child.wait().expect("it ends")
+    }
+
+    /// `bursar verify` on what it has left finds nothing.
+    pub fn verify(&self) {
+        let output = command(&self.database, self.data.path()).arg("verify").output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Its resident memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number");
+        kilobytes * 1024
     }
 
     pub fn browser(&self) -> Browser {

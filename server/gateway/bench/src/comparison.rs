@@ -84,7 +84,7 @@ pub async fn run(setting: &Setting) -> Result<(), Failure> {
     memory(&targets, idle)
 }
 
-fn start_gateway(setting: &Setting, data: &Path) -> Result<Pinned, Failure> {
+pub fn start_gateway(setting: &Setting, data: &Path) -> Result<Pinned, Failure> {
     let ours = ourselves()?;
     let mut command = on_core(MEASURED, setting.bursar.as_deref().unwrap_or(&ours));
     command.arg("serve").env("DATABASE_URL", &setting.database_url).env("BURSAR_DATA_DIR", data);
@@ -247,10 +247,11 @@ fn load(
 }
 
 /// A folder with a master key in it; goes away with its owner.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self, Failure> {
+    /// With a new key.
+    pub fn new() -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("bursar-bench-{}", std::process::id()));
         fs::create_dir_all(&path)?;
         let key: String = MasterKey::generate().reveal().iter().map(|byte| format!("{byte:02x}")).collect();

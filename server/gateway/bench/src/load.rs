@@ -41,6 +41,9 @@ pub struct Ask {
     /// For so long.
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
+    /// So many calls over all connections, and no more.
+    #[arg(long)]
+    pub calls: Option<usize>,
     /// Calls a second over all connections; without it, as fast as answers come.
     #[arg(long)]
     pub rate: Option<f64>,
@@ -126,7 +129,8 @@ async fn one_connection(ask: &Ask, place: usize, begun: Instant) -> Result<Vec<S
             Some(rate) => begun + Duration::from_secs_f64((turn * ask.connections + place) as f64 / rate),
             None => Instant::now(),
         };
-        if meant >= end {
+        let enough = ask.calls.is_some_and(|calls| turn * ask.connections + place >= calls);
+        if meant >= end || enough {
             break;
         }
         tokio::time::sleep_until(meant.into()).await;

@@ -1,6 +1,6 @@
 //! `bench`: what the gateway costs, beside the upstream alone and a bare proxy, in one run.
 //!
-//! `bench decide` measures one decision alone. `bench gateway` starts everything else as processes of their own, so that each can be pinned to
+//! `bench decide` measures one decision alone. `bench soak` looks at memory over many minutes of calls. `bench gateway` starts everything else as processes of their own, so that each can be pinned to
 //! a core and its processor time be read. Figures are printed; nothing is asserted about them.
 
 mod comparison;
@@ -9,6 +9,7 @@ mod load;
 mod organization;
 mod process;
 mod serve;
+mod soak;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -48,6 +49,18 @@ enum Program {
         /// Seconds of each measurement
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+    },
+    /// What the gateway's memory does over many minutes of calls, replayed as fast as they are answered
+    Soak {
+        /// An empty database
+        #[arg(long, env = "DATABASE_URL")]
+        database_url: String,
+        /// The whole server instead of the gateway alone
+        #[arg(long)]
+        bursar: Option<PathBuf>,
+        /// How many
+        #[arg(long, default_value_t = 100)]
+        minutes: u32,
     },
     /// What one decision costs
     Decide {
@@ -92,6 +105,7 @@ async fn perform(program: Program) -> Result<(), Failure> {
         Program::Gateway { database_url, postgres_data, bursar, seconds } => {
             comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds }).await
         }
+        Program::Soak { database_url, bursar, minutes } => soak::run(database_url, bursar, minutes).await,
         Program::Decide { times } => decide::run(times),
         Program::Upstream => upstream().await,
         Program::Proxy { upstream } => {

@@ -23,6 +23,7 @@ pub async fn run(database_url: &str, data_dir: &Path) -> Result<(), Failure> {
     let settings = Settings {
         public_url: "http://127.0.0.1".to_owned(),
         spool_dir: data_dir.join("spool"),
+        spool_limit: gateway::SPOOL_LIMIT,
         patience: Patience::default(),
     };
     let gateway = Gateway::start(store, settings).await?;

@@ -81,18 +81,18 @@ struct ResponseEvent<'a> {
     response: Option<Response>,
 }
 
-/// Where the text of an answer stands in its events, in either dialect.
+/// The fields with the text of an answer in its events, in either dialect.
 const CONTENT: [&[u8]; 6] = [
-    b"\"content\":\"",
-    b"\"text\":\"",
-    b"\"arguments\":\"",
-    b"\"partial_json\":\"",
-    b"\"thinking\":\"",
-    b"\"reasoning_content\":\"",
+    b"\"content\"",
+    b"\"text\"",
+    b"\"arguments\"",
+    b"\"partial_json\"",
+    b"\"thinking\"",
+    b"\"reasoning_content\"",
 ];
 
-/// Where it stands in the events of a response. Others repeat what came before.
-const RESPONSE_CONTENT: [&[u8]; 1] = [b"\"delta\":\""];
+/// The one in the events of a response. Others repeat what came before.
+const RESPONSE_CONTENT: [&[u8]; 1] = [b"\"delta\""];
 
 impl Seen {
     /// Nothing yet.
@@ -210,8 +210,7 @@ impl Seen {
         let mut found = false;
         let marks = if self.route == Route::Responses { &RESPONSE_CONTENT[..] } else { &CONTENT };
         for mark in marks {
-            let Some(start) = memchr::memmem::find(event, mark).map(|at| at + mark.len()) else { continue };
-            let text = &event[start..];
+            let Some(text) = text_of(event, mark) else { continue };
             let mut end = 0;
             while end < text.len() && text[end] != b'"' {
                 end += if text[end] == b'\\' { 2 } else { 1 };
@@ -297,6 +296,19 @@ fn number_after(event: &[u8], mark: &[u8]) -> Option<u64> {
     std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
+/// The first text that is the value of a field, up to the end of the event. Some servers write a
+/// space behind the colon, and the name of a field may be the value of another one.
+fn text_of<'a>(event: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = event;
+    loop {
+        rest = &rest[memchr::memmem::find(rest, field)? + field.len()..];
+        let value = rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        if let Some(text) = value.and_then(|value| value.strip_prefix(b"\"")) {
+            return Some(text);
+        }
+    }
+}
+
 fn kind(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Kind<'a> {
@@ -369,6 +381,17 @@ mod tests {
         seen.event(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
         assert!(seen.finished);
         assert_eq!(seen.usage(), Some(Usage { input: 9, output: 12, ..Usage::default() }));
+    }
+
+    #[test]
+    fn text_is_measured_however_its_server_spaces_it() {
+        let spaced = br#"data: {"type": "content_block_delta", "delta": {"type": "text", "text": "four"}}"#;
+        let tight = br#"data: {"type":"content_block_delta","delta":{"type":"text","text":"four"}}"#;
+        for event in [&spaced[..], tight] {
+            let mut seen = Seen::new(Route::Messages, false);
+            seen.event(event);
+            assert_eq!(seen.estimate(9).output, 2);
+        }
     }
 
     #[test]

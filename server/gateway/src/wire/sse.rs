@@ -1,7 +1,9 @@
 //! Server-sent events, looked at while they pass.
 //!
-//! Bytes go on as they come. Only when events may have to be left out is an incomplete event kept
-//! until the rest of it has come; a client could not have read it anyway.
+//! Bytes go on as they came, event by event: an incomplete one is kept until the rest of it has
+//! come, because a client could not have read it anyway. When the rest never comes it is left out:
+//! half a character, or half a JSON document, is an error of its own in the official SDKs, and the
+//! client would not hear the dialect's.
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
@@ -25,24 +27,14 @@ pub type Pieces = SmallVec<[Bytes; 4]>;
 #[derive(Debug, Default)]
 pub struct Splitter {
     partial: BytesMut,
-    /// Whether events may be hidden.
-    holds_back: bool,
     /// The event that is coming was too large to be kept: its beginning has gone on unseen.
     unseen: bool,
 }
 
 impl Splitter {
-    /// `holds_back`: whether some event may have to be hidden.
-    pub fn new(holds_back: bool) -> Self {
-        Self { partial: BytesMut::new(), holds_back, unseen: false }
-    }
-
     /// Takes a chunk; shows each event that it completes to `look`; returns what goes on now.
     pub fn feed(&mut self, chunk: Bytes, mut look: impl FnMut(&[u8]) -> Verdict) -> Pieces {
         let mut pieces = Pieces::new();
-        if !self.holds_back {
-            pieces.push(chunk.clone());
-        }
         let mut rest = chunk;
         if !self.partial.is_empty() {
             // Only the end of the partial event and the new chunk can hold its boundary.
@@ -56,14 +48,14 @@ impl Splitter {
             let event = std::mem::take(&mut self.partial).freeze().slice(..end);
             let unseen = std::mem::take(&mut self.unseen);
             let verdict = if unseen { Verdict::Pass } else { look(&event) };
-            if self.holds_back && verdict == Verdict::Pass {
+            if verdict == Verdict::Pass {
                 pieces.push(event);
             }
             rest = rest.slice(taken..);
         }
         let (mut start, mut from) = (0, 0);
         while let Some(end) = boundary(&rest[from..]).map(|end| from + end) {
-            if look(&rest[from..end]) == Verdict::Hide && self.holds_back {
+            if look(&rest[from..end]) == Verdict::Hide {
                 if start < from {
                     pieces.push(rest.slice(start..from));
                 }
@@ -71,7 +63,7 @@ impl Splitter {
             }
             from = end;
         }
-        if self.holds_back && start < from {
+        if start < from {
             pieces.push(rest.slice(start..from));
         }
         self.partial.extend_from_slice(&rest[from..]);
@@ -83,39 +75,18 @@ impl Splitter {
     /// begin its end are kept.
     fn keep_bounded(&mut self, pieces: &mut Pieces) {
         if self.partial.len() > EVENT_MAX {
-            let beginning = self.partial.split_to(self.partial.len() - 3).freeze();
-            if self.holds_back {
-                pieces.push(beginning);
-            }
+            pieces.push(self.partial.split_to(self.partial.len() - 3).freeze());
             self.partial = BytesMut::from(&self.partial[..]);
             self.unseen = true;
         }
     }
 
-    /// Whether an event has begun and not ended.
-    pub fn inside_event(&self) -> bool {
-        !self.partial.is_empty()
-    }
-
-    /// Whether nothing of an event that has begun is with the client.
-    pub fn can_end_here(&self) -> bool {
-        self.holds_back || self.partial.is_empty()
-    }
-
-    /// Takes a chunk of which only the rest of the event that has begun is wanted. Returns what goes
-    /// on, and whether the event is whole.
-    pub fn rest_of_event(&mut self, chunk: &Bytes, look: impl FnOnce(&[u8]) -> Verdict) -> (Bytes, bool) {
-        let seen = self.partial.len().saturating_sub(3);
-        let before = self.partial.len();
-        self.partial.extend_from_slice(chunk);
-        let Some(end) = boundary(&self.partial[seen..]).map(|end| seen + end) else {
-            return (chunk.clone(), false);
-        };
-        let event = std::mem::take(&mut self.partial).freeze().slice(..end);
-        if !std::mem::take(&mut self.unseen) {
-            look(&event);
-        }
-        (chunk.slice(..end.saturating_sub(before)), true)
+    /// The stream broke off. What was left of an event is looked at as one, for what it used, and
+    /// does not go on. Whether the client has its beginning: only if it was too large to be kept.
+    pub fn abandon(&mut self, look: impl FnMut(&[u8]) -> Verdict) -> bool {
+        let begun = self.unseen;
+        self.end(look);
+        begun
     }
 
     /// The stream has ended: what was left of an event, looked at as one.
@@ -125,7 +96,7 @@ impl Splitter {
             return None;
         }
         let verdict = if self.unseen { Verdict::Pass } else { look(&rest) };
-        (self.holds_back && verdict == Verdict::Pass).then_some(rest)
+        (verdict == Verdict::Pass).then_some(rest)
     }
 }
 
@@ -171,12 +142,13 @@ mod tests {
     use super::*;
 
     /// Feeds a stream in chunks of a size; returns the events seen and the bytes passed on.
-    fn run(stream: &[u8], size: usize, holds_back: bool) -> (Vec<Vec<u8>>, Vec<u8>) {
-        let mut splitter = Splitter::new(holds_back);
+    fn run(stream: &[u8], size: usize, hides: bool) -> (Vec<Vec<u8>>, Vec<u8>) {
+        let mut splitter = Splitter::default();
         let (mut seen, mut passed) = (Vec::new(), Vec::new());
         let mut look = |event: &[u8]| {
             seen.push(event.to_vec());
-            if memchr::memmem::find(event, b"hide").is_some() { Verdict::Hide } else { Verdict::Pass }
+            let hide = hides && memchr::memmem::find(event, b"hide").is_some();
+            if hide { Verdict::Hide } else { Verdict::Pass }
         };
         for chunk in stream.chunks(size) {
             for piece in splitter.feed(Bytes::copy_from_slice(chunk), &mut look) {
@@ -207,24 +179,18 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_has_begun_can_be_brought_to_its_end() {
-        for begun in 1..20 {
-            let mut splitter = Splitter::new(false);
-            let stream = &b"data: {\"a\":1}\r\n\r\ndata: two\n\n"[..];
-            splitter.feed(Bytes::from_static(&stream[..begun.min(14)]), |_| Verdict::Pass);
-            if splitter.can_end_here() {
-                continue;
-            }
-            let mut looked = Vec::new();
-            let rest = Bytes::copy_from_slice(&stream[begun.min(14)..]);
-            let (goes_on, whole) = splitter.rest_of_event(&rest, |event| {
-                looked = event.to_vec();
-                Verdict::Pass
-            });
-            assert!(whole && splitter.can_end_here());
-            assert_eq!(looked, b"data: {\"a\":1}\r\n\r\n");
-            assert_eq!([&stream[..begun.min(14)], &goes_on[..]].concat(), looked);
-        }
+    fn what_broke_off_inside_an_event_is_seen_and_does_not_go_on() {
+        let mut splitter = Splitter::default();
+        let mut seen = Vec::new();
+        let mut look = |event: &[u8]| {
+            seen.push(event.to_vec());
+            Verdict::Pass
+        };
+        let cut = b"data: one\n\ndata: two \xe2\x82";
+        let passed = splitter.feed(Bytes::from_static(cut), &mut look).concat();
+        assert_eq!(passed, b"data: one\n\n");
+        assert!(!splitter.abandon(&mut look), "nothing of it has gone out");
+        assert_eq!(seen, [&cut[..11], &cut[11..]]);
     }
 
     #[test]

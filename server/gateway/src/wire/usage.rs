@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub struct OpenAiUsage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
     /// DeepSeek's way to say cached.
@@ -39,6 +40,10 @@ impl OpenAiUsage {
             return None;
         }
         let (prompt, completion) = (self.prompt_tokens.unwrap_or(0), self.completion_tokens.unwrap_or(0));
+        // xAI and Gemini, in OpenAI's dialect, leave reasoning out of the completion and count it only
+        // in the total. It is billed like the rest.
+        let beside = self.total_tokens.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+        let completion = completion.saturating_add(beside);
         let input = self.prompt_tokens_details.as_ref();
         let output = self.completion_tokens_details.as_ref();
         // Parts never exceed their whole, whatever a provider says.
@@ -59,7 +64,7 @@ impl OpenAiUsage {
             left -= part;
             part
         };
-        let reasoning = take(output.and_then(|details| details.reasoning_tokens));
+        let reasoning = take(output.and_then(|details| details.reasoning_tokens).or(Some(beside)));
         let audio_output = take(output.and_then(|details| details.audio_tokens));
         Some(Usage {
             input: plain_input,
@@ -79,6 +84,7 @@ impl OpenAiUsage {
 pub struct ResponsesUsage {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    total_tokens: Option<u64>,
     input_tokens_details: Option<InputDetails>,
     output_tokens_details: Option<CompletionDetails>,
 }
@@ -99,12 +105,14 @@ struct WrittenFor {
 impl ResponsesUsage {
     /// As disjoint buckets; none when it says nothing.
     pub fn buckets(self) -> Option<Usage> {
-        let Self { input_tokens, output_tokens, input_tokens_details, output_tokens_details } = self;
+        let Self { input_tokens, output_tokens, total_tokens, input_tokens_details, output_tokens_details } =
+            self;
         let details = input_tokens_details.unwrap_or_default();
         let long = details.cache_write_tokens_details.and_then(|parts| parts.ttl_12h_tokens).unwrap_or(0);
         let chat = OpenAiUsage {
             prompt_tokens: input_tokens,
             completion_tokens: output_tokens,
+            total_tokens,
             prompt_tokens_details: Some(PromptDetails {
                 cached_tokens: details.cached_tokens,
                 cache_write_tokens: details.cache_write_tokens.max(Some(long)),

@@ -30,7 +30,7 @@ async fn all_at_once(world: &World, dialect: Dialect, streams: bool) -> Vec<Answ
         calls.spawn(async move { client.call(dialect, &call).await });
     }
     let answers = calls.join_all().await;
-    world.quiet().await;
+    world.books_agree().await;
     for answer in &answers {
         let known = [200, 402, 429, 503].contains(&answer.status.as_u16());
         assert!(known, "{}: {}", answer.status, answer.text());

@@ -30,6 +30,7 @@ async fn settled_once(world: &World, outcome: Outcome) {
     assert_eq!((call.outcome, call.cost, call.estimated), (outcome, cost(10, 20), false));
     let (used, reserved) = world.level(Metric::Spend).await;
     assert_eq!((used, reserved), (Value::from("0.00005"), Value::from("0.00")));
+    world.books_agree().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use bench::upstream::{Hold, Script};
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
     limits::{Metric, Mode, Scope},
+    models::Review,
+    money::Price,
     organizations::BudgetStatus,
+    prices::{PriceKey, Prices},
     providers::Dialect,
     window::Window,
 };
@@ -281,4 +284,22 @@ async fn a_limit_that_is_changed_bites_on_the_next_call() {
     succeeds(&world, Dialect::OpenAi).await;
     let refused = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
     assert_eq!(refused.bursar()["used"], 2);
+}
+
+#[tokio::test]
+async fn a_spent_budget_closes_no_free_model_and_no_list() {
+    let world = World::new().await;
+    let free = Prices::default().with(PriceKey::Input, Some(Price(0))).with(PriceKey::Output, Some(Price(0)));
+    world.model("free", Some(free), Review::Accepted).await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Total, 0).await;
+    for dialect in DIALECTS {
+        let paid = world.client.call(dialect, &body(&named("small", dialect), 16)).await;
+        assert_eq!(paid.status, StatusCode::PAYMENT_REQUIRED, "{}", paid.text());
+        let own = world.client.call(dialect, &body(&named("free", dialect), 16)).await;
+        assert_eq!(own.status, StatusCode::OK, "{}", own.text());
+        let list = world.client.get(dialect, "/v1/models").await;
+        assert_eq!(list.status, StatusCode::OK);
+        assert!(list.text().contains("\"free"), "{}", list.text());
+    }
+    assert!(world.ledger().await.iter().all(|call| call.cost == domain::money::Money::ZERO));
 }

@@ -18,6 +18,9 @@ use crate::{
     world::{World, cost, named},
 };
 
+/// What may be written down while Postgres is away, in bytes.
+const SPOOL: u64 = 64 << 10;
+
 /// A world on a Postgres of its own.
 async fn world() -> (Cluster, World) {
     // Durable, unlike those of other tests: what was committed has to be there afterwards.
@@ -29,7 +32,7 @@ async fn world() -> (Cluster, World) {
     };
     let cluster = tokio::task::spawn_blocking(start).await.expect("it starts");
     let store = testing::connect(&testing::migrated_database_in(&cluster.url("postgres")).await).await;
-    let world = World::on(store).await;
+    let world = World::build(store, |settings| settings.spool_limit = SPOOL).await;
     world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
     (cluster, world)
 }
@@ -142,4 +145,83 @@ async fn a_call_that_ends_while_postgres_is_gone_is_booked_when_it_is_back() {
         assert_eq!(world.level(Metric::Spend).await, ("0.00005".into(), "0.00".into()));
         remove(cluster).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hour_without_postgres_loses_nothing_and_fills_no_disk() {
+    const CALLS: u64 = 12;
+    let (mut cluster, world) = world().await;
+    world.limit(Scope::Application(world.application), Metric::ConcurrentCalls, Window::Total, 40).await;
+    recovers(&world).await;
+    let before = world.ledger().await.len();
+    world.script("small", Script { hold: Some(Hold::MidStream), ..Script::default() });
+    let mut streams = Vec::new();
+    for turn in 0..CALLS {
+        let dialect = DIALECTS[usize::from(turn % 2 == 1)];
+        streams.push(world.client.stream(dialect, &streamed(&named("small", dialect), 100)).await);
+    }
+    world.upstream.called(CALLS + 1).await;
+    // Its last round is over, and it has nothing more to say; so the others take it for dead.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let an_hour_later = store::clock::now() + chrono::TimeDelta::hours(1);
+    store::leases::bury(&world.store, an_hour_later).await.expect("it is buried");
+    kill(&mut cluster);
+    world.upstream.release(CALLS as usize);
+    for stream in streams {
+        let text = stream.rest().await.text();
+        assert!(text.contains("[DONE]") || text.contains("message_stop"), "{text}");
+    }
+    assert_eq!(world.finished_on_disk() as u64, CALLS + before as u64, "all of them are on disk");
+    world.script("small", Script::default());
+    notices(&world).await;
+    for _ in 0..50 {
+        let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert!(world.written() <= SPOOL, "{} bytes are written down", world.written());
+    let cluster = restart(cluster).await;
+    recovers(&world).await;
+    world.books_agree().await;
+    let held: Vec<_> = world.ledger().await.into_iter().filter(|call| call.cost == cost(10, 20)).collect();
+    assert_eq!(held.len() as u64, CALLS, "each once, as it was reported");
+    assert!(held.iter().all(|call| !call.estimated));
+    assert_eq!(world.level(Metric::Spend).await.1, "0.00");
+    assert_eq!(world.level(Metric::ConcurrentCalls).await.1, 0);
+    // What is in the books makes room for what comes.
+    for _ in 0..100 {
+        recovers(&world).await;
+    }
+    assert!(world.written() <= SPOOL, "{} bytes are written down", world.written());
+    remove(cluster).await;
+}
+
+/// A Postgres with all its processes; told to stand still, or to go on.
+fn signal(cluster: &mut Cluster, name: &str) {
+    let first = cluster.pid().expect("it runs").to_string();
+    let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
+    let mut kill = Command::new("kill");
+    kill.args(["-s", name, &first]).args(children.unwrap_or_default().split_whitespace());
+    kill.status().expect("kill");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_falls_silent_is_not_waited_for() {
+    let (mut cluster, world) = world().await;
+    recovers(&world).await;
+    // Nothing is closed: whoever asks hears nothing at all.
+    signal(&mut cluster, "STOP");
+    notices(&world).await;
+    let refused = (0..20).map(|_| {
+        let client = world.client.clone();
+        tokio::spawn(async move { client.call(Dialect::OpenAi, &body("small", 16)).await })
+    });
+    for answer in refused.collect::<Vec<_>>() {
+        let answer = answer.await.expect("an answer");
+        assert!([200, 503].contains(&answer.status.as_u16()), "{}", answer.text());
+    }
+    signal(&mut cluster, "CONT");
+    recovers(&world).await;
+    world.books_agree().await;
+    remove(cluster).await;
 }

@@ -171,3 +171,21 @@ async fn one_huge_event_passes() {
         booked(&world, &answer).await;
     }
 }
+
+#[tokio::test]
+async fn what_is_gone_keeps_its_name_in_the_ledger() {
+    let world = World::new().await;
+    let (user, secret) = world.member("Uma").await;
+    let answer = world.client.with(secret.reveal()).call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, http::StatusCode::OK, "{}", answer.text());
+    world.quiet().await;
+    let mut change = world.change().await;
+    store::applications::archive(&mut change, world.application).await.expect("it is gone");
+    store::models::archive(&mut change, world.small.openai).await.expect("it is gone");
+    store::users::remove(&mut change, user, None).await.expect("she is gone");
+    change.commit().await.expect("all of it");
+    let call = world.only_call().await;
+    assert_eq!((call.application.1.as_str(), call.model.1.as_str()), ("Assistant", "small"));
+    assert_eq!(call.user, Some((user, "Uma".to_owned())));
+    world.books_agree().await;
+}

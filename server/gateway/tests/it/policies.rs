@@ -198,6 +198,28 @@ async fn a_model_without_room_is_left_out_and_a_cheaper_one_answers() {
 }
 
 #[tokio::test]
+async fn a_free_model_is_no_way_round_a_spent_budget() {
+    let (world, big) = chain().await;
+    world.say_of(big, State::Open).await;
+    let mut change = world.change().await;
+    let free = prices()
+        .with(domain::prices::PriceKey::Input, Some(domain::money::Price(0)))
+        .with(domain::prices::PriceKey::Output, Some(domain::money::Price(0)));
+    for id in big.ids() {
+        store::models::set_prices(&mut change, id, store::clock::now(), &free).await.expect("prices");
+    }
+    change.commit().await.expect("it");
+    world.limit(Scope::Organization, Metric::Spend, Window::Total, 0).await;
+    world.script("big", Script::error(503));
+    for dialect in DIALECTS {
+        let answer = world.client.call(dialect, &asking(dialect)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
+    }
+    let asked: Vec<_> = world.upstream.asked().iter().map(|call| call.json()["model"].clone()).collect();
+    assert_eq!(asked, ["up-big", "up-big"], "the paid model behind it was not asked");
+}
+
+#[tokio::test]
 async fn when_nothing_is_left_the_most_useful_refusal_is_said() {
     let (world, big) = chain().await;
     world.limit(Scope::Organization, Metric::Spend, Window::Total, 0).await;

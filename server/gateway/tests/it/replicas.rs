@@ -158,3 +158,80 @@ async fn the_books_agree_at_every_moment_while_replicas_work() {
     assert!(looks > 2, "it was looked at while they worked");
     assert_eq!(booked(&world).await.len(), 200);
 }
+
+/// Somebody who comes back whenever they are told to, until they are stopped.
+async fn keep_coming(client: Client) {
+    loop {
+        let status = client.call(Dialect::OpenAi, &body("small", 20)).await.status;
+        assert!(matches!(status.as_u16(), 200 | 429), "{status}: there is money, it is only held");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Two hundred clients on a cap with room for ten; calls hold all of it and use next to nothing, so
+/// that ten others fit in as soon as ten have ended.
+async fn room_is_used_as_it_appears(replicas: usize) {
+    let world = World::new().await;
+    let (_, each) = dearest();
+    let hold = Some(Hold::BeforeHeaders);
+    world.script("small", Script { hold, ..Script::using(1, 0) });
+    // What four rounds use leaves room for ten, and never for eleven.
+    let spent = cost(1, 0).0 * 40;
+    assert!(spent < each);
+    world.limit(Scope::Group(world.engineering), Metric::Spend, Window::Month, each * 10 + spent).await;
+    let mut others = Vec::new();
+    for _ in 1..replicas {
+        others.push(Replica::start(&world).await);
+    }
+    let clients: Vec<Client> =
+        std::iter::once(&world.client).chain(others.iter().map(|other| &other.client)).cloned().collect();
+    let mut calls = JoinSet::new();
+    for turn in 0..AT_ONCE {
+        calls.spawn(keep_coming(clients[turn % replicas].clone()));
+    }
+    let mut quickest = Duration::MAX;
+    for round in 1..=4_u64 {
+        let begun = Instant::now();
+        let used = tokio::time::timeout(Duration::from_secs(20), world.upstream.called(round * 10)).await;
+        assert!(used.is_ok(), "round {round}: {:?}", world.upstream.served());
+        assert!(world.upstream.served().most_at_once <= 10, "{:?}", world.upstream.served());
+        if round > 1 {
+            quickest = quickest.min(begun.elapsed());
+        }
+        world.upstream.release(10);
+    }
+    println!("{replicas} replicas: room for ten is used within {quickest:?}");
+    assert!(quickest < Duration::from_secs(1), "room for ten is used within {quickest:?} at best");
+    world.upstream.release(10_000);
+    calls.shutdown().await;
+    world.upstream.until(|served| served.at_once == 0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn room_that_appears_is_used_within_a_second_on_one_replica() {
+    room_is_used_as_it_appears(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn room_that_appears_is_used_within_a_second_on_three_replicas() {
+    room_is_used_as_it_appears(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_refused_while_nothing_is_held_and_there_is_room() {
+    let world = World::new().await;
+    let (_, each) = dearest();
+    world.script("small", Script::using(1, 1));
+    // Room for one call, wherever it is made: what another replica has just set aside has to move.
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, each + cost(1, 1).0 * 30).await;
+    let others = [Replica::start(&world).await, Replica::start(&world).await];
+    let clients = [&world.client, &others[0].client, &others[1].client];
+    for turn in 0..30 {
+        let answer = clients[turn % 3].call(Dialect::OpenAi, &body("small", 20)).await;
+        assert_eq!(answer.status, StatusCode::OK, "turn {turn}: {}", answer.text());
+    }
+    assert_eq!(booked(&world).await.len(), 30);
+    world.books_agree().await;
+}

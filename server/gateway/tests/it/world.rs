@@ -118,7 +118,8 @@ impl World {
         Self::build(testing::store().await, edit).await
     }
 
-    async fn build(store: Store, edit: impl FnOnce(&mut Settings)) -> Self {
+    /// On a database of its own, with a gateway that is set up otherwise.
+    pub async fn build(store: Store, edit: impl FnOnce(&mut Settings)) -> Self {
         let operator = testing::operator(&store).await;
         let tenant = testing::tenant(&store, operator, "Acme").await;
         let upstream = Upstream::start().await.expect("an upstream");
@@ -385,9 +386,34 @@ impl World {
         rollups::calls(&self.store, self.tenant.org, &which, now, 1_000).await.expect("the ledger")
     }
 
+    /// Ledger, windows, sums and leases agree: what `bursar verify` looks at.
+    pub async fn books_agree(&self) {
+        self.quiet().await;
+        let org = self.tenant.org;
+        let calendar = organizations::calendar(&self.store, org).await.expect("the calendar");
+        let drift = store::books::drift(&self.store, org, calendar, store::clock::now()).await;
+        assert_eq!(drift.expect("a look"), []);
+    }
+
     /// How many finished calls this replica has written down.
     pub fn finished_on_disk(&self) -> usize {
-        let files = std::fs::read_dir(&self.spool).expect("the spool").flatten().map(|entry| entry.path());
+        self.finished_in(&self.spool)
+    }
+
+    /// Where calls are written down.
+    pub fn spool(&self) -> &Path {
+        &self.spool
+    }
+
+    /// How many bytes of the spool are written.
+    pub fn written(&self) -> u64 {
+        let files = std::fs::read_dir(&self.spool).expect("the spool").flatten();
+        files.map(|file| file.metadata().map_or(0, |known| known.len())).sum()
+    }
+
+    /// The same of a spool that is somewhere else.
+    pub fn finished_in(&self, spool: &Path) -> usize {
+        let files = std::fs::read_dir(spool).expect("the spool").flatten().map(|entry| entry.path());
         let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
         logs.map(|path| std::fs::read_to_string(path).expect("text").matches("{\"finished\":").count()).sum()
     }
@@ -464,6 +490,7 @@ async fn serve(
     let mut settings = Settings {
         public_url: "https://bursar.acme.example".to_owned(),
         spool_dir: spool.to_owned(),
+        spool_limit: gateway::SPOOL_LIMIT,
         patience: Patience::default(),
     };
     edit(&mut settings);

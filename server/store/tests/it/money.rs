@@ -245,6 +245,37 @@ async fn what_a_dead_replica_had_stays_set_aside_but_for_its_calls_at_once() {
     assert_eq!(acme.take(third, &asks).await[0].granted, 300);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_taken_for_dead_and_lives_leaves_the_books_right() {
+    let acme = Organization::new().await;
+    let at_once =
+        Meter { scope: Scope::Organization, metric: Metric::ConcurrentCalls, window: Window::Total };
+    let ask = acme.ask(at_once, 2, 50).await;
+    for turn in 0..30 {
+        let (slow, other) = (clock::id(), clock::id());
+        acme.take(slow, &[ask]).await;
+        acme.take(other, &[ask]).await;
+        leases::hear(&acme.store, other, clock::now()).await.expect("heard");
+        leases::hear(&acme.store, slow, clock::now() - TimeDelta::hours(1)).await.expect("heard");
+        // It wakes up at the moment when the others bury it.
+        let waking = async {
+            leases::hear(&acme.store, slow, clock::now()).await.expect("heard");
+            for _ in 0..3 {
+                acme.take(slow, &[Ask { keep: 2, need: 3, ..ask }]).await;
+            }
+        };
+        let burying = async { leases::bury(&acme.store, clock::now()).await.expect("buried") };
+        let more = [Ask { keep: 2, need: 2, ..ask }];
+        let busy = acme.take(other, &more);
+        tokio::join!(waking, burying, busy);
+        assert_eq!(drift(&acme).await, [], "turn {turn}");
+        for replica in [slow, other] {
+            leases::give_up(&acme.store, replica).await.expect("given back");
+        }
+    }
+    assert_eq!(acme.leased(at_once).await, 0);
+}
+
 #[tokio::test]
 async fn a_limit_that_is_made_later_knows_what_was_spent_before() {
     let acme = Organization::new().await;
