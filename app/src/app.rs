@@ -133,10 +133,16 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("applications/:id") view=pages::applications::ApplicationPage/>
                 <Route path=path!("calls") view=pages::calls::CallsPage/>
                 <Route path=path!("calls/:id") view=pages::call::CallPage/>
+                <Route path=path!("sessions") view=pages::call_sessions::SessionsPage/>
+                <Route path=path!("sessions/one") view=pages::call_sessions::SessionPage/>
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
                 <Route path=path!("receipts/:id") view=pages::receipts::ReceiptPage/>
                 <Route path=path!("rehearsals/:id") view=pages::rehearsals::RehearsalPage/>
+                <Route path=path!("invoices") view=pages::invoices::InvoicesPage/>
+                <Route path=path!("invoices/:id") view=pages::invoices::InvoicePage/>
+                <Route path=path!("reports") view=pages::reports::ReportsPage/>
+                <Route path=path!("reports/:month") view=pages::reports::ReportPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>

@@ -66,6 +66,8 @@ words! {
         EditPolicies = "policy.edit",
         /// Pin tests of who may use what, and take them away.
         EditAccessTests = "access_test.edit",
+        /// Close months, bring what providers bill.
+        KeepBooks = "books.keep",
         /// Read the log of changes.
         ReadAudit = "audit.read",
         /// Apply a whole file.
@@ -110,7 +112,7 @@ impl Act {
     pub const fn part(self) -> Part {
         match self {
             Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit => Part::Reading,
-            Self::EditOrganization | Self::DeleteOrganization | Self::EditRoles | Self::ApplyFile => {
+            Self::EditOrganization | Self::DeleteOrganization | Self::EditRoles | Self::ApplyFile | Self::KeepBooks => {
                 Part::Organization
             }
             Self::EditUsers
@@ -161,6 +163,7 @@ impl Act {
             Self::ReviewAccess => "Review who still needs what in a group",
             Self::EditCatalogue => "Providers, models, prices, tiers",
             Self::EditPolicies => "Routing policies",
+            Self::KeepBooks => "Close months for good; bring what providers bill",
             Self::ReadAudit => "Read the log of changes",
             Self::ApplyFile => "Apply a file, import a table",
         }
@@ -201,6 +204,7 @@ fn line(act: Act) -> Line {
         | Act::EditCatalogue
         | Act::EditPolicies
         | Act::EditAccessTests
+        | Act::KeepBooks
         | Act::ApplyFile => Line { admin: true, ..none },
         Act::EditGroup
         | Act::CreateGroup

@@ -70,6 +70,8 @@ pub struct Chart {
     pub steps: Vec<Step>,
     /// Steps to come: how they are called under the chart, and what they are expected to be.
     pub ahead: Vec<(String, Option<i64>)>,
+    /// Whether the series are two views of one thing, which do not add up: drawn as lines.
+    pub apart: bool,
 }
 
 /// The colours of things: each has one that it prefers, wherever it is drawn; those of a chart that
@@ -165,7 +167,7 @@ pub fn shown(measure: Measure, amount: Option<i64>) -> String {
 /// The chart on one sheet.
 fn drawing(sheet: Sheet, chart: &Chart) -> impl IntoView + use<> {
     let measure = chart.measure;
-    let stacked = measure.adds_up();
+    let stacked = measure.adds_up() && !chart.apart;
     let slots = (chart.steps.len() + chart.ahead.len()).max(1);
     let height_of = |step: &Step| {
         let amounts = step.parts.iter().flatten();

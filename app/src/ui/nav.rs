@@ -73,7 +73,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ),
             (
                 "Programs",
-                vec![counted("/applications", "Applications", Count::Applications), place("/calls", "Calls")],
+                vec![counted("/applications", "Applications", Count::Applications), place("/calls", "Calls"), place("/sessions", "Sessions")],
             ),
             (
                 "Money",
@@ -82,6 +82,8 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                     place("/explore", "Explore"),
                     place("/limits", "Limits"),
                     place("/alerts", "Alerts"),
+                    place("/reports", "Reports"),
+                    place("/invoices", "Invoices"),
                 ],
             ),
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),

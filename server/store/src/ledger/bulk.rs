@@ -18,9 +18,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{Event, Observer, Refusal, name_of, partition_day};
+use super::{Event, Observer, Refusal, late, name_of, partition_day};
 use crate::{
-    Result, Store, StoreError,
+    Result, Store, StoreError, call_sessions,
     leases::{self, Consumed},
     windows::{self, Charge},
 };
@@ -68,6 +68,10 @@ pub async fn book(
         days.add(calendar, named);
     }
     days.write(&mut tx, org).await?;
+    let calls = named.iter().map(|named| (named.event, named.path_id, named.set_id));
+    late::note(&mut tx, org, calendar, calls).await?;
+    let calls = named.iter().map(|named| (named.event, named.path_id));
+    call_sessions::gather(&mut tx, org, calls).await?;
     note_use(&mut tx, org, &named).await?;
     sqlx::query!("select pg_notify('bursar_ledger', $1)", org.0.to_string()).execute(&mut *tx).await?;
     tx.commit().await?;

@@ -14,6 +14,7 @@ mod notices;
 mod organization;
 mod people;
 mod rehearsals;
+mod reports;
 mod requests;
 mod reviews;
 mod tenancy;

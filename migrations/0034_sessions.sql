@@ -1,0 +1,49 @@
+-- Sessions: calls that carried the same label, gathered as they are booked; prompts of keys that keep
+-- them; and recommendations that somebody has put aside.
+
+create table call_sessions (
+    org_id         uuid not null references organizations (org_id) on delete cascade,
+    application_id uuid not null,
+    session        text not null,
+    -- Nil: calls without a person. A label that several people use is a session for each.
+    user_id        uuid not null,
+    -- The group's path at the last call.
+    path_id        uuid not null,
+    first_at       timestamptz not null,
+    -- When the last call that is booked was let through.
+    last_at        timestamptz not null,
+    -- When the last call that is booked had ended.
+    ended_at       timestamptz not null,
+    calls          bigint not null,
+    failed         bigint not null,
+    spend          bigint not null,
+    tokens         bigint not null,
+    models         uuid[] not null,
+    primary key (org_id, application_id, user_id, session)
+);
+create index call_sessions_by_time on call_sessions (org_id, last_at desc, application_id, user_id, session);
+create index call_sessions_by_user on call_sessions (org_id, user_id, last_at desc);
+create index events_by_session on events (org_id, application_id, session, started_at) where session <> '';
+
+insert into call_sessions
+select e.org_id, e.application_id, e.session, coalesce(e.user_id, '00000000-0000-0000-0000-000000000000'),
+       (array_agg(e.path_id order by e.started_at desc))[1], min(e.started_at), max(e.started_at), max(e.finished_at), count(*),
+       count(*) filter (where e.outcome = 'upstream_error'), sum(e.cost),
+       sum(e.input + e.cache_read + e.cache_write + e.cache_write_long + e.audio_input + e.output + e.reasoning + e.audio_output),
+       array_agg(distinct e.model_id)
+from events e
+where e.session <> '' and exists (select from organizations o where o.org_id = e.org_id)
+group by 1, 2, 3, 4;
+
+create table dismissals (
+    org_id       uuid not null references organizations (org_id) on delete cascade,
+    -- What is recommended, about what: `model.cheaper grp_… mdl_…`.
+    topic        text not null,
+    -- The figures it went by: with others it comes back.
+    figures      text not null,
+    reason       text not null,
+    dismissed_at timestamptz not null,
+    dismissed_by uuid,
+    by_name      text not null,
+    primary key (org_id, topic)
+);
