@@ -47,3 +47,41 @@ create table dismissals (
     by_name      text not null,
     primary key (org_id, topic)
 );
+
+-- What is recommended now, found anew a few times an hour.
+create table recommendations (
+    org_id   uuid not null references organizations (org_id) on delete cascade,
+    topic    text not null,
+    kind     text not null check (kind in ('cheaper', 'limit', 'secret', 'join', 'leave')),
+    title    text not null,
+    body     text not null,
+    figures  text not null,
+    -- Nano-dollars a month, where it would save any.
+    saves    bigint not null,
+    action   text not null,
+    href     text not null,
+    -- From the root to the group it is about: who leads one of them sees it. Empty: the organization's.
+    path     uuid[] not null,
+    found_at timestamptz not null,
+    primary key (org_id, topic)
+);
+
+-- What a call costs at the middle group of an organization, found with the recommendations.
+create table medians (
+    org_id              uuid not null references organizations (org_id) on delete cascade,
+    -- Groups whose own applications have called.
+    groups              bigint not null,
+    -- Nano-dollars; null: nobody has used any.
+    per_call            bigint,
+    per_thousand_output bigint,
+    -- Input tokens read from a cache, in tenths of a per cent.
+    cache_share         bigint,
+    found_at            timestamptz not null,
+    primary key (org_id)
+);
+
+-- Work that one process of an installation does at a time, and when somebody last took it on.
+create table turns (
+    work     text primary key,
+    taken_at timestamptz not null
+);

@@ -115,6 +115,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("users/batch/:id") view=pages::batches::BatchPage/>
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>
                 <Route path=path!("groups/:id") view=pages::groups::GroupPage/>
+                <Route path=path!("groups/:id/analytics") view=pages::analytics::AnalyticsPage/>
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>
                 <Route path=path!("authorization/draft/:id") view=pages::authorizations::DraftPage/>
                 <Route path=path!("authorization/rule") view=pages::authorizations::RulePage/>
@@ -138,6 +139,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
                 <Route path=path!("receipts/:id") view=pages::receipts::ReceiptPage/>
+                <Route path=path!("recommendations") view=pages::recommendations::RecommendationsPage/>
                 <Route path=path!("rehearsals/:id") view=pages::rehearsals::RehearsalPage/>
                 <Route path=path!("invoices") view=pages::invoices::InvoicesPage/>
                 <Route path=path!("invoices/:id") view=pages::invoices::InvoicePage/>

@@ -67,7 +67,8 @@ pub struct Mark {
 pub fn time_line(first: DateTime<Utc>, last: DateTime<Utc>, calls: &[(DateTime<Utc>, i64)]) -> Vec<Mark> {
     const WHOLE: i64 = 10_000;
     let length = (last - first).num_milliseconds().max(1);
-    let place = |at: TimeDelta| (i128::from(at.num_milliseconds()) * i128::from(WHOLE) / i128::from(length)) as i64;
+    let place =
+        |at: TimeDelta| (i128::from(at.num_milliseconds()) * i128::from(WHOLE) / i128::from(length)) as i64;
     calls
         .iter()
         .map(|(at, took)| {
@@ -96,7 +97,11 @@ mod tests {
     #[test]
     fn marks_stay_on_the_line() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("a moment");
-        let marks = time_line(at(100), at(200), &[(at(100), 10_000), (at(150), 50_000), (at(190), 90_000), (at(50), 0)]);
+        let marks = time_line(
+            at(100),
+            at(200),
+            &[(at(100), 10_000), (at(150), 50_000), (at(190), 90_000), (at(50), 0)],
+        );
         let places: Vec<_> = marks.iter().map(|mark| (mark.from, mark.length)).collect();
         assert_eq!(places, [(0, 1000), (5000, 5000), (9000, 1000), (0, 0)]);
         let one = time_line(at(1), at(1), &[(at(1), 0)]);

@@ -180,11 +180,10 @@ fn places(head: &csv::Line, mapping: &Mapping) -> Result<Places, Vec<Mistake>> {
 /// # Errors
 /// What is wrong, line by line.
 pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
-    let whole = |line, sentence: &str| {
-        vec![Mistake { line, column: String::new(), sentence: sentence.to_owned() }]
-    };
-    let lines = csv::read(text)
-        .map_err(|line| whole(line, "a quotation mark is opened here and never closed."))?;
+    let whole =
+        |line, sentence: &str| vec![Mistake { line, column: String::new(), sentence: sentence.to_owned() }];
+    let lines =
+        csv::read(text).map_err(|line| whole(line, "a quotation mark is opened here and never closed."))?;
     let Some((head, rows)) = lines.split_first() else {
         return Err(whole(1, "the file is empty."));
     };
@@ -220,7 +219,10 @@ pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
         return Err(mistakes);
     }
     if bill.lines.is_empty() {
-        return Err(whole(head.number, "there is no line below the names of the columns that bills anything."));
+        return Err(whole(
+            head.number,
+            "there is no line below the names of the columns that bills anything.",
+        ));
     }
     Ok(bill)
 }

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod access_tests;
 pub mod alerts;
+pub mod analytics;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -36,6 +37,7 @@ pub mod price_lists;
 pub mod prices;
 pub mod providers;
 pub mod receipts;
+pub mod recommendations;
 pub mod rehearsal;
 pub mod reports;
 pub mod requests;

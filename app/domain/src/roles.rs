@@ -112,9 +112,11 @@ impl Act {
     pub const fn part(self) -> Part {
         match self {
             Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit => Part::Reading,
-            Self::EditOrganization | Self::DeleteOrganization | Self::EditRoles | Self::ApplyFile | Self::KeepBooks => {
-                Part::Organization
-            }
+            Self::EditOrganization
+            | Self::DeleteOrganization
+            | Self::EditRoles
+            | Self::ApplyFile
+            | Self::KeepBooks => Part::Organization,
             Self::EditUsers
             | Self::EditGroup
             | Self::CreateGroup

@@ -6,6 +6,7 @@
 pub mod access_tests;
 pub mod accounts;
 pub mod alerts;
+pub mod analytics;
 pub mod applications;
 pub mod audit;
 pub mod authorizations;
@@ -33,6 +34,7 @@ pub mod policies;
 pub mod price_lists;
 pub mod providers;
 pub mod receipts;
+pub mod recommendations;
 pub mod rehearsals;
 pub mod reports;
 pub mod requests;

@@ -124,8 +124,12 @@ fn Content(view: SessionView) -> impl IntoView {
     } else {
         view! { {session.application.clone()} }.into_any()
     };
-    let listed = calls.len() as i64;
-    let note = if listed < session.calls { format!("{listed} of {} calls", grouped(session.calls.unsigned_abs())) } else { String::new() };
+    let (listed, marked) = (calls.len() as i64, calls.clone());
+    let note = if listed < session.calls {
+        format!("{listed} of {} calls", grouped(session.calls.unsigned_abs()))
+    } else {
+        String::new()
+    };
     view! {
         <Head title=session.key.label.clone() note="session" crumbs/>
         <p class="lead">{application}", "{who}". "{frame().zone.full(session.first_at)}" to "{frame().zone.full(session.ended_at)}"."</p>
@@ -135,7 +139,7 @@ fn Content(view: SessionView) -> impl IntoView {
             <div><h2>"Lasted"</h2><div class="big num">{long(session.duration_ms())}</div><p class="under">"from the first call to the end of the last"</p></div>
             <div><h2>"Tokens"</h2><div class="big num">{grouped(session.tokens.unsigned_abs())}</div><p class="under">{session.models.join(", ")}</p></div>
         </section>
-        <Card title="On a time line" note=note><TimeLine session calls=calls.clone()/></Card>
+        <Card title="On a time line" note=note><TimeLine session calls=marked/></Card>
         <Card title="Its calls" note="the first first"><CallTable calls/></Card>
         <Pager next/>
     }
@@ -168,12 +172,13 @@ fn TimeLine(session: CallSession, calls: Vec<CallLine>) -> impl IntoView {
                 End::Refused { .. } => "refused".to_owned(),
             };
             let label = format!("{}: {}, {took}, {cost}", zone.full(call.at), call.model.1);
+            let spoken = label.clone();
             // At least wide enough to be hit.
             let width = length.max(60);
             let left = from.min(10_000 - width);
             let per = |hundredths: i64| format!("{}.{:02}%", hundredths / 100, hundredths % 100);
             view! {
-                <li><a href=format!("/calls/{}", call.id) aria-label=label.clone()>
+                <li><a href=format!("/calls/{}", call.id) aria-label=spoken>
                     <svg width="100%" height=ROW.to_string() aria-hidden="true">
                         <rect class="track" width="100%" y="8" height="1"/>
                         <rect class=if failed { "mark bad" } else { "mark" } x=per(left) y="3" width=per(width) height="11" rx="2"><title>{label}</title></rect>

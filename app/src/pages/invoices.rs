@@ -13,12 +13,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::param;
 use crate::{
-    api::invoices::{
-        ArchiveInvoice, CompareInvoice, CreateInvoice, Invoices, load_invoice, load_invoices,
-    },
+    api::invoices::{ArchiveInvoice, CompareInvoice, CreateInvoice, Invoices, load_invoice, load_invoices},
     ui::{
-        Badge, Card, Confirm, Dialog, Empty, Field, FileField, Folded, Form, Head, Hidden, Kind, Load, OpenDialog,
-        Page, Pager, Select, Submit, TextArea, When,
+        Badge, Card, Confirm, Dialog, Empty, Field, FileField, Folded, Form, Head, Hidden, Kind, Load,
+        OpenDialog, Page, Pager, Select, Submit, TextArea, When,
         chart::{Chart, ChartView, Legend, Series, Step},
         may, query,
     },

@@ -191,6 +191,7 @@ fn chart(report: &Report) -> Chart {
         series,
         steps,
         ahead: Vec::new(),
+        apart: false,
     }
 }
 

@@ -66,8 +66,12 @@ fn Months(months: Vec<MonthRow>) -> impl IntoView {
                 Standing::Open { next: true } if keeps => {
                     view! { <OpenDialog name="close" label="Close" look="btn small"/> }.into_any()
                 }
-                Standing::Open { next: true } => view! { <span class="muted">"is next to be closed"</span> }.into_any(),
-                Standing::Open { next: false } => view! { <span class="muted">"after the one before"</span> }.into_any(),
+                Standing::Open { next: true } => {
+                    view! { <span class="muted">"is next to be closed"</span> }.into_any()
+                }
+                Standing::Open { next: false } => {
+                    view! { <span class="muted">"after the one before"</span> }.into_any()
+                }
                 Standing::Running => view! { <span class="muted">"is not over"</span> }.into_any(),
             };
             let adjusted = if row.adjusted.0 == 0 { "–".to_owned() } else { row.adjusted.to_string() };
@@ -160,12 +164,9 @@ fn stand(report: &Report) -> impl IntoView + use<> {
 #[component]
 fn Sums(report: Report) -> impl IntoView {
     let last = report.month.checked_add_months(chrono::Months::new(1)).and_then(|day| day.pred_opt());
-    let days = last.map(|last| format!("{} – {}", time::day(report.month), time::date(last))).unwrap_or_default();
-    let adjusted = if report.adjusted.0 == 0 {
-        "None".to_owned()
-    } else {
-        report.adjusted.to_string()
-    };
+    let days =
+        last.map(|last| format!("{} – {}", time::day(report.month), time::date(last))).unwrap_or_default();
+    let adjusted = if report.adjusted.0 == 0 { "None".to_owned() } else { report.adjusted.to_string() };
     view! {
         <section class="facts">
             <div><h2>"The month"</h2><div class="big num">{report.total.to_string()}</div><p class="under num">{format!("${} exactly · {days}", report.total.exact())}</p></div>

@@ -215,7 +215,15 @@ pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
             }
         })
         .collect();
-    Chart { measure, title, sentence: table.what_changed(), series: series(table), steps, ahead: Vec::new(), apart: false }
+    Chart {
+        measure,
+        title,
+        sentence: table.what_changed(),
+        series: series(table),
+        steps,
+        ahead: Vec::new(),
+        apart: false,
+    }
 }
 
 /// The figures that answer "are we fine".

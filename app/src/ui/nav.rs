@@ -73,7 +73,11 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ),
             (
                 "Programs",
-                vec![counted("/applications", "Applications", Count::Applications), place("/calls", "Calls"), place("/sessions", "Sessions")],
+                vec![
+                    counted("/applications", "Applications", Count::Applications),
+                    place("/calls", "Calls"),
+                    place("/sessions", "Sessions"),
+                ],
             ),
             (
                 "Money",
@@ -82,6 +86,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                     place("/explore", "Explore"),
                     place("/limits", "Limits"),
                     place("/alerts", "Alerts"),
+                    place("/recommendations", "Recommendations"),
                     place("/reports", "Reports"),
                     place("/invoices", "Invoices"),
                 ],
@@ -106,6 +111,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 place("/applications", "Applications"),
                 place("/explore", "Explore"),
                 place("/alerts", "Alerts"),
+                place("/recommendations", "Recommendations"),
             ],
         ));
     }

@@ -48,7 +48,12 @@ struct Row {
 /// # Errors
 /// [`StoreError::NotFound`] when the provider is not in the organization; [`StoreError::Invalid`] when it
 /// spans too many days.
-pub async fn insert(change: &mut Change, provider: ProviderId, name: &Name, bill: &Bill) -> Result<InvoiceId> {
+pub async fn insert(
+    change: &mut Change,
+    provider: ProviderId,
+    name: &Name,
+    bill: &Bill,
+) -> Result<InvoiceId> {
     change.expect(Act::KeepBooks, None)?;
     let (org, at, id) = (change.org(), change.at(), clock::id::<InvoiceId>());
     let first = bill.lines.keys().map(|(day, _)| *day).min();
@@ -57,7 +62,8 @@ pub async fn insert(change: &mut Change, provider: ProviderId, name: &Name, bill
         return Err(StoreError::invalid("file", "The file bills nothing."));
     };
     if (last - first).num_days() >= DAYS_MAX {
-        let sentence = format!("It spans {} days. Bring at most {DAYS_MAX} at a time.", (last - first).num_days() + 1);
+        let sentence =
+            format!("It spans {} days. Bring at most {DAYS_MAX} at a time.", (last - first).num_days() + 1);
         return Err(StoreError::invalid("file", sentence));
     }
     let actor = change.permit().actor().user;
@@ -325,14 +331,7 @@ pub async fn list(
                 days: (row.first_day, row.last_day),
                 has: (row.has_money, row.has_tokens),
                 at: (row.uploaded_at, row.compared_at),
-                sums: [
-                    row.cost,
-                    row.input,
-                    row.output,
-                    row.ledger_cost,
-                    row.ledger_input,
-                    row.ledger_output,
-                ],
+                sums: [row.cost, row.input, row.output, row.ledger_cost, row.ledger_input, row.ledger_output],
             })
         })
         .collect()
@@ -360,11 +359,7 @@ pub async fn get(store: &Store, org: OrgId, id: InvoiceId) -> Result<(Invoice, V
             model_id: (!row.model_id.is_nil()).then_some(ModelId(row.model_id)),
             is_billed: row.billed,
             billed: Side { cost: Money(row.cost), input: row.input, output: row.output },
-            ledger: Side {
-                cost: Money(row.ledger_cost),
-                input: row.ledger_input,
-                output: row.ledger_output,
-            },
+            ledger: Side { cost: Money(row.ledger_cost), input: row.ledger_input, output: row.ledger_output },
             calls: row.ledger_calls,
         })
         .collect();

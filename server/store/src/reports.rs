@@ -51,8 +51,9 @@ async fn first_open(db: &mut PgConnection, org: OrgId) -> Result<Option<NaiveDat
     if let Some(last) = last_closed(db, org).await? {
         return Ok(Some(after(last)));
     }
-    let first =
-        sqlx::query_scalar!("select min(day) from usage_by_day where org_id = $1", org.0).fetch_one(db).await?;
+    let first = sqlx::query_scalar!("select min(day) from usage_by_day where org_id = $1", org.0)
+        .fetch_one(db)
+        .await?;
     Ok(first.and_then(|day| day.with_day(1)))
 }
 
@@ -114,7 +115,12 @@ pub async fn months(store: &Store, org: OrgId, calendar: Calendar) -> Result<Vec
 }
 
 /// Where one month stands.
-async fn standing(db: &mut PgConnection, org: OrgId, calendar: Calendar, month: NaiveDate) -> Result<Standing> {
+async fn standing(
+    db: &mut PgConnection,
+    org: OrgId,
+    calendar: Calendar,
+    month: NaiveDate,
+) -> Result<Standing> {
     let row = sqlx::query!(
         "select time_zone, closed_at, closed_name, lines, seal from closed_months where org_id = $1 and month = $2",
         org.0,
@@ -504,7 +510,8 @@ pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) ->
     .await?;
     let name = month.format("%B %Y").to_string();
     // A month has no id of its own: its log lines are about the organization.
-    let diff = Diff::new().set("closed", &name).set("spend", Money(totals.spend).exact()).set("seal", hex(&seal));
+    let diff =
+        Diff::new().set("closed", &name).set("spend", Money(totals.spend).exact()).set("seal", hex(&seal));
     change.record(Subject { kind: "month", id: org.0, name: &name }, "close", &diff).await
 }
 

@@ -52,7 +52,10 @@ fn what_is_wrong_is_named_by_line_and_column() {
         ("a,b\n1,2", "Line 1: no column for the day"),
         ("date,model\n2026-01-01,m", "Line 1: no column for money or tokens"),
         ("date,model,cost\nyesterday,m,1", "Line 2, column date: “yesterday” is no day."),
-        ("date,model,cost\n2026-01-01,m,1\n2026-01-01,m,\"1,2x\"", "Line 3, column cost: “1,2x” is no amount"),
+        (
+            "date,model,cost\n2026-01-01,m,1\n2026-01-01,m,\"1,2x\"",
+            "Line 3, column cost: “1,2x” is no amount",
+        ),
         ("date,model,cost\n2026-01-01,,1", "Line 2, column model: it is empty."),
         ("date,model,cost,currency\n2026-01-01,m,1,EUR", "Line 2, column currency: “EUR” is not US dollars."),
         ("date,model,input_tokens\n2026-01-01,m,-4", "Line 2, column input_tokens: “-4” is no number"),
@@ -68,9 +71,12 @@ fn what_is_wrong_is_named_by_line_and_column() {
     }
     let named = Mapping { cost: "price".into(), ..plain.clone() };
     let sentence = told(&read("date,model,cost\n2026-01-01,m,1", &named).expect_err("no such column"));
-    assert!(sentence.contains("Line 1, column price: there is no such column. The file has: date, model, cost."));
-    let many: String =
-        std::iter::once("date,model,cost\n".to_owned()).chain((0..30).map(|_| "x,m,1\n".to_owned())).collect();
+    assert!(
+        sentence.contains("Line 1, column price: there is no such column. The file has: date, model, cost.")
+    );
+    let many: String = std::iter::once("date,model,cost\n".to_owned())
+        .chain((0..30).map(|_| "x,m,1\n".to_owned()))
+        .collect();
     assert!(told(&read(&many, &plain).expect_err("thirty")).ends_with("And 20 more."));
 }
 

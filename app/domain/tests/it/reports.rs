@@ -82,7 +82,8 @@ proptest! {
 
 #[test]
 fn shares_are_to_the_nearest_tenth_of_a_per_cent() {
-    for (of, whole, expected) in [(1, 3, 333), (2, 3, 667), (0, 0, 0), (5, 0, 0), (1, 2000, 1), (7, 7, 1000)] {
+    for (of, whole, expected) in [(1, 3, 333), (2, 3, 667), (0, 0, 0), (5, 0, 0), (1, 2000, 1), (7, 7, 1000)]
+    {
         assert_eq!(share(Money(of), Money(whole)), expected, "{of} of {whole}");
     }
 }

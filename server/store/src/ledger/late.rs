@@ -43,9 +43,7 @@ pub(super) async fn note<'a>(
     // Only a month that is over can be closed: mostly there is nothing to ask for.
     let running = first(calendar.day(clock::now()));
     let earlier: Vec<_> = calls
-        .map(|(event, path_id, set_id)| {
-            (event, path_id, set_id, first(calendar.day(event.call.started_at)))
-        })
+        .map(|(event, path_id, set_id)| (event, path_id, set_id, first(calendar.day(event.call.started_at))))
         .filter(|(.., of_month)| *of_month < running)
         .collect();
     if earlier.is_empty() {

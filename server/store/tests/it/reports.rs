@@ -75,7 +75,9 @@ async fn a_closed_month_stays_and_what_comes_late_counts_in_the_next() {
     assert!(!acme.book(&late).await, "booked twice, it counts once");
     let first = report(&acme, two).await;
     assert_eq!((first.total, first.adjusted), (Money(1_000_000_001), Money(0)));
-    assert!(matches!(&first.standing, Standing::Closed(closed) if closed.zone == "Europe/Berlin" && closed.lines == 1));
+    assert!(
+        matches!(&first.standing, Standing::Closed(closed) if closed.zone == "Europe/Berlin" && closed.lines == 1)
+    );
     let next = report(&acme, one).await;
     assert_eq!((next.total, next.adjusted, next.calls), (Money(2_077), Money(77), 2));
     assert_eq!(drift(&acme).await, []);
@@ -85,7 +87,10 @@ async fn a_closed_month_stays_and_what_comes_late_counts_in_the_next() {
     assert_eq!(report(&acme, one).await.total, Money(2_077));
     // Two months late: still in the month that is next now.
     book(&acme, noon(&acme, two, 9).await, 5).await;
-    assert_eq!((report(&acme, running).await.total, report(&acme, running).await.adjusted), (Money(5), Money(5)));
+    assert_eq!(
+        (report(&acme, running).await.total, report(&acme, running).await.adjusted),
+        (Money(5), Money(5))
+    );
     assert_eq!(drift(&acme).await, []);
     let calendar = acme.facts().await.calendar;
     let months = reports::months(&acme.store, acme.tenant.org, calendar).await.expect("months");
