@@ -32,7 +32,7 @@ pub fn ApplicationsPage() -> impl IntoView {
     let unused = query::value("unused") == "1";
     let list = load_applications(search.clone(), after, unused);
     view! {
-        <Page title="Applications">
+        <Page title="Applications" live=true>
             <Load data=list let(list)><ListView list search/></Load>
         </Page>
     }

@@ -36,7 +36,7 @@ fn kinds() -> Vec<(String, String)> {
 pub fn GroupsPage() -> impl IntoView {
     let tree = load_groups();
     view! {
-        <Page title="Groups">
+        <Page title="Groups" live=true>
             <Load data=tree let(tree)><TreeView tree/></Load>
         </Page>
     }
@@ -123,7 +123,7 @@ fn TreeTable(groups: Vec<GroupRow>) -> impl IntoView {
 pub fn GroupPage() -> impl IntoView {
     let id = param("id");
     let group = load_group(id, query::value("find"), query::value("chosen"));
-    view! { <Page title="Group"><Load data=group let(view)><Content view/></Load></Page> }
+    view! { <Page title="Group" live=true><Load data=group let(view)><Content view/></Load></Page> }
 }
 
 #[component]
