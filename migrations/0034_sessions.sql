@@ -85,3 +85,25 @@ create table turns (
     work     text primary key,
     taken_at timestamptz not null
 );
+
+-- Keys that keep what their calls said. No row: nothing is kept.
+create table prompt_keeping (
+    org_id         uuid not null references organizations (org_id) on delete cascade,
+    application_id uuid not null,
+    -- For how long each is kept.
+    days           smallint not null check (days between 1 and 365),
+    primary key (org_id, application_id),
+    foreign key (org_id, application_id) references applications (org_id, application_id)
+);
+
+-- What was kept: request and answer, sealed with the master key and bound to their call.
+create table prompts (
+    org_id         uuid not null references organizations (org_id) on delete cascade,
+    call_id        uuid not null,
+    application_id uuid not null,
+    at             timestamptz not null,
+    expires_at     timestamptz not null,
+    sealed         bytea not null,
+    primary key (org_id, call_id)
+);
+create index prompts_by_end on prompts (expires_at);

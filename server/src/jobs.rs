@@ -1,4 +1,5 @@
-//! Housekeeping: partitions ahead of time, sessions that have ended, reviews whose day is over.
+//! Housekeeping: partitions ahead of time, sessions that have ended, prompts that were kept long enough,
+//! reviews whose day is over.
 
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub async fn round(store: &Store) {
         tracing::warn!(%error, "partitions could not be made");
     }
     reviews(store).await;
+    if let Err(error) = store::prompts::sweep(store).await {
+        tracing::warn!(%error, "prompts whose time is over could not be removed");
+    }
     if let Err(error) = store::sessions::sweep(store).await {
         tracing::warn!(%error, "old sessions could not be removed");
     }

@@ -35,6 +35,7 @@ pub mod organizations;
 pub mod policies;
 pub mod price_lists;
 pub mod prices;
+pub mod prompts;
 pub mod providers;
 pub mod receipts;
 pub mod recommendations;

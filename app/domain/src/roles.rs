@@ -68,6 +68,8 @@ words! {
         EditAccessTests = "access_test.edit",
         /// Close months, bring what providers bill.
         KeepBooks = "books.keep",
+        /// Read what calls said, of keys that keep it.
+        ReadPrompts = "prompt.read",
         /// Read the log of changes.
         ReadAudit = "audit.read",
         /// Apply a whole file.
@@ -111,7 +113,11 @@ impl Act {
     /// What it is about.
     pub const fn part(self) -> Part {
         match self {
-            Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit => Part::Reading,
+            Self::UseOwn
+            | Self::ReadOrganization
+            | Self::ReadGroup
+            | Self::ReadAudit
+            | Self::ReadPrompts => Part::Reading,
             Self::EditOrganization
             | Self::DeleteOrganization
             | Self::EditRoles
@@ -166,6 +172,7 @@ impl Act {
             Self::EditCatalogue => "Providers, models, prices, tiers",
             Self::EditPolicies => "Routing policies",
             Self::KeepBooks => "Close months for good; bring what providers bill",
+            Self::ReadPrompts => "Read what calls said, where it is kept; every time on the record",
             Self::ReadAudit => "Read the log of changes",
             Self::ApplyFile => "Apply a file, import a table",
         }
@@ -219,6 +226,7 @@ fn line(act: Act) -> Line {
         | Act::ReviewAccess
         | Act::TightenLimits => Line { admin: true, lead: Lead::Here, ..none },
         Act::ArchiveGroup | Act::EditLeads => Line { admin: true, lead: Lead::Below, ..none },
+        Act::ReadPrompts => Line { auditor: true, ..none },
         Act::EditRoles | Act::DeleteOrganization => none,
     }
 }

@@ -32,6 +32,7 @@ pub mod organizations;
 pub mod overview;
 pub mod policies;
 pub mod price_lists;
+pub mod prompts;
 pub mod providers;
 pub mod receipts;
 pub mod recommendations;

@@ -12,7 +12,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::{call_sessions::session_href, calls::outcome_mark, capital, param};
+use super::{call_sessions::session_href, calls::outcome_mark, capital, param, prompts::Kept};
 use crate::{
     api::calls::load_call,
     ui::{Badge, Card, Head, Kind, Load, Page, When, context::frame, query},
@@ -42,6 +42,7 @@ fn Content(call: CallView) -> impl IntoView {
         <Head title note=call.model.1.clone() crumbs/>
         {observed}
         {what}
+        <Kept call=call.id.to_string()/>
         <Attribution call/>
     }
 }

@@ -32,6 +32,7 @@ pub mod overview;
 pub mod policies;
 pub mod price_lists;
 mod prices;
+mod prompts;
 pub mod providers;
 pub mod receipts;
 pub mod recommendations;

@@ -22,6 +22,7 @@ use crate::{
     forward::{self, Failure, forward},
     headroom,
     meter::Metered,
+    prompts::Listener,
     reserve::{Held, reserve},
     settle::Books,
     wire::{
@@ -183,6 +184,7 @@ fn credential_refused(id: CallId, status: StatusCode) -> Option<Refusal> {
 async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
     let Held { authorized, mut books, max_output, lowered, levels } = held;
     let id = books.id();
+    let listener = Listener::of(gateway, &authorized);
     let upstream = match ask(gateway, &authorized, max_output, sent).await {
         Ok(upstream) => upstream,
         Err(failure) => {
@@ -208,9 +210,9 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>) -> Turn {
     headroom::rate_headers(sent.route.dialect(), &levels, &mut headers);
     let body = if status.is_success() && is_stream(&parts.headers) {
         let hides = sent.route == Route::ChatCompletions && !authorized.request.wants_usage;
-        Body::new(Metered::new(Arc::clone(gateway), body, books, hides))
+        Body::new(Metered::new(Arc::clone(gateway), body, books, hides, listener))
     } else {
-        match whole(body, books, status, gateway.settings.patience.head).await {
+        match whole(body, books, status, gateway.settings.patience.head, listener).await {
             Ok(body) => body,
             Err(refusal) => return Turn::failed(refusal),
         }
@@ -288,6 +290,7 @@ async fn whole(
     mut books: Books,
     status: StatusCode,
     within: Duration,
+    listener: Option<Box<Listener>>,
 ) -> Result<Body, Refusal> {
     let (id, route) = (books.id(), books.route());
     let collected = collect(body, within).await;
@@ -299,6 +302,9 @@ async fn whole(
             return Err(broken_off(id, &cause));
         }
     };
+    if let Some(mut listener) = listener {
+        listener.hear(&bytes);
+    }
     if status.is_success() {
         let mut seen = Seen::new(route, false);
         seen.whole(&bytes);

@@ -19,6 +19,7 @@ mod leases;
 mod meter;
 mod pipeline;
 mod post;
+mod prompts;
 mod reserve;
 mod routing;
 mod settle;
@@ -90,6 +91,7 @@ pub struct Gateway {
     spool: spool::Spool,
     leases: leases::Leases,
     booking: booking::Booking,
+    prompts: prompts::Keeper,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -104,7 +106,9 @@ impl Gateway {
         let (spool, left) = spool::Spool::open(&settings.spool_dir).map_err(StartError::Spool)?;
         jobs::recover(&store, &spool, left).await?;
         let snapshots = Snapshots::load(&store).await?;
+        let (prompts, heard) = prompts::Keeper::new();
         let gateway = Arc::new(Self {
+            prompts,
             upstream: forward::Clients::new(settings.patience.connection),
             health: health::Health::default(),
             leases: leases::Leases::new(spool.replica),
@@ -117,6 +121,7 @@ impl Gateway {
             spool,
         });
         jobs::start(&gateway);
+        tokio::spawn(prompts::run(Arc::clone(&gateway), heard));
         Ok(gateway)
     }
 

@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use crate::{
     Gateway,
+    prompts::Listener,
     settle::Books,
     wire::{
         answer::Seen,
@@ -56,6 +57,8 @@ struct Reading {
     splitter: Splitter,
     seen: Seen,
     books: Books,
+    /// For a key that keeps what its calls say.
+    listener: Option<Box<Listener>>,
     idle: Pin<Box<Sleep>>,
     /// How long the upstream may say nothing.
     silence: Duration,
@@ -65,6 +68,9 @@ impl Reading {
     /// Takes a piece; returns what goes on, and whether the answer has come to its end.
     fn take(&mut self, piece: Bytes) -> (crate::wire::sse::Pieces, bool) {
         self.books.first_byte();
+        if let Some(listener) = &mut self.listener {
+            listener.hear(&piece);
+        }
         let seen = &mut self.seen;
         let pieces = self.splitter.feed(piece, |event| seen.event(event));
         (pieces, self.seen.finished || self.seen.failed)
@@ -77,13 +83,20 @@ impl Reading {
 }
 
 impl Metered {
-    pub fn new(gateway: Arc<Gateway>, upstream: Incoming, books: Books, hides_usage: bool) -> Self {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        upstream: Incoming,
+        books: Books,
+        hides_usage: bool,
+        listener: Option<Box<Listener>>,
+    ) -> Self {
         let silence = gateway.settings.patience.silence;
         let reading = Reading {
             upstream,
             splitter: Splitter::new(hides_usage),
             seen: Seen::new(books.route(), hides_usage),
             books,
+            listener,
             idle: Box::pin(tokio::time::sleep(silence)),
             silence,
         };

@@ -41,6 +41,7 @@ pub mod passwords;
 pub mod policies;
 pub mod price_lists;
 pub mod prices;
+pub mod prompts;
 pub mod providers;
 pub mod receipts;
 pub mod recommendations;
