@@ -536,18 +536,24 @@ async fn freeze(change: &mut Change, month: NaiveDate) -> Result<()> {
     )
     .execute(change.db())
     .await?;
-    for (id, calls, spend) in members(change.db(), org, month, false).await? {
-        sqlx::query!(
-            "insert into report_members (org_id, month, group_id, calls, spend) values ($1, $2, $3, $4, $5)",
-            org.0,
-            month,
-            id.0,
-            calls,
-            spend.0,
-        )
-        .execute(change.db())
-        .await?;
-    }
+    sqlx::query!(
+        "with s as (
+             select set_id, sum(calls) as calls, sum(spend) as spend
+             from (select set_id, calls, spend from usage_by_day where org_id = $1 and day >= $2 and day < $3
+                   union all
+                   select set_id, 1, spend from late_calls where org_id = $1 and month = $2) u
+             group by set_id
+         )
+         insert into report_members (org_id, month, group_id, calls, spend)
+         select $1, $2, g.id, sum(s.calls), sum(s.spend)
+         from s join member_sets m on m.org_id = $1 and m.set_id = s.set_id cross join unnest(m.groups) as g (id)
+         group by g.id having sum(s.calls) > 0",
+        org.0,
+        month,
+        next,
+    )
+    .execute(change.db())
+    .await?;
     sqlx::query!(
         "with l as (select path_id, application_id, user_id, model_id from report_lines where org_id = $1 and month = $2)
          insert into report_names (org_id, month, kind, thing_id, name)

@@ -7,6 +7,7 @@ mod explain;
 mod explore;
 mod harness;
 mod mail;
+mod reports;
 mod roles;
 mod serve;
 mod setup;

@@ -13,6 +13,7 @@ mod observed;
 mod outages;
 mod passing;
 mod policies;
+mod prompts;
 mod refusals;
 mod replicas;
 mod routes;

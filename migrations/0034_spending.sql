@@ -1,5 +1,4 @@
--- Sessions: calls that carried the same label, gathered as they are booked; prompts of keys that keep
--- them; and recommendations that somebody has put aside.
+-- Spend beyond sums by day: sessions of calls, what calls said, recommendations, and whose turn it is to look.
 
 create table call_sessions (
     org_id         uuid not null references organizations (org_id) on delete cascade,
@@ -107,3 +106,6 @@ create table prompts (
     primary key (org_id, call_id)
 );
 create index prompts_by_end on prompts (expires_at);
+
+-- Two people who edit a webhook learn of each other.
+alter table webhooks add column version bigint not null default 1;
