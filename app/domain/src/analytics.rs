@@ -83,8 +83,8 @@ pub struct Analytics {
     pub text: Sums,
     /// What they would have cost otherwise, the cheapest first.
     pub tiers: Vec<TierCost>,
-    /// By use case, of the last days.
-    pub use_cases: Explored,
+    /// For what and how it calls, of the last days: one table for each split.
+    pub splits: Vec<Explored>,
 }
 
 #[cfg(test)]

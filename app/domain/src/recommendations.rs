@@ -137,7 +137,8 @@ pub fn cheaper(used: &ModelUse) -> Option<Recommendation> {
             grouped(output.unsigned_abs()),
             best.cost,
         ),
-        figures: format!("{other} {} {}", coarse(spend.0), coarse(best.cost.0)),
+        // The other's cost in tenths of this one's: both grow with the calls.
+        figures: format!("{other} {} {}", coarse(spend.0), best.cost.0.saturating_mul(10) / spend.0),
         saves,
         action: format!("Ask for a request before {model}"),
         href: format!("/authorization/rule?of={id}~model:{}", used.model.0),

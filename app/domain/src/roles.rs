@@ -113,11 +113,9 @@ impl Act {
     /// What it is about.
     pub const fn part(self) -> Part {
         match self {
-            Self::UseOwn
-            | Self::ReadOrganization
-            | Self::ReadGroup
-            | Self::ReadAudit
-            | Self::ReadPrompts => Part::Reading,
+            Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit | Self::ReadPrompts => {
+                Part::Reading
+            }
             Self::EditOrganization
             | Self::DeleteOrganization
             | Self::EditRoles

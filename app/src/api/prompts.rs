@@ -28,7 +28,9 @@ pub async fn keep_prompts(application: String, #[server(default)] days: String) 
         let which = application.parse().map_err(|_| AppError::NotFound)?;
         let days = match days.trim() {
             "" => None,
-            days => Some(days.parse::<i16>().map_err(|_| AppError::field("days", "Enter a number of days."))?),
+            days => {
+                Some(days.parse::<i16>().map_err(|_| AppError::field("days", "Enter a number of days."))?)
+            }
         };
         let mut change = cx.change(permit).await?;
         store::prompts::set_days(&mut change, which, days).await.known()?;

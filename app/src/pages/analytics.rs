@@ -56,7 +56,7 @@ fn Content(view: GroupAnalytics) -> impl IntoView {
         {some}
         <Preference table=analytics.models.clone() filters=filters.clone()/>
         <Tiers tiers=analytics.tiers text=analytics.text/>
-        <UseCases table=analytics.use_cases filters/>
+        {analytics.splits.into_iter().map(|table| view! { <Split table filters=filters.clone()/> }).collect_view()}
     }
 }
 
@@ -205,15 +205,17 @@ fn Tiers(tiers: Vec<TierCost>, text: Sums) -> impl IntoView {
     .into_any()
 }
 
+/// For what or how it calls. Without any that is named there is nothing to say.
 #[component]
-fn UseCases(table: Explored, filters: Filters) -> impl IntoView {
+fn Split(table: Explored, filters: Filters) -> impl IntoView {
+    let by = table.by;
     let named =
         table.rows.iter().any(|row| row.key.as_deref().is_some_and(|key| key != domain::explore::NONE));
     if !named {
         return ().into_any();
     }
     let total = table.total();
-    let explore = filters.href("/explore", &[("by", "use_case"), ("measure", Measure::Spend.as_str())]);
+    let explore = filters.href("/explore", &[("by", by.as_str()), ("measure", Measure::Spend.as_str())]);
     let rows = table
         .rows
         .into_iter()
@@ -224,10 +226,10 @@ fn UseCases(table: Explored, filters: Filters) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <Card title="For what" note="use cases that calls named">
-            <div class="scroll" tabindex="0" role="region" aria-label="For what">
+        <Card title=by.plural() note=format!("the last {MODEL_DAYS} days")>
+            <div class="scroll" tabindex="0" role="region" aria-label=by.plural()>
                 <table class="table">
-                    <thead><tr><th>"Use case"</th><th class="r">"Calls"</th><th class="r">"Spend"</th><th class="r">"Of spend"</th><th class="r">"A call"</th></tr></thead>
+                    <thead><tr><th>{by.one()}</th><th class="r">"Calls"</th><th class="r">"Spend"</th><th class="r">"Of spend"</th><th class="r">"A call"</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>

@@ -129,7 +129,12 @@ struct Place {
 impl Place {
     fn of(page: &web_sys::Document) -> Self {
         let link = page.active_element().and_then(|element| element.get_attribute("href"));
-        Self { link, unfolded: folds(page.query_selector_all("#main details").ok()).map(|one| one.has_attribute("open")).collect() }
+        Self {
+            link,
+            unfolded: folds(page.query_selector_all("#main details").ok())
+                .map(|one| one.has_attribute("open"))
+                .collect(),
+        }
     }
 
     /// The same place on the page that was put there instead, as far as it still has it.
@@ -151,7 +156,9 @@ impl Place {
 
 fn folds(list: Option<web_sys::NodeList>) -> impl Iterator<Item = Element> {
     let list = list.into_iter();
-    list.flat_map(|list| (0..list.length()).filter_map(move |place| list.get(place)?.dyn_into::<Element>().ok()))
+    list.flat_map(|list| {
+        (0..list.length()).filter_map(move |place| list.get(place)?.dyn_into::<Element>().ok())
+    })
 }
 
 /// Notes what opened a dialog by a key: where the focus returns to.

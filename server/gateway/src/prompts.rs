@@ -50,7 +50,8 @@ pub async fn run(gateway: Arc<Gateway>, mut heard: Receiver<Told>) {
         let (request, request_cut) = cut(&told.request, KEPT_BYTES);
         let (answer, answer_cut) = cut(&told.answer, KEPT_BYTES);
         let prompt = Prompt { request, request_cut, answer, answer_cut };
-        let kept = store::prompts::keep(&gateway.store, told.org, told.application, (told.call, told.at), &prompt);
+        let kept =
+            store::prompts::keep(&gateway.store, told.org, told.application, (told.call, told.at), &prompt);
         if let Err(error) = kept.await {
             tracing::warn!(%error, call = %told.call, "what a call said could not be kept");
         }

@@ -23,6 +23,8 @@ use crate::{
 
 /// How far back the trend goes.
 const WEEKS: u64 = 12;
+/// For what and how a group calls: a table of the page for each.
+const SPLITS: [By; 1] = [By::UseCase];
 /// How many models are told apart over time, and in the table.
 const TOP: usize = 6;
 const MOST: usize = 40;
@@ -59,7 +61,10 @@ pub async fn page(store: &Store, org: OrgId, group: GroupId) -> Result<Analytics
     let days = MODEL_DAYS.unsigned_abs();
     let trend = ask(By::Model, Interval::Week, WEEKS * 7, TOP).await?;
     let models = ask(By::Model, Interval::Month, days, MOST).await?;
-    let use_cases = ask(By::UseCase, Interval::Month, days, MOST).await?;
+    let mut splits = Vec::new();
+    for by in SPLITS {
+        splits.push(ask(by, Interval::Month, days, MOST).await?);
+    }
     let text = text_of(&facts, &models);
     Ok(Analytics {
         path,
@@ -69,7 +74,7 @@ pub async fn page(store: &Store, org: OrgId, group: GroupId) -> Result<Analytics
         text,
         trend,
         models,
-        use_cases,
+        splits,
     })
 }
 

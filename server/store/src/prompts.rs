@@ -7,7 +7,9 @@ use domain::{
     roles::Act,
 };
 
-use crate::{Change, Diff, Result, SealedFor, Store, StoreError, Subject, applications, calls, clock, rollups};
+use crate::{
+    Change, Diff, Result, SealedFor, Store, StoreError, Subject, applications, calls, clock, rollups,
+};
 
 /// Keeps what a call said, if its application still does. What is there already stays.
 ///
@@ -96,9 +98,13 @@ pub async fn set_days(change: &mut Change, application: ApplicationId, days: Opt
             )
             .execute(change.db())
             .await?;
-            sqlx::query!("delete from prompts where org_id = $1 and application_id = $2", org.0, application.0)
-                .execute(change.db())
-                .await?;
+            sqlx::query!(
+                "delete from prompts where org_id = $1 and application_id = $2",
+                org.0,
+                application.0
+            )
+            .execute(change.db())
+            .await?;
         }
     }
     let diff = Diff::new().field("keeps prompts for days", before, days);
@@ -153,7 +159,8 @@ pub async fn read(change: &mut Change, call: CallId) -> Result<Prompt> {
 /// # Errors
 /// When the database does not answer.
 pub async fn sweep(store: &Store) -> Result<u64> {
-    let done =
-        sqlx::query!("delete from prompts where expires_at <= $1", clock::now()).execute(store.pool()).await?;
+    let done = sqlx::query!("delete from prompts where expires_at <= $1", clock::now())
+        .execute(store.pool())
+        .await?;
     Ok(done.rows_affected())
 }

@@ -16,7 +16,8 @@ async fn ledger(store: &Store, org: OrgId, month: chrono::NaiveDate) -> i64 {
         to: Some(next),
         after: None,
     };
-    let list = calls::list(store, org, calendar, &Which::default(), &filter, 1_000_000).await.expect("the ledger");
+    let list =
+        calls::list(store, org, calendar, &Which::default(), &filter, 1_000_000).await.expect("the ledger");
     let cost = |call: domain::calls::CallLine| match call.end {
         domain::calls::End::Finished { cost, .. } => cost.0,
         domain::calls::End::Refused { .. } => 0,
@@ -27,7 +28,8 @@ async fn ledger(store: &Store, org: OrgId, month: chrono::NaiveDate) -> i64 {
 /// The sum of a column of a file.
 fn column(text: &str, name: &str) -> i64 {
     let lines = domain::csv::read(text).expect("a table");
-    let place = lines[0].cells.iter().position(|cell| cell == name).unwrap_or_else(|| panic!("no column {name}"));
+    let place =
+        lines[0].cells.iter().position(|cell| cell == name).unwrap_or_else(|| panic!("no column {name}"));
     lines[1..].iter().map(|line| line.cells[place].parse::<Money>().expect("an amount").0).sum()
 }
 
@@ -43,7 +45,12 @@ async fn sums(browser: &Browser, month: &str) -> [i64; 4] {
     let groups = browser.get(&format!("/reports.csv?month={month}")).await;
     let focus = browser.get(&format!("/reports.focus.csv?month={month}")).await;
     assert_eq!((groups.status.as_u16(), focus.status.as_u16()), (200, 200), "{month}");
-    [own, column(&groups.text, "own"), column(&focus.text, "BilledCost"), column(&focus.text, "EffectiveCost")]
+    [
+        own,
+        column(&groups.text, "own"),
+        column(&focus.text, "BilledCost"),
+        column(&focus.text, "EffectiveCost"),
+    ]
 }
 
 /// Page, files and ledger agree for a month of the demo, before it is closed and afterwards.

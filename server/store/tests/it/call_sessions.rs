@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use domain::{call_sessions::SessionKey, ids::UserId, money::Money};
-use store::{call_sessions, clock, ledger, rollups::{Sight, Which}};
+use store::{
+    call_sessions, clock, ledger,
+    rollups::{Sight, Which},
+};
 
 use crate::organization::{Organization, finished};
 
@@ -17,7 +20,10 @@ async fn calls_of_one_label_are_one_session_of_each_person() {
     };
     // Out of order, twice, without a label, and by nobody.
     let events = [
-        call(10, "a/b~c", Some(acme.user)), call(0, "a/b~c", Some(acme.user)), call(5, "", Some(acme.user)), call(7, "a/b~c", None),
+        call(10, "a/b~c", Some(acme.user)),
+        call(0, "a/b~c", Some(acme.user)),
+        call(5, "", Some(acme.user)),
+        call(7, "a/b~c", None),
     ];
     for event in &events {
         acme.book(event).await;
@@ -25,11 +31,9 @@ async fn calls_of_one_label_are_one_session_of_each_person() {
     }
     let (store, org, all) = (&acme.store, acme.tenant.org, Which::default());
     let list = call_sessions::list(store, org, &all, "", None, None, 9).await.expect("sessions");
-    let told: Vec<_> = list.iter().map(|one| (one.key.user, one.calls, one.spend, one.duration_ms())).collect();
-    assert_eq!(
-        told,
-        [(acme.user, 2, Money(60_000), 630_000), (UserId::NIL, 1, Money(30_000), 30_000)]
-    );
+    let told: Vec<_> =
+        list.iter().map(|one| (one.key.user, one.calls, one.spend, one.duration_ms())).collect();
+    assert_eq!(told, [(acme.user, 2, Money(60_000), 630_000), (UserId::NIL, 1, Money(30_000), 30_000)]);
     assert_eq!(list[0].models, ["small"]);
     let after = call_sessions::After { at: list[0].last_at, key: list[0].key.clone() };
     let next = call_sessions::list(store, org, &all, "", None, Some(&after), 9).await.expect("sessions");

@@ -32,7 +32,8 @@ async fn an_invoice_is_put_beside_the_ledger_day_by_day_and_again_when_more_is_b
     let org = acme.tenant.org;
     let (invoice, lines) = invoices::get(&acme.store, org, id).await.expect("an invoice");
     assert_eq!((invoice.billed.cost, invoice.ledger.cost), (Money(1_500_040_000), Money(90_000)));
-    let told: Vec<_> = lines.iter().map(|line| (line.day, line.model.as_str(), line.more().0, line.remark())).collect();
+    let told: Vec<_> =
+        lines.iter().map(|line| (line.day, line.model.as_str(), line.more().0, line.remark())).collect();
     assert_eq!(
         told,
         [
@@ -63,7 +64,8 @@ async fn an_invoice_is_put_beside_the_ledger_day_by_day_and_again_when_more_is_b
 #[tokio::test]
 async fn an_invoice_of_many_days_or_of_another_organizations_provider_leaves_nothing() {
     let acme = Organization::new().await;
-    let bill = read("date,model,cost\n2026-01-01,x,1\n2026-08-01,x,1\n", &Mapping::default()).expect("a bill");
+    let bill =
+        read("date,model,cost\n2026-01-01,x,1\n2026-08-01,x,1\n", &Mapping::default()).expect("a bill");
     let name = "Year".parse().expect("a name");
     let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::KeepBooks).await;
     let refused = invoices::insert(&mut change, acme.provider, &name, &bill).await;

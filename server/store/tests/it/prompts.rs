@@ -13,7 +13,8 @@ async fn what_is_said_is_kept_only_where_it_is_to_be_and_only_for_so_long() {
     let event = finished(acme.call());
     acme.book(&event).await;
     let (call, now) = (event.call.id, clock::now());
-    let prompt = Prompt { request: "a secret plan".into(), request_cut: false, answer: "no".into(), answer_cut: true };
+    let prompt =
+        Prompt { request: "a secret plan".into(), request_cut: false, answer: "no".into(), answer_cut: true };
     let keep = |call, at| prompts::keep(store, org, acme.application, (call, at), &prompt);
     keep(call, now).await.expect("nothing to do");
     assert_eq!(prompts::kept_until(store, org, call).await.expect("an answer"), None, "nobody said so");
@@ -26,7 +27,10 @@ async fn what_is_said_is_kept_only_where_it_is_to_be_and_only_for_so_long() {
     assert!(matches!(set(Some(0)).await, Err(StoreError::Invalid { field: "days", .. })));
     set(Some(7)).await.expect("kept from now on");
     keep(call, now).await.expect("kept");
-    assert_eq!(prompts::kept_until(store, org, call).await.expect("an answer"), Some(now + TimeDelta::days(7)));
+    assert_eq!(
+        prompts::kept_until(store, org, call).await.expect("an answer"),
+        Some(now + TimeDelta::days(7))
+    );
     let sealed: Vec<u8> =
         sqlx::query_scalar("select sealed from prompts").fetch_one(store.pool()).await.expect("a row");
     assert!(!sealed.windows(6).any(|part| part == b"secret"), "nothing can be read in the database");
@@ -39,10 +43,12 @@ async fn what_is_said_is_kept_only_where_it_is_to_be_and_only_for_so_long() {
     };
     assert!(matches!(read(Act::ReadOrganization).await, Err(StoreError::NotPermitted(Act::ReadPrompts))));
     assert_eq!(read(Act::ReadPrompts).await.expect("it opens"), prompt);
-    let acts: Vec<String> = sqlx::query_scalar("select act from audit where act like 'prompt%' or act like '%.prompts' order by seq")
-        .fetch_all(store.pool())
-        .await
-        .expect("the log");
+    let acts: Vec<String> = sqlx::query_scalar(
+        "select act from audit where act like 'prompt%' or act like '%.prompts' order by seq",
+    )
+    .fetch_all(store.pool())
+    .await
+    .expect("the log");
     assert_eq!(acts, ["application.prompts", "prompt.read"]);
 
     let old = finished(acme.call()).call.id;

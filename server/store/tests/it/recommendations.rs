@@ -41,9 +41,12 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     book(&acme, 25, 100_000_000).await;
     assert_eq!(found(&acme).await, [], "there is no other model");
     let mut change = acme.change().await;
-    let cheap = models::insert(&mut change, &model_form("tiny", acme.provider, acme.tier), Review::Accepted).await;
+    let cheap =
+        models::insert(&mut change, &model_form("tiny", acme.provider, acme.tier), Review::Accepted).await;
     let cheap = cheap.expect("a model");
-    let prices = Prices::default().with(PriceKey::Input, Some(Price(1_000_000))).with(PriceKey::Output, Some(Price(1_000_000)));
+    let prices = Prices::default()
+        .with(PriceKey::Input, Some(Price(1_000_000)))
+        .with(PriceKey::Output, Some(Price(1_000_000)));
     models::set_prices(&mut change, cheap, chrono::DateTime::UNIX_EPOCH, &prices).await.expect("prices");
     change.commit().await.expect("kept");
     assert_eq!(found(&acme).await, [], "it is not open to the group");
@@ -74,7 +77,10 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
 
     let page = analytics::page(&acme.store, acme.tenant.org, acme.parent).await.expect("analytics");
     assert_eq!(page.own.per_call, Some(Money(100_000_000)));
-    assert_eq!(page.median.map(|(median, groups)| (median.per_call, groups)), Some((Some(Money(100_000_000)), 1)));
+    assert_eq!(
+        page.median.map(|(median, groups)| (median.per_call, groups)),
+        Some((Some(Money(100_000_000)), 1))
+    );
     assert_eq!(page.tiers[0].model.1, "tiny");
     assert_eq!(page.trend.total().spend, page.models.total().spend);
 }
