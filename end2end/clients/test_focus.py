@@ -36,5 +36,5 @@ def test_the_public_validator_takes_the_report_of_the_month(bursar: Bursar, tmp_
     command = [program, "--data-file", str(file), "--validate-version", "1.0"]
     # It finds its own list of currencies only from where it is installed.
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=get_path("purelib"), timeout=120)
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "FAILED" not in outcome.stdout.upper(), outcome.stdout
+    # It ends with 0 whatever it has found.
+    assert "Validation succeeded." in outcome.stdout, outcome.stdout + outcome.stderr

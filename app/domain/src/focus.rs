@@ -2,7 +2,8 @@
 //!
 //! A line gathers the calls of one application, person and model in one group and month. All of the
 //! specification's mandatory columns are there, those that version 1.0 required besides, because its
-//! validator asks for them, and our own, which start with `x_`.
+//! validator asks for them (for `ChargeType`, too, which is older still), and our own, which start with
+//! `x_`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The columns, in the order of the lines.
-pub const COLUMNS: [&str; 63] = [
+pub const COLUMNS: [&str; 64] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -27,6 +28,7 @@ pub const COLUMNS: [&str; 63] = [
     "ChargeFrequency",
     "ChargePeriodEnd",
     "ChargePeriodStart",
+    "ChargeType",
     "CommitmentDiscountCategory",
     "CommitmentDiscountId",
     "CommitmentDiscountName",
@@ -191,6 +193,7 @@ pub fn line(charge: &Charge<'_>) -> String {
         "Usage-Based",
         &moment(made.1),
         &moment(made.0),
+        "Usage",
         "",
         "",
         "",

@@ -140,7 +140,7 @@ pub fn cheaper(used: &ModelUse) -> Option<Recommendation> {
         // The other's cost in tenths of this one's: both grow with the calls.
         figures: format!("{other} {} {}", coarse(spend.0), best.cost.0.saturating_mul(10) / spend.0),
         saves,
-        action: format!("Ask for a request before {model}"),
+        action: "Make it by request".to_owned(),
         href: format!("/authorization/rule?of={id}~model:{}", used.model.0),
         path: used.path.clone(),
     })
@@ -192,16 +192,19 @@ pub fn limit(used: &LimitUse) -> Option<Recommendation> {
         Scope::Application(id) => format!("/applications/{id}"),
         _ => "/limits".to_owned(),
     };
+    let share = match most.0.saturating_mul(100) / used.cap.0.max(1) {
+        0 => "less than 1".to_owned(),
+        share => share.to_string(),
+    };
     let each: Vec<String> = used.spent.iter().take(LIMIT_MONTHS).map(ToString::to_string).collect();
     Some(Recommendation {
         kind: Kind::Limit,
         topic: format!("limit {}", used.id),
         title: format!("{} needs less than {} a month", used.name, used.cap),
         body: format!(
-            "Its limit is {} a month. Of the last {months} complete months the dearest took {most} ({}, the newest first): {} % of the limit. {enough} would still be twice that and more, and stop a mistake sooner.",
+            "Its limit is {} a month. Of the last {months} complete months the dearest took {most} ({}, the newest first): {share}\u{a0}% of the limit. {enough} would still be twice that and more, and stop a mistake sooner.",
             used.cap,
             each.join(", "),
-            most.0.saturating_mul(100) / used.cap.0.max(1),
         ),
         figures: format!("{} {}", used.cap.0, coarse(most.0)),
         saves: Money::ZERO,

@@ -43,7 +43,7 @@ pub fn SessionsPage() -> impl IntoView {
     let sessions = load_sessions(filters.clone(), query::value("label"), query::value("after"));
     view! {
         <Page title="Sessions" live=true>
-            <Head title="Sessions" note="the latest first"/>
+            <Head title="Sessions" note="the latest first" crumbs=vec![("/calls".to_owned(), "Calls".to_owned())]/>
             <Load data=sessions let(sessions)><List sessions filters/></Load>
         </Page>
     }
@@ -89,13 +89,15 @@ fn List(sessions: Sessions, filters: Filters) -> impl IntoView {
 fn Line(session: CallSession) -> impl IntoView {
     let href = session_href(&session.key);
     let lasted = long(session.duration_ms());
-    let who = session.user.clone().map(|name| format!(" · {name}")).unwrap_or_default();
+    // A private context is called like its person.
+    let other = session.user.clone().filter(|name| *name != session.application);
+    let who = other.map(|name| format!(" · {name}")).unwrap_or_default();
     view! {
         <tr>
             <td class="wrap"><a class="mono" href=href>{session.key.label.clone()}</a><div class="sub">{session.application.clone()}{who}</div></td>
             <td class="nw beside"><When at=session.last_at/></td>
             <td class="r num">{grouped(session.calls.unsigned_abs())}{(session.failed > 0).then(|| view! { <div class="sub">{format!("{} failed", session.failed)}</div> })}</td>
-            <td class="r num">{lasted}</td>
+            <td class="r num nw">{lasted}</td>
             <td>{session.models.join(", ")}</td>
             <td class="r num">{grouped(session.tokens.unsigned_abs())}</td>
             <td class="r num">{session.spend.to_string()}</td>
@@ -114,7 +116,8 @@ pub fn SessionPage() -> impl IntoView {
 #[component]
 fn Content(view: SessionView) -> impl IntoView {
     let SessionView { session, calls, next } = view;
-    let crumbs = vec![("/sessions".to_owned(), "Sessions".to_owned())];
+    let crumbs =
+        vec![("/calls".to_owned(), "Calls".to_owned()), ("/sessions".to_owned(), "Sessions".to_owned())];
     let who = match &session.user {
         Some(name) => format!("by {name}"),
         None => "by nobody in particular: a service secret".to_owned(),

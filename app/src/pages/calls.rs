@@ -41,7 +41,7 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
     let next = list.next.clone();
     let empty = list.calls.is_empty() && any;
     view! {
-        <Head title="Calls" note="the newest first"/>
+        <Head title="Calls" note="the newest first"><a class="btn" href="/sessions">"As sessions"</a></Head>
         {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However they ended" value=query::value("outcome")/>

@@ -57,7 +57,7 @@ pub fn InvoicesPage() -> impl IntoView {
     let keeps = may(Act::KeepBooks);
     view! {
         <Page title="Invoices">
-            <Head title="Invoices">{keeps.then(|| view! { <OpenDialog name="new" label="Bring an invoice" look="btn go"/> })}</Head>
+            <Head title="Invoices" crumbs=vec![("/reports".to_owned(), "Reports".to_owned())]>{keeps.then(|| view! { <OpenDialog name="new" label="Bring an invoice" look="btn go"/> })}</Head>
             <p class="lead">"What providers bill, beside what the ledger says: by day and model, in money and tokens."</p>
             <Load data=invoices let(invoices)><List invoices/></Load>
         </Page>
@@ -143,7 +143,8 @@ fn Content(both: (Invoice, Vec<InvoiceLine>)) -> impl IntoView {
     let (invoice, lines) = both;
     let id = invoice.id.to_string();
     let keeps = may(Act::KeepBooks);
-    let crumbs = vec![("/invoices".to_owned(), "Invoices".to_owned())];
+    let crumbs =
+        vec![("/reports".to_owned(), "Reports".to_owned()), ("/invoices".to_owned(), "Invoices".to_owned())];
     let chart = chart(&invoice, &lines);
     let (title, legend) = (chart.title.clone(), chart.series.clone());
     let sentence = chart.sentence.clone();

@@ -38,7 +38,7 @@ pub fn ReportsPage() -> impl IntoView {
     let months = load_months();
     view! {
         <Page title="Reports" live=true>
-            <Head title="Reports"/>
+            <Head title="Reports"><a class="btn" href="/invoices">"Provider invoices"</a></Head>
             <p class="lead">"What every group spent, month by month, for whoever keeps the books. A closed month stays as it was closed: calls that are booked afterwards count as adjustments in the month that is next."</p>
             <Load data=months let(months)><Months months/></Load>
         </Page>

@@ -73,11 +73,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             ),
             (
                 "Programs",
-                vec![
-                    counted("/applications", "Applications", Count::Applications),
-                    place("/calls", "Calls"),
-                    place("/sessions", "Sessions"),
-                ],
+                vec![counted("/applications", "Applications", Count::Applications), place("/calls", "Calls")],
             ),
             (
                 "Money",
@@ -88,7 +84,6 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                     place("/alerts", "Alerts"),
                     place("/recommendations", "Recommendations"),
                     place("/reports", "Reports"),
-                    place("/invoices", "Invoices"),
                 ],
             ),
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),
