@@ -1,5 +1,7 @@
 //! How a group uses models: trend, preference, what it gets for its money, and what that suggests.
 
+use std::collections::HashMap;
+
 use domain::{
     analytics::{Analytics, Efficiency, TierCost},
     explore::{Explored, Measure},
@@ -39,6 +41,9 @@ fn Content(view: GroupAnalytics) -> impl IntoView {
     let filters = Filters { group: id.clone(), ..Filters::default() };
     let chart = chart_of(&analytics.trend, "Spend by week and model".to_owned(), &filters);
     let legend = chart.series.clone();
+    // A model has the colour it has in the chart.
+    let keys = analytics.trend.rows.iter().filter_map(|row| row.key.clone());
+    let colours: HashMap<String, &'static str> = keys.zip(legend.iter().map(|series| series.class)).collect();
     let sentence = analytics.trend.what_changed();
     let some = (!recommendations.is_empty()).then(|| {
         let note = recommendations.len().to_string();
@@ -54,7 +59,7 @@ fn Content(view: GroupAnalytics) -> impl IntoView {
             <p class="note-line">{sentence}</p>
         </Card>
         {some}
-        <Preference table=analytics.models.clone() filters=filters.clone()/>
+        <Preference table=analytics.models.clone() filters=filters.clone() colours/>
         <Tiers tiers=analytics.tiers text=analytics.text/>
         {analytics.splits.into_iter().map(|table| view! { <Split table filters=filters.clone()/> }).collect_view()}
     }
@@ -103,17 +108,21 @@ fn EfficiencyFacts(analytics: Analytics) -> impl IntoView {
 
 /// Which models it prefers.
 #[component]
-fn Preference(table: Explored, filters: Filters) -> impl IntoView {
+fn Preference(
+    table: Explored,
+    filters: Filters,
+    /// Of models, by their ids.
+    colours: HashMap<String, &'static str>,
+) -> impl IntoView {
     let total = table.total();
     let (from, to) = (table.period.from.to_string(), table.period.last().to_string());
-    let series = crate::ui::chart::series(&table);
     let empty = table.rows.is_empty();
     let rows = table
         .rows
         .into_iter()
-        .zip(series)
-        .filter(|(row, _)| row.total.calls > 0 || row.before.calls > 0)
-        .map(|(row, one)| {
+        .filter(|row| row.total.calls > 0 || row.before.calls > 0)
+        .map(|row| {
+            let class = row.key.as_ref().and_then(|key| colours.get(key)).copied().unwrap_or("rest");
             let calls = filters.href(
                 "/calls",
                 &[
@@ -126,7 +135,7 @@ fn Preference(table: Explored, filters: Filters) -> impl IntoView {
             let of_calls = share(Money(row.total.calls), Money(total.calls));
             view! {
                 <tr>
-                    <td><span class="row tight"><Swatch class=one.class/>{row.name.clone()}</span></td>
+                    <td><span class="row tight"><Swatch class=class/>{row.name.clone()}</span></td>
                     <td class="r num"><a href=calls>{grouped(row.total.calls.unsigned_abs())}</a></td>
                     <td class="r num">{share_text(of_calls)}</td>
                     <td class="r num">{row.total.spend.to_string()}</td>
