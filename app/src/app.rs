@@ -115,6 +115,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("users/batch/:id") view=pages::batches::BatchPage/>
                 <Route path=path!("groups") view=pages::groups::GroupsPage/>
                 <Route path=path!("groups/:id") view=pages::groups::GroupPage/>
+                <Route path=path!("groups/:id/analytics") view=pages::analytics::AnalyticsPage/>
                 <Route path=path!("authorization") view=pages::authorizations::AuthorizationPage/>
                 <Route path=path!("authorization/draft/:id") view=pages::authorizations::DraftPage/>
                 <Route path=path!("authorization/rule") view=pages::authorizations::RulePage/>
@@ -134,10 +135,17 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("calls") view=pages::calls::CallsPage/>
                 <Route path=path!("calls/live") view=pages::in_flight::InFlightPage/>
                 <Route path=path!("calls/:id") view=pages::call::CallPage/>
+                <Route path=path!("sessions") view=pages::call_sessions::SessionsPage/>
+                <Route path=path!("sessions/one") view=pages::call_sessions::SessionPage/>
                 <Route path=path!("explore") view=pages::explore::ExplorePage/>
                 <Route path=path!("spend") view=pages::spend::SpendPage/>
                 <Route path=path!("receipts/:id") view=pages::receipts::ReceiptPage/>
+                <Route path=path!("recommendations") view=pages::recommendations::RecommendationsPage/>
                 <Route path=path!("rehearsals/:id") view=pages::rehearsals::RehearsalPage/>
+                <Route path=path!("invoices") view=pages::invoices::InvoicesPage/>
+                <Route path=path!("invoices/:id") view=pages::invoices::InvoicePage/>
+                <Route path=path!("reports") view=pages::reports::ReportsPage/>
+                <Route path=path!("reports/:month") view=pages::reports::ReportPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>

@@ -190,6 +190,13 @@ pub enum Once {
         /// Names of fields and what they hold now.
         values: Vec<(String, String)>,
     },
+    /// Something to read.
+    Read {
+        /// One sentence.
+        sentence: String,
+        /// Texts with their headings.
+        parts: Vec<(String, String)>,
+    },
     /// What trying something out found.
     Found {
         /// Whether it is as hoped.

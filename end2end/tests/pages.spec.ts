@@ -96,6 +96,15 @@ async function fill(world: World): Promise<Place[]> {
   const edits = [`${marketing}~tier:${dear}~open~~~~`, `${support}~tier:${tier}~closed~locked~~~`, `${engineering}~model:${large}~inherit~~~~`, `${research}~tier:${tier}~closed~~~~`];
   const draft = (await owner.post('authorizations/stage', { edits: edits.join(' ') })).go.match(/bat_[a-z0-9]{26}/)[0];
 
+  const labelled = { authorization: `Bearer ${apps['code-review'].secret}`, 'content-type': 'application/json', 'x-bursar-session': 'review-42' };
+  for (let n = 0; n < 3; n++) {
+    await fetch(`${world.base}/v1/chat/completions`, { method: 'POST', headers: labelled, body: JSON.stringify({ model: 'small-chat', messages: [{ role: 'user', content: 'Hello' }] }) });
+  }
+  const billed = new Date().toISOString().slice(0, 10);
+  const bill = `date,model,cost,input_tokens,output_tokens\n${billed},tiny-1,0.0021,9000,4500\n${billed},tiny-2,1.20,100,50\n`;
+  const invoice = await owner.create('invoices/create', { provider: world.provider, name: 'House, this month', text: bill });
+  const month = new Date().toISOString().slice(0, 7);
+
   const gil = await join(world, 'Gil Stone', 'member', research);
   await owner.post('applications/hand-over', { id: apps['code-review'].id, user: gil.id });
   const gone = await join(world, 'Ava Lund', 'member', research);
@@ -109,6 +118,10 @@ async function fill(world: World): Promise<Place[]> {
   const rule = await owner.create('rehearsals/authorization', { group: research, target: `tier:${tier}`, state: 'closed' });
   const moved = await owner.create('rehearsals/move', { id: research, parent: marketing });
   return [
+    { name: 'reports', path: '/reports' }, { name: 'report', path: `/reports/${month}` }, { name: 'invoices', path: '/invoices' }, { name: 'invoices-new', path: '/invoices?dialog=new' },
+    { name: 'invoice', path: `/invoices/${invoice}` }, { name: 'sessions', path: '/sessions' }, { name: 'session', path: `/sessions/one?application=${apps['code-review'].id}&label=review-42` },
+    { name: 'recommendations', path: '/recommendations' }, { name: 'group-analytics', path: `/groups/${research}/analytics` },
+    { name: 'application-prompts', path: `/applications/${app}?dialog=prompts` }, { name: 'webhook-edit', path: `${hook}?dialog=edit` },
     { name: 'user-remove', path: `/users/${gil.id}?dialog=remove` }, { name: 'user-gone', path: `/users/${gone.id}` }, { name: 'receipt', path: receipt },
     { name: 'group-move', path: `/groups/${research}?dialog=shift&who=${gil.id}` }, { name: 'reviews', path: '/reviews' }, { name: 'review', path: `/reviews/${review}` },
     { name: 'reviews-new', path: '/reviews?dialog=new' }, { name: 'roles', path: '/roles' }, { name: 'settings-delete', path: '/settings?dialog=delete' },

@@ -28,9 +28,9 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::Session;
 
 use crate::{
-    assets, directory, explore, forms, leaks,
+    assets, directory, explore, forms, invoices, leaks,
     live::{self, Live},
-    sessions,
+    reports, sessions,
 };
 
 /// The longest error a server function answers with.
@@ -165,7 +165,14 @@ pub fn router(
         .with_state(console)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .merge(Router::new().route("/live", get(live::serve)).with_state(live))
-        .merge(Router::new().route("/users.csv", get(directory::serve)).with_state(store.clone()))
+        .merge(
+            Router::new()
+                .route("/users.csv", get(directory::serve))
+                .route("/reports.csv", get(reports::groups))
+                .route("/reports.focus.csv", get(reports::focus))
+                .route("/invoices.csv", get(invoices::serve))
+                .with_state(store.clone()),
+        )
         .layer(sessions::layer(store, public_url))
         .layer(middleware::from_fn(refuse_unsigned_changes))
         .layer(csrf);

@@ -1,4 +1,5 @@
-//! Housekeeping: partitions ahead of time, sessions that have ended, reviews whose day is over.
+//! Housekeeping: partitions ahead of time, sessions that have ended, prompts that were kept long enough,
+//! reviews whose day is over.
 
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub async fn round(store: &Store) {
     reviews(store).await;
     if let Err(error) = store::kept_answers::sweep(store, store::clock::now()).await {
         tracing::warn!(%error, "answers that no provider keeps any more could not be forgotten");
+    }
+    if let Err(error) = store::prompts::sweep(store).await {
+        tracing::warn!(%error, "prompts whose time is over could not be removed");
     }
     if let Err(error) = store::sessions::sweep(store).await {
         tracing::warn!(%error, "old sessions could not be removed");

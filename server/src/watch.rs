@@ -1,15 +1,16 @@
 //! Watching sums for what is worth an alert: thresholds within seconds of a booking, everything else
-//! a few times an hour. Several processes may look at once: what fired is known by its key.
+//! a few times an hour. One process of an installation looks at a time: whoever takes the turn. Should two
+//! look nevertheless, what fired is known by its key.
 
 use std::{collections::HashSet, time::Duration};
 
 use domain::ids::OrgId;
-use store::{Store, StoreError, alerts::watch, clock, organizations, requests};
+use store::{Store, StoreError, alerts::watch, clock, organizations, recommendations, requests, turns};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Bookings of so long are one look.
 const GATHER: Duration = Duration::from_secs(2);
-/// How often forecasts, anomalies, unused budgets and ends of grants are looked for.
+/// How often forecasts, anomalies, unused budgets, ends of grants and recommendations are looked for.
 const SLOW: Duration = Duration::from_secs(600);
 
 /// Until the end of the process.
@@ -39,14 +40,20 @@ async fn follow(store: &Store) -> Result<(), StoreError> {
             _ = ticks.tick() => {
                 if Instant::now() >= slow_at {
                     let all = organizations::all(store).await?;
-                    for org in &all {
-                        report(*org, slow(store, *org).await);
+                    // A little less than the time between two looks: whoever is due finds its turn free.
+                    if turns::take(store, "alerts", SLOW - GATHER, clock::now()).await? {
+                        for org in &all {
+                            report(*org, slow(store, *org).await);
+                        }
                     }
                     dirty.extend(all);
                     slow_at = Instant::now() + SLOW;
                 }
                 for org in dirty.drain() {
-                    report(org, watch::thresholds(store, org, clock::now()).await.map(drop));
+                    // Every process hears of every booking; one of them looks.
+                    if turns::take(store, &format!("thresholds {org}"), GATHER / 2, clock::now()).await? {
+                        report(org, watch::thresholds(store, org, clock::now()).await.map(drop));
+                    }
                 }
             }
         }
@@ -59,6 +66,7 @@ async fn slow(store: &Store, org: OrgId) -> Result<(), StoreError> {
     watch::anomalies(store, org, now).await?;
     watch::unused(store, org, now).await?;
     requests::ends(store, org, now).await?;
+    recommendations::refresh(store, org, now).await?;
     Ok(())
 }
 

@@ -154,6 +154,8 @@ ids! {
     PolicyId = "pol";
     /// A price list somebody brought.
     PriceListId = "lst";
+    /// What a provider billed.
+    InvoiceId = "inv";
     /// A change to many people, or of many authorizations, at once.
     BatchId = "bat";
     /// One line that tells a person something.

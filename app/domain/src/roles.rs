@@ -68,6 +68,10 @@ words! {
         EditPolicies = "policy.edit",
         /// Pin tests of who may use what, and take them away.
         EditAccessTests = "access_test.edit",
+        /// Close months, bring what providers bill.
+        KeepBooks = "books.keep",
+        /// Read what calls said, of keys that keep it.
+        ReadPrompts = "prompt.read",
         /// Read the log of changes.
         ReadAudit = "audit.read",
         /// Apply a whole file.
@@ -111,10 +115,14 @@ impl Act {
     /// What it is about.
     pub const fn part(self) -> Part {
         match self {
-            Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit => Part::Reading,
-            Self::EditOrganization | Self::DeleteOrganization | Self::EditRoles | Self::ApplyFile => {
-                Part::Organization
+            Self::UseOwn | Self::ReadOrganization | Self::ReadGroup | Self::ReadAudit | Self::ReadPrompts => {
+                Part::Reading
             }
+            Self::EditOrganization
+            | Self::DeleteOrganization
+            | Self::EditRoles
+            | Self::ApplyFile
+            | Self::KeepBooks => Part::Organization,
             Self::EditUsers
             | Self::EditGroup
             | Self::CreateGroup
@@ -164,6 +172,8 @@ impl Act {
             Self::ReviewAccess => "Review who still needs what in a group",
             Self::EditCatalogue => "Providers, models, prices, tiers",
             Self::EditPolicies => "Routing policies",
+            Self::KeepBooks => "Close months for good; bring what providers bill",
+            Self::ReadPrompts => "Read what calls said, where it is kept; every time on the record",
             Self::ReadAudit => "Read the log of changes",
             Self::ApplyFile => "Apply a file, import a table",
         }
@@ -204,6 +214,7 @@ fn line(act: Act) -> Line {
         | Act::EditCatalogue
         | Act::EditPolicies
         | Act::EditAccessTests
+        | Act::KeepBooks
         | Act::ApplyFile => Line { admin: true, ..none },
         Act::EditGroup
         | Act::CreateGroup
@@ -217,6 +228,7 @@ fn line(act: Act) -> Line {
         | Act::ReviewAccess
         | Act::TightenLimits => Line { admin: true, lead: Lead::Here, ..none },
         Act::ArchiveGroup | Act::EditLeads => Line { admin: true, lead: Lead::Below, ..none },
+        Act::ReadPrompts => Line { auditor: true, ..none },
         Act::EditRoles | Act::DeleteOrganization => none,
     }
 }

@@ -24,6 +24,8 @@ pub struct Webhook {
     pub created_at: DateTime<Utc>,
     /// The last message, and what became of it.
     pub last: Option<(DateTime<Utc>, Sending)>,
+    /// Counts up with every change.
+    pub version: i64,
 }
 
 /// One message to a webhook, and what became of it.

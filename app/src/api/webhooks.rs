@@ -64,6 +64,31 @@ pub async fn create_webhook(
     .await
 }
 
+/// Changes where a webhook leads and what it tells of.
+#[server(prefix = "/console", endpoint = "webhooks/edit")]
+pub async fn edit_webhook(
+    id: String,
+    version: i64,
+    url: String,
+    #[server(default)] kinds: Vec<String>,
+    #[server(default)] allow_private_address: bool,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{alerts::AlertKind, roles::Act};
+    use store::webhooks::WebhookForm;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditOrganization)?;
+        let which = read("id", &id)?;
+        let kinds = kinds.iter().map(|kind| read("kinds", kind)).collect::<Result<Vec<AlertKind>, _>>()?;
+        let form = WebhookForm { url, kinds, allow_private_address };
+        let mut change = cx.change(permit).await?;
+        store::webhooks::update(&mut change, which, version, &form).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Saved.").then(format!("/webhooks/{id}")))
+    })
+    .await
+}
+
 /// Takes a webhook away.
 #[server(prefix = "/console", endpoint = "webhooks/archive")]
 pub async fn archive_webhook(id: String) -> Result<Done, AppError> {

@@ -2,6 +2,7 @@
 //! the browser's. Server functions bring all of this in with `use crate::backend::*`.
 
 pub mod batches;
+pub mod call_sessions;
 pub mod catalogue;
 pub mod directory;
 pub mod drafts;
@@ -14,6 +15,7 @@ pub mod invitations;
 pub mod matrix;
 pub mod observed;
 pub mod rehearsals;
+pub mod reports;
 pub mod rule;
 pub mod targets;
 pub mod which;

@@ -9,7 +9,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, heirs::FindHeir, limits::LimitCard, param};
+use super::{calls::CallTable, heirs::FindHeir, limits::LimitCard, param, prompts::Keeping};
 use crate::{
     api::{
         applications::{
@@ -33,7 +33,7 @@ pub fn ApplicationsPage() -> impl IntoView {
     let unused = query::value("unused") == "1";
     let list = load_applications(search.clone(), after, unused);
     view! {
-        <Page title="Applications">
+        <Page title="Applications" live=true>
             <Load data=list let(list)><ListView list search/></Load>
         </Page>
     }
@@ -174,7 +174,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
             }}</p><p class="under">"Named by a call's x-bursar-use-case"</p></div>
         </section>
         <div class="two">
-            <KeyCard view=view.clone() edit=edit && live/>
+            <div><KeyCard view=view.clone() edit=edit && live/><Keeping application=id.to_string()/></div>
             <div>
                 <Card title="Secrets" note="strings that clients send" actions=ViewFn::from(move || view! { {(secrets && live).then(|| view! { <OpenDialog name="secret" label="Make a secret" look="btn small"/> })} })>
                     <Secrets secrets=view.secrets.clone() application=id.to_string() edit=secrets && live/>

@@ -1,9 +1,11 @@
 //! One call: who made it, what it used, and the arithmetic of what it cost.
 
 use domain::{
+    call_sessions::SessionKey,
     calls::{CallView, CostLine, Finished, Refused, What},
     explore::millis,
     guardrails::Action,
+    ids::UserId,
     keys::Features,
     money::{Money, grouped},
     prices::PriceKey,
@@ -12,7 +14,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::{calls::outcome_mark, capital, param};
+use super::{call_sessions::session_href, calls::outcome_mark, capital, param, prompts::Kept};
 use crate::{
     api::calls::load_call,
     ui::{Badge, Card, Head, Kind, Load, Page, When, context::frame, query},
@@ -42,6 +44,7 @@ fn Content(call: CallView) -> impl IntoView {
         <Head title note=call.model.1.clone() crumbs/>
         {observed}
         {what}
+        <Kept call=call.id.to_string()/>
         <Attribution call/>
     }
 }
@@ -211,6 +214,14 @@ fn Attribution(call: CallView) -> impl IntoView {
         .enumerate()
         .map(|(place, part)| view! { {(place > 0).then_some(" / ")}{part} })
         .collect_view();
+    let key = SessionKey {
+        application: call.application.0,
+        user: call.user.as_ref().map_or(UserId::NIL, |(id, _)| *id),
+        label: match &call.what {
+            What::Finished(finished) => finished.session.clone(),
+            What::Refused(_) => String::new(),
+        },
+    };
     let user = match call.user {
         Some((id, name)) => link(format!("/users/{id}"), name),
         None => view! { <span class="muted">"Nobody in particular: a service secret"</span> }.into_any(),
@@ -225,7 +236,7 @@ fn Attribution(call: CallView) -> impl IntoView {
         (None, _) => "unknown".to_owned(),
     };
     let more = match call.what {
-        What::Finished(finished) => more_of(*finished, link),
+        What::Finished(finished) => more_of(*finished, session_href(&key), link),
         What::Refused(_) => Vec::new(),
     };
     view! {
@@ -261,7 +272,7 @@ fn used(features: Features) -> AnyView {
         .into_any()
 }
 
-fn more_of(finished: Finished, link: impl Fn(String, String) -> AnyView) -> Vec<AnyView> {
+fn more_of(finished: Finished, session: String, link: impl Fn(String, String) -> AnyView) -> Vec<AnyView> {
     let none = || view! { <span class="muted">"none named"</span> }.into_any();
     let use_case = match finished.use_case.as_str() {
         "" => none(),
@@ -270,7 +281,7 @@ fn more_of(finished: Finished, link: impl Fn(String, String) -> AnyView) -> Vec<
     let session = if finished.session.is_empty() {
         none()
     } else {
-        view! { <span class="mono">{finished.session}</span> }.into_any()
+        view! { <a class="mono wrap" href=session>{finished.session}</a> }.into_any()
     };
     let mut facts = vec![
         fact("Provider", link(format!("/providers/{}", finished.provider.0), finished.provider.1)),

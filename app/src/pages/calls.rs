@@ -43,7 +43,10 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
     let next = list.next.clone();
     let empty = list.calls.is_empty() && any;
     view! {
-        <Head title="Calls" note="the newest first"><a class="btn" href=running>"In flight"</a></Head>
+        <Head title="Calls" note="the newest first">
+            <a class="btn" href="/sessions">"As sessions"</a>
+            <a class="btn" href=running>"In flight"</a>
+        </Head>
         {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However they ended" value=query::value("outcome")/>

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{
         groups::{
-            ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, Routing, SetDefaultGroup,
+            ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, Routing, SetDefaultGroup,
             SetGroupPolicy, Tree, load_group, load_groups,
         },
         rehearsals::RehearseMove,
@@ -36,7 +36,7 @@ fn kinds() -> Vec<(String, String)> {
 pub fn GroupsPage() -> impl IntoView {
     let tree = load_groups();
     view! {
-        <Page title="Groups">
+        <Page title="Groups" live=true>
             <Load data=tree let(tree)><TreeView tree/></Load>
         </Page>
     }
@@ -123,7 +123,7 @@ fn TreeTable(groups: Vec<GroupRow>) -> impl IntoView {
 pub fn GroupPage() -> impl IntoView {
     let id = param("id");
     let group = load_group(id, query::value("find"), query::value("chosen"));
-    view! { <Page title="Group"><Load data=group let(view)><Content view/></Load></Page> }
+    view! { <Page title="Group" live=true><Load data=group let(view)><Content view/></Load></Page> }
 }
 
 #[component]
@@ -166,6 +166,11 @@ fn Content(view: GroupView) -> impl IntoView {
     let parent = group.path.iter().rev().nth(1).map(|(id, _)| id.to_string()).unwrap_or_default();
     let ends_on = group.ends_on.map(|day| day.to_string()).unwrap_or_default();
     let (kind, version) = (group.kind, group.version);
+    let who = query::value("who");
+    let leaver = (add && query::value("dialog") == "leave")
+        .then(|| members.iter().find(|member| member.user.to_string() == who && member.through.is_none()))
+        .flatten()
+        .map(|member| (who.clone(), member.name.clone()));
     let facts = format!(
         "{}{}{}",
         capital(kind.as_str()),
@@ -175,6 +180,7 @@ fn Content(view: GroupView) -> impl IntoView {
     view! {
         <Head title=name.clone() note=facts crumbs>
             <a class="btn" href=format!("/spend/{id}")>{format!("Spend: {spend}")}</a>
+            <a class="btn" href=format!("/groups/{id}/analytics")>"Analytics"</a>
             {create.then(|| view! { <OpenDialog name="new" label="New group below"/> })}
             {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {shift.then(|| view! { <OpenDialog name="move" label="Move"/> })}
@@ -234,6 +240,12 @@ fn Content(view: GroupView) -> impl IntoView {
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseMove::PATH/><Submit label="Move"/></div>
             </Form>
         </Dialog>
+        {leaver.map(|(user, who)| view! {
+            <Confirm
+                name="leave" title=format!("Take {who} out of {name}?") to=RemoveMember::PATH label=format!("Take {who} out") fields=vec![("group", id.to_string()), ("user", user)]
+                consequence=format!("{who} no longer has what {name} opens, and secrets that only this group carried die for good. What they spent stays on the books.")
+            />
+        })}
         <Confirm
             name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string())]
             consequence="Nothing in it can call any more, and its people leave it. Names and spend stay on the books. This cannot be undone."

@@ -17,7 +17,7 @@ use crate::{
     },
     ui::{
         Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, LimitMeter, Load, OpenDialog, Page,
-        Select, Submit, may,
+        Select, Submit, may, query,
     },
 };
 
@@ -136,6 +136,8 @@ fn EditDialog(limit: LimitLevel) -> impl IntoView {
         _ => limit.limit.cap.to_string(),
     };
     let thresholds = limit.limit.thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    // A link can bring the cap it proposes along.
+    let cap = Some(query::value("cap")).filter(|proposed| !proposed.is_empty()).unwrap_or(cap);
     let title = format!("{} · {}", limit.scope_name, meter.show_cap(limit.limit.cap));
     let (mode, version) = (limit.limit.mode, limit.version);
     view! {

@@ -47,7 +47,7 @@ pub fn UserPage() -> impl IntoView {
     let id = param("id");
     let user = load_user(id, query::value("find"));
     view! {
-        <Page title="User">
+        <Page title="User" live=true>
             <Load data=user let(person)>{match person {
                 Person::Here(view) => view! { <Content view=*view/> }.into_any(),
                 Person::Gone(gone) => view! { <Left gone/> }.into_any(),

@@ -10,7 +10,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::param;
 use crate::{
-    api::webhooks::{ArchiveWebhook, CreateWebhook, ReplayDelivery, TestWebhook, WebhookView, load_webhook},
+    api::webhooks::{
+        ArchiveWebhook, CreateWebhook, EditWebhook, ReplayDelivery, TestWebhook, WebhookView, load_webhook,
+    },
     ui::{
         Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog,
         Page, Pager, Submit, When, may,
@@ -100,6 +102,7 @@ fn Content(view: WebhookView) -> impl IntoView {
     let WebhookView { webhook, deliveries, next } = view;
     let edit = may(Act::EditOrganization);
     let id = webhook.id.to_string();
+    let editing = edit.then(|| webhook.clone());
     let crumbs = vec![
         ("/alerts".to_owned(), "Alerts".to_owned()),
         ("/alerts/settings".to_owned(), "How to be told".to_owned()),
@@ -110,9 +113,11 @@ fn Content(view: WebhookView) -> impl IntoView {
         <Head title="Webhook" crumbs>
             {edit.then(|| view! {
                 <Form to=TestWebhook::PATH class="inline"><Hidden name="id" value=id.clone()/><Submit label="Send a test" look=""/></Form>
+                <OpenDialog name="edit" label="Edit"/>
                 <OpenDialog name="archive" label="Remove"/>
             })}
         </Head>
+        {editing.map(|webhook| view! { <EditDialog webhook/> })}
         <Card title="Connection">
             <dl class="facts-list">
                 <dt>"Address"</dt><dd class="mono">{webhook.url.clone()}</dd>
@@ -140,6 +145,25 @@ fn Content(view: WebhookView) -> impl IntoView {
             name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", webhook.id.to_string())]
             consequence="Nothing is sent there any more, and what waits is given up. Its secret is of no use afterwards."
         />
+    }
+}
+
+#[component]
+fn EditDialog(webhook: Webhook) -> impl IntoView {
+    view! {
+        <Dialog name="edit" title="Edit the webhook">
+            <Form to=EditWebhook::PATH>
+                <Hidden name="id" value=webhook.id.to_string()/>
+                <Hidden name="version" value=webhook.version.to_string()/>
+                <Field name="url" label="Address" mono=true value=webhook.url.clone()/>
+                <fieldset><legend>"Of which alerts"</legend>
+                    {AlertKind::ALL.iter().map(|kind| view! { <Check name="kinds[]" label=kind.label() value=kind.to_string() checked=webhook.kinds.contains(kind)/> }).collect_view()}
+                </fieldset>
+                <Check name="allow_private_address" label="It is on this machine or in a private network" checked=webhook.allow_private_address/>
+                <p class="hint">"The secret stays the same. What waits to be delivered goes to the new address."</p>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Step {
 pub struct Chart {
     /// What is counted.
     pub measure: Measure,
-    /// Whether the parts of a step come to its whole.
+    /// Whether the parts of a step come to its whole. Two views of one thing do not: they are lines.
     pub stacked: bool,
     /// What it shows.
     pub title: String,

@@ -51,11 +51,14 @@ fn has(what: &str) -> bool {
     document().query_selector(what).ok().flatten().is_some()
 }
 
-/// Not while somebody types, has a dialog open, or looks elsewhere.
+/// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, an open menu.
+const BUSY: &str = "dialog[open], .once, .tick:checked, .members-tick:checked, [popover]:popover-open";
+
+/// Not while somebody types, is in the middle of something, or looks elsewhere.
 fn may_look() -> bool {
     let page = document();
     let typing = page
         .active_element()
         .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
-    has("[data-live]") && !has("dialog[open]") && !has(".once") && !typing && !page.hidden()
+    has("[data-live]") && !has(BUSY) && !typing && !page.hidden()
 }

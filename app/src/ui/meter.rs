@@ -75,7 +75,13 @@ fn told(limit: &LimitLevel, used: String) -> String {
     if metric == Metric::ConcurrentCalls {
         parts.push(format!("{} running now", limit.level.held));
     } else {
-        parts.push(used);
+        // What the colour says, in words.
+        let near = match limit.percent() {
+            100.. => ", cap reached",
+            80..100 => ", near the cap",
+            _ => "",
+        };
+        parts.push(used + near);
         if limit.level.held > 0 {
             parts.push(format!("{} in flight", metric.show(limit.level.held)));
         }

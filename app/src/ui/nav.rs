@@ -82,6 +82,8 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                     place("/explore", "Explore"),
                     place("/limits", "Limits"),
                     place("/alerts", "Alerts"),
+                    place("/recommendations", "Recommendations"),
+                    place("/reports", "Reports"),
                 ],
             ),
             ("Organization", vec![place("/audit", "Audit"), place("/settings", "Settings")]),
@@ -104,6 +106,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 place("/applications", "Applications"),
                 place("/explore", "Explore"),
                 place("/alerts", "Alerts"),
+                place("/recommendations", "Recommendations"),
             ],
         ));
     }

@@ -27,6 +27,13 @@ pub fn once_panel(once: Once) -> AnyView {
         Once::Filled { sentence, .. } => {
             view! { <div class="once"><p>{sentence}</p></div> }.into_any()
         }
+        Once::Read { sentence, parts } => view! {
+            <div class="once">
+                <p>{sentence}</p>
+                {parts.into_iter().map(|(title, text)| view! { <p><b>{title}</b></p><pre class="lines" tabindex="0">{text}</pre> }).collect_view()}
+            </div>
+        }
+        .into_any(),
         Once::Found { good, sentence, lines } => view! {
             <div class=if good { "once" } else { "once bad" }>
                 <p><b>{if good { "It works. " } else { "Not yet. " }}</b>{sentence}</p>

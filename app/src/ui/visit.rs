@@ -95,6 +95,7 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     let next = here.import_node_with_deep(&next, true).ok()?;
     let next: Element = next.dyn_into().ok()?;
     let scroll = window().scroll_y().unwrap_or_default();
+    let place = (how == Visit::Again).then(|| Place::of(&here));
     app.replace_with_with_node_1(&next).ok()?;
     here.set_title(&fetched.title());
     alive(&next);
@@ -112,10 +113,54 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
         }
         Visit::Within | Visit::Again => window().scroll_to_with_x_and_y(0.0, scroll),
     }
+    if let Some(place) = place {
+        place.find_again(&next);
+    }
     if how != Visit::To && next.query_selector("dialog").ok().flatten().is_none() {
         focus_opener(&next);
     }
     Some(())
+}
+
+/// Where somebody is on a page: the link they have reached by keyboard, and what they unfolded.
+struct Place {
+    link: Option<String>,
+    unfolded: Vec<bool>,
+}
+
+impl Place {
+    fn of(page: &web_sys::Document) -> Self {
+        let link = page.active_element().and_then(|element| element.get_attribute("href"));
+        Self {
+            link,
+            unfolded: folds(page.query_selector_all("#main details").ok())
+                .map(|one| one.has_attribute("open"))
+                .collect(),
+        }
+    }
+
+    /// The same place on the page that was put there instead, as far as it still has it.
+    fn find_again(self, part: &Element) {
+        let details: Vec<Element> = folds(part.query_selector_all("#main details").ok()).collect();
+        if details.len() == self.unfolded.len() {
+            for (one, open) in details.iter().zip(self.unfolded) {
+                let _ = if open { one.set_attribute("open", "") } else { one.remove_attribute("open") };
+            }
+        }
+        let Some(link) = self.link else { return };
+        let mut links = folds(part.query_selector_all("a[href]").ok());
+        let same = links.find(|one| one.get_attribute("href").as_deref() == Some(&link));
+        if let Some(same) = same.and_then(|same| same.dyn_into::<HtmlElement>().ok()) {
+            let _ = same.focus();
+        }
+    }
+}
+
+fn folds(list: Option<web_sys::NodeList>) -> impl Iterator<Item = Element> {
+    let list = list.into_iter();
+    list.flat_map(|list| {
+        (0..list.length()).filter_map(move |place| list.get(place)?.dyn_into::<Element>().ok())
+    })
 }
 
 /// Notes what opened a dialog by a key: where the focus returns to.

@@ -28,6 +28,7 @@ use crate::{
     headroom,
     in_flight::Ending,
     meter::Metered,
+    prompts::Listener,
     reserve::{Held, reserve},
     settle::Books,
     wire::{
@@ -221,6 +222,7 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
     let id = books.id();
     let patience = gateway.settings.patience.with(authorized.provider());
     let until = Instant::now() + patience.total;
+    let listener = Listener::of(gateway, &authorized);
     let answered = tokio::select! {
         biased;
         answered = ask(gateway, &authorized, max_output, sent) => answered,
@@ -256,10 +258,11 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
     let slot = slot.filter(|_| !lowered && status == StatusCode::OK);
     let body = if status.is_success() && is_stream(&parts.headers) {
         let times = (patience.silence, until);
-        Body::new(Metered::new(Arc::clone(gateway), body, books, &authorized.request, slot, times))
+        let metered = Metered::new(Arc::clone(gateway), body, books, &authorized.request, slot, times);
+        Body::new(metered.heard_by(listener))
     } else {
         let within = until.saturating_duration_since(Instant::now()).min(patience.head);
-        match whole(body, books, status, within).await {
+        match whole(body, books, status, within, listener).await {
             Ok((body, cost)) => {
                 if let Some(slot) = &slot {
                     gateway.cache.keep_whole(slot, &headers, &body, cost);
@@ -371,6 +374,7 @@ async fn whole(
     mut books: Books,
     status: StatusCode,
     within: Duration,
+    listener: Option<Box<Listener>>,
 ) -> Result<(Bytes, Money), Box<Turn>> {
     let (id, route) = (books.id(), books.route());
     let collected = tokio::select! {
@@ -386,6 +390,9 @@ async fn whole(
             return Err(Box::new(Turn::failed(broken_off(id, &cause), Trouble::Connection, false)));
         }
     };
+    if let Some(mut listener) = listener {
+        listener.hear(&bytes);
+    }
     let cost = if status.is_success() {
         let mut seen = Seen::new(route, false);
         seen.whole(&bytes);

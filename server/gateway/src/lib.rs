@@ -23,6 +23,7 @@ mod leases;
 mod meter;
 mod pipeline;
 mod post;
+mod prompts;
 mod reserve;
 mod routing;
 mod settle;
@@ -133,6 +134,7 @@ pub struct Gateway {
     in_flight: in_flight::InFlight,
     cache: cache::Cache,
     kept_answers: kept_answers::KeptAnswers,
+    prompts: prompts::Keeper,
     /// Calls whose books are still open: a shutdown waits for them.
     open: TaskTracker,
     stopping: CancellationToken,
@@ -148,7 +150,9 @@ impl Gateway {
             spool::Spool::open(&settings.spool_dir, settings.spool_limit).map_err(StartError::Spool)?;
         jobs::recover(&store, &spool, left).await?;
         let snapshots = Snapshots::load(&store).await?;
+        let (prompts, heard) = prompts::Keeper::new();
         let gateway = Arc::new(Self {
+            prompts,
             upstream: forward::Clients::new(settings.patience.connection),
             health: health::Health::default(),
             leases: leases::Leases::new(spool.replica),
@@ -164,6 +168,7 @@ impl Gateway {
             spool,
         });
         jobs::start(&gateway);
+        tokio::spawn(prompts::run(Arc::clone(&gateway), heard));
         Ok(gateway)
     }
 

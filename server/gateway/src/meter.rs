@@ -21,6 +21,7 @@ use crate::{
     Gateway,
     cache::{Keeping, Slot},
     in_flight::Ending,
+    prompts::Listener,
     settle::Books,
     wire::{
         Route,
@@ -61,6 +62,8 @@ struct Reading {
     splitter: Splitter,
     seen: Seen,
     books: Books,
+    /// For a key that keeps what its calls say.
+    listener: Option<Box<Listener>>,
     idle: Pin<Box<Sleep>>,
     /// How long the upstream may say nothing.
     silence: Duration,
@@ -79,6 +82,9 @@ impl Reading {
     fn take(&mut self, piece: Bytes) -> (crate::wire::sse::Pieces, bool) {
         self.books.first_byte();
         self.books.seat().passed(piece.len());
+        if let Some(listener) = &mut self.listener {
+            listener.hear(&piece);
+        }
         let seen = &mut self.seen;
         let pieces = self.splitter.feed(piece, |event| seen.event(event));
         if let Some(keeping) = &mut self.keeping {
@@ -114,11 +120,21 @@ impl Metered {
             wants_usage: request.wants_usage,
             keeping: slot.map(Keeping::new),
             books,
+            listener: None,
             idle: Box::pin(tokio::time::sleep_until(until.min(Instant::now() + silence))),
             silence,
             until,
         };
         Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
+    }
+
+    /// Lets somebody listen who keeps what calls of this key say.
+    #[must_use]
+    pub fn heard_by(mut self, listener: Option<Box<Listener>>) -> Self {
+        if let Stage::Reading(reading) = &mut self.stage {
+            reading.listener = listener;
+        }
+        self
     }
 
     /// Closes the books; then the last pieces may go.

@@ -33,7 +33,8 @@ pub(crate) struct Line<'a> {
     pub diff: &'a Diff,
 }
 
-/// Locks the organization for a change and reads the end of its chain.
+/// Locks the organization for a change and reads the end of its chain. Rows that refer to the organization
+/// can be written meanwhile: bookings do not wait for changes, so changes can wait for bookings.
 pub(crate) async fn lock_head(db: &mut PgConnection, org: OrgId) -> Result<Head> {
     let row = sqlx::query!(
         "select audit_seq, audit_hash from organizations where org_id = $1 for no key update",

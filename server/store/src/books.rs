@@ -1,4 +1,4 @@
-//! Do the books agree? Ledger = windows = roll-ups, and what is set aside = the leases.
+//! Do the books agree? Ledger = windows = roll-ups = closed months, and what is set aside = the leases.
 //!
 //! Everything is read as of one moment: what changes meanwhile is no difference, and nobody waits.
 
@@ -62,6 +62,7 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
     }
     days(&mut tx, org, calendar, &mut found).await?;
     features(&mut tx, org, calendar, &mut found).await?;
+    crate::reports::books::drift(&mut tx, org, &mut found).await?;
     tx.rollback().await?;
     found.sort_by(|a, b| a.what.cmp(&b.what));
     Ok(found)

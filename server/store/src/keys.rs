@@ -538,6 +538,8 @@ pub struct KnownSecret {
     pub user: Option<UserId>,
     /// When it stops.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Whether what its calls say is kept.
+    pub keeps_prompts: bool,
 }
 
 /// Every secret of an organization that still lives.
@@ -546,11 +548,12 @@ pub struct KnownSecret {
 /// When the database does not answer.
 pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
     let rows = sqlx::query!(
-        "select s.hash, s.secret_id, k.application_id, s.user_id, s.expires_at
+        r#"select s.hash, s.secret_id, k.application_id, s.user_id, s.expires_at,
+                exists (select from prompt_keeping p where p.org_id = k.org_id and p.application_id = k.application_id) as "keeps_prompts!"
          from secrets s
          join keys k on k.org_id = s.org_id and k.key_id = s.key_id
          join applications a on a.org_id = k.org_id and a.application_id = k.application_id
-         where s.org_id = $1 and s.revoked_at is null and a.archived_at is null and (s.expires_at is null or s.expires_at > $2)",
+         where s.org_id = $1 and s.revoked_at is null and a.archived_at is null and (s.expires_at is null or s.expires_at > $2)"#,
         org.0,
         clock::now(),
     )
@@ -566,6 +569,7 @@ pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
                 application: row.application_id.into(),
                 user: row.user_id.map(UserId),
                 expires_at: row.expires_at,
+                keeps_prompts: row.keeps_prompts,
             })
         })
         .collect()

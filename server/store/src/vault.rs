@@ -10,7 +10,7 @@ use chacha20poly1305::{
     aead::{Aead, KeyInit as _, Payload},
 };
 use domain::{
-    ids::{MailId, OrgId, ProviderId, WebhookId},
+    ids::{CallId, MailId, OrgId, ProviderId, WebhookId},
     keys::PlainSecret,
 };
 use hmac::{Hmac, Mac};
@@ -72,6 +72,8 @@ pub enum SealedFor {
     Mail(OrgId, MailId),
     /// What deliveries of a webhook are signed with.
     Webhook(OrgId, WebhookId),
+    /// What a call said.
+    Prompt(OrgId, CallId),
 }
 
 impl SealedFor {
@@ -80,6 +82,7 @@ impl SealedFor {
             Self::Provider(org, provider) => format!("{org}/{provider}/credential"),
             Self::Mail(org, mail) => format!("{org}/{mail}/letter"),
             Self::Webhook(org, webhook) => format!("{org}/{webhook}/secret"),
+            Self::Prompt(org, call) => format!("{org}/{call}/prompt"),
         }
     }
 }

@@ -18,7 +18,9 @@ use sha2::Sha256;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, SealedFor, Store, StoreError, Subject, clock, providers};
+use crate::{
+    Change, Diff, Result, SealedFor, Store, StoreError, Subject, change::exactly_one, clock, providers,
+};
 
 /// How many webhooks an organization has at most.
 const MOST: i64 = 20;
@@ -54,7 +56,7 @@ fn address(text: &str, allow_private: bool) -> Result<String> {
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId) -> Result<Vec<Webhook>> {
     let rows = sqlx::query!(
-        r#"select w.webhook_id, w.url, w.kinds, w.allow_private_address, w.created_at,
+        r#"select w.webhook_id, w.url, w.kinds, w.allow_private_address, w.created_at, w.version,
                   d.created_at as "last_at?", d.state as "last_state?"
            from webhooks w
            left join lateral (
@@ -74,6 +76,7 @@ pub async fn list(store: &Store, org: OrgId) -> Result<Vec<Webhook>> {
                 kinds: row.kinds.iter().filter_map(|kind| kind.parse().ok()).collect(),
                 allow_private_address: row.allow_private_address,
                 created_at: row.created_at,
+                version: row.version,
                 last: match (row.last_at, row.last_state) {
                     (Some(at), Some(state)) => Some((at, state.parse()?)),
                     _ => None,
@@ -174,6 +177,48 @@ pub async fn insert(change: &mut Change, form: &WebhookForm) -> Result<(WebhookI
         Diff::new().set("kinds", kinds.join(", ")).set("allow_private_address", form.allow_private_address);
     change.record(Subject { kind: "webhook", id: id.0, name: &url }, "create", &diff).await?;
     Ok((id, secret))
+}
+
+/// Changes where a webhook leads and what it tells of. Its secret stays; what waits goes to the new address.
+///
+/// # Errors
+/// As [`insert`]; [`StoreError::Stale`] when `version` is not the newest.
+pub async fn update(change: &mut Change, id: WebhookId, version: i64, form: &WebhookForm) -> Result<()> {
+    change.expect(Act::EditOrganization, None)?;
+    let org = change.org();
+    let url = address(&form.url, form.allow_private_address)?;
+    if form.kinds.is_empty() {
+        return Err(StoreError::invalid("kinds", "Choose at least one kind of alert."));
+    }
+    let kinds: Vec<String> = form.kinds.iter().map(ToString::to_string).collect();
+    let before = sqlx::query!(
+        "select url, kinds, allow_private_address from webhooks where org_id = $1 and webhook_id = $2 and archived_at is null",
+        org.0,
+        id.0,
+    )
+    .fetch_one(change.db())
+    .await?;
+    let done = sqlx::query!(
+        "update webhooks set url = $4, kinds = $5, allow_private_address = $6, version = version + 1
+         where org_id = $1 and webhook_id = $2 and version = $3 and archived_at is null",
+        org.0,
+        id.0,
+        version,
+        url,
+        &kinds,
+        form.allow_private_address,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let diff = Diff::new()
+        .field("url", Some(&before.url), Some(&url))
+        .field("kinds", Some(before.kinds.join(", ")), Some(kinds.join(", ")))
+        .field("allow_private_address", Some(before.allow_private_address), Some(form.allow_private_address));
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "webhook", id: id.0, name: &url }, "edit", &diff).await
 }
 
 /// The address of a webhook that is not removed.

@@ -10,6 +10,7 @@ mod harness;
 mod load;
 mod mail;
 mod proofs;
+mod reports;
 mod roles;
 mod serve;
 mod setup;

@@ -77,7 +77,7 @@ impl World {
         world.ids.insert("pricelist", PRICE_LIST.to_owned());
         for thing in [
             "provider", "vendor", "tier", "model", "app", "call", "request", "webhook", "delivery",
-            "receipt", "review",
+            "receipt", "review", "invoice",
         ] {
             let id = world.fresh(thing).await;
             world.ids.insert(thing, id);
@@ -152,6 +152,15 @@ impl World {
                 let (group, user) = (id("team"), Box::pin(self.fresh("user")).await);
                 owner.must("/console/groups/add-member", &[("group", &group), ("user", &user)]).await;
                 user
+            }
+            "invoice" => {
+                let provider = id("provider");
+                let fields = [
+                    ("provider", provider.as_str()),
+                    ("name", &name),
+                    ("text", "date,model,cost\n2026-01-01,x,1"),
+                ];
+                owner.create("/console/invoices/create", &fields).await
             }
             "receipt" => {
                 let user = Box::pin(self.fresh("user")).await;
@@ -344,6 +353,7 @@ impl World {
                     self.counter.to_string()
                 }
                 "day" => last_day(),
+                "month" => store::clock::now().format("%Y-%m").to_string(),
                 "key" => {
                     let app = self.ids["app"].clone();
                     self.key_of(&app).await
@@ -460,6 +470,7 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         page("webhooks", "webhook"),
         page("receipts", "receipt"),
         page("reviews", "review"),
+        page("invoices", "invoice"),
         format!("/rehearsals/{rehearsal}"),
     ] {
         assert_eq!(world.owner.get(&path).await.status, 200, "{path}");
@@ -487,6 +498,8 @@ async fn pages_of_one_organization_do_not_exist_in_another() {
         "/notices?show=all",
         "/alerts",
         "/alerts/settings",
+        "/reports",
+        "/invoices",
         "/reviews",
         "/roles",
         "/settings",

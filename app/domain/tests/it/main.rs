@@ -3,8 +3,10 @@
 mod access;
 mod agreement;
 mod drafts;
+mod invoices;
 mod model_reviews;
 mod observed;
 mod rehearsal;
+mod reports;
 mod roles;
 mod world;

@@ -73,6 +73,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// The body as it came.
+    pub fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
     /// Reads a body.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod observed;
 mod outages;
 mod passing;
 mod policies;
+mod prompts;
 mod refusals;
 mod replicas;
 mod routes;

@@ -20,9 +20,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{Event, Observer, Refusal, name_of, partition_day};
+use super::{Event, Observer, Refusal, late, name_of, partition_day};
 use crate::{
-    Result, Store, StoreError,
+    Result, Store, StoreError, call_sessions,
     kept_answers::{self, Kept},
     leases::{self, Consumed},
     windows::{self, Charge},
@@ -71,6 +71,10 @@ pub async fn book(
         days.add(calendar, named);
     }
     days.write(&mut tx, org).await?;
+    let calls = named.iter().map(|named| (named.event, named.path_id, named.set_id));
+    late::note(&mut tx, org, calendar, calls).await?;
+    let calls = named.iter().map(|named| (named.event, named.path_id));
+    call_sessions::gather(&mut tx, org, calls).await?;
     note_use(&mut tx, org, &named).await?;
     let kept = named.iter().filter_map(|named| Kept::of(named.event));
     kept_answers::remember(&mut tx, org, kept).await?;

@@ -1,0 +1,249 @@
+//! FOCUS 1.2: a month's report as the FinOps Open Cost and Usage Specification writes it.
+//!
+//! A line gathers the calls of one application, person and model in one group and month. All of the
+//! specification's mandatory columns are there, those that version 1.0 required besides, because its
+//! validator asks for them (for `ChargeType`, too, which is older still), and our own, which start with
+//! `x_`.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::{
+    csv,
+    money::{Money, NANOS},
+    spend::Sums,
+};
+
+/// The columns, in the order of the lines.
+pub const COLUMNS: [&str; 64] = [
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ChargeType",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "InvoiceIssuer",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "Provider",
+    "ProviderName",
+    "Publisher",
+    "PublisherName",
+    "RegionId",
+    "RegionName",
+    "ResourceID",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
+    "Tags",
+    "x_GroupId",
+    "x_GroupPath",
+    "x_ApplicationId",
+    "x_ApplicationName",
+    "x_UserId",
+    "x_UserName",
+    "x_Model",
+    "x_Calls",
+    "x_InputTokens",
+    "x_CacheReadTokens",
+    "x_CacheWriteTokens",
+    "x_OutputTokens",
+    "x_ReasoningTokens",
+];
+
+/// A line of the report, with its names.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// The organization: id and name.
+    pub account: (&'a str, &'a str),
+    /// The month it is billed in: from its start until before its end.
+    pub billed: (DateTime<Utc>, DateTime<Utc>),
+    /// The month the calls were made in.
+    pub made: (DateTime<Utc>, DateTime<Utc>),
+    /// Calls of an earlier month that is closed.
+    pub correction: bool,
+    /// The group: id, and names from the root to itself.
+    pub group: (&'a str, &'a str),
+    /// The application: id and name.
+    pub application: (&'a str, &'a str),
+    /// The person, where there is one: id and name.
+    pub user: Option<(&'a str, &'a str)>,
+    /// The model: id and name.
+    pub model: (&'a str, &'a str),
+    /// Who offers the model.
+    pub provider: &'a str,
+    /// What it comes to.
+    pub sums: Sums,
+}
+
+/// The first line.
+pub fn head() -> String {
+    csv::line(COLUMNS)
+}
+
+/// `12` as `12.0`: a whole number is a decimal too.
+fn decimal(count: i64) -> String {
+    format!("{count}.0")
+}
+
+/// What one of them costs on average, with twenty digits behind the point: times their number it is
+/// the cost again, to the nano-dollar.
+fn average(cost: Money, count: i64) -> String {
+    const DIGITS: usize = 20;
+    let count = i128::from(count.max(1));
+    let mut rest = i128::from(cost.0);
+    let unit = count * i128::from(NANOS);
+    let whole = rest / unit;
+    rest %= unit;
+    let mut text = format!("{whole}.");
+    for _ in 0..DIGITS {
+        rest *= 10;
+        let digit = rest / unit;
+        rest %= unit;
+        text.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+    }
+    text
+}
+
+/// A text within a JSON text.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            letter if letter.is_control() => out.push(' '),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A line.
+pub fn line(charge: &Charge<'_>) -> String {
+    let Charge { sums, correction, .. } = *charge;
+    let moment = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let cost = sums.spend.exact();
+    let tokens = sums.input_tokens() + sums.output_tokens();
+    // Where nothing but calls or images is counted, calls are what is priced.
+    let (quantity, unit) = if tokens > 0 { (tokens, "Tokens") } else { (sums.calls, "Calls") };
+    let price = average(sums.spend, quantity);
+    let quantity = decimal(quantity);
+    let told = format!(
+        "{} calls of {} with {}{}",
+        sums.calls,
+        charge.application.1,
+        charge.model.1,
+        if correction { ", booked after their month was closed" } else { "" }
+    );
+    let price_id = format!("{}/average", charge.model.0);
+    let tags = format!(
+        "{{{}: {}, {}: {}}}",
+        quoted("group"),
+        quoted(charge.group.1),
+        quoted("application"),
+        quoted(charge.application.1)
+    );
+    let (billed, made) = (charge.billed, charge.made);
+    let user = charge.user.unwrap_or_default();
+    let counts =
+        [sums.calls, sums.input, sums.cache_read, sums.cache_write, sums.output, sums.reasoning].map(decimal);
+    let [calls, input, cache_read, cache_write, output, reasoning] = &counts;
+    let cells: [&str; COLUMNS.len()] = [
+        &cost,
+        charge.account.0,
+        charge.account.1,
+        "Organization",
+        "USD",
+        &moment(billed.1),
+        &moment(billed.0),
+        "Usage",
+        if correction { "Correction" } else { "" },
+        &told,
+        "Usage-Based",
+        &moment(made.1),
+        &moment(made.0),
+        "Usage",
+        "",
+        "",
+        "",
+        "",
+        "",
+        &quantity,
+        unit,
+        &cost,
+        &price,
+        &cost,
+        charge.provider,
+        charge.provider,
+        &cost,
+        &price,
+        "Standard",
+        &quantity,
+        unit,
+        charge.provider,
+        charge.provider,
+        charge.provider,
+        charge.provider,
+        "",
+        "",
+        charge.application.0,
+        charge.application.0,
+        charge.application.1,
+        "Application",
+        "AI and Machine Learning",
+        charge.model.1,
+        "Generative AI",
+        charge.model.0,
+        unit,
+        &price_id,
+        charge.group.0,
+        charge.group.1,
+        "Group",
+        &tags,
+        charge.group.0,
+        charge.group.1,
+        charge.application.0,
+        charge.application.1,
+        user.0,
+        user.1,
+        charge.model.1,
+        calls,
+        input,
+        cache_read,
+        cache_write,
+        output,
+        reasoning,
+    ];
+    csv::line(cells)
+}

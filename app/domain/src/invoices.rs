@@ -1,0 +1,500 @@
+//! What providers bill, read from their exports and put beside the ledger.
+//!
+//! Days are UTC days here, because that is how providers count.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    csv,
+    ids::{InvoiceId, ModelId, ProviderId},
+    money::Money,
+    words::words,
+};
+
+/// The largest file that is read, in bytes.
+pub const FILE_MAX: usize = 8 << 20;
+/// How many mistakes are named.
+const NAMED: usize = 10;
+
+words! {
+    /// Whose shape a file has.
+    Shape("shape of an invoice") {
+        /// OpenAI's export of usage or costs.
+        OpenAi = "openai",
+        /// Anthropic's export of usage or cost.
+        Anthropic = "anthropic",
+        /// Anything with a day, a model, and money or tokens.
+        Generic = "generic",
+    }
+}
+
+impl Shape {
+    /// How people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::OpenAi => "OpenAI export",
+            Self::Anthropic => "Anthropic export",
+            Self::Generic => "Table",
+        }
+    }
+}
+
+/// Which columns to read, where the person says so; empty: those that are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// The day.
+    pub day: String,
+    /// The model.
+    pub model: String,
+    /// The money, in US dollars.
+    pub cost: String,
+    /// Input tokens, cached ones included.
+    pub input: String,
+    /// Output tokens.
+    pub output: String,
+}
+
+/// What is wrong with a file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, as the file calls it; empty: the line as a whole.
+    pub column: String,
+    /// What is wrong.
+    pub sentence: String,
+}
+
+impl std::fmt::Display for Mistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.column.is_empty() {
+            write!(f, "Line {}: {}", self.line, self.sentence)
+        } else {
+            write!(f, "Line {}, column {}: {}", self.line, self.column, self.sentence)
+        }
+    }
+}
+
+/// Mistakes as one text: the first of them, and how many more there are.
+pub fn told(mistakes: &[Mistake]) -> String {
+    let named: Vec<String> = mistakes.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = mistakes.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(" And {more} more.") } else { String::new() };
+    format!("Nothing was stored. {}{rest}", named.join(" "))
+}
+
+/// What a provider bills for a day and a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Billed {
+    /// Money; below zero where it is a credit.
+    pub cost: Money,
+    /// Input tokens, cached ones included.
+    pub input: i64,
+    /// Output tokens.
+    pub output: i64,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// Whose shape it has.
+    pub shape: Shape,
+    /// Whether it says money.
+    pub has_money: bool,
+    /// Whether it says tokens.
+    pub has_tokens: bool,
+    /// By day and model.
+    pub lines: BTreeMap<(NaiveDate, String), Billed>,
+}
+
+const DAY: &[&str] =
+    &["usage_date_utc", "start_time_iso", "start_time", "date", "day", "usage_date", "timestamp", "created"];
+const MODEL: &[&str] = &["model_version", "model", "line_item", "model_name", "sku"];
+const COST: &[&str] =
+    &["amount_value", "cost_usd", "cost", "amount", "cost_in_usd", "billed_cost", "billedcost", "total_cost"];
+const INPUT: &[&str] = &[
+    "input_tokens",
+    "prompt_tokens",
+    "usage_input_tokens_no_cache",
+    "usage_input_tokens_cache_write_5m",
+    "usage_input_tokens_cache_write_1h",
+    "usage_input_tokens_cache_read",
+];
+const OUTPUT: &[&str] = &["output_tokens", "completion_tokens", "usage_output_tokens"];
+const CURRENCY: &[&str] = &["amount_currency", "currency", "billing_currency"];
+
+/// The places of the columns a file is read from.
+struct Places {
+    day: usize,
+    model: usize,
+    cost: Option<usize>,
+    input: Vec<usize>,
+    output: Vec<usize>,
+    currency: Option<usize>,
+}
+
+/// Finds the columns: those that were named, else those that are known.
+fn places(head: &csv::Line, mapping: &Mapping) -> Result<Places, Vec<Mistake>> {
+    let names: Vec<String> = head.cells.iter().map(|cell| cell.trim().to_lowercase()).collect();
+    let mut mistakes = Vec::new();
+    let mut find = |wanted: &str, known: &[&str]| -> Vec<usize> {
+        let wanted = wanted.trim().to_lowercase();
+        if wanted.is_empty() {
+            return known.iter().filter_map(|known| names.iter().position(|name| name == known)).collect();
+        }
+        let place = names.iter().position(|name| *name == wanted);
+        if place.is_none() {
+            let sentence = format!("there is no such column. The file has: {}.", head.cells.join(", "));
+            mistakes.push(Mistake { line: head.number, column: wanted, sentence });
+        }
+        place.into_iter().collect()
+    };
+    let (day, model) = (find(&mapping.day, DAY), find(&mapping.model, MODEL));
+    let cost = find(&mapping.cost, COST).first().copied();
+    let (input, output) = (find(&mapping.input, INPUT), find(&mapping.output, OUTPUT));
+    let currency = find("", CURRENCY).first().copied();
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let missing = |what: &str| {
+        let sentence = format!(
+            "no column for {what} was found. Say below which it is; the file has: {}.",
+            head.cells.join(", ")
+        );
+        vec![Mistake { line: head.number, column: String::new(), sentence }]
+    };
+    let (Some(day), Some(model)) = (day.first().copied(), model.first().copied()) else {
+        return Err(missing(if day.is_empty() { "the day" } else { "the model" }));
+    };
+    if cost.is_none() && input.is_empty() && output.is_empty() {
+        return Err(missing("money or tokens"));
+    }
+    Ok(Places { day, model, cost, input, output, currency })
+}
+
+/// Reads a file. Everything or nothing.
+///
+/// # Errors
+/// What is wrong, line by line.
+pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
+    let whole =
+        |line, sentence: &str| vec![Mistake { line, column: String::new(), sentence: sentence.to_owned() }];
+    let lines =
+        csv::read(text).map_err(|line| whole(line, "a quotation mark is opened here and never closed."))?;
+    let Some((head, rows)) = lines.split_first() else {
+        return Err(whole(1, "the file is empty."));
+    };
+    let places = places(head, mapping)?;
+    let has = |name: &str| head.cells.iter().any(|cell| cell.trim().eq_ignore_ascii_case(name));
+    let shape = if has("usage_date_utc") {
+        Shape::Anthropic
+    } else if has("start_time_iso") || has("amount_value") || has("num_model_requests") {
+        Shape::OpenAi
+    } else {
+        Shape::Generic
+    };
+    let mut bill = Bill {
+        shape,
+        has_money: places.cost.is_some(),
+        has_tokens: !places.input.is_empty() || !places.output.is_empty(),
+        lines: BTreeMap::new(),
+    };
+    let mut mistakes = Vec::new();
+    for row in rows {
+        match read_row(head, row, &places) {
+            Ok(Some((day, model, billed))) => {
+                let line = bill.lines.entry((day, model)).or_default();
+                line.cost.0 = line.cost.0.saturating_add(billed.cost.0);
+                line.input = line.input.saturating_add(billed.input);
+                line.output = line.output.saturating_add(billed.output);
+            }
+            Ok(None) => {}
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    if bill.lines.is_empty() {
+        return Err(whole(
+            head.number,
+            "there is no line below the names of the columns that bills anything.",
+        ));
+    }
+    Ok(bill)
+}
+
+/// One line: none where it bills nothing, as exports have one for each quiet day.
+fn read_row(
+    head: &csv::Line,
+    row: &csv::Line,
+    places: &Places,
+) -> Result<Option<(NaiveDate, String, Billed)>, Mistake> {
+    let cell = |place: usize| row.cells.get(place).map(|cell| cell.trim()).unwrap_or_default();
+    let wrong = |place: usize, sentence: String| Mistake {
+        line: row.number,
+        column: head.cells.get(place).cloned().unwrap_or_default(),
+        sentence,
+    };
+    if row.cells.len() > head.cells.len() {
+        let sentence =
+            format!("it has {} cells, and there are {} columns.", row.cells.len(), head.cells.len());
+        return Err(Mistake { line: row.number, column: String::new(), sentence });
+    }
+    let figures = places.cost.iter().chain(&places.input).chain(&places.output);
+    if figures.copied().all(|place| cell(place).is_empty()) {
+        return Ok(None);
+    }
+    let day = day(cell(places.day)).ok_or_else(|| {
+        wrong(places.day, format!("“{}” is no day. Write it like 2026-11-22.", cell(places.day)))
+    })?;
+    let model = cell(places.model).split(',').next().unwrap_or_default().trim().to_owned();
+    if model.is_empty() {
+        let sentence = "it is empty. Export the file by model (or line item), so that each line names one.";
+        return Err(wrong(places.model, sentence.to_owned()));
+    }
+    if let Some(place) = places.currency
+        && !cell(place).is_empty()
+        && !cell(place).eq_ignore_ascii_case("usd")
+    {
+        return Err(wrong(place, format!("“{}” is not US dollars.", cell(place))));
+    }
+    let mut billed = Billed::default();
+    if let Some(place) = places.cost.filter(|place| !cell(*place).is_empty()) {
+        billed.cost = dollars(cell(place)).ok_or_else(|| {
+            wrong(place, format!("“{}” is no amount of dollars. Write it like 12.50.", cell(place)))
+        })?;
+    }
+    let count = |places: &[usize]| -> Result<i64, Mistake> {
+        places.iter().filter(|place| !cell(**place).is_empty()).try_fold(0_i64, |sum, place| {
+            let text = cell(*place);
+            let number = text.strip_suffix(".0").unwrap_or(text).parse::<i64>().ok();
+            number
+                .filter(|number| *number >= 0)
+                .and_then(|number| sum.checked_add(number))
+                .ok_or_else(|| wrong(*place, format!("“{text}” is no number of tokens.")))
+        })
+    };
+    billed.input = count(&places.input)?;
+    billed.output = count(&places.output)?;
+    Ok(Some((day, model, billed)))
+}
+
+/// A day: `2026-11-22`, a moment of it, or seconds since 1970.
+fn day(text: &str) -> Option<NaiveDate> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.with_timezone(&Utc).date_naive());
+    }
+    if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return Some(day);
+    }
+    for shape in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S UTC"] {
+        if let Ok(at) = NaiveDateTime::parse_from_str(text, shape) {
+            return Some(at.date());
+        }
+    }
+    let seconds = text.parse::<i64>().ok().filter(|seconds| *seconds > 1_000_000_000)?;
+    DateTime::from_timestamp(seconds, 0).map(|at| at.date_naive())
+}
+
+/// An amount of dollars, digit by digit, to the nearest nano-dollar: `12.50`, `$1,200`, `-3`, `6.5e-05`.
+fn dollars(text: &str) -> Option<Money> {
+    let (negative, text) = text.strip_prefix(['-', '−']).map_or((false, text), |rest| (true, rest));
+    let text = text.strip_prefix('$').unwrap_or(text);
+    let (digits, exponent) = match text.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain: String = whole.chars().filter(|letter| *letter != ',').chain(fraction.chars()).collect();
+    if plain.is_empty() || plain.len() > 30 || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: i128 = plain.parse().ok()?;
+    // How many places the number has to be moved to be nano-dollars.
+    let places = 9 + exponent - i32::try_from(fraction.len()).ok()?;
+    let nanos = if places >= 0 {
+        number.checked_mul(10_i128.checked_pow(places.unsigned_abs())?)?
+    } else {
+        match 10_i128.checked_pow(places.unsigned_abs()) {
+            Some(by) => (number + by / 2) / by,
+            None => 0,
+        }
+    };
+    let nanos = i64::try_from(if negative { -nanos } else { nanos }).ok()?;
+    Some(Money(nanos))
+}
+
+/// Whether a provider's name of a model is another's with a date behind it: `gpt-4o` and
+/// `gpt-4o-2024-08-06`.
+fn is_dated(long: &str, short: &str) -> bool {
+    long.strip_prefix(short).and_then(|rest| rest.strip_prefix(['-', '@'])).is_some_and(|date| {
+        let digits = date.bytes().filter(u8::is_ascii_digit).count();
+        digits == 8 && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+    })
+}
+
+/// What the catalogue calls a billed model upstream, if it has it: the same name, else the same but for
+/// a date, and then only if there is one such.
+pub fn upstream<'a>(billed: &str, upstreams: &[&'a str]) -> Option<&'a str> {
+    if let Some(same) = upstreams.iter().find(|name| **name == billed) {
+        return Some(same);
+    }
+    let mut dated = upstreams.iter().filter(|name| is_dated(billed, name) || is_dated(name, billed));
+    let first = dated.next()?;
+    dated.next().is_none().then_some(*first)
+}
+
+/// An invoice in the list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoice {
+    /// Which.
+    pub id: InvoiceId,
+    /// What it is called.
+    pub name: String,
+    /// Whose it is.
+    pub provider: (ProviderId, String),
+    /// How it was read.
+    pub shape: Shape,
+    /// Its first UTC day.
+    pub first_day: NaiveDate,
+    /// Its last.
+    pub last_day: NaiveDate,
+    /// Whether it says money.
+    pub has_money: bool,
+    /// Whether it says tokens.
+    pub has_tokens: bool,
+    /// When it was brought.
+    pub uploaded_at: DateTime<Utc>,
+    /// When the ledger was last looked at.
+    pub compared_at: DateTime<Utc>,
+    /// What it bills.
+    pub billed: Side,
+    /// What the ledger has.
+    pub ledger: Side,
+}
+
+/// One side of a comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// Money.
+    pub cost: Money,
+    /// Input tokens, cached ones included.
+    pub input: i64,
+    /// Output tokens.
+    pub output: i64,
+}
+
+impl Side {
+    /// All tokens.
+    pub const fn tokens(&self) -> i64 {
+        self.input + self.output
+    }
+}
+
+impl std::ops::AddAssign for Side {
+    fn add_assign(&mut self, other: Self) {
+        self.cost.0 += other.cost.0;
+        self.input += other.input;
+        self.output += other.output;
+    }
+}
+
+/// A day and a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceLine {
+    /// The UTC day.
+    pub day: NaiveDate,
+    /// The model, as the provider calls it.
+    pub model: String,
+    /// The catalogue's, where it has it.
+    pub model_id: Option<ModelId>,
+    /// Whether the invoice has this line; otherwise only the ledger.
+    pub is_billed: bool,
+    /// What the invoice says.
+    pub billed: Side,
+    /// What the ledger says.
+    pub ledger: Side,
+    /// Calls in the ledger.
+    pub calls: i64,
+}
+
+impl InvoiceLine {
+    /// How much more the invoice says than the ledger, in money.
+    pub const fn more(&self) -> Money {
+        Money(self.billed.cost.0 - self.ledger.cost.0)
+    }
+
+    /// How many more tokens the invoice says than the ledger.
+    pub const fn more_tokens(&self) -> i64 {
+        self.billed.tokens() - self.ledger.tokens()
+    }
+
+    /// Why the two differ, where that can be told from the line alone.
+    pub fn remark(&self) -> &'static str {
+        match (self.is_billed, self.model_id, self.calls) {
+            (false, ..) => "not on the invoice",
+            (true, None, _) => "not in the catalogue",
+            (true, Some(_), 0) => "not in the ledger",
+            _ => "",
+        }
+    }
+}
+
+/// Sums of lines by something, in its order.
+pub fn sums_by<K: Ord>(lines: &[InvoiceLine], key: impl Fn(&InvoiceLine) -> K) -> Vec<(K, Side, Side)> {
+    let mut sums = BTreeMap::<K, (Side, Side)>::new();
+    for line in lines {
+        let sum = sums.entry(key(line)).or_default();
+        sum.0 += line.billed;
+        sum.1 += line.ledger;
+    }
+    sums.into_iter().map(|(key, (billed, ledger))| (key, billed, ledger)).collect()
+}
+
+/// Every line as comma-separated values. What the invoice does not say is left empty.
+pub fn to_csv(invoice: &Invoice, lines: &[InvoiceLine]) -> String {
+    let mut out = csv::line([
+        "day_utc",
+        "model",
+        "invoice_cost",
+        "ledger_cost",
+        "difference",
+        "invoice_input_tokens",
+        "ledger_input_tokens",
+        "invoice_output_tokens",
+        "ledger_output_tokens",
+        "ledger_calls",
+        "remark",
+    ]);
+    for line in lines {
+        let money = |money: Money| {
+            let sign = if money.0 < 0 { "-" } else { "" };
+            format!("{sign}{}", Money(money.0.saturating_abs()).exact())
+        };
+        let if_money = |text: String| if invoice.has_money { text } else { String::new() };
+        let if_tokens = |count: i64| if invoice.has_tokens { count.to_string() } else { String::new() };
+        let (billed, ledger) = (line.billed, line.ledger);
+        // A figure below zero is a figure, and no formula: it is written as it is.
+        let cells = [
+            if_money(money(billed.cost)),
+            money(ledger.cost),
+            if_money(money(line.more())),
+            if_tokens(billed.input),
+            ledger.input.to_string(),
+            if_tokens(billed.output),
+            ledger.output.to_string(),
+            line.calls.to_string(),
+        ];
+        let text = csv::line([line.day.to_string().as_str(), &line.model]);
+        out += text.trim_end();
+        out.push(',');
+        out += &cells.join(",");
+        out.push(',');
+        out += &csv::line([line.remark()]);
+    }
+    out
+}

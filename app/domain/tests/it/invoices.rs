@@ -1,0 +1,96 @@
+//! Providers' exports, read; and files that are not.
+
+use domain::{
+    invoices::{Billed, Mapping, Shape, read, told, upstream},
+    money::Money,
+};
+
+fn day(text: &str) -> chrono::NaiveDate {
+    text.parse().expect("a day")
+}
+
+#[test]
+fn exports_of_providers_are_read_as_they_come() {
+    let plain = Mapping::default();
+    let costs = "start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id\n\
+        1759622400,1759708800,2025-10-05T00:00:00+00:00,2025-10-06T00:00:00+00:00,0.8958740000000000,usd,\"gpt-4o-2024-08-06, input\",\n\
+        1759622400,1759708800,2025-10-05T00:00:00+00:00,2025-10-06T00:00:00+00:00,1e-05,usd,\"gpt-4o-2024-08-06, output\",\n\
+        1759968000,1760054400,2025-10-09T00:00:00+00:00,2025-10-10T00:00:00+00:00,,,,\n";
+    let bill = read(costs, &plain).expect("OpenAI's costs");
+    assert_eq!((bill.shape, bill.has_money, bill.has_tokens), (Shape::OpenAi, true, false));
+    let line = &bill.lines[&(day("2025-10-05"), "gpt-4o-2024-08-06".to_owned())];
+    assert_eq!((bill.lines.len(), line.cost), (1, Money(895_884_000)));
+
+    let usage = "start_time,end_time,start_time_iso,end_time_iso,project_id,num_model_requests,model,input_tokens,output_tokens,input_cached_tokens\n\
+        1759622400,1759708800,2025-10-05T00:00:00+00:00,2025-10-06T00:00:00+00:00,,3,gpt-5-mini,1000,200,400\n";
+    let bill = read(usage, &plain).expect("OpenAI's usage");
+    let line = bill.lines[&(day("2025-10-05"), "gpt-5-mini".to_owned())];
+    assert_eq!(line, Billed { cost: Money(0), input: 1000, output: 200 }, "cached tokens are input tokens");
+
+    let usage = "usage_date_utc,model_version,api_key,workspace,usage_type,usage_input_tokens_no_cache,usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,usage_input_tokens_cache_read,usage_output_tokens\n\
+        2025-10-05,claude-sonnet-4-5-20250929,k,w,standard,10,20,30,40,50\n2025-10-05,claude-sonnet-4-5-20250929,k,w,batch,1,0,0,0,5\n";
+    let bill = read(usage, &plain).expect("Anthropic's usage");
+    assert_eq!(bill.shape, Shape::Anthropic);
+    let line = bill.lines[&(day("2025-10-05"), "claude-sonnet-4-5-20250929".to_owned())];
+    assert_eq!((line.input, line.output), (101, 55));
+
+    let cost = "usage_date_utc,model,workspace,token_type,cost_usd\n2025-10-05,claude-x,w,input,1.25\n2025-10-05,claude-x,w,output,-0.25\n";
+    let bill = read(cost, &plain).expect("Anthropic's cost");
+    assert_eq!(bill.lines[&(day("2025-10-05"), "claude-x".to_owned())].cost, Money(1_000_000_000));
+
+    let mapping = Mapping { day: "Tag".into(), model: "Modell".into(), cost: "Betrag".into(), ..plain };
+    let bill = read("Tag,Modell,Betrag\n2025-10-05 23:59:59,m,\"$1,200.5\"\n", &mapping).expect("a table");
+    assert_eq!(bill.shape, Shape::Generic);
+    assert_eq!(bill.lines[&(day("2025-10-05"), "m".to_owned())].cost, Money(1_200_500_000_000));
+}
+
+#[test]
+fn what_is_wrong_is_named_by_line_and_column() {
+    let plain = Mapping::default();
+    for (text, expected) in [
+        ("", "Line 1: the file is empty."),
+        ("a,b\n1,2", "Line 1: no column for the day"),
+        ("date,model\n2026-01-01,m", "Line 1: no column for money or tokens"),
+        ("date,model,cost\nyesterday,m,1", "Line 2, column date: “yesterday” is no day."),
+        (
+            "date,model,cost\n2026-01-01,m,1\n2026-01-01,m,\"1,2x\"",
+            "Line 3, column cost: “1,2x” is no amount",
+        ),
+        ("date,model,cost\n2026-01-01,,1", "Line 2, column model: it is empty."),
+        ("date,model,cost,currency\n2026-01-01,m,1,EUR", "Line 2, column currency: “EUR” is not US dollars."),
+        ("date,model,input_tokens\n2026-01-01,m,-4", "Line 2, column input_tokens: “-4” is no number"),
+        ("date,model,cost\n2026-01-01,m,1,2", "Line 2: it has 4 cells"),
+        ("date,model,cost\n\"2026-01-01,m,1", "Line 2: a quotation mark"),
+        ("date,model,cost\n2026-01-01,m,", "Line 1: there is no line"),
+        ("date,model,cost\n2026-01-01,m,99999999999999999999", "Line 2, column cost:"),
+    ] {
+        let mistakes = read(text, &plain).expect_err(text);
+        let sentence = told(&mistakes);
+        assert!(sentence.starts_with("Nothing was stored. "), "{sentence}");
+        assert!(sentence.contains(expected), "{text:?}: {sentence}");
+    }
+    let named = Mapping { cost: "price".into(), ..plain.clone() };
+    let sentence = told(&read("date,model,cost\n2026-01-01,m,1", &named).expect_err("no such column"));
+    assert!(
+        sentence.contains("Line 1, column price: there is no such column. The file has: date, model, cost.")
+    );
+    let many: String = std::iter::once("date,model,cost\n".to_owned())
+        .chain((0..30).map(|_| "x,m,1\n".to_owned()))
+        .collect();
+    assert!(told(&read(&many, &plain).expect_err("thirty")).ends_with("And 20 more."));
+}
+
+#[test]
+fn a_billed_model_is_the_catalogues_where_only_a_date_differs() {
+    let ours = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5-20250929", "a-2024-01-01", "a-2025-01-01"];
+    for (billed, expected) in [
+        ("gpt-4o", Some("gpt-4o")),
+        ("gpt-4o-2024-08-06", Some("gpt-4o")),
+        ("gpt-4o-mini-2024-07-18", Some("gpt-4o-mini")),
+        ("claude-sonnet-4-5", Some("claude-sonnet-4-5-20250929")),
+        ("gpt-4o-audio", None),
+        ("a", None),
+    ] {
+        assert_eq!(upstream(billed, &ours), expected, "{billed}");
+    }
+}

@@ -1,0 +1,31 @@
+import { call, expect, fresh, join, test, visit } from './bursar';
+
+test('a finished call is on every open page that shows it within two seconds, without a reload', async ({ page, world }) => {
+  const name = fresh('Harbour');
+  const group = await world.owner.create('groups/create', { name, kind: 'project', parent: world.engineering });
+  const person = await join(world, fresh('Pia'), 'member', group);
+  const { secret } = (await person.console.post('keys/open-personal', { group })).once.Secret;
+  await world.owner.post('limits/set', { scope: `group:${group}`, metric: 'spend', window: 'month', cap: '1.00', mode: 'enforce', thresholds: '' });
+  expect((await call(world, secret)).status).toBe(200);
+  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0003')).toPass({ timeout: 3_000 });
+  const app = (await world.owner.page(`/spend/${group}`)).match(/app_[a-z0-9]{26}/)![0];
+
+  const places = [
+    { as: world.owner, path: '/' }, { as: world.owner, path: `/groups/${group}` }, { as: world.owner, path: `/users/${person.id}` },
+    { as: world.owner, path: `/applications/${app}` }, { as: person.console, path: '/my-models' }, { as: world.owner, path: '/reports' },
+  ];
+  for (const { as, path } of places) {
+    await test.step(path, async () => {
+      const listening = page.waitForResponse((response) => response.url().endsWith('/live'));
+      await visit(page, as, path);
+      await listening;
+      await page.evaluate(() => ((window as unknown as { same: boolean }).same = true));
+      // Figures only: how long ago something was changes by itself.
+      const figures = async () => (await page.locator('main').innerText()).match(/\$[\d.,]+|[\d,]+ %|[\d,]+ calls?/g)?.join(' ');
+      const before = await figures();
+      expect((await call(world, secret)).status).toBe(200);
+      await expect(async () => expect(await figures()).not.toBe(before)).toPass({ timeout: 2_000 });
+      expect(await page.evaluate(() => (window as unknown as { same: boolean }).same), 'it is still the same page').toBe(true);
+    });
+  }
+});

@@ -1,0 +1,84 @@
+//! Do closed months agree with the ledger, and is each still what was sealed?
+
+use domain::ids::OrgId;
+use sqlx::PgConnection;
+
+use super::seal;
+use crate::{Result, books::Drift};
+
+/// Everything about closed months that does not agree.
+pub(crate) async fn drift(db: &mut PgConnection, org: OrgId, found: &mut Vec<Drift>) -> Result<()> {
+    let months = sqlx::query!(
+        "select month, calls, spend, adjusted, lines, seal from closed_months where org_id = $1 order by month",
+        org.0
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    for row in months {
+        let (fresh, totals) = seal(db, org, row.month).await?;
+        let named = |what: &str| format!("report of {}: {what}", row.month.format("%Y-%m"));
+        for (what, is, should_be) in [
+            ("lines", totals.lines, row.lines),
+            ("calls", totals.calls, row.calls),
+            ("spend", totals.spend, row.spend),
+            ("adjustments", totals.adjusted, row.adjusted),
+            // One that is whole, or none.
+            ("seals that hold", i64::from(fresh[..] == row.seal[..]), 1),
+        ] {
+            if is != should_be {
+                found.push(Drift { what: named(what), is, should_be });
+            }
+        }
+        ledger(db, org, row.month, found).await?;
+    }
+    Ok(())
+}
+
+/// A closed month's own lines against the ledger's calls of that time that were not late, and its
+/// adjustments against the late calls that count in it.
+async fn ledger(
+    db: &mut PgConnection,
+    org: OrgId,
+    month: chrono::NaiveDate,
+    found: &mut Vec<Drift>,
+) -> Result<()> {
+    let row = sqlx::query!(
+        r#"with c as (select starts_at, ends_at from closed_months where org_id = $1 and month = $2),
+                l as (select coalesce(sum(calls) filter (where of_month = month), 0) as calls,
+                             coalesce(sum(spend) filter (where of_month = month), 0) as spend,
+                             coalesce(sum(input + cache_read + cache_write + output + reasoning) filter (where of_month = month), 0) as tokens,
+                             coalesce(sum(calls) filter (where of_month < month), 0) as late_calls,
+                             coalesce(sum(spend) filter (where of_month < month), 0) as late_spend
+                      from report_lines where org_id = $1 and month = $2),
+                e as (select count(*) as calls, coalesce(sum(e.cost), 0) as spend,
+                             coalesce(sum(e.input + e.cache_read + e.cache_write + e.cache_write_long + e.audio_input
+                                          + e.output + e.reasoning + e.audio_output), 0) as tokens
+                      from events e, c
+                      where e.org_id = $1 and e.day >= (c.starts_at at time zone 'UTC')::date and e.day <= (c.ends_at at time zone 'UTC')::date
+                        and e.started_at >= c.starts_at and e.started_at < c.ends_at
+                        and not exists (select from late_calls t where t.org_id = $1 and t.call_id = e.call_id)),
+                t as (select count(*) as calls, coalesce(sum(e.cost), 0) as spend
+                      from late_calls t join events e on e.org_id = t.org_id and e.day = t.day and e.call_id = t.call_id
+                      where t.org_id = $1 and t.month = $2)
+           select l.calls::bigint as "calls!", e.calls as "should_calls!", l.spend::bigint as "spend!", e.spend::bigint as "should_spend!",
+                  l.tokens::bigint as "tokens!", e.tokens::bigint as "should_tokens!", l.late_calls::bigint as "late_calls!",
+                  t.calls as "should_late_calls!", l.late_spend::bigint as "late_spend!", t.spend::bigint as "should_late_spend!"
+           from l, e, t"#,
+        org.0,
+        month,
+    )
+    .fetch_one(db)
+    .await?;
+    for (what, is, should_be) in [
+        ("calls against the ledger", row.calls, row.should_calls),
+        ("spend against the ledger", row.spend, row.should_spend),
+        ("tokens against the ledger", row.tokens, row.should_tokens),
+        ("adjusted calls against the ledger", row.late_calls, row.should_late_calls),
+        ("adjustments against the ledger", row.late_spend, row.should_late_spend),
+    ] {
+        if is != should_be {
+            found.push(Drift { what: format!("report of {}: {what}", month.format("%Y-%m")), is, should_be });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Recommendations: found from the sums, put aside with a reason, back when their figures are others.
+
+use chrono::TimeDelta;
+use domain::{
+    authorizations::{State, Target},
+    models::Review,
+    money::{Money, Price},
+    prices::{PriceKey, Prices},
+    recommendations::{Kind, Recommendation},
+    roles::Act,
+};
+use store::{
+    StoreError,
+    alerts::Sees,
+    analytics,
+    authorizations::{self, Say},
+    clock, models, recommendations, testing, turns,
+};
+
+use crate::organization::{Organization, finished, model_form};
+
+const OPEN: Say = Say { state: State::Open, locked: false, ends_at: None };
+
+async fn found(acme: &Organization) -> Vec<Recommendation> {
+    let org = acme.tenant.org;
+    recommendations::refresh(&acme.store, org, clock::now()).await.expect("a look");
+    recommendations::list(&acme.store, org, &Sees::All, None).await.expect("a list")
+}
+
+async fn book(acme: &Organization, calls: usize, cost: i64) {
+    for _ in 0..calls {
+        let mut event = finished(acme.call());
+        event.cost = Money(cost);
+        acme.book(&event).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not() {
+    let acme = Organization::new().await;
+    book(&acme, 25, 100_000_000).await;
+    assert_eq!(found(&acme).await, [], "there is no other model");
+    let mut change = acme.change().await;
+    let cheap =
+        models::insert(&mut change, &model_form("tiny", acme.provider, acme.tier), Review::Accepted).await;
+    let cheap = cheap.expect("a model");
+    let prices = Prices::default()
+        .with(PriceKey::Input, Some(Price(1_000_000)))
+        .with(PriceKey::Output, Some(Price(1_000_000)));
+    models::set_prices(&mut change, cheap, chrono::DateTime::UNIX_EPOCH, &prices).await.expect("prices");
+    change.commit().await.expect("kept");
+    assert_eq!(found(&acme).await, [], "it is not open to the group");
+    let mut change = acme.change().await;
+    authorizations::set(&mut change, None, Target::All, Some(OPEN)).await.expect("open");
+    change.commit().await.expect("kept");
+
+    let list = found(&acme).await;
+    let [one] = list.as_slice() else { panic!("{list:?}") };
+    assert_eq!((one.kind, one.saves), (Kind::Cheaper, Money(2_499_999_250)));
+    assert!(one.body.contains("spent $2.50 on small: 25 calls of 10 tokens in and 20 out"), "{}", one.body);
+    assert!(one.href.starts_with("/authorization/rule?of=grp_"), "{}", one.href);
+
+    let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::ReviewAccess).await;
+    let nothing = recommendations::dismiss(&mut change, &one.topic, " ").await;
+    assert!(matches!(nothing, Err(StoreError::Invalid { field: "reason", .. })), "{nothing:?}");
+    recommendations::dismiss(&mut change, &one.topic, "It writes better").await.expect("put aside");
+    change.commit().await.expect("kept");
+    book(&acme, 2, 100_000_000).await;
+    assert_eq!(found(&acme).await, [], "nearly the same figures");
+    book(&acme, 10, 100_000_000).await;
+    assert_eq!(found(&acme).await.len(), 1, "other figures");
+    let led = Sees::Some(clock::id(), vec![acme.parent]);
+    let of_lead = recommendations::list(&acme.store, acme.tenant.org, &led, None).await.expect("a list");
+    assert_eq!(of_lead.len(), 1, "whoever leads above sees it");
+    let other = Sees::Some(acme.user, vec![clock::id()]);
+    assert_eq!(recommendations::list(&acme.store, acme.tenant.org, &other, None).await.expect("a list"), []);
+
+    let page = analytics::page(&acme.store, acme.tenant.org, acme.parent).await.expect("analytics");
+    assert_eq!(page.own.per_call, Some(Money(100_000_000)));
+    assert_eq!(
+        page.median.map(|(median, groups)| (median.per_call, groups)),
+        Some((Some(Money(100_000_000)), 1))
+    );
+    assert_eq!(page.tiers[0].model.1, "tiny");
+    assert_eq!(page.trend.total().spend, page.models.total().spend);
+}
+
+#[tokio::test]
+async fn a_turn_is_taken_by_one_until_it_is_over() {
+    let acme = Organization::new().await;
+    let (now, minute) = (clock::now(), std::time::Duration::from_secs(60));
+    let take = |after| turns::take(&acme.store, "watch", minute, now + TimeDelta::seconds(after));
+    let mut outcomes = Vec::new();
+    for after in [0, 0, 30, 60, 61, 125] {
+        outcomes.push(take(after).await.expect("an answer"));
+    }
+    assert_eq!(outcomes, [true, false, false, true, false, true]);
+}

@@ -1,0 +1,186 @@
+//! Closed months: what was told stays told, what comes late is an adjustment, and the books know.
+
+use chrono::{DateTime, Days, Months, NaiveDate, Utc};
+use domain::{
+    money::Money,
+    reports::{Report, Standing},
+    roles::{Act, Place, permit},
+    users::Role,
+};
+use store::{StoreError, books, clock, ledger, reports};
+
+use crate::organization::{Organization, finished};
+
+async fn drift(acme: &Organization) -> Vec<books::Drift> {
+    let calendar = acme.facts().await.calendar;
+    books::drift(&acme.store, acme.tenant.org, calendar, clock::now()).await.expect("a look")
+}
+
+async fn run(acme: &Organization, text: &'static str) {
+    sqlx::query(text).execute(acme.store.pool()).await.expect("it runs");
+}
+
+/// The first day of the month that is so many months ago.
+async fn month(acme: &Organization, ago: u32) -> NaiveDate {
+    let today = acme.facts().await.calendar.day(clock::now());
+    let first = chrono::Datelike::with_day(&today, 1).expect("a day");
+    first.checked_sub_months(Months::new(ago)).expect("a month")
+}
+
+/// Noon of a day of a month, as Berlin has it.
+async fn noon(acme: &Organization, month: NaiveDate, day: u64) -> DateTime<Utc> {
+    acme.facts().await.calendar.midnight(month + Days::new(day)) + chrono::TimeDelta::hours(12)
+}
+
+async fn book(acme: &Organization, at: DateTime<Utc>, cost: i64) -> ledger::Event {
+    let mut event = finished(ledger::Call { started_at: at, ..acme.call() });
+    event.finished_at = at;
+    event.cost = Money(cost);
+    assert!(acme.book(&event).await);
+    event
+}
+
+async fn report(acme: &Organization, month: NaiveDate) -> Report {
+    let calendar = acme.facts().await.calendar;
+    reports::get(&acme.store, acme.tenant.org, calendar, month).await.expect("a report")
+}
+
+async fn close(acme: &Organization, month: NaiveDate) -> Result<(), StoreError> {
+    let calendar = acme.facts().await.calendar;
+    let permit = permit(&acme.tenant.owner, Act::KeepBooks, Place::Organization).expect("owners may");
+    let mut change = store::Change::begin(&acme.store, permit).await?;
+    reports::close(&mut change, calendar, month).await?;
+    change.commit().await?;
+    Ok(())
+}
+
+fn sentence(outcome: Result<(), StoreError>) -> String {
+    outcome.expect_err("refused").to_string()
+}
+
+#[tokio::test]
+async fn a_closed_month_stays_and_what_comes_late_counts_in_the_next() {
+    let acme = Organization::new().await;
+    let (two, one, running) = (month(&acme, 2).await, month(&acme, 1).await, month(&acme, 0).await);
+    assert!(sentence(close(&acme, one).await).contains("Nothing has been counted"));
+    book(&acme, noon(&acme, two, 3).await, 1_000_000_001).await;
+    book(&acme, noon(&acme, one, 5).await, 2_000).await;
+    assert!(sentence(close(&acme, one).await).contains("closed in order"));
+    close(&acme, two).await.expect("it is closed");
+    assert!(sentence(close(&acme, two).await).contains("closed already"));
+    assert!(sentence(close(&acme, running).await).contains("closed in order"));
+
+    // Booked after the close: the month stays, the next one has it.
+    let late = book(&acme, noon(&acme, two, 4).await, 77).await;
+    assert!(!acme.book(&late).await, "booked twice, it counts once");
+    let first = report(&acme, two).await;
+    assert_eq!((first.total, first.adjusted), (Money(1_000_000_001), Money(0)));
+    assert!(
+        matches!(&first.standing, Standing::Closed(closed) if closed.zone == "Europe/Berlin" && closed.lines == 1)
+    );
+    let next = report(&acme, one).await;
+    assert_eq!((next.total, next.adjusted, next.calls), (Money(2_077), Money(77), 2));
+    assert_eq!(drift(&acme).await, []);
+
+    close(&acme, one).await.expect("it is closed, with the adjustment in it");
+    assert!(sentence(close(&acme, running).await).contains("not over"));
+    assert_eq!(report(&acme, one).await.total, Money(2_077));
+    // Two months late: still in the month that is next now.
+    book(&acme, noon(&acme, two, 9).await, 5).await;
+    assert_eq!(
+        (report(&acme, running).await.total, report(&acme, running).await.adjusted),
+        (Money(5), Money(5))
+    );
+    assert_eq!(drift(&acme).await, []);
+    let calendar = acme.facts().await.calendar;
+    let months = reports::months(&acme.store, acme.tenant.org, calendar).await.expect("months");
+    let spends: Vec<i64> = months.iter().map(|row| row.spend.0).collect();
+    assert_eq!(spends, [5, 2_077, 1_000_000_001], "every nano-dollar once");
+    let lines = reports::lines(&acme.store, acme.tenant.org, calendar, one).await.expect("lines");
+    assert_eq!(lines.lines.iter().map(|line| line.sums.spend.0).sum::<i64>(), 2_077);
+    assert_eq!(lines.lines.len(), 2, "an adjustment is a line of its own");
+}
+
+#[tokio::test]
+async fn months_end_at_midnight_of_the_organization() {
+    let acme = Organization::new().await;
+    let (two, one) = (month(&acme, 2).await, month(&acme, 1).await);
+    let midnight = acme.facts().await.calendar.midnight(one);
+    book(&acme, midnight - chrono::TimeDelta::microseconds(1), 10).await;
+    book(&acme, midnight, 200).await;
+    assert_eq!((report(&acme, two).await.total.0, report(&acme, one).await.total.0), (10, 200));
+    close(&acme, two).await.expect("it is closed");
+    assert_eq!((report(&acme, two).await.total.0, report(&acme, one).await.total.0), (10, 200));
+    assert_eq!(drift(&acme).await, []);
+}
+
+#[tokio::test]
+async fn names_of_a_closed_month_are_those_of_then() {
+    let acme = Organization::new().await;
+    let one = month(&acme, 1).await;
+    book(&acme, noon(&acme, one, 1).await, 10).await;
+    close(&acme, one).await.expect("it is closed");
+    run(&acme, "update groups set name = 'Renamed', version = version + 1 where name = 'Child'").await;
+    let report = report(&acme, one).await;
+    let names: Vec<&str> = report.nodes.iter().map(|node| node.name()).collect();
+    assert_eq!(names, ["Parent", "Child"]);
+    assert_eq!(report.nodes[1].members, Some(Money(10)), "whoever called was a member");
+    assert_eq!(report.nodes[0].own, Money(0));
+}
+
+#[tokio::test]
+async fn a_closed_month_that_was_touched_is_found() {
+    let acme = Organization::new().await;
+    let one = month(&acme, 1).await;
+    book(&acme, noon(&acme, one, 1).await, 10).await;
+    close(&acme, one).await.expect("it is closed");
+    book(&acme, noon(&acme, one, 2).await, 4).await;
+    assert_eq!(drift(&acme).await, []);
+    for (damage, repair, expected) in [
+        (
+            "update report_lines set spend = spend + 1",
+            "update report_lines set spend = spend - 1",
+            vec![("seals that hold", 0, 1), ("spend", 11, 10), ("spend against the ledger", 11, 10)],
+        ),
+        (
+            "update report_names set name = 'Nobody' where kind = 'user'",
+            "update report_names set name = 'Uma' where kind = 'user'",
+            vec![("seals that hold", 0, 1)],
+        ),
+        (
+            "update report_members set spend = spend - 1",
+            "update report_members set spend = spend + 1",
+            vec![("seals that hold", 0, 1)],
+        ),
+    ] {
+        run(&acme, damage).await;
+        let found = drift(&acme).await;
+        let mut found: Vec<_> = found
+            .iter()
+            .map(|drift| (drift.what.rsplit(": ").next().unwrap_or_default(), drift.is, drift.should_be))
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{damage}");
+        run(&acme, repair).await;
+        assert_eq!(drift(&acme).await, [], "{repair}");
+    }
+    run(&acme, "delete from late_calls").await;
+    let found = drift(&acme).await;
+    assert_eq!(found.len(), 3, "a call in no report is missed: {found:?}");
+}
+
+#[tokio::test]
+async fn only_owners_and_admins_close_months() {
+    let acme = Organization::new().await;
+    for (role, may) in
+        [(Role::Owner, true), (Role::Admin, true), (Role::Auditor, false), (Role::Member, false)]
+    {
+        let actor = domain::roles::Actor { role, leads: vec![acme.parent], ..acme.tenant.owner.clone() };
+        assert_eq!(permit(&actor, Act::KeepBooks, Place::Organization).is_ok(), may, "{role}");
+    }
+    let permit = permit(&acme.tenant.owner, Act::EditOrganization, Place::Organization).expect("owners may");
+    let mut change = store::Change::begin(&acme.store, permit).await.expect("a change");
+    let calendar = acme.facts().await.calendar;
+    let refused = reports::close(&mut change, calendar, month(&acme, 1).await).await;
+    assert!(matches!(refused, Err(StoreError::NotPermitted(Act::KeepBooks))), "{refused:?}");
+}
