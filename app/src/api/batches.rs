@@ -88,7 +88,7 @@ pub async fn load_batch(
         let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
         let me = actor.user.ok_or(AppError::NotFound)?;
         let batch = store::batches::get(&cx.store, actor.org, me, id).await.known()?;
-        let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
         let view = |action: Action, task: Option<Task>, effects: Option<Vec<Effect>>| {
             let summary = match (task, &effects) {
                 (Some(task), Some(effects)) => batches::summary(&facts, task, effects, store::clock::now()),

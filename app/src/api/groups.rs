@@ -114,7 +114,7 @@ pub async fn load_group(
         let id: GroupId = id.parse().map_err(|_| AppError::NotFound)?;
         let org = cx.permit_in(Act::ReadGroup, id).await?.org();
         let month = cx.month().await?;
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let members = store::groups::members(&cx.store, org, id, &month, 500).await.known()?;
         let filter = store::applications::Filter { group: Some(id), ..Default::default() };
         let applications = store::applications::list(&cx.store, org, &month, &filter, 200).await.known()?;

@@ -36,7 +36,7 @@ pub async fn load_limits() -> Result<Limits, AppError> {
     use domain::roles::Act;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
         let over =
             |grant| facts.grants.values().flatten().any(|known| known.id == grant && known.ends_at <= now);
@@ -102,7 +102,7 @@ pub async fn set_limit(
         let permit = match cx.permit(Act::LoosenLimits) {
             Ok(permit) => permit,
             Err(error) => {
-                let facts = store::access::facts(&cx.store, org).await.known()?;
+                let facts = store::access::current(&cx.store, org).await.known()?;
                 match store::limits::group_of(&facts, scope).known()? {
                     Some(group) => cx.permit_in(Act::TightenLimits, group).await?,
                     None => return Err(error),

@@ -35,7 +35,7 @@ pub async fn load_overview() -> Result<Overview, AppError> {
     use store::spend::{Look, Of};
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let models = store::models::list(&cx.store, org).await.known()?;
         let limits = store::limits::list(&cx.store, org, &facts, |_| true).await.known()?;
         let mut near: Vec<_> = limits.into_iter().filter(|level| level.percent() >= 80).collect();

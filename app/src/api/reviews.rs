@@ -29,7 +29,7 @@ pub async fn load_reviews() -> Result<Reviews, AppError> {
             return Err(all.err().unwrap_or(AppError::NotFound));
         }
         let within = all.is_err().then_some(actor.leads.as_slice());
-        let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
         let may = |group| {
             let path = facts.groups.get(&group).map(|group| group.path.as_slice()).unwrap_or_default();
             allows(&actor, Act::ReviewAccess, Place::Group(path))

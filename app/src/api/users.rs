@@ -90,7 +90,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             let (name, email) = store::users::name(&cx.store, org, id).await.known()?;
             return Ok(Person::Gone(Gone { name, email, receipts }));
         };
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { user: Some(id), ..Default::default() };
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
         let paths = store::groups::paths(&cx.store, org).await.known()?;

@@ -16,6 +16,7 @@ pub mod books;
 pub mod calls;
 mod change;
 pub mod clock;
+pub mod crowd;
 pub mod directory;
 mod error;
 pub mod explore;
