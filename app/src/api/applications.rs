@@ -178,7 +178,7 @@ pub async fn create_application(
     };
     use store::applications::ApplicationForm;
     handle(|cx| async move {
-        let group = read("group", &group)?;
+        let group = groups::named(&cx, "group", &group).await?;
         let form = ApplicationForm { name: read("name", &name)?, description, use_cases: Vec::new() };
         let mut change = cx.change(cx.permit_in(Act::EditApplications, group).await?).await?;
         let (id, _) =

@@ -104,9 +104,9 @@ pub async fn open_review(
     #[server(default)] below: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{ids::GroupId, roles::Act};
+    use domain::roles::Act;
     handle(|cx| async move {
-        let group: GroupId = read("group", &group)?;
+        let group = groups::named(&cx, "group", &group).await?;
         let due_on =
             read_date("due_on", &due_on)?.ok_or_else(|| AppError::field("due_on", "Choose the last day."))?;
         let mut change = cx.change(cx.permit_in(Act::ReviewAccess, group).await?).await?;

@@ -11,8 +11,8 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{HandOverGroup, MovePeople, Node, RemoveMember},
-    ui::{
-        Badge, Card, Check, Combobox, Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, Select,
+    ui::{PickGroup, 
+        Badge, Card, Check,  Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, Select,
         Submit, context::frame, may, query,
     },
 };
@@ -199,7 +199,7 @@ fn Shift(members: Vec<Member>, group: Group, targets: Vec<(String, String)>) -> 
                     <Form to=MovePeople::PATH>
                         <Hidden name="from" value=group.id.to_string()/>
                         {who.iter().map(|(id, _)| view! { <Hidden name="users[]" value=id.clone()/> }).collect_view()}
-                        <Combobox name="to" label="To which group" options=targets.clone()/>
+                        <PickGroup name="to" label="To which group" groups=targets.clone() searched=true/>
                         <Check name="copy" label=format!("They stay in {from}, too") checked=copy/>
                         <div class="row end"><Submit label=if copy { "Add" } else { "Move" }/></div>
                     </Form>

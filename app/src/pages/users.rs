@@ -22,7 +22,7 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, Select, Submit, When, badge::StatusMark, context::now, may, query,
+        Page, PickGroup, Select, Submit, When, badge::StatusMark, context::now, may, query,
     },
 };
 
@@ -197,7 +197,7 @@ fn Content(view: UserView) -> impl IntoView {
         <Dialog name="join" title="Add to a group">
             <Form to=AddMember::PATH>
                 <Hidden name="user" value=edited.id.to_string()/>
-                <Select name="group" label="Group" options=groups.clone()/>
+                <PickGroup name="group" label="Group" groups=groups.clone()/>
                 <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
                 <div class="row end"><Submit label="Add"/></div>
             </Form>

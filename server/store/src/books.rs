@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use crate::{
     Result, Store,
     limits::{self, used},
+    sums,
 };
 
 /// Two sums that should be the same and are not.
@@ -55,6 +56,9 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
         note(&mut found, 0, *granted, || format!("leased: {} since {start}", name(meter)));
     }
     days(&mut tx, org, calendar, &mut found).await?;
+    for (what, is, should_be) in sums::drift(&mut tx, org).await? {
+        found.push(Drift { what, is, should_be });
+    }
     tx.rollback().await?;
     found.sort_by(|a, b| a.what.cmp(&b.what));
     Ok(found)

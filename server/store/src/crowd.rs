@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::{
     Change, Diff, Result, Store, Subject, clock,
     ledger::{make_partitions, name_of},
-    windows,
+    sums, windows,
 };
 
 /// A group to be made. Parents come before children.
@@ -454,6 +454,7 @@ pub async fn calls(
             .await?;
         made = next;
     }
+    sums::rebuild(&mut tx, org).await?;
     count_windows(&mut tx, org, calendar, year.until).await?;
     sqlx::query!(
         "update secrets s set last_used_at = e.at

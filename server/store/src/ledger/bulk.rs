@@ -22,6 +22,7 @@ use super::{Event, Observer, Refusal, name_of, partition_day};
 use crate::{
     Result, Store, StoreError,
     leases::{self, Consumed},
+    sums,
     windows::{self, Charge},
 };
 
@@ -484,9 +485,9 @@ impl Days {
                      duration_ms = d.duration_ms + excluded.duration_ms",
             Json(&rows) as _,
         )
-        .execute(db)
+        .execute(&mut *db)
         .await?;
-        Ok(())
+        sums::add(db, &rows).await
     }
 }
 
