@@ -91,7 +91,11 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         outcome => {
             let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
             let mut values = typed(&body);
-            if let Ok(Done { once: Some(Once::Filled { values: filled, .. }), .. }) = &outcome {
+            if let Ok(Done {
+                once: Some(Once::Filled { values: filled, .. } | Once::Difference { values: filled, .. }),
+                ..
+            }) = &outcome
+            {
                 values.retain(|(name, _)| !filled.iter().any(|(other, _)| other == name));
                 values.extend(filled.iter().cloned());
             }

@@ -77,7 +77,11 @@ pub async fn load_groups(
             groups: shown.collect(),
             more,
             all: census.order.len(),
-            places: if cx.permit(Act::CreateGroup).is_ok() { groups::places(&census.paths) } else { Vec::new() },
+            places: if cx.permit(Act::CreateGroup).is_ok() {
+                groups::places(&census.paths)
+            } else {
+                Vec::new()
+            },
         })
     })
     .await

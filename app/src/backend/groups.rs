@@ -118,16 +118,25 @@ pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError
     if let Some((id, ..)) = lower.iter().find(|(.., path)| *path == typed) {
         return Ok(*id);
     }
-    let words: Vec<&str> = typed.split(|mark: char| mark == '/' || mark.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = typed
+        .split(|mark: char| mark == '/' || mark.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect();
     let fits = |path: &str| !words.is_empty() && words.iter().all(|word| path.contains(word));
     let found: Vec<_> = lower.iter().filter(|(.., path)| fits(path)).collect();
     match found.as_slice() {
-        [] => Err(AppError::field(field, "No group is called that. Write its name or its path: Engineering/Platform.")),
+        [] => Err(AppError::field(
+            field,
+            "No group is called that. Write its name or its path: Engineering/Platform.",
+        )),
         [(id, ..)] => Ok(*id),
         several => {
             let names: Vec<&str> = several.iter().take(5).map(|(_, path, _)| *path).collect();
             let more = if several.len() > names.len() { " and more" } else { "" };
-            Err(AppError::field(field, format!("Several groups match: {}{more}. Write the whole path.", names.join(", "))))
+            Err(AppError::field(
+                field,
+                format!("Several groups match: {}{more}. Write the whole path.", names.join(", ")),
+            ))
         }
     }
 }

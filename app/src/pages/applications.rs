@@ -17,9 +17,9 @@ use crate::{
         },
         keys::{EditKey, IssueSecret, RevokeSecret},
     },
-    ui::{PickGroup, 
+    ui::{
         Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter,
-        OpenDialog, Page, Pager, Select, Submit, TextArea, When,
+        OpenDialog, Page, Pager, PickGroup, Select, Submit, TextArea, When,
         context::{frame, now},
         may, query,
     },

@@ -20,7 +20,8 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
-        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may, pick_group, query,
+        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may,
+        pick_group, query,
     },
 };
 

@@ -16,14 +16,14 @@ use super::{
 use crate::{
     api::{
         groups::{
-            ArchiveGroup, Branch, CreateGroup, EditGroup, GroupView, MoveGroup, SetDefaultGroup, Tree, load_group,
+            ArchiveGroup, Branch, CreateGroup, EditGroup, GroupView, SetDefaultGroup, Tree, load_group,
             load_groups,
         },
         rehearsals::RehearseMove,
     },
     ui::{
-        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, PickGroup, Select,
-        Submit, context::frame, may, query,
+        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, PickGroup,
+        Select, Submit, context::frame, may, query,
     },
 };
 
@@ -243,10 +243,11 @@ fn Content(view: GroupView) -> impl IntoView {
             </Form>
         </Dialog>
         <Dialog name="move" title="Move the group">
-            <Form to=MoveGroup::PATH also=RehearseMove::PATH>
+            // Nothing is moved from here: first it is said who gains and loses what, and which limits tighten.
+            <Form to=RehearseMove::PATH>
                 <Hidden name="id" value=group.id.to_string()/>
                 <PickGroup name="parent" label="Inside" groups=places.clone() none="At the top" value=parent.clone() hint="Everything below moves along. From the next call on it inherits models and limits from there; spend so far stays where it was."/>
-                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseMove::PATH/><Submit label="Move"/></div>
+                <div class="row end"><Submit label="See what changes"/></div>
             </Form>
         </Dialog>
         <Confirm

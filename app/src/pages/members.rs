@@ -11,8 +11,8 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{HandOverGroup, MovePeople, Node, RemoveMember},
-    ui::{PickGroup, 
-        Badge, Card, Check,  Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, Select,
+    ui::{
+        Badge, Card, Check, Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup, Select,
         Submit, context::frame, may, query,
     },
 };

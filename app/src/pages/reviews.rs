@@ -11,9 +11,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{capital, param};
 use crate::{
     api::reviews::{DecideReview, OpenReview, ReviewView, Reviews, load_review, load_reviews},
-    ui::{PickGroup, 
-        Ago, Badge, Card, Check,  Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter,
-        OpenDialog, Page, Pager, Submit, Tick, When, may, query,
+    ui::{
+        Ago, Badge, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter,
+        OpenDialog, Page, Pager, PickGroup, Submit, Tick, When, may, query,
     },
 };
 

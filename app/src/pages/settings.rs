@@ -17,9 +17,9 @@ use crate::{
             load_settings,
         },
     },
-    ui::{PickGroup, 
-        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, may,
-        query,
+    ui::{
+        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, PickGroup, Select,
+        Submit, may, query,
     },
 };
 

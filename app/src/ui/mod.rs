@@ -28,7 +28,7 @@ pub mod visit;
 pub use badge::{Badge, Kind, StateMark};
 pub use context::may;
 pub use dialog::{Confirm, Dialog, OpenDialog};
-pub use form::{Check, Field, FileField, Folded, Form, Hidden, Select, Submit, TextArea};
+pub use form::{Check, Field, FileField, Folded, Form, Hidden, Kept, Select, Submit, TextArea};
 pub use load::{Empty, Load};
 pub use menu::Menu;
 pub use meter::{LimitMeter, Meter};

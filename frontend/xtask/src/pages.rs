@@ -145,7 +145,12 @@ fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
         let mut page = list.to_owned();
         for _ in 0..FAR {
             let body = text(visitor.get(&page)?.body);
-            match body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).find(|link| link.contains("after=")) {
+            match body
+                .split("href=\"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next())
+                .find(|link| link.contains("after="))
+            {
                 Some(next) => page = next.replace("&amp;", "&"),
                 None => break,
             }

@@ -58,8 +58,16 @@ const ASSISTED: usize = 3;
 const PEOPLE_PER_PROGRAM: usize = 25;
 /// What programs do.
 const PROGRAMS: [&str; 10] = [
-    "ticket-triage", "contract-reader", "report-writer", "mail-sorter", "code-helper", "price-watch",
-    "meeting-notes", "translator", "search", "form-filler",
+    "ticket-triage",
+    "contract-reader",
+    "report-writer",
+    "mail-sorter",
+    "code-helper",
+    "price-watch",
+    "meeting-notes",
+    "translator",
+    "search",
+    "form-filler",
 ];
 /// How many models there are besides those of the story.
 const MODELS: usize = 28;
@@ -85,11 +93,16 @@ pub async fn fill(stage: &Stage, size: Size, now: DateTime<Utc>, seed: u64) -> R
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0xc0ffee);
     let begun = now.checked_sub_months(Months::new(MONTHS)).unwrap_or(now);
     let crowd = Crowd::make(stage, size, begun, &mut rng)?;
-    let mut change = stage.change("olga", Door::File, Act::ApplyFile, None, now - Duration::minutes(3)).await?;
+    let mut change =
+        stage.change("olga", Door::File, Act::ApplyFile, None, now - Duration::minutes(3)).await?;
     models(&mut change, stage).await?;
     crowd.write(&mut change, stage, &mut rng).await?;
     change.commit().await?;
-    tracing::info!(programs = crowd.applications.len(), calls = size.calls, "people are there; their calls follow");
+    tracing::info!(
+        programs = crowd.applications.len(),
+        calls = size.calls,
+        "people are there; their calls follow"
+    );
     let year = Year {
         calls: size.calls,
         from: stage.calendar.day(begun),
@@ -150,7 +163,12 @@ async fn called(stage: &Stage) -> Result<Vec<crowd::Model>, Fatal> {
 }
 
 impl Crowd {
-    fn make(stage: &Stage, size: Size, begun: DateTime<Utc>, rng: &mut Xoshiro256PlusPlus) -> Result<Self, Fatal> {
+    fn make(
+        stage: &Stage,
+        size: Size,
+        begun: DateTime<Utc>,
+        rng: &mut Xoshiro256PlusPlus,
+    ) -> Result<Self, Fatal> {
         let mut crowd = Self::default();
         crowd.tree(size.groups);
         crowd.hire(size.people, begun, rng);
@@ -216,7 +234,14 @@ impl Crowd {
         let count = self.groups.len();
         for (number, person) in self.people.iter().enumerate() {
             let mut join = |group, standing, source, ends_at| {
-                self.memberships.push(Membership { user: person.id, group, standing, source, since: person.since, ends_at });
+                self.memberships.push(Membership {
+                    user: person.id,
+                    group,
+                    standing,
+                    source,
+                    since: person.since,
+                    ends_at,
+                });
             };
             join(everyone, Standing::Member, Source::Default, None);
             if count == 0 {
@@ -257,7 +282,14 @@ impl Crowd {
     fn program(&mut self, place: usize, name: String, assigned: bool) {
         let owner = self.people[place % self.people.len()].id;
         let group = self.groups[place].id;
-        self.applications.push(Application { id: clock::id(), key: clock::id(), group, name, owner, assigned });
+        self.applications.push(Application {
+            id: clock::id(),
+            key: clock::id(),
+            group,
+            name,
+            owner,
+            assigned,
+        });
     }
 
     /// Secrets, and who calls with them: programs, and people with the assistant nearest to their home.
@@ -278,12 +310,14 @@ impl Crowd {
         }
         for number in 0..self.people.len() {
             let person = &self.people[number];
-            let (user, since, able) = (person.id, person.since, !person.suspended && person.account.is_some());
+            let (user, since, able) =
+                (person.id, person.since, !person.suspended && person.account.is_some());
             let Some(groups) = homes.get(&user) else { continue };
             let Some(home) = groups.get(1).and_then(|home| places.get(home)) else { continue };
             let nearest = self.path(*home).into_iter().rev().find_map(|group| self.assistants.get(&group));
             let (Some(&assistant), true) = (nearest, able && rng.random_range(0..10) < 8) else { continue };
-            let above = |group: &GroupId| places.get(group).map_or_else(|| vec![*group], |place| self.path(*place));
+            let above =
+                |group: &GroupId| places.get(group).map_or_else(|| vec![*group], |place| self.path(*place));
             let mut member_of: Vec<GroupId> = groups.iter().flat_map(above).collect();
             member_of.sort();
             member_of.dedup();
@@ -306,7 +340,12 @@ impl Crowd {
         self.callers.push(Caller { secret, key, application: id, path, user, member_of });
     }
 
-    async fn write(&self, change: &mut Change, stage: &Stage, rng: &mut Xoshiro256PlusPlus) -> Result<(), Fatal> {
+    async fn write(
+        &self,
+        change: &mut Change,
+        stage: &Stage,
+        rng: &mut Xoshiro256PlusPlus,
+    ) -> Result<(), Fatal> {
         crowd::groups(change, &self.groups).await?;
         crowd::people(change, &self.people).await?;
         let groups: HashMap<GroupId, &str> =

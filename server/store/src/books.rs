@@ -39,7 +39,9 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
     let meters = limits::meters(&mut tx, org).await?;
     let rows = read_windows(&mut tx, org).await?;
     let mut found = Vec::new();
-    for meter in meters.into_iter().filter(|meter| meter.metric != Metric::ConcurrentCalls && !is_month(meter)) {
+    for meter in
+        meters.into_iter().filter(|meter| meter.metric != Metric::ConcurrentCalls && !is_month(meter))
+    {
         let span = calendar.span(meter.window, now);
         let is = rows.get(&(meter, span.start)).map_or(0, |row| row.settled);
         let should_be = used(&mut tx, org, &meter, span).await?;

@@ -57,7 +57,8 @@ pub struct Census {
 pub async fn current(store: &Store, org: OrgId) -> Result<Arc<Census>> {
     let facts = access::current(store, org).await?;
     let now = clock::now();
-    let fits = |known: &Arc<Census>| known.version == facts.version && known.until.is_none_or(|until| now < until);
+    let fits =
+        |known: &Arc<Census>| known.version == facts.version && known.until.is_none_or(|until| now < until);
     if let Some(known) = store.known_census(org).filter(fits) {
         return Ok(known);
     }

@@ -230,8 +230,7 @@ pub async fn people(change: &mut Change, people: &[Person]) -> Result<()> {
     .execute(change.db())
     .await?;
     let lines = people.iter().map(|person| {
-        let diff =
-            Diff::new().set("email", &person.email).set("name", &person.name).set("role", person.role);
+        let diff = Diff::new().set("email", &person.email).set("name", &person.name).set("role", person.role);
         (Subject { kind: "user", id: person.id.0, name: &person.name }, "create", diff)
     });
     change.record_all(lines).await
@@ -339,7 +338,11 @@ pub async fn secrets(change: &mut Change, secrets: &[Secret]) -> Result<()> {
     .await?;
     let lines = secrets.iter().map(|secret| {
         let kind = if secret.user.is_some() { "member" } else { "service" };
-        (Subject { kind: "secret", id: secret.id.0, name: "bsr_live_…" }, "create", Diff::new().set("kind", kind))
+        (
+            Subject { kind: "secret", id: secret.id.0, name: "bsr_live_…" },
+            "create",
+            Diff::new().set("kind", kind),
+        )
     });
     change.record_all(lines).await
 }
@@ -365,7 +368,11 @@ pub async fn rules(change: &mut Change, rules: &[(GroupId, TierId, State)]) -> R
     .execute(change.db())
     .await?;
     let lines = ids.iter().zip(rules).map(|(id, (.., state))| {
-        (Subject { kind: "authorization", id: *id, name: "a tier" }, "create", Diff::new().set("state", state))
+        (
+            Subject { kind: "authorization", id: *id, name: "a tier" },
+            "create",
+            Diff::new().set("state", state),
+        )
     });
     change.record_all(lines).await
 }
@@ -431,7 +438,8 @@ pub async fn calls(
     callers.sort_by_key(|caller| (caller.user.is_some(), caller.secret));
     let services = callers.iter().take_while(|caller| caller.user.is_none()).count();
     stage(&mut tx, &callers, models).await?;
-    let weights: Vec<f64> = days.iter().enumerate().map(|(place, day)| weight(place, days.len(), *day)).collect();
+    let weights: Vec<f64> =
+        days.iter().enumerate().map(|(place, day)| weight(place, days.len(), *day)).collect();
     let sum: f64 = weights.iter().sum();
     let (mut due, mut made) = (0.0, 0_i64);
     for (day, weight) in days.iter().zip(weights) {
@@ -505,7 +513,8 @@ async fn write_names(tx: &mut sqlx::PgConnection, org: OrgId, callers: &[Caller]
     Ok(())
 }
 
-const CALLERS: &str = "create temporary table crowd_callers (n bigint primary key, secret_id uuid, key_id uuid,
+const CALLERS: &str =
+    "create temporary table crowd_callers (n bigint primary key, secret_id uuid, key_id uuid,
     application_id uuid, group_id uuid, path_id uuid, user_id uuid, set_id uuid) on commit drop";
 const MODELS: &str = "create temporary table crowd_models (n bigint primary key, model_id uuid, provider_id uuid,
     authorization_id uuid, route text, input bigint, cached bigint, output bigint, priced_at timestamptz) on commit drop";

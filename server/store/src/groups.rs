@@ -13,8 +13,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    Change, Diff, Result, Store, StoreError, Subject,
     census::{self, Count},
-    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, keys, leads, rollups::Month,
+    change::exactly_one,
+    clock, keys, leads,
+    rollups::Month,
 };
 
 /// Some groups with their figures, in the order that was asked for. Archived ones are left out.

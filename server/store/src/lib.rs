@@ -49,9 +49,9 @@ pub mod reviews;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;
+mod sums;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod sums;
 pub mod users;
 mod vault;
 pub mod webhooks;

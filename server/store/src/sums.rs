@@ -21,9 +21,6 @@ use crate::{
     rollups::{Key, Sight, Steps, Which, exact},
 };
 
-/// What stands for every model together.
-const EVERY: Uuid = Uuid::max();
-
 /// A step of time, a thing (none: all the rest), and what it comes to.
 pub(crate) type Line = (NaiveDate, Option<Key>, Sums);
 
@@ -158,7 +155,9 @@ pub(crate) async fn read(
         let left = rest.entry(*step).or_default();
         *left = less(*left, *sums);
     }
-    lines.extend(rest.into_iter().filter(|(_, sums)| *sums != Sums::default()).map(|(step, sums)| (step, None, sums)));
+    lines.extend(
+        rest.into_iter().filter(|(_, sums)| *sums != Sums::default()).map(|(step, sums)| (step, None, sums)),
+    );
     Ok(Some(lines))
 }
 
@@ -255,7 +254,12 @@ impl Asked<'_> {
                 *left = less(*left, *sums);
             }
             let none = || Some(Key { id: Uuid::nil(), label: String::new() });
-            lines.extend(direct.into_iter().filter(|(_, sums)| *sums != Sums::default()).map(|(step, sums)| (step, none(), sums)));
+            lines.extend(
+                direct
+                    .into_iter()
+                    .filter(|(_, sums)| *sums != Sums::default())
+                    .map(|(step, sums)| (step, none(), sums)),
+            );
         }
         Ok(lines)
     }
@@ -268,13 +272,24 @@ impl Asked<'_> {
     /// By person: months that are whole from their sums, other days from the days.
     async fn people(&self) -> Result<Option<Vec<Line>>> {
         let Steps::Marks(..) = self.steps else { return Ok(None) };
-        let rows = Rows { scope: "user", within: Some(Uuid::nil()), thing: None, models: false, by: "thing", only: None };
+        let rows = Rows {
+            scope: "user",
+            within: Some(Uuid::nil()),
+            thing: None,
+            models: false,
+            by: "thing",
+            only: None,
+        };
         let segments = self.segments(true);
-        let (months, days): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(|segment| segment.months);
+        let (months, days): (Vec<Segment>, Vec<Segment>) =
+            segments.into_iter().partition(|segment| segment.months);
         let mut lines = self.rows_in(&rows, &months).await?;
         for Segment { from, to, step, .. } in days {
             let days = Period { from, to };
-            for (_, key, sums) in exact(self.store, self.org, self.which, Some(By::User), days, Steps::Marks(from, from), None).await? {
+            for (_, key, sums) in
+                exact(self.store, self.org, self.which, Some(By::User), days, Steps::Marks(from, from), None)
+                    .await?
+            {
                 lines.push((step, key, sums));
             }
         }
@@ -285,7 +300,14 @@ impl Asked<'_> {
     async fn person(&self, id: Uuid) -> Result<Vec<Line>> {
         if id.is_nil() {
             let only = [id];
-            let rows = Rows { scope: "user", within: Some(id), thing: Some(id), models: false, by: "thing", only: Some(&only) };
+            let rows = Rows {
+                scope: "user",
+                within: Some(id),
+                thing: Some(id),
+                models: false,
+                by: "thing",
+                only: Some(&only),
+            };
             return self.rows(rows).await;
         }
         let which = Which { user: Some(id.into()), ..self.which.clone() };
@@ -384,7 +406,13 @@ struct Segment {
 
 /// Cuts days into those before the first whole month, whole months, and those after. A month that
 /// runs is whole: nothing comes after today.
-fn whole_months(from: NaiveDate, to: NaiveDate, today: NaiveDate, step: NaiveDate, months: bool) -> Vec<Segment> {
+fn whole_months(
+    from: NaiveDate,
+    to: NaiveDate,
+    today: NaiveDate,
+    step: NaiveDate,
+    months: bool,
+) -> Vec<Segment> {
     let days = |from, to| Segment { months: false, from, to, step };
     let first = |date: NaiveDate| date.with_day(1).unwrap_or(date);
     let next = |date: NaiveDate| first(date).checked_add_months(Months::new(1)).unwrap_or(date);
@@ -426,7 +454,10 @@ mod tests {
 
     fn cut(from: &str, to: &str) -> Vec<String> {
         let parts = whole_months(day(from), day(to), day("2026-11-20"), day(from), true);
-        parts.iter().map(|part| format!("{} {}..{}", if part.months { "months" } else { "days" }, part.from, part.to)).collect()
+        parts
+            .iter()
+            .map(|part| format!("{} {}..{}", if part.months { "months" } else { "days" }, part.from, part.to))
+            .collect()
     }
 
     #[test]

@@ -63,8 +63,14 @@ async fn sums_say_what_days_say(store: &Store, org: domain::ids::OrgId, root: Gr
     // Whole months; parts of two; the month that runs beside a part of the one before.
     let periods = [
         (Period { from: back(5), to: back(2) }, Period { from: back(8), to: back(5) }),
-        (Period { from: back(4) + Days::new(9), to: back(3) + Days::new(20) }, Period { from: back(6), to: back(4) }),
-        (Period { from: month, to: today + Days::new(1) }, Period { from: back(1), to: back(1) + Days::new(3) }),
+        (
+            Period { from: back(4) + Days::new(9), to: back(3) + Days::new(20) },
+            Period { from: back(6), to: back(4) },
+        ),
+        (
+            Period { from: month, to: today + Days::new(1) },
+            Period { from: back(1), to: back(1) + Days::new(3) },
+        ),
     ];
     for (period, before) in periods {
         for by in [By::Group, By::Application, By::User, By::Model, By::Tier] {
