@@ -195,7 +195,8 @@ fn Shift(members: Vec<Member>, group: Group, targets: Vec<(String, String)>) -> 
             } else {
                 let names: Vec<_> = who.iter().map(|(_, name)| name.clone()).collect();
                 view! {
-                    <p class="muted">{names.join(", ")}</p>
+                    // One person is named by the title.
+                    {(names.len() > 1).then(|| view! { <p class="muted">{names.join(", ")}</p> })}
                     <Form to=MovePeople::PATH>
                         <Hidden name="from" value=group.id.to_string()/>
                         {who.iter().map(|(id, _)| view! { <Hidden name="users[]" value=id.clone()/> }).collect_view()}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
+    audit::Door,
     groups::{Group, GroupForm, GroupRow, Member, Source, Standing},
     ids::{GroupId, MembershipId, OrgId, UserId},
     money::Money,
@@ -482,7 +483,7 @@ pub async fn set_member(
 ) -> Result<()> {
     let org = change.org();
     let known = sqlx::query!(
-        "select membership_id, standing, ends_at from memberships
+        "select membership_id, standing, source, ends_at from memberships
          where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
         org.0,
         group.0,
@@ -505,7 +506,10 @@ pub async fn set_member(
     if diff.is_empty() {
         return Ok(());
     }
-    if was_lead && standing == Standing::Member {
+    by_hand(change, known.source.parse()?, &user_name)?;
+    // A last day is a leave, too.
+    let leaves = standing == Standing::Member || (ends_at.is_some() && known.ends_at.is_none());
+    if was_lead && leaves {
         leads::another(change, group, user).await?;
     }
     sqlx::query!(
@@ -519,6 +523,17 @@ pub async fn set_member(
     .await?;
     let diff = diff.set("group", &group_name);
     change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "edit", &diff).await
+}
+
+/// What an identity provider put there is changed by it alone: at its next look it would undo people.
+/// What a file says is for whoever reads it.
+fn by_hand(change: &Change, source: Source, user: &str) -> Result<()> {
+    let hand = matches!(change.permit().actor().door, Door::Console | Door::Api);
+    if !hand || !matches!(source, Source::Scim | Source::Oidc) {
+        return Ok(());
+    }
+    let sentence = format!("The identity provider put {user} there: change it there, and it changes here.");
+    Err(StoreError::invalid("user", sentence))
 }
 
 /// Names of a group and a person of the organization, both still there.
@@ -580,16 +595,18 @@ pub(crate) async fn join(
 /// who leads it.
 pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
     let org = change.org();
-    let standing = sqlx::query_scalar!(
-        "select standing from memberships where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+    let known = sqlx::query!(
+        "select m.standing, m.source, u.name from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+         where m.org_id = $1 and m.group_id = $2 and m.user_id = $3 and m.ended_at is null",
         org.0,
         group.0,
         user.0
     )
     .fetch_one(change.db())
     .await?;
-    let act = if standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
+    let act = if known.standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
     change.expect(act, Some(group))?;
+    by_hand(change, known.source.parse()?, &known.name)?;
     if act == Act::EditLeads {
         leads::another(change, group, user).await?;
     }
