@@ -197,6 +197,15 @@ pub enum Once {
         /// Texts with their headings.
         parts: Vec<(String, String)>,
     },
+    /// What saving would change: shown before it is saved.
+    Difference {
+        /// One sentence.
+        sentence: String,
+        /// Each change, in words.
+        lines: Vec<String>,
+        /// Names of fields and what they hold now: what was read, and which difference was shown.
+        values: Vec<(String, String)>,
+    },
     /// What trying something out found.
     Found {
         /// Whether it is as hoped.

@@ -34,14 +34,17 @@ test('a pinned test stops what would break it, by the form and by a move, until 
 
   await page.goto(`${world.base}/groups/${group}?dialog=move`);
   await dialog.getByLabel('Inside').selectOption(world.engineering);
-  await dialog.getByRole('button', { name: 'Move' }).click();
-  await expect(dialog.getByText(/would break: expected not open/)).toBeVisible();
+  await dialog.getByRole('button', { name: 'See what changes' }).click();
+  await expect(page.getByText(`It would break the pinned test “${pinned}”`)).toBeVisible();
+  await page.getByRole('button', { name: /^Save$|^Save anyway$/ }).click();
+  await expect(page.getByText(/would break: expected not open/)).toBeVisible();
 
   await page.goto(`${world.base}/authorization/tests`);
   await row.getByRole('button', { name: 'Remove' }).click();
   await said(page, 'Test removed');
   await page.goto(`${world.base}/groups/${group}?dialog=move`);
   await dialog.getByLabel('Inside').selectOption(world.engineering);
-  await dialog.getByRole('button', { name: 'Move' }).click();
-  await said(page, 'Group moved');
+  await dialog.getByRole('button', { name: 'See what changes' }).click();
+  await page.getByRole('button', { name: /^Save$|^Save anyway$/ }).click();
+  await said(page, 'It holds from the next call on');
 });

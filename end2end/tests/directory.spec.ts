@@ -182,7 +182,7 @@ test('a table is imported after its difference was shown, and importing an expor
   await visit(page, world.owner, '/users');
   const exported = await (await page.request.get(`${world.base}/users.csv?q=${encodeURIComponent(word)}`)).text();
   await page.getByRole('link', { name: 'Import', exact: true }).click();
-  const table = page.getByLabel('The table');
+  const table = page.getByLabel('Or the table itself');
   const show = page.getByRole('button', { name: 'Show the difference' });
   await table.fill(exported);
   await show.click();

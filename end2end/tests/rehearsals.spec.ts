@@ -14,7 +14,7 @@ async function called(world: World, times: number): Promise<{ name: string; grou
 const rule = (group: string, world: World) => `/authorization/rule?of=${group}~tier:${world.tier}`;
 
 async function rehearse(page: Page): Promise<void> {
-  await page.getByRole('button', { name: 'Rehearse on 30 days' }).filter({ visible: true }).click();
+  await page.getByRole('button', { name: /^Rehearse on 30 days$|^See what changes$/ }).filter({ visible: true }).click();
   await expect(page.getByRole('heading', { name: /^Rehearsal/, level: 1 })).toBeVisible();
 }
 

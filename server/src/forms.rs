@@ -19,6 +19,10 @@ use crate::http::Console;
 const FORM_MAX: usize = 256 << 10;
 /// The largest form with a file: a price list, and what is beside it.
 const FILE_FORM_MAX: usize = domain::price_lists::LIST_MAX + FORM_MAX;
+/// The largest body of a server function that script sends.
+const BODY_MAX: usize = 1 << 20;
+/// Those that take the text of a file, of which any byte may be sent as three.
+const WITH_TEXT: [&str; 2] = ["/console/price-lists/", "/console/imports/"];
 /// An answer of a server function.
 const ANSWER_MAX: usize = 8 << 20;
 
@@ -49,10 +53,30 @@ async fn without_file(kind: &str, body: Bytes) -> Option<Bytes> {
     serde_urlencoded::to_string(pairs).ok().map(Bytes::from)
 }
 
+/// Runs a server function for script, whose body is not read further than it may be long.
+async fn scripted(console: &Console, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let with_text = WITH_TEXT.iter().any(|start| parts.uri.path().starts_with(start));
+    let most = if with_text { 3 * FILE_FORM_MAX } else { BODY_MAX };
+    let said = text_of(&parts.headers, header::CONTENT_LENGTH).parse::<usize>().ok();
+    let body = match said {
+        Some(length) if length > most => None,
+        _ => to_bytes(body, most).await.ok(),
+    };
+    let Some(body) = body else {
+        let sentence = format!("This is too large: at most {} kB can be sent here.", most >> 10);
+        let error = app::error::AppError::field("", sentence);
+        let json = serde_json::to_string(&error).unwrap_or_default();
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        return (StatusCode::PAYLOAD_TOO_LARGE, kind, json).into_response();
+    };
+    console.server_function(Request::from_parts(parts, Body::from(body))).await
+}
+
 /// Runs a server function, for script and for plain forms.
 pub async fn serve(console: &Console, request: Request) -> Response {
     if request.method() != Method::POST || !is_plain_form(request.headers()) {
-        return console.server_function(request).await;
+        return scripted(console, request).await;
     }
     let (mut parts, body) = request.into_parts();
     let kind = text_of(&parts.headers, header::CONTENT_TYPE).to_owned();
@@ -91,7 +115,11 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         outcome => {
             let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
             let mut values = typed(&body);
-            if let Ok(Done { once: Some(Once::Filled { values: filled, .. }), .. }) = &outcome {
+            if let Ok(Done {
+                once: Some(Once::Filled { values: filled, .. } | Once::Difference { values: filled, .. }),
+                ..
+            }) = &outcome
+            {
                 values.retain(|(name, _)| !filled.iter().any(|(other, _)| other == name));
                 values.extend(filled.iter().cloned());
             }

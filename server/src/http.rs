@@ -36,9 +36,6 @@ use crate::{
 /// The longest error a server function answers with.
 const ERROR_MAX: usize = 256 << 10;
 
-/// The largest body of a server function that is not a plain form.
-const BODY_MAX: usize = 1 << 20;
-
 /// The console: pages and server functions with what they need.
 #[derive(Clone)]
 pub struct Console {
@@ -163,7 +160,6 @@ pub fn router(
         .route("/explore.csv", get(explore_csv))
         .fallback(page)
         .with_state(console)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .merge(Router::new().route("/live", get(live::serve)).with_state(live))
         .merge(
             Router::new()

@@ -120,6 +120,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// One sign-in of a browser.
+    SessionId = "ses";
     /// A person's sign-in, across organizations.
     AccountId = "acc";
     /// The tenant.

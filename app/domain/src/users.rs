@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     groups::{Source, Standing},
-    ids::{GroupId, UserId},
+    ids::{GroupId, SessionId, UserId},
     money::Money,
     words::words,
 };
@@ -55,6 +55,52 @@ pub struct Badge {
     pub inherited: bool,
 }
 
+/// A browser that somebody is signed in with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Which one. It opens nothing.
+    pub id: SessionId,
+    /// What the browser calls itself.
+    pub device: String,
+    /// Since when.
+    pub started_at: DateTime<Utc>,
+    /// When it asked for something last, to the minute.
+    pub seen_at: DateTime<Utc>,
+    /// Whether it is the one that looks.
+    pub here: bool,
+}
+
+/// What a browser calls itself, in two words; programs are called by the first word they say.
+pub fn device(agent: &str) -> String {
+    let has = |word: &str| agent.contains(word);
+    // Every browser names those it wants to be taken for: the rarer names come first.
+    let browsers = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    let systems = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "Mac"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let name = |list: &[(&str, &'static str)]| list.iter().find(|(word, _)| has(word)).map(|(_, name)| *name);
+    match (name(&browsers), name(&systems)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => {
+            let word: String = agent.split([' ', '/']).next().unwrap_or_default().chars().take(40).collect();
+            if word.is_empty() { "An unknown device".to_owned() } else { word }
+        }
+    }
+}
+
 /// A line of the directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRow {
@@ -88,5 +134,30 @@ impl UserRow {
     /// The monthly limit that applies, given the organization's default.
     pub fn limit(&self, default: Option<Money>) -> Option<Money> {
         self.own_limit.or(default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::device;
+
+    #[test]
+    fn devices_are_told_apart_by_what_people_call_them() {
+        let agents = [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.5.0", "curl"),
+            ("", "An unknown device"),
+        ];
+        for (agent, name) in agents {
+            assert_eq!(device(agent), name);
+        }
     }
 }

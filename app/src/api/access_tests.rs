@@ -49,7 +49,7 @@ pub async fn load_access_tests() -> Result<Tests, AppError> {
     };
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
         let tests = store::access_tests::list(&cx.store, org).await.known()?;
         let tests = tests

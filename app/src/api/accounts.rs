@@ -1,5 +1,6 @@
 //! Signing in and out, and one's own sign-in.
 
+use domain::users::SessionRow;
 use leptos::prelude::*;
 
 use crate::{error::AppError, frame::Done};
@@ -56,6 +57,48 @@ pub async fn change_password(current: String, password: String, again: String) -
         let hash = store::sessions::hash(&cx.store, &id.0.to_be_bytes());
         store::accounts::change_password(&cx.store, account, current, password, &hash).await.known()?;
         Ok(Done::said("Password changed. Other sessions were signed out."))
+    })
+    .await
+}
+
+/// One's own sessions, the one that was seen last first.
+#[server(prefix = "/console", endpoint = "accounts/sessions")]
+pub async fn load_sessions() -> Result<Vec<SessionRow>, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::UseOwn)?;
+        let me = permit.actor().user.ok_or(AppError::NotFound)?;
+        let here = cx.session_id();
+        store::sessions::of_user(&cx.store, permit.org(), me, here.as_ref().map(|id| id.as_slice()))
+            .await
+            .known()
+    })
+    .await
+}
+
+/// Ends a session of a person, or without one every session of theirs but the one that asks: one's
+/// own, or as somebody who edits people.
+#[server(prefix = "/console", endpoint = "accounts/end-session")]
+pub async fn end_session(user: String, #[server(default)] session: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{ids::UserId, roles::Act};
+    handle(|cx| async move {
+        let user: UserId = read("user", &user)?;
+        let session = read_some("session", &session)?;
+        let own = cx.actor()?.user == Some(user);
+        let permit = cx.permit(if own { Act::UseOwn } else { Act::EditUsers })?;
+        let here = cx.session_id();
+        let mut change = cx.change(permit).await?;
+        let here = here.as_ref().map(|id| id.as_slice());
+        let ended = store::sessions::end(&mut change, user, session, here).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said(match ended {
+            0 => "There was no other session.".to_owned(),
+            1 => "1 session ended.".to_owned(),
+            ended => format!("{ended} sessions ended."),
+        })
+        .then(if own { "/account".to_owned() } else { format!("/users/{user}") }))
     })
     .await
 }

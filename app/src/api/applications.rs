@@ -43,7 +43,7 @@ pub async fn load_applications(
         if all.is_err() && actor.leads.is_empty() {
             return Err(all.err().unwrap_or(AppError::NotFound));
         }
-        let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
         let visible = |group: GroupId, act| {
             let path = facts.groups.get(&group).map(|group| group.path.as_slice()).unwrap_or_default();
             allows(&actor, act, Place::Group(path))
@@ -122,7 +122,7 @@ pub async fn load_application(
         let org = permit.org();
         let mine = permit.act() == Act::UseOwn;
         let key = store::keys::of_application(&cx.store, org, id).await.known()?;
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
         let month = cx.month().await?;
         let which = store::rollups::Which { application: Some(id), ..Default::default() };
@@ -178,7 +178,7 @@ pub async fn create_application(
     };
     use store::applications::ApplicationForm;
     handle(|cx| async move {
-        let group = read("group", &group)?;
+        let group = groups::named(&cx, "group", &group).await?;
         let form = ApplicationForm { name: read("name", &name)?, description, use_cases: Vec::new() };
         let mut change = cx.change(cx.permit_in(Act::EditApplications, group).await?).await?;
         let (id, _) =

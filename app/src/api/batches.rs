@@ -88,7 +88,7 @@ pub async fn load_batch(
         let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
         let me = actor.user.ok_or(AppError::NotFound)?;
         let batch = store::batches::get(&cx.store, actor.org, me, id).await.known()?;
-        let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
         let view = |action: Action, task: Option<Task>, effects: Option<Vec<Effect>>| {
             let summary = match (task, &effects) {
                 (Some(task), Some(effects)) => batches::summary(&facts, task, effects, store::clock::now()),
@@ -115,7 +115,16 @@ pub async fn load_batch(
             Action::Join | Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,
             _ => Vec::new(),
         };
-        let groups = groups.into_iter().map(|(id, path)| (id.to_string(), path)).collect();
+        let groups = groups::places(&groups);
+        // Written where there are too many to choose from.
+        let group = match groups::named_some(&cx, "group", &group).await {
+            Ok(id) => id.map(|id| id.to_string()).unwrap_or_default(),
+            Err(AppError::Invalid(problems)) => {
+                let problem = problems.into_iter().next();
+                return Ok(BatchView { problem, groups, ..view(action, None, None) });
+            }
+            Err(error) => return Err(error),
+        };
         let asked = batches::Asked { group: &group, cap: &cap, role: &role, ends_on: &ends_on };
         let task = match batches::task(action, &asked, calendar) {
             Ok(task) => task,

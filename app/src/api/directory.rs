@@ -44,6 +44,9 @@ pub async fn load_directory(
     const PAGE: usize = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
+        // Written where there are too many to choose from.
+        let group = groups::named_some(&cx, "group", &group).await?;
+        let group = group.map(|id| id.to_string()).unwrap_or_default();
         let filter = Filter::read(&search, &status, &group, &role, &limit);
         let month = cx.month().await?;
         let organization = store::organizations::get(&cx.store, org).await.known()?;

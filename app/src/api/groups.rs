@@ -15,37 +15,74 @@ use crate::{api::authorizations::Line, error::AppError, frame::Done};
 /// The tree, with what the organization spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
-    /// Groups, parents before children.
-    pub groups: Vec<GroupRow>,
-    /// What the organization spent this month.
-    pub spend: Money,
+    /// The groups that are shown, parents before children.
+    pub groups: Vec<Branch>,
+    /// How many match beyond those.
+    pub more: usize,
+    /// How many groups there are.
+    pub all: usize,
+    /// Every group by its path: id and path.
+    pub places: Vec<(String, String)>,
 }
 
-/// The whole tree.
+/// A row of the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The group with its figures.
+    pub row: GroupRow,
+    /// How many groups are directly below.
+    pub below: usize,
+    /// Whether those are left out.
+    pub folded: bool,
+    /// Where it stands, if it was looked for.
+    pub trail: String,
+}
+
+/// The tree. `fold` and `unfold`: groups whose rows below are hidden or shown; `q`: part of a name.
 #[server(prefix = "/console", endpoint = "groups/tree")]
-pub async fn load_groups() -> Result<Tree, AppError> {
+pub async fn load_groups(
+    #[server(default)] fold: String,
+    #[server(default)] unfold: String,
+    #[server(default)] q: String,
+) -> Result<Tree, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let month = cx.month().await?;
-        let mut groups = store::groups::tree(&cx.store, actor.org, &month).await.known()?;
-        let mut spend =
-            groups.iter().filter(|group| group.ancestors.is_empty()).map(|group| group.spend.0).sum();
-        if cx.permit(Act::ReadOrganization).is_err() {
-            // Leads see what they lead, and everything below it.
-            groups.retain(|group| {
-                actor.leads.contains(&group.id)
-                    || group.ancestors.iter().any(|above| actor.leads.contains(above))
-            });
-            spend = 0;
-            if groups.is_empty() {
-                return Err(AppError::Forbidden(
-                    "You do not lead a group. Admins see all of them.".to_owned(),
-                ));
-            }
+        let all = cx.permit(Act::ReadOrganization).is_ok();
+        let census = store::census::current(&cx.store, actor.org).await.known()?;
+        let look = groups::Look {
+            fold: matrix::list(&fold),
+            unfold: matrix::list(&unfold),
+            q: q.trim().to_lowercase(),
+        };
+        let (spots, more) = groups::rows(&census, &actor, all, &look);
+        if spots.is_empty() && !all && look.q.is_empty() {
+            return Err(AppError::Forbidden("You do not lead a group. Admins see all of them.".to_owned()));
         }
-        Ok(Tree { groups, spend: Money(spend) })
+        let ids: Vec<GroupId> = spots.iter().map(|spot| spot.group.id).collect();
+        let rows = store::groups::rows(&cx.store, actor.org, &month, &ids).await.known()?;
+        let shown = rows.into_iter().filter_map(|row| {
+            let spot = spots.iter().find(|spot| spot.group.id == row.id)?;
+            let trail = if look.q.is_empty() { None } else { row.ancestors.last() };
+            Some(Branch {
+                below: census.below.get(&row.id).copied().unwrap_or_default(),
+                folded: spot.folded,
+                trail: trail.and_then(|above| census.path(*above)).unwrap_or_default().to_owned(),
+                row,
+            })
+        });
+        Ok(Tree {
+            groups: shown.collect(),
+            more,
+            all: census.order.len(),
+            places: if cx.permit(Act::CreateGroup).is_ok() {
+                groups::places(&census.paths)
+            } else {
+                Vec::new()
+            },
+        })
     })
     .await
 }
@@ -112,7 +149,6 @@ pub async fn load_group(
     #[server(default)] find: String,
     #[server(default)] chosen: String,
 ) -> Result<GroupView, AppError> {
-    use crate::backend::groups::neighbours;
     use crate::backend::*;
     use domain::{
         ids::UserId,
@@ -125,12 +161,11 @@ pub async fn load_group(
         let id: GroupId = id.parse().map_err(|_| AppError::NotFound)?;
         let org = cx.permit_in(Act::ReadGroup, id).await?.org();
         let month = cx.month().await?;
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let members = store::groups::members(&cx.store, org, id, &month, 500).await.known()?;
         let filter = store::applications::Filter { group: Some(id), ..Default::default() };
         let applications = store::applications::list(&cx.store, org, &month, &filter, 200).await.known()?;
-        let tree = store::groups::tree(&cx.store, org, &month).await.known()?;
-        let paths = store::groups::paths(&cx.store, org).await.known()?;
+        let census = store::census::current(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { group: Some(id), ..Default::default() };
         let chosen: Vec<UserId> = chosen.split(',').filter_map(|id| id.parse().ok()).collect();
         let found = store::directory::candidates(&cx.store, org, id, &find, FOUND).await.known()?;
@@ -143,8 +178,11 @@ pub async fn load_group(
             let path = facts.groups.get(&group).map(|group| group.path.as_slice()).unwrap_or_default();
             allows(&actor, act, Place::Group(path))
         };
-        let shown: Vec<_> = tree.iter().filter(|row| may(row.id, Act::ReadGroup)).collect();
-        let node = |row: &&GroupRow| Node {
+        let shown: Vec<_> = census.order.iter().filter(|row| may(row.id, Act::ReadGroup)).collect();
+        let below: Vec<GroupId> =
+            census.order.iter().filter(|row| row.ancestors.last() == Some(&id)).map(|row| row.id).collect();
+        let own = store::groups::rows(&cx.store, org, &month, &[id]).await.known()?;
+        let node = |row: &&store::census::Outline| Node {
             id: row.id,
             name: row.name.clone(),
             depth: row.ancestors.len(),
@@ -155,7 +193,7 @@ pub async fn load_group(
                     .then(|| format!("You do not put people into {}: ask its lead.", row.name))
             },
         };
-        let near = neighbours(&shown, id);
+        let near = groups::neighbours(&shown, id);
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
         Ok(GroupView {
             group: store::groups::get(&cx.store, org, id).await.known()?,
@@ -163,23 +201,25 @@ pub async fn load_group(
                 .iter()
                 .map(|app| (app.id.to_string(), app.name.clone(), app.spend))
                 .collect(),
-            below: tree
-                .iter()
-                .filter(|row| row.ancestors.last() == Some(&id))
-                .map(|row| (row.id, row.name.clone(), row.members_below))
+            below: store::groups::rows(&cx.store, org, &month, &below)
+                .await
+                .known()?
+                .into_iter()
+                .map(|row| (row.id, row.name, row.members_below))
                 .collect(),
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Group(id))
                 .await
                 .known()?,
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             models: matrix::lines(&facts, Some(id), store::clock::now()),
-            targets: paths
+            targets: census
+                .paths
                 .iter()
                 .filter(|(other, _)| *other != id && may(*other, Act::EditMembers))
                 .map(|(other, path)| (other.to_string(), path.clone()))
                 .collect(),
             tree: near.iter().map(node).collect(),
-            places: paths.into_iter().filter(|(other, _)| !inside(*other)).collect(),
+            places: census.paths.iter().filter(|(other, _)| !inside(*other)).cloned().collect(),
             people: people(found),
             chosen: people(chosen),
             routing: Routing {
@@ -195,7 +235,7 @@ pub async fn load_group(
                     .map(|policy| (policy.id.to_string(), policy.name))
                     .collect(),
             },
-            spend: tree.iter().find(|row| row.id == id).map(|row| row.spend).unwrap_or_default(),
+            spend: own.first().map(|row| row.spend).unwrap_or_default(),
             members,
         })
     })
@@ -214,7 +254,7 @@ pub async fn create_group(
     use crate::backend::*;
     use domain::{groups::GroupForm, roles::Act};
     handle(|cx| async move {
-        let parent: Option<GroupId> = read_some("parent", &parent)?;
+        let parent = groups::named_some(&cx, "parent", &parent).await?;
         let form = GroupForm {
             name: read("name", &name)?,
             kind: read("kind", &kind)?,
@@ -286,8 +326,10 @@ pub async fn move_group(id: String, #[server(default)] parent: String) -> Result
     use domain::roles::Act;
     handle(|cx| async move {
         let id: GroupId = read("id", &id)?;
-        let mut change = cx.change(cx.permit(Act::MoveGroup)?).await?;
-        store::groups::move_to(&mut change, id, read_some("parent", &parent)?).await.known()?;
+        let permit = cx.permit(Act::MoveGroup)?;
+        let parent = groups::named_some(&cx, "parent", &parent).await?;
+        let mut change = cx.change(permit).await?;
+        store::groups::move_to(&mut change, id, parent).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Group moved.").then(format!("/groups/{id}")))
     })
@@ -315,8 +357,9 @@ pub async fn set_default_group(id: String, #[server(default)] default: bool) -> 
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
-        let id = read("id", &id)?;
-        let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
+        let permit = cx.permit(Act::EditOrganization)?;
+        let id = groups::named(&cx, "id", &id).await?;
+        let mut change = cx.change(permit).await?;
         store::groups::set_default(&mut change, id, default).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said(if default {
@@ -339,7 +382,7 @@ pub async fn add_member(
     use crate::backend::*;
     use domain::{groups::Standing, roles::Act};
     handle(|cx| async move {
-        let (group, user) = (read("group", &group)?, read("user", &user)?);
+        let (group, user) = (groups::named(&cx, "group", &group).await?, read("user", &user)?);
         let standing = if lead { Standing::Lead } else { Standing::Member };
         let calendar = cx.calendar().await?;
         let ends_at =
@@ -424,7 +467,8 @@ pub async fn move_people(
         ids::UserId,
     };
     handle(|cx| async move {
-        let (from, to): (GroupId, GroupId) = (read("from", &from)?, read("to", &to)?);
+        let from: GroupId = read("from", &from)?;
+        let to = groups::named(&cx, "to", &to).await?;
         let task = if copy {
             Task::Join { group: to, standing: Standing::Member, ends_at: None }
         } else {

@@ -9,8 +9,12 @@ use crate::{error::AppError, frame::Done};
 /// Every limit, and what could have one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// With their levels.
+    /// With their levels, of the scopes of a page.
     pub limits: Vec<LimitLevel>,
+    /// How many limits there are.
+    pub all: usize,
+    /// Where the next page starts.
+    pub next: Option<String>,
     /// Scopes that could have one: key and name.
     pub scopes: Vec<(String, String)>,
 }
@@ -29,14 +33,25 @@ pub fn scope_key(scope: Scope) -> String {
     }
 }
 
-/// Every limit.
+/// Limits, by what they are on: `q`, part of its name; `kind`, its kind; `after`, the key of the scope
+/// behind which the page starts.
 #[server(prefix = "/console", endpoint = "limits/list")]
-pub async fn load_limits() -> Result<Limits, AppError> {
+pub async fn load_limits(
+    #[server(default)] q: String,
+    #[server(default)] kind: String,
+    #[server(default)] after: String,
+) -> Result<Limits, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use std::collections::HashSet;
+
+    use domain::{limits::ScopeKind, roles::Act};
+    // How many scopes a page lists, and how many of each kind a new limit can be set on from here: the
+    // others have it on their own page.
+    const PAGE: usize = 50;
+    const OFFERED: usize = 200;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
         let over =
             |grant| facts.grants.values().flatten().any(|known| known.id == grant && known.ends_at <= now);
@@ -47,15 +62,29 @@ pub async fn load_limits() -> Result<Limits, AppError> {
             Scope::Authorization(rule) => stands(rule),
             _ => true,
         };
-        let limits = store::limits::list(&cx.store, org, &facts, holds).await.known()?;
+        let q = q.trim().to_lowercase();
+        let kind: Option<ScopeKind> = kind.parse().ok();
+        let mut standing: Vec<(ScopeKind, String, Scope)> = facts
+            .limits
+            .keys()
+            .filter(|scope| holds(**scope) && kind.is_none_or(|kind| scope.kind() == kind))
+            .map(|scope| (scope.kind(), facts.scope_name(*scope).to_lowercase(), *scope))
+            .filter(|(_, name, _)| name.contains(&q))
+            .collect();
+        standing.sort();
+        let start = standing.iter().position(|(.., scope)| scope_key(*scope) == after).map_or(0, |place| place + 1);
+        let page: HashSet<Scope> = standing.iter().skip(start).take(PAGE).map(|(.., scope)| *scope).collect();
+        let next = standing.get(start + PAGE - 1).filter(|_| standing.len() > start + PAGE);
+        let next = next.map(|(.., scope)| scope_key(*scope));
+        let limits = store::limits::list(&cx.store, org, &facts, |scope| page.contains(&scope)).await.known()?;
         let groups = store::groups::paths(&cx.store, org).await.known()?;
         let month = cx.month().await?;
         let applications =
-            store::applications::list(&cx.store, org, &month, &Default::default(), 500).await.known()?;
-        let users = store::users::names(&cx.store, org, 500).await.known()?;
+            store::applications::list(&cx.store, org, &month, &Default::default(), OFFERED as i64).await.known()?;
+        let users = store::users::names(&cx.store, org, OFFERED as i64).await.known()?;
         let mut scopes = vec![(scope_key(Scope::Organization), format!("{} (organization)", facts.org_name))];
         scopes.extend(
-            groups.into_iter().map(|(id, path)| (scope_key(Scope::Group(id)), format!("{path} (group)"))),
+            groups.into_iter().take(OFFERED).map(|(id, path)| (scope_key(Scope::Group(id)), format!("{path} (group)"))),
         );
         scopes.extend(
             applications
@@ -65,7 +94,8 @@ pub async fn load_limits() -> Result<Limits, AppError> {
         scopes.extend(
             users.into_iter().map(|(id, name, _)| (scope_key(Scope::User(id)), format!("{name} (user)"))),
         );
-        Ok(Limits { limits, scopes })
+        let all = facts.limits.values().map(Vec::len).sum();
+        Ok(Limits { limits, all, next, scopes })
     })
     .await
 }
@@ -102,7 +132,7 @@ pub async fn set_limit(
         let permit = match cx.permit(Act::LoosenLimits) {
             Ok(permit) => permit,
             Err(error) => {
-                let facts = store::access::facts(&cx.store, org).await.known()?;
+                let facts = store::access::current(&cx.store, org).await.known()?;
                 match store::limits::group_of(&facts, scope).known()? {
                     Some(group) => cx.permit_in(Act::TightenLimits, group).await?,
                     None => return Err(error),

@@ -64,8 +64,8 @@ pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbo
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let catalogue = Catalogue::of(&cx, org).await?;
-        let facts = store::access::facts(&cx.store, org).await.known()?;
-        let mut reaches = Reaches::new(facts, &catalogue.tiers, store::clock::now());
+        let facts = store::access::current(&cx.store, org).await.known()?;
+        let mut reaches = Reaches::new((*facts).clone(), &catalogue.tiers, store::clock::now());
         let pending: Vec<&Model> =
             catalogue.models.iter().filter(|model| model.review == Review::Pending).collect();
         let later: Vec<&Model> = pending

@@ -69,7 +69,7 @@ pub async fn load_model(id: String) -> Result<ModelView, AppError> {
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id: ModelId = id.parse().map_err(|_| AppError::NotFound)?;
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
         let paths = store::groups::paths(&cx.store, org).await.known()?;
         let groups = paths

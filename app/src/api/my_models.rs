@@ -90,7 +90,7 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
     handle(|cx| async move {
         let permit = cx.permit(Act::UseOwn)?;
         let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
         let mine: Vec<GroupId> = facts
             .users

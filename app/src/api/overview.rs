@@ -35,12 +35,9 @@ pub async fn load_overview() -> Result<Overview, AppError> {
     use store::spend::{Look, Of};
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let models = store::models::list(&cx.store, org).await.known()?;
-        let limits = store::limits::list(&cx.store, org, &facts, |_| true).await.known()?;
-        let mut near: Vec<_> = limits.into_iter().filter(|level| level.percent() >= 80).collect();
-        near.sort_by_key(|level| std::cmp::Reverse(level.percent()));
-        near.truncate(6);
+        let near = store::limits::near(&cx.store, org, &facts, 80, 6).await.known()?;
         let month = Look { view: View::Attributed, range: Range::Month, month: None, by: None };
         Ok(Overview {
             spend: store::spend::page(&cx.store, org, Of::Organization, month).await.known()?,

@@ -146,13 +146,15 @@ pub async fn rehearse_move(
     #[server(default)] parent: String,
     #[server(default)] days: String,
 ) -> Result<Done, AppError> {
-    use crate::{api::groups::MoveGroup, backend::*};
-    use domain::rehearsal::Draft;
+    use crate::backend::*;
+    use domain::{rehearsal::Draft, roles::Act};
     use leptos::server_fn::ServerFn;
     handle(|cx| async move {
-        let draft = Draft::Move { group: read("id", &id)?, parent: read_some("parent", &parent)? };
+        cx.permit(Act::MoveGroup)?;
+        let parent_id = groups::named_some(&cx, "parent", &parent).await?;
+        let draft = Draft::Move { group: read("id", &id)?, parent: parent_id };
         let page = format!("/groups/{id}?dialog=move");
-        let back = rehearsals::Back::new(MoveGroup::PATH, page, &[("parent", parent.as_str())]);
+        let back = rehearsals::Back::new(RehearseMove::PATH, page, &[("parent", parent.as_str())]);
         rehearsals::prepare(&cx, draft, back, &days).await
     })
     .await

@@ -136,7 +136,7 @@ pub async fn load_askable(model: String) -> Result<Askable, AppError> {
     use domain::roles::Act;
     handle(|cx| async move {
         let org = cx.permit(Act::UseOwn)?.org();
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let paths = store::groups::paths(&cx.store, org).await.known()?;
         inbox::askable(&cx, &facts, &paths, model.trim()).await
     })

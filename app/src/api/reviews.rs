@@ -29,7 +29,7 @@ pub async fn load_reviews() -> Result<Reviews, AppError> {
             return Err(all.err().unwrap_or(AppError::NotFound));
         }
         let within = all.is_err().then_some(actor.leads.as_slice());
-        let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
         let may = |group| {
             let path = facts.groups.get(&group).map(|group| group.path.as_slice()).unwrap_or_default();
             allows(&actor, Act::ReviewAccess, Place::Group(path))
@@ -104,9 +104,9 @@ pub async fn open_review(
     #[server(default)] below: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{ids::GroupId, roles::Act};
+    use domain::roles::Act;
     handle(|cx| async move {
-        let group: GroupId = read("group", &group)?;
+        let group = groups::named(&cx, "group", &group).await?;
         let due_on =
             read_date("due_on", &due_on)?.ok_or_else(|| AppError::field("due_on", "Choose the last day."))?;
         let mut change = cx.change(cx.permit_in(Act::ReviewAccess, group).await?).await?;

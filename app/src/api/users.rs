@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    explore::Explored,
     ids::ReceiptId,
     money::Money,
     notices::Sending,
     receipts::{Charge, Departure},
     requests::Request,
     spend::{CallRow, LimitLevel},
-    users::UserRow,
+    users::{SessionRow, UserRow},
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,10 @@ pub struct UserView {
     pub heirs: Vec<(String, String)>,
     /// Receipts about them, the newest first.
     pub receipts: Vec<Slip>,
+    /// Browsers they are signed in with.
+    pub sessions: Vec<SessionRow>,
+    /// Their calls by day and model, of the last 30 days.
+    pub days: Explored,
 }
 
 /// An invitation that was not accepted yet.
@@ -79,7 +84,11 @@ pub enum Person {
 pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Person, AppError> {
     use crate::backend::*;
     use domain::ids::UserId;
-    use domain::{limits::Scope, roles::Act};
+    use domain::{
+        explore::{By, Interval, Measure, Period},
+        limits::Scope,
+        roles::Act,
+    };
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id: UserId = id.parse().map_err(|_| AppError::NotFound)?;
@@ -90,7 +99,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             let (name, email) = store::users::name(&cx.store, org, id).await.known()?;
             return Ok(Person::Gone(Gone { name, email, receipts }));
         };
-        let facts = store::access::facts(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { user: Some(id), ..Default::default() };
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
         let paths = store::groups::paths(&cx.store, org).await.known()?;
@@ -103,7 +112,23 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             }
             None => None,
         };
+        let here = cx.session_id();
+        let here = here.as_ref().map(|id| id.as_slice());
+        let tomorrow = facts.calendar.day(store::clock::now()).succ_opt().ok_or(AppError::NotFound)?;
+        let from = tomorrow.checked_sub_days(chrono::Days::new(30)).unwrap_or(tomorrow);
+        let period = Period { from, to: tomorrow };
+        let question = store::explore::Question {
+            measure: Measure::Calls,
+            by: By::Model,
+            interval: Interval::Day,
+            period,
+            before: period.before(),
+            top: 4,
+            week_start: facts.calendar.week_start,
+        };
         Ok(Person::Here(Box::new(UserView {
+            sessions: store::sessions::of_user(&cx.store, org, id, here).await.known()?,
+            days: store::explore::ask(&cx.store, org, &which, &question).await.known()?,
             charges: store::receipts::answers_for(&cx.store, org, id).await.known()?,
             heirs: heirs::found(&cx, &find, Some(id)).await?,
             receipts,

@@ -20,7 +20,7 @@ pub async fn curl(
     application: ApplicationId,
     secret: &PlainSecret,
 ) -> Result<Option<String>, AppError> {
-    let facts = store::access::facts(&cx.store, org).await.known()?;
+    let facts = store::access::current(&cx.store, org).await.known()?;
     let Some(app) = facts.applications.get(&application) else { return Ok(None) };
     let now = store::clock::now();
     let mut callable: Vec<_> = facts

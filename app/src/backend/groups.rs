@@ -1,25 +1,155 @@
-//! What of the tree of groups stands beside one of them.
+//! The tree of groups as somebody looks at it, and what of it stands beside one of them.
 
-use domain::{groups::GroupRow, ids::GroupId};
+use std::collections::HashSet;
 
-/// A tree that fits beside a list of people.
-const FITS: usize = 80;
+use domain::{
+    ids::GroupId,
+    roles::{Act, Actor, Place, allows},
+};
+use store::census::{Census, Outline};
+
+use super::{AppError, Cx, Known};
+
+/// With up to this many groups all of them are unfolded at first.
+const SMALL: usize = 80;
+
+/// How many rows a page lists.
+const ROWS: usize = 400;
+
+/// How the tree is looked at.
+pub struct Look {
+    /// Groups that are folded, where everything is unfolded at first.
+    pub fold: HashSet<String>,
+    /// Groups that are unfolded, where everything is folded at first.
+    pub unfold: HashSet<String>,
+    /// What is looked for, in lower case; empty: nothing.
+    pub q: String,
+}
+
+/// A row of the tree: where it stands, and whether what is below it is shown.
+pub struct Spot<'a> {
+    /// The group.
+    pub group: &'a Outline,
+    /// Whether what is below it is left out.
+    pub folded: bool,
+}
+
+/// The rows that are unfolded, or those that are looked for, and how many more match.
+pub fn rows<'a>(census: &'a Census, actor: &Actor, all: bool, look: &Look) -> (Vec<Spot<'a>>, usize) {
+    let small = census.order.len() <= SMALL;
+    let folded = |id: GroupId| {
+        let text = id.to_string();
+        if small { look.fold.contains(&text) } else { !look.unfold.contains(&text) }
+    };
+    let words: Vec<&str> = look.q.split_whitespace().collect();
+    let mut hidden = HashSet::new();
+    let mut rows = Vec::new();
+    for group in &census.order {
+        if !all && !reads(actor, group) {
+            continue;
+        }
+        if words.is_empty() {
+            let above = group.ancestors.last();
+            let shut = above.is_some_and(|above| hidden.contains(above));
+            let closed = folded(group.id);
+            if shut || closed {
+                hidden.insert(group.id);
+            }
+            if !shut {
+                rows.push(Spot { group, folded: closed });
+            }
+        } else if {
+            let name = group.name.to_lowercase();
+            words.iter().all(|word| name.contains(word))
+        } {
+            rows.push(Spot { group, folded: true });
+        }
+    }
+    let more = rows.len().saturating_sub(ROWS);
+    rows.truncate(ROWS);
+    (rows, more)
+}
+
+/// Leads see what they lead, and everything below it.
+fn reads(actor: &Actor, group: &Outline) -> bool {
+    let path: Vec<GroupId> = group.ancestors.iter().copied().chain([group.id]).collect();
+    allows(actor, Act::ReadGroup, Place::Group(&path))
+}
 
 /// The whole tree where it fits; else the groups at the top, those above this one with it, those
 /// beside it and those below.
-pub fn neighbours<'a>(tree: &[&'a GroupRow], id: GroupId) -> Vec<&'a GroupRow> {
-    if tree.len() <= FITS {
+pub fn neighbours<'a>(tree: &[&'a Outline], id: GroupId) -> Vec<&'a Outline> {
+    if tree.len() <= SMALL {
         return tree.to_vec();
     }
     let ancestors =
         tree.iter().find(|row| row.id == id).map(|row| row.ancestors.as_slice()).unwrap_or_default();
     let parent = ancestors.last();
-    let near = |row: &GroupRow| {
+    let near = |row: &Outline| {
         row.id == id
             || row.ancestors.is_empty()
             || ancestors.contains(&row.id)
             || (parent.is_some() && row.ancestors.last() == parent)
             || row.ancestors.last() == Some(&id)
     };
-    tree.iter().filter(|row| near(row)).take(4 * FITS).copied().collect()
+    tree.iter().filter(|row| near(row)).take(4 * SMALL).copied().collect()
+}
+
+/// The group somebody wrote: its id, its path, or words that only one path has.
+///
+/// # Errors
+/// A sentence beside the field when there is none, or more than one.
+pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let census = store::census::current(&cx.store, cx.org()?).await.known()?;
+    let typed = text.trim().to_lowercase();
+    // Nobody learns here what groups there are beyond those they may read.
+    let (actor, all) = (cx.actor()?, cx.permit(Act::ReadOrganization).is_ok());
+    let readable: HashSet<GroupId> =
+        census.order.iter().filter(|group| all || reads(actor, group)).map(|group| group.id).collect();
+    let lower: Vec<(GroupId, &str, String)> = census
+        .paths
+        .iter()
+        .filter(|(id, _)| readable.contains(id))
+        .map(|(id, path)| (*id, path.as_str(), path.to_lowercase()))
+        .collect();
+    if let Some((id, ..)) = lower.iter().find(|(.., path)| *path == typed) {
+        return Ok(*id);
+    }
+    let words: Vec<&str> = typed
+        .split(|mark: char| mark == '/' || mark.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let fits = |path: &str| !words.is_empty() && words.iter().all(|word| path.contains(word));
+    let found: Vec<_> = lower.iter().filter(|(.., path)| fits(path)).collect();
+    match found.as_slice() {
+        [] => Err(AppError::field(
+            field,
+            "No group is called that. Write its name or its path: Engineering/Platform.",
+        )),
+        [(id, ..)] => Ok(*id),
+        several => {
+            let names: Vec<&str> = several.iter().take(5).map(|(_, path, _)| *path).collect();
+            let more = if several.len() > names.len() { " and more" } else { "" };
+            Err(AppError::field(
+                field,
+                format!("Several groups match: {}{more}. Write the whole path.", names.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The same; nothing written: none.
+///
+/// # Errors
+/// As [`named`].
+pub async fn named_some(cx: &Cx, field: &str, text: &str) -> Result<Option<GroupId>, AppError> {
+    if text.trim().is_empty() { Ok(None) } else { named(cx, field, text).await.map(Some) }
+}
+
+/// Groups as the choices of a picker: id and path.
+pub fn places(paths: &[(GroupId, String)]) -> Vec<(String, String)> {
+    paths.iter().map(|(id, path)| (id.to_string(), path.clone())).collect()
 }

@@ -136,3 +136,26 @@ pub fn counted(imported: &Imported, rows: usize) -> String {
         count => format!("{count} differences."),
     }
 }
+
+/// Names a difference: another one has another name.
+pub fn digest(imported: &Imported) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    imported.differences.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// Why nothing was imported: another difference was shown, or none. With the one it is now.
+pub fn changed(imported: &Imported, rows: usize, unseen: bool) -> AppError {
+    let why = if unseen {
+        "Nothing was imported: look at the difference first."
+    } else {
+        "Nothing was imported: people or the table have changed since the difference was shown. Show it again."
+    };
+    let lines: Vec<&str> = imported.differences.iter().take(TOLD).map(String::as_str).collect();
+    let more = match imported.differences.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" And {more} more."),
+    };
+    AppError::Changed(format!("{why} It is now: {} {}{more}", counted(imported, rows), lines.join(" ")))
+}

@@ -11,7 +11,7 @@ use domain::{
     models::Review,
     roles::{Act, Actor, Place, allows},
 };
-use store::groups::Outline;
+use store::census::Outline;
 
 use super::{AppError, Cx, Known, drafts};
 use crate::api::authorizations::{Column, Line, Matrix, One, Own, Row, Saved, Shown};
@@ -122,13 +122,14 @@ pub async fn load(cx: &Cx, look: &Look) -> Result<Matrix, AppError> {
     let facts = store::access::current(&cx.store, actor.org).await.known()?;
     let columns = columns(cx, look).await?;
     let all = cx.permit(Act::ReadOrganization).is_ok();
-    let mut outline = store::groups::outline(&cx.store, actor.org).await.known()?;
-    outline.retain(|group| {
+    let census = store::census::current(&cx.store, actor.org).await.known()?;
+    let readable = |group: &&Outline| {
         all || {
             let path: Vec<GroupId> = group.ancestors.iter().copied().chain([group.id]).collect();
             allows(&actor, Act::ReadGroup, Place::Group(&path))
         }
-    });
+    };
+    let outline: Vec<Outline> = census.order.iter().filter(readable).cloned().collect();
     let draft = match look.draft {
         Some(id) => drafts::mine(cx, id).await.ok().filter(|kept| kept.done_at.is_none()),
         None => None,

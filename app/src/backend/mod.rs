@@ -269,11 +269,21 @@ impl Cx {
             |error: tower_sessions::session::Error| internal("the session could not be kept", &error);
         self.session.cycle_id().await.map_err(broken)?;
         self.session.insert(ACCOUNT, account).await.map_err(broken)?;
+        // So that people can tell their sessions apart.
+        let agent =
+            headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+        let agent: String = agent.unwrap_or_default().chars().take(300).collect();
+        self.session.insert(store::sessions::DEVICE, agent).await.map_err(broken)?;
         let organizations = store::accounts::organizations(&self.store, account).await.map_err(translate)?;
         if let Some((org, _)) = organizations.first() {
             self.session.insert(ORG, org).await.map_err(broken)?;
         }
         Ok(())
+    }
+
+    /// The id of the session that asks.
+    pub fn session_id(&self) -> Option<[u8; 16]> {
+        self.session.id().map(|id| id.0.to_be_bytes())
     }
 
     /// Looks at an organization from now on.

@@ -20,7 +20,7 @@ use crate::api::{authorizations::rule_href, observed::ObservedLine};
 /// When nobody is signed in, or the database does not answer.
 pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
     let actor = cx.actor()?.clone();
-    let facts = store::access::facts(&cx.store, actor.org).await.known()?;
+    let facts = store::access::current(&cx.store, actor.org).await.known()?;
     let all = cx.permit(Act::ReadOrganization).is_ok();
     if !all && actor.leads.is_empty() {
         cx.permit(Act::ReadOrganization)?;
@@ -117,7 +117,7 @@ fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> Obse
 /// When there is none with this id.
 pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
     let org = cx.org()?;
-    let facts = store::access::facts(&cx.store, org).await.known()?;
+    let facts = store::access::current(&cx.store, org).await.known()?;
     if let Ok(id) = id.parse::<LimitId>() {
         let limit = facts
             .limits

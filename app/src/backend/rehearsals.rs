@@ -126,7 +126,7 @@ pub async fn permit(cx: &Cx, draft: &Draft) -> Result<Permit, AppError> {
     };
     let group = match draft {
         Draft::Limit { meter, .. } => {
-            let facts = store::access::facts(&cx.store, cx.org()?).await.known()?;
+            let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
             store::limits::group_of(&facts, meter.scope).known()?
         }
         Draft::Authorizations(_) | Draft::Policy { .. } | Draft::Move { .. } => None,

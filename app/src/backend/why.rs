@@ -78,7 +78,7 @@ impl Looking<'_> {
 /// The answer.
 pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let org = cx.permit(Act::UseOwn)?.org();
-    let facts = store::access::facts(&cx.store, org).await.known()?;
+    let facts = store::access::current(&cx.store, org).await.known()?;
     let all = cx.permit(Act::ReadOrganization).is_ok();
     let mut looking = Looking { cx, facts: &facts, now: store::clock::now(), all, me: cx.actor()?.user };
     let paths = store::groups::paths(&cx.store, org).await.known()?;

@@ -1,17 +1,21 @@
 //! One's own sign-in.
 
+use domain::users::{SessionRow, device};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::notices::ByMail;
 use crate::{
-    api::accounts::ChangePassword,
-    ui::{Card, Field, Form, Head, Page, Submit, context::frame},
+    api::accounts::{ChangePassword, EndSession, load_sessions},
+    ui::{
+        Ago, Badge, Card, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Submit, When, context::frame,
+    },
 };
 
 /// Name, address, notices by mail, password.
 #[component]
 pub fn AccountPage() -> impl IntoView {
     let me = frame().me.clone();
+    let user = me.as_ref().and_then(|me| me.here.as_ref()).map(|here| here.user.to_string());
     let (name, email) = me.map(|me| (me.name, me.email)).unwrap_or_default();
     view! {
         <Page title="My account">
@@ -19,6 +23,10 @@ pub fn AccountPage() -> impl IntoView {
             <Card title="Sign-in" class="narrow">
                 <dl class="facts-list"><dt>"Name"</dt><dd>{name}</dd><dt>"Email"</dt><dd>{email}</dd></dl>
             </Card>
+            {user.map(|user| {
+                let sessions = load_sessions();
+                view! { <Load data=sessions let(sessions)><Sessions user=user.clone() sessions may_end=true empty="You are signed in nowhere else."/></Load> }
+            })}
             <ByMail/>
             <Card title="Password" class="narrow">
                 <Form to=ChangePassword::PATH class="pad">
@@ -29,5 +37,63 @@ pub fn AccountPage() -> impl IntoView {
                 </Form>
             </Card>
         </Page>
+    }
+}
+
+/// Browsers that somebody is signed in with, and a way to end each.
+#[component]
+pub fn Sessions(
+    /// Whose.
+    user: String,
+    /// The one that was seen last first.
+    sessions: Vec<SessionRow>,
+    /// Whether whoever looks may end them.
+    may_end: bool,
+    /// What it says when there is none.
+    empty: &'static str,
+) -> impl IntoView {
+    let others = sessions.iter().any(|session| !session.here);
+    let none = sessions.is_empty();
+    let end_all = user.clone();
+    let rows = sessions
+        .into_iter()
+        .map(|session| {
+            let (id, named) = (session.id.to_string(), device(&session.device));
+            let (user, label) = (user.clone(), format!("End the session of {named}"));
+            let end = (may_end && !session.here).then(|| view! {
+                <Form to=EndSession::PATH which=id.clone() class="inline">
+                    <Hidden name="user" value=user.clone()/><Hidden name="session" value=id.clone()/>
+                    <button class="link" aria-label=label>"End"</button>
+                </Form>
+            });
+            view! {
+                <tr>
+                    <td><b title=session.device>{named}</b>{session.here.then(|| view! { " "<Badge text="this one" kind=Kind::Good/> })}</td>
+                    <td class="hide"><When at=session.started_at/></td>
+                    <td><Ago at=Some(session.seen_at)/></td>
+                    <td class="r">{end}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Signed in" note="a session ends by itself after seven days">
+            {if none {
+                view! { <Empty title="No session" text=empty/> }.into_any()
+            } else {
+                view! {
+                    <table class="table">
+                        <thead><tr><th>"With"</th><th class="hide">"Since"</th><th>"Last seen"</th><th><span class="sr">"Actions"</span></th></tr></thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                }.into_any()
+            }}
+            {(may_end && others).then(|| view! {
+                <Form to=EndSession::PATH which="all" class="pad">
+                    <Hidden name="user" value=end_all.clone()/>
+                    <div class="row end"><Submit label="End every other session" look=""/></div>
+                </Form>
+            })}
+        </Card>
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter,
-        OpenDialog, Page, Pager, Select, Submit, TextArea, When,
+        OpenDialog, Page, Pager, PickGroup, Select, Submit, TextArea, When,
         context::{frame, now},
         may, query,
     },
@@ -108,7 +108,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
         <Dialog name="new" title="New application">
             <Form to=CreateApplication::PATH>
                 <Field name="name" label="Name" placeholder="research-bot"/>
-                <Select name="group" label="Group" options=groups.clone() hint="Its models and budgets apply, and its spend counts there."/>
+                <PickGroup name="group" label="Group" groups=groups.clone() hint="Its models and budgets apply, and its spend counts there."/>
                 <TextArea name="description" label="What it is for" optional=true rows=2/>
                 <div class="row end"><Submit label="Create the application"/></div>
             </Form>

@@ -11,7 +11,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{capital, param, users::roles};
 use crate::{
     api::batches::{BatchView, ConfirmBatch, UndoBatch, load_batch},
-    ui::{Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, query},
+    ui::{Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query},
 };
 
 /// The fields of the address that say what exactly is to be done.
@@ -138,6 +138,18 @@ fn Pick(
     problem: Option<String>,
 ) -> impl IntoView {
     let now = query::value(name);
+    if options.len() > pick_group::LISTED {
+        let invalid = problem.is_some().then_some("true");
+        return view! {
+            <div class="field">
+                <label for=name>{label}</label>
+                <input id=name name=name value=now aria-describedby="group-hint" aria-invalid=invalid/>
+                <p class="hint" id="group-hint">"Its name or path: Engineering/Platform."</p>
+                <p class="error">{problem}</p>
+            </div>
+        }
+        .into_any();
+    }
     let options = options
         .into_iter()
         .map(|(key, text)| {
@@ -152,6 +164,7 @@ fn Pick(
             <p class="error">{problem}</p>
         </div>
     }
+    .into_any()
 }
 
 /// What it comes to, and the one button.

@@ -20,7 +20,8 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
-        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may, query,
+        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may,
+        pick_group, query,
     },
 };
 
@@ -105,7 +106,7 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
 /// Filters as chips; every one of them is in the address.
 #[component]
 fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoView {
-    let any = !filter.is_empty();
+    let any = !filter.is_empty() || !group.is_empty();
     let kept = kept(&["q"]);
     let limits = [
         (Standing::Near, "80 % or more used"),
@@ -203,6 +204,20 @@ fn Choices<T: Copy + PartialEq + ToString + Send + 'static>(
 #[component]
 fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
     let now = filter.group.map(|id| id.to_string()).unwrap_or_default();
+    if groups.len() > pick_group::LISTED {
+        return view! {
+            <form method="get" action="/users" class="form">
+                {kept(&["group"])}
+                <div class="field">
+                    <label for="of-group">"Group"</label>
+                    <input id="of-group" name="group" aria-describedby="of-group-hint"/>
+                    <p class="hint" id="of-group-hint">"Its name or path: Engineering/Platform. Its members are shown, and those of every group below it. Empty: any group."</p>
+                </div>
+                <div class="row end"><button class="btn go">"Show them"</button></div>
+            </form>
+        }
+        .into_any();
+    }
     let options = std::iter::once((String::new(), "Any group, or none".to_owned()))
         .chain(groups)
         .map(|(id, path)| {
@@ -221,6 +236,7 @@ fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
             <div class="row end"><button class="btn go">"Show them"</button></div>
         </form>
     }
+    .into_any()
 }
 
 /// Badges that fit into a line.

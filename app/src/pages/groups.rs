@@ -1,9 +1,9 @@
 //! The tree of groups, and a group's page.
 
 use domain::{
-    groups::{Group, GroupKind, GroupRow},
+    groups::{Group, GroupKind},
     limits::Scope,
-    money::Money,
+    money::{Money, grouped},
     roles::{Act, Place},
     time,
 };
@@ -16,14 +16,14 @@ use super::{
 use crate::{
     api::{
         groups::{
-            ArchiveGroup, CreateGroup, EditGroup, GroupView, MoveGroup, RemoveMember, Routing, SetDefaultGroup,
+            ArchiveGroup, Branch, CreateGroup, EditGroup, GroupView, RemoveMember, Routing, SetDefaultGroup,
             SetGroupPolicy, Tree, load_group, load_groups,
         },
         rehearsals::RehearseMove,
     },
     ui::{
-        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, Select,
-        Submit, context::frame, may, query,
+        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, PickGroup,
+        Select, Submit, context::frame, may, query,
     },
 };
 
@@ -34,7 +34,7 @@ fn kinds() -> Vec<(String, String)> {
 /// The whole tree.
 #[component]
 pub fn GroupsPage() -> impl IntoView {
-    let tree = load_groups();
+    let tree = load_groups(query::value("fold"), query::value("unfold"), query::value("q"));
     view! {
         <Page title="Groups" live=true>
             <Load data=tree let(tree)><TreeView tree/></Load>
@@ -44,34 +44,43 @@ pub fn GroupsPage() -> impl IntoView {
 
 #[component]
 fn TreeView(tree: Tree) -> impl IntoView {
-    let count = tree.groups.len().to_string();
+    let Tree { groups, more, all, places } = tree;
     let create = may(Act::CreateGroup);
-    let parents = {
-        let mut parents = vec![(String::new(), "At the top".to_owned())];
-        parents.extend(tree.groups.iter().map(|group| {
-            (group.id.to_string(), format!("{}{}", "\u{2003}".repeat(group.ancestors.len()), group.name))
-        }));
-        parents
-    };
+    let q = query::value("q");
+    let looked = !q.is_empty();
+    let any = groups.iter().any(|branch| branch.below > 0) || looked;
+    let unfolded = !query::value("unfold").is_empty() || !query::value("fold").is_empty();
     view! {
-        <Head title="Groups" note=count>
+        <Head title="Groups" note=grouped(all as u64)>
             {create.then(|| view! { <OpenDialog name="new" label="New group" look="btn go"/> })}
         </Head>
+        {any.then(|| view! {
+            <form method="get" action="/groups" class="filters row" role="search">
+                <input type="search" name="q" value=q class="find" placeholder="Name of a group" aria-label="Name of a group"/>
+                <button class="btn">"Search"</button>
+                {(looked || unfolded).then(|| view! { <a class="link" href="/groups">"Show the tree"</a> })}
+            </form>
+        })}
         <Card>
-            {if tree.groups.is_empty() {
+            {if !groups.is_empty() {
+                view! {
+                    <TreeTable groups/>
+                    {(more > 0).then(|| view! { <p class="note-line">{format!("And {} more: fold something, or look for a longer name.", grouped(more as u64))}</p> })}
+                }.into_any()
+            } else if looked {
+                view! { <Empty title="No group is called that" text="Look for another part of its name."><a class="btn" href="/groups">"Show the tree"</a></Empty> }.into_any()
+            } else {
                 view! {
                     <Empty title="No groups yet" text="Groups hold people and applications. Budgets and models are given to groups, and everything below inherits them.">
                         {create.then(|| view! { <OpenDialog name="new" label="Create the first group" look="btn go"/> })}
                     </Empty>
                 }.into_any()
-            } else {
-                view! { <TreeTable groups=tree.groups/> }.into_any()
             }}
         </Card>
         <Dialog name="new" title="New group">
             <Form to=CreateGroup::PATH>
                 <Field name="name" label="Name" placeholder="Engineering"/>
-                <Select name="parent" label="Inside" options=parents.clone()/>
+                <PickGroup name="parent" label="Inside" groups=places.clone() none="At the top"/>
                 <Select name="kind" label="Kind" options=kinds()/>
                 <Field name="ends_on" label="Last day" kind="date" optional=true hint="Its applications stop calling after this day."/>
                 <div class="row end"><Submit label="Create the group"/></div>
@@ -80,18 +89,30 @@ fn TreeView(tree: Tree) -> impl IntoView {
     }
 }
 
+/// A link that shows or hides what is below a group: it works without script, and the address says
+/// what is shown.
 #[component]
-fn TreeTable(groups: Vec<GroupRow>) -> impl IntoView {
+fn Fold(id: String, name: String, below: usize, folded: bool) -> impl IntoView {
+    let (fold, unfold) = (query::turned("fold", &id, !folded), query::turned("unfold", &id, folded));
+    let href = query::href(&[("fold", Some(&fold)), ("unfold", Some(&unfold))]);
+    let text = if folded { format!("Unfold {name}: {below} below") } else { format!("Fold {name}") };
+    view! { <a class="mx-fold" href=href data-within="" aria-label=text aria-expanded=if folded { "false" } else { "true" }>{if folded { "▸" } else { "▾" }}</a> }
+}
+
+#[component]
+fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
     let rows = groups
         .into_iter()
-        .map(|group| {
-            let depth = group.ancestors.len();
+        .map(|Branch { row: group, below, folded, trail }| {
+            let looked = !query::value("q").is_empty();
+            let depth = if looked { 0 } else { group.ancestors.len() };
             let indirect = group.members_below - group.members;
+            let fold = (below > 0 && !looked).then(|| view! { <Fold id=group.id.to_string() name=group.name.clone() below folded/> });
             view! {
                 <tr>
                     <td class=format!("depth-{}", depth.min(8))>
-                        <a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
-                        <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}</div>
+                        {fold}<a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
+                        <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>
                     </td>
                     <td class="r num">{group.members}{(indirect > 0).then(|| view! { <span class="muted">{format!(" + {indirect} below")}</span> })}</td>
                     <td class="r num hide">{group.applications}</td>
@@ -158,11 +179,7 @@ fn Content(view: GroupView) -> impl IntoView {
     );
     let name = group.name().to_owned();
     let id = group.id;
-    let place_options = {
-        let mut options = vec![(String::new(), "At the top".to_owned())];
-        options.extend(places.into_iter().map(|(id, path)| (id.to_string(), path)));
-        options
-    };
+    let places: Vec<(String, String)> = places.into_iter().map(|(id, path)| (id.to_string(), path)).collect();
     let parent = group.path.iter().rev().nth(1).map(|(id, _)| id.to_string()).unwrap_or_default();
     let ends_on = group.ends_on.map(|day| day.to_string()).unwrap_or_default();
     let (kind, version) = (group.kind, group.version);
@@ -234,10 +251,11 @@ fn Content(view: GroupView) -> impl IntoView {
             </Form>
         </Dialog>
         <Dialog name="move" title="Move the group">
-            <Form to=MoveGroup::PATH also=RehearseMove::PATH>
+            // Nothing is moved from here: first it is said who gains and loses what, and which limits tighten.
+            <Form to=RehearseMove::PATH>
                 <Hidden name="id" value=group.id.to_string()/>
-                <Select name="parent" label="Inside" options=place_options.clone() value=parent.clone() hint="Everything below moves along. From the next call on it inherits models and limits from there; spend so far stays where it was."/>
-                <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseMove::PATH/><Submit label="Move"/></div>
+                <PickGroup name="parent" label="Inside" groups=places.clone() none="At the top" value=parent.clone() hint="Everything below moves along. From the next call on it inherits models and limits from there; spend so far stays where it was."/>
+                <div class="row end"><Submit label="See what changes"/></div>
             </Form>
         </Dialog>
         {leaver.map(|(user, who)| view! {

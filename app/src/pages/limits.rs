@@ -2,7 +2,8 @@
 //! have one.
 
 use domain::{
-    limits::{Metric, Mode, Scope},
+    limits::{Metric, Mode, Scope, ScopeKind},
+    money::grouped,
     roles::Act,
     spend::LimitLevel,
     window::Window,
@@ -16,8 +17,8 @@ use crate::{
         rehearsals::RehearseLimit,
     },
     ui::{
-        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, LimitMeter, Load, OpenDialog, Page,
-        Select, Submit, may, query,
+        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, LimitMeter, Load, Menu, OpenDialog, Page,
+        Pager, Select, Submit, may, query,
     },
 };
 
@@ -52,15 +53,26 @@ fn scope_href(scope: Scope) -> String {
 /// Every limit.
 #[component]
 pub fn LimitsPage() -> impl IntoView {
-    let limits = load_limits();
+    let limits = load_limits(query::value("q"), query::value("kind"), query::value("after"));
     view! { <Page title="Limits" live=true><Load data=limits let(limits)><Content limits/></Load></Page> }
 }
 
 #[component]
 fn Content(limits: Limits) -> impl IntoView {
-    let Limits { limits, scopes } = limits;
+    let Limits { limits, all, next, scopes } = limits;
     let set = may(Act::LoosenLimits);
-    let count = limits.len().to_string();
+    let count = grouped(all as u64);
+    let (q, kind) = (query::value("q"), query::value("kind"));
+    let narrowed = !q.is_empty() || !kind.is_empty();
+    let kinds = ScopeKind::ALL
+        .iter()
+        .map(|of| {
+            let href = query::href(&[("kind", Some(of.as_str())), ("after", None)]);
+            view! { <li><a href=href data-within="" aria-current=(kind == of.as_str()).then_some("true")>{super::capital(of.as_str())}</a></li> }
+        })
+        .collect_view();
+    let kept = (!kind.is_empty()).then(|| view! { <Hidden name="kind" value=kind.clone()/> });
+    let shown = super::capital(&kind);
     let empty = limits.is_empty();
     let rows = limits.iter().map(|limit| view! { <Line limit=limit.clone() set/> }).collect_view();
     let dialogs =
@@ -68,8 +80,21 @@ fn Content(limits: Limits) -> impl IntoView {
     view! {
         <Head title="Limits" note=count>{set.then(|| view! { <OpenDialog name="new" label="New limit" look="btn go"/> })}</Head>
         <p class="lead">"Every limit that applies to a call must have room for its worst case before the call is made. There is no precedence to learn."</p>
+        {(all > 0).then(|| view! {
+            <div class="filters row">
+                <form method="get" action="/limits" class="row" role="search">
+                    {kept}
+                    <input type="search" name="q" value=q class="find" placeholder="What it is on" aria-label="What the limit is on"/>
+                    <button class="btn">"Search"</button>
+                </form>
+                <Menu id="by-kind" label="On" value=shown><ul>{kinds}</ul></Menu>
+                {narrowed.then(|| view! { <a class="link" href="/limits">"Show all"</a> })}
+            </div>
+        })}
         <Card>
-            {if empty {
+            {if empty && narrowed {
+                view! { <Empty title="No limit matches" text="Look for another name, or show all of them."><a class="btn" href="/limits">"Show all"</a></Empty> }.into_any()
+            } else if empty {
                 view! { <Empty title="No limits yet" text="A limit caps money, calls or tokens of an organization, a group, an application or a person, per minute up to a year."/> }.into_any()
             } else {
                 view! {
@@ -82,9 +107,10 @@ fn Content(limits: Limits) -> impl IntoView {
                 }.into_any()
             }}
         </Card>
+        <Pager next/>
         <Dialog name="new" title="New limit">
             <Form to=SetLimit::PATH also=RehearseLimit::PATH which="new">
-                <Select name="scope" label="On" options=scopes.clone()/>
+                <Select name="scope" label="On" options=scopes.clone() hint="Not listed? Everything that can have a limit has it on its own page, too."/>
                 <Fields/>
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Set the limit"/></div>
             </Form>

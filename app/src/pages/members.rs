@@ -12,7 +12,7 @@ use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        Badge, Card, Check, Combobox, Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, Select,
+        Badge, Card, Check, Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup, Select,
         Submit, context::frame, may, query,
     },
 };
@@ -195,11 +195,12 @@ fn Shift(members: Vec<Member>, group: Group, targets: Vec<(String, String)>) -> 
             } else {
                 let names: Vec<_> = who.iter().map(|(_, name)| name.clone()).collect();
                 view! {
-                    <p class="muted">{names.join(", ")}</p>
+                    // One person is named by the title.
+                    {(names.len() > 1).then(|| view! { <p class="muted">{names.join(", ")}</p> })}
                     <Form to=MovePeople::PATH>
                         <Hidden name="from" value=group.id.to_string()/>
                         {who.iter().map(|(id, _)| view! { <Hidden name="users[]" value=id.clone()/> }).collect_view()}
-                        <Combobox name="to" label="To which group" options=targets.clone()/>
+                        <PickGroup name="to" label="To which group" groups=targets.clone() searched=true/>
                         <Check name="copy" label=format!("They stay in {from}, too") checked=copy/>
                         <div class="row end"><Submit label=if copy { "Add" } else { "Move" }/></div>
                     </Form>

@@ -12,8 +12,8 @@ use super::{capital, param};
 use crate::{
     api::reviews::{DecideReview, OpenReview, ReviewView, Reviews, load_review, load_reviews},
     ui::{
-        Ago, Badge, Card, Check, Combobox, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter,
-        OpenDialog, Page, Pager, Submit, Tick, When, may, query,
+        Ago, Badge, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter,
+        OpenDialog, Page, Pager, PickGroup, Submit, Tick, When, may, query,
     },
 };
 
@@ -73,7 +73,7 @@ fn List(reviews: Reviews) -> impl IntoView {
         </Card>
         <Dialog name="new" title="Open a review">
             <Form to=OpenReview::PATH>
-                <Combobox name="group" label="Group" options=groups.clone() value=query::value("group")/>
+                <PickGroup name="group" label="Group" groups=groups.clone() value=query::value("group") searched=true/>
                 <Check name="below" label="With every group below" checked=true/>
                 <Field name="due_on" label="Last day" kind="date" hint="Grants of high-cost models that nobody confirmed by then end by themselves."/>
                 <div class="row end"><Submit label="Open it"/></div>

@@ -18,8 +18,8 @@ use crate::{
         },
     },
     ui::{
-        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, may,
-        query,
+        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, PickGroup, Select,
+        Submit, may, query,
     },
 };
 
@@ -138,7 +138,7 @@ fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit
             {(edit && !groups.is_empty()).then(|| view! {
                 <Form to=SetDefaultGroup::PATH which="add" class="pad">
                     <Hidden name="default" value="true"/>
-                    <Select name="id" label="Another group" options=groups.clone() hint="From now on. Who is here already stays where they are."/>
+                    <PickGroup name="id" label="Another group" groups=groups.clone() hint="From now on. Who is here already stays where they are."/>
                     <div class="row end"><Submit label="Let new people join it" look=""/></div>
                 </Form>
             })}

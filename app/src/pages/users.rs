@@ -11,7 +11,8 @@ use domain::{
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    calls::CallTable, capital, choices, heirs::FindHeir, limits::LimitCard, param, requests::Grants,
+    account::Sessions, calls::CallTable, capital, choices, heirs::FindHeir, limits::LimitCard, param,
+    requests::Grants, spend::chart_of,
 };
 use crate::{
     api::{
@@ -20,9 +21,14 @@ use crate::{
             EditUser, Gone, InviteUser, Invited, Person, RemoveUser, Slip, SuspendUser, UserView, load_user,
         },
     },
+    filters::Filters,
     ui::{
         Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, Select, Submit, When, badge::StatusMark, context::now, may, query,
+        Page, PickGroup, Select, Submit, When,
+        badge::StatusMark,
+        chart::{ChartView, Legend},
+        context::now,
+        may, query,
     },
 };
 
@@ -116,7 +122,12 @@ fn Content(view: UserView) -> impl IntoView {
         receipts,
         invitation,
         mail,
+        sessions,
+        days,
     } = view;
+    let filters = Filters { user: user.id.to_string(), ..Filters::default() };
+    let chart = chart_of(&days, "Calls by day".to_owned(), &filters);
+    let (legend, sentence, called) = (chart.series.clone(), chart.sentence.clone(), !days.rows.is_empty());
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
@@ -182,7 +193,15 @@ fn Content(view: UserView) -> impl IntoView {
         </div>
         <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
         <Receipts receipts/>
+        <Card title="Calls by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
+            {if called {
+                view! { <ChartView chart bare=true/><p class="note-line">{sentence}</p> }.into_any()
+            } else {
+                view! { <Empty title="No calls in 30 days" text="A day appears here as soon as one of their secrets calls."/> }.into_any()
+            }}
+        </Card>
         <Card title="Last calls"><CallTable calls/></Card>
+        <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
         <Remove id=id.to_string() name=user.name.clone() charges heirs/>
         <Dialog name="edit" title="Edit the user">
             <Form to=EditUser::PATH>
@@ -197,7 +216,7 @@ fn Content(view: UserView) -> impl IntoView {
         <Dialog name="join" title="Add to a group">
             <Form to=AddMember::PATH>
                 <Hidden name="user" value=edited.id.to_string()/>
-                <Select name="group" label="Group" options=groups.clone()/>
+                <PickGroup name="group" label="Group" groups=groups.clone()/>
                 <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
                 <div class="row end"><Submit label="Add"/></div>
             </Form>

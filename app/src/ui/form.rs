@@ -383,6 +383,16 @@ pub fn Hidden(
     view! { <input type="hidden" name=name value=value/> }
 }
 
+/// A value that an answer fills in and the next try sends along.
+#[component]
+pub fn Kept(
+    /// The argument of the server function.
+    name: &'static str,
+) -> impl IntoView {
+    let value = expect_context::<FormState>().value(name, String::new());
+    view! { <input type="hidden" name=name value=value/> }
+}
+
 /// The button that sends a form.
 #[component]
 pub fn Submit(

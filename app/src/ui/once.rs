@@ -34,6 +34,13 @@ pub fn once_panel(once: Once) -> AnyView {
             </div>
         }
         .into_any(),
+        Once::Difference { sentence, lines, .. } => view! {
+            <div class="once">
+                <p>{sentence}</p>
+                {(!lines.is_empty()).then(|| view! { <pre class="lines" tabindex="0">{lines.join("\n")}</pre> })}
+            </div>
+        }
+        .into_any(),
         Once::Found { good, sentence, lines } => view! {
             <div class=if good { "once" } else { "once bad" }>
                 <p><b>{if good { "It works. " } else { "Not yet. " }}</b>{sentence}</p>

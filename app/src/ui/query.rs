@@ -32,6 +32,16 @@ pub fn href(set: &[(&str, Option<&str>)]) -> String {
     if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
 }
 
+/// The words of a list in the address with one more, or without one.
+pub fn turned(name: &str, id: &str, there: bool) -> String {
+    let now = value(name);
+    let mut ids: Vec<&str> = now.split(',').filter(|part| !part.is_empty() && *part != id).collect();
+    if there {
+        ids.push(id);
+    }
+    ids.join(",")
+}
+
 /// Text as one value of a query.
 pub fn encoded(text: &str) -> impl std::fmt::Display {
     /// All but letters, digits and what RFC 3986 calls unreserved: ids stay readable.

@@ -67,7 +67,7 @@ pub fn Sending(
                 .and_then(|error| error.summary(|name| beside.iter().any(|it| it == name)));
             summary.set(rest);
             if let Ok(done) = outcome {
-                if let Some(Once::Filled { values, .. }) = &done.once {
+                if let Some(Once::Filled { values, .. } | Once::Difference { values, .. }) = &done.once {
                     fill(&form, values);
                 }
                 once.set(done.once.clone());

@@ -42,9 +42,15 @@ pub enum What {
         /// How often each page is asked for
         #[arg(long, default_value_t = 200)]
         times: usize,
-        /// About how many calls the demo has
-        #[arg(long, default_value_t = 100_000)]
-        calls: u32,
+        /// How large the demo is
+        #[command(flatten)]
+        size: pages::Size,
+        /// Only pages that have this in their address
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Measure a demo that runs already, at this address, instead of building and filling one
+        #[arg(long)]
+        at: Option<String>,
     },
     /// How long the two commands take in a fresh clone, and again
     Newcomer {
@@ -64,7 +70,8 @@ pub fn run(workspace: &Workspace, what: &What) -> Outcome {
         What::Soak { minutes, whole } => {
             gateway(workspace, "soak", &["--minutes".to_owned(), minutes.to_string()], *whole)
         }
-        What::Pages { times, calls } => pages::measure(workspace, *times, *calls),
+        What::Pages { times, only, at: Some(base), .. } => pages::look_at(base, *times, only),
+        What::Pages { times, size, only, at: None } => pages::measure(workspace, *times, size, only),
         What::Newcomer { test } => newcomer::measure(workspace, *test),
     }
 }

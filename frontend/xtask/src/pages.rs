@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::outcome::{Outcome, Trying};
+use crate::outcome::{Outcome, Trying, fail};
 use crate::setup::Purpose;
 use crate::started::Started;
 use crate::visitor::Visitor;
@@ -32,22 +32,140 @@ struct Row {
     times: Vec<Duration>,
 }
 
+/// How large the demo is.
+#[derive(clap::Args)]
+pub struct Size {
+    /// About how many calls the demo's story has
+    #[arg(long, default_value_t = 100_000)]
+    calls: u32,
+    /// A crowd of this many people more
+    #[arg(long, default_value_t = 0)]
+    people: u32,
+    /// In this many groups
+    #[arg(long, default_value_t = 0)]
+    groups: u32,
+    /// With this many calls of theirs
+    #[arg(long, default_value_t = 0)]
+    events: u64,
+}
+
 /// Builds what people would run, fills a demo of its own, and measures.
-pub fn measure(workspace: &Workspace, times: usize, calls: u32) -> Outcome {
+pub fn measure(workspace: &Workspace, times: usize, size: &Size, only: &str) -> Outcome {
     setup::everything(workspace, Purpose::Run)?;
     native::build(workspace, true)?;
-    let mut demo = Demo::start(workspace, calls)?;
+    let mut demo = Demo::start(workspace, size)?;
+    let looked = look_at(&demo.server.base, times, only);
+    demo.stop()?;
+    looked?;
+    print_bundle(workspace)
+}
+
+/// Measures a demo that runs.
+pub fn look_at(base: &str, times: usize, only: &str) -> Outcome {
     let mut rows = Vec::new();
     for (who, name) in WHO {
-        let mut visitor = Visitor::to(&demo.server.base)?;
+        let mut visitor = Visitor::to(base)?;
         visitor.sign_in(&format!("{name}@acme.example"), PASSWORD)?;
-        for page in pages(&mut visitor)? {
+        let mut asked = pages(&mut visitor)?;
+        if who == WHO[0].0 {
+            asked.extend(variations(&mut visitor)?);
+        }
+        for page in asked.into_iter().filter(|page| page.contains(only)) {
             rows.push(look(&mut visitor, who, page, times)?);
         }
     }
-    demo.stop()?;
     print_rows(&rows);
-    print_bundle(workspace)
+    Ok(())
+}
+
+/// The same pages as people use them: in every order, filtered, searched, far down, unfolded.
+const VARIATIONS: [&str; 50] = [
+    "/users?sort=-name",
+    "/users?sort=status",
+    "/users?sort=-spend",
+    "/users?sort=limit",
+    "/users?sort=-used",
+    "/users?sort=-last_call",
+    "/users?q=silva",
+    "/users?q=person-4321",
+    "/users?q=nobody-is-called-that",
+    "/users?status=active",
+    "/users?status=inactive&sort=-last_call",
+    "/users?status=suspended",
+    "/users?role=admin",
+    "/users?limit=near",
+    "/users?limit=over&sort=-used",
+    "/users?limit=none",
+    "/users?group={group}",
+    "/users?group={group}&sort=-spend",
+    "/groups?open={group}",
+    "/groups?q=team",
+    "/groups/{group}",
+    "/authorization?q=retail",
+    "/authorization?open={group}",
+    "/authorization?q={group}",
+    "/applications?q=search",
+    "/applications?unused=1",
+    "/limits?q=retail",
+    "/spend?range=days",
+    "/spend?range=year",
+    "/spend?by=user",
+    "/spend?by=application",
+    "/spend?by=model",
+    "/spend/{group}",
+    "/spend/{group}?view=members",
+    "/spend/{group}?range=year",
+    "/spend/{group}?view=members&range=year",
+    "/spend/{user}?range=year",
+    "/explore?by=user",
+    "/explore?by=application",
+    "/explore?by=group&interval=month",
+    "/explore?by=tier&measure=calls",
+    "/explore?group={group}&by=user",
+    "/calls?group={group}",
+    "/calls?user={user}",
+    "/calls?outcome=refused",
+    "/calls?outcome=finished",
+    "/audit?kind=membership",
+    "/audit?who=olga",
+    "/audit?field=name",
+    "/audit?door=console",
+];
+
+/// How many pages on "far down" is.
+const FAR: usize = 20;
+
+/// Every variation, about a large group and somebody who spends.
+fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
+    let group = first(visitor, "/groups", "/groups/")?;
+    let user = first(visitor, "/users?sort=-spend", "/users/")?;
+    let named = |page: &&str| page.replace("{group}", &group).replace("{user}", &user);
+    let mut pages: Vec<String> = VARIATIONS.iter().map(named).collect();
+    for list in ["/users", "/users?sort=-spend", "/audit", "/calls", "/applications"] {
+        let mut page = list.to_owned();
+        for _ in 0..FAR {
+            let body = text(visitor.get(&page)?.body);
+            match body
+                .split("href=\"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next())
+                .find(|link| link.contains("after="))
+            {
+                Some(next) => page = next.replace("&amp;", "&"),
+                None => break,
+            }
+        }
+        pages.push(page);
+    }
+    Ok(pages)
+}
+
+/// The id in the first link of a page that begins so: of what there is most of, the last one.
+fn first(visitor: &mut Visitor, page: &str, start: &str) -> Outcome<String> {
+    let body = text(visitor.get(page)?.body);
+    let ids = links(&body).into_iter().filter_map(|link| link.strip_prefix(start).map(str::to_owned));
+    let id = ids.filter(|id| id.contains('_') && !id.contains('/')).last();
+    id.map_or_else(|| fail(format!("{page} leads to nothing that begins with {start}.")), Ok)
 }
 
 /// A demo in a folder of its own: Postgres may run as somebody who cannot enter the checkout.
@@ -57,10 +175,12 @@ struct Demo {
 }
 
 impl Demo {
-    fn start(workspace: &Workspace, calls: u32) -> Outcome<Demo> {
+    fn start(workspace: &Workspace, size: &Size) -> Outcome<Demo> {
         let mut server = command::new(workspace, native::binary(workspace, true));
         let folder = PathBuf::from("/var/tmp").join(format!("bursar-pages-{}", std::process::id()));
-        server.args(["demo", "--quiet", "--calls", &calls.to_string()]);
+        server.args(["demo", "--quiet", "--calls", &size.calls.to_string()]);
+        server.args(["--people", &size.people.to_string(), "--groups", &size.groups.to_string()]);
+        server.args(["--events", &size.events.to_string()]);
         server.env_remove("DATABASE_URL").env("BURSAR_DATA_DIR", &folder).env("BURSAR_ADDR", "127.0.0.1:0");
         command::show(workspace, &server);
         Ok(Demo { server: Started::start(&mut server)?, folder })
@@ -124,11 +244,11 @@ impl Row {
 }
 
 fn print_rows(rows: &[Row]) {
-    println!("{:<8} {:<44} {:>6} {:>9} {:>9} {:>9}", "who", "page", "status", "p50 ms", "p99 ms", "kB");
+    println!("{:<8} {:<52} {:>6} {:>9} {:>9} {:>9}", "who", "page", "status", "p50 ms", "p99 ms", "kB");
     for row in rows {
         let slow = if row.percentile(99) > GOAL { "  over the goal" } else { "" };
         println!(
-            "{:<8} {:<44} {:>6} {:>9.1} {:>9.1} {:>9.1}{slow}",
+            "{:<8} {:<52} {:>6} {:>9.1} {:>9.1} {:>9.1}{slow}",
             row.who,
             row.page,
             row.status,

@@ -17,7 +17,7 @@ use store::{Store, limits::LimitForm, webhooks::WebhookForm};
 use super::{
     Options,
     acme::{self, DAYS},
-    calls,
+    calls, crowd,
     folder::{Kept, KeptSecret},
     observed, refusals, requests, reviews,
     script::{self, Deed, Line},
@@ -43,6 +43,14 @@ pub async fn fill(store: &Store, port: u16, options: &Options) -> Result<Kept, F
     book(&stage, options, now, &mut rng).await?;
     tracing::info!("calls are booked");
     finish(&mut stage, now).await?;
+    let size = crowd::Size {
+        people: usize::try_from(options.people).unwrap_or_default(),
+        groups: usize::try_from(options.groups).unwrap_or_default(),
+        calls: options.events,
+    };
+    if size.people > 0 || size.groups > 0 {
+        crowd::fill(&stage, size, now, options.seed).await?;
+    }
     requests::perform(&stage, now).await?;
     reviews::perform(&stage, now).await?;
     // Some died on the way, with a membership or a suspension.

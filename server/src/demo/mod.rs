@@ -7,6 +7,7 @@
 
 mod acme;
 mod calls;
+mod crowd;
 mod fill;
 mod folder;
 mod observed;
@@ -48,6 +49,18 @@ pub struct Options {
     /// About how many calls the three months have.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(0..=5_000_000))]
     calls: u32,
+
+    /// A large organization around the story: about this many people more.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    people: u32,
+
+    /// In this many groups more, five or six levels deep.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50_000))]
+    groups: u32,
+
+    /// This many calls of theirs, over thirteen months.
+    #[arg(long, default_value_t = 0)]
+    events: u64,
 
     /// Another number tells another story.
     #[arg(long, default_value_t = 1)]

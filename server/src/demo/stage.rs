@@ -490,9 +490,22 @@ impl Stage {
         Ok(self.person(key)?.id)
     }
 
-    fn group_id(&self, path: &str) -> Result<GroupId, Fatal> {
+    pub fn group_id(&self, path: &str) -> Result<GroupId, Fatal> {
         let found = self.groups.get(path).and_then(|path| path.last());
         found.copied().ok_or_else(|| Fatal::new("the demo", format!("there is no group {path}")))
+    }
+
+    /// A provider by name.
+    pub fn provider_id(&self, name: &str) -> Result<ProviderId, Fatal> {
+        let found = self.providers.get(name).copied();
+        found.ok_or_else(|| Fatal::new("the demo", format!("there is no provider {name}")))
+    }
+
+    /// The tiers, by name.
+    pub fn tier_ids(&self) -> Vec<TierId> {
+        let mut tiers: Vec<(&str, TierId)> = self.tiers.iter().map(|(name, id)| (*name, *id)).collect();
+        tiers.sort_unstable();
+        tiers.into_iter().map(|(_, id)| id).collect()
     }
 
     fn model_id(&self, name: &str) -> Result<ModelId, Fatal> {

@@ -52,16 +52,60 @@ pub(crate) async fn append(
     head: &Head,
     line: &Line<'_>,
 ) -> Result<Head> {
+    append_all(store, db, head, std::slice::from_ref(line)).await
+}
+
+/// Appends lines, one after the other; returns the new end.
+pub(crate) async fn append_all(
+    store: &Store,
+    db: &mut PgConnection,
+    head: &Head,
+    lines: &[Line<'_>],
+) -> Result<Head> {
+    let Some(first) = lines.first() else { return Ok(head.clone()) };
+    let mut head = head.clone();
+    let (mut seqs, mut hashes) = (Vec::new(), Vec::new());
+    for line in lines {
+        head = follow(store, &head, line);
+        seqs.push(head.seq);
+        hashes.push(head.hash.clone());
+    }
+    let column = |of: fn(&Line<'_>) -> Option<Uuid>| lines.iter().map(of).collect::<Vec<_>>();
+    let text = |of: fn(&Line<'_>) -> String| lines.iter().map(of).collect::<Vec<_>>();
+    sqlx::query!(
+        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id)
+         select $1, k.* from unnest($2::bigint[], $3::timestamptz[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
+                                    $9::uuid[], $10::text[], $11::jsonb[], $12::jsonb[], $13::bytea[], $14::uuid[]) as k",
+        first.actor.org.0,
+        &seqs,
+        &lines.iter().map(|line| line.at).collect::<Vec<_>>(),
+        &column(|line| line.actor.user.map(|user| user.0)) as &[Option<Uuid>],
+        &text(|line| line.actor.name.clone()),
+        &text(|line| line.actor.door.as_str().to_owned()),
+        &text(|line| line.act.clone()),
+        &text(|line| line.subject.kind.to_owned()),
+        &lines.iter().map(|line| line.subject.id).collect::<Vec<_>>(),
+        &text(|line| line.subject.name.to_owned()),
+        &lines.iter().map(|line| json!(line.diff.before)).collect::<Vec<_>>(),
+        &lines.iter().map(|line| json!(line.diff.after)).collect::<Vec<_>>(),
+        &hashes,
+        &column(|line| line.batch.map(|batch| batch.0)) as &[Option<Uuid>],
+    )
+    .execute(db)
+    .await?;
+    Ok(head)
+}
+
+/// The end of the chain after one more line.
+fn follow(store: &Store, head: &Head, line: &Line<'_>) -> Head {
     let seq = head.seq + 1;
-    let (before, after) = (json!(line.diff.before), json!(line.diff.after));
-    let actor_id = line.actor.user.map(|user| user.0);
     let hash = store.vault().hash(
         Purpose::Audit,
         &canonical(
             &head.hash,
             seq,
             line.at,
-            actor_id,
+            line.actor.user.map(|user| user.0),
             &line.actor.name,
             line.actor.door.as_str(),
             &line.act,
@@ -70,27 +114,7 @@ pub(crate) async fn append(
             line.batch.map(|batch| batch.0),
         ),
     );
-    sqlx::query!(
-        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        line.actor.org.0,
-        seq,
-        line.at,
-        actor_id,
-        line.actor.name,
-        line.actor.door.as_str(),
-        line.act,
-        line.subject.kind,
-        line.subject.id,
-        line.subject.name,
-        before,
-        after,
-        &hash,
-        line.batch.map(|batch| batch.0),
-    )
-    .execute(db)
-    .await?;
-    Ok(Head { seq, hash: hash.to_vec() })
+    Head { seq, hash: hash.to_vec() }
 }
 
 /// Moves the organization's head to the end of the chain, counts its facts version up, and tells

@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 use crate::{
     Result, Store,
     limits::{self, used},
+    sums,
 };
 
 /// Two sums that should be the same and are not.
@@ -36,21 +37,18 @@ pub struct Drift {
 pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<Utc>) -> Result<Vec<Drift>> {
     let mut tx = store.pool().begin().await?;
     sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-    let mut meters = limits::meters(&mut tx, org).await?;
-    for user in people(&mut tx, org).await? {
-        let month = Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
-        if !meters.contains(&month) {
-            meters.push(month);
-        }
-    }
+    let meters = limits::meters(&mut tx, org).await?;
     let rows = read_windows(&mut tx, org).await?;
     let mut found = Vec::new();
-    for meter in meters.into_iter().filter(|meter| meter.metric != Metric::ConcurrentCalls) {
+    for meter in
+        meters.into_iter().filter(|meter| meter.metric != Metric::ConcurrentCalls && !is_month(meter))
+    {
         let span = calendar.span(meter.window, now);
         let is = rows.get(&(meter, span.start)).map_or(0, |row| row.settled);
         let should_be = used(&mut tx, org, &meter, span).await?;
         note(&mut found, is, should_be, || format!("windows: {} since {}", name(&meter), span.start));
     }
+    months(&mut tx, org, calendar, now, &mut found).await?;
     let leases = read_leases(&mut tx, org).await?;
     for (key, row) in &rows {
         let (granted, reserved) = leases.get(key).copied().unwrap_or_default();
@@ -63,9 +61,17 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
     days(&mut tx, org, calendar, &mut found).await?;
     features(&mut tx, org, calendar, &mut found).await?;
     crate::reports::books::drift(&mut tx, org, &mut found).await?;
+    for (what, is, should_be) in sums::drift(&mut tx, org).await? {
+        found.push(Drift { what, is, should_be });
+    }
     tx.rollback().await?;
     found.sort_by(|a, b| a.what.cmp(&b.what));
     Ok(found)
+}
+
+/// A person's month of spend: [`months`] looks at all of them at once.
+const fn is_month(meter: &Meter) -> bool {
+    matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month })
 }
 
 fn note(found: &mut Vec<Drift>, is: i64, should_be: i64, what: impl Fn() -> String) {
@@ -79,15 +85,36 @@ fn name(meter: &Meter) -> String {
     format!("{} {} of {kind} {thing} {person}", meter.metric, meter.window)
 }
 
-/// Everybody who has ever called.
-async fn people(db: &mut PgConnection, org: OrgId) -> Result<Vec<UserId>> {
-    let ids = sqlx::query_scalar!(
-        r#"select distinct user_id as "id!" from events where org_id = $1 and user_id is not null"#,
-        org.0
+/// The running month of everybody who has one or has called in it: counted whether there is a limit
+/// or not.
+async fn months(
+    db: &mut PgConnection,
+    org: OrgId,
+    calendar: Calendar,
+    now: DateTime<Utc>,
+    found: &mut Vec<Drift>,
+) -> Result<()> {
+    let span = calendar.span(Window::Month, now);
+    let rows = sqlx::query!(
+        r#"select user_id as "id!", coalesce(w.settled, 0) as "is!", coalesce(e.spend, 0) as "should_be!"
+           from (select thing_id as user_id, settled from windows
+                 where org_id = $1 and scope_kind = 'user' and metric = 'spend' and window_kind = 'month' and starts_at = $2) w
+           full join (select user_id, sum(cost)::bigint as spend from events
+                      where org_id = $1 and user_id is not null and started_at >= $2 and day >= ($2 at time zone 'UTC')::date
+                        and ($3::timestamptz is null or started_at < $3)
+                      group by user_id) e using (user_id)"#,
+        org.0,
+        span.start,
+        span.end,
     )
     .fetch_all(db)
     .await?;
-    Ok(ids.into_iter().map(UserId).collect())
+    for row in rows {
+        let scope = Scope::User(UserId(row.id));
+        let meter = Meter { scope, metric: Metric::Spend, window: Window::Month };
+        note(found, row.is, row.should_be, || format!("windows: {} since {}", name(&meter), span.start));
+    }
+    Ok(())
 }
 
 struct Row {

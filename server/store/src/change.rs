@@ -173,6 +173,30 @@ impl Change {
         Ok(())
     }
 
+    /// Writes many lines of the audit log at once: what each is about, its verb, what changed.
+    pub(crate) async fn record_all<'a>(
+        &mut self,
+        lines: impl Iterator<Item = (Subject<'a>, &'a str, Diff)>,
+    ) -> Result<()> {
+        let lines: Vec<(Subject<'a>, String, Diff)> =
+            lines.map(|(subject, verb, diff)| (subject, format!("{}.{verb}", subject.kind), diff)).collect();
+        let actor = self.permit.actor().clone();
+        let lines: Vec<audit::Line<'_>> = lines
+            .iter()
+            .map(|(subject, act, diff)| audit::Line {
+                at: self.at,
+                actor: &actor,
+                batch: self.batch,
+                act: act.clone(),
+                subject: *subject,
+                diff,
+            })
+            .collect();
+        self.recorded |= !lines.is_empty();
+        self.head = audit::append_all(&self.store, &mut self.tx, &self.head, &lines).await?;
+        Ok(())
+    }
+
     /// Makes it so: the gateway decides by it from the next call on. Returns whether anything was
     /// recorded.
     ///

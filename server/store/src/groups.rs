@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
+    audit::Door,
     groups::{Group, GroupForm, GroupRow, Member, Source, Standing},
     ids::{GroupId, MembershipId, OrgId, PolicyId, UserId},
     money::Money,
@@ -13,150 +14,56 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, keys, leads, rollups::Month,
+    Change, Diff, Result, Store, StoreError, Subject,
+    census::{self, Count},
+    change::exactly_one,
+    clock, keys, leads,
+    rollups::Month,
 };
 
-/// The whole tree, parents before children, siblings by name.
+/// Some groups with their figures, in the order that was asked for. Archived ones are left out.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn tree(store: &Store, org: OrgId, month: &Month) -> Result<Vec<GroupRow>> {
-    let now = clock::now();
+pub async fn rows(store: &Store, org: OrgId, month: &Month, ids: &[GroupId]) -> Result<Vec<GroupRow>> {
+    let census = census::current(store, org).await?;
+    let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"select g.group_id, g.ancestors, g.name, g.kind, g.ends_on, l.cap as "cap?"
-           from groups g
+        r#"select g.group_id, g.ancestors, g.name, g.kind, g.ends_on, l.cap as "cap?", coalesce(s.spend, 0)::bigint as "spend!"
+           from unnest($2::uuid[]) with ordinality as k (id, place)
+           join groups g on g.org_id = $1 and g.group_id = k.id and g.archived_at is null
            left join limits l
              on l.org_id = g.org_id and l.scope_kind = 'group' and l.thing_id = g.group_id and l.metric = 'spend'
             and l.window_kind = 'month'
-           where g.org_id = $1 and g.archived_at is null
-           order by lower(g.name), g.group_id"#,
-        org.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    let counts = member_counts(store, org, now).await?;
-    let applications = application_counts(store, org).await?;
-    let spend = spend_by_group(store, org, month).await?;
-    let mut children = HashMap::<Option<Uuid>, Vec<GroupRow>>::new();
-    for row in rows {
-        let id = row.group_id;
-        let (members, members_below) = counts.get(&id).copied().unwrap_or_default();
-        children.entry(row.ancestors.last().copied()).or_default().push(GroupRow {
-            id: id.into(),
-            ancestors: row.ancestors.into_iter().map(GroupId).collect(),
-            name: row.name,
-            kind: row.kind.parse()?,
-            ends_on: row.ends_on,
-            members,
-            members_below,
-            applications: applications.get(&id).copied().unwrap_or_default(),
-            spend: Money(spend.get(&id).copied().unwrap_or_default()),
-            cap: row.cap.map(Money),
-        });
-    }
-    let mut ordered = Vec::new();
-    let mut waiting: Vec<GroupRow> = children.remove(&None).unwrap_or_default().into_iter().rev().collect();
-    while let Some(group) = waiting.pop() {
-        waiting.extend(children.remove(&Some(group.id.0)).unwrap_or_default().into_iter().rev());
-        ordered.push(group);
-    }
-    Ok(ordered)
-}
-
-/// A line of the tree with nothing but where it stands.
-#[derive(Clone, Debug)]
-pub struct Outline {
-    /// The group.
-    pub id: GroupId,
-    /// Its ancestors from the root down, without itself.
-    pub ancestors: Vec<GroupId>,
-    /// Its own name.
-    pub name: String,
-}
-
-/// The open groups in the order of the tree, parents before children.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn outline(store: &Store, org: OrgId) -> Result<Vec<Outline>> {
-    let rows = sqlx::query!(
-        "select group_id, ancestors, name from groups where org_id = $1 and archived_at is null order by lower(name), group_id",
-        org.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    let mut children = HashMap::<Option<Uuid>, Vec<Outline>>::new();
-    for row in rows {
-        children.entry(row.ancestors.last().copied()).or_default().push(Outline {
-            id: row.group_id.into(),
-            ancestors: row.ancestors.into_iter().map(GroupId).collect(),
-            name: row.name,
-        });
-    }
-    let mut ordered = Vec::new();
-    let mut waiting: Vec<Outline> = children.remove(&None).unwrap_or_default().into_iter().rev().collect();
-    while let Some(group) = waiting.pop() {
-        waiting.extend(children.remove(&Some(group.id.0)).unwrap_or_default().into_iter().rev());
-        ordered.push(group);
-    }
-    Ok(ordered)
-}
-
-/// By group: people in it, and people in it or below, each once.
-async fn member_counts(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<HashMap<Uuid, (i64, i64)>> {
-    let rows = sqlx::query!(
-        r#"with live as (
-               select m.group_id, m.user_id, g.ancestors
-               from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-               where m.org_id = $1 and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)
-           ), reach as (
-               select l.group_id as at, l.user_id, true as direct from live l
-               union all
-               select a.id as at, l.user_id, false as direct from live l cross join unnest(l.ancestors) as a (id)
-           )
-           select at as "at!", count(*) filter (where direct) as "members!", count(distinct user_id) as "below!"
-           from reach group by at"#,
+           left join lateral (
+               select sum(spend) as spend from usage_sums
+               where org_id = $1 and scope = 'group' and thing_id = g.group_id and grain = 'month' and first_day = $3
+           ) s on true
+           order by k.place"#,
         org.0,
-        now
-    )
-    .fetch_all(store.pool())
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.at, (row.members, row.below))).collect())
-}
-
-async fn application_counts(store: &Store, org: OrgId) -> Result<HashMap<Uuid, i64>> {
-    let rows = sqlx::query!(
-        r#"select at.id as "id!", count(*) as "count!"
-           from applications a
-           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
-           cross join unnest(g.ancestors || g.group_id) as at (id)
-           where a.org_id = $1 and a.archived_at is null
-           group by at.id"#,
-        org.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.count)).collect())
-}
-
-async fn spend_by_group(store: &Store, org: OrgId, month: &Month) -> Result<HashMap<Uuid, i64>> {
-    let rows = sqlx::query!(
-        r#"with by_path as (
-               select path_id, sum(spend)::bigint as spend from usage_by_day
-               where org_id = $1 and day >= $2 and day < $3 group by path_id
-           )
-           select at.id as "id!", sum(b.spend)::bigint as "spend!"
-           from by_path b
-           join group_paths p on p.org_id = $1 and p.path_id = b.path_id
-           cross join unnest(p.groups) as at (id)
-           group by at.id"#,
-        org.0,
+        &asked,
         month.first,
-        month.next,
     )
     .fetch_all(store.pool())
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.spend)).collect())
+    rows.into_iter()
+        .map(|row| {
+            let id = GroupId(row.group_id);
+            let Count { members, members_below, applications } = census.count(id);
+            Ok(GroupRow {
+                id,
+                ancestors: row.ancestors.into_iter().map(GroupId).collect(),
+                name: row.name,
+                kind: row.kind.parse()?,
+                ends_on: row.ends_on,
+                members,
+                members_below,
+                applications,
+                spend: Money(row.spend),
+                cap: row.cap.map(Money),
+            })
+        })
+        .collect()
 }
 
 /// From the root to the group: what permits are asked for.
@@ -195,23 +102,7 @@ async fn read_names(db: &mut PgConnection, org: OrgId, ids: &[Uuid]) -> Result<H
 /// # Errors
 /// When the database does not answer.
 pub async fn paths(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> {
-    let rows = sqlx::query!(
-        "select group_id, ancestors, name from groups where org_id = $1 and archived_at is null order by cardinality(ancestors)",
-        org.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    let mut texts = HashMap::<Uuid, String>::new();
-    for row in &rows {
-        let text = match row.ancestors.last().and_then(|parent| texts.get(parent)) {
-            Some(parent) => format!("{parent}/{}", row.name),
-            None => row.name.clone(),
-        };
-        texts.insert(row.group_id, text);
-    }
-    let mut paths: Vec<(GroupId, String)> = texts.into_iter().map(|(id, text)| (id.into(), text)).collect();
-    paths.sort_by_key(|(_, text)| text.to_lowercase());
-    Ok(paths)
+    Ok(census::current(store, org).await?.paths.clone())
 }
 
 /// Every open group, parents before children.
@@ -649,7 +540,7 @@ pub async fn set_member(
 ) -> Result<()> {
     let org = change.org();
     let known = sqlx::query!(
-        "select membership_id, standing, ends_at from memberships
+        "select membership_id, standing, source, ends_at from memberships
          where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
         org.0,
         group.0,
@@ -672,7 +563,10 @@ pub async fn set_member(
     if diff.is_empty() {
         return Ok(());
     }
-    if was_lead && standing == Standing::Member {
+    by_hand(change, known.source.parse()?, &user_name)?;
+    // A last day is a leave, too.
+    let leaves = standing == Standing::Member || (ends_at.is_some() && known.ends_at.is_none());
+    if was_lead && leaves {
         leads::another(change, group, user).await?;
     }
     sqlx::query!(
@@ -686,6 +580,17 @@ pub async fn set_member(
     .await?;
     let diff = diff.set("group", &group_name);
     change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "edit", &diff).await
+}
+
+/// What an identity provider put there is changed by it alone: at its next look it would undo people.
+/// What a file says is for whoever reads it.
+fn by_hand(change: &Change, source: Source, user: &str) -> Result<()> {
+    let hand = matches!(change.permit().actor().door, Door::Console | Door::Api);
+    if !hand || !matches!(source, Source::Scim | Source::Oidc) {
+        return Ok(());
+    }
+    let sentence = format!("The identity provider put {user} there: change it there, and it changes here.");
+    Err(StoreError::invalid("user", sentence))
 }
 
 /// Names of a group and a person of the organization, both still there.
@@ -747,16 +652,18 @@ pub(crate) async fn join(
 /// who leads it.
 pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
     let org = change.org();
-    let standing = sqlx::query_scalar!(
-        "select standing from memberships where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+    let known = sqlx::query!(
+        "select m.standing, m.source, u.name from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+         where m.org_id = $1 and m.group_id = $2 and m.user_id = $3 and m.ended_at is null",
         org.0,
         group.0,
         user.0
     )
     .fetch_one(change.db())
     .await?;
-    let act = if standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
+    let act = if known.standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
     change.expect(act, Some(group))?;
+    by_hand(change, known.source.parse()?, &known.name)?;
     if act == Act::EditLeads {
         leads::another(change, group, user).await?;
     }

@@ -222,7 +222,7 @@ pub fn member_of(facts: &Facts, user: &UserFacts, now: DateTime<Utc>) -> Vec<Gro
 
 /// A list of groups is named by a hash of itself: the same everywhere without asking anybody. The
 /// empty list is nil.
-fn name_of(groups: &[GroupId]) -> Uuid {
+pub(crate) fn name_of(groups: &[GroupId]) -> Uuid {
     if groups.is_empty() {
         return Uuid::nil();
     }

@@ -16,8 +16,10 @@ pub mod batches;
 pub mod books;
 pub mod call_sessions;
 pub mod calls;
+pub mod census;
 mod change;
 pub mod clock;
+pub mod crowd;
 pub mod directory;
 mod error;
 pub mod explore;
@@ -55,6 +57,7 @@ pub mod reviews;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;
+mod sums;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod turns;
@@ -72,6 +75,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
+use census::Census;
 pub use change::{Change, Diff, Subject};
 pub use error::{Conflict, StoreError};
 pub use vault::{MasterKey, Purpose, SealedFor, Vault};
@@ -115,6 +119,8 @@ pub struct Store {
     committed: Arc<Mutex<HashMap<OrgId, i64>>>,
     /// The facts that pages were last drawn from, by organization.
     facts: Arc<Mutex<HashMap<OrgId, Arc<Facts>>>>,
+    /// The tree counted from them.
+    census: Arc<Mutex<HashMap<OrgId, Arc<Census>>>>,
 }
 
 impl Store {
@@ -135,7 +141,13 @@ impl Store {
 
     /// Over a pool that exists.
     pub fn new(pool: PgPool, master: MasterKey) -> Self {
-        Self { pool, vault: Arc::new(Vault::new(master)), committed: Arc::default(), facts: Arc::default() }
+        Self {
+            pool,
+            vault: Arc::new(Vault::new(master)),
+            committed: Arc::default(),
+            facts: Arc::default(),
+            census: Arc::default(),
+        }
     }
 
     /// Brings the schema up to date. Safe to call from several replicas at once.
@@ -205,6 +217,14 @@ impl Store {
 
     pub(crate) fn keep_facts(&self, org: OrgId, facts: &Arc<Facts>) {
         self.facts.lock().insert(org, Arc::clone(facts));
+    }
+
+    pub(crate) fn known_census(&self, org: OrgId) -> Option<Arc<Census>> {
+        self.census.lock().get(&org).cloned()
+    }
+
+    pub(crate) fn keep_census(&self, org: OrgId, census: &Arc<Census>) {
+        self.census.lock().insert(org, Arc::clone(census));
     }
 
     /// Whether the database answers.

@@ -37,20 +37,65 @@ pub async fn list(
     facts: &Facts,
     keep: impl Fn(Scope) -> bool,
 ) -> Result<Vec<LimitLevel>> {
+    let kept = facts.limits.iter().filter(|(scope, _)| keep(**scope)).flat_map(|(_, limits)| limits);
+    let ids: Vec<Uuid> = kept.filter_map(|limit| Some(limit.id?.0)).collect();
+    read(store, org, facts, &ids).await
+}
+
+/// The limits of which most is used now, at least so many per cent, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn near(
+    store: &Store,
+    org: OrgId,
+    facts: &Facts,
+    percent: i64,
+    limit: i64,
+) -> Result<Vec<LimitLevel>> {
+    let now = clock::now();
+    let (kinds, starts): (Vec<String>, Vec<_>) = Window::ALL
+        .iter()
+        .map(|window| (window.as_str().to_owned(), facts.calendar.span(*window, now).start))
+        .unzip();
+    let ids = sqlx::query_scalar!(
+        "select l.limit_id
+         from unnest($2::text[], $3::timestamptz[]) as k (kind, starts_at)
+         join limits l on l.org_id = $1 and l.window_kind = k.kind
+         join windows w
+           on w.org_id = $1 and w.scope_kind = l.scope_kind and w.thing_id = l.thing_id and w.person_id = l.person_id
+          and w.metric = l.metric and w.window_kind = l.window_kind and w.starts_at = k.starts_at
+         where (w.settled + w.held)::float8 * 100 >= l.cap::float8 * $4
+         order by (w.settled + w.held)::float8 / greatest(l.cap, 1) desc, l.limit_id limit $5",
+        org.0,
+        &kinds,
+        &starts,
+        percent as f64,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut list = read(store, org, facts, &ids).await?;
+    list.sort_by_key(|level| std::cmp::Reverse(level.percent()));
+    Ok(list)
+}
+
+async fn read(store: &Store, org: OrgId, facts: &Facts, ids: &[Uuid]) -> Result<Vec<LimitLevel>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let now = clock::now();
     let rows = sqlx::query!(
         "select limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, version
-         from limits where org_id = $1",
-        org.0
+         from limits where org_id = $1 and limit_id = any ($2)",
+        org.0,
+        ids
     )
     .fetch_all(store.pool())
     .await?;
     let mut list = Vec::new();
     for row in rows {
         let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-        if !keep(scope) {
-            continue;
-        }
         let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
         let limit = Limit {
             id: Some(row.limit_id.into()),

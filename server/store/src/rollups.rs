@@ -16,7 +16,10 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::{Result, Store, clock};
+use crate::{
+    Result, Store, clock,
+    sums::{self, Line},
+};
 
 /// A calendar month of an organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,10 +151,26 @@ pub(crate) async fn read(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
-) -> Result<Vec<(NaiveDate, Option<Key>, Sums)>> {
+) -> Result<Vec<Line>> {
     if by == Some(By::Feature) || which.features.is_some() {
         return features::read(store, org, which, by, period, steps, only).await;
     }
+    match sums::read(store, org, which, by, period, steps, only).await? {
+        Some(lines) => Ok(lines),
+        None => exact(store, org, which, by, period, steps, only).await,
+    }
+}
+
+/// The same, from the sums by day and person alone: what any question can be asked of.
+pub(crate) async fn exact(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    by: Option<By>,
+    period: Period,
+    steps: Steps,
+    only: Option<&[Key]>,
+) -> Result<Vec<Line>> {
     let (daily, first, second) = match steps {
         Steps::Days => (true, period.from, period.from),
         Steps::Marks(first, second) => (false, first, second),

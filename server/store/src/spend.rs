@@ -125,7 +125,7 @@ fn stretch(range: Range, month: NaiveDate, today: NaiveDate) -> (Period, Period,
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<SpendPage> {
     let whose = whose(store, org, of).await?;
-    let facts = access::facts(store, org).await?;
+    let facts = access::current(store, org).await?;
     let now = clock::now();
     let today = facts.calendar.day(now);
     let this_month = Month::of(facts.calendar, now).first;

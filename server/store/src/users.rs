@@ -399,7 +399,7 @@ pub async fn let_in(change: &mut Change, account: &accounts::Account) -> Result<
 }
 
 /// Only an owner gives, or takes, the roles of owner and admin.
-fn may_give(change: &Change, role: Role) -> Result<()> {
+pub(crate) fn may_give(change: &Change, role: Role) -> Result<()> {
     let actor = change.permit().actor();
     let high = matches!(role, Role::Owner | Role::Admin);
     if high && actor.door != Door::File && !domain::roles::allows(actor, Act::EditRoles, Place::Organization)

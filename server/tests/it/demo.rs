@@ -69,7 +69,7 @@ fn demo(database: &str, data: &Path, arguments: &[&str]) -> Command {
 const SMALL: [&str; 3] = ["--calls", "2000", "--quiet"];
 
 /// The key the demo made for itself: the audit chain is hashed with it.
-fn master_key(data: &Path) -> MasterKey {
+pub fn master_key(data: &Path) -> MasterKey {
     let text = std::fs::read_to_string(data.join("demo/master.key")).expect("a key");
     let digits = |place: usize| u8::from_str_radix(&text[place * 2..place * 2 + 2], 16).expect("digits");
     MasterKey::new(std::array::from_fn(digits))
@@ -91,7 +91,7 @@ async fn counts(store: &Store) -> Vec<i64> {
     ]
 }
 
-async fn only(store: &Store) -> OrgId {
+pub async fn only(store: &Store) -> OrgId {
     let orgs = store::organizations::all(store).await.expect("organizations");
     let [org] = orgs.as_slice() else { panic!("{orgs:?}") };
     *org

@@ -2,6 +2,7 @@
 
 mod apply;
 mod crashes;
+mod crowd;
 mod demo;
 mod explain;
 mod explore;

@@ -1,7 +1,8 @@
 //! Starting, stopping, and what stands in the way.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::Path,
     process::{Command, Stdio},
 };
@@ -98,4 +99,31 @@ async fn a_form_with_a_field_that_is_missing_or_no_number_is_the_senders_mistake
             assert!(refused.text.contains("Invalid"), "{}", refused.text);
         }
     }
+}
+
+#[tokio::test]
+async fn a_body_of_forty_megabytes_is_refused_before_it_is_read_and_says_how_much_may_be_sent() {
+    let server = Server::start().await;
+    for (path, most) in [("/console/accounts/sign-in", "1024 kB"), ("/console/imports/check", "kB")] {
+        // Only the head: who waits for the rest would wait for ever.
+        let answer = head_only(&server.base, path, 40 << 20);
+        assert!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
+        assert!(answer.contains("too large: at most") && answer.contains(most), "{answer}");
+    }
+    let answer = server.browser().post("/console/accounts/sign-in", &[("email", "a"), ("password", "b")]).await;
+    assert_eq!(answer.status, 422, "what is small enough is read: {}", answer.text);
+}
+
+/// What is answered to the head of a request that promises so many bytes.
+fn head_only(base: &str, path: &str, length: usize) -> String {
+    let host = base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).expect("a connection");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nsec-fetch-site: same-origin\r\nconnection: close\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("it takes the head");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }

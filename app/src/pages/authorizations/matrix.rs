@@ -150,16 +150,6 @@ fn Find(groups: usize) -> impl IntoView {
     }
 }
 
-/// The words of a list in the address with one more, or without one.
-fn turned(name: &str, id: &str, there: bool) -> String {
-    let value = query::value(name);
-    let mut ids: Vec<&str> = value.split(',').filter(|part| !part.is_empty() && *part != id).collect();
-    if there {
-        ids.push(id);
-    }
-    ids.join(",")
-}
-
 #[component]
 fn Wide(rows: Vec<Row>, columns: Vec<Column>, next: Option<GroupId>) -> impl IntoView {
     let head = columns.iter().map(|column| view! { <ColumnHead column=column.clone()/> }).collect_view();
@@ -201,7 +191,7 @@ fn ColumnHead(column: Column) -> impl IntoView {
     let name = column.name.clone();
     let link = tier.map(|id| {
         let folded = !query::value("open").split(',').any(|open| open == id);
-        let href = query::href(&[("open", Some(&turned("open", &id, folded)))]);
+        let href = query::href(&[("open", Some(&query::turned("open", &id, folded)))]);
         view! { <a class="link" href=href data-within="">{if folded { "Unfold" } else { "Fold" }}<span class="sr">" "{name}</span></a> }
     });
     view! {
@@ -218,7 +208,7 @@ fn RowView(row: Row) -> impl IntoView {
     let fold = row.group.filter(|_| row.below > 0 && row.trail.is_empty() && query::value("q").is_empty());
     let fold = fold.map(|id| {
         let (id, folded) = (id.to_string(), row.folded);
-        let (fold, unfold) = (turned("fold", &id, !folded), turned("unfold", &id, folded));
+        let (fold, unfold) = (query::turned("fold", &id, !folded), query::turned("unfold", &id, folded));
         let href = query::href(&[("fold", Some(&fold)), ("unfold", Some(&unfold))]);
         let text = if folded { format!("Unfold {}: {} below", row.name, row.below) } else { format!("Fold {}", row.name) };
         view! { <a class="mx-fold" href=href data-within="" aria-label=text aria-expanded=if folded { "false" } else { "true" }>{if folded { "▸" } else { "▾" }}</a> }
@@ -330,7 +320,7 @@ fn Narrow(one: One, columns: Vec<Column>) -> impl IntoView {
                 Target::Tier(id) => {
                     let id = id.to_string();
                     let folded = !query::value("open").split(',').any(|open| open == id);
-                    let href = query::href(&[("open", Some(&turned("open", &id, folded)))]);
+                    let href = query::href(&[("open", Some(&query::turned("open", &id, folded)))]);
                     let name = column.name.clone();
                     Some(view! { <li class="mx-unfold"><a class="link" href=href data-within="">{if folded { format!("Models of {name}") } else { format!("Fold {name}") }}</a></li> })
                 }

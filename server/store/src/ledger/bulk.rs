@@ -25,6 +25,7 @@ use crate::{
     Result, Store, StoreError, call_sessions,
     kept_answers::{self, Kept},
     leases::{self, Consumed},
+    sums,
     windows::{self, Charge},
 };
 
@@ -527,6 +528,7 @@ impl Days {
         )
         .execute(&mut *db)
         .await?;
+        sums::add(db, &rows).await?;
         let rows: Vec<Row<FeatureKey>> =
             self.features.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
         sqlx::query!(
@@ -536,7 +538,8 @@ impl Days {
                      spend = d.spend + excluded.spend, input = d.input + excluded.input,
                      cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
                      output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
-                     duration_ms = d.duration_ms + excluded.duration_ms",
+                     duration_ms = d.duration_ms + excluded.duration_ms,
+                     cached = d.cached + excluded.cached, saved = d.saved + excluded.saved",
             Json(&rows) as _,
         )
         .execute(db)

@@ -43,7 +43,8 @@ pub(super) async fn read(
                           else '00000000-0000-0000-0000-000000000000'
                       end as id,
                       case $7::text when 'use_case' then d.use_case when 'feature' then d.features::text else '' end as label,
-                      d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms
+                      d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms,
+                      d.cached, d.saved
                from feature_usage_by_day d
                join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join models m on m.org_id = d.org_id and m.model_id = d.model_id
@@ -67,7 +68,7 @@ pub(super) async fn read(
                   sum(calls)::bigint as "calls!", sum(failed)::bigint as "failed!", sum(refused)::bigint as "refused!",
                   sum(spend)::bigint as "spend!", sum(input)::bigint as "input!", sum(cache_read)::bigint as "cache_read!",
                   sum(cache_write)::bigint as "cache_write!", sum(output)::bigint as "output!", sum(reasoning)::bigint as "reasoning!",
-                  sum(duration_ms)::bigint as "duration_ms!"
+                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!"
            from d group by 1, 2, 3"#,
         org.0,
         period.from,
@@ -106,6 +107,8 @@ pub(super) async fn read(
                 output: row.output,
                 reasoning: row.reasoning,
                 duration_ms: row.duration_ms,
+                cached: row.cached,
+                saved: Money(row.saved),
             };
             (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
         })

@@ -12,7 +12,7 @@ use domain::{
 };
 use store::{
     Change, StoreError, access, accounts, applications, audit, clock, groups, keys, leads, leaks,
-    organizations, receipts, testing, users,
+    organizations, receipts, sessions, testing, users,
 };
 
 use crate::organization::Organization;
@@ -361,4 +361,94 @@ async fn secrets_nobody_uses_are_found() {
     keys::revoke(&mut change, org.secret).await.expect("revoked");
     change.commit().await.expect("it");
     assert!(names(after).await.is_empty(), "dead secrets are not unused ones");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_identity_provider_put_there_is_not_undone_by_hand() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let user = person(&mut change, "Sync").await;
+    groups::set_member(&mut change, org.parent, user, Standing::Member, None).await.expect("a member");
+    change.commit().await.expect("it");
+    for source in ["scim", "oidc"] {
+        sqlx::query("update memberships set source = $2 where org_id = $1 and user_id = $3")
+            .bind(org.tenant.org.0)
+            .bind(source)
+            .bind(user.0)
+            .execute(org.store.pool())
+            .await
+            .expect("it works");
+        let mut change = org.change().await;
+        invalid(groups::remove_member(&mut change, org.parent, user).await, "user");
+        invalid(groups::set_member(&mut change, org.parent, user, Standing::Lead, None).await, "user");
+        let tomorrow = clock::now() + chrono::TimeDelta::days(1);
+        invalid(groups::set_member(&mut change, org.parent, user, Standing::Member, Some(tomorrow)).await, "user");
+    }
+    // Who leaves the organization leaves every group, whoever put them there.
+    let mut change = org.change().await;
+    users::remove(&mut change, user, None).await.expect("gone");
+    change.commit().await.expect("it");
+    whole(&org).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_lead_gets_no_last_day() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let other = person(&mut change, "Other").await;
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
+    let tomorrow = Some(clock::now() + chrono::TimeDelta::days(1));
+    invalid(groups::set_member(&mut change, org.parent, org.user, Standing::Lead, tomorrow).await, "user");
+    groups::set_member(&mut change, org.parent, other, Standing::Lead, None).await.expect("a second lead");
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, tomorrow).await.expect("now they may go");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_seen_and_ended_by_oneself_and_by_who_edits_people() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let (user, other) = (person(&mut change, "Sess").await, person(&mut change, "Nosy").await);
+    change.commit().await.expect("it");
+    let account: uuid::Uuid = clock::id();
+    sqlx::query(
+        "with a as (insert into accounts (account_id, email, name, created_at) values ($3, 'sess@acme.example', 'Sess', now()))
+         update users set account_id = $3 where org_id = $1 and user_id = $2",
+    )
+    .bind(org.tenant.org.0)
+    .bind(user.0)
+    .bind(account)
+    .execute(org.store.pool())
+    .await
+    .expect("it works");
+    let ids: [&[u8]; 3] = [b"first", b"second", b"third"];
+    for id in ids {
+        let session = sessions::StoredSession {
+            content: serde_json::json!({ "device": "curl/8" }),
+            expires_at: clock::now() + chrono::TimeDelta::days(1),
+        };
+        assert!(sessions::save(&org.store, id, &session, Some(account.into()), true).await.expect("kept"));
+    }
+    let list = async |here| sessions::of_user(&org.store, org.tenant.org, user, here).await.expect("a list");
+    let seen = list(Some(ids[0])).await;
+    assert_eq!(seen.iter().filter(|session| session.here).count(), 1);
+    assert!(seen.iter().all(|session| session.device == "curl/8"));
+
+    // Somebody else's are nobody's business but theirs who edit people.
+    let mut change = org.tenant.change_as(&org.store, other).await;
+    let stolen = sessions::end(&mut change, user, None, None).await;
+    assert!(matches!(stolen, Err(StoreError::NotPermitted(_))), "{stolen:?}");
+    drop(change);
+    let mut change = org.tenant.change_as(&org.store, user).await;
+    let third = seen.iter().find(|session| !session.here).expect("another").id;
+    assert_eq!(sessions::end(&mut change, user, Some(third), Some(ids[0])).await.expect("ended"), 1);
+    assert_eq!(sessions::end(&mut change, user, None, Some(ids[0])).await.expect("ended"), 1);
+    change.commit().await.expect("it");
+    assert_eq!(list(Some(ids[0])).await.len(), 1, "the one that asks stays");
+    let mut change = org.change().await;
+    assert_eq!(sessions::end(&mut change, user, None, None).await.expect("ended"), 1);
+    let again = sessions::end(&mut change, user, Some(third), None).await;
+    assert!(matches!(again, Err(StoreError::NotFound)), "{again:?}");
+    change.commit().await.expect("it");
+    assert!(list(None).await.is_empty());
+    whole(&org).await;
 }
