@@ -77,7 +77,7 @@ impl Listener {
             application: caller.secret.application,
             call: caller.id,
             at: caller.now,
-            request: authorized.request.body(),
+            request: authorized.request.body().clone(),
             answer: Vec::new(),
         };
         Some(Box::new(Self { keeper: gateway.prompts.0.clone(), told: Some(told) }))

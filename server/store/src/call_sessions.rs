@@ -198,7 +198,7 @@ pub async fn calls(
     let key = &session.key;
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.model_id, m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read,
-                  e.cache_write, e.cache_write_long, e.output, e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms
+                  e.cache_write, e.cache_write_long, e.output, e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms, e.cached
            from events e
            left join models m on m.org_id = e.org_id and m.model_id = e.model_id
            left join policies p on p.org_id = e.org_id and p.policy_id = e.policy_id
@@ -242,6 +242,7 @@ pub async fn calls(
                 cost: Money(row.cost),
                 estimated: row.estimated,
                 duration_ms: i64::from(row.duration_ms),
+                cached: row.cached,
             };
             Ok(CallLine {
                 id: CallId(row.call_id),

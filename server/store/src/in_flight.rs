@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use domain::{
     ids::{ApplicationId, AuthorizationId, CallId, GrantId, GroupId, ModelId, OrgId, SecretId, UserId},
     in_flight::{Flight, InFlight, Phase},
+    keys::Features,
     limits::Worst,
     money::Money,
     roles::Act,
@@ -377,6 +378,8 @@ pub(crate) async fn left_behind(
             session: String::new(),
             route: row.route,
             streamed: row.streamed,
+            // Not told while it ran.
+            features: Features::default(),
             worst: Worst {
                 input_tokens: tokens(row.input_tokens),
                 output_tokens: tokens(row.output_tokens),

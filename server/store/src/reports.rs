@@ -186,14 +186,13 @@ pub async fn get(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate
             sums: Sums {
                 calls: row.calls,
                 failed: row.failed,
-                refused: 0,
                 spend: Money(row.spend),
                 input: row.input,
                 cache_read: row.cache_read,
                 cache_write: row.cache_write,
                 output: row.output,
                 reasoning: row.reasoning,
-                duration_ms: 0,
+                ..Sums::default()
             },
         })
         .collect();
@@ -410,14 +409,13 @@ fn line_of(record: Record) -> Line {
     let sums = Sums {
         calls,
         failed,
-        refused: 0,
         spend: Money(spend),
         input,
         cache_read,
         cache_write,
         output,
         reasoning,
-        duration_ms: 0,
+        ..Sums::default()
     };
     Line { of_month: record.of_month, path, application, user, model, sums }
 }

@@ -73,11 +73,6 @@ pub struct Request {
 }
 
 impl Request {
-    /// The body as it came.
-    pub fn body(&self) -> Bytes {
-        self.body.clone()
-    }
-
     /// Reads a body.
     ///
     /// # Errors

@@ -164,7 +164,12 @@ async fn an_hour_without_postgres_loses_nothing_and_fills_no_disk() {
     // Its last round is over, and it has nothing more to say; so the others take it for dead.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let an_hour_later = store::clock::now() + chrono::TimeDelta::hours(1);
-    store::leases::bury(&world.store, an_hour_later).await.expect("it is buried");
+    let other = store::clock::id();
+    for seconds in [75, 50, 25, 0] {
+        let then = an_hour_later - chrono::TimeDelta::seconds(seconds);
+        store::leases::hear(&world.store, other, then).await.expect("heard");
+    }
+    store::leases::bury(&world.store, other, an_hour_later).await.expect("it is buried");
     kill(&mut cluster);
     world.upstream.release(CALLS as usize);
     for stream in streams {

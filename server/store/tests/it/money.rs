@@ -255,7 +255,10 @@ async fn a_replica_that_is_taken_for_dead_and_lives_leaves_the_books_right() {
         let (slow, other) = (clock::id(), clock::id());
         acme.take(slow, &[ask]).await;
         acme.take(other, &[ask]).await;
-        leases::hear(&acme.store, other, clock::now()).await.expect("heard");
+        for seconds in [75, 50, 25, 0] {
+            let then = clock::now() - TimeDelta::seconds(seconds);
+            leases::hear(&acme.store, other, then).await.expect("heard");
+        }
         leases::hear(&acme.store, slow, clock::now() - TimeDelta::hours(1)).await.expect("heard");
         // It wakes up at the moment when the others bury it.
         let waking = async {
@@ -264,7 +267,7 @@ async fn a_replica_that_is_taken_for_dead_and_lives_leaves_the_books_right() {
                 acme.take(slow, &[Ask { keep: 2, need: 3, ..ask }]).await;
             }
         };
-        let burying = async { leases::bury(&acme.store, clock::now()).await.expect("buried") };
+        let burying = async { leases::bury(&acme.store, other, clock::now()).await.expect("buried") };
         let more = [Ask { keep: 2, need: 2, ..ask }];
         let busy = acme.take(other, &more);
         tokio::join!(waking, burying, busy);
