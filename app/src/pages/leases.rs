@@ -54,7 +54,11 @@ fn Content(holders: Vec<Holder>) -> impl IntoView {
 
 /// `on 7 windows`.
 fn windows(count: i64) -> String {
-    if count == 1 { "on 1 window".to_owned() } else { format!("on {} windows", grouped(count.unsigned_abs())) }
+    if count == 1 {
+        "on 1 window".to_owned()
+    } else {
+        format!("on {} windows", grouped(count.unsigned_abs()))
+    }
 }
 
 fn confirm(holder: &Holder) -> impl IntoView + use<> {

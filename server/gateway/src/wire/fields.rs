@@ -97,6 +97,9 @@ struct Effort {
     effort: Option<IgnoredAny>,
 }
 
+/// What the provider calls something it keeps, if a call names it.
+pub type Name = Option<Box<str>>;
+
 /// Where the input of a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -182,7 +185,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The answer that a response goes on from, and the conversation it is part of.
-    pub fn goes_on_from(&self, route: Route) -> Result<(Option<Box<str>>, Option<Box<str>>), BadRequest> {
+    pub fn goes_on_from(&self, route: Route) -> Result<(Name, Name), BadRequest> {
         /// A conversation, by its name or with it.
         #[derive(Deserialize)]
         #[serde(untagged)]
