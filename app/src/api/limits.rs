@@ -72,19 +72,26 @@ pub async fn load_limits(
             .filter(|(_, name, _)| name.contains(&q))
             .collect();
         standing.sort();
-        let start = standing.iter().position(|(.., scope)| scope_key(*scope) == after).map_or(0, |place| place + 1);
+        let start =
+            standing.iter().position(|(.., scope)| scope_key(*scope) == after).map_or(0, |place| place + 1);
         let page: HashSet<Scope> = standing.iter().skip(start).take(PAGE).map(|(.., scope)| *scope).collect();
         let next = standing.get(start + PAGE - 1).filter(|_| standing.len() > start + PAGE);
         let next = next.map(|(.., scope)| scope_key(*scope));
-        let limits = store::limits::list(&cx.store, org, &facts, |scope| page.contains(&scope)).await.known()?;
+        let limits =
+            store::limits::list(&cx.store, org, &facts, |scope| page.contains(&scope)).await.known()?;
         let groups = store::groups::paths(&cx.store, org).await.known()?;
         let month = cx.month().await?;
         let applications =
-            store::applications::list(&cx.store, org, &month, &Default::default(), OFFERED as i64).await.known()?;
+            store::applications::list(&cx.store, org, &month, &Default::default(), OFFERED as i64)
+                .await
+                .known()?;
         let users = store::users::names(&cx.store, org, OFFERED as i64).await.known()?;
         let mut scopes = vec![(scope_key(Scope::Organization), format!("{} (organization)", facts.org_name))];
         scopes.extend(
-            groups.into_iter().take(OFFERED).map(|(id, path)| (scope_key(Scope::Group(id)), format!("{path} (group)"))),
+            groups
+                .into_iter()
+                .take(OFFERED)
+                .map(|(id, path)| (scope_key(Scope::Group(id)), format!("{path} (group)"))),
         );
         scopes.extend(
             applications

@@ -17,8 +17,8 @@ use crate::{
         rehearsals::RehearseLimit,
     },
     ui::{
-        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, LimitMeter, Load, Menu, OpenDialog, Page,
-        Pager, Select, Submit, may, query,
+        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, LimitMeter, Load, Menu, OpenDialog,
+        Page, Pager, Select, Submit, may, query,
     },
 };
 

@@ -24,7 +24,7 @@ use crate::{
 /// A running demo; killed when dropped.
 pub struct Demo {
     line: String,
-    base: String,
+    pub base: String,
     key: String,
     child: Child,
 }

@@ -110,7 +110,8 @@ async fn a_body_of_forty_megabytes_is_refused_before_it_is_read_and_says_how_muc
         assert!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
         assert!(answer.contains("too large: at most") && answer.contains(most), "{answer}");
     }
-    let answer = server.browser().post("/console/accounts/sign-in", &[("email", "a"), ("password", "b")]).await;
+    let answer =
+        server.browser().post("/console/accounts/sign-in", &[("email", "a"), ("password", "b")]).await;
     assert_eq!(answer.status, 422, "what is small enough is read: {}", answer.text);
 }
 

@@ -336,9 +336,21 @@ async fn every_kind_of_drift_is_found() {
             vec![("leased", 200_000, 200_007)],
         ),
         (
+            "update usage_sums set spend = spend + 2 where scope = 'user' and grain = 'month'",
+            "update usage_sums set spend = spend - 2 where scope = 'user' and grain = 'month'",
+            vec![("sums", 30_002, 30_000)],
+        ),
+        (
             "update usage_by_day set spend = spend - 1, calls = calls + 1, output = output + 5",
             "update usage_by_day set spend = spend + 1, calls = calls - 1, output = output - 5",
-            vec![("days", 2, 1), ("days", 29_999, 30_000), ("days", 35, 30)],
+            // And with every kind of coarser sum.
+            vec![
+                ("days", 2, 1),
+                ("days", 29_999, 30_000),
+                ("days", 35, 30),
+                ("sums", 1, 2),
+                ("sums", 30_000, 29_999),
+            ],
         ),
         (
             "update events set cost = cost + 1",
@@ -358,10 +370,12 @@ async fn every_kind_of_drift_is_found() {
     ] {
         run(&acme, damage).await;
         let found = drift(&acme).await;
-        let found: Vec<_> = found
+        let mut found: Vec<_> = found
             .iter()
             .map(|drift| (drift.what.split(':').next().unwrap_or_default(), drift.is, drift.should_be))
             .collect();
+        // What every kind of sum says alike is said once here.
+        found.dedup_by(|a, b| a == b && a.0 == "sums");
         assert_eq!(found, expected, "{damage}");
         run(&acme, repair).await;
         assert_eq!(drift(&acme).await, [], "{repair}");

@@ -382,7 +382,10 @@ async fn what_the_identity_provider_put_there_is_not_undone_by_hand() {
         invalid(groups::remove_member(&mut change, org.parent, user).await, "user");
         invalid(groups::set_member(&mut change, org.parent, user, Standing::Lead, None).await, "user");
         let tomorrow = clock::now() + chrono::TimeDelta::days(1);
-        invalid(groups::set_member(&mut change, org.parent, user, Standing::Member, Some(tomorrow)).await, "user");
+        invalid(
+            groups::set_member(&mut change, org.parent, user, Standing::Member, Some(tomorrow)).await,
+            "user",
+        );
     }
     // Who leaves the organization leaves every group, whoever put them there.
     let mut change = org.change().await;
@@ -400,7 +403,9 @@ async fn the_last_lead_gets_no_last_day() {
     let tomorrow = Some(clock::now() + chrono::TimeDelta::days(1));
     invalid(groups::set_member(&mut change, org.parent, org.user, Standing::Lead, tomorrow).await, "user");
     groups::set_member(&mut change, org.parent, other, Standing::Lead, None).await.expect("a second lead");
-    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, tomorrow).await.expect("now they may go");
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, tomorrow)
+        .await
+        .expect("now they may go");
 }
 
 #[tokio::test(flavor = "multi_thread")]
