@@ -1,6 +1,6 @@
 import { call, expect, fresh, join, test, visit } from './bursar';
 
-test('a finished call is on every open page that shows it within two seconds, without a reload', async ({ page, world }) => {
+test('a finished call comes to every open page that shows it, without a reload', async ({ page, world }) => {
   const name = fresh('Harbour');
   const group = await world.owner.create('groups/create', { name, kind: 'project', parent: world.engineering });
   const person = await join(world, fresh('Pia'), 'member', group);
