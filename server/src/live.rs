@@ -67,11 +67,16 @@ pub async fn serve(State(live): State<Live>, session: Session) -> Response {
     };
     let events = BroadcastStream::new(live.changes.subscribe()).filter_map(move |change| async move {
         match change {
-            Ok((of, what)) if of == org => Some(Ok::<_, Infallible>(Event::default().event(what).data(""))),
+            Ok((of, what)) if of == org => Some(Ok::<_, Infallible>(told(what))),
             Ok(_) => None,
             // Too much at once: one look at everything catches up.
-            Err(BroadcastStreamRecvError::Lagged(_)) => Some(Ok(Event::default().event("ledger").data(""))),
+            Err(BroadcastStreamRecvError::Lagged(_)) => Some(Ok(told("ledger"))),
         }
     });
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))).into_response()
+}
+
+/// An event. Browsers pass none on that has no data.
+fn told(what: &str) -> Event {
+    Event::default().event(what).data("changed")
 }
