@@ -333,12 +333,7 @@ pub async fn bury(store: &Store, by: Uuid, now: DateTime<Utc>) -> Result<()> {
 }
 
 /// Ends the leases of some replicas, in one organization or all, or only those on calls at once.
-async fn end(
-    db: &mut PgConnection,
-    org: Option<OrgId>,
-    replicas: &[Uuid],
-    only_at_once: bool,
-) -> Result<()> {
+async fn end(db: &mut PgConnection, org: Option<OrgId>, replicas: &[Uuid], only_at_once: bool) -> Result<()> {
     // Windows first and in the order everybody locks them in.
     sqlx::query!(
         "with ended as materialized (

@@ -77,7 +77,18 @@ pub struct Which {
 impl Which {
     /// Whether it is narrowed to nothing at all.
     pub(crate) fn is_everything(&self) -> bool {
-        let Self { group, application, user, model, tier, use_case, features, sight, members: _, directly: _ } = self;
+        let Self {
+            group,
+            application,
+            user,
+            model,
+            tier,
+            use_case,
+            features,
+            sight,
+            members: _,
+            directly: _,
+        } = self;
         group.is_none()
             && application.is_none()
             && user.is_none()

@@ -1,4 +1,4 @@
-use domain::{limits::Worst, money::Money, spend::Outcome, usage::Usage};
+use domain::{keys::Features, limits::Worst, money::Money, spend::Outcome, usage::Usage};
 
 use super::*;
 
