@@ -58,16 +58,19 @@ pub fn rows<'a>(census: &'a Census, actor: &Actor, all: bool, look: &Look) -> (V
             if !shut {
                 rows.push(Spot { group, folded: closed });
             }
-        } else if {
-            let name = group.name.to_lowercase();
-            words.iter().all(|word| name.contains(word))
-        } {
+        } else if is_named(group, &words) {
             rows.push(Spot { group, folded: true });
         }
     }
     let more = rows.len().saturating_sub(ROWS);
     rows.truncate(ROWS);
     (rows, more)
+}
+
+/// Whether its name has every one of these words in it.
+fn is_named(group: &Outline, words: &[&str]) -> bool {
+    let name = group.name.to_lowercase();
+    words.iter().all(|word| name.contains(word))
 }
 
 /// Leads see what they lead, and everything below it.

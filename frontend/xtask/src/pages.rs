@@ -164,7 +164,7 @@ fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
 fn first(visitor: &mut Visitor, page: &str, start: &str) -> Outcome<String> {
     let body = text(visitor.get(page)?.body);
     let ids = links(&body).into_iter().filter_map(|link| link.strip_prefix(start).map(str::to_owned));
-    let id = ids.filter(|id| id.contains('_') && !id.contains('/')).last();
+    let id = ids.filter(|id| id.contains('_') && !id.contains('/')).next_back();
     id.map_or_else(|| fail(format!("{page} leads to nothing that begins with {start}.")), Ok)
 }
 

@@ -23,8 +23,7 @@ const MARKS: [&[u8]; 8] =
     [b"\"image", b"\"input_", b"\"computer_", b"\"file", b"\"document\"", b"\\u005", b"\\u006", b"\\u007"];
 
 /// Made once: making one costs more than a look through a short text.
-static FINDERS: LazyLock<[memmem::Finder<'static>; 8]> =
-    LazyLock::new(|| MARKS.map(|mark| memmem::Finder::new(mark)));
+static FINDERS: LazyLock<[memmem::Finder<'static>; 8]> = LazyLock::new(|| MARKS.map(memmem::Finder::new));
 
 /// Looks through content. Most of it mentions neither and is not parsed at all. Content that is
 /// nested too deeply to be looked through holds everything: silence denies.
