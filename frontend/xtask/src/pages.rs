@@ -163,8 +163,8 @@ fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
 /// The id in the first link of a page that begins so: of what there is most of, the last one.
 fn first(visitor: &mut Visitor, page: &str, start: &str) -> Outcome<String> {
     let body = text(visitor.get(page)?.body);
-    let ids = links(&body).into_iter().filter_map(|link| link.strip_prefix(start).map(str::to_owned));
-    let id = ids.filter(|id| id.contains('_') && !id.contains('/')).next_back();
+    let mut ids = links(&body).into_iter().filter_map(|link| link.strip_prefix(start).map(str::to_owned));
+    let id = ids.rfind(|id| id.contains('_') && !id.contains('/'));
     id.map_or_else(|| fail(format!("{page} leads to nothing that begins with {start}.")), Ok)
 }
 
