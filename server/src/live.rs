@@ -1,10 +1,10 @@
 //! Live pages: a stream of events that says "something of yours changed", nothing more. Pages then
 //! ask for what they show, through the same functions and permits as ever.
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::State,
+    extract::{Query, State},
     http::StatusCode,
     response::{
         IntoResponse, Response,
@@ -12,7 +12,9 @@ use axum::{
     },
 };
 use domain::ids::OrgId;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde::Deserialize;
 use store::Store;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
@@ -24,13 +26,22 @@ use uuid::Uuid;
 pub struct Live {
     store: Store,
     changes: broadcast::Sender<(OrgId, &'static str)>,
+    /// When something was last booked, in milliseconds of this process's clock.
+    booked: Arc<Mutex<HashMap<OrgId, i64>>>,
+}
+
+/// Where a page that begins to listen stands.
+#[derive(Debug, Deserialize)]
+pub struct Since {
+    /// When it was made, in milliseconds of the server's clock.
+    since: Option<i64>,
 }
 
 impl Live {
     /// Starts to listen to the database.
     pub fn start(store: &Store) -> Self {
         let (changes, _) = broadcast::channel(256);
-        let live = Self { store: store.clone(), changes };
+        let live = Self { store: store.clone(), changes, booked: Arc::default() };
         tokio::spawn(live.clone().listen());
         live
     }
@@ -50,6 +61,9 @@ impl Live {
                         _ => "facts",
                     };
                     if let Ok(org) = notice.payload().parse::<Uuid>() {
+                        if what == "ledger" {
+                            self.booked.lock().insert(OrgId(org), store::clock::now().timestamp_millis());
+                        }
                         // Without anybody looking there is nobody to tell.
                         let _ = self.changes.send((OrgId(org), what));
                     }
@@ -61,7 +75,11 @@ impl Live {
 }
 
 /// `GET /live`: for people who are signed in, about their organization.
-pub async fn serve(State(live): State<Live>, session: Session) -> Response {
+pub async fn serve(
+    State(live): State<Live>,
+    Query(Since { since }): Query<Since>,
+    session: Session,
+) -> Response {
     let Some(org) = app::backend::current_org(&live.store, &session).await else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
@@ -73,6 +91,10 @@ pub async fn serve(State(live): State<Live>, session: Session) -> Response {
             Err(BroadcastStreamRecvError::Lagged(_)) => Some(Ok(told("ledger"))),
         }
     });
+    // Booked after the page was made, and before it listened: it would never hear of it.
+    let missed = since.is_some_and(|since| live.booked.lock().get(&org).is_some_and(|at| *at >= since));
+    let first = stream::iter(missed.then(|| Ok(told("ledger"))));
+    let events = first.chain(events);
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))).into_response()
 }
 

@@ -318,16 +318,24 @@ fn HandlingFields(handling: Handling) -> impl IntoView {
 fn KeyForm(view: ApplicationView) -> impl IntoView {
     let key = view.key.clone();
     let all = key.models == KeyModels::All;
-    let models = view.models.iter().map(|(id, name, allowed)| view! { <Check name="models[]" label=name.clone() value=id.clone() checked=!all && *allowed/> }).collect_view();
-    let features = Feature::ALL.iter().map(|feature| view! { <Check name="features[]" label=feature.label() value=feature.as_str() checked=key.features.has(*feature)/> }).collect_view();
-    let assigned = view
-        .groups
-        .iter()
-        .map(|(id, path)| {
-            let checked = key.assigned.iter().any(|(group, _)| group.to_string() == *id);
-            view! { <Check name="assigned[]" label=path.clone() value=id.clone() checked/> }
-        })
-        .collect_view();
+    let (of_models, of_groups, assigned_to) =
+        (view.models.clone(), view.groups.clone(), key.assigned.clone());
+    // Made within the form: fields know which one they are in.
+    let models = move || {
+        of_models.into_iter().map(|(id, name, allowed)| view! { <Check name="models[]" label=name value=id checked=!all && allowed/> }).collect_view()
+    };
+    let features = move || {
+        Feature::ALL.iter().map(|feature| view! { <Check name="features[]" label=feature.label() value=feature.as_str() checked=key.features.has(*feature)/> }).collect_view()
+    };
+    let assigned = move || {
+        of_groups
+            .into_iter()
+            .map(|(id, path)| {
+                let checked = assigned_to.iter().any(|(group, _)| group.to_string() == id);
+                view! { <Check name="assigned[]" label=path value=id checked/> }
+            })
+            .collect_view()
+    };
     let mut policies = vec![(String::new(), "None".to_owned())];
     policies.extend(view.policies.iter().map(|(id, name)| (id.clone(), format!("policy/{name}"))));
     view! {
@@ -337,12 +345,12 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
             <Hidden name="version" value=key.version.to_string()/>
             <fieldset><legend>"Models"</legend>
                 <Check name="all_models" label="Everything its group has" checked=all hint="Otherwise only the ones ticked here; none ticked means none."/>
-                <div class="checks">{models}</div>
+                <div class="checks">{models()}</div>
             </fieldset>
-            <fieldset><legend>"Features"</legend><div class="checks">{features}</div></fieldset>
+            <fieldset><legend>"Features"</legend><div class="checks">{features()}</div></fieldset>
             <Select name="policy" label="Policy for calls that name no model" options=policies value=key.policy.map(|id| id.to_string()).unwrap_or_default()/>
             <HandlingFields handling=key.handling/>
-            <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned}</div></fieldset>
+            <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned()}</div></fieldset>
             <div class="row end"><Submit label="Save"/></div>
         </Form>
     }

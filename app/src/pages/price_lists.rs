@@ -76,12 +76,15 @@ fn Content(list: PriceListView) -> impl IntoView {
     let label =
         vendors.iter().find(|(id, ..)| *id == vendor).map(|(_, label, _)| label.clone()).unwrap_or_default();
     let hidden = vendor.clone();
-    let news = (!unknown.is_empty()).then(|| view! {
+    // Made within the form: fields know which one they are in.
+    let news = move || {
+        (!unknown.is_empty()).then(|| view! {
         <Card title=format!("{label}: not in the catalogue") note=format!("{total} models")>
             <Unknown unknown/>
             <div class="pad price-provider"><Select name="provider" label="Those that are ticked here are offered by" options=providers hint="They land in the review inbox, closed to everybody until somebody decides."/></div>
         </Card>
-    });
+    })
+    };
     view! {
         <Head title="Price list" note=format!("{listed} models") crumbs=vec![models_crumb(), ("/models/import".to_owned(), "Import a price list".to_owned())]/>
         <p class="lead">"Read "<When at=read_at/>". "{told}" New prices hold from the moment they are applied; finished calls keep theirs."</p>
@@ -94,7 +97,7 @@ fn Content(list: PriceListView) -> impl IntoView {
                     <Hidden name="id" value=id.to_string()/>
                     <Hidden name="vendor" value=hidden/>
                     {(changes > 0).then(|| view! { <Card title="Other prices" note="those of yours that the list knows"><Changed changed/></Card> })}
-                    {news}
+                    {news()}
                     <div class="select-bar" role="group" aria-label="Those that are ticked">
                         <p class="review-note">"All that is ticked happens in one step, with one number in the audit log."</p>
                         <div class="row"><Submit label="Apply what is ticked"/></div>

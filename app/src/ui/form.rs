@@ -11,8 +11,8 @@ use crate::{
     frame::{Flash, PAGE, WHICH},
 };
 
-/// What the fields of a form share while it is drawn.
-#[derive(Clone)]
+/// What the fields of a form share while it is drawn. A field outside of every form has none of it.
+#[derive(Clone, Default)]
 struct FormState {
     /// Begins the ids of its fields.
     prefix: Arc<str>,
@@ -25,6 +25,11 @@ struct FormState {
 }
 
 impl FormState {
+    /// That of the form around.
+    fn here() -> Self {
+        use_context().unwrap_or_default()
+    }
+
     /// What was typed into a field before, or what it starts with.
     fn value(&self, name: &str, initial: String) -> String {
         self.typed.iter().find(|(field, _)| field == name).map_or(initial, |(_, value)| value.clone())
@@ -102,8 +107,13 @@ pub fn Form(
         None => (typed_before(&to, also), None, None),
     };
     let state = FormState { prefix, error, typed: Arc::new(typed), shown: Arc::default() };
-    provide_context(state.clone());
-    let fields = children();
+    // Of these fields alone: what comes behind the form is not in it.
+    let owner = Owner::new();
+    let fields = owner.with(|| {
+        provide_context(state.clone());
+        children()
+    });
+    Owner::on_cleanup(move || drop(owner));
     view! {
         <Sending summary=state.summary() once inline=class.contains("inline")>
             <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") novalidate="" enctype=file.then_some("multipart/form-data")>
@@ -185,7 +195,7 @@ pub fn Field(
     #[prop(optional)]
     list: &'static str,
 ) -> impl IntoView {
-    let state = expect_context::<FormState>();
+    let state = FormState::here();
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
@@ -230,7 +240,7 @@ pub fn TextArea(
     #[prop(default = 3)]
     rows: u32,
 ) -> impl IntoView {
-    let state = expect_context::<FormState>();
+    let state = FormState::here();
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
@@ -260,7 +270,7 @@ pub fn FileField(
     /// Which kinds are offered: `.json`.
     accept: &'static str,
 ) -> impl IntoView {
-    let state = expect_context::<FormState>();
+    let state = FormState::here();
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
@@ -291,7 +301,7 @@ pub fn Select(
     #[prop(optional, into)]
     hint: String,
 ) -> impl IntoView {
-    let state = expect_context::<FormState>();
+    let state = FormState::here();
     let id = state.id(&name);
     let error = state.error(&name);
     let invalid = error.is_some().then_some("true");
@@ -334,7 +344,7 @@ pub fn Check(
     #[prop(optional, into)]
     hint: String,
 ) -> impl IntoView {
-    let state = expect_context::<FormState>();
+    let state = FormState::here();
     let now = checked;
     let checked = state.ticked(name, &value, now);
     let word = |ticked| if ticked { "ticked" } else { "not ticked" };
@@ -359,7 +369,7 @@ pub fn Folded(
     names: Vec<&'static str>,
     children: Children,
 ) -> impl IntoView {
-    let state = expect_context::<FormState>();
+    let state = FormState::here();
     let holds = |name: &&str| !state.value(name, String::new()).is_empty();
     let wrong = |name: &&str| state.error.as_ref().is_some_and(|error| error.of_field(name).is_some());
     let open = names.iter().any(|name| holds(name) || wrong(name));
@@ -389,7 +399,7 @@ pub fn Kept(
     /// The argument of the server function.
     name: &'static str,
 ) -> impl IntoView {
-    let value = expect_context::<FormState>().value(name, String::new());
+    let value = FormState::here().value(name, String::new());
     view! { <input type="hidden" name=name value=value/> }
 }
 

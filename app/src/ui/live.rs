@@ -16,10 +16,12 @@ thread_local! {
 }
 
 /// Listens for as long as the console is open. Only pages marked `data-live` are looked at again.
+/// `since`: when the page was made, by the server's clock in milliseconds: what was booked between
+/// then and now is told, too.
 #[island]
-pub fn Live() -> impl IntoView {
-    Effect::new(|| {
-        let Ok(events) = web_sys::EventSource::new("/live") else { return };
+pub fn Live(since: i64) -> impl IntoView {
+    Effect::new(move || {
+        let Ok(events) = web_sys::EventSource::new(&format!("/live?since={since}")) else { return };
         for (what, page) in
             [("ledger", "[data-live]"), ("notices", "[data-live]"), ("in-flight", "[data-running]")]
         {

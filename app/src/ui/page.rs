@@ -23,7 +23,7 @@ pub fn Layout() -> impl IntoView {
             </div>
             <Toasts first=notice/>
             <Visits/>
-            <Live/>
+            <Live since=frame.now.timestamp_millis()/>
         }
         .into_any(),
     }

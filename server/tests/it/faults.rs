@@ -208,7 +208,8 @@ async fn talk(mut stream: TcpStream, said: &AtomicU64, ends: &AtomicBool) -> std
     stream
         .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
         .await?;
-    let text = "a".repeat(16 << 10);
+    // In few events: an answer of more of them than it may have tokens is ended.
+    let text = "a".repeat(256 << 10);
     let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
     while !ends.load(Ordering::Relaxed) {
         stream.write_all(event.as_bytes()).await?;

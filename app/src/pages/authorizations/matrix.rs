@@ -407,25 +407,30 @@ fn Leaving() -> impl IntoView {
 /// Several cells at once, chosen from lists: what a range is, without script.
 #[component]
 fn Several(rows: Vec<Row>, columns: Vec<Column>, text: String) -> impl IntoView {
-    let groups = rows
-        .into_iter()
-        .filter(|row| row.editable)
-        .map(|row| {
-            let id = row.group.map(|id| id.to_string()).unwrap_or_default();
-            let label = if row.trail.is_empty() { row.name } else { format!("{} / {}", row.trail, row.name) };
-            view! { <Check name="groups[]" value=id label/> }
-        })
-        .collect_view();
-    let targets = columns
-        .into_iter()
-        .map(|column| view! { <Check name="targets[]" value=column.target.to_string() label=column.name/> })
-        .collect_view();
+    // Made within the form: fields know which one they are in.
+    let groups = move || {
+        rows.into_iter()
+            .filter(|row| row.editable)
+            .map(|row| {
+                let id = row.group.map(|id| id.to_string()).unwrap_or_default();
+                let label =
+                    if row.trail.is_empty() { row.name } else { format!("{} / {}", row.trail, row.name) };
+                view! { <Check name="groups[]" value=id label/> }
+            })
+            .collect_view()
+    };
+    let targets = move || {
+        columns
+            .into_iter()
+            .map(|column| view! { <Check name="targets[]" value=column.target.to_string() label=column.name/> })
+            .collect_view()
+    };
     view! {
         <Dialog name="several" title="Change several">
             <Form to=StageAuthorizations::PATH which="several">
                 <p class="muted">"Every group you tick is to say the same about everything you tick. Groups and models that are folded away are not listed."</p>
-                <fieldset><legend>"Groups"</legend><div class="checks tall">{groups}</div></fieldset>
-                <fieldset><legend>"What"</legend><div class="checks tall">{targets}</div></fieldset>
+                <fieldset><legend>"Groups"</legend><div class="checks tall">{groups()}</div></fieldset>
+                <fieldset><legend>"What"</legend><div class="checks tall">{targets()}</div></fieldset>
                 <Select name="state" label="Is to be" options=says()/>
                 <Check name="locked" label="Locked" hint="Groups below cannot say otherwise."/>
                 <Field name="ends_on" label="Last day" kind="date" optional=true/>
