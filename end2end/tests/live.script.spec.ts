@@ -16,7 +16,7 @@ test('a finished call comes to every open page that shows it, without a reload',
   ];
   for (const { as, path } of places) {
     await test.step(path, async () => {
-      const listening = page.waitForResponse((response) => response.url().endsWith('/live'));
+      const listening = page.waitForResponse((response) => response.url().includes('/live?since='));
       await visit(page, as, path);
       await listening;
       await page.evaluate(() => ((window as unknown as { same: boolean }).same = true));

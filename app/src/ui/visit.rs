@@ -122,17 +122,48 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     Some(())
 }
 
-/// Where somebody is on a page: the link they have reached by keyboard, and what they unfolded.
+/// Where somebody is on a page: the link they have reached by keyboard, what they unfolded, and what
+/// they have begun to type.
 struct Place {
     link: Option<String>,
     unfolded: Vec<bool>,
+    typed: Option<Typed>,
+}
+
+/// What somebody has begun to type: in which field, what it was made with, and what it holds now.
+struct Typed {
+    field: String,
+    initial: JsValue,
+    value: JsValue,
+}
+
+impl Typed {
+    fn of(field: &Element) -> Option<Self> {
+        let named = |name: &str| Some(format!("[{name}=\"{}\"]", field.get_attribute(name)?));
+        let of = |what: &str| js_sys::Reflect::get(field, &what.into()).ok().filter(JsValue::is_string);
+        let (initial, value) = (of("defaultValue")?, of("value")?);
+        (initial != value).then_some(())?;
+        Some(Self { field: named("id").or_else(|| named("name"))?, initial, value })
+    }
+
+    /// Into the same field again, unless it is another one by now.
+    fn put_back(self, part: &Element) -> Option<()> {
+        let field: HtmlElement = part.query_selector(&self.field).ok()??.dyn_into().ok()?;
+        let initial = js_sys::Reflect::get(&field, &"defaultValue".into()).ok()?;
+        if initial == self.initial {
+            js_sys::Reflect::set(&field, &"value".into(), &self.value).ok()?;
+            field.focus().ok()?;
+        }
+        Some(())
+    }
 }
 
 impl Place {
     fn of(page: &web_sys::Document) -> Self {
-        let link = page.active_element().and_then(|element| element.get_attribute("href"));
+        let active = page.active_element();
         Self {
-            link,
+            link: active.as_ref().and_then(|element| element.get_attribute("href")),
+            typed: active.as_ref().and_then(Typed::of),
             unfolded: folds(page.query_selector_all("#main details").ok())
                 .map(|one| one.has_attribute("open"))
                 .collect(),
@@ -146,6 +177,9 @@ impl Place {
             for (one, open) in details.iter().zip(self.unfolded) {
                 let _ = if open { one.set_attribute("open", "") } else { one.remove_attribute("open") };
             }
+        }
+        if let Some(typed) = self.typed {
+            typed.put_back(part);
         }
         let Some(link) = self.link else { return };
         let mut links = folds(part.query_selector_all("a[href]").ok());
