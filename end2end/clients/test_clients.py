@@ -289,7 +289,7 @@ def test_a_policy_goes_on_when_a_provider_is_not_there(bursar: Bursar, witness: 
     assert "policy/chain" in {model.id for model in client.models.list()}
     raw = client.chat.completions.with_raw_response.create(model="policy/chain", messages=QUESTION, **ANSWER)
     assert raw.headers["x-bursar-model"] == "small-chat"
-    assert raw.headers["x-bursar-skipped"] == "lost-chat=upstream_error"
+    assert raw.headers["x-bursar-skipped"] == "lost-chat=upstream_connection"
     assert raw.parse().choices[0].message.content.strip()
     assert_booked(bursar, application, witness.last())
     assert bursar.booked(application)["policy"] == "chain"

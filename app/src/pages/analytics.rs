@@ -242,7 +242,7 @@ fn Split(table: Explored, filters: Filters) -> impl IntoView {
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            <p class="note-line"><a href=explore>"Over time"</a></p>
+            <p class="note-line">{by.overlaps().then_some("A call can use several of them, so they come to more than the whole. ")}<a href=explore>"Over time"</a></p>
         </Card>
     }
     .into_any()

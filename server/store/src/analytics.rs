@@ -24,7 +24,7 @@ use crate::{
 /// How far back the trend goes.
 const WEEKS: u64 = 12;
 /// For what and how a group calls: a table of the page for each.
-const SPLITS: [By; 1] = [By::UseCase];
+const SPLITS: [By; 2] = [By::UseCase, By::Feature];
 /// How many models are told apart over time, and in the table.
 const TOP: usize = 6;
 const MOST: usize = 40;
