@@ -17,7 +17,7 @@ use leptos::{
 use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, HtmlDialogElement, HtmlElement, HtmlInputElement};
 
-use super::visit::{Visit, ask_before_leaving, visit};
+use super::visit::{Visit, ask_before_leaving, here, visit};
 
 /// Below this width the menu is at the foot of the screen.
 const NARROW: f64 = 720.0;
@@ -468,6 +468,10 @@ fn click(root: &Element, event: &MouseEvent) {
         return choose(root, choice);
     }
     if closest(target.clone(), ".mx-discard").is_some() {
+        // What was never previewed is nowhere but here: there is no other page to go to.
+        if !here().contains("draft=") {
+            event.prevent_default();
+        }
         STAGING.with_borrow_mut(Staging::discard);
         return paint(root);
     }

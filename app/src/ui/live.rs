@@ -6,10 +6,12 @@ use std::{cell::Cell, time::Duration};
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use super::visit::{Visit, here, visit};
+use super::visit::{Visit, here, is_busy, visit};
 
 /// Many calls at once are one look.
 const GATHER: Duration = Duration::from_millis(700);
+/// How long until it is asked again whether somebody is done with what they are in the middle of.
+const BUSY_FOR: Duration = Duration::from_secs(2);
 
 thread_local! {
     static WAITING: Cell<bool> = const { Cell::new(false) };
@@ -37,30 +39,26 @@ pub fn Live(since: i64) -> impl IntoView {
 /// Looks at the page again in a moment, if it is of this kind then.
 fn look(page: &'static str) {
     if has(page) && !WAITING.replace(true) {
-        set_timeout(
-            || {
-                WAITING.set(false);
-                if may_look() {
-                    visit(here(), Visit::Again);
-                }
-            },
-            GATHER,
-        );
+        look_after(GATHER);
     }
+}
+
+/// Looks as soon as nobody is in the middle of something: what was told meanwhile is not lost.
+fn look_after(moment: Duration) {
+    set_timeout(
+        || {
+            if has("[data-live]") && is_busy() {
+                return look_after(BUSY_FOR);
+            }
+            WAITING.set(false);
+            if has("[data-live]") {
+                visit(here(), Visit::Look);
+            }
+        },
+        moment,
+    );
 }
 
 fn has(what: &str) -> bool {
     document().query_selector(what).ok().flatten().is_some()
-}
-
-/// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, an open menu.
-const BUSY: &str = "dialog[open], .once, .tick:checked, .members-tick:checked, [popover]:popover-open";
-
-/// Not while somebody types, is in the middle of something, or looks elsewhere.
-fn may_look() -> bool {
-    let page = document();
-    let typing = page
-        .active_element()
-        .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
-    has("[data-live]") && !has(BUSY) && !typing && !page.hidden()
 }

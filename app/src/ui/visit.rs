@@ -36,8 +36,29 @@ pub enum Visit {
     Within,
     /// The same page anew: stays where it is.
     Again,
+    /// The same page anew, as [`Visit::Again`], unless somebody is in the middle of something when it
+    /// comes: then nothing changes.
+    Look,
     /// A page of the history.
     Back,
+}
+
+impl Visit {
+    fn is_again(self) -> bool {
+        matches!(self, Self::Again | Self::Look)
+    }
+}
+
+/// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, an open menu.
+const BUSY: &str = "dialog[open], .once, .tick:checked, .members-tick:checked, [popover]:popover-open";
+
+/// Somebody types, is in the middle of something, or looks elsewhere.
+pub fn is_busy() -> bool {
+    let page = document();
+    let typing = page
+        .active_element()
+        .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
+    typing || page.hidden() || page.query_selector(BUSY).ok().flatten().is_some()
 }
 
 /// Goes there.
@@ -48,12 +69,12 @@ pub fn visit(address: String, how: Visit) {
     });
     spawn_local(async move {
         let Some((page, reached)) = fetch(&address).await else {
-            if how != Visit::Again {
+            if !how.is_again() {
                 let _ = window().location().assign(&address);
             }
             return;
         };
-        if LATEST.with(Cell::get) != turn {
+        if LATEST.with(Cell::get) != turn || (how == Visit::Look && is_busy()) {
             return;
         }
         if show(&page, how).is_none() {
@@ -64,7 +85,7 @@ pub fn visit(address: String, how: Visit) {
         let _ = match how {
             Visit::To | Visit::Within => history.push_state_with_url(&JsValue::NULL, "", Some(&reached)),
             // Without the dialog that was sent off: or else the next look would open it again.
-            Visit::Again => history.replace_state_with_url(&JsValue::NULL, "", Some(&reached)),
+            Visit::Again | Visit::Look => history.replace_state_with_url(&JsValue::NULL, "", Some(&reached)),
             Visit::Back => Ok(()),
         };
     });
@@ -95,7 +116,7 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     let next = here.import_node_with_deep(&next, true).ok()?;
     let next: Element = next.dyn_into().ok()?;
     let scroll = window().scroll_y().unwrap_or_default();
-    let place = (how == Visit::Again).then(|| Place::of(&here));
+    let place = how.is_again().then(|| Place::of(&here));
     app.replace_with_with_node_1(&next).ok()?;
     here.set_title(&fetched.title());
     alive(&next);
@@ -111,7 +132,7 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
                 let _ = main.focus();
             }
         }
-        Visit::Within | Visit::Again => window().scroll_to_with_x_and_y(0.0, scroll),
+        Visit::Within | Visit::Again | Visit::Look => window().scroll_to_with_x_and_y(0.0, scroll),
     }
     if let Some(place) = place {
         place.find_again(&next);
