@@ -14,6 +14,9 @@ export default defineConfig({
   // A test that fails once has failed.
   retries: 0,
   reporter: 'list',
+  // What is wrong never comes right; what is right may take its time on a machine that is busy.
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
   use: {
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',

@@ -25,10 +25,12 @@ test('an application gets its key’s secret once, calls, and is stopped', async
   expect((await call(world, old)).status).toBe(401);
   expect((await call(world, secret)).status).toBe(200);
 
-  await page.goto(address);
+  await expect(async () => {
+    await page.goto(address);
+    await expect(page.locator('main')).toContainText('2,000 in, 1,000 out tokens', { timeout: 500 });
+  }).toPass({ timeout: 15_000 });
   await expect(page.locator('body'), 'shown once').not.toContainText(secret);
   await expect(page.locator('main')).toContainText(secret.slice(-4));
-  await expect(page.locator('main')).toContainText('2,000 in, 1,000 out tokens');
 
   await page.getByRole('button', { name: 'Revoke' }).click();
   await said(page, 'Revoked');

@@ -8,7 +8,7 @@ test('a call’s page has the arithmetic of its cost, and a refused one says why
   const refused = (await call(world, app.secret, 'no-such-model')).headers.get('x-request-id')!;
   await expect(async () => {
     for (const id of [answered, refused]) expect(await world.owner.page(`/calls/${id}`)).toContain('Request id');
-  }).toPass({ timeout: 3_000 });
+  }).toPass({ timeout: 15_000 });
 
   await visit(page, world.owner, `/calls?application=${app.id}`);
   await expect(page.getByRole('row').filter({ hasText: bot })).toHaveCount(2);
@@ -68,7 +68,7 @@ test('somebody sees their own calls, and of those of others nothing', async ({ p
   const bot = fresh('private');
   const { id, secret } = await application(world, bot, world.research);
   const one = (await call(world, secret)).headers.get('x-request-id')!;
-  await expect(async () => expect(await world.owner.page(`/calls/${one}`)).toContain('Request id')).toPass({ timeout: 3_000 });
+  await expect(async () => expect(await world.owner.page(`/calls/${one}`)).toContain('Request id')).toPass({ timeout: 15_000 });
   const member = await join(world, fresh('Mo'), 'member', world.research);
   await visit(page, member.console, '/calls');
   await expect(page.getByText('No calls yet')).toBeVisible();

@@ -7,7 +7,7 @@ test('a finished call comes to every open page that shows it, without a reload',
   const { secret } = (await person.console.post('keys/open-personal', { group })).once.Secret;
   await world.owner.post('limits/set', { scope: `group:${group}`, metric: 'spend', window: 'month', cap: '1.00', mode: 'enforce', thresholds: '' });
   expect((await call(world, secret)).status).toBe(200);
-  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0003')).toPass({ timeout: 3_000 });
+  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0003')).toPass({ timeout: 15_000 });
   const app = (await world.owner.page(`/spend/${group}`)).match(/app_[a-z0-9]{26}/)![0];
 
   const places = [
@@ -25,9 +25,9 @@ test('a finished call comes to every open page that shows it, without a reload',
       const before = await figures();
       await page.locator('#main').evaluate((main) => main.setAttribute('data-old', ''));
       expect((await call(world, secret)).status).toBe(200);
-      await expect(page.locator('#main:not([data-old])'), 'it is drawn anew').toBeVisible({ timeout: 5_000 });
+      await expect(page.locator('#main:not([data-old])'), 'it is drawn anew').toBeVisible();
       // A call is too little to be seen in what the whole organization has spent.
-      if (!['/', '/reports'].includes(path)) await expect(async () => expect(await figures()).not.toBe(before)).toPass({ timeout: 5_000 });
+      if (!['/', '/reports'].includes(path)) await expect(async () => expect(await figures()).not.toBe(before)).toPass({ timeout: 15_000 });
       expect(await page.evaluate(() => (window as unknown as { same: boolean }).same), 'it is still the same page').toBe(true);
     });
   }

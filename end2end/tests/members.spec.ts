@@ -11,7 +11,7 @@ test('a member sees what they can use, opens a private context, and calls', asyn
   await expect(async () => {
     await page.goto(`${world.base}/my-models`);
     await expect(page.locator('main')).toContainText('$0.0003 used', { timeout: 500 });
-  }).toPass({ timeout: 10_000 });
+  }).toPass({ timeout: 15_000 });
   for (const path of ['/users', '/audit', '/providers', `/groups/${world.engineering}`]) {
     const status = (await page.goto(world.base + path))!.status();
     expect([403, 404], path).toContain(status);

@@ -6,7 +6,7 @@ test('every level has the same spend page, and each number leads to its calls', 
   const bot = fresh('till');
   const app = await application(world, bot, group);
   for (let n = 0; n < 3; n++) expect((await call(world, app.secret)).status).toBe(200);
-  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0009')).toPass({ timeout: 3_000 });
+  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0009')).toPass({ timeout: 15_000 });
 
   await visit(page, world.owner, `/spend/${group}`);
   await expect(page.locator('main')).toContainText('Every cent counts once');
@@ -38,7 +38,7 @@ test('the explorer’s chart, table and file say the same, and all of it is in t
     const { secret } = await application(world, stall, group);
     for (let n = 0; n <= place; n++) expect((await call(world, secret)).status).toBe(200);
   }
-  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0009')).toPass({ timeout: 3_000 });
+  await expect(async () => expect(await world.owner.page(`/spend/${group}`)).toContain('$0.0009')).toPass({ timeout: 15_000 });
 
   await visit(page, world.owner, `/explore?group=${group}`);
   const amounts = (name: string, where: string) =>
