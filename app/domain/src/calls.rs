@@ -4,11 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    authorizations::Cell,
     guardrails::Found,
-    ids::{
-        ApplicationId, AuthorizationId, CallId, GrantId, GroupId, KeyId, ModelId, PolicyId, ProviderId,
-        UserId,
-    },
+    ids::{ApplicationId, CallId, GrantId, GroupId, KeyId, ModelId, PolicyId, ProviderId, UserId},
     keys::Features,
     money::{Money, Price},
     prices::{PriceKey, Prices, priced_buckets},
@@ -286,8 +284,8 @@ pub struct Finished {
     pub status: i16,
     /// The model's provider.
     pub provider: (ProviderId, String),
-    /// The rule that let it pass.
-    pub authorization: Option<AuthorizationId>,
+    /// Where the rule that let it pass is set, and that in words.
+    pub authorization: Option<(Cell, String)>,
     /// The grant that lifted it.
     pub grant: Option<GrantId>,
     /// The policy that chose the model.

@@ -14,7 +14,7 @@ use crate::{
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
     keys::Features,
     money::Money,
-    spend::percent,
+    spend::share,
     window::Window,
     words::words,
 };
@@ -263,9 +263,9 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// Per cent of the money that is used or held.
-    pub fn percent(&self) -> i64 {
-        percent(self.used.0.saturating_add(self.held.0), self.cap.0)
+    /// How much of it is used or held, as people say it.
+    pub fn share(&self) -> String {
+        share(self.used.0.saturating_add(self.held.0), self.cap.0)
     }
 }
 

@@ -63,9 +63,22 @@ impl LimitLevel {
         percent(self.level.settled, self.limit.cap)
     }
 
+    /// The same, as people say it.
+    pub fn share(&self) -> String {
+        share(self.level.settled, self.limit.cap)
+    }
+
     /// Its window.
     pub fn span(&self) -> Span {
         Span { start: self.starts_at, end: self.ends_at }
+    }
+}
+
+/// `used` of `cap` as people say it: `76 %`, or `< 1 %` when it is a little.
+pub fn share(used: i64, cap: i64) -> String {
+    match percent(used, cap) {
+        0 if used > 0 => "< 1 %".to_owned(),
+        whole => format!("{whole} %"),
     }
 }
 

@@ -23,14 +23,17 @@ pub struct Applications {
     pub unused: i64,
     /// How many secrets were reported as leaked lately.
     pub leaked: i64,
+    /// The path of the group they are of; none: everywhere.
+    pub within: Option<String>,
 }
 
-/// Applications by name.
+/// Applications by name, of everywhere or of one group and those below it.
 #[server(prefix = "/console", endpoint = "applications/list")]
 pub async fn load_applications(
     search: String,
     after: String,
     #[server(default)] unused: bool,
+    #[server(default)] group: String,
 ) -> Result<Applications, AppError> {
     use crate::backend::*;
     use domain::ids::GroupId;
@@ -52,7 +55,11 @@ pub async fn load_applications(
         let search = Some(search.trim().to_owned()).filter(|text| !text.is_empty());
         let since = store::clock::now() - chrono::Duration::days(domain::keys::UNUSED_DAYS);
         let unused_since = unused.then_some(since);
-        let filter = store::applications::Filter { search, group: None, unused_since, after };
+        let within: Option<GroupId> = match group.as_str() {
+            "" => None,
+            id => Some(id.parse().map_err(|_| AppError::NotFound)?),
+        };
+        let filter = store::applications::Filter { search, group: within, unused_since, after };
         let (unused, leaked) = match &all {
             Ok(permit) => store::applications::neglected(&cx.store, permit.org(), since).await.known()?,
             Err(_) => (0, 0),
@@ -65,12 +72,14 @@ pub async fn load_applications(
         let next = rows.last().filter(|_| more).map(|row| format!("{}~{}", row.id, row.name));
         rows.retain(|row| visible(row.group, Act::ReadGroup));
         let paths = store::groups::paths(&cx.store, actor.org).await.known()?;
+        let within =
+            within.and_then(|id| paths.iter().find(|(other, _)| *other == id)).map(|(_, path)| path.clone());
         let groups = paths
             .into_iter()
             .filter(|(id, _)| visible(*id, Act::EditApplications))
             .map(|(id, path)| (id.to_string(), path))
             .collect();
-        Ok(Applications { rows, next, groups, unused, leaked })
+        Ok(Applications { rows, next, groups, unused, leaked, within })
     })
     .await
 }

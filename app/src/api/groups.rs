@@ -96,6 +96,8 @@ pub struct GroupView {
     pub members: Vec<Member>,
     /// Applications in it: id, name, spend of the month.
     pub applications: Vec<(String, String, Money)>,
+    /// How many applications it and the groups below have.
+    pub applications_below: i64,
     /// Groups directly below: id, name, people.
     pub below: Vec<(GroupId, String, i64)>,
     /// Its limits.
@@ -157,14 +159,15 @@ pub async fn load_group(
     };
     // How many people a search finds.
     const FOUND: i64 = 20;
+    // How many applications it shows: those that spend most.
+    const MOST: i64 = 8;
     handle(|cx| async move {
         let id: GroupId = id.parse().map_err(|_| AppError::NotFound)?;
         let org = cx.permit_in(Act::ReadGroup, id).await?.org();
         let month = cx.month().await?;
         let facts = store::access::current(&cx.store, org).await.known()?;
         let members = store::groups::members(&cx.store, org, id, &month, 500).await.known()?;
-        let filter = store::applications::Filter { group: Some(id), ..Default::default() };
-        let applications = store::applications::list(&cx.store, org, &month, &filter, 200).await.known()?;
+        let applications = store::applications::most(&cx.store, org, &month, id, MOST).await.known()?;
         let census = store::census::current(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { group: Some(id), ..Default::default() };
         let chosen: Vec<UserId> = chosen.split(',').filter_map(|id| id.parse().ok()).collect();
@@ -197,9 +200,10 @@ pub async fn load_group(
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
         Ok(GroupView {
             group: store::groups::get(&cx.store, org, id).await.known()?,
+            applications_below: census.count(id).applications,
             applications: applications
-                .iter()
-                .map(|app| (app.id.to_string(), app.name.clone(), app.spend))
+                .into_iter()
+                .map(|(id, name, spend)| (id.to_string(), name, spend))
                 .collect(),
             below: store::groups::rows(&cx.store, org, &month, &below)
                 .await

@@ -31,7 +31,7 @@ use crate::{
 pub fn ApplicationsPage() -> impl IntoView {
     let (search, after) = (query::value("q"), query::value("after"));
     let unused = query::value("unused") == "1";
-    let list = load_applications(search.clone(), after, unused);
+    let list = load_applications(search.clone(), after, unused, query::value("group"));
     view! {
         <Page title="Applications" live=true>
             <Load data=list let(list)><ListView list search/></Load>
@@ -41,7 +41,7 @@ pub fn ApplicationsPage() -> impl IntoView {
 
 #[component]
 fn ListView(list: Applications, search: String) -> impl IntoView {
-    let Applications { rows, next, groups, unused, leaked } = list;
+    let Applications { rows, next, groups, unused, leaked, within } = list;
     let only_unused = query::value("unused") == "1";
     let create = !groups.is_empty();
     let empty = rows.is_empty();
@@ -74,6 +74,10 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
             <input type="search" name="q" value=search class="find" placeholder="Name" aria-label="Name"/>
             <button class="btn">"Search"</button>
             {only_unused.then(|| view! { <Hidden name="unused" value="1"/> })}
+            {within.map(|path| view! {
+                <Hidden name="group" value=query::value("group")/>
+                <a class="chip" href=query::href(&[("group", None), ("after", None)])>"Group: "<b>{path}</b><span aria-hidden="true">" ×"</span></a>
+            })}
             {(unused > 0 || only_unused).then(|| view! {
                 <a class="chip" href=query::href(&[("unused", (!only_unused).then_some("1")), ("after", None)]) aria-current=only_unused.then_some("true")>
                     "Unused for 60 days"<b>{if only_unused { "×".to_owned() } else { grouped(unused.unsigned_abs()) }}</b>

@@ -16,7 +16,7 @@ use leptos::prelude::*;
 
 use super::{call_sessions::session_href, calls::outcome_mark, capital, param, prompts::Kept};
 use crate::{
-    api::calls::load_call,
+    api::{authorizations::rule_href, calls::load_call},
     ui::{Badge, Card, Head, Kind, Load, Page, When, context::frame, query},
 };
 
@@ -299,7 +299,7 @@ fn more_of(finished: Finished, session: String, link: impl Fn(String, String) ->
     if let Some(grant) = finished.grant {
         facts.push(fact("Let through by the grant", view! { <span class="mono">{grant.to_string()}</span> }));
     } else if let Some(rule) = finished.authorization {
-        facts.push(fact("Let through by the rule", view! { <span class="mono">{rule.to_string()}</span> }));
+        facts.push(fact("Let through by the rule", link(rule_href(rule.0), rule.1)));
     }
     facts
 }

@@ -62,7 +62,7 @@ fn List(sessions: Sessions, filters: Filters) -> impl IntoView {
         <form method="get" action="/sessions" class="filters filter-bar" role="search" aria-label="Filter">
             {(!filters.group.is_empty()).then(|| view! { <input type="hidden" name="group" value=filters.group.clone()/> })}
             {(!filters.user.is_empty()).then(|| view! { <input type="hidden" name="user" value=filters.user.clone()/> })}
-            {(!named.applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=named.applications all="All applications" value=filters.application.clone()/> })}
+            {(!named.applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=named.applications all="All" value=filters.application.clone()/> })}
             <label class="pick">"Label begins with"<input type="search" name="label" value=label/></label>
             <button class="btn">"Show"</button>
             {any.then(|| view! { <a class="link" href="/sessions">"Clear"</a> })}

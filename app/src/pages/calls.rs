@@ -49,7 +49,7 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
         </Head>
         {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
         <FilterBar path="/calls" filters named any>
-            <Choice name="outcome" label="Ended" choices=outcomes all="However they ended" value=query::value("outcome")/>
+            <Choice name="outcome" label="Ended" choices=outcomes all="However" value=query::value("outcome")/>
         </FilterBar>
         <Card>
             {if empty {
@@ -111,10 +111,10 @@ pub fn FilterBar(
     view! {
         <form method="get" action=path class="filters filter-bar" role="search" aria-label="Filter">
             {kept}
-            {(!groups.is_empty()).then(|| view! { <Choice name="group" label="Group" choices=groups all="All groups" value=filters.group.clone()/> })}
-            {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All applications" value=filters.application.clone()/> })}
-            {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All models" value=filters.model.clone()/> })}
-            {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All tiers" value=filters.tier.clone()/> })}
+            {(!groups.is_empty()).then(|| view! { <Choice name="group" label="Group" choices=groups all="All" value=filters.group.clone()/> })}
+            {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All" value=filters.application.clone()/> })}
+            {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All" value=filters.model.clone()/> })}
+            {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All" value=filters.tier.clone()/> })}
             <Choice name="feature" label="Used" choices=features() all="Anything" value=filters.feature.clone()/>
             {children()}
             {dated.then(|| view! {
@@ -184,7 +184,7 @@ pub fn CallTable<L: Into<CallLine> + Send + 'static>(calls: Vec<L>) -> impl Into
     let rows = calls.into_iter().map(|call| line(call.into())).collect_view();
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label="Calls">
-            <table class="table">
+            <table class="table stack calls">
                 <thead><tr>
                     <th>"When"</th><th>"Application"</th><th>"Model"</th><th class="r hide">"Input"</th><th class="r hide">"Output"</th>
                     <th class="r hide">"Took"</th><th class="r">"Cost"</th>
@@ -222,7 +222,7 @@ fn line(call: CallLine) -> impl IntoView {
                 <td class="r num hide">{grouped(usage.input_tokens())}</td>
                 <td class="r num hide">{grouped(usage.output_tokens())}</td>
                 <td class="r num hide">{millis(duration_ms)}</td>
-                <td class="r num">
+                <td class="r num beside">
                     {cost.to_string()}
                     {estimated.then(|| view! { " "<Badge text="estimated" kind=Kind::Warn/> })}
                     {cached.then(|| view! { " "<Badge text="from the cache" kind=Kind::Good/> })}
@@ -233,7 +233,7 @@ fn line(call: CallLine) -> impl IntoView {
         }
         End::Refused { status, code } => view! {
             <td class="r hide muted">"–"</td><td class="r hide muted">"–"</td><td class="r hide muted">"–"</td>
-            <td class="r"><Badge text=format!("refused, {status}") kind=Kind::Bad/><div class="sub mono">{code}</div></td>
+            <td class="r beside"><Badge text=format!("refused, {status}") kind=Kind::Bad/><div class="sub mono">{code}</div></td>
         }
         .into_any(),
     };

@@ -153,6 +153,7 @@ fn Content(view: GroupView) -> impl IntoView {
         group,
         members,
         applications,
+        applications_below,
         below,
         limits,
         models,
@@ -208,7 +209,7 @@ fn Content(view: GroupView) -> impl IntoView {
             <People members group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>
                 <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
-                <Card title="Applications" note=applications.len().to_string()><Applications applications/></Card>
+                <Card title="Applications" note=applications_below.to_string()><Applications group=id.to_string() all=applications_below applications/></Card>
                 <Unnamed group=group.clone() routing edit/>
                 {(!below.is_empty()).then(|| view! {
                     <Card title="Groups below" note=below.len().to_string()>
@@ -312,14 +313,18 @@ fn Unnamed(group: Group, routing: Routing, edit: bool) -> impl IntoView {
 }
 
 #[component]
-fn Applications(applications: Vec<(String, String, Money)>) -> impl IntoView {
+fn Applications(group: String, all: i64, applications: Vec<(String, String, Money)>) -> impl IntoView {
     if applications.is_empty() {
         return view! { <Empty title="No applications" text="Services of this group that call models."/> }
             .into_any();
     }
+    let more = all > applications.len() as i64;
     let rows = applications
         .into_iter()
         .map(|(id, name, spend)| view! { <tr><td><a href=format!("/applications/{id}")>{name}</a></td><td class="r num">{spend.to_string()}</td></tr> })
         .collect_view();
-    view! { <table class="table"><thead><tr><th>"Name"</th><th class="r">"Month"</th></tr></thead><tbody>{rows}</tbody></table> }.into_any()
+    view! { <table class="table"><thead><tr><th>"Name"</th><th class="r">"Month"</th></tr></thead><tbody>{rows}</tbody></table>
+        {more.then(|| view! { <p class="note-line"><a href=format!("/applications?group={group}")>{format!("All {} applications", grouped(all.unsigned_abs()))}</a></p> })}
+    }
+    .into_any()
 }

@@ -412,7 +412,7 @@ pub fn GrantMeter(
     per: Per,
 ) -> impl IntoView {
     let level = Level { settled: grant.used.0, held: grant.held.0 };
-    let text = format!("{} of {} used, {} %", grant.used, per.show(grant.cap), grant.percent());
+    let text = format!("{} of {} used, {}", grant.used, per.show(grant.cap), grant.share());
     let until = match grant.revoked_at {
         Some(at) => view! { " · ended "<When at/> }.into_any(),
         None => view! { " · until "<When at=grant.ends_at/> }.into_any(),

@@ -56,7 +56,7 @@ pub fn LimitMeter(
     limit: LimitLevel,
 ) -> impl IntoView {
     let used = limit.limit.meter.metric.show(limit.level.settled);
-    let sentence = told(&limit, format!("{used} used, {} %", limit.percent()));
+    let sentence = told(&limit, format!("{used} used, {}", limit.share()));
     view! {
         <Meter level=limit.level cap=limit.limit.cap text=sentence.clone()/>
         <p class="under num">{sentence}</p>
@@ -65,7 +65,7 @@ pub fn LimitMeter(
 
 /// `76 % used · $7.10 in flight · starts anew 1 Dec 00:00 Berlin`.
 pub fn sentence(limit: &LimitLevel) -> String {
-    told(limit, format!("{} % used", limit.percent()))
+    told(limit, format!("{} used", limit.share()))
 }
 
 fn told(limit: &LimitLevel, used: String) -> String {

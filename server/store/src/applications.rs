@@ -113,6 +113,39 @@ pub async fn list(
         .collect())
 }
 
+/// The applications of a group and of those below that spent most in `month`, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn most(
+    store: &Store,
+    org: OrgId,
+    month: &Month,
+    group: GroupId,
+    limit: i64,
+) -> Result<Vec<(ApplicationId, String, Money)>> {
+    let rows = sqlx::query!(
+        r#"select a.application_id, a.name, coalesce(u.spend, 0)::bigint as "spend!"
+           from applications a
+           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+           left join lateral (
+               select sum(spend) as spend from usage_by_day u
+               where u.org_id = a.org_id and u.application_id = a.application_id and u.day >= $2 and u.day < $3
+           ) u on true
+           where a.org_id = $1 and a.archived_at is null and (a.group_id = $4 or g.ancestors @> array[$4::uuid])
+           order by coalesce(u.spend, 0) desc, lower(a.name), a.application_id
+           limit $5"#,
+        org.0,
+        month.first,
+        month.next,
+        group.0,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name, Money(row.spend))).collect())
+}
+
 /// How many applications there are.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
+    authorizations::{Cell, Target},
     calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
     guardrails::read_found,
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
@@ -344,7 +345,9 @@ async fn finished_one(
 ) -> Result<Option<CallView>> {
     let row = sqlx::query!(
         r#"select e.*, a.name as "application?", u.name as "user_name?", m.name as "model?", v.name as "provider?",
-                  c.name as "policy?", s.tail as "tail?"
+                  c.name as "policy?", s.tail as "tail?", z.authorization_id as "rule?", z.group_id as "rule_group?",
+                  z.model_id as "rule_model?", z.tier_id as "rule_tier?", zg.name as "rule_group_name?",
+                  zm.name as "rule_model_name?", zt.name as "rule_tier_name?"
            from events e
            left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
            left join users u on u.org_id = e.org_id and u.user_id = e.user_id
@@ -352,6 +355,10 @@ async fn finished_one(
            left join providers v on v.org_id = e.org_id and v.provider_id = e.provider_id
            left join policies c on c.org_id = e.org_id and c.policy_id = e.policy_id
            left join secrets s on s.org_id = e.org_id and s.secret_id = e.secret_id
+           left join authorizations z on z.org_id = e.org_id and z.authorization_id = e.authorization_id
+           left join groups zg on zg.org_id = z.org_id and zg.group_id = z.group_id
+           left join models zm on zm.org_id = z.org_id and zm.model_id = z.model_id
+           left join tiers zt on zt.org_id = z.org_id and zt.tier_id = z.tier_id
            where e.org_id = $1 and e.day >= $2 and e.day <= $3 and e.call_id = $4"#,
         org.0,
         first,
@@ -385,7 +392,15 @@ async fn finished_one(
         outcome,
         status: row.status,
         provider: (row.provider_id.into(), named(row.provider)),
-        authorization: row.authorization_id.map(Into::into),
+        authorization: row.rule.map(|_| {
+            let (target, what) = match (row.rule_model, row.rule_tier) {
+                (Some(model), _) => (Target::Model(model.into()), named(row.rule_model_name)),
+                (_, Some(tier)) => (Target::Tier(tier.into()), format!("tier {}", named(row.rule_tier_name))),
+                _ => (Target::All, "all models".to_owned()),
+            };
+            let of = row.rule_group_name.unwrap_or_else(|| "the organization".to_owned());
+            (Cell { group: row.rule_group.map(Into::into), target }, format!("{what} for {of}"))
+        }),
         grant: row.grant_id.map(Into::into),
         policy: row.policy_id.map(|id| (id.into(), named(row.policy))),
         use_case: row.use_case,
