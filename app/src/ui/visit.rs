@@ -49,8 +49,10 @@ impl Visit {
     }
 }
 
-/// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, an open menu.
-const BUSY: &str = "dialog[open], .once, .tick:checked, .members-tick:checked, [popover]:popover-open";
+/// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, people being dragged,
+/// an open menu.
+const BUSY: &str =
+    "dialog[open], .once, .tick:checked, .members-tick:checked, .members-dragged, [popover]:popover-open";
 
 /// Somebody types, is in the middle of something, or looks elsewhere.
 pub fn is_busy() -> bool {
