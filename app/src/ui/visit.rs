@@ -54,13 +54,14 @@ impl Visit {
 const BUSY: &str =
     "dialog[open], .once, .tick:checked, .members-tick:checked, .members-dragged, [popover]:popover-open";
 
-/// Somebody types, is in the middle of something, or looks elsewhere.
+/// Somebody types, has marked text to copy, is in the middle of something, or looks elsewhere.
 pub fn is_busy() -> bool {
     let page = document();
     let typing = page
         .active_element()
         .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
-    typing || page.hidden() || page.query_selector(BUSY).ok().flatten().is_some()
+    let marked = page.get_selection().ok().flatten().is_some_and(|selection| !selection.is_collapsed());
+    typing || marked || page.hidden() || page.query_selector(BUSY).ok().flatten().is_some()
 }
 
 /// Goes there.
