@@ -16,7 +16,12 @@ pub async fn run(store: Store) {
     loop {
         tokio::select! {
             _ = ticks.tick() => round(&store).await,
-            _ = minutes.tick() => reviews(&store).await,
+            _ = minutes.tick() => {
+                reviews(&store).await;
+                if let Err(error) = store::rolls::sweep(&store).await {
+                    tracing::warn!(%error, "whom bookings were about could not be forgotten");
+                }
+            }
         }
     }
 }

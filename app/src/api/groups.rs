@@ -156,7 +156,7 @@ pub async fn load_group(
         roles::{Act, Place, allows},
     };
     // How many people a search finds.
-    const FOUND: i64 = 20;
+    const FOUND: usize = 20;
     handle(|cx| async move {
         let id: GroupId = id.parse().map_err(|_| AppError::NotFound)?;
         let org = cx.permit_in(Act::ReadGroup, id).await?.org();

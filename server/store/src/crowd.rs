@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::{
     Change, Diff, Result, Store, Subject, clock,
     ledger::{make_partitions, name_of},
-    sums, windows,
+    rolls, sums, windows,
 };
 
 /// A group to be made. Parents come before children.
@@ -472,6 +472,7 @@ pub async fn calls(
     )
     .execute(&mut *tx)
     .await?;
+    rolls::note(&mut tx, org, None).await?;
     tx.commit().await?;
     // What pages ask is planned by what there is.
     sqlx::query("analyze").execute(store.pool()).await?;

@@ -54,6 +54,7 @@ pub mod rehearsals;
 pub mod reports;
 pub mod requests;
 pub mod reviews;
+pub mod rolls;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;
@@ -76,6 +77,7 @@ use sqlx::{
 };
 
 use census::Census;
+use rolls::{Roll, Rolls};
 pub use change::{Change, Diff, Subject};
 pub use error::{Conflict, StoreError};
 pub use vault::{MasterKey, Purpose, SealedFor, Vault};
@@ -121,6 +123,8 @@ pub struct Store {
     facts: Arc<Mutex<HashMap<OrgId, Arc<Facts>>>>,
     /// The tree counted from them.
     census: Arc<Mutex<HashMap<OrgId, Arc<Census>>>>,
+    /// Everybody in it.
+    rolls: Arc<Mutex<Rolls>>,
 }
 
 impl Store {
@@ -134,6 +138,8 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
+            // What pages ask is answered in milliseconds, which is less than it takes to compile.
+            .after_connect(|db, _| Box::pin(async move { sqlx::query("set jit = off").execute(db).await.map(drop) }))
             .connect_with(options.application_name("bursar"))
             .await?;
         Ok(Self::new(pool, master))
@@ -147,6 +153,7 @@ impl Store {
             committed: Arc::default(),
             facts: Arc::default(),
             census: Arc::default(),
+            rolls: Arc::default(),
         }
     }
 
@@ -200,9 +207,12 @@ impl Store {
         self.committed.lock().iter().map(|(org, version)| (*org, *version)).collect()
     }
 
-    /// Forgets what this process has committed for an organization that is gone.
+    /// Forgets what this process knows of an organization that is gone.
     pub fn forget(&self, org: OrgId) {
         self.committed.lock().remove(&org);
+        self.facts.lock().remove(&org);
+        self.census.lock().remove(&org);
+        self.rolls.lock().remove(&org);
     }
 
     fn note_commit(&self, org: OrgId, version: i64) {
@@ -225,6 +235,10 @@ impl Store {
 
     pub(crate) fn keep_census(&self, org: OrgId, census: &Arc<Census>) {
         self.census.lock().insert(org, Arc::clone(census));
+    }
+
+    pub(crate) fn roll(&self, org: OrgId) -> Arc<tokio::sync::Mutex<Option<Roll>>> {
+        Arc::clone(self.rolls.lock().entry(org).or_default())
     }
 
     /// Whether the database answers.
