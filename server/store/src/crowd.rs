@@ -479,6 +479,25 @@ pub async fn calls(
     Ok(())
 }
 
+/// How many bytes of disk calls take, with their indexes: by table, the largest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn on_disk(store: &Store) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query!(
+        r#"select coalesce(p.relname, c.relname) as "name!", sum(pg_total_relation_size(c.oid))::bigint as "bytes!"
+           from pg_class c
+           left join pg_inherits i on i.inhrelid = c.oid
+           left join pg_class p on p.oid = i.inhparent
+           where c.relkind = 'r' and coalesce(p.relname, c.relname) in
+                 ('events', 'usage_by_day', 'feature_usage_by_day', 'usage_sums', 'call_sessions', 'windows', 'group_paths', 'member_sets')
+           group by 1 order by 2 desc"#
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.bytes)).collect())
+}
+
 /// How much of the year falls on a day: it grows, and rests at weekends.
 fn weight(place: usize, days: usize, day: NaiveDate) -> f64 {
     let growth = 0.4 + 0.9 * place as f64 / days.max(1) as f64;
