@@ -45,6 +45,8 @@ pub struct Named {
     pub narrowed: bool,
     /// Groups to choose from.
     pub groups: Choices,
+    /// Where there are too many to choose from: the path of the one that is chosen, to be written.
+    pub group_path: Option<String>,
     /// Applications to choose from.
     pub applications: Choices,
     /// Models to choose from.

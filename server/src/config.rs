@@ -50,6 +50,11 @@ pub struct Config {
     #[arg(long, env = "BURSAR_SPOOL_LIMIT_MB", default_value_t = gateway::SPOOL_LIMIT >> 20, global = true)]
     pub spool_limit_mb: u64,
 
+    /// How many days back the ledger goes. Older calls are let go of, a day at a time; what they come to
+    /// stays in the sums, the windows and the closed months. Unset: everything is kept.
+    #[arg(long, env = "BURSAR_LEDGER_DAYS", value_parser = clap::value_parser!(u64).range(400..), global = true)]
+    pub ledger_days: Option<u64>,
+
     /// Whether a private Postgres waits for the disk. Only the demo's does not.
     #[arg(skip = true)]
     pub durable: bool,

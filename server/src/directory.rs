@@ -113,9 +113,9 @@ impl Export {
             filter: &self.filter,
             order: order(&self.sort),
         };
-        let (rows, next) = store::directory::page(&self.store, self.org, &ask, after.as_ref(), CHUNK).await?;
-        let text: String = rows.iter().map(|row| self.line(row)).collect();
-        self.next = next.map_or(Next::End, Next::After);
+        let found = store::directory::page(&self.store, self.org, &ask, after.as_ref(), CHUNK).await?;
+        let text: String = found.rows.iter().map(|row| self.line(row)).collect();
+        self.next = found.next.map_or(Next::End, Next::After);
         Ok(Some((text.into(), self)))
     }
 

@@ -10,23 +10,33 @@ use store::Store;
 const AHEAD: u64 = 8;
 
 /// Once at start, then every hour; reviews every minute, so that what lapses does so on its day.
-pub async fn run(store: Store) {
+pub async fn run(store: Store, ledger_days: Option<u64>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(3600));
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
-            _ = ticks.tick() => round(&store).await,
-            _ = minutes.tick() => reviews(&store).await,
+            _ = ticks.tick() => round(&store, ledger_days).await,
+            _ = minutes.tick() => {
+                reviews(&store).await;
+                if let Err(error) = store::rolls::sweep(&store).await {
+                    tracing::warn!(%error, "whom bookings were about could not be forgotten");
+                }
+            }
         }
     }
 }
 
 /// One round. What fails is tried again in the next one.
-pub async fn round(store: &Store) {
+pub async fn round(store: &Store, ledger_days: Option<u64>) {
     let today = store::clock::now().date_naive();
     let first = today.checked_sub_days(Days::new(1)).unwrap_or(today);
     if let Err(error) = store::ledger::make_partitions(store, first, AHEAD).await {
         tracing::warn!(%error, "partitions could not be made");
+    }
+    if let Some(first) = ledger_days.and_then(|days| today.checked_sub_days(Days::new(days)))
+        && let Err(error) = store::ledger::kept::let_go_before(store, first).await
+    {
+        tracing::warn!(%error, %first, "the ledger could not let go of the days before");
     }
     reviews(store).await;
     if let Err(error) = store::kept_answers::sweep(store, store::clock::now()).await {

@@ -85,7 +85,7 @@ pub async fn serve(
     let _ = any_spawner::Executor::init_tokio();
     let store = database.store.clone();
     let mailer = Mailer::of(config, public_url)?;
-    jobs::round(&store).await;
+    jobs::round(&store, config.ledger_days).await;
     let settings = Settings {
         public_url: public_url.to_owned(),
         spool_dir: config.data_dir.join("spool"),
@@ -102,7 +102,7 @@ pub async fn serve(
     };
     let live = Live::start(&store);
     let router = http::router(http::Console::new(backend), &gateway, &store, live, public_url);
-    let housekeeping = tokio::spawn(jobs::run(store.clone()));
+    let housekeeping = tokio::spawn(jobs::run(store.clone(), config.ledger_days));
     let watching = tokio::spawn(watch::run(store.clone()));
     let (stop_sending, stopping) = tokio::sync::watch::channel(false);
     let sending = tokio::spawn(outbox::run(store.clone(), mailer, stopping));

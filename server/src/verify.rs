@@ -36,9 +36,14 @@ pub async fn run(config: Config, options: Options) -> Result<ExitCode, Fatal> {
     let nothing = || nothing_here("verify", &config);
     let database = Database::look(&config, Upgrade::Refuse).await?.ok_or_else(nothing)?;
     let found = verify(&database.store, &options).await;
+    let first = store::ledger::kept::first_day(&database.store).await;
     database.close().await;
     let found = found?;
-    say(&found.iter().map(report).collect::<String>())?;
+    let mut text: String = found.iter().map(report).collect();
+    if let Some(first) = first? {
+        let _ = writeln!(text, "The ledger begins on {first}: what was before is in sums and closed months, and is not compared.");
+    }
+    say(&text)?;
     Ok(if found.iter().all(Found::agrees) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -72,6 +72,35 @@ pub struct Facts {
     pub policies: HashMap<String, PolicyFacts>,
 }
 
+impl Facts {
+    /// The same without people, programs and limits: a copy to try rules on that is small however
+    /// large the organization is.
+    #[must_use]
+    pub fn of_groups(&self) -> Self {
+        Self {
+            org: self.org,
+            org_name: self.org_name.clone(),
+            version: self.version,
+            calendar: self.calendar,
+            default_user_limit: self.default_user_limit,
+            budget_status: self.budget_status,
+            contact: self.contact.clone(),
+            tiers: self.tiers.clone(),
+            models: self.models.clone(),
+            model_names: self.model_names.clone(),
+            providers: self.providers.clone(),
+            groups: self.groups.clone(),
+            rules: self.rules.clone(),
+            observed: self.observed.clone(),
+            grants: self.grants.clone(),
+            applications: HashMap::new(),
+            users: HashMap::new(),
+            limits: HashMap::new(),
+            policies: self.policies.clone(),
+        }
+    }
+}
+
 /// A class of models.
 #[derive(Clone, Debug)]
 pub struct TierFacts {

@@ -60,8 +60,7 @@ pub async fn prepare_batch(
                 order: store::directory::BY_NAME,
             };
             // One more than fits: so that it is said that they do not.
-            let most = i64::try_from(PEOPLE_MAX + 1).unwrap_or(i64::MAX);
-            store::directory::ids(&cx.store, org, &ask, most).await.known()?
+            store::directory::ids(&cx.store, org, &ask, PEOPLE_MAX + 1).await.known()?
         } else {
             users.iter().map(|id| read("users", id)).collect::<Result<_, _>>()?
         };

@@ -53,22 +53,15 @@ pub async fn load_directory(
         let default_limit = organization.default_user_limit;
         let ask = Ask { month: &month, default_limit, filter: &filter, order: directory::order(&sort) };
         let after = Mark::read(&after);
-        let (users, next) =
-            store::directory::page(&cx.store, org, &ask, after.as_ref(), PAGE).await.known()?;
-        let (all, _) = store::users::count(&cx.store, org, None).await.known()?;
-        let matching = if filter.is_empty() {
-            all
-        } else {
-            store::directory::count(&cx.store, org, &ask).await.known()?
-        };
+        let found = store::directory::page(&cx.store, org, &ask, after.as_ref(), PAGE).await.known()?;
         let paths = match filter.group {
             None if !with_groups => Vec::new(),
             _ => store::groups::paths(&cx.store, org).await.known()?,
         };
         Ok(Directory {
-            users,
-            all,
-            matching,
+            users: found.rows,
+            all: i64::try_from(found.all).unwrap_or(i64::MAX),
+            matching: i64::try_from(found.matching).unwrap_or(i64::MAX),
             default_limit,
             group: paths
                 .iter()
@@ -79,7 +72,7 @@ pub async fn load_directory(
             } else {
                 Vec::new()
             },
-            next: next.map(|mark| mark.to_string()),
+            next: found.next.map(|mark| mark.to_string()),
         })
     })
     .await

@@ -158,7 +158,7 @@ pub async fn load_group(
         roles::{Act, Place, allows},
     };
     // How many people a search finds.
-    const FOUND: i64 = 20;
+    const FOUND: usize = 20;
     // How many applications it shows: those that spend most.
     const MOST: i64 = 8;
     handle(|cx| async move {

@@ -65,7 +65,7 @@ pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbo
         let org = cx.permit(Act::ReadOrganization)?.org();
         let catalogue = Catalogue::of(&cx, org).await?;
         let facts = store::access::current(&cx.store, org).await.known()?;
-        let mut reaches = Reaches::new((*facts).clone(), &catalogue.tiers, store::clock::now());
+        let mut reaches = Reaches::new(facts.of_groups(), &catalogue.tiers, store::clock::now());
         let pending: Vec<&Model> =
             catalogue.models.iter().filter(|model| model.review == Review::Pending).collect();
         let later: Vec<&Model> = pending

@@ -6,7 +6,7 @@ use super::{Cx, Known};
 use crate::error::AppError;
 
 /// How many people a search finds.
-const FOUND: i64 = 20;
+const FOUND: usize = 20;
 
 /// People who are here and not suspended, but for one, whose name or address has this in it: id, and
 /// name with address.

@@ -13,8 +13,11 @@ use store::{
     spend::Of,
 };
 
-use super::{AppError, Cx, Known};
-use crate::filters::{Choices, Filters, Named};
+use super::{AppError, Cx, Known, groups};
+use crate::{
+    filters::{Choices, Filters, Named},
+    ui::pick_group::LISTED,
+};
 
 /// How many applications a picker lists.
 const PICKED: i64 = 500;
@@ -54,7 +57,11 @@ fn may(permit: Result<Permit, AppError>) -> Result<bool, AppError> {
 pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
     let actor = cx.actor()?.clone();
     let me = cx.permit(Act::UseOwn)?.actor().user.unwrap_or(UserId::NIL);
-    let group: Option<GroupId> = id(&filters.group, GroupId::NIL)?;
+    let group: Option<GroupId> = match filters.group.as_str() {
+        NONE => Some(GroupId::NIL),
+        // Written where there are too many to choose from.
+        text => groups::named_some(cx, "group", text).await?,
+    };
     let application: Option<ApplicationId> = id(&filters.application, ApplicationId::NIL)?;
     let mut all = cx.permit(Act::ReadOrganization).is_ok();
     if let Some(group) = group {
@@ -137,11 +144,19 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
         set.push(("feature".to_owned(), label));
     }
     let led = (!reads_all).then_some(actor.leads.as_slice());
-    let pickers = store::explore::pickers(&cx.store, org, led, PICKED).await.known()?;
+    let mut pickers = store::explore::pickers(&cx.store, org, led, PICKED).await.known()?;
+    let mut group_path = None;
+    if pickers.groups.len() > LISTED {
+        let chosen = which.group.filter(|_| !filters.group.is_empty());
+        let path = pickers.groups.iter().find(|(id, _)| Some(*id) == chosen).map(|(_, path)| path.clone());
+        group_path = Some(path.unwrap_or_default());
+        pickers.groups.clear();
+    }
     Ok(Named {
         set,
         narrowed: !reads_all && (which.sight != Sight::All || which.user == actor.user),
         groups: choices(pickers.groups),
+        group_path,
         applications: choices(pickers.applications),
         // The catalogue is for those who read everything; others filter by what they come across.
         models: if reads_all { choices::<ModelId>(pickers.models) } else { Vec::new() },

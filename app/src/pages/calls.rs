@@ -79,7 +79,7 @@ pub fn FilterBar(
     /// Choices of the page's own.
     children: Children,
 ) -> impl IntoView {
-    let Named { set, groups, applications, models, tiers, .. } = named;
+    let Named { set, groups, group_path, applications, models, tiers, .. } = named;
     let chips = set
         .into_iter()
         .map(|(name, label)| {
@@ -112,6 +112,7 @@ pub fn FilterBar(
         <form method="get" action=path class="filters filter-bar" role="search" aria-label="Filter">
             {kept}
             {(!groups.is_empty()).then(|| view! { <Choice name="group" label="Group" choices=groups all="All" value=filters.group.clone()/> })}
+            {group_path.map(|path| view! { <label class="pick">"Group"<input name="group" value=path placeholder="Name or path" autocomplete="off"/></label> })}
             {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All" value=filters.application.clone()/> })}
             {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All" value=filters.model.clone()/> })}
             {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All" value=filters.tier.clone()/> })}

@@ -79,7 +79,7 @@ pub fn look_at(base: &str, times: usize, only: &str) -> Outcome {
 }
 
 /// The same pages as people use them: in every order, filtered, searched, far down, unfolded.
-const VARIATIONS: [&str; 50] = [
+const VARIATIONS: [&str; 66] = [
     "/users?sort=-name",
     "/users?sort=status",
     "/users?sort=-spend",
@@ -100,7 +100,12 @@ const VARIATIONS: [&str; 50] = [
     "/users?group={group}&sort=-spend",
     "/groups?open={group}",
     "/groups?q=team",
+    "/users?limit=near&sort=-spend",
+    "/users?group={group}&status=inactive&sort=last_call",
+    "/users?dialog=group",
+    "/users/{user}",
     "/groups/{group}",
+    "/groups/{group}?dialog=add&find=silva",
     "/authorization?q=retail",
     "/authorization?open={group}",
     "/authorization?q={group}",
@@ -117,6 +122,15 @@ const VARIATIONS: [&str; 50] = [
     "/spend/{group}?range=year",
     "/spend/{group}?view=members&range=year",
     "/spend/{user}?range=year",
+    "/spend/{group}?by=user",
+    "/explore?by=model&measure=tokens",
+    "/explore?by=feature",
+    "/explore?by=use_case",
+    "/explore?by=user&measure=calls&interval=week",
+    "/explore?by=group",
+    "/explore?user={user}&by=model",
+    "/explore?group={group}&by=model",
+    "/explore?group={group}&view=members&by=application",
     "/explore?by=user",
     "/explore?by=application",
     "/explore?by=group&interval=month",
@@ -124,6 +138,8 @@ const VARIATIONS: [&str; 50] = [
     "/explore?group={group}&by=user",
     "/calls?group={group}",
     "/calls?user={user}",
+    "/calls?group={group}&view=members",
+    "/calls?outcome=upstream_error",
     "/calls?outcome=refused",
     "/calls?outcome=finished",
     "/audit?kind=membership",
@@ -141,6 +157,7 @@ fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
     let user = first(visitor, "/users?sort=-spend", "/users/")?;
     let named = |page: &&str| page.replace("{group}", &group).replace("{user}", &user);
     let mut pages: Vec<String> = VARIATIONS.iter().map(named).collect();
+    pages.extend(preview(visitor)?);
     for list in ["/users", "/users?sort=-spend", "/audit", "/calls", "/applications"] {
         let mut page = list.to_owned();
         for _ in 0..FAR {
@@ -158,6 +175,13 @@ fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
         pages.push(page);
     }
     Ok(pages)
+}
+
+/// What a limit for many people would do.
+fn preview(visitor: &mut Visitor) -> Outcome<Option<String>> {
+    let body = text(visitor.post("/console/batches/prepare", "action=limit&all=true&q=silva")?.body);
+    let link = body.split('"').find(|part| part.starts_with("/users/batch/"));
+    Ok(link.map(|link| format!("{link}&cap=50")))
 }
 
 /// The id in the first link of a page that begins so: of what there is most of, the last one.

@@ -37,12 +37,17 @@ impl Visitor {
     /// Signs in.
     pub fn sign_in(&mut self, email: &str, password: &str) -> Outcome {
         let body = format!("email={}&password={}", email.replace('@', "%40"), password);
-        let form = "content-type: application/x-www-form-urlencoded\r\nsec-fetch-site: same-origin\r\n";
-        let answer = self.ask("POST", "/console/accounts/sign-in", form, &body)?;
+        let answer = self.post("/console/accounts/sign-in", &body)?;
         match (answer.status, &self.cookie) {
             (200, Some(_)) => Ok(()),
             (status, _) => fail(format!("{email} could not sign in: status {status}.")),
         }
+    }
+
+    /// Sends a form, as the console's script does.
+    pub fn post(&mut self, path: &str, body: &str) -> Outcome<Answer> {
+        let form = "content-type: application/x-www-form-urlencoded\r\nsec-fetch-site: same-origin\r\n";
+        self.ask("POST", path, form, body)
     }
 
     /// Asks for a page.

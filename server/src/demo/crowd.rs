@@ -111,6 +111,10 @@ pub async fn fill(stage: &Stage, size: Size, now: DateTime<Utc>, seed: u64) -> R
     };
     let called = called(stage).await?;
     crowd::calls(&stage.store, stage.org, stage.calendar, &crowd.callers, &called, year).await?;
+    for (table, bytes) in crowd::on_disk(&stage.store).await? {
+        let each = bytes as f64 / size.calls.max(1) as f64;
+        tracing::info!(table, megabytes = bytes / 1_000_000, bytes_a_call = each.round() as i64, "on disk");
+    }
     tracing::info!("the crowd’s calls are booked");
     Ok(())
 }

@@ -60,31 +60,35 @@ pub async fn list(
     let rows = sqlx::query!(
         r#"select a.application_id, a.name, a.group_id, a.personal_user_id, l.cap as "cap?",
                   coalesce(u.spend, 0)::bigint as "spend!", s.live as "live!", s.last_used_at
-           from applications a
-           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+           from (
+               -- The page first, where names alone say what is on it.
+               select a.* from applications a join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+               where a.org_id = $1 and a.archived_at is null
+                 and ($4::text is null or a.name ilike $4)
+                 and ($5::uuid is null or a.group_id = $5 or g.ancestors @> array[$5::uuid])
+                 and ($6::text is null or (lower(a.name), a.application_id) > ($6, $7))
+               order by lower(a.name), a.application_id
+               limit case when $9::timestamptz is null then $8::bigint end
+           ) a
            join keys k on k.org_id = a.org_id and k.application_id = a.application_id
            left join limits l
              on l.org_id = a.org_id and l.scope_kind = 'application' and l.thing_id = a.application_id and l.metric = 'spend'
             and l.window_kind = 'month'
            left join lateral (
-               select sum(spend) as spend from usage_by_day u
-               where u.org_id = a.org_id and u.application_id = a.application_id and u.day >= $2 and u.day < $3
+               select sum(spend) as spend from usage_sums u
+               where u.org_id = a.org_id and u.scope = 'application' and u.thing_id = a.application_id and u.grain = 'month'
+                 and u.first_day = $2
            ) u on true
            left join lateral (
-               select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $4)) as live,
+               select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)) as live,
                       max(s.last_used_at) as last_used_at, max(greatest(s.last_used_at, s.created_at)) as touched_at
                from secrets s where s.org_id = k.org_id and s.key_id = k.key_id
            ) s on true
-           where a.org_id = $1 and a.archived_at is null
-             and ($5::text is null or a.name ilike $5)
-             and ($6::uuid is null or a.group_id = $6 or g.ancestors @> array[$6::uuid])
-             and ($7::text is null or (lower(a.name), a.application_id) > ($7, $8))
-             and ($10::timestamptz is null or (s.live > 0 and s.touched_at < $10))
+           where $9::timestamptz is null or (s.live > 0 and s.touched_at < $9)
            order by lower(a.name), a.application_id
-           limit $9"#,
+           limit $8::bigint"#,
         org.0,
         month.first,
-        month.next,
         clock::now(),
         search,
         filter.group.map(|id| id.0),
@@ -181,15 +185,15 @@ pub async fn owned(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(Appli
 /// When the database does not answer.
 pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<(i64, i64)> {
     let row = sqlx::query!(
-        r#"with touched as (
-               select k.application_id, max(greatest(s.last_used_at, s.created_at)) as at
-               from secrets s join keys k on k.org_id = s.org_id and k.key_id = s.key_id
-               where s.org_id = $1
-               group by k.application_id
-               having bool_or(s.revoked_at is null and (s.expires_at is null or s.expires_at > $3))
-           )
-           select (select count(*) from touched t join applications a on a.org_id = $1 and a.application_id = t.application_id
-                   where a.archived_at is null and t.at < $2) as "unused!",
+        // Of most applications the first secret that is looked at says enough.
+        r#"select (select count(*) from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+                   where a.org_id = $1 and a.archived_at is null
+                     and (select true from secrets s
+                          where s.org_id = $1 and s.key_id = k.key_id and s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)
+                          limit 1)
+                     and (select true from secrets s
+                          where s.org_id = $1 and s.key_id = k.key_id and greatest(s.last_used_at, s.created_at) >= $2
+                          limit 1) is null) as "unused!",
                   (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!""#,
         org.0,
         since,

@@ -1,6 +1,7 @@
 //! Do the books agree? Ledger = windows = roll-ups = closed months, and what is set aside = the leases.
 //!
-//! Everything is read as of one moment: what changes meanwhile is no difference, and nobody waits.
+//! Everything is read as of one moment: what changes meanwhile is no difference, and nobody waits. Days
+//! that the ledger has let go of are in the sums only: there is nothing left to compare those with.
 
 use std::collections::HashMap;
 
@@ -168,11 +169,14 @@ async fn days(db: &mut PgConnection, org: OrgId, calendar: Calendar, found: &mut
                   coalesce(d.tokens, 0)::bigint as "tokens!", coalesce(e.tokens, 0)::bigint as "should_tokens!"
            from (select day, sum(calls) as calls, sum(spend) as spend,
                         sum(input + cache_read + cache_write + output + reasoning) as tokens
-                 from usage_by_day where org_id = $1 group by day) d
+                 from usage_by_day where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity') group by day) d
            full join (select (started_at at time zone $2::text)::date as day, count(*) as calls, sum(cost) as spend,
                              sum(input + cache_read + cache_write + cache_write_long + audio_input
                                  + output + reasoning + audio_output) as tokens
-                      from events where org_id = $1 group by 1) e using (day)"#,
+                      from events
+                      where org_id = $1
+                        and (started_at at time zone $2::text)::date > coalesce((select first_day from ledger_start), '-infinity')
+                      group by 1) e using (day)"#,
         org.0,
         calendar.zone.name(),
     )
@@ -203,9 +207,13 @@ async fn features(
                   coalesce(e.calls, 0)::bigint as "should_calls!", coalesce(d.spend, 0)::bigint as "spend!",
                   coalesce(e.spend, 0)::bigint as "should_spend!"
            from (select day, features, sum(calls) as calls, sum(spend) as spend
-                 from feature_usage_by_day where org_id = $1 group by 1, 2) d
+                 from feature_usage_by_day
+                 where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity') group by 1, 2) d
            full join (select (started_at at time zone $2::text)::date as day, features, count(*) as calls, sum(cost) as spend
-                      from events where org_id = $1 group by 1, 2) e using (day, features)
+                      from events
+                      where org_id = $1
+                        and (started_at at time zone $2::text)::date > coalesce((select first_day from ledger_start), '-infinity')
+                      group by 1, 2) e using (day, features)
            where coalesce(d.calls, 0) <> coalesce(e.calls, 0) or coalesce(d.spend, 0) <> coalesce(e.spend, 0)"#,
         org.0,
         calendar.zone.name(),

@@ -1,21 +1,27 @@
 //! Calls one by one: the ledger and the refusals beside it, as people look things up in them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
     authorizations::{Cell, Target},
     calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
+    explore::Period,
     guardrails::read_found,
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
     keys::Features,
     money::Money,
     prices::DatedPrices,
-    spend::Outcome,
+    spend::{Outcome, Sums},
     usage::Usage,
     window::Calendar,
 };
 use uuid::Uuid;
 
-use crate::{Result, Store, StoreError, clock, groups, models, rollups::Which};
+use crate::{
+    Result, Store, StoreError, clock, groups, models,
+    rollups::{self, Sight, Steps, Which},
+};
 
 /// Which calls a list shows, beyond whose they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +45,14 @@ const NEAR: [u64; 2] = [2, 31];
 struct Stretch {
     from: DateTime<Utc>,
     to: DateTime<Utc>,
+}
+
+/// Where a list looks.
+#[derive(Clone, Debug)]
+struct Place {
+    stretch: Stretch,
+    /// UTC days; none: every day of the stretch.
+    days: Option<Vec<NaiveDate>>,
 }
 
 impl Stretch {
@@ -80,8 +94,16 @@ pub async fn list(
             Some(from) => Stretch { from: from.max(whole.from), to: whole.to.min(soon) },
             None => whole,
         };
-        calls = within(store, org, which, filter, stretch, limit.saturating_add(1)).await?;
-        if calls.len() > limit || stretch.from == whole.from {
+        // What is not near is looked for on the days that have any.
+        let far = days != Some(NEAR[0]) && is_summed(which);
+        let place = if far {
+            let days = days_with(store, org, calendar, which, filter, limit).await?;
+            Place { stretch: whole, days: Some(days) }
+        } else {
+            Place { stretch, days: None }
+        };
+        calls = within(store, org, which, filter, &place, limit.saturating_add(1)).await?;
+        if far || calls.len() > limit || stretch.from == whole.from {
             break;
         }
     }
@@ -92,22 +114,66 @@ pub async fn list(
     Ok(CallList { calls, next })
 }
 
-/// The newest of a stretch.
+/// Whether sums say at once on which days something was called.
+fn is_summed(which: &Which) -> bool {
+    which.user.is_some() || (!which.members && which.sight == Sight::All)
+}
+
+/// The UTC days of the newest calls, so many that a page is full. The sums by day know them.
+async fn days_with(
+    store: &Store,
+    org: OrgId,
+    calendar: Calendar,
+    which: &Which,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<NaiveDate>> {
+    let first = filter.from.or(NaiveDate::from_ymd_opt(2000, 1, 1)).unwrap_or_default();
+    let last = calendar.day(filter.after.map_or_else(clock::now, |(at, _)| at));
+    let to = [filter.to, last.succ_opt()].into_iter().flatten().min().unwrap_or(last);
+    let mut sums = BTreeMap::<NaiveDate, Sums>::new();
+    let period = Period { from: first, to };
+    for (day, _, of_day) in rollups::read(store, org, which, None, period, Steps::Days, None).await? {
+        *sums.entry(day).or_default() += of_day;
+    }
+    let (mut days, mut sure) = (BTreeSet::new(), 0);
+    for (day, sums) in sums.iter().rev() {
+        // Those that are certainly on the page, and whether there can be any.
+        let (surely, any) = match filter.ended {
+            None => (sums.calls + sums.refused, sums.calls + sums.refused > 0),
+            Some(Ended::Finished) => (sums.calls, sums.calls > 0),
+            Some(Ended::Refused) => (sums.refused, sums.refused > 0),
+            Some(_) => (0, sums.calls > 0),
+        };
+        if any {
+            // The zone may have been another one when they were counted.
+            days.extend([day.pred_opt(), Some(*day), day.succ_opt()].into_iter().flatten());
+        }
+        // The day a page starts in may be on the page before.
+        sure += if *day < last { surely } else { 0 };
+        if sure > i64::try_from(limit).unwrap_or(i64::MAX) {
+            break;
+        }
+    }
+    Ok(days.into_iter().collect())
+}
+
+/// The newest of a place.
 async fn within(
     store: &Store,
     org: OrgId,
     which: &Which,
     filter: &Filter,
-    stretch: Stretch,
+    place: &Place,
     limit: usize,
 ) -> Result<Vec<CallLine>> {
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut calls = match filter.ended {
         Some(Ended::Refused) => Vec::new(),
-        ended => finished(store, org, which, ended, stretch, filter.after, rows).await?,
+        ended => finished(store, org, which, ended, place, filter.after, rows).await?,
     };
     if matches!(filter.ended, None | Some(Ended::Refused)) {
-        calls.extend(refused(store, org, which, stretch, filter.after, rows).await?);
+        calls.extend(refused(store, org, which, place, filter.after, rows).await?);
         calls.sort_by_key(|call| std::cmp::Reverse((call.at, call.id)));
     }
     Ok(calls)
@@ -128,7 +194,7 @@ async fn finished(
     org: OrgId,
     which: &Which,
     ended: Option<Ended>,
-    stretch: Stretch,
+    Place { stretch, days }: &Place,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,
 ) -> Result<Vec<CallLine>> {
@@ -163,6 +229,7 @@ async fn finished(
                   or e.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $17))
              and (not $21 or e.cached)
              and (not $22 or e.guarded <> '')
+             and ($23::date[] is null or e.day = any ($23))
            order by e.started_at desc, e.call_id desc
            limit $19"#,
         org.0,
@@ -187,6 +254,7 @@ async fn finished(
         which.features.map(Features::bits),
         ended == Some(Ended::Cached),
         ended == Some(Ended::Guarded),
+        days.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;
@@ -234,7 +302,7 @@ async fn refused(
     store: &Store,
     org: OrgId,
     which: &Which,
-    stretch: Stretch,
+    Place { stretch, days }: &Place,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,
 ) -> Result<Vec<CallLine>> {
@@ -269,6 +337,7 @@ async fn refused(
                   or ($14 = '00000000-0000-0000-0000-000000000000'::uuid and r.model_id is null))
              and ($15::uuid[] is null or r.user_id = $16
                   or r.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $15))
+             and ($18::date[] is null or r.day = any ($18))
            order by r.at desc, r.call_id desc
            limit $17"#,
         org.0,
@@ -288,6 +357,7 @@ async fn refused(
         led.as_deref(),
         which.sight.me().0,
         limit,
+        days.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;

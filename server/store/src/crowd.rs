@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::{
     Change, Diff, Result, Store, Subject, clock,
     ledger::{make_partitions, name_of},
-    sums, windows,
+    rolls, sums, windows,
 };
 
 /// A group to be made. Parents come before children.
@@ -472,10 +472,30 @@ pub async fn calls(
     )
     .execute(&mut *tx)
     .await?;
+    rolls::note(&mut tx, org, None).await?;
     tx.commit().await?;
     // What pages ask is planned by what there is.
     sqlx::query("analyze").execute(store.pool()).await?;
     Ok(())
+}
+
+/// How many bytes of disk calls take, with their indexes: by table, the largest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn on_disk(store: &Store) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query!(
+        r#"select coalesce(p.relname, c.relname) as "name!", sum(pg_total_relation_size(c.oid))::bigint as "bytes!"
+           from pg_class c
+           left join pg_inherits i on i.inhrelid = c.oid
+           left join pg_class p on p.oid = i.inhparent
+           where c.relkind = 'r' and coalesce(p.relname, c.relname) in
+                 ('events', 'usage_by_day', 'feature_usage_by_day', 'usage_sums', 'call_sessions', 'windows', 'group_paths', 'member_sets')
+           group by 1 order by 2 desc"#
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.bytes)).collect())
 }
 
 /// How much of the year falls on a day: it grows, and rests at weekends.

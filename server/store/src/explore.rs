@@ -1,5 +1,6 @@
 //! Questions about use, answered from the sums by day.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{NaiveDate, Weekday};
@@ -44,25 +45,20 @@ pub struct Question {
 /// When the database does not answer.
 pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) -> Result<Explored> {
     let Question { measure, by, interval, period, before, top, week_start } = *question;
-    let whole = Period { from: before.from, to: period.to };
-    // Before, what lies between, and now.
-    let marks = Steps::Marks(before.to.min(period.from), period.from);
-    let mut things = HashMap::<Key, (Sums, Sums)>::new();
-    for (step, key, sums) in rollups::read(store, org, which, Some(by), whole, marks, None).await? {
-        let Some(key) = key else { continue };
-        let thing = things.entry(key).or_default();
-        if step >= period.from {
-            thing.0 += sums;
-        } else if step < before.to {
-            thing.1 += sums;
-        }
-    }
+    let size = |sums: &Sums| measure.of(sums).unwrap_or_default();
+    let of_many = match by {
+        By::User => of_many(store, org, which, question).await?,
+        _ => None,
+    };
+    let (things, others_before) = match of_many {
+        Some(found) => found,
+        None => (now_and_before(store, org, which, question).await?, Sums::default()),
+    };
     let mut things: Vec<(Key, Sums, Sums)> = things
         .into_iter()
         .map(|(key, (now, before))| (key, now, before))
         .filter(|(_, now, before)| *now != Sums::default() || *before != Sums::default())
         .collect();
-    let size = |sums: &Sums| measure.of(sums).unwrap_or_default();
     things.sort_by(|(a_key, a, a_before), (b_key, b, b_before)| {
         (size(b), b.spend, size(b_before), a_key).cmp(&(size(a), a.spend, size(a_before), b_key))
     });
@@ -93,7 +89,7 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
             name: format!("Other ({})", rest.len()),
             cells: cells.remove(&None).unwrap_or_else(empty),
             total: rest.iter().map(|(_, now, _)| *now).sum(),
-            before: rest.iter().map(|(_, _, before)| *before).sum(),
+            before: rest.iter().map(|(_, _, before)| *before).chain([others_before]).sum(),
         });
     }
     let more = rest.iter().take(MORE).map(|thing| row(thing, Vec::new())).collect();
@@ -103,6 +99,58 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
         false => None,
     };
     Ok(Explored { measure, by, interval, period, before, steps, rows, more, things, whole })
+}
+
+/// Things with their sums of the period, and of the one before.
+type Things = HashMap<Key, (Sums, Sums)>;
+
+async fn now_and_before(store: &Store, org: OrgId, which: &Which, question: &Question) -> Result<Things> {
+    let Question { by, period, before, .. } = *question;
+    let whole = Period { from: before.from, to: period.to };
+    // Before, what lies between, and now.
+    let marks = Steps::Marks(before.to.min(period.from), period.from);
+    let mut things = Things::new();
+    for (step, key, sums) in rollups::read(store, org, which, Some(by), whole, marks, None).await? {
+        let Some(key) = key else { continue };
+        let thing = things.entry(key).or_default();
+        if step >= period.from {
+            thing.0 += sums;
+        } else if step < before.to {
+            thing.1 += sums;
+        }
+    }
+    Ok(things)
+}
+
+/// The same, where there are more things than are shown: only those that are shown are asked what they
+/// were before. Also what all others were before; none: there are not that many.
+async fn of_many(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    question: &Question,
+) -> Result<Option<(Things, Sums)>> {
+    let Question { measure, by, period, before, top, .. } = *question;
+    let mut things = Things::new();
+    let start = Steps::Marks(period.from, period.from);
+    for (_, key, sums) in rollups::read(store, org, which, Some(by), period, start, None).await? {
+        let Some(key) = key else { continue };
+        things.entry(key).or_default().0 += sums;
+    }
+    if things.len() <= top + MORE {
+        return Ok(None);
+    }
+    let mut order: Vec<(&Key, &Sums)> = things.iter().map(|(key, (now, _))| (key, now)).collect();
+    order.sort_by_key(|(key, now)| (Reverse((measure.of(now).unwrap_or_default(), now.spend)), *key));
+    let shown: Vec<Key> = order.into_iter().take(top + MORE).map(|(key, _)| key.clone()).collect();
+    let (start, mut others) = (Steps::Marks(before.from, before.from), Sums::default());
+    for (_, key, sums) in rollups::read(store, org, which, Some(by), before, start, Some(&shown)).await? {
+        match key.and_then(|key| things.get_mut(&key)) {
+            Some(thing) => thing.1 += sums,
+            None => others += sums,
+        }
+    }
+    Ok(Some((things, others)))
 }
 
 /// Everything, each call once.

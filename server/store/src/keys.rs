@@ -605,7 +605,12 @@ pub struct OwnKey {
 /// When the database does not answer.
 pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>> {
     let rows = sqlx::query!(
-        r#"select k.key_id, a.application_id, a.name, a.group_id, a.personal_user_id is not null as "personal!",
+        r#"with paths as materialized (
+               select distinct unnest(g.ancestors || g.group_id) as group_id
+               from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+               where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+           )
+           select k.key_id, a.application_id, a.name, a.group_id, a.personal_user_id is not null as "personal!",
                   s.secret_id as "secret_id?", s.tail as "tail?", s.last_used_at as "last_used_at?",
                   (select l.tail from secrets l
                    where l.org_id = k.org_id and l.key_id = k.key_id and l.user_id = $2 and l.leaked_at is not null
@@ -615,14 +620,9 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
            left join secrets s
              on s.org_id = k.org_id and s.key_id = k.key_id and s.user_id = $2 and s.kind = 'member' and s.revoked_at is null
            where k.org_id = $1 and a.archived_at is null
-             and (a.personal_user_id is null or a.personal_user_id = $2)
-             and exists (
-                 select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-                 where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
-                   and case when a.personal_user_id = $2
-                       then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
-                       else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
-                                    and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
+             and case when a.personal_user_id is null
+                 then k.key_id in (select t.key_id from key_groups t where t.org_id = $1 and t.group_id in (select group_id from paths))
+                 else a.personal_user_id = $2 and a.group_id in (select group_id from paths) end
            order by a.personal_user_id is null, lower(a.name)"#,
         org.0,
         user.0,

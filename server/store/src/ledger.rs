@@ -1,6 +1,7 @@
 //! The ledger: finished calls, booked exactly once, together with every sum they count in.
 
 pub mod bulk;
+pub mod kept;
 mod late;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};

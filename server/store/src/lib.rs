@@ -54,6 +54,7 @@ pub mod rehearsals;
 pub mod reports;
 pub mod requests;
 pub mod reviews;
+pub mod rolls;
 pub mod rollups;
 pub mod sessions;
 pub mod spend;
@@ -76,6 +77,7 @@ use sqlx::{
 };
 
 use census::Census;
+use rolls::{Roll, Rolls};
 pub use change::{Change, Diff, Subject};
 pub use error::{Conflict, StoreError};
 pub use vault::{MasterKey, Purpose, SealedFor, Vault};
@@ -95,6 +97,11 @@ pub enum Schema {
 
 /// The migrations, built into the binary.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// What every connection begins with. What pages ask is answered in milliseconds, which is less than it
+/// takes to compile. And filters that may be left out are planned by those that are set: a plan for all of
+/// them at once reads everything.
+const SESSION: &str = "set jit = off; set plan_cache_mode = force_custom_plan";
 
 /// A result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -121,6 +128,8 @@ pub struct Store {
     facts: Arc<Mutex<HashMap<OrgId, Arc<Facts>>>>,
     /// The tree counted from them.
     census: Arc<Mutex<HashMap<OrgId, Arc<Census>>>>,
+    /// Everybody in it.
+    rolls: Arc<Mutex<Rolls>>,
 }
 
 impl Store {
@@ -134,6 +143,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|db, _| Box::pin(async move { sqlx::raw_sql(SESSION).execute(db).await.map(drop) }))
             .connect_with(options.application_name("bursar"))
             .await?;
         Ok(Self::new(pool, master))
@@ -147,6 +157,7 @@ impl Store {
             committed: Arc::default(),
             facts: Arc::default(),
             census: Arc::default(),
+            rolls: Arc::default(),
         }
     }
 
@@ -200,9 +211,12 @@ impl Store {
         self.committed.lock().iter().map(|(org, version)| (*org, *version)).collect()
     }
 
-    /// Forgets what this process has committed for an organization that is gone.
+    /// Forgets what this process knows of an organization that is gone.
     pub fn forget(&self, org: OrgId) {
         self.committed.lock().remove(&org);
+        self.facts.lock().remove(&org);
+        self.census.lock().remove(&org);
+        self.rolls.lock().remove(&org);
     }
 
     fn note_commit(&self, org: OrgId, version: i64) {
@@ -225,6 +239,10 @@ impl Store {
 
     pub(crate) fn keep_census(&self, org: OrgId, census: &Arc<Census>) {
         self.census.lock().insert(org, Arc::clone(census));
+    }
+
+    pub(crate) fn roll(&self, org: OrgId) -> Arc<tokio::sync::Mutex<Option<Roll>>> {
+        Arc::clone(self.rolls.lock().entry(org).or_default())
     }
 
     /// Whether the database answers.

@@ -36,7 +36,11 @@ pub async fn noted(store: &Store, org: OrgId, ids: &[Uuid]) -> Result<HashMap<Uu
     let rows = sqlx::query!(
         r#"select r.observer_id, count(*) as "calls!", count(distinct r.user_id) as "people!",
                   coalesce(sum(e.cost), 0)::bigint as "spend!", min(r.at) as "first!", max(r.at) as "last!"
-           from refusals r left join events e on e.org_id = r.org_id and e.day = r.day and e.call_id = r.call_id
+           from refusals r
+           -- Each by its key: never all events of these days.
+           left join lateral (
+               select e.cost from events e where e.org_id = r.org_id and e.day = r.day and e.call_id = r.call_id offset 0
+           ) e on true
            where r.org_id = $1 and r.observer_id = any ($2) and r.observed and r.at >= $3 and r.day >= $4
            group by r.observer_id"#,
         org.0,

@@ -338,9 +338,11 @@ pub async fn weight(store: &Store, org: OrgId) -> Result<Weight> {
                   (select count(*) from applications where org_id = $1 and archived_at is null) as "applications!",
                   (select count(*) from secrets where org_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)) as "secrets!",
                   (select count(*) from models where org_id = $1 and archived_at is null) as "models!",
-                  (select coalesce(sum(calls), 0)::bigint from usage_by_day where org_id = $1) as "calls!",
-                  (select coalesce(sum(spend), 0)::bigint from usage_by_day where org_id = $1) as "spend!",
-                  (select audit_seq from organizations where org_id = $1) as "changes!""#,
+                  coalesce(s.calls, 0)::bigint as "calls!", coalesce(s.spend, 0)::bigint as "spend!",
+                  (select audit_seq from organizations where org_id = $1) as "changes!"
+           from (select sum(calls) as calls, sum(spend) as spend from usage_sums
+                 where org_id = $1 and scope = 'organization' and within_id = '00000000-0000-0000-0000-000000000000' and grain = 'month'
+                   and model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff') s"#,
         org.0,
         clock::now(),
     )

@@ -90,8 +90,10 @@ pub async fn months(store: &Store, org: OrgId, calendar: Calendar) -> Result<Vec
     let Some(first) = first_open(&mut db, org).await? else { return Ok(rows) };
     let open = sqlx::query!(
         r#"select month as "month!", sum(calls)::bigint as "calls!", sum(spend)::bigint as "spend!", sum(adjusted)::bigint as "adjusted!"
-           from (select date_trunc('month', day::timestamp)::date as month, sum(calls) as calls, sum(spend) as spend, 0 as adjusted
-                 from usage_by_day where org_id = $1 and day >= $2 group by 1
+           from (select first_day as month, calls, spend, 0 as adjusted
+                 from usage_sums
+                 where org_id = $1 and scope = 'organization' and within_id = '00000000-0000-0000-0000-000000000000' and grain = 'month'
+                   and first_day >= $2 and model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
                  union all
                  select month, count(*), sum(spend), sum(spend) from late_calls where org_id = $1 and month >= $2 group by 1) s
            group by month"#,

@@ -169,11 +169,45 @@ pub(crate) async fn read(
     }
     match sums::read(store, org, which, by, period, steps, only).await? {
         Some(lines) => Ok(lines),
-        None => exact(store, org, which, by, period, steps, only).await,
+        None => exact(store, org, which, by, period, steps, only, None).await,
     }
 }
 
-/// The same, from the sums by day and person alone: what any question can be asked of.
+/// The names of what a question is narrowed to: by them rows are found, and not looked through.
+#[derive(Debug, Default)]
+pub(crate) struct Within {
+    /// Paths through the group.
+    pub paths: Option<Vec<Uuid>>,
+    /// Lists of groups that members of the group had.
+    pub sets: Option<Vec<Uuid>>,
+    /// Paths through what whoever asks leads.
+    pub led: Option<Vec<Uuid>>,
+}
+
+pub(crate) async fn within(store: &Store, org: OrgId, which: &Which) -> Result<Within> {
+    let led = which.sight.led();
+    if which.group.is_none() && led.is_none() {
+        return Ok(Within::default());
+    }
+    let row = sqlx::query!(
+        r#"select case when $2::uuid is not null and not $3 then
+                      array(select path_id from group_paths where org_id = $1 and groups @> array[$2]) end as paths,
+                  case when $2 is not null and $3 then
+                      array(select set_id from member_sets where org_id = $1 and groups @> array[$2]) end as sets,
+                  case when $4::uuid[] is not null then
+                      array(select path_id from group_paths where org_id = $1 and groups && $4) end as led"#,
+        org.0,
+        which.group.map(|id| id.0),
+        which.members,
+        led.as_deref(),
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(Within { paths: row.paths, sets: row.sets, led: row.led })
+}
+
+/// The same, from the sums by day and person alone: what any question can be asked of. `people`: only
+/// they, and nobody stands for all the rest.
 pub(crate) async fn exact(
     store: &Store,
     org: OrgId,
@@ -182,6 +216,7 @@ pub(crate) async fn exact(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
+    people: Option<&[Uuid]>,
 ) -> Result<Vec<Line>> {
     let (daily, first, second) = match steps {
         Steps::Days => (true, period.from, period.from),
@@ -189,7 +224,8 @@ pub(crate) async fn exact(
     };
     let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());
     let labels: Vec<String> = only.unwrap_or_default().iter().map(|key| key.label.clone()).collect();
-    let led = which.sight.led();
+    let within = within(store, org, which).await?;
+    let people = which.user.map_or_else(|| people.map(<[Uuid]>::to_vec), |id| Some(vec![id.0]));
     let rows = sqlx::query!(
         r#"with d as (
                select case when $4 then d.day when d.day >= $6 then $6 when d.day >= $5 then $5 else $2 end as step,
@@ -207,16 +243,15 @@ pub(crate) async fn exact(
                join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join models m on m.org_id = d.org_id and m.model_id = d.model_id
                where d.org_id = $1 and d.day >= $2 and d.day < $3
-                 and ($8::uuid is null or case when $9 then
-                          d.set_id in (select s.set_id from member_sets s where s.org_id = $1 and s.groups @> array[$8::uuid])
-                      else p.groups @> array[$8::uuid] end)
+                 and ($9::uuid[] is null or d.path_id = any ($9))
+                 and ($20::uuid[] is null or d.set_id = any ($20))
                  and (not $10 or p.groups[cardinality(p.groups)] = $8)
                  and ($11::uuid is null or d.application_id = $11)
-                 and ($12::uuid is null or d.user_id = $12)
+                 and ($12::uuid[] is null or d.user_id = any ($12))
                  and ($13::uuid is null or d.model_id = $13)
                  and ($14::uuid is null or coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') = $14)
                  and ($15::text is null or d.use_case = $15)
-                 and ($16::uuid[] is null or d.user_id = $17 or p.groups && $16)
+                 and ($16::uuid[] is null or d.user_id = $17 or d.path_id = any ($16))
            )
            select step as "step!",
                   case when $18::uuid[] is null or (id = any ($18) and label = any ($19)) then id
@@ -235,17 +270,18 @@ pub(crate) async fn exact(
         second,
         by.map(By::as_str),
         which.group.map(|id| id.0),
-        which.members,
+        within.paths.as_deref(),
         which.directly,
         which.application.map(|id| id.0),
-        which.user.map(|id| id.0),
+        people.as_deref(),
         which.model.map(|id| id.0),
         which.tier.map(|id| id.0),
         which.use_case.as_deref(),
-        led.as_deref(),
+        within.led.as_deref(),
         which.sight.me().0,
         ids.as_deref(),
         &labels,
+        within.sets.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;

@@ -213,11 +213,7 @@ impl Asked<'_> {
             Some(By::Group) => Some(chosen(self.children(Some(&ids)).await?)),
             Some(By::Application) if !self.of_a_model() => Some(self.applications(Some(&ids)).await?),
             Some(By::User) if !self.of_a_model() && self.which.group.is_none() => {
-                let mut lines = Vec::new();
-                for id in ids {
-                    lines.extend(self.person(id).await?);
-                }
-                Some(lines)
+                Some(self.persons(&ids).await?)
             }
             _ => None,
         })
@@ -288,7 +284,7 @@ impl Asked<'_> {
         for Segment { from, to, step, .. } in days {
             let days = Period { from, to };
             for (_, key, sums) in
-                exact(self.store, self.org, self.which, Some(By::User), days, Steps::Marks(from, from), None)
+                exact(self.store, self.org, self.which, Some(By::User), days, Steps::Marks(from, from), None, None)
                     .await?
             {
                 lines.push((step, key, sums));
@@ -297,22 +293,21 @@ impl Asked<'_> {
         Ok(Some(lines))
     }
 
-    /// One person; nil: nobody in particular.
-    async fn person(&self, id: Uuid) -> Result<Vec<Line>> {
-        if id.is_nil() {
-            let only = [id];
-            let rows = Rows {
-                scope: "user",
-                within: Some(id),
-                thing: Some(id),
-                models: false,
-                by: "thing",
-                only: Some(&only),
-            };
-            return self.rows(rows).await;
+    /// Some people; nil: nobody in particular.
+    async fn persons(&self, ids: &[Uuid]) -> Result<Vec<Line>> {
+        let (nobody, people): (Vec<Uuid>, Vec<Uuid>) = ids.iter().partition(|id| id.is_nil());
+        let mut lines = if people.is_empty() {
+            Vec::new()
+        } else {
+            let by = Some(By::User);
+            exact(self.store, self.org, self.which, by, self.period, self.steps, None, Some(&people)).await?
+        };
+        if !nobody.is_empty() {
+            let (nil, only) = (Some(Uuid::nil()), Some(nobody.as_slice()));
+            let rows = Rows { scope: "user", within: nil, thing: nil, models: false, by: "thing", only };
+            lines.extend(self.rows(rows).await?);
         }
-        let which = Which { user: Some(id.into()), ..self.which.clone() };
-        exact(self.store, self.org, &which, Some(By::User), self.period, self.steps, None).await
+        Ok(lines)
     }
 
     async fn rows(&self, rows: Rows<'_>) -> Result<Vec<Line>> {

@@ -107,7 +107,15 @@ pub async fn connect(url: &str) -> Store {
 /// The same database and keys, as another process has them: it knows nothing of what this one
 /// commits.
 pub fn as_another_process(store: &Store) -> Store {
-    Store { committed: std::sync::Arc::default(), ..store.clone() }
+    let Store { pool, vault, .. } = store.clone();
+    Store {
+        pool,
+        vault,
+        committed: std::sync::Arc::default(),
+        facts: std::sync::Arc::default(),
+        census: std::sync::Arc::default(),
+        rolls: std::sync::Arc::default(),
+    }
 }
 
 /// The organization of an installation that has one.

@@ -25,7 +25,7 @@ use crate::{
     Result, Store, StoreError, call_sessions,
     kept_answers::{self, Kept},
     leases::{self, Consumed},
-    sums,
+    rolls, sums,
     windows::{self, Charge},
 };
 
@@ -79,6 +79,8 @@ pub async fn book(
     note_use(&mut tx, org, &named).await?;
     let kept = named.iter().filter_map(|named| Kept::of(named.event));
     kept_answers::remember(&mut tx, org, kept).await?;
+    let people = named.iter().filter_map(|named| named.event.call.user).collect();
+    rolls::note(&mut tx, org, Some(people)).await?;
     sqlx::query!("select pg_notify('bursar_ledger', $1)", org.0.to_string()).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(named.len())

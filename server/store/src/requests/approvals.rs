@@ -52,19 +52,23 @@ pub async fn too_few(store: &Store, org: OrgId, approvers: u8) -> Result<TooFew>
     // How many are named.
     const NAMED: usize = 5;
     let rows = sqlx::query!(
-        r#"with active as (
-               select user_id, role in ('owner', 'admin') as decides from users
-               where org_id = $1 and suspended_at is null and removed_at is null
+        r#"with everywhere as (
+               select count(*) as people from users
+               where org_id = $1 and role in ('owner', 'admin') and suspended_at is null and removed_at is null
            ), leads as (
-               select m.group_id, m.user_id from memberships m join active u on u.user_id = m.user_id and not u.decides
+               select m.group_id, m.user_id
+               from memberships m
+               join users u on u.org_id = m.org_id and u.user_id = m.user_id and u.role not in ('owner', 'admin')
+                and u.suspended_at is null and u.removed_at is null
                where m.org_id = $1 and m.standing = 'lead' and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
            ), counted as (
                select g.group_id, g.name,
-                      (select count(*) from active where decides) + count(distinct l.user_id) as people
+                      (select people from everywhere) + count(distinct l.user_id) as people
                from groups g
                cross join lateral unnest(g.ancestors || g.group_id) as p (id)
                left join leads l on l.group_id = p.id
-               where g.org_id = $1 and g.archived_at is null
+               -- Enough of them everywhere: then nothing is counted.
+               where g.org_id = $1 and g.archived_at is null and (select people from everywhere) < $2
                group by g.group_id, g.name
            )
            select name, people as "people!", count(*) over () as "all!" from counted

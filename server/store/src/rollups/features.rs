@@ -31,7 +31,7 @@ pub(super) async fn read(
     };
     let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());
     let labels: Vec<String> = only.unwrap_or_default().iter().map(|key| key.label.clone()).collect();
-    let led = which.sight.led();
+    let within = super::within(store, org, which).await?;
     let rows = sqlx::query!(
         r#"with d as (
                select case when $4 then d.day when d.day >= $6 then $6 when d.day >= $5 then $5 else $2 end as step,
@@ -49,9 +49,8 @@ pub(super) async fn read(
                join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join models m on m.org_id = d.org_id and m.model_id = d.model_id
                where d.org_id = $1 and d.day >= $2 and d.day < $3
-                 and ($8::uuid is null or case when $9 then
-                          d.set_id in (select s.set_id from member_sets s where s.org_id = $1 and s.groups @> array[$8::uuid])
-                      else p.groups @> array[$8::uuid] end)
+                 and ($9::uuid[] is null or d.path_id = any ($9))
+                 and ($21::uuid[] is null or d.set_id = any ($21))
                  and (not $10 or p.groups[cardinality(p.groups)] = $8)
                  and ($11::uuid is null or d.application_id = $11)
                  and ($12::uuid is null or d.user_id = $12)
@@ -59,7 +58,7 @@ pub(super) async fn read(
                  and ($14::uuid is null or coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') = $14)
                  and ($15::text is null or d.use_case = $15)
                  and ($20::int is null or case when $20 = 0 then d.features = 0 else d.features & $20 <> 0 end)
-                 and ($16::uuid[] is null or d.user_id = $17 or p.groups && $16)
+                 and ($16::uuid[] is null or d.user_id = $17 or d.path_id = any ($16))
            )
            select step as "step!",
                   case when $18::uuid[] is null or (id = any ($18) and label = any ($19)) then id
@@ -78,18 +77,19 @@ pub(super) async fn read(
         second,
         by.map(By::as_str),
         which.group.map(|id| id.0),
-        which.members,
+        within.paths.as_deref(),
         which.directly,
         which.application.map(|id| id.0),
         which.user.map(|id| id.0),
         which.model.map(|id| id.0),
         which.tier.map(|id| id.0),
         which.use_case.as_deref(),
-        led.as_deref(),
+        within.led.as_deref(),
         which.sight.me().0,
         ids.as_deref(),
         &labels,
         which.features.map(Features::bits),
+        within.sets.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;

@@ -80,7 +80,7 @@ impl World {
         let filter = domain::directory::Filter::default();
         let ask = Ask { month: &month, default_limit: None, filter: &filter, order: directory::BY_NAME };
         let page = directory::page(&self.org.store, self.org.tenant.org, &ask, None, 100).await;
-        let (rows, _) = page.expect("a page");
+        let rows = page.expect("a page").rows;
         rows.into_iter()
             .map(|row| {
                 let suspended = row.status == domain::users::UserStatus::Suspended;

@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use domain::{
+    limits::{Meter, Metric, Mode, Scope},
     money::Money,
     reports::{Report, Standing},
     roles::{Act, Place, permit},
     users::Role,
+    window::Window,
 };
-use store::{StoreError, books, clock, ledger, reports};
+use store::{StoreError, books, clock, ledger, limits, reports};
 
 use crate::organization::{Organization, finished};
 
@@ -183,4 +185,56 @@ async fn only_owners_and_admins_close_months() {
     let calendar = acme.facts().await.calendar;
     let refused = reports::close(&mut change, calendar, month(&acme, 1).await).await;
     assert!(matches!(refused, Err(StoreError::NotPermitted(Act::KeepBooks))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn days_that_the_ledger_has_let_go_of_are_no_drift_and_are_not_forgotten() {
+    let acme = Organization::new().await;
+    let (three, two, running) = (month(&acme, 3).await, month(&acme, 2).await, month(&acme, 0).await);
+    let early = noon(&acme, three, 10).await;
+    ledger::make_partitions(&acme.store, early.date_naive(), 2).await.expect("partitions");
+    book(&acme, early, 1_000).await;
+    // A day without a partition of its own.
+    book(&acme, noon(&acme, three, 20).await, 200).await;
+    book(&acme, noon(&acme, two, 5).await, 30).await;
+    close(&acme, three).await.expect("closed");
+    // Late, and in the month that is next.
+    book(&acme, noon(&acme, three, 11).await, 4).await;
+    close(&acme, two).await.expect("closed");
+    book(&acme, noon(&acme, running, 0).await.min(clock::now()), 7).await;
+    assert_eq!(drift(&acme).await, []);
+    let before = report(&acme, three).await;
+
+    // In the middle of a month: nobody can check the half that is left.
+    let first = noon(&acme, three, 15).await.date_naive();
+    assert_eq!(ledger::kept::let_go_before(&acme.store, first).await.expect("gone"), 4);
+    assert_eq!(drift(&acme).await, [], "the first half of a closed month");
+    assert_eq!(ledger::kept::let_go_before(&acme.store, first).await.expect("nothing to do"), 0);
+    assert_eq!(ledger::kept::first_day(&acme.store).await.expect("a day"), Some(first));
+    ledger::kept::let_go_before(&acme.store, noon(&acme, two, 1).await.date_naive()).await.expect("gone");
+    assert_eq!(drift(&acme).await, [], "the whole month, and what came late");
+    assert_eq!(report(&acme, three).await, before, "what was told stays told");
+    // Asked for less than that, nothing comes back.
+    ledger::kept::let_go_before(&acme.store, first).await.expect("nothing to do");
+    assert_eq!(ledger::kept::first_day(&acme.store).await.expect("a day"), Some(noon(&acme, two, 1).await.date_naive()));
+
+    // A limit that is set now counts what was before.
+    let scopes = [Scope::Organization, Scope::Group(acme.parent), Scope::Application(acme.application), Scope::User(acme.user)];
+    let mut change = acme.change().await;
+    for scope in scopes {
+        let meter = Meter { scope, metric: Metric::Spend, window: Window::Total };
+        let form = limits::LimitForm { cap: 1_000_000, mode: Mode::Enforce, thresholds: Vec::new() };
+        limits::set(&mut change, meter, &form, None).await.expect("a limit");
+    }
+    change.commit().await.expect("limits");
+    let facts = acme.facts().await;
+    let levels = limits::list(&acme.store, acme.tenant.org, &facts, |_| true).await.expect("levels");
+    let total: Vec<i64> =
+        levels.iter().filter(|level| level.limit.meter.window == Window::Total).map(|level| level.level.settled).collect();
+    assert_eq!(total, [1_241; 4]);
+    assert_eq!(drift(&acme).await, []);
+
+    // What is spoilt among the days that are left is still found.
+    run(&acme, "update usage_by_day set spend = spend + 1 where day = (select max(day) from usage_by_day)").await;
+    assert!(drift(&acme).await.iter().any(|drift| drift.what.starts_with("days: spend")));
 }
