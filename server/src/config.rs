@@ -50,6 +50,11 @@ pub struct Config {
     #[arg(long, env = "BURSAR_SPOOL_LIMIT_MB", default_value_t = gateway::SPOOL_LIMIT >> 20, global = true)]
     pub spool_limit_mb: u64,
 
+    /// How many seconds running answers may take after the signal to stop. Those that have not come to
+    /// their end five seconds before that are ended, each as its dialect ends.
+    #[arg(long, env = "BURSAR_DRAIN_SECONDS", default_value_t = 30, global = true)]
+    pub drain_seconds: u64,
+
     /// Whether a private Postgres waits for the disk. Only the demo's does not.
     #[arg(skip = true)]
     pub durable: bool,
