@@ -55,6 +55,11 @@ pub struct Config {
     #[arg(long, env = "BURSAR_LEDGER_DAYS", value_parser = clap::value_parser!(u64).range(400..), global = true)]
     pub ledger_days: Option<u64>,
 
+    /// How many seconds running answers may take after the signal to stop. Those that have not come to
+    /// their end five seconds before that are ended, each as its dialect ends.
+    #[arg(long, env = "BURSAR_DRAIN_SECONDS", default_value_t = 30, global = true)]
+    pub drain_seconds: u64,
+
     /// Whether a private Postgres waits for the disk. Only the demo's does not.
     #[arg(skip = true)]
     pub durable: bool,

@@ -24,10 +24,7 @@ use crate::{
     Fatal, assets, config::Config, database::Database, http, jobs, live::Live, mail::Mailer, outbox, watch,
 };
 
-/// How long running answers may take after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(30);
-
-/// How much of that is left for the last words of answers that have not come to their end.
+/// How much of the drain is left, at most, for the last words of answers that have not come to their end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How long what is being sent may take after that.
@@ -91,6 +88,7 @@ pub async fn serve(
         spool_dir: config.data_dir.join("spool"),
         spool_limit: config.spool_limit_mb.saturating_mul(1 << 20),
         patience: Patience::default(),
+        cut_off: gateway::CUT_OFF,
     };
     let gateway = Gateway::start(store.clone(), settings).await?;
     let backend = Backend {
@@ -109,7 +107,7 @@ pub async fn serve(
     // Before anybody is told that it stands: a signal that comes at once must find its handler.
     let stop = stop_signal()?;
     ready(gateway.router()).await?;
-    accept(listener, router, stop, &gateway).await;
+    accept(listener, router, stop, &gateway, Duration::from_secs(config.drain_seconds)).await;
     gateway.stop().await;
     housekeeping.abort();
     watching.abort();
@@ -143,7 +141,13 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Fatal> {
 }
 
 /// Takes connections until the signal; then lets running answers end, within bounds.
-async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, gateway: &Gateway) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    gateway: &Gateway,
+    drain: Duration,
+) {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -164,7 +168,7 @@ async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output 
     drop(listener);
     tracing::info!("stopping: running answers may end");
     let mut drained = std::pin::pin!(graceful.shutdown());
-    if tokio::time::timeout(DRAIN - LAST_WORDS, &mut drained).await.is_ok() {
+    if tokio::time::timeout(drain.saturating_sub(LAST_WORDS), &mut drained).await.is_ok() {
         return;
     }
     gateway.end_answers();

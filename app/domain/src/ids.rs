@@ -106,12 +106,16 @@ macro_rules! ids {
 
         impl Serialize for $Id {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
+                // Where nobody reads it, sixteen bytes will do.
+                if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
             }
         }
 
         impl<'de> Deserialize<'de> for $Id {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if !from.is_human_readable() {
+                    return Uuid::deserialize(from).map(Self);
+                }
                 let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
                 text.parse().map_err(de::Error::custom)
             }

@@ -24,6 +24,9 @@ pub enum What {
         /// Seconds of each measurement
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+        /// Only this part (plain, streamed, added, open, memory); may be given several times
+        #[arg(long)]
+        only: Vec<String>,
         /// Measure the whole server instead of the gateway alone, which takes longer to build
         #[arg(long)]
         whole: bool,
@@ -64,8 +67,10 @@ pub enum What {
 pub fn run(workspace: &Workspace, what: &What) -> Outcome {
     match what {
         What::Decide { times } => decide(workspace, *times),
-        What::Gateway { seconds, whole } => {
-            gateway(workspace, "gateway", &["--seconds".to_owned(), seconds.to_string()], *whole)
+        What::Gateway { seconds, only, whole } => {
+            let mut arguments = vec!["--seconds".to_owned(), seconds.to_string()];
+            arguments.extend(only.iter().flat_map(|part| ["--only".to_owned(), part.clone()]));
+            gateway(workspace, "gateway", &arguments, *whole)
         }
         What::Soak { minutes, whole } => {
             gateway(workspace, "soak", &["--minutes".to_owned(), minutes.to_string()], *whole)

@@ -1,8 +1,8 @@
 //! Finished calls on their way into the books: batches, organization by organization.
 //!
-//! A call that ends settles in memory at once and waits here for a fortieth of a second; then it is
+//! A call that ends settles in memory at once and waits here for a tenth of a second; then it is
 //! booked together with whatever else waits: a batch costs Postgres and us much the same whatever its
-//! size. While the database does not answer everything stays where it is (and on disk), and is tried
+//! size, and takes turns with calls on the same core. While the database does not answer everything stays where it is (and on disk), and is tried
 //! again.
 
 use std::{
@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use crate::{Gateway, leases::Reservation, spool::Place};
 
 /// How long finished calls are gathered, unless somebody waits for them or a batch is full.
-const GATHER: Duration = Duration::from_millis(25);
+const GATHER: Duration = Duration::from_millis(100);
 /// How long a batch may take, before it is tried again on another connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many are booked in one transaction.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::providers::Dialect;
+use domain::{access::ProviderFacts, providers::Dialect};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -159,16 +159,22 @@ fn travels(name: &HeaderName) -> bool {
         && name != "forwarded"
 }
 
-fn credential_header(dialect: Dialect, credential: &HeaderValue) -> Option<(HeaderName, HeaderValue)> {
-    match dialect {
-        Dialect::Anthropic => Some((HeaderName::from_static("x-api-key"), credential.clone())),
-        Dialect::OpenAi => {
-            let text = format!("Bearer {}", credential.to_str().ok()?);
-            let mut value = HeaderValue::from_str(&text).ok()?;
-            value.set_sensitive(true);
-            Some((header::AUTHORIZATION, value))
-        }
-    }
+/// A credential as the header of its dialect, with a value that does not print; none when it cannot be
+/// one.
+pub fn credential_header(dialect: Dialect, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = match dialect {
+        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(credential)),
+        Dialect::OpenAi => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {credential}"))),
+    };
+    let mut value = value.ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+/// Where a route is at a provider; none when its address cannot be read.
+pub fn uri(provider: &ProviderFacts, route: Route, query: Option<&str>) -> Option<Uri> {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}{}{query}", provider.base_url, route.path()).parse().ok()
 }
 
 /// The field OpenAI's own models want the maximum in; other servers know the older one.
@@ -199,24 +205,22 @@ fn build(
     let route = authorized.route;
     let (model, provider) =
         authorized.model().zip(authorized.provider()).ok_or_else(|| broken("the model is gone"))?;
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    let uri: Uri = format!("{}{}{query}", provider.base_url, route.path())
-        .parse()
-        .map_err(|_| broken("the provider's address cannot be read"))?;
+    let destination = authorized.caller.snapshot.destinations.get(&model.provider);
+    let known = || destination.and_then(|destination| destination.uris[route as usize].clone());
+    let uri = if query.is_none() { known() } else { uri(provider, route, query) };
+    let uri = uri.ok_or_else(|| broken("the provider's address cannot be read"))?;
     let patch = Patch { model: &model.upstream, max_output, max_field: max_field(route, &provider.base_url) };
     let body: Pieces = authorized.request.patched(&patch).into_iter().collect();
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
+    headers.reserve(caller.len() + 2);
     for (name, value) in caller.iter().filter(|(name, _)| travels(name)) {
         headers.append(name.clone(), value.clone());
     }
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let credential = authorized.caller.snapshot.credentials.get(&model.provider);
-    if let Some((name, value)) =
-        credential.and_then(|credential| credential_header(provider.dialect, credential))
-    {
+    if let Some((name, value)) = destination.and_then(|destination| destination.credential.clone()) {
         headers.insert(name, value);
     }
     Ok((request, provider.allow_private_address))
@@ -341,8 +345,7 @@ pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, a
     if dialect == Dialect::Anthropic {
         request.headers_mut().insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
-    let credential = credential.and_then(|text| HeaderValue::from_str(text).ok());
-    if let Some((name, value)) = credential.and_then(|value| credential_header(dialect, &value)) {
+    if let Some((name, value)) = credential.and_then(|text| credential_header(dialect, text)) {
         request.headers_mut().insert(name, value);
     }
     let answer = async {

@@ -73,21 +73,72 @@ pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreEr
     }))
 }
 
+const fn names(text: [&'static str; 3]) -> [HeaderName; 3] {
+    [HeaderName::from_static(text[0]), HeaderName::from_static(text[1]), HeaderName::from_static(text[2])]
+}
+
+/// Limit, what is left, and when it starts anew.
+static OPENAI: [(Metric, [HeaderName; 3]); 2] = [
+    (
+        Metric::Requests,
+        names([
+            "x-ratelimit-limit-requests",
+            "x-ratelimit-remaining-requests",
+            "x-ratelimit-reset-requests",
+        ]),
+    ),
+    (
+        Metric::Tokens,
+        names(["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]),
+    ),
+];
+
+/// The same.
+static ANTHROPIC: [(Metric, [HeaderName; 3]); 4] = [
+    (
+        Metric::Requests,
+        names([
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-reset",
+        ]),
+    ),
+    (
+        Metric::Tokens,
+        names([
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-tokens-reset",
+        ]),
+    ),
+    (
+        Metric::InputTokens,
+        names([
+            "anthropic-ratelimit-input-tokens-limit",
+            "anthropic-ratelimit-input-tokens-remaining",
+            "anthropic-ratelimit-input-tokens-reset",
+        ]),
+    ),
+    (
+        Metric::OutputTokens,
+        names([
+            "anthropic-ratelimit-output-tokens-limit",
+            "anthropic-ratelimit-output-tokens-remaining",
+            "anthropic-ratelimit-output-tokens-reset",
+        ]),
+    ),
+];
+
 /// Rate-limit headers from the tightest limit of each kind, in the dialect's own spelling.
 pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut HeaderMap) {
     let now = store::clock::now();
-    let kinds: &[(&str, &[Metric])] = match dialect {
-        Dialect::OpenAi => &[("requests", &[Metric::Requests]), ("tokens", &[Metric::Tokens])],
-        Dialect::Anthropic => &[
-            ("requests", &[Metric::Requests]),
-            ("tokens", &[Metric::Tokens]),
-            ("input-tokens", &[Metric::InputTokens]),
-            ("output-tokens", &[Metric::OutputTokens]),
-        ],
+    let kinds: &[(Metric, [HeaderName; 3])] = match dialect {
+        Dialect::OpenAi => &OPENAI,
+        Dialect::Anthropic => &ANTHROPIC,
     };
-    for (kind, metrics) in kinds {
+    for (metric, [limit, remaining, resets]) in kinds {
         let of_kind = levels.iter().filter(|(claim, _)| {
-            metrics.contains(&claim.bucket.meter.metric)
+            claim.bucket.meter.metric == *metric
                 && claim.enforced
                 && is_rate(claim.bucket.meter.metric, claim.bucket.meter.window)
         });
@@ -96,21 +147,14 @@ pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut H
         let Some(tightest) = of_kind.min_by_key(|entry| left(entry)) else { continue };
         let (claim, _) = tightest;
         let Some(end) = claim.bucket.ends_at else { continue };
-        let values = [("limit", claim.cap.to_string()), ("remaining", left(tightest).to_string())];
         let reset = match dialect {
             Dialect::OpenAi => duration_text((end - now).num_seconds().max(0)),
             Dialect::Anthropic => end.to_rfc3339_opts(SecondsFormat::Secs, true),
         };
-        for (what, value) in values.into_iter().chain([("reset", reset)]) {
-            let name = match dialect {
-                Dialect::OpenAi => format!("x-ratelimit-{what}-{kind}"),
-                Dialect::Anthropic => format!("anthropic-ratelimit-{kind}-{what}"),
-            };
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
-            {
-                headers.insert(name, value);
-            }
+        headers.insert(limit, HeaderValue::from(claim.cap));
+        headers.insert(remaining, HeaderValue::from(left(tightest)));
+        if let Ok(reset) = HeaderValue::from_str(&reset) {
+            headers.insert(resets, reset);
         }
     }
     let money =

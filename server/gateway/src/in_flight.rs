@@ -22,6 +22,7 @@ use domain::{
 };
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use store::{
     StoreError,
     in_flight::{Telling, Told},
@@ -182,14 +183,14 @@ impl Seat {
 /// Who is seated.
 #[derive(Debug, Default)]
 pub struct InFlight {
-    shards: [Mutex<HashMap<CallId, Arc<Seat>>>; SHARDS],
+    shards: [Mutex<FxHashMap<CallId, Arc<Seat>>>; SHARDS],
     /// What was last told of each organization, as a hash of it.
     told: Mutex<HashMap<OrgId, u64>>,
 }
 
 impl InFlight {
     /// Version 7 ids end in random bits.
-    fn shard(&self, id: CallId) -> &Mutex<HashMap<CallId, Arc<Seat>>> {
+    fn shard(&self, id: CallId) -> &Mutex<FxHashMap<CallId, Arc<Seat>>> {
         &self.shards[usize::from(id.0.as_bytes()[15]) % SHARDS]
     }
 

@@ -22,14 +22,19 @@ use crate::{
 
 /// How often leases are looked through.
 const ROUND: Duration = Duration::from_secs(1);
-/// Every so many rounds this replica says that it lives.
+/// Every so many rounds this replica says that it lives, at least.
 const SLOW: u32 = 10;
 /// How long a round may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many calls that were left are booked in one transaction.
 const BATCH: usize = 1000;
-/// How often versions are looked at, in case a notification was lost.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often is looked whether the database is there, when it says nothing: one that falls silent
+/// closes no connection.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long it may take to say so.
+const ANSWER: Duration = Duration::from_millis(500);
+/// Every so many looks versions are looked at, in case a notification was lost.
+const VERSIONS: u32 = 5;
 
 pub fn start(gateway: &Arc<Gateway>) {
     tokio::spawn(listen(Arc::clone(gateway)));
@@ -65,6 +70,7 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
     listener.eager_reconnect(false);
     refresh_stale(gateway).await?;
     gateway.snapshots.set_hearing(true);
+    let mut looks = 0_u32;
     loop {
         // Not `recv`: it connects anew in silence, and what was said meanwhile is lost.
         match tokio::time::timeout(LOOK, listener.try_recv()).await {
@@ -83,7 +89,13 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
                 }
             }
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => within(LOOK / 2, refresh_stale(gateway)).await?,
+            Err(_) => {
+                looks = looks.wrapping_add(1);
+                match looks.is_multiple_of(VERSIONS) {
+                    true => within(VERSIONS * ANSWER, refresh_stale(gateway)).await?,
+                    false => within(ANSWER, gateway.store.answers()).await?,
+                }
+            }
         }
     }
 }
@@ -129,12 +141,14 @@ async fn rounds(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut count = 0_u32;
+    // Several times before it would be missed.
+    let slow = u32::try_from(gateway.settings.cut_off.as_secs() / 4).unwrap_or(SLOW).clamp(1, SLOW);
     loop {
         tokio::select! {
             () = gateway.stopping.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let slow = count.is_multiple_of(SLOW);
+        let slow = count.is_multiple_of(slow);
         count = count.wrapping_add(1);
         if let Err(error) = within(PATIENCE, round(&gateway, slow)).await {
             tracing::warn!(%error, "a round of background work failed; the next one tries again");

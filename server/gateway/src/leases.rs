@@ -21,6 +21,7 @@ use domain::{
     limits::{Bucket, Level, Metric, Shortage},
 };
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 use store::{
     Result, Store, StoreError,
     leases::{Ask, Consumed, Granted},
@@ -34,9 +35,6 @@ const IDLE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(1);
 /// Other replicas are asked to give back at most so often.
 const RECALL: Duration = Duration::from_millis(20);
-/// A replica that the database has not heard of for so long gives up its places among calls at once,
-/// before others take it for dead (`store::leases::DEAD_AFTER`).
-const CUT_OFF: chrono::Duration = chrono::Duration::seconds(45);
 /// How long a call waits for the database, whoever else waits too.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What the database has granted when nobody knows whether it has heard.
@@ -83,7 +81,9 @@ pub struct Leases {
     heard_at: Mutex<DateTime<Utc>>,
     /// Whether everything was given back for good. Whoever changes leases in the database looks.
     ended: tokio::sync::RwLock<bool>,
-    purses: RwLock<HashMap<OrgId, Arc<Purse>>>,
+    purses: RwLock<FxHashMap<OrgId, Arc<Purse>>>,
+    /// How long it may be silent, before others take it for dead.
+    cut_off_after: Duration,
     /// That was so long ago that its places among calls at once may be given away.
     cut_off: AtomicBool,
 }
@@ -93,7 +93,7 @@ pub struct Leases {
 struct Purse {
     /// Held by whoever changes leases in the database: they are changed one after the other.
     turn: tokio::sync::Mutex<()>,
-    accounts: Mutex<HashMap<Bucket, Account>>,
+    accounts: Mutex<FxHashMap<Bucket, Account>>,
     recalled: Mutex<Option<Instant>>,
 }
 
@@ -144,10 +144,11 @@ impl Account {
 }
 
 impl Leases {
-    pub fn new(replica: Uuid) -> Self {
+    pub fn new(replica: Uuid, cut_off_after: Duration) -> Self {
         Self {
             replica,
             heard_at: Mutex::new(store::clock::now()),
+            cut_off_after,
             cut_off: AtomicBool::new(false),
             ended: tokio::sync::RwLock::default(),
             purses: RwLock::default(),
@@ -164,7 +165,7 @@ impl Leases {
     /// it for dead: then it keeps no place among calls at once, and says so once.
     pub fn is_cut_off_now(&self) -> bool {
         let silent = store::clock::now() - *self.heard_at.lock();
-        if silent < CUT_OFF || self.cut_off.swap(true, Ordering::AcqRel) {
+        if silent.to_std().is_ok_and(|silent| silent < self.cut_off_after) || self.cut_off.swap(true, Ordering::AcqRel) {
             return false;
         }
         for (_, purse) in self.all() {
@@ -573,7 +574,7 @@ mod tests {
 
     /// A replica with five of everything.
     fn leases(org: OrgId) -> Leases {
-        let leases = Leases::new(store::clock::id());
+        let leases = Leases::new(store::clock::id(), crate::CUT_OFF);
         let purse = leases.purse(org);
         for metric in [Metric::ConcurrentCalls, Metric::Requests] {
             let mut account = Account::new(10);
@@ -589,7 +590,7 @@ mod tests {
         let leases = leases(org);
         let passes = |metric| leases.purse(org).try_reserve(&[claim(metric)], None).is_some();
         assert!(!leases.is_cut_off_now() && passes(Metric::ConcurrentCalls) && passes(Metric::Requests));
-        leases.heard_of(store::clock::now() - CUT_OFF);
+        leases.heard_of(store::clock::now() - crate::CUT_OFF);
         assert!(leases.is_cut_off_now());
         assert!(!leases.is_cut_off_now(), "once");
         assert!(!passes(Metric::ConcurrentCalls), "its places may be somebody else's");

@@ -12,6 +12,7 @@ mod booking;
 mod cache;
 mod exchange;
 mod forward;
+mod goes_on;
 mod guard;
 mod headroom;
 mod health;
@@ -67,7 +68,14 @@ pub struct Settings {
     pub spool_limit: u64,
     /// How long a provider is waited for.
     pub patience: Patience,
+    /// When the database has not heard of this process for so long, it gives up its places among calls
+    /// at once.
+    pub cut_off: Duration,
 }
+
+/// That time, unless something else is said: less than what others wait before they take a process
+/// for dead (`store::leases::DEAD_AFTER`).
+pub const CUT_OFF: Duration = Duration::from_secs(45);
 
 /// How long a provider is waited for, unless it says otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +163,7 @@ impl Gateway {
             prompts,
             upstream: forward::Clients::new(settings.patience.connection),
             health: health::Health::default(),
-            leases: leases::Leases::new(spool.replica),
+            leases: leases::Leases::new(spool.replica, settings.cut_off),
             booking: booking::Booking::default(),
             in_flight: in_flight::InFlight::default(),
             cache: cache::Cache::default(),

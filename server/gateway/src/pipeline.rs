@@ -21,6 +21,7 @@ use crate::{
     authenticate::{Caller, authenticate},
     authorize,
     exchange::{Sent, attempt},
+    goes_on::GoesOn,
     guard, headroom,
     hops::{Asked, hops},
     kept_answers,
@@ -95,26 +96,24 @@ async fn pass(
     // Only a policy has somebody else to ask, or not to ask once the client has left.
     let left = matches!(plan, Plan::Policy { .. }).then(CancellationToken::new);
     let _leaving = left.clone().map(CancellationToken::drop_guard);
-    // From here on money may be held: a task of its own, which the client's leaving cannot stop.
-    let task = gateway.open.spawn({
-        let gateway = Arc::clone(&gateway);
-        async move {
-            let sent = Sent { route, query: query.as_deref(), headers: &parts.headers, head: None, started };
-            match plan {
-                Plan::Model(model) => attempt(&gateway, caller, request, (model, None), sent)
-                    .await
-                    .inspect_refused(|refusal| gateway.refused(&refused, &name, refusal))
-                    .answer(),
-                Plan::Policy { id, models } => {
-                    let asked = Asked { caller, request, policy: (id, name), models, left };
-                    // Beside the call, which would otherwise be as large as all the hops it rarely takes.
-                    Box::pin(hops(&gateway, asked, sent)).await
-                }
+    let tracker = gateway.open.clone();
+    // From here on money may be held: the client's leaving cannot stop it.
+    let going = GoesOn::new(&tracker, async move {
+        let sent = Sent { route, query: query.as_deref(), headers: &parts.headers, head: None, started };
+        match plan {
+            Plan::Model(model) => attempt(&gateway, caller, request, (model, None), sent)
+                .await
+                .inspect_refused(|refusal| gateway.refused(&refused, &name, refusal))
+                .answer(),
+            Plan::Policy { id, models } => {
+                let asked = Asked { caller, request, policy: (id, name), models, left };
+                // Beside the call, which would otherwise be as large as all the hops it rarely takes.
+                Box::pin(hops(&gateway, asked, sent)).await
             }
         }
     });
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, call = %id, "a call ended in a defect");
+    going.await.unwrap_or_else(|| {
+        tracing::error!(call = %id, "a call ended in a defect");
         Err(Refusal::new(Kind::Unavailable, id, "Bursar met a defect while serving this call."))
     })
 }

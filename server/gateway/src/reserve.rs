@@ -8,15 +8,14 @@ use std::{sync::Arc, time::Instant};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    access::{Facts, applicable},
+    access::applicable,
     leases::{Claim, Short},
     limits::{Bucket, Level, Meter, Metric, Mode, Shortage, Worst},
     money::Money,
     prices::{self, Prices},
-    window::{Span, Window},
+    window::Window,
 };
 use serde_json::json;
-use smallvec::SmallVec;
 use store::ledger::{self, Call, Observer};
 
 use crate::{
@@ -24,6 +23,7 @@ use crate::{
     authorize::{Authorized, observed_rule},
     leases::Reserved,
     settle::Books,
+    snapshot::Snapshot,
     wire::refusal::{Detail, Kind, Refusal},
 };
 
@@ -74,7 +74,7 @@ pub async fn reserve(
             false => worst(&authorized, &prices, most)
                 .ok_or_else(|| unavailable("This call's cost cannot be computed."))?,
         };
-        let claims = claims(&authorized.caller.snapshot.facts, &call);
+        let claims = claims(&authorized.caller.snapshot, &call);
         let reserved = gateway.leases.reserve(&gateway.store, call.org, &claims).await.map_err(|error| {
             tracing::warn!(%error, call = %id, "a reservation could not be made");
             unavailable(NO_RESERVATION)
@@ -175,19 +175,11 @@ fn worst(authorized: &Authorized, prices: &Prices, most: u64) -> Option<Worst> {
     Some(Worst { input_tokens, output_tokens, cost: prices::ceiling(input_tokens, output_tokens, prices)? })
 }
 
-fn claims(facts: &Facts, call: &Call) -> Vec<Claim> {
-    // Most limits are by the month: the calendar is asked once for each kind of window.
-    let mut spans: SmallVec<[(Window, Span); 4]> = SmallVec::new();
-    applicable(facts, &call.subject())
+fn claims(snapshot: &Snapshot, call: &Call) -> Vec<Claim> {
+    applicable(&snapshot.facts, &call.subject())
         .into_iter()
         .map(|applied| {
-            let window = applied.meter.window;
-            let known = spans.iter().find(|(of, _)| *of == window).map(|(_, span)| *span);
-            let span = known.unwrap_or_else(|| {
-                let span = facts.calendar.span(window, call.started_at);
-                spans.push((window, span));
-                span
-            });
+            let span = snapshot.span(applied.meter.window, call.started_at);
             Claim {
                 bucket: Bucket::of(applied.meter, span),
                 amount: call.worst.amount(applied.meter.metric),

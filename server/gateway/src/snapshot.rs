@@ -15,14 +15,19 @@ use std::{
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
     ids::{OrgId, ProviderId},
-    window::Calendar,
+    window::{Calendar, Span, Window},
 };
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, Uri};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use store::{Result, Store, StoreError, keys::KnownSecret, within};
 use tokio::sync::Mutex;
+
+use crate::{forward, wire::Route};
 
 /// How old facts may be that are decided by while changes are not being heard.
 const BLIND: Duration = Duration::from_millis(200);
@@ -37,20 +42,45 @@ pub struct Snapshot {
     pub facts: Facts,
     /// Live secrets.
     pub secrets: Vec<KnownSecret>,
-    /// Credentials for providers, as header values that do not print.
-    pub credentials: HashMap<ProviderId, HeaderValue>,
+    /// What is sent to providers with every call.
+    pub destinations: FxHashMap<ProviderId, Destination>,
+    /// The window each kind of window is in: a calendar takes its time to be asked.
+    spans: parking_lot::Mutex<SmallVec<[(Window, Span); 4]>>,
+}
+
+/// Where a provider is, and how we name ourselves there.
+#[derive(Debug)]
+pub struct Destination {
+    /// Where each route is, in the order of [`Route::ALL`]; none where its address cannot be read.
+    pub uris: [Option<Uri>; Route::ALL.len()],
+    /// Our credential, in a value that does not print.
+    pub credential: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Snapshot {
+    /// The window of a kind that a moment is in.
+    pub fn span(&self, window: Window, at: DateTime<Utc>) -> Span {
+        let mut spans = self.spans.lock();
+        if let Some((_, span)) = spans.iter().find(|(of, span)| *of == window && span.contains(at)) {
+            return *span;
+        }
+        let span = self.facts.calendar.span(window, at);
+        spans.retain(|(of, _)| *of != window);
+        spans.push((window, span));
+        span
+    }
 }
 
 #[derive(Debug, Default)]
 struct World {
     organizations: HashMap<OrgId, Arc<Snapshot>>,
     /// Which organization, and which of its secrets.
-    by_hash: HashMap<[u8; 32], (OrgId, usize)>,
+    by_hash: FxHashMap<[u8; 32], (OrgId, usize)>,
 }
 
 impl World {
     fn of(organizations: HashMap<OrgId, Arc<Snapshot>>) -> Self {
-        let mut by_hash = HashMap::new();
+        let mut by_hash = FxHashMap::default();
         for (org, snapshot) in &organizations {
             by_hash.extend(
                 snapshot.secrets.iter().enumerate().map(|(place, secret)| (secret.hash, (*org, place))),
@@ -77,16 +107,15 @@ async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
     // version follows.
     let facts = store::access::facts(store, org).await?;
     let secrets = store::keys::known(store, org).await?;
-    let credentials = store::providers::credentials(store, org)
-        .await?
-        .into_iter()
-        .filter_map(|(provider, text)| {
-            let mut value = HeaderValue::from_str(&text).ok()?;
-            value.set_sensitive(true);
-            Some((provider, value))
-        })
-        .collect();
-    Ok(Snapshot { facts, secrets, credentials })
+    let credentials: HashMap<ProviderId, String> =
+        store::providers::credentials(store, org).await?.into_iter().collect();
+    let destinations = facts.providers.iter().map(|(id, provider)| {
+        let uris = Route::ALL.map(|route| forward::uri(provider, route, None));
+        let credential = credentials.get(id).and_then(|text| forward::credential_header(provider.dialect, text));
+        (*id, Destination { uris, credential })
+    });
+    let destinations = destinations.collect();
+    Ok(Snapshot { facts, secrets, destinations, spans: parking_lot::Mutex::default() })
 }
 
 impl Snapshots {

@@ -2,7 +2,7 @@
 //!
 //! A call is written down when it is let through and again when it is finished, so that a process
 //! that dies knows when it starts again which calls were finished and which nobody knows of. Each
-//! record is a line: a checksum and JSON. Records go to numbered files; a file is deleted when every
+//! record is a line with a checksum. Records go to numbered files; a file is deleted when every
 //! call that began in it, and in all files before it, is in the books.
 //!
 //! Written means: in the kernel's hands, which survives the end of the process. A thread brings it
@@ -11,6 +11,7 @@
 //! A call is only let through when the disk has promised room for its end as well: a full disk
 //! refuses calls and loses none. So does the limit on what all files together may take.
 
+mod record;
 mod room;
 mod torn;
 
@@ -28,36 +29,20 @@ use std::{
 
 use domain::ids::CallId;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use store::ledger::{Call, Event, Finish};
 use uuid::Uuid;
 
+use record::Line;
 use room::Room;
 
 /// When a file is full, unless the limit on all of them wants smaller ones.
 const FULL: u64 = 16 << 20;
 /// Into how many files what may be kept is divided at least: a file only goes away as a whole.
 const FILES: u64 = 4;
-/// How long what is written may be in the kernel's hands only.
-const SYNC: Duration = Duration::from_millis(20);
-
-/// What is written down.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Record<'a> {
-    Begun(&'a Call),
-    Finished { id: CallId, finish: &'a Finish },
-    Released(CallId),
-}
-
-/// What is read back.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Found {
-    Begun(Box<Call>),
-    Finished { id: CallId, finish: Finish },
-    Released(CallId),
-}
+/// How long what is written may be in the kernel's hands only. Bringing it to the disk holds up who
+/// writes meanwhile, so the hundredth call would notice if it were done more often; and a call that
+/// is finished is in the books, on Postgres' disk, about as soon.
+const SYNC: Duration = Duration::from_millis(100);
 
 /// Which file a call began in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +80,7 @@ struct State {
     file: Arc<File>,
     number: u64,
     room: Room,
-    line: Vec<u8>,
+    line: Line,
     /// Calls that began in each file and are not in the books, with its size so far, oldest file
     /// first; the last one is written to.
     open: VecDeque<Kept>,
@@ -137,8 +122,7 @@ impl Spool {
         open.push_back(Kept { number, calls: 0, bytes: 0 });
         let file = Arc::new(create(dir, number)?);
         File::open(dir)?.sync_all()?;
-        let line = Vec::with_capacity(2048);
-        let state = State { file, number, room: Room::default(), line, open, unsynced: Vec::new() };
+        let state = State { file, number, room: Room::default(), line: Line::default(), open, unsynced: Vec::new() };
         let spool = Self {
             dir: dir.to_owned(),
             replica,
@@ -158,12 +142,12 @@ impl Spool {
     pub fn begin(&self, call: &Call) -> io::Result<Place> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        compose(&mut state.line, &Record::Begun(call))?;
+        state.line.begun(call)?;
         if state.room.bytes() >= FULL.min(self.limit / FILES) {
             let turned = self.turn_over(state);
             turned.or_else(|error| self.start_over(state, || error))?;
         }
-        let needs = state.line.len() as u64;
+        let needs = state.line.bytes().len() as u64;
         let kept: u64 = state.open.iter().map(|kept| kept.bytes).sum();
         if kept + state.room.with_one_more(needs) > self.limit {
             self.start_over(state, || io::Error::new(io::ErrorKind::QuotaExceeded, "the spool is full"))?;
@@ -186,7 +170,7 @@ impl Spool {
     /// When it cannot be written. If the process then dies before the call is in the books, it counts
     /// as one that nobody knows of: at its worst case.
     pub fn finish(&self, id: CallId, finish: &Finish) -> io::Result<()> {
-        self.end(&Record::Finished { id, finish })
+        self.end(|line| line.finished(id, finish))
     }
 
     /// Writes down that a call never reached its provider.
@@ -194,14 +178,14 @@ impl Spool {
     /// # Errors
     /// As [`Spool::finish`].
     pub fn release(&self, id: CallId) -> io::Result<()> {
-        self.end(&Record::Released(id))
+        self.end(|line| line.released(id))
     }
 
-    fn end(&self, record: &Record<'_>) -> io::Result<()> {
+    fn end(&self, compose: impl FnOnce(&mut Line) -> io::Result<()>) -> io::Result<()> {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.room.ended();
-        compose(&mut state.line, record)?;
+        compose(&mut state.line)?;
         self.append(state)
     }
 
@@ -239,13 +223,13 @@ impl Spool {
     /// Writes the line that was composed.
     fn append(&self, state: &mut State) -> io::Result<()> {
         let State { file, line, room, open, .. } = state;
-        if let Err(error) = (&**file).write_all(line) {
+        if let Err(error) = (&**file).write_all(line.bytes()) {
             // A record that was cut short must not swallow the next one.
             let _ = file.set_len(room.bytes());
             room.was_cut();
             return Err(error);
         }
-        room.wrote(line.len() as u64);
+        room.wrote(line.bytes().len() as u64);
         if let Some(kept) = open.back_mut() {
             kept.bytes = room.bytes();
         }
@@ -310,17 +294,6 @@ impl Spool {
     pub const fn sync_every() -> Duration {
         SYNC
     }
-}
-
-/// A record as a line: eight digits of checksum, a space, JSON, a line feed.
-fn compose(line: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
-    line.clear();
-    line.extend_from_slice(b"00000000 ");
-    serde_json::to_writer(&mut *line, record)?;
-    let sum = crc32fast::hash(&line[9..]);
-    line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
-    line.push(b'\n');
-    Ok(())
 }
 
 fn path(dir: &Path, number: u64) -> PathBuf {

@@ -251,6 +251,15 @@ impl Store {
         matches!(tokio::time::timeout(Duration::from_secs(2), ping).await, Ok(Ok(_)))
     }
 
+    /// Whether the database answers, for who waits no longer than they want to.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn answers(&self) -> Result<()> {
+        sqlx::query_scalar!("select 1").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
     /// A connection that hears notifications.
     ///
     /// # Errors

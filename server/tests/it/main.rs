@@ -8,6 +8,8 @@ mod explain;
 mod explore;
 mod faults;
 mod harness;
+mod leases;
+mod ledgers;
 mod load;
 mod mail;
 mod proofs;

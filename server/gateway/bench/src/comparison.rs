@@ -25,6 +25,29 @@ pub struct Setting {
     pub postgres_data: Option<PathBuf>,
     pub bursar: Option<PathBuf>,
     pub seconds: u64,
+    /// Only these parts; all of them when there are none.
+    pub only: Vec<Part>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Whole answers side by side
+    Plain,
+    /// Streams side by side
+    Streamed,
+    /// What a call waits longer at one connection, everything on one core
+    Added,
+    /// At fixed rates
+    Open,
+    /// Resident memory
+    Memory,
+}
+
+impl Setting {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 /// The core of what is measured; load and upstream are on the other.
@@ -76,12 +99,21 @@ pub async fn run(setting: &Setting) -> Result<(), Failure> {
         load(setting, target, OTHER, &["--connections", "64"], 2)?;
         load(setting, target, OTHER, &["--connections", "64", "--streams"], 2)?;
     }
-    for streams in [false, true] {
-        side_by_side(setting, &targets, streams)?;
+    for (part, streams) in [(Part::Plain, false), (Part::Streamed, true)] {
+        if setting.wants(part) {
+            side_by_side(setting, &targets, streams)?;
+        }
     }
-    on_one_core(setting, &targets)?;
-    open_loop(setting, &targets)?;
-    memory(&targets, idle)
+    if setting.wants(Part::Added) {
+        on_one_core(setting, &targets)?;
+    }
+    if setting.wants(Part::Open) {
+        open_loop(setting, &targets)?;
+    }
+    if setting.wants(Part::Memory) {
+        memory(&targets, idle)?;
+    }
+    Ok(())
 }
 
 pub fn start_gateway(setting: &Setting, data: &Path) -> Result<Pinned, Failure> {

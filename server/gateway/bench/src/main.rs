@@ -49,6 +49,9 @@ enum Program {
         /// Seconds of each measurement
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+        /// Only this part; may be given several times
+        #[arg(long)]
+        only: Vec<comparison::Part>,
     },
     /// What the gateway's memory does over many minutes of calls, replayed as fast as they are answered
     Soak {
@@ -102,8 +105,8 @@ fn main() -> ExitCode {
 
 async fn perform(program: Program) -> Result<(), Failure> {
     match program {
-        Program::Gateway { database_url, postgres_data, bursar, seconds } => {
-            comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds }).await
+        Program::Gateway { database_url, postgres_data, bursar, seconds, only } => {
+            comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds, only }).await
         }
         Program::Soak { database_url, bursar, minutes } => soak::run(database_url, bursar, minutes).await,
         Program::Decide { times } => decide::run(times),

@@ -24,6 +24,7 @@ pub async fn run(database_url: &str, data_dir: &Path) -> Result<(), Failure> {
         public_url: "http://127.0.0.1".to_owned(),
         spool_dir: data_dir.join("spool"),
         spool_limit: gateway::SPOOL_LIMIT,
+        cut_off: gateway::CUT_OFF,
         patience: Patience::default(),
     };
     let gateway = Gateway::start(store, settings).await?;

@@ -33,7 +33,7 @@ pub async fn run(database_url: String, bursar: Option<PathBuf>, minutes: u32) ->
     let store = Store::connect(&database_url, 2, serve::master_key(&data.0)?).await?;
     let secret = organization::make(&store, &format!("http://{}/v1", upstream.address)).await?;
     store.close().await;
-    let setting = Setting { database_url, postgres_data: None, bursar, seconds: 0 };
+    let setting = Setting { database_url, postgres_data: None, bursar, seconds: 0, only: Vec::new() };
     let gateway = start_gateway(&setting, &data.0)?;
     println!("On: {}.", organization::DESCRIPTION);
     println!("A minute is 5 400 plain calls and 600 streams, at {CONNECTIONS} connections each.\n");

@@ -116,7 +116,7 @@ fn one_wrong_byte_loses_nothing() {
     }
     let bytes = fs::read(path(&folder.0, 1)).unwrap();
     let feed = memchr::memchr(b'\n', &bytes).unwrap();
-    // In a checksum, behind it, in the JSON, and in place of a line feed or as one too many.
+    // In a checksum, behind it, in the record, and in place of a line feed or as one too many.
     for (at, value) in [(0, b'z'), (8, b'?'), (40, 0), (90, b'\n'), (feed, b'x'), (feed + 60, 0xff)] {
         let mut wrong = bytes.clone();
         wrong[at] = value;

@@ -9,7 +9,10 @@ use std::{collections::HashMap, fs, io, path::Path};
 use domain::ids::CallId;
 use store::ledger::{Call, Event};
 
-use super::{Found, Left, path};
+use super::{
+    Left, path,
+    record::{Record, parse},
+};
 
 /// Damage larger than this is not one wrong byte.
 const REGION: usize = 16 << 10;
@@ -22,13 +25,13 @@ pub fn read(dir: &Path, numbers: &[u64]) -> io::Result<Left> {
         let (records, damage) = records(&fs::read(path(dir, *number))?);
         for record in records {
             match record {
-                Found::Begun(call) => {
+                Record::Begun(call) => {
                     begun.insert(call.id, *call);
                 }
-                Found::Finished { id, finish } => {
+                Record::Finished { id, finish } => {
                     left.finished.extend(begun.remove(&id).map(|call| Event::of(call, finish)));
                 }
-                Found::Released(id) => {
+                Record::Released(id) => {
                     begun.remove(&id);
                 }
             }
@@ -60,7 +63,7 @@ enum Damage {
 }
 
 /// The records of a file that can be read, and whether that is all of them.
-fn records(bytes: &[u8]) -> (Vec<Found>, Damage) {
+fn records(bytes: &[u8]) -> (Vec<Record>, Damage) {
     let (mut found, mut damage) = (Vec::new(), Damage::None);
     let mut bad = 0..0;
     let mut start = 0;
@@ -92,7 +95,7 @@ fn records(bytes: &[u8]) -> (Vec<Found>, Damage) {
 }
 
 /// The records of a piece in which one byte is wrong; none if it is not that.
-fn mend(piece: &[u8]) -> Option<Vec<Found>> {
+fn mend(piece: &[u8]) -> Option<Vec<Record>> {
     if piece.len() > REGION {
         return None;
     }
@@ -121,12 +124,4 @@ fn mend(piece: &[u8]) -> Option<Vec<Found>> {
         tried[at] = piece[at];
     }
     None
-}
-
-/// A line with its line feed.
-fn parse(line: &[u8]) -> Option<Found> {
-    let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(9)?;
-    let sum = std::str::from_utf8(sum.strip_suffix(b" ")?).ok()?;
-    (u32::from_str_radix(sum, 16).ok()? == crc32fast::hash(json)).then_some(())?;
-    serde_json::from_slice(json).ok()
 }

@@ -6,8 +6,10 @@ use bench::upstream::{Hold, Script};
 use domain::{
     limits::{Metric, Scope},
     providers::Dialect,
+    spend::Outcome,
     window::Window,
 };
+use gateway::Settings;
 use http::StatusCode;
 use postgres::{Cluster, Options, Programs};
 use store::testing;
@@ -23,6 +25,10 @@ const SPOOL: u64 = 64 << 10;
 
 /// A world on a Postgres of its own.
 async fn world() -> (Cluster, World) {
+    world_with(|_| {}).await
+}
+
+async fn world_with(edit: impl FnOnce(&mut Settings)) -> (Cluster, World) {
     // Durable, unlike those of other tests: what was committed has to be there afterwards.
     let data = std::env::temp_dir().join(format!("bursar-outage-{:016x}", rand::random::<u64>()));
     let start = move || {
@@ -32,7 +38,11 @@ async fn world() -> (Cluster, World) {
     };
     let cluster = tokio::task::spawn_blocking(start).await.expect("it starts");
     let store = testing::connect(&testing::migrated_database_in(&cluster.url("postgres")).await).await;
-    let world = World::build(store, |settings| settings.spool_limit = SPOOL).await;
+    let world = World::build(store, |settings| {
+        settings.spool_limit = SPOOL;
+        edit(settings);
+    })
+    .await;
     world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
     (cluster, world)
 }
@@ -198,6 +208,35 @@ async fn an_hour_without_postgres_loses_nothing_and_fills_no_disk() {
         recovers(&world).await;
     }
     assert!(world.written() <= SPOOL, "{} bytes are written down", world.written());
+    remove(cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_cut_off_ends_the_calls_that_hold_a_place_among_calls_at_once() {
+    let (mut cluster, world) = world_with(|settings| settings.cut_off = Duration::from_secs(3)).await;
+    world.limit(Scope::Application(world.application), Metric::ConcurrentCalls, Window::Total, 40).await;
+    recovers(&world).await;
+    world.script("small", Script { hold: Some(Hold::MidStream), ..Script::default() });
+    let mut streams = Vec::new();
+    for dialect in DIALECTS {
+        streams.push(world.client.stream(dialect, &streamed(&named("small", dialect), 100)).await);
+    }
+    kill(&mut cluster);
+    // Nobody lets them go on: their places may be given to others soon.
+    for stream in streams {
+        let text = stream.rest().await.text();
+        assert!(text.contains("lease_lost"), "{text}");
+        assert!(text.ends_with("data: [DONE]\n\n") || text.contains("message_stop"), "{text}");
+    }
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
+    world.script("small", Script::default());
+    let cluster = restart(cluster).await;
+    recovers(&world).await;
+    world.books_agree().await;
+    let ended = world.ledger().await.into_iter().filter(|call| call.outcome == Outcome::Ended).count();
+    assert_eq!(ended, DIALECTS.len(), "each is in the books, once");
+    assert_eq!(world.level(Metric::ConcurrentCalls).await.1, 0);
     remove(cluster).await;
 }
 

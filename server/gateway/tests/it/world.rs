@@ -415,7 +415,7 @@ impl World {
     pub fn finished_in(&self, spool: &Path) -> usize {
         let files = std::fs::read_dir(spool).expect("the spool").flatten().map(|entry| entry.path());
         let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
-        logs.map(|path| std::fs::read_to_string(path).expect("text").matches("{\"finished\":").count()).sum()
+        logs.map(|path| std::fs::read_to_string(path).expect("text").matches(" f1").count()).sum()
     }
 
     /// The one finished call.
@@ -491,6 +491,7 @@ async fn serve(
         public_url: "https://bursar.acme.example".to_owned(),
         spool_dir: spool.to_owned(),
         spool_limit: gateway::SPOOL_LIMIT,
+        cut_off: gateway::CUT_OFF,
         patience: Patience::default(),
     };
     edit(&mut settings);
