@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{
     access::{
-        Ask, Decision, Facts, ModelFacts, ProviderFacts, Reason, Verdict, decide, observe, person_refused,
+        Ask, Decision, Facts, ModelFacts, Observed, ProviderFacts, Reason, Verdict, beside, decide,
+        person_refused,
     },
     ids::{AuthorizationId, ModelId, PolicyId},
     keys::Features,
@@ -82,10 +83,9 @@ pub fn authorize(
     Ok(authorized)
 }
 
-/// What a rule that only observes would have made of this call, in the words of a refusal.
-pub fn observed_rule(authorized: &Authorized) -> Option<(Refusal, AuthorizationId)> {
+/// What the rule that only observes says of this call, if one would have decided it.
+pub fn observed(authorized: &Authorized) -> Option<Observed> {
     let Authorized { caller, request, decision, model, .. } = authorized;
-    let facts = &caller.snapshot.facts;
     let application = caller.application()?;
     let ask = Ask {
         group: application.group,
@@ -94,7 +94,16 @@ pub fn observed_rule(authorized: &Authorized) -> Option<(Refusal, AuthorizationI
         model: *model,
         features: request.features,
     };
-    let observed = observe(facts, &ask, decision, caller.now)?;
+    beside(&caller.snapshot.facts, &ask, decision, caller.now)
+}
+
+/// What such a rule would have refused, in the words of a refusal.
+pub fn would_refuse(authorized: &Authorized, observed: &Observed) -> Option<(Refusal, AuthorizationId)> {
+    if observed.verdict == Verdict::Allow {
+        return None;
+    }
+    let caller = &authorized.caller;
+    let facts = &caller.snapshot.facts;
     let (kind, reason, says) = match observed.verdict {
         Verdict::NeedsApproval => (Kind::RequiresApproval, "requires_approval", "by request only"),
         _ => (Kind::ModelNotFound, Reason::Closed.as_str(), "closed"),
