@@ -14,7 +14,6 @@ use domain::{
 };
 
 use crate::{
-    Gateway,
     authenticate::Caller,
     routing::{DEFAULT, PREFIX, unnamed},
     wire::{
@@ -24,6 +23,9 @@ use crate::{
         request::Request,
     },
 };
+
+#[cfg(test)]
+mod agreement;
 
 /// A call that may be made, if there is room.
 #[derive(Debug)]
@@ -51,9 +53,9 @@ impl Authorized {
     }
 }
 
-/// Asks `decide`, and says no in words.
+/// Asks `decide`, and says no in words. `public_url`: where somebody can ask for what is by request.
 pub fn authorize(
-    gateway: &Gateway,
+    public_url: &str,
     caller: Caller,
     request: Request,
     route: Route,
@@ -75,7 +77,7 @@ pub fn authorize(
     let name = || facts.models.get(&model).map_or("", |model| &model.name);
     match decision.verdict {
         Verdict::Allow => {}
-        Verdict::NeedsApproval => return Err(needs_approval(gateway, &caller, name())),
+        Verdict::NeedsApproval => return Err(needs_approval(public_url, &caller, name())),
         Verdict::Deny(reason) => return Err(denied(&caller, name(), reason)),
     }
     let authorized = Authorized { caller, request, route, model, policy, decision };
@@ -179,7 +181,7 @@ fn with_contact(caller: &Caller, mut refusal: Refusal, reason: Reason) -> Refusa
     refusal
 }
 
-fn needs_approval(gateway: &Gateway, caller: &Caller, name: &str) -> Refusal {
+fn needs_approval(public_url: &str, caller: &Caller, name: &str) -> Refusal {
     let message = format!("{name} is open to your group by request only, and nobody has agreed yet.");
     let refusal = Refusal::new(Kind::RequiresApproval, caller.id, message).about(Some("model"));
     let mut refusal = with_contact(caller, refusal, Reason::Silence);
@@ -187,7 +189,7 @@ fn needs_approval(gateway: &Gateway, caller: &Caller, name: &str) -> Refusal {
     let group =
         caller.application().map_or_else(String::new, |application| format!("&group={}", application.group));
     refusal.detail.request_url =
-        Some(format!("{}/requests/new?model={name}{group}", gateway.settings.public_url));
+        Some(format!("{public_url}/requests/new?model={name}{group}"));
     refusal.detail.reason = "requires_approval".to_owned();
     refusal
 }
