@@ -151,7 +151,9 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
         // Quotas of rules and grants by which none of my calls would pass are others'.
         let passing = ruled.values().flatten().filter(|(_, state, _)| *state == State::Open);
         let passed_by: HashSet<Scope> = passing
-            .flat_map(|(.., by)| by.rule.map(Scope::Authorization).into_iter().chain(by.grant.map(Scope::Grant)))
+            .flat_map(|(.., by)| {
+                by.rule.map(Scope::Authorization).into_iter().chain(by.grant.map(Scope::Grant))
+            })
             .collect();
         let mut limits = my_limits::all(&cx, &facts, me, &mine, &applications, &passed_by).await?;
         let usual = my_limits::usual(&cx, org, me, facts.calendar.day(now)).await?;

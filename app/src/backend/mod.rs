@@ -554,7 +554,9 @@ impl RuleLines {
         let said = |line: &String| -> Result<Option<(ModelId, String)>, AppError> {
             let (name, word) = line.rsplit_once(' ').ok_or_else(|| wrong(line))?;
             let model = match name.strip_prefix('#').and_then(|place| place.parse::<usize>().ok()) {
-                Some(place) => place.checked_sub(1).and_then(|place| steps.get(place)).map(|(model, _)| *model),
+                Some(place) => {
+                    place.checked_sub(1).and_then(|place| steps.get(place)).map(|(model, _)| *model)
+                }
                 None => {
                     let known = models.iter().find(|model| model.name == name);
                     Some(known.ok_or_else(|| wrong(line))?.id)

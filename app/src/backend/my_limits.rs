@@ -44,8 +44,9 @@ pub async fn all(
     applications: &[ApplicationId],
     passed_by: &HashSet<Scope>,
 ) -> Result<Vec<LimitLevel>, AppError> {
-    let on_my_paths =
-        |group: GroupId| mine.iter().any(|own| facts.groups.get(own).is_some_and(|own| own.path.contains(&group)));
+    let on_my_paths = |group: GroupId| {
+        mine.iter().any(|own| facts.groups.get(own).is_some_and(|own| own.path.contains(&group)))
+    };
     let mut limits = store::limits::list(&cx.store, facts.org, facts, |scope| match scope {
         Scope::Organization => true,
         Scope::Authorization(_) | Scope::Grant(_) => passed_by.contains(&scope),

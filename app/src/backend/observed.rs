@@ -53,7 +53,9 @@ pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
     }
     let editable = may(Act::LoosenLimits, None);
     let watched = |scope| match scope {
-        Scope::Authorization(id) => facts.observed.values().flat_map(|rules| rules.values()).any(|rule| rule.id == id),
+        Scope::Authorization(id) => {
+            facts.observed.values().flat_map(|rules| rules.values()).any(|rule| rule.id == id)
+        }
         _ => false,
     };
     let observes = |limit: &&Limit| limit.mode == Mode::Observe && all && !watched(limit.meter.scope);
@@ -81,7 +83,14 @@ pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
     Ok(lines)
 }
 
-fn line(id: String, kind: Watching, name: String, says: String, href: String, editable: bool) -> ObservedLine {
+fn line(
+    id: String,
+    kind: Watching,
+    name: String,
+    says: String,
+    href: String,
+    editable: bool,
+) -> ObservedLine {
     ObservedLine {
         id,
         kind,

@@ -3,7 +3,8 @@
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use domain::{
     access::{
-        ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, beside, decide_with,
+        ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, beside,
+        decide_with,
     },
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
     keys::{Feature, Features},
@@ -475,7 +476,8 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
     use domain::authorizations::Target;
     let facts = looking.facts;
     let key = |group: GroupId| {
-        whom.application.map(|(id, _)| looking.of_group(Some(group), format!("/applications/{id}?dialog=key")))
+        whom.application
+            .map(|(id, _)| looking.of_group(Some(group), format!("/applications/{id}?dialog=key")))
     };
     let home = whom.application.map(|(_, application)| application.group);
     match fix {

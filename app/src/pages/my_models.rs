@@ -11,10 +11,7 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit,
-        context::frame,
-        money::pair,
-        once::Outcome,
-        query,
+        context::frame, money::pair, once::Outcome, query,
     },
 };
 

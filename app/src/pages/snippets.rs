@@ -31,17 +31,22 @@ fn snippet(language: &str, base: &str, model: &str, door: Door) -> String {
                     "messages",
                     format!("{{\"model\": \"{model}\", \"max_tokens\": 500, \"messages\": {hello}}}"),
                 ),
-                Door::Chat => ("chat/completions", format!("{{\"model\": \"{model}\", \"messages\": {hello}}}")),
-                Door::Embeddings => ("embeddings", format!("{{\"model\": \"{model}\", \"input\": \"Hello\"}}")),
+                Door::Chat => {
+                    ("chat/completions", format!("{{\"model\": \"{model}\", \"messages\": {hello}}}"))
+                }
+                Door::Embeddings => {
+                    ("embeddings", format!("{{\"model\": \"{model}\", \"input\": \"Hello\"}}"))
+                }
             };
-            let version = if door == Door::Messages { " \\\n  -H \"anthropic-version: 2023-06-01\"" } else { "" };
+            let version =
+                if door == Door::Messages { " \\\n  -H \"anthropic-version: 2023-06-01\"" } else { "" };
             format!(
                 "curl {base}/v1/{route} \\\n  -H \"Authorization: Bearer {SECRET}\"{version} \\\n  -H \"Content-Type: application/json\" \\\n  -d '{body}'"
             )
         }
-        ("environment", Door::Messages) => format!(
-            "ANTHROPIC_BASE_URL={base}\nANTHROPIC_AUTH_TOKEN={SECRET}\nANTHROPIC_MODEL={model}"
-        ),
+        ("environment", Door::Messages) => {
+            format!("ANTHROPIC_BASE_URL={base}\nANTHROPIC_AUTH_TOKEN={SECRET}\nANTHROPIC_MODEL={model}")
+        }
         ("environment", _) => {
             format!("OPENAI_BASE_URL={base}/v1\nOPENAI_API_KEY={SECRET}\nOPENAI_MODEL={model}")
         }
@@ -68,8 +73,7 @@ pub fn Snippets(
     let asked = query::value("call");
     let chosen = models.iter().find(|(name, _)| *name == asked).or(models.first()).cloned();
     let language = query::value("language");
-    let language =
-        LANGUAGES.iter().find(|(key, _)| *key == language).map_or(LANGUAGES[0].0, |(key, _)| key);
+    let language = LANGUAGES.iter().find(|(key, _)| *key == language).map_or(LANGUAGES[0].0, |(key, _)| key);
     chosen.map(|(model, door)| {
         let tabs = LANGUAGES
             .iter()

@@ -61,8 +61,11 @@ fn Question(
         Feature::ALL.iter().map(|feature| (feature.to_string(), feature.label().to_owned())).collect();
     // Several at once come from a call.
     if using.contains(',') {
-        let labels: Vec<&str> =
-            Feature::ALL.iter().filter(|feature| using.split(',').any(|word| word == feature.as_str())).map(|feature| feature.label()).collect();
+        let labels: Vec<&str> = Feature::ALL
+            .iter()
+            .filter(|feature| using.split(',').any(|word| word == feature.as_str()))
+            .map(|feature| feature.label())
+            .collect();
         features.push((using.clone(), labels.join(", ")));
     }
     let features = features

@@ -188,8 +188,7 @@ fn needs_approval(public_url: &str, caller: &Caller, name: &str) -> Refusal {
     // The form, filled in. Every character a model's name can have may stand in a query.
     let group =
         caller.application().map_or_else(String::new, |application| format!("&group={}", application.group));
-    refusal.detail.request_url =
-        Some(format!("{public_url}/requests/new?model={name}{group}"));
+    refusal.detail.request_url = Some(format!("{public_url}/requests/new?model={name}{group}"));
     refusal.detail.reason = "requires_approval".to_owned();
     refusal
 }

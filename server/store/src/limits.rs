@@ -477,7 +477,8 @@ pub(crate) async fn hand_on(
         let (_, thing, _) = to.parts();
         let id = match known {
             Some(known) => {
-                let thresholds: Vec<i16> = quota.thresholds.iter().map(|percent| i16::from(*percent)).collect();
+                let thresholds: Vec<i16> =
+                    quota.thresholds.iter().map(|percent| i16::from(*percent)).collect();
                 sqlx::query!(
                     "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
                     org.0,

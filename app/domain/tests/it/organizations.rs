@@ -50,7 +50,8 @@ pub struct Organization {
     ended: Option<&'static str>,
     suspended: Option<&'static str>,
     /// The application's group, its models, its features, whom its key is for, whose it is.
-    application: (&'static str, Option<Vec<&'static str>>, Vec<Feature>, Vec<&'static str>, Option<&'static str>),
+    application:
+        (&'static str, Option<Vec<&'static str>>, Vec<Feature>, Vec<&'static str>, Option<&'static str>),
     /// Models of each policy.
     policies: Vec<Vec<&'static str>>,
     /// The policy of the key and the one of a group.
@@ -61,7 +62,8 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
     let groups = || select(PLACES[1..].to_vec());
     let people = || select(PEOPLE.to_vec());
     let models = || select(MODELS.to_vec());
-    let grant = (option::weighted(0.6, people()), option::of(groups()), models(), proptest::bool::weighted(0.2));
+    let grant =
+        (option::weighted(0.6, people()), option::of(groups()), models(), proptest::bool::weighted(0.2));
     let ends = select(vec![None, Some(-1), Some(0), Some(1)]);
     let application = (
         groups(),
@@ -80,18 +82,9 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
         vec(vec(models(), 1..4), 0..3),
         (option::of(0..3_usize), option::of((groups(), 0..3_usize))),
     )
-        .prop_map(
-            |(rules, grants, memberships, ended, suspended, application, policies, routes)| Organization {
-                rules,
-                grants,
-                memberships,
-                ended,
-                suspended,
-                application,
-                policies,
-                routes,
-            },
-        )
+        .prop_map(|(rules, grants, memberships, ended, suspended, application, policies, routes)| {
+            Organization { rules, grants, memberships, ended, suspended, application, policies, routes }
+        })
 }
 
 /// What a call uses of its key.
@@ -132,7 +125,8 @@ impl Organization {
         }
         for (person, group, days) in &self.memberships {
             let ends_at = days.map(|days| world::now() + Duration::days(days));
-            let membership = MembershipFacts { group: world::group(group), standing: Standing::Member, ends_at };
+            let membership =
+                MembershipFacts { group: world::group(group), standing: Standing::Member, ends_at };
             facts.users.get_mut(&world::user(person)).expect("a known person").memberships.push(membership);
         }
         self.ended.iter().for_each(|group| world::add(&mut facts, &format!("ended:{group}")));
@@ -146,11 +140,12 @@ impl Organization {
             };
             facts.policies.insert(policy_name(place), policy);
         }
-        let policy = |place: usize| {
-            facts.policies.get(&policy_name(place)).map(|policy: &PolicyFacts| policy.id)
-        };
-        let (own, of_group) =
-            (self.routes.0.and_then(policy), self.routes.1.and_then(|(group, place)| Some((group, policy(place)?))));
+        let policy =
+            |place: usize| facts.policies.get(&policy_name(place)).map(|policy: &PolicyFacts| policy.id);
+        let (own, of_group) = (
+            self.routes.0.and_then(policy),
+            self.routes.1.and_then(|(group, place)| Some((group, policy(place)?))),
+        );
         if let Some((group, policy)) = of_group {
             facts.groups.get_mut(&world::group(group)).expect("a known group").policy = Some(policy);
         }

@@ -62,7 +62,8 @@ fn request(model: &str, features: Features) -> Request {
             Feature::Tools => body["tools"] = json!([{ "type": "function", "function": { "name": "f" } }]),
             Feature::StructuredOutputs => body["response_format"] = json!({ "type": "json_object" }),
             Feature::Vision => {
-                body["messages"][0]["content"] = json!([{ "type": "image_url", "image_url": { "url": "x" } }]);
+                body["messages"][0]["content"] =
+                    json!([{ "type": "image_url", "image_url": { "url": "x" } }]);
             }
             Feature::Reasoning => body["reasoning_effort"] = json!("high"),
             // A route of its own.

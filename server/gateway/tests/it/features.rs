@@ -93,7 +93,8 @@ async fn each_feature_that_is_off_is_refused_and_passes_when_it_is_on() {
                     }
                 }
             };
-            let call = tokio::time::timeout(Duration::from_secs(60), written).await.expect("it is written down");
+            let call =
+                tokio::time::timeout(Duration::from_secs(60), written).await.expect("it is written down");
             let What::Refused(refused) = call.what else { panic!("{feature}: it passed") };
             assert!(refused.features.has(feature), "{feature}: {:?}", refused.features);
         }

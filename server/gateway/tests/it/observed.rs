@@ -84,7 +84,8 @@ async fn an_observed_rule_that_would_let_a_call_pass_notes_nothing() {
 }
 
 #[tokio::test]
-async fn the_quota_of_a_rule_that_only_observes_counts_from_the_first_call_and_goes_along_when_it_is_promoted() {
+async fn the_quota_of_a_rule_that_only_observes_counts_from_the_first_call_and_goes_along_when_it_is_promoted()
+ {
     let world = World::new().await;
     let rule = observe(&world, State::Open).await;
     let scope = Scope::Authorization(rule);
@@ -98,8 +99,11 @@ async fn the_quota_of_a_rule_that_only_observes_counts_from_the_first_call_and_g
     assert_eq!(noted(&world, quota.0, 1).await.calls, 1, "the second one had no room");
     world.quiet().await;
     // The books know by which rule it counted: they agree with what was counted.
-    let calendar = store::organizations::calendar(&world.store, world.tenant.org).await.expect("the calendar");
-    let books = store::books::drift(&world.store, world.tenant.org, calendar, store::clock::now()).await.expect("the books");
+    let calendar =
+        store::organizations::calendar(&world.store, world.tenant.org).await.expect("the calendar");
+    let books = store::books::drift(&world.store, world.tenant.org, calendar, store::clock::now())
+        .await
+        .expect("the books");
     assert!(books.is_empty(), "{books:?}");
     let mut change = world.change().await;
     authorizations::promote(&mut change, rule).await.expect("it decides");

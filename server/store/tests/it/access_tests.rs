@@ -152,11 +152,16 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
 
     // A new model, which its name or its tier opens the moment it is accepted or has a price.
     let mut change = org.change().await;
-    let open_tier = models::insert_tier(&mut change, &"Open".parse().expect("a name"), false).await.expect("a tier");
-    authorizations::set(&mut change, Some(org.parent), Target::Tier(open_tier), Some(OPEN)).await.expect("a rule");
-    let waiting = models::insert(&mut change, &model_form("waiting", org.provider, open_tier), Review::Pending);
+    let open_tier =
+        models::insert_tier(&mut change, &"Open".parse().expect("a name"), false).await.expect("a tier");
+    authorizations::set(&mut change, Some(org.parent), Target::Tier(open_tier), Some(OPEN))
+        .await
+        .expect("a rule");
+    let waiting =
+        models::insert(&mut change, &model_form("waiting", org.provider, open_tier), Review::Pending);
     let waiting = waiting.await.expect("a model");
-    let free = models::insert(&mut change, &model_form("unpriced", org.provider, open_tier), Review::Accepted);
+    let free =
+        models::insert(&mut change, &model_form("unpriced", org.provider, open_tier), Review::Accepted);
     let free = free.await.expect("a model");
     let now = change.at();
     let price: Price = "1".parse().expect("a price");
@@ -166,7 +171,9 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
     for (name, model) in [("Not waiting", waiting), ("Not unpriced", free)] {
         let mut change = org.change().await;
         let (group, name) = (Subject::Group(org.parent), name.parse().expect("a name"));
-        access_tests::insert(&mut change, &name, group, Target::Model(model), Expected::NotOpen).await.expect("pinned");
+        access_tests::insert(&mut change, &name, group, Target::Model(model), Expected::NotOpen)
+            .await
+            .expect("pinned");
         change.commit().await.expect("it");
     }
     let mut change = org.change().await;
@@ -205,7 +212,8 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
 
     // What observes changes nothing, and is stopped when it is to decide.
     let mut change = org.change().await;
-    let rule = authorizations::observe(&mut change, Some(org.child), target, Some(OPEN)).await.expect("a rule");
+    let rule =
+        authorizations::observe(&mut change, Some(org.child), target, Some(OPEN)).await.expect("a rule");
     change.commit().await.expect("it opens nothing");
     let mut change = org.change().await;
     authorizations::promote(&mut change, rule.expect("its id")).await.expect("it would decide");

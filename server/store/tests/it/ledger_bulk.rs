@@ -148,7 +148,7 @@ impl World {
                 model: ModelId(Uuid::from_u128(77 + u128::from(number % 2))),
                 provider: ProviderId(Uuid::from_u128(99)),
                 authorization: None,
-            beside: None,
+                beside: None,
                 grant: None,
                 policy: None,
                 use_case: if number.is_multiple_of(2) { "triage".to_owned() } else { String::new() },
