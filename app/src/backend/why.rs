@@ -495,8 +495,7 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
         Fix::LetIn(user) => looking.to(format!("/users/{user}")),
         Fix::Join(_, group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=add")),
         Fix::Reopen(group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=edit")),
-        Fix::Accept(_) => looking.to("/models/review".to_owned()),
-        Fix::Price(model) => looking.to(format!("/models/{model}")),
+        Fix::Accept(model) | Fix::Price(model) => looking.to(format!("/models/{model}")),
         Fix::AllowInKey(_) | Fix::TurnOn(_) => home.and_then(key).unwrap_or_default(),
     }
 }

@@ -70,7 +70,7 @@ fn Content(page: MyPage) -> impl IntoView {
                         <div class="sub num" title=limit.clone()>{format!("{money} left")}<span class="sr">{format!(" by {limit}")}</span></div>
                     })}</td>
                     <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div>{model.usual.map(|usual| view! {
-                        <div class="sub">{format!("a call costs about {}", usual.cost)}{(!usual.mine).then_some(", others'")}</div>
+                        <div class="sub" title=if usual.mine { "On average, of my calls in the last 30 days" } else { "On average, of everybody's calls in the last 30 days" }>{format!("≈ {} a call", usual.cost)}</div>
                     })}</td>
                 </tr>
             }

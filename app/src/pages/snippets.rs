@@ -87,7 +87,7 @@ pub fn Snippets(
             <div id="program">
                 <Card title="From a program" note=model>
                     <div class="pad">
-                        <div class="row"><div class="seg" role="group" aria-label="Language">{tabs}</div></div>
+                        <div class="row filters"><div class="seg" role="group" aria-label="Language">{tabs}</div></div>
                         <Copyable text=code/>
                         <p class="hint">"Any client of this dialect works: only the base address and the secret are ours. “Call it” in the list above shows another model."</p>
                     </div>
