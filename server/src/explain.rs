@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::{
-    access::{Applied, Decision, Facts, Step, applicable, decide_with},
+    access::{Applied, Ask, Decision, Facts, Step, Verdict, applicable, beside, decide_with},
     ids::{ApplicationId, ModelId},
+    keys::Feature,
     limits::{self, Level},
     window::Span,
 };
@@ -44,6 +45,11 @@ pub struct Options {
     /// Which organization, where there are several.
     #[arg(long)]
     organization: Option<String>,
+
+    /// What the call would use of its key: streaming, tools, structured_outputs, vision, reasoning or
+    /// embeddings. May be given several times.
+    #[arg(long)]
+    using: Vec<Feature>,
 
     /// For programs.
     #[arg(long)]
@@ -85,7 +91,7 @@ async fn explain(store: &Store, options: &Options) -> Result<String, Fatal> {
     let subjects = subject::find(store, &facts, &paths, options, now).await?;
     let mut answers = Vec::new();
     for subject in subjects {
-        answers.push(answer(store, &facts, subject, model, now).await?);
+        answers.push(answer(store, &facts, subject, model, (&options.using, now)).await?);
     }
     // What is open comes first, then what somebody could agree to.
     answers.sort_by_key(|answer| print::rank(answer.decision.verdict));
@@ -103,9 +109,9 @@ async fn answer<'a>(
     facts: &'a Facts,
     subject: Subject<'a>,
     model: ModelId,
-    now: DateTime<Utc>,
+    (using, now): (&[Feature], DateTime<Utc>),
 ) -> Result<Answer<'a>, Fatal> {
-    let ask = subject.ask(model);
+    let ask = Ask { features: using.iter().copied().collect(), ..subject.ask(model) };
     let mut steps = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut steps);
     let nobody = ApplicationId(Uuid::nil());
@@ -114,6 +120,9 @@ async fn answer<'a>(
         application: subject.application.map_or(nobody, |(id, _)| id),
         user: subject.user,
         authorization: decision.rule,
+        beside: beside(facts, &ask, &decision, now)
+            .filter(|rule| rule.verdict == Verdict::Allow)
+            .map(|rule| rule.rule),
         grant: decision.grant,
     };
     let applied: Vec<Applied> = applicable(facts, &counted).into_iter().collect();

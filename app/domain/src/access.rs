@@ -459,7 +459,7 @@ pub struct Observed {
     pub group: Option<GroupId>,
     /// What it is about.
     pub target: Target,
-    /// What it would say: never that the call may pass.
+    /// What it would say.
     pub verdict: Verdict,
 }
 
@@ -505,9 +505,15 @@ pub fn decide_with(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut
     decision
 }
 
-/// What the rules that only observe would have made of a call that `decision` lets pass, if they
+/// What the rules that only observe would have refused of a call that `decision` lets pass, if they
 /// stood in the place of those that decide. None when they would let it pass, too.
 pub fn observe(facts: &Facts, ask: &Ask<'_>, decision: &Decision, now: DateTime<Utc>) -> Option<Observed> {
+    beside(facts, ask, decision, now).filter(|observed| observed.verdict != Verdict::Allow)
+}
+
+/// The rule that only observes and would have decided in the place of those that do, and what it says
+/// about a call that `decision` lets pass. Where that is yes, too, the call counts in its quotas.
+pub fn beside(facts: &Facts, ask: &Ask<'_>, decision: &Decision, now: DateTime<Utc>) -> Option<Observed> {
     if facts.observed.is_empty() || decision.verdict != Verdict::Allow {
         return None;
     }
@@ -518,8 +524,8 @@ pub fn observe(facts: &Facts, ask: &Ask<'_>, decision: &Decision, now: DateTime<
     let own = facts.observed.get(&group).and_then(|rules| rules.get(&target));
     own.filter(|own| own.id == rule.id)?;
     let verdict = match rule.state {
-        State::Open => return None,
-        State::ByRequest if lifting_grant(facts, path, ask, now).is_some() => return None,
+        State::Open => Verdict::Allow,
+        State::ByRequest if lifting_grant(facts, path, ask, now).is_some() => Verdict::Allow,
         State::ByRequest => Verdict::NeedsApproval,
         State::Closed => Verdict::Deny(Reason::Closed),
     };
@@ -747,15 +753,16 @@ pub struct Applied {
 }
 
 /// Every limit the call must fit into. A person without a monthly spend limit of their own has
-/// the organization's default.
+/// the organization's default. The quotas of a rule that only observes count, and refuse nobody.
 pub fn applicable(facts: &Facts, subject: &Subject<'_>) -> SmallVec<[Applied; 12]> {
     let mut applied = SmallVec::new();
     for scope in subject.scopes() {
         let own = facts.limits.get(&scope).map_or(&[][..], Vec::as_slice);
+        let observes = subject.beside.is_some_and(|rule| scope == Scope::Authorization(rule));
         applied.extend(own.iter().map(|limit| Applied {
             meter: limit.meter,
             cap: limit.cap,
-            mode: limit.mode,
+            mode: if observes { Mode::Observe } else { limit.mode },
         }));
         if matches!(scope, Scope::User(_)) {
             let meter = Meter { scope, metric: Metric::Spend, window: Window::Month };

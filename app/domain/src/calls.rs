@@ -327,6 +327,8 @@ pub struct Refused {
     pub code: String,
     /// The sentence the caller read.
     pub message: String,
+    /// What it would have used of its key.
+    pub features: Features,
     /// The answer's `error.bursar`, field by field.
     pub detail: Vec<(String, String)>,
 }

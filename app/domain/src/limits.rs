@@ -257,6 +257,8 @@ pub struct Subject<'a> {
     pub user: Option<UserId>,
     /// The authorization that let it pass.
     pub authorization: Option<AuthorizationId>,
+    /// The one that only observes, and would have let it pass, too.
+    pub beside: Option<AuthorizationId>,
     /// The grant that lifted it.
     pub grant: Option<GrantId>,
 }
@@ -273,6 +275,7 @@ impl Subject<'_> {
             scopes.extend(self.path.iter().map(|&group| Scope::Member(group, user)));
         }
         scopes.extend(self.authorization.map(Scope::Authorization));
+        scopes.extend(self.beside.map(Scope::Authorization));
         scopes.extend(self.grant.map(Scope::Grant));
         scopes
     }
@@ -341,6 +344,7 @@ mod tests {
             application: ApplicationId(id(3)),
             user: Some(UserId(id(4))),
             authorization: None,
+            beside: None,
             grant: None,
         };
         let kinds: Vec<_> = subject.scopes().iter().map(|scope| scope.kind().as_str()).collect();

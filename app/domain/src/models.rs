@@ -29,6 +29,16 @@ words! {
     }
 }
 
+impl Modality {
+    /// Whether calls of this kind are served at all.
+    pub const fn is_served(self) -> bool {
+        match self {
+            Self::Chat | Self::Vision | Self::Audio | Self::Embedding => true,
+            Self::Image | Self::Video | Self::Rerank => false,
+        }
+    }
+}
+
 words! {
     /// Whether a person has looked at a new model.
     Review("review state") {

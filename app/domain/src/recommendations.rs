@@ -141,7 +141,7 @@ pub fn cheaper(used: &ModelUse) -> Option<Recommendation> {
         figures: format!("{other} {} {}", coarse(spend.0), best.cost.0.saturating_mul(10) / spend.0),
         saves,
         action: "Make it by request".to_owned(),
-        href: format!("/authorization/rule?of={id}~model:{}", used.model.0),
+        href: format!("/authorization/rule?of={id}~model:{}&say=by_request", used.model.0),
         path: used.path.clone(),
     })
 }

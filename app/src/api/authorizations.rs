@@ -216,7 +216,7 @@ pub struct Watched {
     pub locked: bool,
     /// What it would have refused in the last 90 days: calls, people, what the calls cost.
     pub noted: Option<(i64, i64, Money)>,
-    /// Its quotas, which count once it is promoted.
+    /// Its quotas, which count already and refuse nobody.
     pub limits: Vec<LimitLevel>,
     /// What became of it, the newest first.
     pub history: Vec<AuditRow>,

@@ -15,6 +15,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::AppError;
 
+/// Where a model answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Door {
+    /// `/v1/chat/completions`.
+    Chat,
+    /// `/v1/messages`.
+    Messages,
+    /// `/v1/embeddings`.
+    Embeddings,
+}
+
+/// What calls of a model usually cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usual {
+    /// On average.
+    pub cost: Money,
+    /// Of my calls; otherwise of everybody's.
+    pub mine: bool,
+}
+
 /// A model, seen from one of my groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MyModel {
@@ -22,14 +42,18 @@ pub struct MyModel {
     pub name: String,
     /// Its tier.
     pub tier: String,
-    /// The route it is called by.
-    pub route: String,
+    /// Where it is called; none: nowhere yet.
+    pub door: Option<Door>,
     /// What it costs now.
     pub prices: Option<Prices>,
     /// Open, or by request.
     pub state: State,
     /// The groups through which, by name.
     pub through: Vec<String>,
+    /// What a call cost in the last 30 days.
+    pub usual: Option<Usual>,
+    /// The money that is left for it right now, on the account where most is left, and what limits it.
+    pub left: Option<(Money, String)>,
 }
 
 /// A key I can have a secret of.
@@ -81,12 +105,12 @@ pub struct MyPage {
 pub async fn load_my_models() -> Result<MyPage, AppError> {
     use crate::backend::*;
     use domain::{
-        access::{Ask, Verdict, decide, policy_of},
-        limits::{Level, Limit, Meter, Metric, Mode, Scope},
-        providers::Dialect,
+        access::{Ask, Decision, Verdict, decide, policy_of},
+        ids::ModelId,
+        limits::Scope,
         roles::Act,
-        window::Window,
     };
+    use std::collections::{HashMap, HashSet};
     handle(|cx| async move {
         let permit = cx.permit(Act::UseOwn)?;
         let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
@@ -103,9 +127,10 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     .collect()
             })
             .unwrap_or_default();
-        let mut models: Vec<MyModel> = Vec::new();
-        for (id, model) in &facts.models {
-            let (mut best, mut through) = (None, Vec::new());
+        let keys = store::keys::own(&cx.store, org, me).await.known()?;
+        let applications: Vec<_> = keys.iter().map(|key| key.application).collect();
+        let mut ruled = HashMap::<ModelId, Vec<(GroupId, State, Decision)>>::new();
+        for id in facts.models.keys() {
             for group in &mine {
                 let ask = Ask {
                     group: *group,
@@ -114,11 +139,35 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     model: *id,
                     features: Default::default(),
                 };
-                let state = match decide(&facts, &ask, now).verdict {
+                let decision = decide(&facts, &ask, now);
+                let state = match decision.verdict {
                     Verdict::Allow => State::Open,
                     Verdict::NeedsApproval => State::ByRequest,
                     Verdict::Deny(_) => continue,
                 };
+                ruled.entry(*id).or_default().push((*group, state, decision));
+            }
+        }
+        // Quotas of rules and grants by which none of my calls would pass are others'.
+        let passing = ruled.values().flatten().filter(|(_, state, _)| *state == State::Open);
+        let passed_by: HashSet<Scope> = passing
+            .flat_map(|(.., by)| {
+                by.rule.map(Scope::Authorization).into_iter().chain(by.grant.map(Scope::Grant))
+            })
+            .collect();
+        let mut limits = my_limits::all(&cx, &facts, me, &mine, &applications, &passed_by).await?;
+        let usual = my_limits::usual(&cx, org, me, facts.calendar.day(now)).await?;
+        let mut models: Vec<MyModel> = Vec::new();
+        for (id, ruled) in &ruled {
+            let Some(model) = facts.models.get(id) else { continue };
+            let (mut best, mut through) = (None, Vec::new());
+            let mut left: Option<(Money, String)> = None;
+            for (group, state, decision) in ruled {
+                let state = *state;
+                if state == State::Open {
+                    let room = my_limits::tightest(&facts, &limits, me, *group, decision);
+                    left = left.into_iter().chain(room).max_by_key(|(money, _)| *money);
+                }
                 let name = facts.groups.get(group).map(|group| group.name.clone()).unwrap_or_default();
                 match best {
                     Some(known) if state > known => {}
@@ -134,53 +183,16 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             models.push(MyModel {
                 name: model.name.clone(),
                 tier: facts.tiers.get(&model.tier).map(|tier| tier.name.clone()).unwrap_or_default(),
-                route: if dialect == Some(Dialect::Anthropic) {
-                    "/v1/messages"
-                } else {
-                    "/v1/chat/completions"
-                }
-                .to_owned(),
+                door: my_limits::door(dialect, model.modality),
                 prices: model.prices_at(now).copied(),
                 state,
                 through,
+                usual: usual.get(id).copied(),
+                left,
             });
         }
         models.sort_by(|a, b| (a.state, &a.name).cmp(&(b.state, &b.name)));
-        let on_my_paths = |group: GroupId| {
-            mine.iter().any(|own| facts.groups.get(own).is_some_and(|own| own.path.contains(&group)))
-        };
-        let mut limits = store::limits::list(&cx.store, org, &facts, |scope| match scope {
-            Scope::Organization => true,
-            Scope::Group(group) => on_my_paths(group),
-            Scope::User(user) => user == me,
-            Scope::Member(group, user) => user == me && on_my_paths(group),
-            Scope::Application(_) | Scope::Authorization(_) | Scope::Grant(_) => false,
-        })
-        .await
-        .known()?;
-        let own_month = Meter { scope: Scope::User(me), metric: Metric::Spend, window: Window::Month };
-        if let Some(cap) =
-            facts.default_user_limit.filter(|_| !limits.iter().any(|level| level.limit.meter == own_month))
-        {
-            let span = facts.calendar.span(Window::Month, now);
-            limits.push(LimitLevel {
-                limit: Limit {
-                    id: None,
-                    meter: own_month,
-                    cap: cap.0,
-                    mode: Mode::Enforce,
-                    thresholds: Default::default(),
-                },
-                scope_name: facts.scope_name(own_month.scope),
-                level: Level::default(),
-                starts_at: span.start,
-                ends_at: span.end,
-                version: None,
-            });
-            store::limits::fill_levels(&cx.store, org, &mut limits).await.known()?;
-        }
         limits.sort_by_key(|level| std::cmp::Reverse(level.percent()));
-        let keys = store::keys::own(&cx.store, org, me).await.known()?;
         let paths: std::collections::HashMap<GroupId, String> =
             store::groups::paths(&cx.store, org).await.known()?.into_iter().collect();
         let path = |id: &GroupId| paths.get(id).cloned().unwrap_or_default();

@@ -7,13 +7,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, frame::Done};
 
+/// What observes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Watching {
+    /// A rule.
+    Rule,
+    /// A limit.
+    Limit,
+    /// A quota of a rule that only observes: it decides when that does.
+    Quota,
+}
+
+impl Watching {
+    /// In a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Limit => "limit",
+            Self::Quota => "quota",
+        }
+    }
+}
+
 /// A rule or a limit that only observes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedLine {
     /// Its id.
     pub id: String,
-    /// Whether it is a rule; otherwise a limit.
-    pub rule: bool,
+    /// What it is.
+    pub kind: Watching,
     /// What it is called.
     pub name: String,
     /// What it says.

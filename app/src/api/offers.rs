@@ -117,8 +117,11 @@ pub async fn load_offers(
             }
         };
         let page: Vec<Offer> = later.iter().take(PAGE).map(|name| offer(name)).collect();
+        // Who gave no list has not said what is gone.
+        let good = answer.good && !answer.models.is_empty();
+        let gone = if good { gone } else { Vec::new() };
         Ok(Offers {
-            good: answer.good && !answer.models.is_empty(),
+            good,
             sentence: answer.sentence,
             next: (later.len() > PAGE).then(|| page.last().map(|last| last.upstream.clone())).flatten(),
             new: page,

@@ -117,20 +117,28 @@ pub async fn rehearse_policy(
     #[server(default)] days: String,
 ) -> Result<Done, AppError> {
     use crate::{api::policies::SavePolicy, backend::*};
-    use domain::{rehearsal::Draft, roles::Act};
+    use domain::{ids::PolicyId, policies::Rules, rehearsal::Draft, roles::Act};
     use leptos::server_fn::ServerFn;
     handle(|cx| async move {
         let org = cx.permit(Act::EditPolicies)?.org();
         let models = store::models::list(&cx.store, org).await.known()?;
+        let steps_read = read_steps(&models, &steps)?;
+        let lines = RuleLines { after, attempts, first_byte };
+        let policy = read_some::<PolicyId>("id", &id)?;
+        let known = match policy {
+            Some(id) => store::policies::get(&cx.store, org, id).await.known()?.rules,
+            None => Rules::new(),
+        };
         let draft = Draft::Policy {
-            id: read_some("id", &id)?,
+            id: policy,
             version: read_some("version", &version)?.unwrap_or_default(),
             name: read("name", &name)?,
             routing: read("routing", &routing)?,
-            steps: read_steps(&models, &steps)?,
+            rules: Some(lines.read(&models, &steps_read, &known)?),
+            steps: steps_read,
         };
         // What it does after a failure is not replayed, and not lost on the way.
-        let rules = RuleLines { after, attempts, first_byte }.fields();
+        let rules = lines.fields();
         let mut fields = vec![("name", name.as_str()), ("routing", &routing), ("steps", &steps)];
         fields.extend(rules.iter().map(|(name, line)| (name.as_str(), line.as_str())));
         let back = rehearsals::Back::new(SavePolicy::PATH, "/policies", &fields);

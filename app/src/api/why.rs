@@ -102,6 +102,8 @@ pub struct Why {
     pub people: Vec<(String, String)>,
     /// Models to choose from.
     pub models: Vec<String>,
+    /// What the call would use of its key, separated by commas.
+    pub using: String,
     /// The refused call it is about.
     pub refused: Option<RefusedCall>,
     /// One for each group, what is open first.
@@ -111,7 +113,8 @@ pub struct Why {
 }
 
 /// Why. `who`: an address, an application's path, or an id; empty: whoever asks. `on`: only on this
-/// group's account. `at`: a day to look at. `tokens`: a call's size. `request`: a refused call.
+/// group's account. `at`: a day or a moment to look at. `tokens`: a call's size. `using`: features of a key,
+/// separated by commas. `request`: a refused call.
 #[server(prefix = "/console", endpoint = "why")]
 pub async fn load_why(
     #[server(default)] who: String,
@@ -119,6 +122,7 @@ pub async fn load_why(
     #[server(default)] on: String,
     #[server(default)] at: String,
     #[server(default)] tokens: String,
+    #[server(default)] using: String,
     #[server(default)] request: String,
 ) -> Result<Why, AppError> {
     use crate::backend::*;
@@ -129,7 +133,8 @@ pub async fn load_why(
             who: who.trim().to_owned(),
             model: model.trim().to_owned(),
             on: read_some("on", &on).map_err(|_| AppError::NotFound)?,
-            day: read_date("at", &at)?,
+            at: why::moment(&at)?,
+            features: why::features(&using)?,
             tokens,
             request: read_some("request", &request).map_err(|_| AppError::NotFound)?,
         };

@@ -13,6 +13,7 @@ pub mod imports;
 pub mod inbox;
 pub mod invitations;
 pub mod matrix;
+pub mod my_limits;
 pub mod observed;
 pub mod rehearsals;
 pub mod reports;
@@ -548,26 +549,36 @@ impl RuleLines {
     /// About the field `steps`.
     pub fn read(&self, models: &[Model], steps: &[(ModelId, i32)], known: &Rules) -> Result<Rules, AppError> {
         let wrong = |line: &str| AppError::field("steps", format!("{line} says nothing about a model."));
-        let said = |line: &String| -> Result<(ModelId, String), AppError> {
+        // By its name, or, while the policy is being made, by its place in the list: `#2`. Of places
+        // that no model stands at, nothing is said.
+        let said = |line: &String| -> Result<Option<(ModelId, String)>, AppError> {
             let (name, word) = line.rsplit_once(' ').ok_or_else(|| wrong(line))?;
-            let model = models.iter().find(|model| model.name == name).ok_or_else(|| wrong(line))?;
-            Ok((model.id, word.to_owned()))
+            let model = match name.strip_prefix('#').and_then(|place| place.parse::<usize>().ok()) {
+                Some(place) => {
+                    place.checked_sub(1).and_then(|place| steps.get(place)).map(|(model, _)| *model)
+                }
+                None => {
+                    let known = models.iter().find(|model| model.name == name);
+                    Some(known.ok_or_else(|| wrong(line))?.id)
+                }
+            };
+            Ok(model.map(|model| (model, word.to_owned())))
         };
         let mut rules = known.clone();
         for line in &self.attempts {
-            let (model, word) = said(line)?;
+            let Some((model, word)) = said(line)? else { continue };
             let attempts = word.parse().map_err(|_| wrong(line))?;
             let after = std::iter::empty().collect();
             rules.insert(model, StepRules { after, attempts, first_byte: None });
         }
         for line in &self.first_byte {
-            let (model, word) = said(line)?;
+            let Some((model, word)) = said(line)? else { continue };
             if let Some(rules) = rules.get_mut(&model).filter(|_| word != "-") {
                 rules.first_byte = Some(word.parse().map_err(|_| wrong(line))?);
             }
         }
         for line in &self.after {
-            let (model, word) = said(line)?;
+            let Some((model, word)) = said(line)? else { continue };
             if let Some(rules) = rules.get_mut(&model) {
                 let trouble: Trouble = word.parse().map_err(|_| wrong(line))?;
                 rules.after = rules.after.iter().chain([trouble]).collect();

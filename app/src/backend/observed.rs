@@ -12,7 +12,10 @@ use domain::{
 };
 
 use super::{AppError, Cx, Known, drafts};
-use crate::api::{authorizations::rule_href, observed::ObservedLine};
+use crate::api::{
+    authorizations::rule_href,
+    observed::{ObservedLine, Watching},
+};
 
 /// All of them that whoever asks may read, those that noted most first.
 ///
@@ -41,10 +44,22 @@ pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
         for (target, rule) in rules {
             let editable = may(Act::NarrowAuthorizations, *group);
             lines.push((rule.id.0, rule_line(&facts, *group, *target, rule, editable)));
+            let quotas = facts.limits.get(&Scope::Authorization(rule.id)).into_iter().flatten();
+            for (quota, id) in quotas.filter_map(|quota| Some((quota, quota.id?))) {
+                let cell = Cell { group: *group, target: *target };
+                lines.push((id.0, quota_line(&facts, id, quota, cell)));
+            }
         }
     }
     let editable = may(Act::LoosenLimits, None);
-    for limit in facts.limits.values().flatten().filter(|limit| limit.mode == Mode::Observe && all) {
+    let watched = |scope| match scope {
+        Scope::Authorization(id) => {
+            facts.observed.values().flat_map(|rules| rules.values()).any(|rule| rule.id == id)
+        }
+        _ => false,
+    };
+    let observes = |limit: &&Limit| limit.mode == Mode::Observe && all && !watched(limit.meter.scope);
+    for limit in facts.limits.values().flatten().filter(observes) {
         if let Some(id) = limit.id {
             lines.push((id.0, limit_line(&facts, id, limit, editable)));
         }
@@ -68,10 +83,17 @@ pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
     Ok(lines)
 }
 
-fn line(id: String, rule: bool, name: String, says: String, href: String, editable: bool) -> ObservedLine {
+fn line(
+    id: String,
+    kind: Watching,
+    name: String,
+    says: String,
+    href: String,
+    editable: bool,
+) -> ObservedLine {
     ObservedLine {
         id,
-        rule,
+        kind,
         name,
         says,
         href,
@@ -97,7 +119,7 @@ fn rule_line(
     });
     let says = format!("{}{lock}{}", rule.state.label(), until.unwrap_or_default());
     let name = format!("{} for {whose}", facts.target_name(target));
-    line(rule.id.to_string(), true, name, says, rule_href(Cell { group, target }), editable)
+    line(rule.id.to_string(), Watching::Rule, name, says, rule_href(Cell { group, target }), editable)
 }
 
 fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> ObservedLine {
@@ -108,7 +130,13 @@ fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> Obse
         Scope::User(user) => format!("/users/{user}"),
         _ => "/limits".to_owned(),
     };
-    line(id.to_string(), false, name, limit.meter.show_cap(limit.cap), href, editable)
+    line(id.to_string(), Watching::Limit, name, limit.meter.show_cap(limit.cap), href, editable)
+}
+
+/// A quota of a rule that only observes.
+fn quota_line(facts: &Facts, id: LimitId, quota: &Limit, cell: Cell) -> ObservedLine {
+    let (name, says) = (facts.scope_name(quota.meter.scope), quota.meter.show_cap(quota.cap));
+    line(id.to_string(), Watching::Quota, name, says, rule_href(cell), false)
 }
 
 /// What makes an observed rule or limit decide.

@@ -1,12 +1,13 @@
 //! Why somebody may use a model, or may not: whom it is about, who may ask, and the answer.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use domain::{
     access::{
-        ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, decide_with,
+        ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, beside,
+        decide_with,
     },
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
-    keys::Features,
+    keys::{Feature, Features},
     limits::{Level, Limit, Metric, Subject, Worst},
     prices,
     requests::accounts_of,
@@ -15,7 +16,7 @@ use domain::{
     why::{self, Fix},
 };
 
-use super::{AppError, Cx, Known};
+use super::{AppError, Cx, Known, read, read_date};
 use crate::api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep};
 
 /// How many people and applications there are to choose from.
@@ -32,8 +33,10 @@ pub struct Question {
     pub model: String,
     /// Only on this group's account.
     pub on: Option<GroupId>,
-    /// On this day; none: now.
-    pub day: Option<NaiveDate>,
+    /// At this moment of the organization's clocks; none: now.
+    pub at: Option<NaiveDateTime>,
+    /// What the call would use of its key.
+    pub features: Features,
     /// How large the call would be.
     pub tokens: Option<u64>,
     /// A refused call.
@@ -75,6 +78,27 @@ impl Looking<'_> {
     }
 }
 
+/// A day at noon, so that what ends with it still holds on it; or a moment: `2026-12-01T14:30`.
+///
+/// # Errors
+/// About the field `at`.
+pub fn moment(text: &str) -> Result<Option<NaiveDateTime>, AppError> {
+    let moment = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M");
+    match moment {
+        Ok(moment) => Ok(Some(moment)),
+        Err(_) => Ok(read_date("at", text)?.and_then(|day| day.and_hms_opt(12, 0, 0))),
+    }
+}
+
+/// Features separated by commas.
+///
+/// # Errors
+/// About the field `using`.
+pub fn features(text: &str) -> Result<Features, AppError> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(|word| read::<Feature>("using", word)).collect()
+}
+
 /// The answer.
 pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let org = cx.permit(Act::UseOwn)?.org();
@@ -97,13 +121,15 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
             _ => refused.application.to_string(),
         };
         (question.model, question.on) = (refused.model.clone(), Some(refused.group));
+        question.features = refused.features;
         page.refused = Some(told(refused));
     }
     page.models = models(&looking);
-    if let Some(day) = question.day {
-        // Noon, so that what ends with a day still holds on it.
-        looking.now = facts.calendar.midnight(day) + chrono::Duration::hours(12);
+    if let Some(at) = question.at {
+        let moment = facts.calendar.zone.from_local_datetime(&at).earliest();
+        looking.now = moment.map_or(looking.now, |moment| moment.with_timezone(&Utc));
     }
+    page.using = question.features.iter().map(Feature::as_str).collect::<Vec<_>>().join(",");
     let whom = match whom(&looking, &paths, &question).await? {
         Ok(whom) => whom,
         Err(problem) => {
@@ -122,7 +148,7 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
         return Ok(page);
     };
     for group in &whom.groups {
-        page.answers.push(on_account(&looking, &paths, &whom, *group, model, question.tokens).await?);
+        page.answers.push(on_account(&looking, &paths, &whom, *group, model, &question).await?);
     }
     // Whoever sees only their own does not learn of models nobody has let in.
     let hidden = page.answers.iter().all(|answer| answer.steps.is_empty() && answer.say == Say::Closed);
@@ -143,11 +169,17 @@ fn told(refused: store::refusals::Refused) -> RefusedCall {
         serde_json::Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     };
+    let wanted: Vec<&str> = refused.features.iter().map(Feature::label).collect();
+    let wanted = (!wanted.is_empty()).then(|| ("wanted to use".to_owned(), wanted.join(", ")));
     RefusedCall {
         id: refused.id,
         at: refused.at,
         code: format!("{} {}", refused.status, refused.code),
-        detail: SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
+        detail: SHOWN
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), value(name)?)))
+            .chain(wanted)
+            .collect(),
         model: refused.model.clone(),
         observed: refused.observed,
     }
@@ -296,11 +328,12 @@ async fn on_account(
     whom: &Whom<'_>,
     group: GroupId,
     model: ModelId,
-    tokens: Option<u64>,
+    question: &Question,
 ) -> Result<Answer, AppError> {
     let (facts, now) = (looking.facts, looking.now);
     let application = whom.application.map(|(_, application)| application);
-    let ask = Ask { group, user: whom.user, application, model, features: Features::default() };
+    let (features, tokens) = (question.features, question.tokens);
+    let ask = Ask { group, user: whom.user, application, model, features };
     let mut trace = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut trace);
     let who = format!("{} in {}", whom.name, path_of(paths, group));
@@ -443,7 +476,8 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
     use domain::authorizations::Target;
     let facts = looking.facts;
     let key = |group: GroupId| {
-        whom.application.map(|(id, _)| looking.of_group(Some(group), format!("/applications/{id}")))
+        whom.application
+            .map(|(id, _)| looking.of_group(Some(group), format!("/applications/{id}?dialog=key")))
     };
     let home = whom.application.map(|(_, application)| application.group);
     match fix {
@@ -453,8 +487,11 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
             let form = format!("/requests/new?model={}&group={group}", crate::ui::query::encoded(name));
             if asks { form } else { String::new() }
         }
-        Fix::Open(model, group) => looking.of_group(Some(*group), cell(Some(*group), Target::Model(*model))),
-        Fix::Unlock(_, group, target) => looking.of_group(*group, cell(*group, *target)),
+        // What is proposed is filled in there, and not saved.
+        Fix::Open(model, group) => {
+            looking.of_group(Some(*group), cell(Some(*group), Target::Model(*model)) + "&say=open")
+        }
+        Fix::Unlock(_, group, target) => looking.of_group(*group, cell(*group, *target) + "&lock=no"),
         Fix::LetIn(user) => looking.to(format!("/users/{user}")),
         Fix::Join(_, group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=add")),
         Fix::Reopen(group) => looking.of_group(Some(*group), format!("/groups/{group}?dialog=edit")),
@@ -477,6 +514,9 @@ async fn limits(
         application: whom.application.map_or(ApplicationId(store::limits::NOBODY), |(id, _)| id),
         user: whom.user,
         authorization: decision.rule,
+        beside: beside(facts, ask, decision, now)
+            .filter(|rule| rule.verdict == Verdict::Allow)
+            .map(|rule| rule.rule),
         grant: decision.grant,
     };
     let level = |applied: Applied| {

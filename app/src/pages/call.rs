@@ -237,7 +237,7 @@ fn Attribution(call: CallView) -> impl IntoView {
     };
     let more = match call.what {
         What::Finished(finished) => more_of(*finished, session_href(&key), link),
-        What::Refused(_) => Vec::new(),
+        What::Refused(refused) => vec![fact("Wanted to use", used(refused.features))],
     };
     view! {
         <Card title="Who, and where it counts">

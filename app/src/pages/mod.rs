@@ -46,6 +46,7 @@ pub mod roles;
 pub mod settings;
 pub mod setup;
 pub mod sign_in;
+mod snippets;
 pub mod spend;
 pub mod users;
 pub mod webhooks;

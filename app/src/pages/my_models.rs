@@ -3,18 +3,15 @@
 use domain::authorizations::State;
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, requests::Grants};
+use super::{calls::CallTable, requests::Grants, snippets::Snippets};
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal, RevokeSecret},
-        my_models::{MyPage, load_my_models},
+        my_models::{Door, MyPage, load_my_models},
     },
     ui::{
         Ago, Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit,
-        context::frame,
-        money::pair,
-        once::{Copyable, Outcome},
-        query,
+        context::frame, money::pair, once::Outcome, query,
     },
 };
 
@@ -40,15 +37,25 @@ fn Content(page: MyPage) -> impl IntoView {
         .filter(|request| request.grant.is_none())
         .map(|request| request.model.1.clone())
         .collect();
-    let base = format!("{}/v1", frame().public_url);
-    let first = models.iter().find(|model| model.state == State::Open).map(|model| model.name.clone());
+    let callable: Vec<(String, Door)> = models
+        .iter()
+        .filter(|model| model.state == State::Open)
+        .filter_map(|model| Some((model.name.clone(), model.door?)))
+        .collect();
     let rows = models
         .iter()
         .map(|model| {
             let through = model.through.iter().map(|name| view! { <Badge text=name.clone()/>" " }).collect_view();
             view! {
                 <tr>
-                    <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}</div></td>
+                    <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}{match model.door {
+                        None => view! { " · not served here yet" }.into_any(),
+                        Some(_) if model.state == State::Open => {
+                            let href = query::href(&[("call", Some(&model.name))]) + "#program";
+                            view! { " · "<a class="link" href=href>"Call it"<span class="sr">{format!(" {}", model.name)}</span></a> }.into_any()
+                        }
+                        Some(_) => ().into_any(),
+                    }}</div></td>
                     <td>
                         <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
                         {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
@@ -59,8 +66,12 @@ fn Content(page: MyPage) -> impl IntoView {
                             view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
                         })}
                     </td>
-                    <td class="hide">{through}</td>
-                    <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div></td>
+                    <td class="hide">{through}{model.left.as_ref().map(|(money, limit)| view! {
+                        <div class="sub num" title=limit.clone()>{format!("{money} left")}<span class="sr">{format!(" by {limit}")}</span></div>
+                    })}</td>
+                    <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div>{model.usual.map(|usual| view! {
+                        <div class="sub" title=if usual.mine { "On average, of my calls in the last 30 days" } else { "On average, of everybody's calls in the last 30 days" }>{format!("≈ {} a call", usual.cost)}</div>
+                    })}</td>
                 </tr>
             }
         })
@@ -119,12 +130,6 @@ fn Content(page: MyPage) -> impl IntoView {
             }
         })
         .collect_view();
-    let snippet = first.map(|model| {
-        let code = format!(
-            "from openai import OpenAI\n\nclient = OpenAI(base_url=\"{base}\", api_key=\"bsr_live_…\")\nanswer = client.chat.completions.create(\n    model=\"{model}\",\n    messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}],\n)\nprint(answer.choices[0].message.content)"
-        );
-        view! { <Card title="From a program" note="any OpenAI or Anthropic client"><div class="pad"><Copyable text=code/></div></Card> }
-    });
     view! {
         <Card title="What I can use" note="by the function that enforces it" actions=ViewFn::from(|| view! { <a class="btn small" href="/why">"Why not another?"</a> })>
             {if no_models {
@@ -161,7 +166,7 @@ fn Content(page: MyPage) -> impl IntoView {
         })}
         <div class="two">
             <Grants requests empty="What you asked for, and what was agreed to until when, stands here."/>
-            {snippet}
+            <Snippets base=frame().public_url.clone() models=callable/>
         </div>
         <Card title="My last calls"><CallTable calls/></Card>
     }

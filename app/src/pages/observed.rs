@@ -4,7 +4,7 @@ use domain::money::grouped;
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    api::observed::{DropObserved, ObservedLine, PromoteObserved, RehearseObserved, load_observed},
+    api::observed::{DropObserved, ObservedLine, PromoteObserved, RehearseObserved, Watching, load_observed},
     ui::{Badge, Card, Empty, Form, Head, Hidden, Load, Page, context::frame},
 };
 
@@ -47,8 +47,7 @@ fn Content(lines: Vec<ObservedLine>) -> impl IntoView {
 
 #[component]
 fn Line(line: ObservedLine) -> impl IntoView {
-    let ObservedLine { id, rule, name, says, href, calls, people, spend, noted, editable } = line;
-    let kind = if rule { "rule" } else { "limit" };
+    let ObservedLine { id, kind, name, says, href, calls, people, spend, noted, editable } = line;
     let count = |number: i64| grouped(number.unsigned_abs());
     let figures = match calls {
         0 => view! { <span class="muted">"nothing so far"</span> }.into_any(),
@@ -68,10 +67,10 @@ fn Line(line: ObservedLine) -> impl IntoView {
     });
     view! {
         <tr>
-            <td><a href=href><b>{name}</b></a>" "<Badge text=kind/><div class="sub num">{says}</div></td>
+            <td><a href=href><b>{name}</b></a>" "<Badge text=kind.as_str()/><div class="sub num">{says}</div></td>
             <td>{figures}</td>
             <td>{since}</td>
-            <td><div class="row end">{editable.then(|| view! {
+            <td><div class="row end">{(kind == Watching::Quota).then(|| view! { <span class="muted">"goes with its rule"</span> })}{editable.then(|| view! {
                 <Form to=RehearseObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
                 <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="btn small">"Promote to enforced"</button></Form>
                 <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link danger">"Drop"</button></Form>

@@ -127,8 +127,17 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
                 <Select name="routing" label="Chooses" options=routings() value=routing.clone()/>
                 <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
                 {match rules.clone() {
-                    Some(rules) => rules.into_iter().map(|(place, model, rules)| view! { <StepFields place model rules/> }).collect_view().into_any(),
-                    None => view! { <p class="hint">"At first each model is tried once, and every failure leads to the next. That can be changed for each model once the policy is there."</p> }.into_any(),
+                    Some(rules) => rules.into_iter().map(|(place, model, rules)| view! { <StepFields place model=model.clone() called=model rules/> }).collect_view().into_any(),
+                    None => {
+                        let blocks = (0..PLACES.len()).map(|place| {
+                            let (model, called) = (format!("#{}", place + 1), format!("the {} model of the list", PLACES[place]));
+                            view! { <StepFields place model called rules=StepRules::default()/> }
+                        });
+                        view! {
+                            <p class="hint">"Each model is tried once, and every failure leads to the next, unless you say otherwise:"</p>
+                            {blocks.collect_view()}
+                        }.into_any()
+                    }
                 }}
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearsePolicy::PATH/><Submit label="Save"/></div>
             </Form>
@@ -136,9 +145,14 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
     }
 }
 
-/// What is done when one of its models fails.
+/// The places of a list for which something can be said while a policy is made. Those of a longer one
+/// are usual at first.
+const PLACES: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+
+/// What is done when one of its models fails. `model`: its name, or its place in the list; `called`:
+/// the same for people.
 #[component]
-fn StepFields(place: usize, model: String, rules: StepRules) -> impl IntoView {
+fn StepFields(place: usize, model: String, called: String, rules: StepRules) -> impl IntoView {
     // Choices in seconds, and whatever was said elsewhere.
     const WAITS: [u16; 7] = [5, 10, 20, 30, 60, 120, 300];
     let words = rules.words();
@@ -165,9 +179,9 @@ fn StepFields(place: usize, model: String, rules: StepRules) -> impl IntoView {
         .collect_view();
     view! {
         <details class="step-rules">
-            <summary>{format!("When {model} fails")}{(!words.is_empty()).then(|| view! { <span class="muted">{format!(" · {words}")}</span> })}</summary>
+            <summary>{format!("When {called} fails")}{(!words.is_empty()).then(|| view! { <span class="muted">{format!(" · {words}")}</span> })}</summary>
             <fieldset>
-                <legend class="sr">{format!("When {model} fails")}</legend>
+                <legend class="sr">{format!("When {called} fails")}</legend>
                 <div class="pair">
                     <Select name=format!("attempts[{place}]") label="It is tried" options=attempts value=format!("{model} {}", rules.attempts) hint="Again only where nothing was executed: no connection, 429, 503, 529."/>
                     <Select name=format!("first_byte[{place}]") label="Its answer has to begin within" options=seconds value=chosen/>

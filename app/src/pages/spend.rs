@@ -394,8 +394,8 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
 /// Why parts come to more than the whole, where they do.
 pub fn overlap(by: By) -> Option<&'static str> {
     let text = "One call may use several features and is in the row of each, so the rows come to more than the \
-                whole. “None of them” are calls that used none, that were refused, or that were booked before \
-                features were taken down.";
+                whole. “None of them” are calls that used none, or that were booked or refused before features \
+                were taken down.";
     by.overlaps().then_some(text)
 }
 

@@ -1,5 +1,6 @@
 //! Why somebody may use a model, or may not, and what would change that.
 
+use domain::keys::Feature;
 use leptos::prelude::*;
 
 use crate::{
@@ -21,7 +22,7 @@ pub fn href(about: &[(&str, &str)]) -> String {
 #[component]
 pub fn WhyPage() -> impl IntoView {
     let of = |name| query::value(name);
-    let why = load_why(of("who"), of("model"), of("on"), of("at"), of("tokens"), of("request"));
+    let why = load_why(of("who"), of("model"), of("on"), of("at"), of("tokens"), of("using"), of("request"));
     view! {
         <Page title="Why">
             <Head title="Why, or why not"/>
@@ -33,12 +34,12 @@ pub fn WhyPage() -> impl IntoView {
 
 #[component]
 fn Content(why: Why) -> impl IntoView {
-    let Why { who, name, model, people, models, refused, answers, problem } = why;
+    let Why { who, name, model, people, models, using, refused, answers, problem } = why;
     let idle = model.is_empty() && problem.is_none();
     let several = answers.len() > 1;
     let answers = answers.into_iter().map(|answer| view! { <AnswerView answer several/> }).collect_view();
     view! {
-        <Question who model people models/>
+        <Question who model people models using/>
         {refused.map(|refused| view! { <RefusedView refused/> })}
         {problem.map(|sentence| view! { <p class="banner warn" role="status">{sentence}</p> })}
         {idle.then(|| view! {
@@ -49,12 +50,34 @@ fn Content(why: Why) -> impl IntoView {
 }
 
 #[component]
-fn Question(who: String, model: String, people: Vec<(String, String)>, models: Vec<String>) -> impl IntoView {
+fn Question(
+    who: String,
+    model: String,
+    people: Vec<(String, String)>,
+    models: Vec<String>,
+    using: String,
+) -> impl IntoView {
+    let mut features: Vec<(String, String)> =
+        Feature::ALL.iter().map(|feature| (feature.to_string(), feature.label().to_owned())).collect();
+    // Several at once come from a call.
+    if using.contains(',') {
+        let labels: Vec<&str> = Feature::ALL
+            .iter()
+            .filter(|feature| using.split(',').any(|word| word == feature.as_str()))
+            .map(|feature| feature.label())
+            .collect();
+        features.push((using.clone(), labels.join(", ")));
+    }
+    let features = features
+        .into_iter()
+        .map(|(value, label)| view! { <option value=value.clone() selected=value == using>{label}</option> })
+        .collect_view();
     let choose = !people.is_empty();
     let people =
         people.into_iter().map(|(value, name)| view! { <option value=value>{name}</option> }).collect_view();
     let models = models.into_iter().map(|name| view! { <option value=name></option> }).collect_view();
     let (at, tokens) = (query::value("at"), query::value("tokens"));
+    let at = if at.len() == 10 { at + "T12:00" } else { at };
     view! {
         <Card class="pad">
             <form method="get" action="/why" class="why-form" role="search">
@@ -66,9 +89,11 @@ fn Question(who: String, model: String, people: Vec<(String, String)>, models: V
                 <div class="field"><label for="why-model">"Model"</label>
                     <input id="why-model" name="model" value=model list="why-models" class="mono" autocomplete="off" required=""/>
                     <datalist id="why-models">{models}</datalist></div>
-                <div class="field"><label for="why-at">"On"<span class="muted">" optional"</span></label><input id="why-at" name="at" type="date" value=at/></div>
+                <div class="field"><label for="why-at">"At"<span class="muted">" optional"</span></label><input id="why-at" name="at" type="datetime-local" value=at/></div>
                 <div class="field"><label for="why-tokens">"Tokens"<span class="muted">" optional"</span></label>
                     <input id="why-tokens" name="tokens" value=tokens inputmode="numeric" placeholder="2000" autocomplete="off"/></div>
+                <div class="field"><label for="why-using">"Using"<span class="muted">" optional"</span></label>
+                    <select id="why-using" name="using"><option value="">"Plain text"</option>{features}</select></div>
                 <button class="btn go">"Ask"</button>
             </form>
         </Card>

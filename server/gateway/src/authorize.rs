@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{
     access::{
-        Ask, Decision, Facts, ModelFacts, ProviderFacts, Reason, Verdict, decide, observe, person_refused,
+        Ask, Decision, Facts, ModelFacts, Observed, ProviderFacts, Reason, Verdict, beside, decide,
+        person_refused,
     },
     ids::{AuthorizationId, ModelId, PolicyId},
     keys::Features,
@@ -13,7 +14,6 @@ use domain::{
 };
 
 use crate::{
-    Gateway,
     authenticate::Caller,
     routing::{DEFAULT, PREFIX, unnamed},
     wire::{
@@ -23,6 +23,9 @@ use crate::{
         request::Request,
     },
 };
+
+#[cfg(test)]
+mod agreement;
 
 /// A call that may be made, if there is room.
 #[derive(Debug)]
@@ -50,9 +53,9 @@ impl Authorized {
     }
 }
 
-/// Asks `decide`, and says no in words.
+/// Asks `decide`, and says no in words. `public_url`: where somebody can ask for what is by request.
 pub fn authorize(
-    gateway: &Gateway,
+    public_url: &str,
     caller: Caller,
     request: Request,
     route: Route,
@@ -74,7 +77,7 @@ pub fn authorize(
     let name = || facts.models.get(&model).map_or("", |model| &model.name);
     match decision.verdict {
         Verdict::Allow => {}
-        Verdict::NeedsApproval => return Err(needs_approval(gateway, &caller, name())),
+        Verdict::NeedsApproval => return Err(needs_approval(public_url, &caller, name())),
         Verdict::Deny(reason) => return Err(denied(&caller, name(), reason)),
     }
     let authorized = Authorized { caller, request, route, model, policy, decision };
@@ -82,10 +85,9 @@ pub fn authorize(
     Ok(authorized)
 }
 
-/// What a rule that only observes would have made of this call, in the words of a refusal.
-pub fn observed_rule(authorized: &Authorized) -> Option<(Refusal, AuthorizationId)> {
+/// What the rule that only observes says of this call, if one would have decided it.
+pub fn observed(authorized: &Authorized) -> Option<Observed> {
     let Authorized { caller, request, decision, model, .. } = authorized;
-    let facts = &caller.snapshot.facts;
     let application = caller.application()?;
     let ask = Ask {
         group: application.group,
@@ -94,7 +96,16 @@ pub fn observed_rule(authorized: &Authorized) -> Option<(Refusal, AuthorizationI
         model: *model,
         features: request.features,
     };
-    let observed = observe(facts, &ask, decision, caller.now)?;
+    beside(&caller.snapshot.facts, &ask, decision, caller.now)
+}
+
+/// What such a rule would have refused, in the words of a refusal.
+pub fn would_refuse(authorized: &Authorized, observed: &Observed) -> Option<(Refusal, AuthorizationId)> {
+    if observed.verdict == Verdict::Allow {
+        return None;
+    }
+    let caller = &authorized.caller;
+    let facts = &caller.snapshot.facts;
     let (kind, reason, says) = match observed.verdict {
         Verdict::NeedsApproval => (Kind::RequiresApproval, "requires_approval", "by request only"),
         _ => (Kind::ModelNotFound, Reason::Closed.as_str(), "closed"),
@@ -170,15 +181,14 @@ fn with_contact(caller: &Caller, mut refusal: Refusal, reason: Reason) -> Refusa
     refusal
 }
 
-fn needs_approval(gateway: &Gateway, caller: &Caller, name: &str) -> Refusal {
+fn needs_approval(public_url: &str, caller: &Caller, name: &str) -> Refusal {
     let message = format!("{name} is open to your group by request only, and nobody has agreed yet.");
     let refusal = Refusal::new(Kind::RequiresApproval, caller.id, message).about(Some("model"));
     let mut refusal = with_contact(caller, refusal, Reason::Silence);
     // The form, filled in. Every character a model's name can have may stand in a query.
     let group =
         caller.application().map_or_else(String::new, |application| format!("&group={}", application.group));
-    refusal.detail.request_url =
-        Some(format!("{}/requests/new?model={name}{group}", gateway.settings.public_url));
+    refusal.detail.request_url = Some(format!("{public_url}/requests/new?model={name}{group}"));
     refusal.detail.reason = "requires_approval".to_owned();
     refusal
 }

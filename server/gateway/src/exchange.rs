@@ -133,7 +133,8 @@ pub async fn attempt(
     (model, policy): (ModelId, Option<PolicyId>),
     sent: Sent<'_>,
 ) -> Turn {
-    let authorized = match authorize(gateway, caller, request, sent.route, model, policy) {
+    let authorized = match authorize(&gateway.settings.public_url, caller, request, sent.route, model, policy)
+    {
         Ok(authorized) => authorized,
         Err(refusal) => return Turn::Refused(refusal),
     };

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use domain::{access::ProviderFacts, providers::Dialect};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -332,56 +332,93 @@ pub struct Probe {
     pub models: Vec<String>,
 }
 
+/// How much of a provider's list is read at once, and how many pages of it.
+const LIST_MAX: usize = 8 << 20;
+const PAGES_MAX: usize = 20;
+
 /// Asks a provider for its models: whether it is there, and takes the credential.
 pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, allow_private: bool) -> Probe {
-    let failed = |sentence: String| Probe { status: None, sentence, models: Vec::new() };
-    // Anthropic shows twenty at a time unless it is asked for more.
-    let query = if dialect == Dialect::Anthropic { "?limit=1000" } else { "" };
-    let Ok(uri) = format!("{base_url}/models{query}").parse::<Uri>() else {
-        return failed("The address cannot be read.".to_owned());
+    let credential = credential.and_then(|text| credential_header(dialect, text));
+    let mut models = Vec::new();
+    let asking = async {
+        let mut after = None;
+        for _ in 0..PAGES_MAX {
+            let page =
+                ask_for_models(base_url, dialect, credential.as_ref(), allow_private, after.as_deref());
+            let (status, list) = page.await?;
+            let Some(list) = list else { return Ok::<_, String>((status, false)) };
+            models.extend(list.data.into_iter().map(|item| item.id));
+            after = list.last_id.filter(|_| list.has_more);
+            if after.is_none() {
+                return Ok((status, true));
+            }
+        }
+        Ok((StatusCode::OK, true))
     };
+    let (status, sentence) = match tokio::time::timeout(PROBE, asking).await {
+        Err(_) => (None, format!("It did not answer within {} seconds.", PROBE.as_secs())),
+        Ok(Err(cause)) => (None, cause),
+        Ok(Ok((status, is_list))) => {
+            let sentence = match status.as_u16() {
+                200..=299 if !is_list => "Something answers there, but not with a list of models: check the path, it usually ends in /v1.".to_owned(),
+                200..=299 if models.is_empty() => "It answers and takes the credential, but lists no models.".to_owned(),
+                200..=299 => format!("It answers and offers {} models.", models.len()),
+                401 | 403 => format!("It answers, but refuses the credential (status {}).", status.as_u16()),
+                404 => "Something answers there, but has no list of models: check the path, it usually ends in /v1.".to_owned(),
+                other => format!("It answers with status {other}."),
+            };
+            (Some(status.as_u16()).filter(|status| is_list || !(200..=299).contains(status)), sentence)
+        }
+    };
+    // Half a list would say of the other half that it is not offered any more.
+    let whole = status.is_some_and(|status| (200..=299).contains(&status));
+    Probe { status, sentence, models: if whole { models } else { Vec::new() } }
+}
+
+/// A list of models as both dialects write it, one of several pages where it says so.
+#[derive(serde::Deserialize)]
+struct List {
+    data: Vec<Item>,
+    #[serde(default)]
+    has_more: bool,
+    #[serde(default)]
+    last_id: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Item {
+    id: String,
+}
+
+/// One page of a provider's list; none where it answers with something else.
+async fn ask_for_models(
+    base_url: &str,
+    dialect: Dialect,
+    credential: Option<&(HeaderName, HeaderValue)>,
+    allow_private: bool,
+    after: Option<&str>,
+) -> Result<(StatusCode, Option<List>), String> {
+    // Anthropic shows twenty at a time unless it is asked for more.
+    let mut query = if dialect == Dialect::Anthropic { "?limit=1000".to_owned() } else { String::new() };
+    if let Some(after) = after {
+        let sign = if query.is_empty() { '?' } else { '&' };
+        query += &format!("{sign}after_id={after}");
+    }
+    let uri = format!("{base_url}/models{query}").parse::<Uri>();
+    let uri = uri.map_err(|_| "The address cannot be read.".to_owned())?;
     let mut request = Request::new(Pieces::default());
     *request.uri_mut() = uri;
     if dialect == Dialect::Anthropic {
         request.headers_mut().insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
-    if let Some((name, value)) = credential.and_then(|text| credential_header(dialect, text)) {
-        request.headers_mut().insert(name, value);
+    if let Some((name, value)) = credential {
+        request.headers_mut().insert(name.clone(), value.clone());
     }
-    let answer = async {
-        let response = client(allow_private, PROBE).request(request).await.map_err(|error| chain(&error))?;
-        let status = response.status().as_u16();
-        let body = http_body_util::Limited::new(response.into_body(), 4 << 20).collect().await;
-        Ok::<_, String>((status, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
-    };
-    match tokio::time::timeout(PROBE, answer).await {
-        Err(_) => failed(format!("It did not answer within {} seconds.", PROBE.as_secs())),
-        Ok(Err(cause)) => failed(format!("It cannot be reached: {cause}.")),
-        Ok(Ok((status, body))) => {
-            let models = listed(&body);
-            let sentence = match status {
-                200..=299 if models.is_empty() => "It answers and takes the credential, but lists no models.".to_owned(),
-                200..=299 => format!("It answers and offers {} models.", models.len()),
-                401 | 403 => format!("It answers, but refuses the credential (status {status})."),
-                404 => "Something answers there, but has no list of models: check the path, it usually ends in /v1.".to_owned(),
-                _ => format!("It answers with status {status}."),
-            };
-            Probe { status: Some(status), sentence, models }
-        }
-    }
-}
-
-/// Both dialects list models as `data[].id`.
-fn listed(body: &[u8]) -> Vec<String> {
-    #[derive(serde::Deserialize)]
-    struct List {
-        data: Vec<Item>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Item {
-        id: String,
-    }
-    serde_json::from_slice::<List>(body)
-        .map(|list| list.data.into_iter().map(|item| item.id).collect())
-        .unwrap_or_default()
+    let unreachable = |cause: String| format!("It cannot be reached: {cause}.");
+    let response =
+        client(allow_private, PROBE).request(request).await.map_err(|error| unreachable(chain(&error)))?;
+    let status = response.status();
+    let body = http_body_util::Limited::new(response.into_body(), LIST_MAX).collect().await;
+    let body = body.map_err(|_| "Its answer broke off, or is larger than a list of models.".to_owned())?;
+    Ok((status, serde_json::from_slice(&body.to_bytes()).ok()))
 }

@@ -28,6 +28,7 @@ pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreEr
         application: caller.secret.application,
         user: caller.secret.user,
         authorization: None,
+        beside: None,
         grant: None,
     };
     let applied = applicable(facts, &subject);

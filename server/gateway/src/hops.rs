@@ -52,7 +52,7 @@ pub struct Asked {
 /// Goes from model to model.
 pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Result<Response, Refusal> {
     let Asked { mut caller, request, policy: (policy, name), models, left } = asked;
-    let first = caller.clone();
+    let (first, features) = (caller.clone(), request.features);
     let (mut refused, mut failed) = (None::<Refusal>, None);
     let mut skipped = Vec::new();
     let mut sent = sent;
@@ -119,7 +119,7 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
         None => no_such_model(&first, &name),
     };
     refusal.detail.skipped = skipped;
-    gateway.refused(&first, &name, &refusal);
+    gateway.refused(&first, &name, features, &refusal);
     Err(refusal)
 }
 

@@ -119,6 +119,7 @@ struct Fixed {
     worst: Worst,
     secret: domain::ids::SecretId,
     authorization: Option<domain::ids::AuthorizationId>,
+    beside: Option<domain::ids::AuthorizationId>,
     grant: Option<domain::ids::GrantId>,
 }
 
@@ -175,6 +176,7 @@ impl Seat {
             worst,
             secret: self.call.secret,
             authorization: self.call.authorization,
+            beside: self.call.beside,
             grant: self.call.grant,
         }
     }
@@ -211,6 +213,7 @@ impl InFlight {
                 worst: call.worst,
                 secret: call.secret,
                 authorization: call.authorization,
+                beside: call.beside,
                 grant: call.grant,
             },
             at_once,

@@ -44,7 +44,7 @@ use domain::{
 use store::Store;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use forward::probe;
+pub use forward::{Probe, probe};
 pub use post::post;
 pub use snapshot::Snapshots;
 

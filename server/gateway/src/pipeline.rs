@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use domain::ids::CallId;
+use domain::{ids::CallId, keys::Features};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, Limited};
 use store::ledger::Observer;
@@ -79,19 +79,20 @@ async fn pass(
         .map_err(|bad| Refusal::new(Kind::BadRequest, id, bad.message).about(bad.param))?;
     labels(&parts.headers, &mut request);
     if caller.application().is_some_and(|application| !application.handling.guardrails.is_empty()) {
-        let asked = request.model.clone().unwrap_or_default();
+        let (asked, features) = (request.model.clone().unwrap_or_default(), request.features);
         request = guard::look(&gateway, &caller, route, request)
             .await
-            .inspect_err(|refusal| gateway.refused(&caller, &asked, refusal))?;
+            .inspect_err(|refusal| gateway.refused(&caller, &asked, features, refusal))?;
     }
+    let features = request.features;
     if request.previous_answer.is_some() || request.conversation.is_some() {
         kept_answers::check(&gateway, &caller, &request).await.inspect_err(|refusal| {
-            gateway.refused(&caller, request.model.as_deref().unwrap_or_default(), refusal);
+            gateway.refused(&caller, request.model.as_deref().unwrap_or_default(), features, refusal);
         })?;
     }
     let refused = caller.clone();
     let (name, plan) = plan(&gateway, &caller, &request).inspect_err(|refusal| {
-        gateway.refused(&refused, request.model.as_deref().unwrap_or_default(), refusal);
+        gateway.refused(&refused, request.model.as_deref().unwrap_or_default(), features, refusal);
     })?;
     // Only a policy has somebody else to ask, or not to ask once the client has left.
     let left = matches!(plan, Plan::Policy { .. }).then(CancellationToken::new);
@@ -103,7 +104,7 @@ async fn pass(
         match plan {
             Plan::Model(model) => attempt(&gateway, caller, request, (model, None), sent)
                 .await
-                .inspect_refused(|refusal| gateway.refused(&refused, &name, refusal))
+                .inspect_refused(|refusal| gateway.refused(&refused, &name, features, refusal))
                 .answer(),
             Plan::Policy { id, models } => {
                 let asked = Asked { caller, request, policy: (id, name), models, left };
@@ -143,11 +144,12 @@ async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes,
 }
 
 impl Gateway {
-    /// Takes a refusal down, without keeping the caller waiting.
-    pub(crate) fn refused(&self, caller: &Caller, model: &str, refusal: &Refusal) {
+    /// Takes a refusal down, with what the call would have used of its key, without keeping the caller
+    /// waiting.
+    pub(crate) fn refused(&self, caller: &Caller, model: &str, features: Features, refusal: &Refusal) {
         // What concerns a request's form, or our own trouble, is nobody's limit or rule.
         if !matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
-            self.booking.push_refusal(record(caller, model, refusal, None));
+            self.booking.push_refusal(record(caller, model, features, refusal, None));
         }
     }
 
@@ -161,7 +163,8 @@ impl Gateway {
         // A limit that is gone meanwhile has nobody to tell.
         if observer.is_some() {
             let name = authorized.model().map_or("", |model| &model.name);
-            self.booking.push_refusal(record(&authorized.caller, name, refusal, observer));
+            let features = authorized.request.features;
+            self.booking.push_refusal(record(&authorized.caller, name, features, refusal, observer));
         }
     }
 }
@@ -169,6 +172,7 @@ impl Gateway {
 fn record(
     caller: &Caller,
     model: &str,
+    features: Features,
     refusal: &Refusal,
     observer: Option<Observer>,
 ) -> store::ledger::Refusal {
@@ -186,6 +190,7 @@ fn record(
         member_of: user.map(|user| store::ledger::member_of(facts, user, caller.now)).unwrap_or_default(),
         model: model.chars().take(100).collect(),
         model_id: facts.model_names.get(model).copied(),
+        features,
         status: refusal.status.as_u16(),
         code: refusal.kind.code().to_owned(),
         message: refusal.message.clone(),

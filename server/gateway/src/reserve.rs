@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Instant};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::{
-    access::applicable,
+    access::{Verdict, applicable},
     leases::{Claim, Short},
     limits::{Bucket, Level, Meter, Metric, Mode, Shortage, Worst},
     money::Money,
@@ -20,7 +20,7 @@ use store::ledger::{self, Call, Observer};
 
 use crate::{
     Gateway,
-    authorize::{Authorized, observed_rule},
+    authorize::{self, Authorized},
     leases::Reserved,
     settle::Books,
     snapshot::Snapshot,
@@ -65,7 +65,9 @@ pub async fn reserve(
     let ceiling = model.max_output_tokens.or(model.context_tokens).unwrap_or(UNKNOWN_MAXIMUM);
     let asked = authorized.request.max_output;
     let mut most = asked.unwrap_or(ceiling).min(ceiling);
+    let observed_rule = authorize::observed(&authorized);
     let mut call = describe(&authorized);
+    call.beside = observed_rule.filter(|rule| rule.verdict == Verdict::Allow).map(|rule| rule.rule);
     let mut refused: Option<Vec<Short>> = None;
     // At most twice: with what was asked, then with what fits.
     for _ in 0..2 {
@@ -85,7 +87,8 @@ pub async fn reserve(
                     let would = refusal(gateway, &authorized, short, &call.worst);
                     gateway.observed(&authorized, &would, limit_of(&authorized, &short.claim.bucket.meter));
                 }
-                if let Some((would, rule)) = observed_rule(&authorized) {
+                let would = observed_rule.and_then(|rule| authorize::would_refuse(&authorized, &rule));
+                if let Some((would, rule)) = would {
                     gateway.observed(&authorized, &would, Some(Observer::Rule(rule)));
                 }
                 let place = gateway.spool.begin(&call).map_err(|error| {
@@ -151,6 +154,7 @@ fn describe(authorized: &Authorized) -> Call {
         model: *model,
         provider: authorized.model().map_or_else(|| uuid::Uuid::nil().into(), |model| model.provider),
         authorization: decision.rule,
+        beside: None,
         grant: decision.grant,
         policy: *policy,
         use_case: known(&request.use_case).unwrap_or_default(),

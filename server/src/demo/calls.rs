@@ -214,6 +214,7 @@ impl Maker<'_> {
                 model,
                 provider: facts.provider,
                 authorization: decision.rule,
+                beside: None,
                 grant: decision.grant,
                 policy: None,
                 use_case: String::new(),

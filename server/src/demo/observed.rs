@@ -86,6 +86,7 @@ fn refusal(facts: &Facts, event: &Event, status: u16, code: &str, observer: Obse
         member_of: call.member_of.clone(),
         model: facts.models.get(&call.model).map(|model| model.name.clone()).unwrap_or_default(),
         model_id: Some(call.model),
+        features: call.features,
         status,
         code: code.to_owned(),
         message: String::new(),

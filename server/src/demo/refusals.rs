@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use domain::{
     access::Facts,
     ids::CallId,
+    keys::{Feature, Features},
     limits::{Metric, Scope as Counted},
     window::Window,
 };
@@ -140,6 +141,10 @@ fn refusal(
         member_of: user.map(|user| store::ledger::member_of(facts, user, at)).unwrap_or_default(),
         model: refused.model.to_owned(),
         model_id: facts.model_names.get(refused.model).copied(),
+        features: match refused.code {
+            "feature_not_allowed" => Features::default().with(Feature::Tools),
+            _ => Features::default(),
+        },
         status: refused.status,
         code: refused.code.to_owned(),
         message: sentence(refused, &detail),

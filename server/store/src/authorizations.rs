@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use domain::authorizations::Say;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, limits};
 
 /// Every rule, or those set on one group (`Some(None)`: the organization).
 ///
@@ -128,16 +128,57 @@ pub async fn observed(
     Ok((row.group_id.map(GroupId), target(row.model_id, row.tier_id), say))
 }
 
-/// Makes an observed rule the one that decides, in the place of the one that did.
+/// Makes an observed rule the one that decides, in the place of the one that did. Its quotas go along:
+/// what they have counted stays counted. Where both had a quota on the same, whoever may widen has
+/// the observed rule's, and a lead the lower one.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when there is none with this id; those of [`set`].
 pub async fn promote(change: &mut Change, id: AuthorizationId) -> Result<()> {
     let org = change.org();
     let (group, target, say) = observed(change.db(), org, id).await?;
-    set(change, group, target, Some(say)).await?;
-    observe(change, group, target, None).await?;
-    Ok(())
+    let cell = Cell { group, target };
+    let draft = Draft { edits: vec![Edit { cell, say: Some(say), seen: None }] };
+    if let Some((_, sentence)) = refused(change, &draft).await?.pop_first() {
+        return Err(StoreError::invalid("state", sentence));
+    }
+    match known(change, cell, Mode::Enforce).await? {
+        None => decide(change, cell, id).await,
+        Some(standing) => {
+            let facts = access::read(change.db(), org).await?;
+            write(change, cell, Mode::Enforce, Some(standing), Some(say), None).await?;
+            limits::hand_on(change, &facts, id, standing.seen.id).await?;
+            observe(change, group, target, None).await.map(|_| ())
+        }
+    }
+}
+
+/// Makes what stands in a cell and only takes note decide, if it still says this.
+///
+/// # Errors
+/// [`StoreError::Stale`] when it says something else by now; those of [`promote`].
+pub(crate) async fn promote_in(change: &mut Change, cell: Cell, say: Option<Say>) -> Result<()> {
+    match known(change, cell, Mode::Observe).await? {
+        Some(known) if Some(known.say) == say => promote(change, known.seen.id).await,
+        _ => Err(StoreError::Stale),
+    }
+}
+
+/// A rule that only took note decides from now on: the very same, so that its quotas count on.
+async fn decide(change: &mut Change, cell: Cell, id: AuthorizationId) -> Result<()> {
+    let org = change.org();
+    let done = sqlx::query!(
+        "update authorizations set mode = 'enforce', version = version + 1
+         where org_id = $1 and authorization_id = $2 and removed_at is null and mode = 'observe'",
+        org.0,
+        id.0,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let name = describe(change, cell).await?;
+    let diff = Diff::new().field("mode", Some(Mode::Observe), Some(Mode::Enforce));
+    change.record(Subject { kind: "authorization", id: id.0, name: &name }, "edit", &diff).await
 }
 
 /// The edits of a draft that whoever has the permit may not make, each with a sentence. A permit to

@@ -308,9 +308,9 @@ async fn refused(
 ) -> Result<Vec<CallLine>> {
     let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
     let led = which.sight.led();
-    // What a refused call named or wanted to use is not looked at: it counts with those that have none.
+    // The use case that a refused call named is not looked at: it counts with those that have none.
     let labelled = which.use_case.as_deref().is_some_and(|label| !label.is_empty());
-    if labelled || which.features.is_some_and(|features| !features.is_empty()) {
+    if labelled {
         return Ok(Vec::new());
     }
     let rows = sqlx::query!(
@@ -338,6 +338,7 @@ async fn refused(
              and ($15::uuid[] is null or r.user_id = $16
                   or r.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $15))
              and ($18::date[] is null or r.day = any ($18))
+             and ($19::int is null or case when $19 = 0 then r.features = 0 else r.features & $19 <> 0 end)
            order by r.at desc, r.call_id desc
            limit $17"#,
         org.0,
@@ -358,6 +359,7 @@ async fn refused(
         which.sight.me().0,
         limit,
         days.as_deref(),
+        which.features.map(Features::bits),
     )
     .fetch_all(store.pool())
     .await?;
@@ -541,6 +543,7 @@ async fn refusals_of(
                 status: row.status,
                 code: row.code,
                 message: row.message,
+                features: Features::from_bits(row.features),
                 detail: fields(&row.detail),
             };
             let view = CallView {

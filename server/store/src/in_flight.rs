@@ -53,6 +53,8 @@ pub struct Told {
     pub secret: SecretId,
     /// The rule that let it pass.
     pub authorization: Option<AuthorizationId>,
+    /// The rule that only observes, and would have, too.
+    pub beside: Option<AuthorizationId>,
     /// The grant that lifted it.
     pub grant: Option<GrantId>,
 }
@@ -142,11 +144,11 @@ async fn write(db: &mut PgConnection, org: OrgId, replica: Uuid, told: &[Told]) 
     sqlx::query!(
         "insert into in_flight_calls as f (org_id, replica_id, call_id, started_at, application_id, group_id, user_id, model_id, route,
                                            streamed, phase, bytes, cost, input_tokens, output_tokens, secret_id,
-                                           authorization_id, grant_id)
+                                           authorization_id, grant_id, observed_by)
          select $1, $2, k.*
          from unnest($3::uuid[], $4::timestamptz[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::bool[],
                      $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::uuid[], $17::uuid[],
-                     $18::uuid[]) as k
+                     $18::uuid[], $19::uuid[]) as k
          on conflict (org_id, replica_id, call_id) do update set phase = excluded.phase, bytes = excluded.bytes
              where f.phase <> excluded.phase or f.bytes <> excluded.bytes",
         org.0,
@@ -167,6 +169,7 @@ async fn write(db: &mut PgConnection, org: OrgId, replica: Uuid, told: &[Told]) 
         &column(told, |told| told.secret.0),
         &column(told, |told| told.authorization.map(|id| id.0)) as &[Option<Uuid>],
         &column(told, |told| told.grant.map(|id| id.0)) as &[Option<Uuid>],
+        &column(told, |told| told.beside.map(|id| id.0)) as &[Option<Uuid>],
     )
     .execute(db)
     .await?;
@@ -372,6 +375,7 @@ pub(crate) async fn left_behind(
             model,
             provider: facts.models.get(&model).map_or_else(|| Uuid::nil().into(), |model| model.provider),
             authorization: row.authorization_id.map(Into::into),
+            beside: row.observed_by.map(Into::into),
             grant: row.grant_id.map(Into::into),
             policy: None,
             use_case: String::new(),

@@ -52,6 +52,9 @@ pub struct Call {
     pub provider: ProviderId,
     /// The rule that let it pass.
     pub authorization: Option<AuthorizationId>,
+    /// The rule that only observes, and would have let it pass, too: it counts in that one's quotas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<AuthorizationId>,
     /// The grant that lifted it.
     pub grant: Option<GrantId>,
     /// The policy that chose the model.
@@ -149,6 +152,7 @@ impl Call {
             application: self.application,
             user: self.user,
             authorization: self.authorization,
+            beside: self.beside,
             grant: self.grant,
         }
     }
@@ -275,6 +279,8 @@ pub struct Refusal {
     pub model: String,
     /// The model that is, if it is one.
     pub model_id: Option<ModelId>,
+    /// What it would have used of its key.
+    pub features: Features,
     /// The answer's status.
     pub status: u16,
     /// The answer's code.

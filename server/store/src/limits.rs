@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::{
     access::Facts,
-    ids::{LimitId, OrgId, UserId},
+    ids::{AuthorizationId, LimitId, OrgId, UserId},
     limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
     money::Money,
     roles::Act,
@@ -454,6 +454,71 @@ async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<()
     change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await
 }
 
+/// Gives a rule the quotas of another one, which it takes the place of, and counts them anew. Where it
+/// has one on the same already, whoever may widen sets the other's, and a lead the lower of both.
+pub(crate) async fn hand_on(
+    change: &mut Change,
+    facts: &Facts,
+    from: AuthorizationId,
+    to: AuthorizationId,
+) -> Result<()> {
+    let org = change.org();
+    let to = Scope::Authorization(to);
+    let name = facts.scope_name(to);
+    let group = group_of(facts, to)?;
+    let widens = change.expect(Act::WidenAuthorizations, group).is_ok();
+    let quotas = facts.limits.get(&Scope::Authorization(from)).map_or(&[][..], Vec::as_slice);
+    for (quota, id) in quotas.iter().filter_map(|quota| Some((quota, quota.id?))) {
+        let meter = Meter { scope: to, ..quota.meter };
+        let known = known(change.db(), org, &meter).await?;
+        let before = known.as_ref().map(|known| (known.cap, known.mode));
+        let looser = before.is_some_and(|(cap, mode)| {
+            mode == Mode::Enforce && (quota.cap > cap || quota.mode == Mode::Observe)
+        });
+        if looser && !widens {
+            continue;
+        }
+        let (_, thing, _) = to.parts();
+        let id = match known {
+            Some(known) => {
+                let thresholds: Vec<i16> =
+                    quota.thresholds.iter().map(|percent| i16::from(*percent)).collect();
+                sqlx::query!(
+                    "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
+                    org.0,
+                    known.id.0,
+                    quota.cap,
+                    quota.mode.as_str(),
+                    &thresholds,
+                )
+                .execute(change.db())
+                .await?;
+                known.id
+            }
+            None => {
+                sqlx::query!(
+                    "update limits set thing_id = $3, version = version + 1 where org_id = $1 and limit_id = $2",
+                    org.0,
+                    id.0,
+                    thing,
+                )
+                .execute(change.db())
+                .await?;
+                recount(change, &meter, facts.calendar).await?;
+                id
+            }
+        };
+        let diff = Diff::new()
+            .field("cap", before.map(|(cap, _)| meter.show_cap(cap)), Some(meter.show_cap(quota.cap)))
+            .field("mode", before.map(|(_, mode)| mode), Some(quota.mode));
+        if !diff.is_empty() {
+            let verb = if before.is_some() { "edit" } else { "create" };
+            change.record(Subject { kind: "limit", id: id.0, name: &name }, verb, &diff).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The group a scope belongs to, for permits. The thing it names has to be in the organization.
 ///
 /// # Errors
@@ -471,7 +536,8 @@ pub fn group_of(facts: &Facts, scope: Scope) -> Result<Option<domain::ids::Group
             known.then_some(Some(group)).ok_or(StoreError::NotFound)
         }
         Scope::Authorization(id) => {
-            let place = facts.rules.iter().find(|(_, rules)| rules.values().any(|rule| rule.id == id));
+            let mut places = facts.rules.iter().chain(&facts.observed);
+            let place = places.find(|(_, rules)| rules.values().any(|rule| rule.id == id));
             place.map(|(place, _)| *place).ok_or(StoreError::NotFound)
         }
         Scope::Grant(id) => {
@@ -586,7 +652,7 @@ pub(crate) async fn used(db: &mut PgConnection, org: OrgId, meter: &Meter, span:
                      when 'user' then e.user_id = $5
                      when 'member' then e.user_id = $6
                           and e.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
-                     when 'authorization' then e.authorization_id = $5
+                     when 'authorization' then e.authorization_id = $5 or e.observed_by = $5
                      when 'grant' then e.grant_id = $5
                  end"#,
         org.0,

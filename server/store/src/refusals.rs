@@ -1,7 +1,10 @@
 //! Calls that were refused: read back, so that the person concerned can be told why.
 
 use chrono::{DateTime, Days, Utc};
-use domain::ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId};
+use domain::{
+    ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
+    keys::Features,
+};
 
 use crate::{Result, Store};
 
@@ -22,6 +25,8 @@ pub struct Refused {
     pub model: String,
     /// Which model that was.
     pub model_id: Option<ModelId>,
+    /// What it would have used of its key.
+    pub features: Features,
     /// The answer's status.
     pub status: i16,
     /// The answer's code.
@@ -43,7 +48,7 @@ pub async fn get(store: &Store, org: OrgId, id: CallId) -> Result<Refused> {
     let day = made.unwrap_or_default().date_naive();
     let (from, to) = (day.checked_sub_days(Days::new(1)), day.checked_add_days(Days::new(1)));
     let row = sqlx::query!(
-        "select call_id, at, application_id, group_id, user_id, model, model_id, status, code, detail, observed
+        "select call_id, at, application_id, group_id, user_id, model, model_id, features, status, code, detail, observed
          from refusals where org_id = $1 and day between $2 and $3 and call_id = $4
          order by observed, observer_id limit 1",
         org.0,
@@ -61,6 +66,7 @@ pub async fn get(store: &Store, org: OrgId, id: CallId) -> Result<Refused> {
         user: row.user_id.map(UserId),
         model: row.model,
         model_id: row.model_id.map(ModelId),
+        features: Features::from_bits(row.features),
         status: row.status,
         code: row.code,
         detail: row.detail,

@@ -167,6 +167,17 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
         Draft::Authorizations(edits) => {
             let (decide, observe): (Vec<&RuleEdit>, Vec<&RuleEdit>) =
                 edits.iter().partition(|rule| rule.mode == Mode::Enforce);
+            // What only took note is to decide: the same rule, with its quotas.
+            if let ([RuleEdit { edit, .. }], [RuleEdit { edit: without, .. }]) = (&decide[..], &observe[..])
+                && edit.cell == without.cell
+                && without.say.is_none()
+            {
+                let draft = domain::authorizations::Draft { edits: vec![*edit] };
+                if drafts::look(change, &draft).await?.iter().any(|looked| looked.stale) {
+                    return Err(StoreError::Stale);
+                }
+                return authorizations::promote_in(change, edit.cell, edit.say).await;
+            }
             if !decide.is_empty() {
                 // Judged together: what one of them opens another may close.
                 let edits = decide.into_iter().map(|rule| rule.edit).collect();
@@ -180,11 +191,12 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
             let form = limits::LimitForm { cap: *cap, mode: *mode, thresholds: thresholds.clone() };
             limits::set(change, *meter, &form, *version).await?;
         }
-        Draft::Policy { id, version, name, routing, steps } => {
-            // What is done after a failure is no part of a draft: which calls fail is not replayed.
-            let rules = match id {
-                Some(id) => policies::rules_of(change, *id).await?,
-                None => Default::default(),
+        Draft::Policy { id, version, name, routing, steps, rules } => {
+            // What is done after a failure is not replayed: which calls fail is not known.
+            let rules = match (rules, id) {
+                (Some(rules), _) => rules.clone(),
+                (None, Some(id)) => policies::rules_of(change, *id).await?,
+                (None, None) => Default::default(),
             };
             let (name, steps) = (name.clone(), steps.clone());
             let form = policies::PolicyForm { name, routing: *routing, steps, rules };
@@ -362,6 +374,7 @@ impl UsedBefore {
             application: self.application,
             user: self.user,
             authorization: None,
+            beside: None,
             grant: None,
         };
         subject.scopes().into_iter()

@@ -316,6 +316,22 @@ pub async fn sums(store: &Store, org: OrgId, which: &Which, from: NaiveDate, to:
     Ok(rows.into_iter().map(|(_, _, sums)| sums).sum())
 }
 
+/// Sums of each model from a day until before another.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_model(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<(ModelId, Sums)>> {
+    let (period, steps) = (Period { from, to }, Steps::Marks(from, from));
+    let rows = read(store, org, which, Some(By::Model), period, steps, None).await?;
+    Ok(rows.into_iter().filter_map(|(_, key, sums)| Some((ModelId(key?.id), sums))).collect())
+}
+
 /// What things are called, whatever became of them. What is not in the organization has no name.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use crate::{
     ids::{GroupId, ModelId, PolicyId},
     limits::{Meter, Mode},
     names::ModelName,
-    policies::Routing,
+    policies::{Routing, Rules},
     roles::Act,
 };
 
@@ -58,6 +58,9 @@ pub enum Draft {
         routing: Routing,
         /// Models and weights, in order.
         steps: Vec<(ModelId, i32)>,
+        /// How it deals with those for which not everything is usual; none: as it does now.
+        #[serde(default)]
+        rules: Option<Rules>,
     },
     /// A group put elsewhere in the tree.
     Move {

@@ -335,6 +335,8 @@ fn applied(
         application: call.application,
         user: call.user,
         authorization: decision.rule,
+        // What only observes refuses nothing, so that its quotas need not be filled.
+        beside: None,
         grant: decision.grant,
     };
     applicable(rules.facts, &subject)

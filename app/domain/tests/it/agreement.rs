@@ -1,16 +1,23 @@
 //! `decide` against a second, naive reading of the rules, over random organizations.
 
+use std::collections::HashMap;
+
 use domain::{
-    access::{Ask, Facts, Reason, Rule, Verdict, decide},
+    access::{Ask, Facts, Grantee, Reason, Rule, Step, Verdict, beside, decide, decide_with, observe},
     authorizations::{State, Target},
-    ids::{AuthorizationId, GroupId},
-    keys::Features,
+    groups::Standing,
+    ids::{ApplicationId, AuthorizationId, GroupId},
+    keys::{Features, KeyModels},
+    models::Review,
     why::fixes,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::world;
+use crate::{
+    organizations::{APPLICATION, MODELS, PEOPLE, any_features, any_organization},
+    world,
+};
 
 const PLACES: [&str; 5] = ["org", "Engineering", "Research", "Search", "Marketing"];
 const TARGETS: [&str; 6] = ["all", "general", "top", "special", "small", "big"];
@@ -30,6 +37,7 @@ fn naive(facts: &Facts, group: GroupId, model: &str) -> Verdict {
         let mut fitting: Vec<(Target, Rule)> = rules
             .iter()
             .filter(|(target, rule)| matches(**target) && (rule.locked || !locked_only))
+            .filter(|(_, rule)| rule.ends_at.is_none_or(|end| world::now() < end))
             .map(|(target, rule)| (*target, *rule))
             .collect();
         fitting.sort_by_key(|(target, _)| match target {
@@ -88,6 +96,123 @@ proptest! {
                 prop_assert_eq!(fixes.is_empty(), decision.verdict == Verdict::Allow, "{} {}: {:?}", group, model, fixes);
                 prop_assert_eq!(decision.verdict, naive(&facts, world::group(group), model), "{} {}", group, model);
             }
+        }
+    }
+}
+
+/// The same said slowly for a whole question: who calls, with which key, on whose account, using what.
+fn slowly(facts: &Facts, ask: &Ask<'_>) -> Verdict {
+    let now = world::now();
+    let deny = Verdict::Deny;
+    let belongs = |user: domain::ids::UserId, group: GroupId| {
+        facts.users[&user].memberships.iter().any(|place| {
+            let runs = place.ends_at.is_none_or(|end| now < end);
+            runs && place.standing == Standing::Member && facts.groups[&place.group].path.contains(&group)
+        })
+    };
+    if let Some(user) = ask.user {
+        if facts.users[&user].suspended {
+            return deny(Reason::UserSuspended);
+        }
+        if let Some(application) = ask.application {
+            let own = application.personal == Some(user) && belongs(user, application.group);
+            if !own && !application.assigned.iter().any(|group| belongs(user, *group)) {
+                return deny(Reason::NotAMember);
+            }
+        }
+    }
+    let path = &facts.groups[&ask.group].path;
+    if path.iter().any(|id| facts.groups[id].ends_at.is_some_and(|end| end <= now)) {
+        return deny(Reason::GroupEnded);
+    }
+    let model = &facts.models[&ask.model];
+    if model.review == Review::Pending {
+        return deny(Reason::Unreviewed);
+    }
+    if model.prices.is_empty() {
+        return deny(Reason::Unpriced);
+    }
+    let ruled = naive(facts, ask.group, &model.name);
+    if matches!(ruled, Verdict::Deny(_)) {
+        return ruled;
+    }
+    if let Some(application) = ask.application {
+        if let KeyModels::These(models) = &application.models
+            && !models.contains(&ask.model)
+        {
+            return deny(Reason::KeyExcludes);
+        }
+        let off = ask.features.iter().find(|feature| !application.features.has(*feature));
+        if let Some(feature) = off {
+            return deny(Reason::FeatureOff(feature));
+        }
+    }
+    let granted = facts.grants.get(&ask.model).into_iter().flatten().any(|grant| {
+        let here = match grant.to {
+            Grantee::User(user) => ask.user == Some(user),
+            Grantee::Group(group) => path.contains(&group),
+            Grantee::Member(group, user) => ask.user == Some(user) && path.contains(&group),
+        };
+        here && grant.starts_at <= now && now < grant.ends_at
+    });
+    if ruled == Verdict::NeedsApproval && granted { Verdict::Allow } else { ruled }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// With people, temporary places in groups, keys, features, grants, locks, rules that end and rules
+    /// that only observe: `decide` is the slow reading, its trace ends with its answer, what is said to
+    /// help helps, and what only observes changes nothing.
+    #[test]
+    fn every_question_has_one_answer(organization in any_organization(), features in any_features()) {
+        let facts = organization.facts();
+        let application = &facts.applications[&ApplicationId(world::id(APPLICATION))];
+        let deaf = Facts { observed: HashMap::new(), ..facts.clone() };
+        let mut promoted = deaf.clone();
+        for (place, target, rule) in facts.observed.iter().flat_map(|(place, rules)| rules.iter().map(|(target, rule)| (*place, *target, *rule))) {
+            if rule.ends_at.is_none() {
+                promoted.rules.entry(place).or_default().insert(target, rule);
+            }
+        }
+        let people = std::iter::once(None).chain(PEOPLE.map(|name| Some(world::user(name))));
+        for (user, application) in people.flat_map(|user| [(user, Some(application)), (user, None)]) {
+            let groups: Vec<GroupId> = match application {
+                Some(application) => vec![application.group],
+                None => world::GROUPS.iter().map(|(name, _)| world::group(name)).collect(),
+            };
+            for (group, model) in groups.into_iter().flat_map(|group| MODELS.map(|model| (group, model))) {
+                let ask = Ask { group, user, application, model: world::model(model), features };
+                let decision = decide(&facts, &ask, world::now());
+                prop_assert_eq!(decision.verdict, slowly(&facts, &ask), "{} {:?}", model, user);
+                let mut steps = Vec::new();
+                prop_assert_eq!(decide_with(&facts, &ask, world::now(), &mut steps), decision);
+                prop_assert_eq!(steps.last(), Some(&Step::Verdict(decision.verdict)));
+                prop_assert_eq!(decide(&deaf, &ask, world::now()), decision, "what observes decides nothing");
+                // What observes says what it would say if all that observes decided.
+                if let Some(seen) = beside(&facts, &ask, &decision, world::now()) {
+                    let other = decide(&promoted, &ask, world::now());
+                    prop_assert_eq!((other.rule, other.verdict), (Some(seen.rule), seen.verdict));
+                    let refuses = observe(&facts, &ask, &decision, world::now()).is_some();
+                    prop_assert_eq!(refuses, seen.verdict != Verdict::Allow);
+                }
+            }
+        }
+    }
+
+    /// What would help is worth the same care, but costs a copy of the facts for each change.
+    #[test]
+    fn what_is_said_to_help_helps(organization in any_organization(), features in any_features()) {
+        let facts = organization.facts();
+        let application = &facts.applications[&ApplicationId(world::id(APPLICATION))];
+        let ask = |model| Ask {
+            group: application.group, user: Some(world::user(PEOPLE[0])), application: Some(application),
+            model: world::model(model), features,
+        };
+        for model in MODELS {
+            let allowed = decide(&facts, &ask(model), world::now()).verdict == Verdict::Allow;
+            let fixes = fixes(&facts, &ask(model), world::now());
+            prop_assert_eq!(fixes.is_empty(), allowed, "{}: {:?}", model, fixes);
         }
     }
 }

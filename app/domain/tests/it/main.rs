@@ -6,6 +6,7 @@ mod drafts;
 mod invoices;
 mod model_reviews;
 mod observed;
+mod organizations;
 mod rehearsal;
 mod reports;
 mod roles;

@@ -291,6 +291,7 @@ fn naive(facts: &Facts, calls: &[Recorded]) -> Vec<bool> {
             application: call.application,
             user: call.user,
             authorization: decision.rule,
+            beside: None,
             grant: decision.grant,
         };
         let amounts = Amounts::of_call(done.cost, &done.usage);

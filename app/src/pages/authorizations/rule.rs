@@ -1,6 +1,10 @@
 //! One cell of the matrix: what holds, where that comes from, and what is to hold.
 
-use domain::{authorizations::Edit, limits::Scope, money::grouped};
+use domain::{
+    authorizations::{Edit, State},
+    limits::Scope,
+    money::grouped,
+};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{last_day, modes, said, says};
@@ -102,7 +106,7 @@ fn Beside(watched: Watched, may_set: bool, may_loosen: bool) -> impl IntoView {
                 </Card>
                 <div>
                     <LimitCard scope limits may_set may_remove=may_loosen/>
-                    {(!unused).then(|| view! { <p class="hint">"These quotas count calls from the moment it is promoted."</p> })}
+                    {(!unused).then(|| view! { <p class="hint">"They count what would pass by this rule already, and take note of what they would refuse. When it is promoted they go along."</p> })}
                 </div>
             </div>
         </section>
@@ -155,13 +159,18 @@ fn Edited(view: RuleView, back: String) -> impl IntoView {
     let cell = view.shown.cell;
     let own = view.shown.own;
     let value = own.as_ref().map_or_else(|| "inherit".to_owned(), |own| own.say.state.to_string());
+    // A link can bring along what it proposes.
+    let proposed = query::value("say").parse::<State>().ok();
+    let unlock = query::value("lock") == "no";
+    let proposes = unlock || proposed.is_some();
+    let value = proposed.map_or(value, |state| state.to_string());
     let ends_on =
         own.as_ref().and_then(|own| last_day(own.say)).map(|day| day.to_string()).unwrap_or_default();
-    let locked = own.as_ref().is_some_and(|own| own.say.locked);
+    let locked = !unlock && own.as_ref().is_some_and(|own| own.say.locked);
     let seen = Edit { cell, say: own.as_ref().map(|own| own.say), seen: own.as_ref().map(|own| own.seen) };
     view! {
         <Card title="What is to hold">
-            <div class="pad"><Form to=StageAuthorizations::PATH also=RehearseAuthorization::PATH which="rule">
+            <div class="pad">{proposes.then(|| view! { <p class="banner">"Filled in for you, and not saved: look at it, rehearse it, or leave it."</p> })}<Form to=StageAuthorizations::PATH also=RehearseAuthorization::PATH which="rule">
                 <Hidden name="group" value=cell.group.map(|id| id.to_string()).unwrap_or_default()/>
                 <Hidden name="target" value=cell.target.to_string()/>
                 <input type="hidden" name="groups[]" value=cell.group.map(|id| id.to_string()).unwrap_or_default()/>

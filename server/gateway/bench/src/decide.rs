@@ -84,6 +84,7 @@ fn subject<'a>(world: &'a World, decision: &Decision) -> Subject<'a> {
         application: world.application,
         user: Some(world.user),
         authorization: decision.rule,
+        beside: None,
         grant: decision.grant,
     }
 }

@@ -33,6 +33,7 @@ fn call() -> Call {
         model: id(),
         provider: id(),
         authorization: None,
+        beside: None,
         grant: None,
         policy: None,
         use_case: String::new(),

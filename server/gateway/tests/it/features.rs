@@ -1,5 +1,7 @@
 //! What a key has turned off is refused, whatever the dialect, the route and the spelling.
 
+use std::time::Duration;
+
 use domain::{
     calls::What,
     keys::{Feature, Features},
@@ -80,6 +82,22 @@ async fn each_feature_that_is_off_is_refused_and_passes_when_it_is_on() {
         assert_eq!(world.upstream.served().calls, before, "{feature}");
         let answers: Vec<_> = answers.iter().map(|(route, answer)| (*route, answer)).collect();
         golden::compare_routes(&format!("feature_{feature}"), &world, &answers, &[]);
+        // What was refused keeps what it wanted to use.
+        for (_, answer) in &answers {
+            let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+            let written = async {
+                loop {
+                    match store::calls::get(&world.store, world.tenant.org, id).await {
+                        Ok(call) => return call,
+                        Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    }
+                }
+            };
+            let call =
+                tokio::time::timeout(Duration::from_secs(60), written).await.expect("it is written down");
+            let What::Refused(refused) = call.what else { panic!("{feature}: it passed") };
+            assert!(refused.features.has(feature), "{feature}: {:?}", refused.features);
+        }
         world.without(&[]).await;
         for (route, body) in &calls {
             let answer = world.client.to(*route, body).await;

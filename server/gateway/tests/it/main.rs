@@ -5,6 +5,7 @@ mod bites;
 mod cache;
 mod client;
 mod concurrency;
+mod discovery;
 mod features;
 mod full_disks;
 mod golden;

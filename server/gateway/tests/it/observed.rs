@@ -82,3 +82,33 @@ async fn an_observed_rule_that_would_let_a_call_pass_notes_nothing() {
     world.quiet().await;
     assert_eq!(noted(&world, by_request.0, 1).await.calls, 1);
 }
+
+#[tokio::test]
+async fn the_quota_of_a_rule_that_only_observes_counts_from_the_first_call_and_goes_along_when_it_is_promoted()
+ {
+    let world = World::new().await;
+    let rule = observe(&world, State::Open).await;
+    let scope = Scope::Authorization(rule);
+    world.limit(scope, Metric::Requests, Window::Year, 1).await;
+    let facts = store::access::facts(&world.store, world.tenant.org).await.expect("the facts");
+    let quota = facts.limits[&scope][0].id.expect("a limit of its own");
+    for _ in 0..2 {
+        let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+        assert_eq!(answer.status, StatusCode::OK, "it refuses nobody: {}", answer.text());
+    }
+    assert_eq!(noted(&world, quota.0, 1).await.calls, 1, "the second one had no room");
+    world.quiet().await;
+    // The books know by which rule it counted: they agree with what was counted.
+    let calendar =
+        store::organizations::calendar(&world.store, world.tenant.org).await.expect("the calendar");
+    let books = store::books::drift(&world.store, world.tenant.org, calendar, store::clock::now())
+        .await
+        .expect("the books");
+    assert!(books.is_empty(), "{books:?}");
+    let mut change = world.change().await;
+    authorizations::promote(&mut change, rule).await.expect("it decides");
+    change.commit().await.expect("it");
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::PAYMENT_REQUIRED, "what it had counted counts: {}", answer.text());
+    assert_eq!(answer.json()["error"]["bursar"]["scope"], "authorization");
+}

@@ -136,6 +136,7 @@ struct RefusalRow<'a> {
     user_id: Option<Uuid>,
     model: &'a str,
     model_id: Option<Uuid>,
+    features: i32,
     status: u16,
     code: &'a str,
     detail: &'a serde_json::Value,
@@ -159,6 +160,7 @@ impl<'a> RefusalRow<'a> {
             user_id: refusal.user.map(|user| user.0),
             model: &refusal.model,
             model_id: refusal.model_id.map(|model| model.0),
+            features: refusal.features.bits(),
             status: refusal.status,
             code: &refusal.code,
             detail: &refusal.detail,
@@ -188,14 +190,14 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
                              secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
                              policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
                              cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                             overage, features, cached, saved, guarded)
+                             overage, features, cached, saved, guarded, observed_by)
          select $1, k.*
          from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
                      $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
                      $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
                      $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
                      $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[],
-                     $39::int[], $40::bool[], $41::bigint[], $42::text[]) as k
+                     $39::int[], $40::bool[], $41::bigint[], $42::text[], $43::uuid[]) as k
          on conflict do nothing
          returning call_id",
         org.0,
@@ -240,6 +242,7 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
         &column(events, |event| event.marks.cached.is_some()),
         &column(events, |event| event.marks.cached.unwrap_or_default().0),
         &column(events, |event| write_found(&event.call.guarded)),
+        &column(events, |event| event.call.beside.map(|id| id.0)) as &[Option<Uuid>],
     )
     .fetch_all(db)
     .await?;
@@ -369,8 +372,9 @@ const fn person_month(user: UserId) -> Meter {
     Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month }
 }
 
-/// What decides in which meters a call counts: path, application, person, authorization, grant.
-type SubjectKey = (Uuid, Uuid, Option<Uuid>, Option<Uuid>, Option<Uuid>);
+/// What decides in which meters a call counts: path, application, person, authorization and the one
+/// beside it, grant.
+type SubjectKey = (Uuid, Uuid, Option<Uuid>, [Option<Uuid>; 2], Option<Uuid>);
 
 /// A call with the names of its lists of groups.
 #[derive(Clone, Copy)]
@@ -383,8 +387,8 @@ struct Named<'a> {
 impl Named<'_> {
     fn subject(&self) -> SubjectKey {
         let call = &self.event.call;
-        let (user, rule) = (call.user.map(|id| id.0), call.authorization.map(|id| id.0));
-        (self.path_id, call.application.0, user, rule, call.grant.map(|id| id.0))
+        let rules = [call.authorization, call.beside].map(|rule| rule.map(|id| id.0));
+        (self.path_id, call.application.0, call.user.map(|id| id.0), rules, call.grant.map(|id| id.0))
     }
 }
 
@@ -500,8 +504,7 @@ impl Days {
             model_id: refusal.model_id.map_or(Uuid::nil(), |model| model.0),
             use_case: String::new(),
         };
-        // What a refused call wanted to use is not looked at.
-        for sums in self.both(day, Features::default()) {
+        for sums in self.both(day, refusal.features) {
             sums.refused += 1;
         }
     }

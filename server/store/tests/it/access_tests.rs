@@ -4,16 +4,25 @@ use chrono::Duration;
 use domain::{
     access::Grantee,
     access_tests::{Expected, Subject},
-    authorizations::{State, Target},
+    authorizations::{self as said, Cell, Edit, State, Target},
+    batches::Task,
     groups::Standing,
     ids::{AccessTestId, GroupId},
     keys::{Features, KeyModels},
-    roles::Act,
+    models::Review,
+    money::{Money, Price},
+    prices::{PriceKey, Prices},
+    rehearsal::Draft,
+    requests::{Per, RequestState, Terms},
+    roles::{Act, Actor, Place, permit},
+    users::Role,
 };
 use store::{
     Change, StoreError, access, access_tests,
-    authorizations::{self, Say},
-    clock, groups, keys, models, testing,
+    authorizations::{self, Say, drafts},
+    batches, clock, groups, imports, keys, model_reviews, models,
+    prices::{self as model_prices, Origin},
+    rehearsals, requests, testing, users,
 };
 
 use crate::organization::{Organization, group, model_form};
@@ -108,6 +117,146 @@ async fn no_door_leads_past_a_pinned_test() {
     let locked = Say { locked: true, ..CLOSED };
     authorizations::set(&mut change, Some(org.parent), target, Some(locked)).await.expect("a rule");
     assert!(change.commit().await.expect("it keeps the tests"));
+}
+
+/// Doors that are not about rules: each would open the model to somebody for whom it has to stay closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_tests() {
+    let world = World::new().await;
+    let org = &world.org;
+    let tenant = org.tenant.org;
+    let target = Target::Model(org.model);
+    world.pin("Not Uma", Subject::User(org.user), Expected::NotOpen).await;
+    world.pin("Nobody below Parent", Subject::Group(org.parent), Expected::NotOpen).await;
+
+    // Many people at once, and the way back.
+    let mut change = org.change().await;
+    let join = Task::Join { group: world.elsewhere, standing: Standing::Member, ends_at: None };
+    batches::run(&mut change, &[org.user], join).await.expect("a look");
+    world.refused("a change of many people", change, "Not Uma").await;
+
+    // A table.
+    let email = users::get(&org.store, tenant, org.user).await.expect("Uma").email;
+    let row = imports::Row {
+        line: 2,
+        email: email.parse().expect("an address"),
+        name: None,
+        role: None,
+        groups: Some([world.elsewhere].into()),
+        limit: None,
+    };
+    let mut change = org.change().await;
+    let imported = imports::run(&mut change, &[row]).await.expect("a look");
+    assert!(imported.problems.is_empty(), "{:?}", imported.problems);
+    world.refused("a table of people", change, "Not Uma").await;
+
+    // A new model, which its name or its tier opens the moment it is accepted or has a price.
+    let mut change = org.change().await;
+    let open_tier =
+        models::insert_tier(&mut change, &"Open".parse().expect("a name"), false).await.expect("a tier");
+    authorizations::set(&mut change, Some(org.parent), Target::Tier(open_tier), Some(OPEN))
+        .await
+        .expect("a rule");
+    let waiting =
+        models::insert(&mut change, &model_form("waiting", org.provider, open_tier), Review::Pending);
+    let waiting = waiting.await.expect("a model");
+    let free =
+        models::insert(&mut change, &model_form("unpriced", org.provider, open_tier), Review::Accepted);
+    let free = free.await.expect("a model");
+    let now = change.at();
+    let price: Price = "1".parse().expect("a price");
+    let priced = Prices::default().with(PriceKey::Input, Some(price)).with(PriceKey::Output, Some(price));
+    model_prices::set(&mut change, waiting, now, &priced, Origin::TYPED).await.expect("a price");
+    change.commit().await.expect("neither can be called yet");
+    for (name, model) in [("Not waiting", waiting), ("Not unpriced", free)] {
+        let mut change = org.change().await;
+        let (group, name) = (Subject::Group(org.parent), name.parse().expect("a name"));
+        access_tests::insert(&mut change, &name, group, Target::Model(model), Expected::NotOpen)
+            .await
+            .expect("pinned");
+        change.commit().await.expect("it");
+    }
+    let mut change = org.change().await;
+    model_reviews::accept(&mut change, &[(waiting, None)]).await.expect("accepted");
+    world.refused("a model that is accepted", change, "Not waiting").await;
+    let mut change = org.change().await;
+    let now = change.at();
+    model_prices::set(&mut change, free, now, &priced, Origin::TYPED).await.expect("a price");
+    world.refused("a model that gets a price", change, "Not unpriced").await;
+
+    // A draft of the matrix, saved by itself and from its rehearsal; a group that moves from its own.
+    let cell = Cell { group: Some(org.child), target };
+    let edit = Edit { cell, say: Some(OPEN), seen: None };
+    let permit = |act| permit(&org.tenant.owner, act, Place::Organization).expect("they may");
+    let draft = said::Draft { edits: vec![edit] };
+    let kept = drafts::keep(&org.store, &permit(Act::WidenAuthorizations), &draft).await.expect("kept");
+    let kept = drafts::get(&org.store, tenant, kept).await.expect("it");
+    let mut change = org.change().await;
+    drafts::save(&mut change, &kept).await.expect("made");
+    world.refused("a draft of the matrix", change, "Nobody below Parent").await;
+    let me = org.tenant.owner.user.expect("a person");
+    let moved = Draft::Move { group: org.child, parent: Some(world.elsewhere) };
+    for draft in [Draft::Authorizations(vec![edit.into()]), moved] {
+        let act = draft.acts().0;
+        let id = rehearsals::prepare(&org.store, permit(act), &draft, "/", &[]).await.expect("kept");
+        let prepared = rehearsals::get(&org.store, tenant, me, id).await.expect("it");
+        let rehearsed = rehearsals::rehearse(&org.store, permit(act), &draft, 7).await.expect("rehearsed");
+        assert!(!rehearsed.broken.is_empty() || act == Act::MoveGroup, "the rehearsal says so: {draft:?}");
+        let mut change = Change::begin(&org.store, permit(act)).await.expect("a change");
+        rehearsals::save(&mut change, &prepared).await.expect("made");
+        match change.commit().await {
+            Err(StoreError::Pinned(_)) => {}
+            other => assert!(other.is_ok() && act == Act::MoveGroup, "{draft:?}: {other:?}"),
+        }
+    }
+
+    // What observes changes nothing, and is stopped when it is to decide.
+    let mut change = org.change().await;
+    let rule =
+        authorizations::observe(&mut change, Some(org.child), target, Some(OPEN)).await.expect("a rule");
+    change.commit().await.expect("it opens nothing");
+    let mut change = org.change().await;
+    authorizations::promote(&mut change, rule.expect("its id")).await.expect("it would decide");
+    if let Err(error) = change.commit().await {
+        assert!(matches!(error, StoreError::Pinned(_)), "{error:?}");
+    } else {
+        panic!("a rule that is promoted met no test");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_agreed_to_meets_the_tests() {
+    let world = World::new().await;
+    let org = &world.org;
+    let target = Target::Model(org.model);
+    let mut change = org.change().await;
+    let by_request = Say { state: State::ByRequest, ..CLOSED };
+    authorizations::set(&mut change, Some(org.parent), target, Some(by_request)).await.expect("a rule");
+    change.commit().await.expect("it");
+    world.pin("Not Uma", Subject::User(org.user), Expected::NotOpen).await;
+    let uma = Actor {
+        user: Some(org.user),
+        name: "Uma".to_owned(),
+        role: Role::Member,
+        leads: Vec::new(),
+        ..org.tenant.owner.clone()
+    };
+    let mut change = testing::begin(&org.store, &uma, Act::UseOwn).await;
+    let form = requests::RequestForm {
+        model: org.model,
+        group: org.child,
+        for_group: false,
+        reason: "to compare".parse().expect("a reason"),
+        terms: Terms { amount: Money::cents(500), ends_on: (clock::now() + Duration::days(9)).date_naive() },
+        per: Per::Total,
+    };
+    let id = requests::insert(&mut change, &form).await.expect("asked");
+    change.commit().await.expect("asking opens nothing");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::DecideRequests).await;
+    requests::approve(&mut change, id, None, None).await.expect("agreed");
+    world.refused("a request that is agreed to", change, "Not Uma").await;
+    let request = requests::get(&org.store, org.tenant.org, id).await.expect("it");
+    assert_eq!(request.state, RequestState::Waiting, "it still waits");
 }
 
 #[tokio::test(flavor = "multi_thread")]

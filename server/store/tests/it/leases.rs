@@ -38,6 +38,7 @@ async fn tell(acme: &Organization, replica: Uuid, call: &store::ledger::Call) {
         worst: call.worst,
         secret: call.secret,
         authorization: None,
+        beside: None,
         grant: None,
     };
     let telling = in_flight::Telling { calls: 1, cost: call.worst.cost, tokens: 200, told: vec![told] };

@@ -126,6 +126,7 @@ impl Organization {
             model: self.model,
             provider: self.provider,
             authorization: None,
+            beside: None,
             grant: None,
             policy: None,
             use_case: String::new(),

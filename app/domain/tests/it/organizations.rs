@@ -1,0 +1,172 @@
+//! Random organizations: everything that a decision can rest on, drawn anew for each case. The
+//! gateway's own test of agreement draws from here, too.
+
+use chrono::Duration;
+use domain::{
+    access::{ApplicationFacts, Facts, GrantFacts, Grantee, MembershipFacts, PolicyFacts},
+    groups::Standing,
+    ids::{ApplicationId, AuthorizationId, GrantId, PolicyId},
+    keys::{Feature, Features},
+    policies::{Routing, Rules},
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use uuid::Uuid;
+
+use super::world;
+
+const PLACES: [&str; 5] = ["org", "Engineering", "Research", "Search", "Marketing"];
+const TARGETS: [&str; 6] = ["all", "general", "top", "special", "small", "big"];
+pub const MODELS: [&str; 5] = ["small", "big", "vectors", "raw", "gift"];
+pub const PEOPLE: [&str; 2] = ["Lin", "Kai"];
+
+/// An application, with what its key narrows to.
+pub const APPLICATION: &str = "app";
+
+/// A rule as `world::add` reads it: with a lock, an end in the past, or only observing.
+fn rule() -> impl Strategy<Value = String> {
+    let state = select(vec!["open", "open", "by_request", "closed"]);
+    let bool = proptest::bool::weighted;
+    (select(PLACES.to_vec()), select(TARGETS.to_vec()), state, bool(0.2), bool(0.1), bool(0.15)).prop_map(
+        |(place, target, state, locked, ended, observes)| {
+            let sign = |is: bool, sign: &'static str| if is { sign } else { "" };
+            let [lock, end, look] = [sign(locked, "!"), sign(ended, "~"), sign(observes, "?")];
+            format!("{place}:{target}={state}{lock}{end}{look}")
+        },
+    )
+}
+
+/// To whom: a person, a group, or a person within a group; of which model; whether it has ended.
+type Grant = (Option<&'static str>, Option<&'static str>, &'static str, bool);
+
+/// Somebody's place in a group: who, where, and in how many days it ends.
+type Membership = (&'static str, &'static str, Option<i64>);
+
+/// What a case is drawn from.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    rules: Vec<String>,
+    grants: Vec<Grant>,
+    memberships: Vec<Membership>,
+    ended: Option<&'static str>,
+    suspended: Option<&'static str>,
+    /// The application's group, its models, its features, whom its key is for, whose it is.
+    application:
+        (&'static str, Option<Vec<&'static str>>, Vec<Feature>, Vec<&'static str>, Option<&'static str>),
+    /// Models of each policy.
+    policies: Vec<Vec<&'static str>>,
+    /// The policy of the key and the one of a group.
+    routes: (Option<usize>, Option<(&'static str, usize)>),
+}
+
+pub fn any_organization() -> impl Strategy<Value = Organization> {
+    let groups = || select(PLACES[1..].to_vec());
+    let people = || select(PEOPLE.to_vec());
+    let models = || select(MODELS.to_vec());
+    let grant =
+        (option::weighted(0.6, people()), option::of(groups()), models(), proptest::bool::weighted(0.2));
+    let ends = select(vec![None, Some(-1), Some(0), Some(1)]);
+    let application = (
+        groups(),
+        option::weighted(0.4, vec(models(), 0..4)),
+        vec(select(Feature::ALL.to_vec()), 0..5),
+        vec(groups(), 0..3),
+        option::weighted(0.2, people()),
+    );
+    (
+        vec(rule(), 0..14),
+        vec(grant, 0..4),
+        vec((people(), groups(), ends), 0..4),
+        option::weighted(0.1, groups()),
+        option::weighted(0.1, people()),
+        application,
+        vec(vec(models(), 1..4), 0..3),
+        (option::of(0..3_usize), option::of((groups(), 0..3_usize))),
+    )
+        .prop_map(|(rules, grants, memberships, ended, suspended, application, policies, routes)| {
+            Organization { rules, grants, memberships, ended, suspended, application, policies, routes }
+        })
+}
+
+/// What a call uses of its key.
+pub fn any_features() -> impl Strategy<Value = Features> {
+    vec(select(Feature::ALL.to_vec()), 0..3).prop_map(|features| features.into_iter().collect())
+}
+
+/// What a policy is called.
+pub fn policy_name(place: usize) -> String {
+    format!("route-{place}")
+}
+
+impl Organization {
+    /// As facts. The application is [`APPLICATION`].
+    pub fn facts(&self) -> Facts {
+        let mut facts = world::silent();
+        for (place, word) in self.rules.iter().enumerate() {
+            world::add(&mut facts, word);
+            // Later lines about the same thing replace earlier ones; ids stay distinct.
+            let sets = facts.rules.values_mut().chain(facts.observed.values_mut());
+            for rule in sets.flat_map(|rules| rules.values_mut()) {
+                if rule.id.0 == world::id(word) {
+                    rule.id = AuthorizationId(Uuid::from_u128(place as u128 + 1));
+                }
+            }
+        }
+        for (place, (person, group, model, ended)) in self.grants.iter().enumerate() {
+            let to = match (person, group) {
+                (Some(person), Some(group)) => Grantee::Member(world::group(group), world::user(person)),
+                (Some(person), None) => Grantee::User(world::user(person)),
+                (None, group) => Grantee::Group(world::group(group.unwrap_or("Engineering"))),
+            };
+            let ends_at = if *ended { world::now() } else { world::now() + Duration::days(1) };
+            let starts_at = world::now() - Duration::days(7);
+            let id = GrantId(Uuid::from_u128(place as u128 + 1));
+            let grant = GrantFacts { id, to, starts_at, ends_at };
+            facts.grants.entry(world::model(model)).or_default().push(grant);
+        }
+        for (person, group, days) in &self.memberships {
+            let ends_at = days.map(|days| world::now() + Duration::days(days));
+            let membership =
+                MembershipFacts { group: world::group(group), standing: Standing::Member, ends_at };
+            facts.users.get_mut(&world::user(person)).expect("a known person").memberships.push(membership);
+        }
+        self.ended.iter().for_each(|group| world::add(&mut facts, &format!("ended:{group}")));
+        self.suspended.iter().for_each(|person| world::add(&mut facts, &format!("suspended:{person}")));
+        for (place, steps) in self.policies.iter().enumerate() {
+            let policy = PolicyFacts {
+                id: PolicyId(world::id(&policy_name(place))),
+                routing: Routing::Fallback,
+                steps: steps.iter().map(|model| (world::model(model), 1)).collect(),
+                rules: Rules::new(),
+            };
+            facts.policies.insert(policy_name(place), policy);
+        }
+        let policy =
+            |place: usize| facts.policies.get(&policy_name(place)).map(|policy: &PolicyFacts| policy.id);
+        let (own, of_group) = (
+            self.routes.0.and_then(policy),
+            self.routes.1.and_then(|(group, place)| Some((group, policy(place)?))),
+        );
+        if let Some((group, policy)) = of_group {
+            facts.groups.get_mut(&world::group(group)).expect("a known group").policy = Some(policy);
+        }
+        let application = ApplicationFacts { policy: own, ..self.application() };
+        facts.applications.insert(ApplicationId(world::id(APPLICATION)), application);
+        facts
+    }
+
+    fn application(&self) -> ApplicationFacts {
+        let (group, models, features, assigned, personal) = &self.application;
+        ApplicationFacts {
+            models: match models {
+                None => domain::keys::KeyModels::All,
+                Some(models) => {
+                    domain::keys::KeyModels::These(models.iter().map(|model| world::model(model)).collect())
+                }
+            },
+            features: features.iter().copied().collect(),
+            assigned: assigned.iter().map(|group| world::group(group)).collect(),
+            personal: personal.map(world::user),
+            ..world::application(group, &["key:all"])
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What limits a person, and what they may expect of a model.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{Days, NaiveDate};
+use domain::{
+    access::{Decision, Facts},
+    ids::{ApplicationId, GroupId, ModelId, OrgId, UserId},
+    limits::{Level, Limit, Meter, Metric, Mode, Scope, Subject},
+    models::Modality,
+    money::Money,
+    providers::Dialect,
+    spend::LimitLevel,
+    window::Window,
+};
+
+use super::{AppError, Cx, Known};
+use crate::api::my_models::{Door, Usual};
+
+/// How many days of calls say what one usually costs.
+const DAYS: u64 = 30;
+
+/// Where a model of this kind answers: nothing is translated from one dialect to another.
+pub fn door(dialect: Option<Dialect>, modality: Modality) -> Option<Door> {
+    match (dialect?, modality) {
+        (_, modality) if !modality.is_served() => None,
+        (Dialect::OpenAi, Modality::Embedding) => Some(Door::Embeddings),
+        (Dialect::Anthropic, Modality::Embedding) => None,
+        (Dialect::OpenAi, _) => Some(Door::Chat),
+        (Dialect::Anthropic, _) => Some(Door::Messages),
+    }
+}
+
+/// Every limit that can apply to somebody in some groups, with some applications, passing by some rules
+/// and grants, each with its level now.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(
+    cx: &Cx,
+    facts: &Facts,
+    me: UserId,
+    mine: &[GroupId],
+    applications: &[ApplicationId],
+    passed_by: &HashSet<Scope>,
+) -> Result<Vec<LimitLevel>, AppError> {
+    let on_my_paths = |group: GroupId| {
+        mine.iter().any(|own| facts.groups.get(own).is_some_and(|own| own.path.contains(&group)))
+    };
+    let mut limits = store::limits::list(&cx.store, facts.org, facts, |scope| match scope {
+        Scope::Organization => true,
+        Scope::Authorization(_) | Scope::Grant(_) => passed_by.contains(&scope),
+        Scope::Group(group) => on_my_paths(group),
+        Scope::User(user) => user == me,
+        Scope::Member(group, user) => user == me && on_my_paths(group),
+        Scope::Application(application) => applications.contains(&application),
+    })
+    .await
+    .known()?;
+    let own_month = Meter { scope: Scope::User(me), metric: Metric::Spend, window: Window::Month };
+    let own = limits.iter().any(|level| level.limit.meter == own_month);
+    if let Some(cap) = facts.default_user_limit.filter(|_| !own) {
+        let span = facts.calendar.span(Window::Month, store::clock::now());
+        let limit = Limit {
+            id: None,
+            meter: own_month,
+            cap: cap.0,
+            mode: Mode::Enforce,
+            thresholds: Default::default(),
+        };
+        let mut level = [LimitLevel {
+            limit,
+            scope_name: facts.scope_name(own_month.scope),
+            level: Level::default(),
+            starts_at: span.start,
+            ends_at: span.end,
+            version: None,
+        }];
+        store::limits::fill_levels(&cx.store, facts.org, &mut level).await.known()?;
+        limits.extend(level);
+    }
+    Ok(limits)
+}
+
+/// The least money that is left to somebody on a group's account, and by what it is limited.
+pub fn tightest(
+    facts: &Facts,
+    limits: &[LimitLevel],
+    me: UserId,
+    group: GroupId,
+    decision: &Decision,
+) -> Option<(Money, String)> {
+    let subject = Subject {
+        path: facts.groups.get(&group).map_or(&[], |group| &group.path),
+        application: ApplicationId(store::limits::NOBODY),
+        user: Some(me),
+        authorization: decision.rule,
+        beside: None,
+        grant: decision.grant,
+    };
+    let scopes = subject.scopes();
+    let counts = |level: &&LimitLevel| {
+        let Limit { meter, mode, .. } = &level.limit;
+        meter.metric == Metric::Spend && *mode == Mode::Enforce && scopes.contains(&meter.scope)
+    };
+    limits
+        .iter()
+        .filter(counts)
+        .map(|level| {
+            let cap = level.limit.meter.show_cap(level.limit.cap);
+            (Money(level.level.room(level.limit.cap)), format!("{}: {cap}", level.scope_name))
+        })
+        .min_by_key(|(room, _)| *room)
+}
+
+/// What a call of each model cost on average in the last days: mine, where there were any.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn usual(
+    cx: &Cx,
+    org: OrgId,
+    me: UserId,
+    today: NaiveDate,
+) -> Result<HashMap<ModelId, Usual>, AppError> {
+    let from = today.checked_sub_days(Days::new(DAYS)).unwrap_or(today);
+    let to = today.succ_opt().unwrap_or(today);
+    let mut usual = HashMap::new();
+    for (user, mine) in [(None, false), (Some(me), true)] {
+        let which = store::rollups::Which { user, ..Default::default() };
+        for (model, sums) in store::rollups::by_model(&cx.store, org, &which, from, to).await.known()? {
+            // Answers from the cache cost nothing: the next one will.
+            let asked = sums.calls - sums.cached - sums.failed;
+            if asked > 0 {
+                usual.insert(model, Usual { cost: Money(sums.spend.0 / asked), mine });
+            }
+        }
+    }
+    Ok(usual)
+}

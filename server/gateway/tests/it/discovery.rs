@@ -1,0 +1,73 @@
+//! Asking a provider for its models, however badly it answers.
+
+use axum::{
+    Json, Router,
+    extract::{Path, RawQuery},
+    http::{HeaderMap, StatusCode},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use domain::providers::Dialect;
+use gateway::{Probe, probe};
+use serde_json::{Value, json};
+
+fn list(first: usize, count: usize) -> Value {
+    (first..first + count)
+        .map(|number| json!({ "id": format!("model-{number:05}"), "object": "model" }))
+        .collect()
+}
+
+/// Answers as the path says.
+async fn answer(Path(how): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let query = query.unwrap_or_default();
+    match how.as_str() {
+        "html" => Html("<h1>Welcome to the proxy</h1>").into_response(),
+        "refuses" => (StatusCode::UNAUTHORIZED, Json(json!({ "error": {} }))).into_response(),
+        "broken" => (StatusCode::INTERNAL_SERVER_ERROR, "oops").into_response(),
+        "empty" => Json(json!({ "data": [] })).into_response(),
+        "endless" => "x".repeat(9 << 20).into_response(),
+        "many" => Json(json!({ "object": "list", "data": list(0, 10_000) })).into_response(),
+        "pages" => {
+            assert_eq!(headers["x-api-key"], "sk-ant", "every page is asked for with the credential");
+            let after = query.split('&').find_map(|pair| pair.strip_prefix("after_id=model-"));
+            let first = after.map_or(0, |number| number.parse::<usize>().expect("a number") + 1);
+            let last = first + 999;
+            Json(json!({ "data": list(first, 1000), "has_more": last < 9_999, "last_id": format!("model-{last:05}") }))
+                .into_response()
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_answers_badly_is_told_apart_and_a_long_list_is_read_whole() {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let base = format!("http://{}", socket.local_addr().expect("an address"));
+    let router = Router::new().route("/{how}/models", get(answer));
+    tokio::spawn(async move { axum::serve(socket, router).await });
+    let ask = async |how: &str, dialect, credential| -> Probe {
+        probe(&format!("{base}/{how}"), dialect, credential, true).await
+    };
+    for (how, status, says) in [
+        ("html", None, "not with a list of models"),
+        ("refuses", Some(401), "refuses the credential (status 401)"),
+        ("broken", Some(500), "It answers with status 500."),
+        ("empty", Some(200), "lists no models"),
+        ("endless", None, "larger than a list of models"),
+        ("nothing", Some(404), "has no list of models"),
+    ] {
+        let probe = ask(how, Dialect::OpenAi, Some("sk-upstream")).await;
+        assert_eq!((probe.status, probe.models.len()), (status, 0), "{how}: {}", probe.sentence);
+        assert!(probe.sentence.contains(says), "{how}: {}", probe.sentence);
+    }
+    for (how, dialect) in [("many", Dialect::OpenAi), ("pages", Dialect::Anthropic)] {
+        let probe = ask(how, dialect, Some("sk-ant")).await;
+        assert_eq!(probe.sentence, "It answers and offers 10000 models.", "{how}");
+        assert_eq!(probe.models.last().map(String::as_str), Some("model-09999"), "{how}");
+    }
+    // Nobody there, and a private address where none may be.
+    let closed = probe("http://127.0.0.1:1/v1", Dialect::OpenAi, None, true).await;
+    assert!(closed.sentence.starts_with("It cannot be reached"), "{}", closed.sentence);
+    let private = probe(&format!("{base}/many"), Dialect::OpenAi, None, false).await;
+    assert!(private.status.is_none() && private.models.is_empty(), "{}", private.sentence);
+}
