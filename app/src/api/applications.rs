@@ -23,14 +23,17 @@ pub struct Applications {
     pub unused: i64,
     /// How many secrets were reported as leaked lately.
     pub leaked: i64,
+    /// How many have an owner who is suspended.
+    pub owner_away: i64,
 }
 
-/// Applications by name.
+/// Applications by name. `unused`: not called for long; `away`: their owner is suspended.
 #[server(prefix = "/console", endpoint = "applications/list")]
 pub async fn load_applications(
     search: String,
     after: String,
     #[server(default)] unused: bool,
+    #[server(default)] away: bool,
 ) -> Result<Applications, AppError> {
     use crate::backend::*;
     use domain::ids::GroupId;
@@ -52,10 +55,11 @@ pub async fn load_applications(
         let search = Some(search.trim().to_owned()).filter(|text| !text.is_empty());
         let since = store::clock::now() - chrono::Duration::days(domain::keys::UNUSED_DAYS);
         let unused_since = unused.then_some(since);
-        let filter = store::applications::Filter { search, group: None, unused_since, after };
-        let (unused, leaked) = match &all {
+        let filter =
+            store::applications::Filter { search, group: None, unused_since, owner_away: away, after };
+        let neglected = match &all {
             Ok(permit) => store::applications::neglected(&cx.store, permit.org(), since).await.known()?,
-            Err(_) => (0, 0),
+            Err(_) => Default::default(),
         };
         let month = cx.month().await?;
         let mut rows =
@@ -70,7 +74,8 @@ pub async fn load_applications(
             .filter(|(id, _)| visible(*id, Act::EditApplications))
             .map(|(id, path)| (id.to_string(), path))
             .collect();
-        Ok(Applications { rows, next, groups, unused, leaked })
+        let store::applications::Neglected { unused, leaked, owner_away } = neglected;
+        Ok(Applications { rows, next, groups, unused, leaked, owner_away })
     })
     .await
 }
@@ -237,9 +242,9 @@ pub async fn archive_application(id: String) -> Result<Done, AppError> {
     .await
 }
 
-/// Says who answers for an application from now on.
+/// Says who answers for an application from now on. `was`: who did when it was shown; empty: nobody.
 #[server(prefix = "/console", endpoint = "applications/hand-over")]
-pub async fn hand_over_application(id: String, user: String) -> Result<Done, AppError> {
+pub async fn hand_over_application(id: String, was: String, user: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
@@ -250,7 +255,8 @@ pub async fn hand_over_application(id: String, user: String) -> Result<Done, App
             permit => permit?,
         };
         let mut change = cx.change(permit).await?;
-        store::applications::hand_over(&mut change, id, user).await.known()?;
+        let was = read_some("was", &was)?;
+        store::applications::hand_over(&mut change, id, was, user).await.known()?;
         change.commit().await.known()?;
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
         Ok(Done::said(format!("{name} answers for it now.")))

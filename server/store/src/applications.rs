@@ -37,6 +37,8 @@ pub struct Filter {
     pub group: Option<GroupId>,
     /// Only those with live secrets that nobody has used since then.
     pub unused_since: Option<DateTime<Utc>>,
+    /// Only those whose owner is suspended.
+    pub owner_away: bool,
     /// After this one: the next page.
     pub after: Option<(String, ApplicationId)>,
 }
@@ -63,6 +65,7 @@ pub async fn list(
            from applications a
            join groups g on g.org_id = a.org_id and g.group_id = a.group_id
            join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+           left join users o on o.org_id = a.org_id and o.user_id = a.owner_id
            left join limits l
              on l.org_id = a.org_id and l.scope_kind = 'application' and l.thing_id = a.application_id and l.metric = 'spend'
             and l.window_kind = 'month'
@@ -80,6 +83,7 @@ pub async fn list(
              and ($6::uuid is null or a.group_id = $6 or g.ancestors @> array[$6::uuid])
              and ($7::text is null or (lower(a.name), a.application_id) > ($7, $8))
              and ($10::timestamptz is null or (s.live > 0 and s.touched_at < $10))
+             and (not $11 or (o.suspended_at is not null and a.personal_user_id is null))
            order by lower(a.name), a.application_id
            limit $9"#,
         org.0,
@@ -92,6 +96,7 @@ pub async fn list(
         after_id,
         limit,
         filter.unused_since,
+        filter.owner_away,
     )
     .fetch_all(store.pool())
     .await?;
@@ -141,12 +146,22 @@ pub async fn owned(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(Appli
     Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name)).collect())
 }
 
-/// What of the secrets asks for a look: applications with live secrets that nobody has used since
-/// then, and secrets that were reported as leaked since then.
+/// What asks for a look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neglected {
+    /// Applications with live secrets that nobody has used.
+    pub unused: i64,
+    /// Secrets that were reported as leaked.
+    pub leaked: i64,
+    /// Applications whose owner is suspended.
+    pub owner_away: i64,
+}
+
+/// What of the applications and secrets asks for a look; unused and leaked: since then.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<(i64, i64)> {
+pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglected> {
     let row = sqlx::query!(
         r#"with touched as (
                select k.application_id, max(greatest(s.last_used_at, s.created_at)) as at
@@ -157,14 +172,17 @@ pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Resul
            )
            select (select count(*) from touched t join applications a on a.org_id = $1 and a.application_id = t.application_id
                    where a.archived_at is null and t.at < $2) as "unused!",
-                  (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!""#,
+                  (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!",
+                  (select count(*) from applications a join users o on o.org_id = a.org_id and o.user_id = a.owner_id
+                   where a.org_id = $1 and a.archived_at is null and a.personal_user_id is null and o.suspended_at is not null)
+                      as "owner_away!""#,
         org.0,
         since,
         clock::now(),
     )
     .fetch_one(store.pool())
     .await?;
-    Ok((row.unused, row.leaked))
+    Ok(Neglected { unused: row.unused, leaked: row.leaked, owner_away: row.owner_away })
 }
 
 /// Everything a file says about an application and its key.
@@ -275,7 +293,7 @@ pub async fn get(store: &Store, org: OrgId, id: ApplicationId) -> Result<Applica
 pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -> Result<Application> {
     let row = sqlx::query!(
         r#"select a.name, a.description, a.group_id, a.personal_user_id, a.archived_at, a.version, k.key_id,
-                  a.owner_id, o.name as "owner_name?",
+                  a.owner_id, o.name as "owner_name?", o.suspended_at is not null as "owner_away!",
                   array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id order by name)
                       as "use_cases!"
            from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
@@ -293,6 +311,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -
         path: groups::read(db, org, row.group_id.into()).await?.path,
         personal: row.personal_user_id.map(UserId),
         owner: row.owner_id.map(UserId).zip(row.owner_name),
+        owner_away: row.owner_away,
         use_cases: row.use_cases,
         key: row.key_id.into(),
         archived_at: row.archived_at,
@@ -496,8 +515,14 @@ pub(crate) async fn close(change: &mut Change, id: ApplicationId) -> Result<()> 
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization, or, without a permit to edit it, not
-/// one's own; [`StoreError::Invalid`] when the other is suspended.
-pub async fn hand_over(change: &mut Change, id: ApplicationId, to: UserId) -> Result<()> {
+/// one's own; [`StoreError::Invalid`] when the other is suspended; [`StoreError::Meanwhile`] when it
+/// is no longer `from` who answers for it.
+pub async fn hand_over(
+    change: &mut Change,
+    id: ApplicationId,
+    from: Option<UserId>,
+    to: UserId,
+) -> Result<()> {
     let org = change.org();
     let before = read(change.db(), org, id).await?;
     let me = change.permit().actor().user;
@@ -520,6 +545,11 @@ pub async fn hand_over(change: &mut Change, id: ApplicationId, to: UserId) -> Re
     }
     if owner == Some(to) {
         return Ok(());
+    }
+    if owner != from {
+        let now = before.owner.as_ref().map_or("nobody in particular", |(_, name)| name.as_str());
+        let sentence = format!("Somebody handed it over meanwhile: {now} answers for it now. Nothing was changed.");
+        return Err(StoreError::Meanwhile(sentence));
     }
     receipts::successor(change, "user", owner.unwrap_or(UserId::NIL), to).await?;
     give(change, id, to).await

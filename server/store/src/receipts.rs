@@ -17,9 +17,22 @@ pub(crate) struct Leaver<'a> {
     pub account: Option<uuid::Uuid>,
 }
 
-/// Ends what a suspension ends, and keeps the receipt. Returns what it says.
-pub(crate) async fn suspended(change: &mut Change, leaver: &Leaver<'_>) -> Result<Contents> {
+/// Ends what a suspension ends, and keeps the receipt. What they answer for goes to `heir`; without
+/// one it waits for their return, and lists say so. Returns what the receipt says.
+///
+/// # Errors
+/// [`StoreError::Invalid`] about `heir` when they cannot take over.
+pub(crate) async fn suspended(
+    change: &mut Change,
+    leaver: &Leaver<'_>,
+    heir: Option<UserId>,
+) -> Result<Contents> {
     let charges = charges(change, leaver.id).await?;
+    let handed = if heir.is_some() {
+        hand_over(change, leaver, charges, heir).await?
+    } else {
+        charges.into_iter().map(|(charge, name)| Handed { charge, name, to: None }).collect()
+    };
     let contents = Contents {
         secrets: kill_secrets(change, leaver.id).await?,
         sessions: sign_out(change, leaver).await?,
@@ -27,7 +40,7 @@ pub(crate) async fn suspended(change: &mut Change, leaver: &Leaver<'_>) -> Resul
         grants: grants(change, leaver.id).await?.into_iter().map(|(_, grant)| grant).collect(),
         requests: Vec::new(),
         personal: Vec::new(),
-        handed: charges.into_iter().map(|(charge, name)| Handed { charge, name, to: None }).collect(),
+        handed,
     };
     keep(change, leaver.id, Departure::Suspended, &contents).await?;
     Ok(contents)

@@ -178,7 +178,7 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
         }
         Draft::Limit { meter, cap, mode, thresholds, version } => {
             let form = limits::LimitForm { cap: *cap, mode: *mode, thresholds: thresholds.clone() };
-            limits::set(change, *meter, &form, *version).await?;
+            limits::set(change, *meter, &form, (*version).into()).await?;
         }
         Draft::Policy { id, version, name, routing, steps } => {
             // What is done after a failure is no part of a draft: which calls fail is not replayed.
@@ -195,7 +195,7 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
                 }
             }
         }
-        Draft::Move { group, parent } => groups::move_to(change, *group, *parent).await?,
+        Draft::Move { group, from, parent } => groups::move_from(change, *group, *from, *parent).await?,
     }
     Ok(())
 }

@@ -82,8 +82,8 @@ async fn every_form_with_a_version_refuses_an_old_one() {
     stale(organizations::update(&mut change, 0, &settings).await);
     let meter = spend(Scope::Organization);
     let form = limits::LimitForm { cap: 1, mode: Mode::Enforce, thresholds: Vec::new() };
-    limits::set(&mut change, meter, &form, None).await.expect("a limit");
-    stale(limits::set(&mut change, meter, &form, Some(0)).await);
+    limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a limit");
+    stale(limits::set(&mut change, meter, &form, limits::Seen::Version(0)).await);
 }
 
 #[tokio::test]

@@ -53,6 +53,11 @@ async fn live_secrets_of(org: &Organization, user: UserId) -> usize {
     known.iter().filter(|secret| secret.user == Some(user)).count()
 }
 
+async fn owner_of(org: &Organization) -> Option<UserId> {
+    let application = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
+    application.owner.map(|(id, _)| id)
+}
+
 async fn last_receipt(org: &Organization, user: UserId) -> Receipt {
     let all = receipts::of_user(&org.store, org.tenant.org, user).await.expect("receipts");
     receipts::get(&org.store, org.tenant.org, all[0].0).await.expect("the receipt")
@@ -124,7 +129,8 @@ async fn nobody_is_removed_before_somebody_takes_over() {
     let heir = person(&mut change, "Heir").await;
     let out = person(&mut change, "Out").await;
     groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
-    applications::hand_over(&mut change, org.application, org.user).await.expect("an owner");
+    let owner = owner_of(&org).await;
+    applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
     users::set_suspended(&mut change, out, true).await.expect("suspended");
     change.commit().await.expect("all of it");
     for (heir, field) in [(None, "heir"), (Some(org.user), "heir"), (Some(out), "heir")] {
@@ -255,14 +261,17 @@ async fn an_application_is_handed_over_by_its_owner_or_whoever_edits_it() {
     change.commit().await.expect("it");
     let stolen = async |by| {
         let mut change = org.tenant.change_as(&org.store, by).await;
-        applications::hand_over(&mut change, org.application, by).await
+        applications::hand_over(&mut change, org.application, None, by).await
     };
     assert!(matches!(stolen(org.user).await, Err(StoreError::NotFound)), "not theirs");
     let mut change = org.change().await;
-    applications::hand_over(&mut change, org.application, org.user).await.expect("given");
+    let owner = owner_of(&org).await;
+    applications::hand_over(&mut change, org.application, owner, org.user).await.expect("given");
     change.commit().await.expect("it");
     let mut change = org.tenant.change_as(&org.store, org.user).await;
-    applications::hand_over(&mut change, org.application, next).await.expect("handed on");
+    let late = applications::hand_over(&mut change, org.application, owner, next).await;
+    assert!(matches!(late, Err(StoreError::Meanwhile(_))), "made from what is no longer so: {late:?}");
+    applications::hand_over(&mut change, org.application, Some(org.user), next).await.expect("handed on");
     change.commit().await.expect("it");
     let application = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
     assert_eq!(application.owner.map(|(id, _)| id), Some(next));
@@ -336,7 +345,8 @@ async fn a_reported_secret_is_dead_and_on_the_record_once() {
     assert_eq!((lines[0].act.as_str(), lines[0].actor.as_str()), ("secret.leak", "A leak report"));
     assert!(!format!("{lines:?}").contains(secret.reveal()), "never the secret itself");
     let since = clock::now() - chrono::Duration::days(1);
-    let (_, leaked) = applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers");
+    let neglected = applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers");
+    let leaked = neglected.leaked;
     assert_eq!(leaked, 1);
     whole(&org).await;
 }
@@ -355,7 +365,7 @@ async fn secrets_nobody_uses_are_found() {
     assert!(names(before).await.is_empty(), "too young to be unused");
     assert_eq!(names(after).await, ["Assistant"]);
     let count =
-        async |since| applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").0;
+        async |since| applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").unused;
     assert_eq!((count(before).await, count(after).await), (0, 1));
     let mut change = org.change().await;
     keys::revoke(&mut change, org.secret).await.expect("revoked");
