@@ -217,6 +217,11 @@ async fn hand_over(
     charges: Vec<(Charge, String)>,
     heir: Option<UserId>,
 ) -> Result<Vec<Handed>> {
+    // Whoever is named has to be somebody, whether there is something to take over or not.
+    let name = match heir {
+        Some(heir) => successor(change, "heir", leaver.id, heir).await?,
+        None => String::new(),
+    };
     if charges.is_empty() {
         return Ok(Vec::new());
     }
@@ -225,7 +230,6 @@ async fn hand_over(
         let sentence = format!("{} answers for {}. Choose who takes over.", leaver.name, names.join(", "));
         return Err(StoreError::invalid("heir", sentence));
     };
-    let name = successor(change, "heir", leaver.id, heir).await?;
     let mut handed = Vec::new();
     for (charge, what) in charges {
         match charge {

@@ -10,6 +10,7 @@ mod explore;
 mod faults;
 mod harness;
 mod imports;
+mod keys;
 mod load;
 mod mail;
 mod proofs;

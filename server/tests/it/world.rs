@@ -92,7 +92,7 @@ impl World {
         ]);
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
-        let id = world.id_in_page("/users", "usr_", owner_name).await;
+        let id = world.id_in_page(&format!("/users?q={owner_name}"), "usr_", owner_name).await;
         world.ids.insert("owner", id);
         world.ids.insert("pricelist", PRICE_LIST.to_owned());
         for thing in [

@@ -1,6 +1,7 @@
 //! People who come, go and hand over: nothing of theirs lives on, and nothing is left without anybody.
 
 use domain::{
+    batches::{Outcome, Task},
     access::Grantee,
     groups::{Source, Standing},
     ids::{GroupId, UserId},
@@ -194,6 +195,88 @@ async fn the_last_owner_and_oneself_cannot_be_removed_and_admins_remove_no_owner
     drop(change);
     let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditRoles).await;
     invalid(users::hand_over_organization(&mut change, second, Role::Admin).await, "user");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_way_of_changing_people_takes_the_last_owner_away() {
+    let org = Organization::new().await;
+    let owner = org.tenant.owner.user.expect("a person");
+    let all = users::all(&org.store, org.tenant.org).await.expect("people");
+    let me = all.iter().find(|it| it.id == owner).expect("the owner").clone();
+    let form = users::UserForm {
+        email: me.email.parse().expect("an address"),
+        name: me.name.parse().expect("a name"),
+        role: Role::Admin,
+    };
+    let mut change = org.change().await;
+    invalid(users::update(&mut change, owner, me.version, &form).await, "role");
+    invalid(users::set_suspended(&mut change, owner, true).await, "role");
+    invalid(users::suspend(&mut change, owner, org.user).await, "role");
+    drop(change);
+    // From a table; and with many others, where it is refused and the others are not.
+    let row = store::imports::Row {
+        line: 2,
+        email: form.email.clone(),
+        name: None,
+        role: Some(Role::Member),
+        groups: None,
+        limit: None,
+    };
+    let mut change = org.change().await;
+    let imported = store::imports::run(&mut change, &[row]).await.expect("a look");
+    assert_eq!(imported.problems.len(), 1, "{imported:?}");
+    drop(change);
+    for task in [Task::Role(Role::Member), Task::Suspend] {
+        let mut change = testing::begin(&org.store, &org.tenant.owner, task.permit().0).await;
+        let effects = store::batches::run(&mut change, &[owner, org.user], task).await.expect("a look");
+        let of_owner = effects.iter().find(|effect| effect.user == owner).expect("the owner");
+        assert_eq!(of_owner.outcome, Outcome::Refused, "{effects:?}");
+    }
+    let all = users::all(&org.store, org.tenant.org).await.expect("people");
+    assert_eq!(all.iter().find(|it| it.id == owner).map(|it| it.role), Some(Role::Owner));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_hands_over_to_whoever_is_named_and_else_it_is_listed() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let heir = person(&mut change, "Heir").await;
+    let owner = owner_of(&org).await;
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
+    applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
+    change.commit().await.expect("all of it");
+    let away = async || {
+        let numbers = applications::neglected(&org.store, org.tenant.org, clock::now()).await.expect("numbers");
+        let filter = applications::Filter { owner_away: true, ..Default::default() };
+        let month = store::rollups::Month::current(&org.store, org.tenant.org).await.expect("a month");
+        let list = applications::list(&org.store, org.tenant.org, &month, &filter, 9).await.expect("a list");
+        assert_eq!(list.len() as i64, numbers.owner_away, "the number leads to the list");
+        numbers.owner_away
+    };
+    // Nobody is named: it waits for their return, and is listed.
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, true).await.expect("suspended");
+    change.commit().await.expect("it");
+    assert_eq!(away().await, 1);
+    assert_eq!(last_receipt(&org, org.user).await.contents.handed[0].to, None);
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, false).await.expect("let in again");
+    change.commit().await.expect("it");
+    assert_eq!(away().await, 0);
+    // Not to oneself; and to somebody else in the same change.
+    let mut change = org.change().await;
+    invalid(users::suspend(&mut change, org.user, org.user).await, "heir");
+    drop(change);
+    let mut change = org.change().await;
+    users::suspend(&mut change, org.user, heir).await.expect("suspended");
+    change.commit().await.expect("it");
+    assert_eq!((away().await, owner_of(&org).await), (0, Some(heir)));
+    let handed = last_receipt(&org, org.user).await.contents.handed;
+    assert_eq!(handed.len(), 2, "{handed:?}");
+    assert!(handed.iter().all(|handed| handed.to.as_ref().is_some_and(|(id, _)| *id == heir)), "{handed:?}");
+    let all = groups::memberships(&org.store, org.tenant.org).await.expect("memberships");
+    assert!(all.iter().any(|it| it.user == heir && it.group == org.parent && it.standing == Standing::Lead));
+    whole(&org).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
