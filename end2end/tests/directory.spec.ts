@@ -15,7 +15,7 @@ async function people(world: any, word: string, count: number): Promise<string[]
 test('the list is put in order by its heads, both ways, and the address says so', async ({ page, world }) => {
   const word = fresh('Sorted');
   const [a, b, c] = await people(world, word, 3);
-  for (const [id, cap] of [[a, '30'], [b, '10'], [c, '20']]) await world.owner.post('users/limit', { id, cap });
+  for (const [id, cap] of [[a, '30'], [b, '10'], [c, '20']]) await world.owner.post('users/limit', { id, was: '', cap });
   await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}`);
   const names = () => page.locator('tbody tr td b').allTextContents();
   const head = page.getByRole('columnheader', { name: 'Limit' });
@@ -177,7 +177,7 @@ test('a table is imported after its difference was shown, and importing an expor
   const word = fresh('Table');
   const [a] = await people(world, word, 1);
   await world.owner.post('groups/add-member', { group: world.research, user: a });
-  await world.owner.post('users/limit', { id: a, cap: '7' });
+  await world.owner.post('users/limit', { id: a, was: '', cap: '7' });
   const address = `new-${word.split(' ')[1]}@acme.example`;
   await visit(page, world.owner, '/users');
   const exported = await (await page.request.get(`${world.base}/users.csv?q=${encodeURIComponent(word)}`)).text();
@@ -199,6 +199,7 @@ test('a table is imported after its difference was shown, and importing an expor
   expect(await world.owner.page(`/users?q=${address}`), 'and it was not').toContain('Nobody matches');
   await page.getByRole('button', { name: 'Import', exact: true }).click();
   await said(page, 'Imported. 3 differences.');
+  await expect(page.getByRole('button', { name: 'Undo' })).toBeVisible();
   await page.goto(`${world.base}/users?q=${address}`);
   const row = page.getByRole('row', { name: `N ${word}` });
   await expect(row).toContainText('Auditor');

@@ -59,7 +59,7 @@ test('a group cannot be put inside itself, nor take a name twice', async ({ page
   const places = dialog.getByLabel('Inside').locator('option');
   await expect(places.filter({ hasText: 'At the top' })).toHaveCount(1);
   await expect(places.filter({ hasText: above }), 'what would make a circle is not offered').toHaveCount(0);
-  await expect(world.owner.post('groups/move', { id: parent, parent: child }), 'nor taken').rejects.toThrow(/cannot be inside itself/);
+  await expect(world.owner.post('groups/move', { id: parent, was: '', parent: child }), 'nor taken').rejects.toThrow(/cannot be inside itself/);
   await page.goto(`${world.base}/groups/${parent}?dialog=new`);
   await dialog.getByLabel('Name').fill(below.toUpperCase());
   await dialog.getByRole('button', { name: 'Create the group' }).click();

@@ -5,7 +5,9 @@ test('who is removed hands over, leaves a receipt, and nothing of theirs lives o
   const { id } = await join(world, name, 'member', world.research);
   const next = await join(world, heir, 'member', world.research);
   const { id: app } = await application(world, fresh('robot'), world.research);
-  await world.owner.post('applications/hand-over', { id: app, user: id });
+  const shown = await world.owner.page(`/applications/${app}?dialog=hand-over`);
+  const was = /name="was" value="(usr_[a-z0-9]{26})"/.exec(shown)![1];
+  await world.owner.post('applications/hand-over', { id: app, was, user: id });
 
   await visit(page, world.owner, `/users/${id}?dialog=remove`);
   const dialog = page.getByRole('dialog');

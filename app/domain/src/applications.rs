@@ -46,6 +46,8 @@ pub struct Application {
     pub personal: Option<UserId>,
     /// Who answers for it: id and name.
     pub owner: Option<(UserId, String)>,
+    /// Whether they are suspended.
+    pub owner_away: bool,
     /// Labels a call may carry.
     pub use_cases: Vec<String>,
     /// Its one key.

@@ -34,6 +34,8 @@ words! {
         Reinstate = "reinstate",
         /// Invited again.
         Invite = "invite",
+        /// Made what a table says.
+        Import = "import",
     }
 }
 
@@ -68,6 +70,8 @@ pub enum Task {
     Reinstate,
     /// Invited again.
     Invite,
+    /// Made what a table says, each something else.
+    Import,
 }
 
 impl Task {
@@ -82,6 +86,7 @@ impl Task {
             Self::Suspend => Action::Suspend,
             Self::Reinstate => Action::Reinstate,
             Self::Invite => Action::Invite,
+            Self::Import => Action::Import,
         }
     }
 
@@ -102,6 +107,7 @@ impl Task {
             }
             Self::Limit(_) => (Act::LoosenLimits, None),
             Self::Role(_) | Self::Suspend | Self::Reinstate | Self::Invite => (Act::EditUsers, None),
+            Self::Import => (Act::ApplyFile, None),
         }
     }
 }
@@ -119,7 +125,7 @@ words! {
 }
 
 /// What it takes to bring one person back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Undo {
     /// Out of the group again.
     Leave(GroupId),
@@ -155,6 +161,36 @@ pub enum Undo {
     },
     /// Suspended as before, or not.
     Suspended(bool),
+    /// A member again, no longer a lead.
+    Member {
+        /// Of which group.
+        group: GroupId,
+        /// Until when.
+        ends_at: Option<DateTime<Utc>>,
+    },
+    /// The name before, unless it is no longer the one that was given.
+    Name {
+        /// Before.
+        before: String,
+        /// What was given.
+        given: String,
+    },
+    /// Gone again: they were not here before. Who has signed in since stays.
+    Added,
+}
+
+impl Undo {
+    /// The groups in which it looks at what they are.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        let (one, other) = match self {
+            Self::Leave(group) | Self::Join { group, .. } | Self::Member { group, .. } => (Some(*group), None),
+            Self::Back { from, to, .. } => (Some(*from), Some(*to)),
+            Self::Limit { .. } | Self::Role { .. } | Self::Suspended(_) | Self::Name { .. } | Self::Added => {
+                (None, None)
+            }
+        };
+        one.into_iter().chain(other)
+    }
 }
 
 /// What becomes of one person.

@@ -144,3 +144,12 @@ pub struct GroupForm {
     /// The last day it is open.
     pub ends_on: Option<NaiveDate>,
 }
+
+/// What somebody is in a group and until when, for a form that changes it to say what it was made
+/// from: `lead`, `member 2026-12-01T00:00:00+00:00`.
+pub fn seen_as(standing: Standing, ends_at: Option<DateTime<Utc>>) -> String {
+    match ends_at {
+        Some(end) => format!("{standing} {}", end.to_rfc3339()),
+        None => standing.to_string(),
+    }
+}

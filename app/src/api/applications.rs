@@ -25,14 +25,18 @@ pub struct Applications {
     pub leaked: i64,
     /// The path of the group they are of; none: everywhere.
     pub within: Option<String>,
+    /// How many have an owner who is suspended.
+    pub owner_away: i64,
 }
 
-/// Applications by name, of everywhere or of one group and those below it.
+/// Applications by name, of everywhere or of one group and those below it. `unused`: not called for
+/// long; `away`: their owner is suspended.
 #[server(prefix = "/console", endpoint = "applications/list")]
 pub async fn load_applications(
     search: String,
     after: String,
     #[server(default)] unused: bool,
+    #[server(default)] away: bool,
     #[server(default)] group: String,
 ) -> Result<Applications, AppError> {
     use crate::backend::*;
@@ -59,10 +63,11 @@ pub async fn load_applications(
             "" => None,
             id => Some(id.parse().map_err(|_| AppError::NotFound)?),
         };
-        let filter = store::applications::Filter { search, group: within, unused_since, after };
-        let (unused, leaked) = match &all {
+        let filter =
+            store::applications::Filter { search, group: within, unused_since, owner_away: away, after };
+        let neglected = match &all {
             Ok(permit) => store::applications::neglected(&cx.store, permit.org(), since).await.known()?,
-            Err(_) => (0, 0),
+            Err(_) => Default::default(),
         };
         let month = cx.month().await?;
         let mut rows =
@@ -79,7 +84,8 @@ pub async fn load_applications(
             .filter(|(id, _)| visible(*id, Act::EditApplications))
             .map(|(id, path)| (id.to_string(), path))
             .collect();
-        Ok(Applications { rows, next, groups, unused, leaked, within })
+        let store::applications::Neglected { unused, leaked, owner_away } = neglected;
+        Ok(Applications { rows, next, groups, unused, leaked, within, owner_away })
     })
     .await
 }
@@ -246,9 +252,9 @@ pub async fn archive_application(id: String) -> Result<Done, AppError> {
     .await
 }
 
-/// Says who answers for an application from now on.
+/// Says who answers for an application from now on. `was`: who did when it was shown; empty: nobody.
 #[server(prefix = "/console", endpoint = "applications/hand-over")]
-pub async fn hand_over_application(id: String, user: String) -> Result<Done, AppError> {
+pub async fn hand_over_application(id: String, was: String, user: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
@@ -259,7 +265,8 @@ pub async fn hand_over_application(id: String, user: String) -> Result<Done, App
             permit => permit?,
         };
         let mut change = cx.change(permit).await?;
-        store::applications::hand_over(&mut change, id, user).await.known()?;
+        let was = read_some("was", &was)?;
+        store::applications::hand_over(&mut change, id, was, user).await.known()?;
         change.commit().await.known()?;
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
         Ok(Done::said(format!("{name} answers for it now.")))

@@ -157,6 +157,9 @@ pub async fn confirm_batch(
     use crate::backend::*;
     use domain::batches::{Outcome, Task, count};
     handle(|cx| async move {
+        // Written where there are too many to choose from.
+        let group = groups::named_some(&cx, "group", &group).await?;
+        let group = group.map(|id| id.to_string()).unwrap_or_default();
         let asked = batches::Asked { group: &group, cap: &cap, role: &role, ends_on: &ends_on };
         let task = batches::task(read("action", &action)?, &asked, cx.calendar().await?)?
             .ok_or_else(|| AppError::field("", "Say first what is to be done."))?;

@@ -21,6 +21,8 @@ pub struct Directory {
     pub group: String,
     /// Groups to choose from, if they were asked for: id and path.
     pub groups: Vec<(String, String)>,
+    /// Groups that the words for one fit, when it is not exactly one.
+    pub unclear: Option<Vec<(String, String)>>,
     /// Where the next page starts.
     pub next: Option<String>,
 }
@@ -45,7 +47,16 @@ pub async fn load_directory(
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         // Written where there are too many to choose from.
-        let group = groups::named_some(&cx, "group", &group).await?;
+        let (group, unclear) = match groups::named_some(&cx, "group", &group).await {
+            Ok(group) => (group, None),
+            Err(AppError::Invalid(_)) => {
+                let mut found = groups::matching(&cx, &group).await?;
+                found.sort_by_key(|(_, path)| path.len());
+                found.truncate(PAGE);
+                (None, Some(groups::places(&found)))
+            }
+            Err(error) => return Err(error),
+        };
         let group = group.map(|id| id.to_string()).unwrap_or_default();
         let filter = Filter::read(&search, &status, &group, &role, &limit);
         let month = cx.month().await?;
@@ -72,6 +83,7 @@ pub async fn load_directory(
             } else {
                 Vec::new()
             },
+            unclear,
             next: found.next.map(|mark| mark.to_string()),
         })
     })

@@ -87,6 +87,21 @@ pub async fn load_groups(
     .await
 }
 
+/// Paths of groups that have every word of what is typed in them, the shortest first; a few.
+#[server(prefix = "/console", endpoint = "groups/find")]
+pub async fn find_groups(q: String) -> Result<Vec<String>, AppError> {
+    use crate::backend::*;
+    // How many suggestions are read.
+    const SUGGESTED: usize = 12;
+    handle(|cx| async move {
+        let mut found = groups::matching(&cx, &q).await?;
+        found.sort_by_key(|(_, path)| path.len());
+        found.truncate(SUGGESTED);
+        Ok(found.into_iter().map(|(_, path)| path).collect())
+    })
+    .await
+}
+
 /// Everything on a group's page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupView {
@@ -323,9 +338,13 @@ pub async fn set_group_policy(
     .await
 }
 
-/// Puts a group elsewhere in the tree.
+/// Puts a group elsewhere in the tree. `was`: the group it was shown in, empty for the top.
 #[server(prefix = "/console", endpoint = "groups/move")]
-pub async fn move_group(id: String, #[server(default)] parent: String) -> Result<Done, AppError> {
+pub async fn move_group(
+    id: String,
+    was: String,
+    #[server(default)] parent: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
@@ -333,7 +352,7 @@ pub async fn move_group(id: String, #[server(default)] parent: String) -> Result
         let permit = cx.permit(Act::MoveGroup)?;
         let parent = groups::named_some(&cx, "parent", &parent).await?;
         let mut change = cx.change(permit).await?;
-        store::groups::move_to(&mut change, id, parent).await.known()?;
+        store::groups::move_from(&mut change, id, read_some("was", &was)?, parent).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Group moved.").then(format!("/groups/{id}")))
     })
@@ -394,9 +413,51 @@ pub async fn add_member(
         let was_lead = store::groups::leads(&cx.store, cx.org()?, group, user).await.known()?;
         let act = if lead || was_lead { Act::EditLeads } else { Act::EditMembers };
         let mut change = cx.change(cx.permit_in(act, group).await?).await?;
+        // Who is in it already is changed where it is shown what they are.
+        if let Some(now) = store::groups::standing(&mut change, group, user).await.known()?
+            && now != (standing, ends_at)
+        {
+            return Err(groups::there_already(calendar, now));
+        }
         store::groups::set_member(&mut change, group, user, standing, ends_at).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Membership saved."))
+    })
+    .await
+}
+
+/// Changes what somebody is in a group, and until when. `was`: what was shown, as
+/// [`domain::groups::seen_as`] writes it.
+#[server(prefix = "/console", endpoint = "groups/edit-member")]
+pub async fn edit_member(
+    group: String,
+    user: String,
+    was: String,
+    #[server(default)] lead: bool,
+    #[server(default)] ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{
+        groups::{Standing, seen_as},
+        roles::Act,
+    };
+    handle(|cx| async move {
+        let (group, user) = (read("group", &group)?, read("user", &user)?);
+        let standing = if lead { Standing::Lead } else { Standing::Member };
+        let calendar = cx.calendar().await?;
+        let ends_at =
+            read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt()).map(|day| calendar.midnight(day));
+        let was_lead = store::groups::leads(&cx.store, cx.org()?, group, user).await.known()?;
+        let act = if lead || was_lead { Act::EditLeads } else { Act::EditMembers };
+        let mut change = cx.change(cx.permit_in(act, group).await?).await?;
+        let now = store::groups::standing(&mut change, group, user).await.known()?;
+        let (standing_now, until) = now.ok_or(AppError::NotFound)?;
+        if seen_as(standing_now, until) != was {
+            return Err(AppError::Stale);
+        }
+        store::groups::set_member(&mut change, group, user, standing, ends_at).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Membership saved.").then(format!("/groups/{group}")))
     })
     .await
 }

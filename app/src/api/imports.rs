@@ -26,7 +26,7 @@ pub async fn check_import(
         let sentence = format!("Nothing has been changed yet. {}", imports::counted(&imported, rows.len()));
         let seen = imports::digest(&imported);
         let values = vec![("csv".to_owned(), csv), ("seen".to_owned(), seen)];
-        Ok(Done::once(Once::Difference { sentence, lines: imported.differences, values }))
+        Ok(Done::once(Once::Difference { sentence, lines: imported.differences(), values }))
     })
     .await
 }
@@ -55,7 +55,8 @@ pub async fn run_import(
             return Err(imports::changed(&imported, rows.len(), seen.is_empty()));
         }
         change.commit().await.known()?;
-        Ok(Done::said(format!("Imported. {}", imports::counted(&imported, rows.len()))).then("/users"))
+        let next = imported.batch.map_or_else(|| "/users".to_owned(), |batch| format!("/users/batch/{batch}"));
+        Ok(Done::said(format!("Imported. {}", imports::counted(&imported, rows.len()))).then(next))
     })
     .await
 }

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use crate::{error::AppError, frame::Done};
 
-/// Changes what a key narrows to.
+/// Changes what a key narrows to. `more`: further groups, by name or path, one a line.
 #[server(prefix = "/console", endpoint = "keys/edit")]
 pub async fn edit_key(
     application: String,
@@ -17,6 +17,7 @@ pub async fn edit_key(
     #[server(default)] features: Vec<String>,
     #[server(default)] policy: String,
     #[server(default)] assigned: Vec<String>,
+    #[server(default)] more: String,
     #[server(default)] cache_seconds: String,
     #[server(default)] guards: BTreeMap<String, String>,
 ) -> Result<Done, AppError> {
@@ -34,7 +35,14 @@ pub async fn edit_key(
         };
         let models = if all_models { KeyModels::All } else { KeyModels::These(each("models", &models)?) };
         let features = features.iter().map(|text| read("features", text)).collect::<Result<_, _>>()?;
-        let assigned = assigned.iter().map(|text| read("assigned", text)).collect::<Result<Vec<_>, _>>()?;
+        let mut assigned =
+            assigned.iter().map(|text| read("assigned", text)).collect::<Result<Vec<_>, _>>()?;
+        for path in more.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let group = groups::named(&cx, "more", path).await?;
+            if !assigned.contains(&group) {
+                assigned.push(group);
+            }
+        }
         let mut rails = Guardrails::default();
         for (guard, action) in &guards {
             let field = format!("guards[{guard}]");

@@ -34,12 +34,13 @@ pub fn scope_key(scope: Scope) -> String {
 }
 
 /// Limits, by what they are on: `q`, part of its name; `kind`, its kind; `after`, the key of the scope
-/// behind which the page starts.
+/// behind which the page starts. `find`: what a new limit is to be on.
 #[server(prefix = "/console", endpoint = "limits/list")]
 pub async fn load_limits(
     #[server(default)] q: String,
     #[server(default)] kind: String,
     #[server(default)] after: String,
+    #[server(default)] find: String,
 ) -> Result<Limits, AppError> {
     use crate::backend::*;
     use std::collections::HashSet;
@@ -48,7 +49,7 @@ pub async fn load_limits(
     // How many scopes a page lists, and how many of each kind a new limit can be set on from here: the
     // others have it on their own page.
     const PAGE: usize = 50;
-    const OFFERED: usize = 200;
+    const OFFERED: usize = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let facts = store::access::current(&cx.store, org).await.known()?;
@@ -79,14 +80,20 @@ pub async fn load_limits(
         let next = next.map(|(.., scope)| scope_key(*scope));
         let limits =
             store::limits::list(&cx.store, org, &facts, |scope| page.contains(&scope)).await.known()?;
-        let groups = store::groups::paths(&cx.store, org).await.known()?;
+        let find = find.trim();
+        let groups = if find.is_empty() {
+            store::groups::paths(&cx.store, org).await.known()?
+        } else {
+            groups::matching(&cx, find).await?
+        };
         let month = cx.month().await?;
+        let search = Some(find.to_owned()).filter(|find| !find.is_empty());
+        let named = store::applications::Filter { search, ..Default::default() };
         let applications =
-            store::applications::list(&cx.store, org, &month, &Default::default(), OFFERED as i64)
-                .await
-                .known()?;
-        let users = store::users::names(&cx.store, org, OFFERED as i64).await.known()?;
-        let mut scopes = vec![(scope_key(Scope::Organization), format!("{} (organization)", facts.org_name))];
+            store::applications::list(&cx.store, org, &month, &named, OFFERED as i64).await.known()?;
+        let users = store::directory::people(&cx.store, org, find, OFFERED as i64).await.known()?;
+        let whole = (scope_key(Scope::Organization), format!("{} (organization)", facts.org_name));
+        let mut scopes: Vec<_> = find.is_empty().then_some(whole).into_iter().collect();
         scopes.extend(
             groups
                 .into_iter()
@@ -107,7 +114,7 @@ pub async fn load_limits(
     .await
 }
 
-/// Sets a limit on a scope.
+/// Sets a limit on a scope. `version`: the one that was shown; empty: none was there.
 #[server(prefix = "/console", endpoint = "limits/set")]
 pub async fn set_limit(
     scope: String,
@@ -148,21 +155,22 @@ pub async fn set_limit(
         };
         let mut change = cx.change(permit).await?;
         let meter = Meter { scope, metric, window };
-        store::limits::set(&mut change, meter, &form, read_some("version", &version)?).await.known()?;
+        let seen = read_some::<i64>("version", &version)?.into();
+        store::limits::set(&mut change, meter, &form, seen).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said(format!("Limit set: {}.", meter.show_cap(form.cap))))
     })
     .await
 }
 
-/// Takes a limit away.
+/// Takes a limit away, as it was shown.
 #[server(prefix = "/console", endpoint = "limits/remove")]
-pub async fn remove_limit(id: String) -> Result<Done, AppError> {
+pub async fn remove_limit(id: String, version: i64) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-        store::limits::remove(&mut change, read("id", &id)?).await.known()?;
+        store::limits::remove(&mut change, read("id", &id)?, version).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Limit removed."))
     })

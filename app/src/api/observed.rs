@@ -96,7 +96,7 @@ pub async fn drop_observed(id: String) -> Result<Done, AppError> {
     handle(|cx| async move {
         if let Ok(id) = id.parse() {
             let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-            store::limits::remove(&mut change, id).await.known()?;
+            store::limits::remove_all(&mut change, &[id]).await.known()?;
             change.commit().await.known()?;
         } else {
             let draft = observed::draft(&cx, &id).await?;

@@ -17,8 +17,9 @@ pub struct Overview {
     pub reviews: Vec<(String, String)>,
     /// Limits that are near or over: what, where it is, per cent.
     pub near: Vec<domain::spend::LimitLevel>,
-    /// Applications with live secrets nobody used for long, and secrets that were reported as leaked.
-    pub neglected: (i64, i64),
+    /// Applications with live secrets nobody used for long, secrets that were reported as leaked, and
+    /// applications whose owner is suspended.
+    pub neglected: (i64, i64, i64),
     /// The last changes.
     pub changes: Vec<AuditRow>,
 }
@@ -50,7 +51,8 @@ pub async fn load_overview() -> Result<Overview, AppError> {
             near,
             neglected: {
                 let since = store::clock::now() - chrono::Duration::days(domain::keys::UNUSED_DAYS);
-                store::applications::neglected(&cx.store, org, since).await.known()?
+                let found = store::applications::neglected(&cx.store, org, since).await.known()?;
+                (found.unused, found.leaked, found.owner_away)
             },
             changes: store::audit::list(&cx.store, org, &Default::default(), 8).await.known()?,
         })

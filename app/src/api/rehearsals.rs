@@ -96,6 +96,7 @@ pub async fn rehearse_limit(
             ("cap", &cap),
             ("mode", &mode),
             ("thresholds", &thresholds),
+            ("version", &version),
         ];
         rehearsals::prepare(&cx, draft, rehearsals::Back::new(SetLimit::PATH, "/limits", &fields), &days)
             .await
@@ -139,7 +140,8 @@ pub async fn rehearse_policy(
         };
         // What it does after a failure is not replayed, and not lost on the way.
         let rules = lines.fields();
-        let mut fields = vec![("name", name.as_str()), ("routing", &routing), ("steps", &steps)];
+        let mut fields =
+            vec![("name", name.as_str()), ("routing", &routing), ("steps", &steps), ("version", &version)];
         fields.extend(rules.iter().map(|(name, line)| (name.as_str(), line.as_str())));
         let back = rehearsals::Back::new(SavePolicy::PATH, "/policies", &fields);
         rehearsals::prepare(&cx, draft, back, &days).await
@@ -160,7 +162,9 @@ pub async fn rehearse_move(
     handle(|cx| async move {
         cx.permit(Act::MoveGroup)?;
         let parent_id = groups::named_some(&cx, "parent", &parent).await?;
-        let draft = Draft::Move { group: read("id", &id)?, parent: parent_id };
+        let group = store::groups::get(&cx.store, cx.org()?, read("id", &id)?).await.known()?;
+        let from = group.path.iter().rev().nth(1).map(|(above, _)| *above);
+        let draft = Draft::Move { group: group.id, from, parent: parent_id };
         let page = format!("/groups/{id}?dialog=move");
         let back = rehearsals::Back::new(RehearseMove::PATH, page, &[("parent", parent.as_str())]);
         rehearsals::prepare(&cx, draft, back, &days).await
@@ -180,7 +184,8 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
         let (days, observes) = (rehearsals::days(&days), prepared.draft.only_observes());
         // What only takes note refuses nothing: shown is what it would refuse.
         let tried = if observes { prepared.draft.clone().enforced() } else { prepared.draft.clone() };
-        let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &tried, days).await.known()?;
+        let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &tried, days).await;
+        let rehearsed = rehearsed.known().map_err(rehearsals::overtaken)?;
         Ok(RehearsalView {
             id: id.to_string(),
             what: rehearsals::words(&rehearsed.before, &prepared.draft),
@@ -206,7 +211,8 @@ pub async fn save_rehearsal(id: String, #[server(default)] observe: bool) -> Res
             prepared.draft = prepared.draft.observing();
         }
         let mut change = cx.change(rehearsals::permit(&cx, &prepared.draft).await?).await?;
-        store::rehearsals::save(&mut change, &prepared).await.known()?;
+        let saved = store::rehearsals::save(&mut change, &prepared).await.known();
+        saved.map_err(rehearsals::overtaken)?;
         if !change.commit().await.known()? {
             return Err(AppError::field("", "It is so already: there is nothing to save."));
         }

@@ -135,7 +135,13 @@ pub async fn decide_review(
         let items: Vec<ReviewItemId> = items.iter().map(|id| read("items", id)).collect::<Result<_, _>>()?;
         let review = store::reviews::get(&cx.store, cx.org()?, id).await.known()?;
         let mut change = cx.change(cx.permit_in(Act::ReviewAccess, review.group).await?).await?;
-        let (decided, mut left) = store::reviews::decide(&mut change, id, &items, verdict).await.known()?;
+        let store::reviews::Decided { count: decided, mut left, settled } =
+            store::reviews::decide(&mut change, id, &items, verdict).await.known()?;
+        if decided == 0 && !settled.is_empty() {
+            let said = settled.join(" ");
+            return Err(AppError::Changed(format!("Somebody decided before you: {said} That stays.")));
+        }
+        left.extend(settled);
         if decided == 0 {
             left.dedup();
             let why = if left.is_empty() { "Tick lines that wait first.".to_owned() } else { left.join(" ") };

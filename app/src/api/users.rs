@@ -215,15 +215,23 @@ pub async fn edit_user(
     .await
 }
 
-/// Gives a person a monthly limit of their own; left empty, the organization's default again.
+/// Gives a person a monthly limit of their own; left empty, the organization's default again. `was`:
+/// their own limit as it was shown, empty for none.
 #[server(prefix = "/console", endpoint = "users/limit")]
-pub async fn set_user_limit(id: String, #[server(default)] cap: String) -> Result<Done, AppError> {
+pub async fn set_user_limit(
+    id: String,
+    was: String,
+    #[server(default)] cap: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{money::Money, roles::Act};
     handle(|cx| async move {
         let (id, cap) = (read("id", &id)?, read_some::<Money>("cap", &cap)?);
+        let was = read_some::<Money>("was", &was)?;
         let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-        store::limits::set_month(&mut change, id, cap).await.known()?;
+        if store::limits::set_month(&mut change, id, cap).await.known()? != was {
+            return Err(AppError::Stale);
+        }
         change.commit().await.known()?;
         Ok(Done::said(cap.map_or_else(
             || "The organization's default applies again.".to_owned(),
@@ -233,16 +241,24 @@ pub async fn set_user_limit(id: String, #[server(default)] cap: String) -> Resul
     .await
 }
 
-/// Suspends a person, or lets them in again.
+/// Suspends a person, or lets them in again. `heir`: who takes over what they answer for; empty: it
+/// waits for their return.
 #[server(prefix = "/console", endpoint = "users/suspend")]
-pub async fn suspend_user(id: String, #[server(default)] suspended: bool) -> Result<Done, AppError> {
+pub async fn suspend_user(
+    id: String,
+    #[server(default)] suspended: bool,
+    #[server(default)] heir: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let id = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
         let org = change.org();
-        store::users::set_suspended(&mut change, id, suspended).await.known()?;
+        match read_some("heir", &heir)?.filter(|_| suspended) {
+            Some(heir) => store::users::suspend(&mut change, id, heir).await.known()?,
+            None => store::users::set_suspended(&mut change, id, suspended).await.known()?,
+        }
         change.commit().await.known()?;
         if !suspended {
             let notice = "They can sign in again. Their old secrets stay dead; they make new ones.";

@@ -42,8 +42,8 @@ pub fn task(action: Action, asked: &Asked<'_>, calendar: Calendar) -> Result<Opt
             group.map(|group| Task::Join { group, standing: Standing::Member, ends_at })
         }
         Action::Leave => group.map(Task::Leave),
-        // Made where the groups are, not by an address.
-        Action::Move => None,
+        // Made where the groups are, or from a table, not by an address.
+        Action::Move | Action::Import => None,
         Action::Limit if asked.cap.trim() == "default" => Some(Task::Limit(None)),
         Action::Limit => read_some::<Money>("cap", asked.cap)?.map(|cap| Task::Limit(Some(cap))),
         Action::Role => read_some("role", asked.role)?.map(Task::Role),
@@ -150,6 +150,7 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
         ),
         Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),
+        Task::Import => format!("{changed} differences to the table."),
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use domain::{
+    groups::Standing,
     ids::GroupId,
     roles::{Act, Actor, Place, allows},
+    window::Calendar,
 };
 use store::census::{Census, Outline};
 
@@ -98,6 +101,29 @@ pub fn neighbours<'a>(tree: &[&'a Outline], id: GroupId) -> Vec<&'a Outline> {
     tree.iter().filter(|row| near(row)).take(4 * SMALL).copied().collect()
 }
 
+/// The groups whose path has every one of the words, of those that whoever asks may read: nobody
+/// learns here what groups there are beyond them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn matching(cx: &Cx, text: &str) -> Result<Vec<(GroupId, String)>, AppError> {
+    let census = store::census::current(&cx.store, cx.org()?).await.known()?;
+    let typed = text.trim().to_lowercase();
+    let words: Vec<&str> =
+        typed.split(|mark: char| mark == '/' || mark.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (actor, all) = (cx.actor()?, cx.permit(Act::ReadOrganization).is_ok());
+    let readable: HashSet<GroupId> =
+        census.order.iter().filter(|group| all || reads(actor, group)).map(|group| group.id).collect();
+    let fits = |path: &str| {
+        let path = path.to_lowercase();
+        words.iter().all(|word| path.contains(word))
+    };
+    Ok(census.paths.iter().filter(|(id, path)| readable.contains(id) && fits(path)).cloned().collect())
+}
+
 /// The group somebody wrote: its id, its path, or words that only one path has.
 ///
 /// # Errors
@@ -106,39 +132,23 @@ pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let census = store::census::current(&cx.store, cx.org()?).await.known()?;
     let typed = text.trim().to_lowercase();
-    // Nobody learns here what groups there are beyond those they may read.
-    let (actor, all) = (cx.actor()?, cx.permit(Act::ReadOrganization).is_ok());
-    let readable: HashSet<GroupId> =
-        census.order.iter().filter(|group| all || reads(actor, group)).map(|group| group.id).collect();
-    let lower: Vec<(GroupId, &str, String)> = census
-        .paths
-        .iter()
-        .filter(|(id, _)| readable.contains(id))
-        .map(|(id, path)| (*id, path.as_str(), path.to_lowercase()))
-        .collect();
-    if let Some((id, ..)) = lower.iter().find(|(.., path)| *path == typed) {
+    let found = matching(cx, &typed).await?;
+    if let Some((id, _)) = found.iter().find(|(_, path)| path.to_lowercase() == typed) {
         return Ok(*id);
     }
-    let words: Vec<&str> = typed
-        .split(|mark: char| mark == '/' || mark.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let fits = |path: &str| !words.is_empty() && words.iter().all(|word| path.contains(word));
-    let found: Vec<_> = lower.iter().filter(|(.., path)| fits(path)).collect();
     match found.as_slice() {
         [] => Err(AppError::field(
             field,
             "No group is called that. Write its name or its path: Engineering/Platform.",
         )),
-        [(id, ..)] => Ok(*id),
+        [(id, _)] => Ok(*id),
         several => {
-            let names: Vec<&str> = several.iter().take(5).map(|(_, path, _)| *path).collect();
+            let names: Vec<&str> = several.iter().take(5).map(|(_, path)| path.as_str()).collect();
             let more = if several.len() > names.len() { " and more" } else { "" };
             Err(AppError::field(
                 field,
-                format!("Several groups match: {}{more}. Write the whole path.", names.join(", ")),
+                format!("Several groups match: {}{more}. Choose one, or write the whole path.", names.join(", ")),
             ))
         }
     }
@@ -150,6 +160,15 @@ pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError
 /// As [`named`].
 pub async fn named_some(cx: &Cx, field: &str, text: &str) -> Result<Option<GroupId>, AppError> {
     if text.trim().is_empty() { Ok(None) } else { named(cx, field, text).await.map(Some) }
+}
+
+/// Why somebody is not put into a group: they are in it, as something else.
+pub fn there_already(calendar: Calendar, (standing, until): (Standing, Option<DateTime<Utc>>)) -> AppError {
+    let last = |end: DateTime<Utc>| calendar.day(end - chrono::Duration::seconds(1));
+    let until = until.map(|end| format!(", through {}", domain::time::date(last(end)))).unwrap_or_default();
+    AppError::Changed(format!(
+        "They are in this group already, as {standing}{until}. Change that in the group’s list of people."
+    ))
 }
 
 /// Groups as the choices of a picker: id and path.

@@ -130,7 +130,7 @@ pub fn told(problems: &[Problem]) -> Option<AppError> {
 
 /// What would change, or changed, in a sentence.
 pub fn counted(imported: &Imported, rows: usize) -> String {
-    match imported.differences.len() {
+    match imported.effects.len() {
         0 => format!("All {rows} people are as the table says: there is nothing to change."),
         1 => "1 difference.".to_owned(),
         count => format!("{count} differences."),
@@ -141,7 +141,7 @@ pub fn counted(imported: &Imported, rows: usize) -> String {
 pub fn digest(imported: &Imported) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    imported.differences.hash(&mut hasher);
+    imported.differences().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -152,8 +152,9 @@ pub fn changed(imported: &Imported, rows: usize, unseen: bool) -> AppError {
     } else {
         "Nothing was imported: people or the table have changed since the difference was shown. Show it again."
     };
-    let lines: Vec<&str> = imported.differences.iter().take(TOLD).map(String::as_str).collect();
-    let more = match imported.differences.len().saturating_sub(TOLD) {
+    let mut lines = imported.differences();
+    lines.truncate(TOLD);
+    let more = match imported.effects.len().saturating_sub(TOLD) {
         0 => String::new(),
         more => format!(" And {more} more."),
     };

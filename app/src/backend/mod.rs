@@ -347,6 +347,7 @@ pub fn translate(error: StoreError) -> AppError {
         StoreError::NotFound => AppError::NotFound,
         StoreError::Conflict(conflict) => AppError::field(conflict.field, conflict.sentence),
         StoreError::Stale => AppError::Stale,
+        StoreError::Meanwhile(now) => AppError::Changed(now),
         StoreError::Invalid { field, sentence } => AppError::field(field, sentence),
         StoreError::Pinned(_) => AppError::field("", error),
         StoreError::Unavailable(cause) => {

@@ -153,12 +153,15 @@ pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
             .flatten()
             .find(|limit| limit.id == Some(id) && limit.mode == Mode::Observe)
             .ok_or(AppError::NotFound)?;
+        let scope = limit.meter.scope;
+        let levels = store::limits::list(&cx.store, org, &facts, |of| of == scope).await.known()?;
+        let version = levels.iter().find(|level| level.limit.id == Some(id)).and_then(|level| level.version);
         return Ok(Draft::Limit {
             meter: limit.meter,
             cap: limit.cap,
             mode: Mode::Enforce,
             thresholds: limit.thresholds.to_vec(),
-            version: None,
+            version,
         });
     }
     let id: AuthorizationId = id.parse().map_err(|_| AppError::NotFound)?;

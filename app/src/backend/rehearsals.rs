@@ -90,6 +90,17 @@ pub struct Capped<'a> {
     pub version: &'a str,
 }
 
+/// A draft that somebody else's change has overtaken has no field to show theirs beside: its form has.
+pub fn overtaken(error: AppError) -> AppError {
+    match error {
+        AppError::Stale => AppError::Changed(
+            "Somebody else changed this since it was drafted, and nothing of yours was saved. Go back to the form and save there: it shows what they saved beside what you typed."
+                .to_owned(),
+        ),
+        error => error,
+    }
+}
+
 /// Reads what a form about a limit says.
 ///
 /// # Errors
@@ -224,7 +235,7 @@ pub fn words(facts: &Facts, draft: &Draft) -> Vec<String> {
             );
             vec![format!("policy/{name}: {}. Today: {now}.", step_words(facts, *routing, &steps))]
         }
-        Draft::Move { group, parent } => {
+        Draft::Move { group, parent, .. } => {
             let to = parent
                 .map_or_else(|| "to the top".to_owned(), |id| format!("into {}", place(facts, Some(id))));
             vec![format!("{} moves {to}, with everything below it.", place(facts, Some(*group)))]

@@ -22,7 +22,7 @@ use crate::{
         Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter,
         OpenDialog, Page, Pager, PickGroup, Select, Submit, TextArea, When,
         context::{frame, now},
-        may, query,
+        may, pick_group, query,
     },
 };
 
@@ -31,7 +31,8 @@ use crate::{
 pub fn ApplicationsPage() -> impl IntoView {
     let (search, after) = (query::value("q"), query::value("after"));
     let unused = query::value("unused") == "1";
-    let list = load_applications(search.clone(), after, unused, query::value("group"));
+    let away = query::value("away") == "1";
+    let list = load_applications(search.clone(), after, unused, away, query::value("group"));
     view! {
         <Page title="Applications" live=true>
             <Load data=list let(list)><ListView list search/></Load>
@@ -41,8 +42,8 @@ pub fn ApplicationsPage() -> impl IntoView {
 
 #[component]
 fn ListView(list: Applications, search: String) -> impl IntoView {
-    let Applications { rows, next, groups, unused, leaked, within } = list;
-    let only_unused = query::value("unused") == "1";
+    let Applications { rows, next, groups, unused, leaked, within, owner_away } = list;
+    let [only_unused, only_away] = ["unused", "away"].map(|name| query::value(name) == "1");
     let create = !groups.is_empty();
     let empty = rows.is_empty();
     let searched = !search.is_empty();
@@ -78,12 +79,18 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
                 <Hidden name="group" value=query::value("group")/>
                 <a class="chip" href=query::href(&[("group", None), ("after", None)])>"Group: "<b>{path}</b><span aria-hidden="true">" ×"</span></a>
             })}
+            {only_away.then(|| view! { <Hidden name="away" value="1"/> })}
             {(unused > 0 || only_unused).then(|| view! {
                 <a class="chip" href=query::href(&[("unused", (!only_unused).then_some("1")), ("after", None)]) aria-current=only_unused.then_some("true")>
                     "Unused for 60 days"<b>{if only_unused { "×".to_owned() } else { grouped(unused.unsigned_abs()) }}</b>
                 </a>
             })}
-            {(searched || only_unused).then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
+            {(owner_away > 0 || only_away).then(|| view! {
+                <a class="chip" href=query::href(&[("away", (!only_away).then_some("1")), ("after", None)]) aria-current=only_away.then_some("true")>
+                    "Owner suspended"<b>{if only_away { "×".to_owned() } else { grouped(owner_away.unsigned_abs()) }}</b>
+                </a>
+            })}
+            {(searched || only_unused || only_away).then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
         </form>
         {(leaked > 0).then(|| view! {
             <p class="banner bad">{format!("{} reported as leaked in the last 60 days, and died with the report. ", if leaked == 1 { "1 secret was".to_owned() } else { format!("{leaked} secrets were") })}<a href="/audit?kind=secret&field=reported+as+leaked">"Which"</a></p>
@@ -91,6 +98,8 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
         <Card>
             {if empty && only_unused {
                 view! { <Empty title="Nothing is unused" text="Every application with live secrets was called within 60 days, or is younger."/> }.into_any()
+            } else if empty && (searched || only_away) {
+                view! { <Empty title="No application is like that" text="Look for another part of its name, leave a filter out, or show all of them."><a class="btn" href="/applications">"Show all"</a></Empty> }.into_any()
             } else if empty {
                 view! {
                     <Empty title="No applications" text="An application is a service that calls models. It lives in one group and has exactly one key; every cent is attributed to it.">
@@ -139,6 +148,8 @@ fn Content(view: ApplicationView) -> impl IntoView {
     let me = frame.here().map(|here| here.user);
     let owner = app.owner.clone();
     let mine = owner.as_ref().is_some_and(|(owner, _)| Some(*owner) == me);
+    let away = app.owner_away;
+    let answers = owner.as_ref().map(|(owner, _)| owner.to_string()).unwrap_or_default();
     let give = (edit || mine) && app.personal.is_none();
     let heirs = view.heirs.clone();
     let leaked: Vec<String> = view
@@ -164,7 +175,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
         {(!app.description.is_empty()).then(|| view! { <p class="lead">{app.description.clone()}</p> })}
         {app.personal.is_none().then(|| view! {
             <p class="lead">{match owner {
-                Some((id, name)) => view! { "Owner: "<a href=format!("/users/{id}")>{name}</a> }.into_any(),
+                Some((id, name)) => view! { "Owner: "<a href=format!("/users/{id}")>{name}</a>{away.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/>" Nobody answers for it until it is handed over, or they return." })} }.into_any(),
                 None => view! { "No one person owns it: the leads of its group answer for it." }.into_any(),
             }}</p>
         })}
@@ -201,6 +212,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
             <FindHeir page=format!("/applications/{id}") dialog="hand-over"/>
             <Form to=HandOverApplication::PATH>
                 <Hidden name="id" value=id.to_string()/>
+                <Hidden name="was" value=answers.clone()/>
                 <Select name="user" label="Its next owner" options=heirs.clone() hint="Named where people ask about it. No right comes with it. Not listed? Look for them above."/>
                 <div class="row end"><Submit label="Hand over"/></div>
             </Form>
@@ -331,9 +343,12 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
     let features = move || {
         Feature::ALL.iter().map(|feature| view! { <Check name="features[]" label=feature.label() value=feature.as_str() checked=key.features.has(*feature)/> }).collect_view()
     };
+    // Where there are too many to tick, those that are assigned are, and others are written.
+    let many = of_groups.len() > pick_group::LISTED;
     let assigned = move || {
         of_groups
             .into_iter()
+            .filter(|(id, _)| !many || assigned_to.iter().any(|(group, _)| group.to_string() == *id))
             .map(|(id, path)| {
                 let checked = assigned_to.iter().any(|(group, _)| group.to_string() == id);
                 view! { <Check name="assigned[]" label=path value=id checked/> }
@@ -354,7 +369,9 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
             <fieldset><legend>"Features"</legend><div class="checks">{features()}</div></fieldset>
             <Select name="policy" label="Policy for calls that name no model" options=policies value=key.policy.map(|id| id.to_string()).unwrap_or_default()/>
             <HandlingFields handling=key.handling/>
-            <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned()}</div></fieldset>
+            <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned()}</div>
+                {many.then(|| view! { <TextArea name="more" label="Other groups" optional=true rows=2 hint="Their names or paths, one a line: Engineering/Platform."/> })}
+            </fieldset>
             <div class="row end"><Submit label="Save"/></div>
         </Form>
     }

@@ -11,7 +11,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{capital, param, users::roles};
 use crate::{
     api::batches::{BatchView, ConfirmBatch, UndoBatch, load_batch},
-    ui::{Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query},
+    ui::{Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query, suggested::Suggested},
 };
 
 /// The fields of the address that say what exactly is to be done.
@@ -38,6 +38,7 @@ fn title(action: Action) -> &'static str {
         Action::Suspend => "Suspend",
         Action::Reinstate => "Let in again",
         Action::Invite => "Invite again",
+        Action::Import => "Import people",
     }
 }
 
@@ -116,7 +117,9 @@ fn What(view: BatchView) -> impl IntoView {
             options.insert(0, (String::new(), "Choose a role".to_owned()));
             view! { <Pick name="role" label="Role" options problem=problem("role")/> }.into_any()
         }
-        Action::Move | Action::Suspend | Action::Reinstate | Action::Invite => return ().into_any(),
+        Action::Move | Action::Suspend | Action::Reinstate | Action::Invite | Action::Import => {
+            return ().into_any();
+        }
     };
     view! {
         <Card class="pad">
@@ -138,18 +141,26 @@ fn Pick(
     problem: Option<String>,
 ) -> impl IntoView {
     let now = query::value(name);
-    if options.len() > pick_group::LISTED {
+    let many = options.len() > pick_group::LISTED;
+    let found = if many && problem.is_some() { pick_group::matching(&options, &now) } else { Vec::new() };
+    if many && found.is_empty() {
         let invalid = problem.is_some().then_some("true");
         return view! {
             <div class="field">
                 <label for=name>{label}</label>
-                <input id=name name=name value=now aria-describedby="group-hint" aria-invalid=invalid/>
+                <Suggested><input id=name name=name value=now aria-describedby="group-hint" aria-invalid=invalid/></Suggested>
                 <p class="hint" id="group-hint">"Its name or path: Engineering/Platform."</p>
                 <p class="error">{problem}</p>
             </div>
         }
         .into_any();
     }
+    // Words that several paths have: they are the choice now.
+    let options = if found.is_empty() {
+        options
+    } else {
+        found.into_iter().chain([(pick_group::NONE.to_owned(), "None of these: write another".to_owned())]).collect()
+    };
     let options = options
         .into_iter()
         .map(|(key, text)| {

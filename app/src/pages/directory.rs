@@ -21,7 +21,7 @@ use crate::{
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
         Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may,
-        pick_group, query,
+        pick_group, query, suggested::Suggested,
     },
 };
 
@@ -45,7 +45,7 @@ pub fn DirectoryPage() -> impl IntoView {
 
 #[component]
 fn Content(directory: Directory, filter: Filter) -> impl IntoView {
-    let Directory { users, all, matching, default_limit, group, groups, next } = directory;
+    let Directory { users, all, matching, default_limit, group, groups, next, unclear } = directory;
     let edit = may(Act::EditUsers);
     let nobody = users.is_empty();
     let rows = users.into_iter().map(|user| view! { <Line user default_limit/> }).collect_view();
@@ -56,6 +56,7 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
             {edit.then(|| view! { <OpenDialog name="invite" label="Invite" look="btn go"/> })}
         </Head>
         <Filters filter=filter.clone() group=group.clone() matching all/>
+        {unclear.map(|unclear| view! { <WhichGroup unclear/> })}
         <Ticks>
         <Card>
             {if nobody {
@@ -101,6 +102,19 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
             <GroupChoice groups=groups.clone() filter=filter.clone()/>
         </Dialog>
     }
+}
+
+/// The words for a group fit several, or none: they are the choice.
+#[component]
+fn WhichGroup(unclear: Vec<(String, String)>) -> impl IntoView {
+    if unclear.is_empty() {
+        return view! { <p class="banner warn">"No group is called that: everybody is shown. "<a href=query::href(&[("group", None), ("dialog", Some("group"))])>"Look for another name"</a></p> }.into_any();
+    }
+    let rows = unclear
+        .into_iter()
+        .map(|(id, path)| view! { <li><a href=query::href(&[("group", Some(&id)), ("after", None)])>{path}</a></li> })
+        .collect_view();
+    view! { <Card title="Which group?" note="several have these words in their path; everybody is shown until you choose"><ul class="list">{rows}</ul></Card> }.into_any()
 }
 
 /// Filters as chips; every one of them is in the address.
@@ -210,7 +224,7 @@ fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
                 {kept(&["group"])}
                 <div class="field">
                     <label for="of-group">"Group"</label>
-                    <input id="of-group" name="group" aria-describedby="of-group-hint"/>
+                    <Suggested><input id="of-group" name="group" aria-describedby="of-group-hint"/></Suggested>
                     <p class="hint" id="of-group-hint">"Its name or path: Engineering/Platform. Its members are shown, and those of every group below it. Empty: any group."</p>
                 </div>
                 <div class="row end"><button class="btn go">"Show them"</button></div>
@@ -301,6 +315,7 @@ fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
         return view! {
             <Form to=SetUserLimit::PATH which=id.clone() class="cell-form">
                 <Hidden name="id" value=id.clone()/>
+                <Hidden name="was" value=user.own_limit.map(|own| own.exact()).unwrap_or_default()/>
                 <Field
                     name="cap" label=format!("Monthly limit of {name}") value=user.own_limit.map(|own| own.exact()).unwrap_or_default()
                     inputmode="decimal" optional=true hint=format!("Empty: {default}")

@@ -1,7 +1,7 @@
 //! The tree of groups, and a group's page.
 
 use domain::{
-    groups::{Group, GroupKind},
+    groups::{Group, GroupKind, Standing},
     limits::Scope,
     money::{Money, grouped},
     roles::{Act, Place},
@@ -189,6 +189,12 @@ fn Content(view: GroupView) -> impl IntoView {
         .then(|| members.iter().find(|member| member.user.to_string() == who && member.through.is_none()))
         .flatten()
         .map(|member| (who.clone(), member.name.clone()));
+    let leads: Vec<_> = members
+        .iter()
+        .filter(|member| member.through.is_none() && member.standing == Standing::Lead)
+        .collect();
+    let unled = (!leads.is_empty() && leads.iter().all(|lead| lead.suspended))
+        .then(|| leads.iter().map(|lead| lead.name.clone()).collect::<Vec<_>>().join(", "));
     let facts = format!(
         "{}{}{}",
         capital(kind.as_str()),
@@ -205,6 +211,7 @@ fn Content(view: GroupView) -> impl IntoView {
             {archive.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
+        {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
             <People members group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>

@@ -13,13 +13,16 @@ pub fn FindHeir(
     page: String,
     /// The dialog.
     dialog: &'static str,
+    /// What is looked for.
+    #[prop(default = "Name or email")]
+    what: &'static str,
 ) -> impl IntoView {
     let who = query::value("who");
     view! {
         <form method="get" action=page class="row find-people" role="search">
             <Hidden name="dialog" value=dialog/>
             {(!who.is_empty()).then(|| view! { <Hidden name="who" value=who.clone()/> })}
-            <input type="search" name="find" value=query::value("find") class="find" placeholder="Name or email" aria-label="Look for somebody"/>
+            <input type="search" name="find" value=query::value("find") class="find" placeholder=what aria-label=format!("Look for: {}", what.to_lowercase())/>
             <button class="btn">"Search"</button>
         </form>
     }

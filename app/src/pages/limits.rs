@@ -10,7 +10,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::choices;
+use super::{choices, heirs::FindHeir};
 use crate::{
     api::{
         limits::{Limits, RemoveLimit, SetLimit, load_limits, scope_key},
@@ -53,7 +53,7 @@ fn scope_href(scope: Scope) -> String {
 /// Every limit.
 #[component]
 pub fn LimitsPage() -> impl IntoView {
-    let limits = load_limits(query::value("q"), query::value("kind"), query::value("after"));
+    let limits = load_limits(query::value("q"), query::value("kind"), query::value("after"), query::value("find"));
     view! { <Page title="Limits" live=true><Load data=limits let(limits)><Content limits/></Load></Page> }
 }
 
@@ -109,8 +109,9 @@ fn Content(limits: Limits) -> impl IntoView {
         </Card>
         <Pager next/>
         <Dialog name="new" title="New limit">
+            <FindHeir page="/limits" dialog="new" what="Group, application or person"/>
             <Form to=SetLimit::PATH also=RehearseLimit::PATH which="new">
-                <Select name="scope" label="On" options=scopes.clone() hint="Not listed? Everything that can have a limit has it on its own page, too."/>
+                <Select name="scope" label="On" options=scopes.clone() hint="Not listed? Look for it above. Everything that can have a limit has it on its own page, too."/>
                 <Fields/>
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Set the limit"/></div>
             </Form>
@@ -140,6 +141,7 @@ fn Line(limit: LimitLevel, set: bool) -> impl IntoView {
     let observe = limit.limit.mode == Mode::Observe;
     let id = limit.limit.id.map(|id| id.to_string());
     let (name, href) = (limit.scope_name.clone(), scope_href(meter.scope));
+    let version = limit.version.unwrap_or_default().to_string();
     view! {
         <tr>
             <td><a href=href><b>{name}</b></a><div class="sub">{super::capital(meter.scope.kind().as_str())}</div></td>
@@ -147,7 +149,7 @@ fn Line(limit: LimitLevel, set: bool) -> impl IntoView {
             <td><LimitMeter limit/></td>
             <td class="beside"><div class="row end">{set.then(|| id.map(|id| view! {
                 <OpenDialog name=format!("limit-{id}") label="Edit" look="link"/>
-                <Form to=RemoveLimit::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Remove"</button></Form>
+                <Form to=RemoveLimit::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><Hidden name="version" value=version.clone()/><button class="link danger">"Remove"</button></Form>
             }))}</div></td>
         </tr>
     }
@@ -201,13 +203,14 @@ pub fn LimitCard(
             let id = limit.limit.id.map(|id| id.to_string());
             let title = limit.limit.meter.show_cap(limit.limit.cap);
             let observe = limit.limit.mode == Mode::Observe;
+            let version = limit.version.unwrap_or_default().to_string();
             view! {
                 <li>
                     <div class="row between">
                         <b class="num">{title}{observe.then(|| view! { " "<Badge text="observes" kind=Kind::Warn/> })}</b>
                         <span class="row">{id.map(|id| view! {
                             {may_set.then(|| view! { <OpenDialog name=format!("limit-{id}") label="Edit" look="link"/> })}
-                            {may_remove.then(|| view! { <Form to=RemoveLimit::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Remove"</button></Form> })}
+                            {may_remove.then(|| view! { <Form to=RemoveLimit::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><Hidden name="version" value=version.clone()/><button class="link danger">"Remove"</button></Form> })}
                         })}</span>
                     </div>
                     <LimitMeter limit=limit.clone()/>

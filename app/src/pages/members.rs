@@ -1,8 +1,9 @@
 //! The people of a group beside the tree of groups: taken out, moved and added, by mouse, by
 //! keyboard, by menu and without script.
 
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
-    groups::{Group, Member, Standing},
+    groups::{Group, Member, Source, Standing, seen_as},
     roles::Act,
     time,
 };
@@ -10,9 +11,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{heirs::FindHeir, users::source};
 use crate::{
-    api::groups::{HandOverGroup, MovePeople, Node, RemoveMember},
+    api::groups::{EditMember, HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        Badge, Card, Check, Dialog, Empty, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup, Select,
+        Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup, Select,
         Submit, context::frame, may, query,
     },
 };
@@ -38,6 +39,7 @@ pub fn People(
     let note = format!("{direct} direct, {} in all", members.len());
     let movable = edit && tree.len() > 1;
     let (form, chosen, leads) = (id.clone(), members.clone(), members.clone());
+    let edited = members.clone();
     let of = group.clone();
     view! {
         <Moving from=id.clone()>
@@ -49,6 +51,7 @@ pub fn People(
                 {movable.then(|| view! { <Tree tree/> })}
             </div>
         </Moving>
+        {edit.then(|| view! { <Membership members=edited group=of.clone() edit_leads/> })}
         {edit.then(|| view! { <Shift members=chosen group=of targets/> })}
         <HandOver members=leads group edit_leads/>
     }
@@ -92,6 +95,9 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
         query::href(&[("dialog", Some(name)), ("who", Some(&user)), ("copy", copy)])
     };
     let (shift, copy, give) = (dialog("shift", None), dialog("shift", Some("1")), dialog("hand-over", None));
+    let change = dialog("membership", None);
+    // What the identity provider said is changed there.
+    let changes = removable && matches!(member.source, Source::Manual | Source::Default);
     let any = removable || gives || movable;
     let remove = user.clone();
     view! {
@@ -107,7 +113,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
             </td>
             <td class="hide">{match member.through {
                 Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
-                None => view! { <span class="muted">{super::capital(source(member.source))}{member.ends_at.map(|end| format!(" · until {}", time::date(frame().zone.local(end).date())))}</span> }.into_any(),
+                None => view! { <span class="muted">{super::capital(source(member.source))}{last_day(member.ends_at).map(|day| format!(" · through {}", time::date(day)))}</span> }.into_any(),
             }}</td>
             <td class="r num">{member.spend.to_string()}</td>
             <td class="r">{any.then(|| view! {
@@ -115,6 +121,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                     <ul>
                         {moves.then(|| view! { <li><a href=shift data-within="">"Move to…"<span class="muted">"M"</span></a></li> })}
                         {movable.then(|| view! { <li><a href=copy data-within="">"Add to…"</a></li> })}
+                        {changes.then(|| view! { <li><a href=change data-within="">"Edit the membership…"</a></li> })}
                         {gives.then(|| view! { <li><a href=give data-within="">"Hand the lead over…"</a></li> })}
                         {removable.then(|| view! {
                             <li><Form to=RemoveMember::PATH which=remove.clone()>
@@ -127,6 +134,37 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
             })}</td>
         </tr>
     }
+}
+
+/// The last day of a membership that ends by itself.
+fn last_day(ends_at: Option<DateTime<Utc>>) -> Option<NaiveDate> {
+    ends_at.map(|end| frame().zone.local(end - TimeDelta::seconds(1)).date())
+}
+
+/// What somebody is in the group, and until when.
+#[component]
+fn Membership(members: Vec<Member>, group: Group, edit_leads: bool) -> impl IntoView {
+    let who = query::value("who");
+    let Some(member) =
+        members.into_iter().find(|member| member.user.to_string() == who && member.through.is_none())
+    else {
+        return ().into_any();
+    };
+    let lead = member.standing == Standing::Lead;
+    let was = seen_as(member.standing, member.ends_at);
+    let day = last_day(member.ends_at).map(|day| day.to_string()).unwrap_or_default();
+    let id = group.id.to_string();
+    view! {
+        <Dialog name="membership" title=format!("{} in {}", member.name, group.name())>
+            <Form to=EditMember::PATH>
+                <Hidden name="group" value=id.clone()/><Hidden name="user" value=who.clone()/><Hidden name="was" value=was.clone()/>
+                {edit_leads.then(|| view! { <Check name="lead" label="They lead this group" checked=lead hint="Manages people, applications and limits here and below."/> })}
+                <Field name="ends_on" label="Last day" kind="date" value=day.clone() optional=true hint="The membership ends by itself after this day. Empty: it goes on until somebody takes them out."/>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+    }
+    .into_any()
 }
 
 /// What can be done with those who are ticked.

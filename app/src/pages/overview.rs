@@ -72,13 +72,14 @@ fn Content(overview: Overview) -> impl IntoView {
             .collect_view();
         view! { <Card title="Near or over" note="limits at 80 % and more"><ul class="list">{items}</ul></Card> }
     });
-    let (unused, leaked) = neglected;
-    let look = (unused > 0 || leaked > 0).then(|| {
+    let (unused, leaked, away) = neglected;
+    let look = (unused > 0 || leaked > 0 || away > 0).then(|| {
         let one = |count: i64, one: &str, many: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {many}") };
         view! {
             <Card title="Secrets to look at">
                 <ul class="list">
                     {(leaked > 0).then(|| view! { <li><a href="/audit?kind=secret&field=reported+as+leaked">{one(leaked, "secret was reported as leaked", "secrets were reported as leaked")}</a><span class="muted">" and died with the report"</span></li> })}
+                    {(away > 0).then(|| view! { <li><a href="/applications?away=1">{one(away, "application has", "applications have")}" an owner who is suspended"</a></li> })}
                     {(unused > 0).then(|| view! { <li><a href="/applications?unused=1">{one(unused, "application has", "applications have")}" secrets nobody used for 60 days"</a></li> })}
                 </ul>
             </Card>

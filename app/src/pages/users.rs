@@ -23,7 +23,7 @@ use crate::{
     },
     filters::Filters,
     ui::{
-        Ago, Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
+        Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
         Page, PickGroup, Select, Submit, When,
         badge::StatusMark,
         chart::{ChartView, Legend},
@@ -160,7 +160,6 @@ fn Content(view: UserView) -> impl IntoView {
     };
     let edited = user.clone();
     let email = user.email.clone();
-    let consequence = "Every secret of theirs is revoked with the next call, for good, and they are signed out everywhere. Groups and grants are kept for a return; a receipt says what ended. You can let them in again: they then make new secrets.";
     view! {
         <Head title=user.name.clone() note=user.email.clone() crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
             <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
@@ -202,6 +201,7 @@ fn Content(view: UserView) -> impl IntoView {
         </Card>
         <Card title="Last calls"><CallTable calls/></Card>
         <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
+        <Suspend id=id.to_string() name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/>
         <Remove id=id.to_string() name=user.name.clone() charges heirs/>
         <Dialog name="edit" title="Edit the user">
             <Form to=EditUser::PATH>
@@ -228,10 +228,49 @@ fn Content(view: UserView) -> impl IntoView {
                 <div class="row end"><Submit label=if mail { "Send a new link" } else { "Make a new link" }/></div>
             </Form>
         </Dialog>
-        <Confirm
-            name="suspend" title=format!("Suspend {}?", user.name) consequence to=SuspendUser::PATH label="Suspend"
-            fields=vec![("id", user.id.to_string()), ("suspended", "true".to_owned())]
-        />
+    }
+}
+
+/// What somebody answers for.
+#[component]
+fn Charges(charges: Vec<(Charge, String)>) -> impl IntoView {
+    let items = charges
+        .into_iter()
+        .map(|(charge, name)| {
+            let (href, what) = match charge {
+                Charge::Application(id) => (format!("/applications/{id}"), "application"),
+                Charge::Group(id) => (format!("/groups/{id}"), "group, as its last lead"),
+            };
+            view! { <li><a href=href>{name}</a><span class="muted">{format!(" {what}")}</span></li> }
+        })
+        .collect_view();
+    view! { <div class="chosen"><p><b>"They answer for"</b></p><ul>{items}</ul></div> }
+}
+
+/// Out until somebody lets them in again: who looks after what they answer for is chosen with it.
+#[component]
+fn Suspend(
+    id: String,
+    name: String,
+    charges: Vec<(Charge, String)>,
+    heirs: Vec<(String, String)>,
+) -> impl IntoView {
+    let page = format!("/users/{id}");
+    let heir = !charges.is_empty();
+    view! {
+        <Dialog name="suspend" title=format!("Suspend {name}?")>
+            <p>"Every secret of theirs is revoked with the next call, for good, and they are signed out everywhere. Groups and grants are kept for a return; a receipt says what ended. You can let them in again: they then make new secrets."</p>
+            {heir.then(|| view! { <Charges charges=charges.clone()/><FindHeir page dialog="suspend"/> })}
+            <Form to=SuspendUser::PATH>
+                <Hidden name="id" value=id.clone()/>
+                <Hidden name="suspended" value="true"/>
+                {heir.then(|| {
+                    let options = std::iter::once((String::new(), "Nobody: it waits for their return".to_owned())).chain(heirs.clone()).collect();
+                    view! { <Select name="heir" label="Who takes over" options hint="Until somebody does, the list of applications and the group say that nobody can act. Not listed? Look for them above."/> }
+                })}
+                <div class="row end"><Submit label="Suspend" look="danger"/></div>
+            </Form>
+        </Dialog>
     }
 }
 
@@ -244,22 +283,12 @@ fn Remove(
     heirs: Vec<(String, String)>,
 ) -> impl IntoView {
     let page = format!("/users/{id}");
-    let items = charges
-        .iter()
-        .map(|(charge, name)| {
-            let (href, what) = match charge {
-                Charge::Application(id) => (format!("/applications/{id}"), "application"),
-                Charge::Group(id) => (format!("/groups/{id}"), "group, as its last lead"),
-            };
-            view! { <li><a href=href>{name.clone()}</a><span class="muted">{format!(" {what}")}</span></li> }
-        })
-        .collect_view();
     let heir = !charges.is_empty();
     view! {
         <Dialog name="remove" title=format!("Remove {name}?")>
             <p>"Their secrets, memberships and grants end for good, and their private contexts are closed. Their name and their spend stay on the books. This cannot be undone; a receipt says what ended."</p>
             {heir.then(|| view! {
-                <div class="chosen"><p><b>"They answer for"</b></p><ul>{items}</ul></div>
+                <Charges charges=charges.clone()/>
                 <FindHeir page dialog="remove"/>
             })}
             <Form to=RemoveUser::PATH>

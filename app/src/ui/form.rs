@@ -20,6 +20,8 @@ struct FormState {
     error: Option<AppError>,
     /// What was typed in that try.
     typed: Arc<Vec<(String, String)>>,
+    /// Whether it comes back from a rehearsal: then it is still about what it was drafted from.
+    back: bool,
     /// Fields that show their own error.
     shown: Arc<Mutex<Vec<String>>>,
 }
@@ -72,6 +74,13 @@ impl FormState {
     }
 }
 
+/// What was typed into a field of the form around that needs another look.
+pub(super) fn refused(name: &str) -> Option<String> {
+    let state = FormState::here();
+    state.error.as_ref()?.of_field(name)?;
+    state.typed.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone())
+}
+
 /// A form that tells a server function something.
 #[component]
 pub fn Form(
@@ -100,13 +109,14 @@ pub fn Form(
     let page = flash.as_ref().map(|flash| flash.page.clone());
     let flash = flash.filter(|flash| (flash.to == to || flash.to == also) && flash.form == which);
     let prefix: Arc<str> = format!("{}{which}", to.trim_start_matches("/console/").replace('/', "-")).into();
+    let back = flash.is_none();
     let (typed, error, once) = match flash {
         Some(Flash { values, outcome: Err(error), .. }) => (values, Some(error), None),
         // It showed something, and stays as it is: a connection that was tried is added next.
         Some(Flash { values, outcome: Ok(done), .. }) => (values, None, done.once),
         None => (typed_before(&to, also), None, None),
     };
-    let state = FormState { prefix, error, typed: Arc::new(typed), shown: Arc::default() };
+    let state = FormState { prefix, error, typed: Arc::new(typed), back, shown: Arc::default() };
     // Of these fields alone: what comes behind the form is not in it.
     let owner = Owner::new();
     let fields = owner.with(|| {
@@ -390,6 +400,8 @@ pub fn Hidden(
     #[prop(into)]
     value: String,
 ) -> impl IntoView {
+    let state = FormState::here();
+    let value = if state.back && name == "version" { state.value(name, value) } else { value };
     view! { <input type="hidden" name=name value=value/> }
 }
 

@@ -20,6 +20,7 @@ pub mod pick_group;
 pub mod picks;
 pub mod query;
 mod sending;
+pub mod suggested;
 pub mod table;
 pub mod time;
 pub mod toast;

@@ -5,7 +5,8 @@ use leptos::prelude::*;
 
 use super::{
     combo::Combobox,
-    form::{Field, Select},
+    form::{Field, Select, refused},
+    suggested::Suggested,
 };
 
 /// How many groups a list offers.
@@ -43,12 +44,38 @@ pub fn PickGroup(
             view! { <Select name label options value hint/> }.into_any()
         };
     }
-    let path = groups.into_iter().find(|(id, _)| *id == value).map(|(_, path)| path).unwrap_or_default();
-    let how = if none.is_empty() {
-        "Its name or path: Engineering/Platform.".to_owned()
-    } else {
+    let optional = !none.is_empty();
+    let how = if optional {
         format!("Its name or path: Engineering/Platform. Empty: {}.", none.to_lowercase())
+    } else {
+        "Its name or path: Engineering/Platform.".to_owned()
     };
     let hint = if hint.is_empty() { how } else { format!("{how} {hint}") };
-    view! { <Field name label value=path optional=!none.is_empty() hint/> }.into_any()
+    // Words that several paths have: they are the choice now.
+    let found = refused(name).map(|typed| matching(&groups, &typed)).unwrap_or_default();
+    if !found.is_empty() {
+        let none = (NONE.to_owned(), "None of these: write another".to_owned());
+        let options: Vec<(String, String)> = found.into_iter().chain([none]).collect();
+        return view! { <Select name label options hint/> }.into_any();
+    }
+    let path = groups.into_iter().find(|(id, _)| *id == value).map(|(_, path)| path).unwrap_or_default();
+    view! { <Suggested><Field name label value=path optional hint/></Suggested> }.into_any()
+}
+
+/// What no group is called: the way back from a choice to writing.
+pub const NONE: &str = "?";
+
+/// The groups whose paths have all of these words, the shortest paths first.
+pub fn matching(groups: &[(String, String)], typed: &str) -> Vec<(String, String)> {
+    let typed = typed.to_lowercase();
+    let words: Vec<&str> =
+        typed.split(|mark: char| mark == '/' || mark.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let fits = |path: &str| {
+        let path = path.to_lowercase();
+        !words.is_empty() && words.iter().all(|word| path.contains(word))
+    };
+    let mut found: Vec<_> = groups.iter().filter(|(_, path)| fits(path)).cloned().collect();
+    found.sort_by_key(|(_, path)| path.len());
+    found.truncate(LISTED);
+    found
 }

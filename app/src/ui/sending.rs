@@ -55,7 +55,9 @@ pub fn Sending(
         let (summary, once, pending) = (summary.clone(), once.clone(), pending.clone());
         spawn_local(async move {
             let outcome = post(&address, &body).await;
-            if outcome == Err(AppError::Stale) && compared(&address, &body).await {
+            if matches!(outcome, Err(AppError::Stale | AppError::Changed(_)))
+                && compared(&address, &body).await
+            {
                 return;
             }
             pending.set(false);

@@ -12,7 +12,7 @@ use domain::{
     models::{Modality, Review},
     money::Money,
     names::{Email, GroupName, ModelName, Name},
-    organizations::{BudgetStatus, WeekStart},
+    organizations::{BudgetStatus, MembersMay, WeekStart},
     policies::{Routing, StepRules},
     prices::Prices,
     providers::{Dialect, Waits},
@@ -108,6 +108,8 @@ pub struct Settings {
     pub budget_status: BudgetStatus,
     /// Whom a refused caller should ask.
     pub contact: Option<String>,
+    /// What members may do by themselves.
+    pub members: MembersMay,
     /// Groups that new users join.
     pub default_groups: Vec<Reference>,
     /// Limits of the whole organization.

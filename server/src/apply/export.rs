@@ -127,6 +127,8 @@ fn settings(fields: &mut Fields, it: &Settings) {
         .put_some("default_user_limit", it.default_user_limit.map(|money| text(&money.exact())))
         .put_if(status != BudgetStatus::PaymentRequired, "budget_status", text(status.as_str()))
         .put_some("contact", it.contact.as_deref().map(text))
+        .put_if(!it.members.applications, "member_applications", false)
+        .put_if(!it.members.requests, "member_requests", false)
         .put_if(!it.default_groups.is_empty(), "default_groups", names(&it.default_groups))
         .limits(&it.limits);
 }

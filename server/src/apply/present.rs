@@ -203,6 +203,7 @@ impl Present {
                 default_user_limit: organization.default_user_limit,
                 budget_status: organization.budget_status,
                 contact: organization.contact,
+                members: organization.members,
                 default_groups,
                 limits: self.ids.limits(facts, Scope::Organization, &things::organization_key()),
             }),

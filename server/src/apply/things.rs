@@ -201,6 +201,8 @@ fn push_organization(things: &mut Vec<Thing>, organization: &Organization) {
             ("default_user_limit", settings.default_user_limit.map(Money::exact)),
             ("budget_status", some(settings.budget_status)),
             ("contact", settings.contact.clone()),
+            ("member_applications", some(settings.members.applications)),
+            ("member_requests", some(settings.members.requests)),
             ("default_groups", set(settings.default_groups.iter().map(|group| group.name.as_str()))),
         ]);
         limits = &settings.limits;

@@ -368,7 +368,7 @@ impl Stage {
                 let meter = Meter { scope: self.scope(*scope)?, metric: *metric, window: *window };
                 let cap = if *metric == Metric::Spend { Money::cents(*cap).0 } else { *cap };
                 let form = LimitForm { cap, mode: *mode, thresholds: vec![50, 80, 100] };
-                store::limits::set(change, meter, &form, None).await?;
+                store::limits::set(change, meter, &form, store::limits::Seen::Whatever).await?;
                 Ok(())
             }
         }

@@ -37,6 +37,8 @@ pub struct Filter {
     pub group: Option<GroupId>,
     /// Only those with live secrets that nobody has used since then.
     pub unused_since: Option<DateTime<Utc>>,
+    /// Only those whose owner is suspended.
+    pub owner_away: bool,
     /// After this one: the next page.
     pub after: Option<(String, ApplicationId)>,
 }
@@ -68,9 +70,10 @@ pub async fn list(
                  and ($5::uuid is null or a.group_id = $5 or g.ancestors @> array[$5::uuid])
                  and ($6::text is null or (lower(a.name), a.application_id) > ($6, $7))
                order by lower(a.name), a.application_id
-               limit case when $9::timestamptz is null then $8::bigint end
+               limit case when $9::timestamptz is null and not $10 then $8::bigint end
            ) a
            join keys k on k.org_id = a.org_id and k.application_id = a.application_id
+           left join users o on o.org_id = a.org_id and o.user_id = a.owner_id
            left join limits l
              on l.org_id = a.org_id and l.scope_kind = 'application' and l.thing_id = a.application_id and l.metric = 'spend'
             and l.window_kind = 'month'
@@ -84,7 +87,8 @@ pub async fn list(
                       max(s.last_used_at) as last_used_at, max(greatest(s.last_used_at, s.created_at)) as touched_at
                from secrets s where s.org_id = k.org_id and s.key_id = k.key_id
            ) s on true
-           where $9::timestamptz is null or (s.live > 0 and s.touched_at < $9)
+           where ($9::timestamptz is null or (s.live > 0 and s.touched_at < $9))
+             and (not $10 or (o.suspended_at is not null and a.personal_user_id is null))
            order by lower(a.name), a.application_id
            limit $8::bigint"#,
         org.0,
@@ -96,6 +100,7 @@ pub async fn list(
         after_id,
         limit,
         filter.unused_since,
+        filter.owner_away,
     )
     .fetch_all(store.pool())
     .await?;
@@ -133,15 +138,15 @@ pub async fn most(
            from applications a
            join groups g on g.org_id = a.org_id and g.group_id = a.group_id
            left join lateral (
-               select sum(spend) as spend from usage_by_day u
-               where u.org_id = a.org_id and u.application_id = a.application_id and u.day >= $2 and u.day < $3
+               select sum(spend) as spend from usage_sums u
+               where u.org_id = a.org_id and u.scope = 'application' and u.thing_id = a.application_id and u.grain = 'month'
+                 and u.first_day = $2
            ) u on true
-           where a.org_id = $1 and a.archived_at is null and (a.group_id = $4 or g.ancestors @> array[$4::uuid])
+           where a.org_id = $1 and a.archived_at is null and (a.group_id = $3 or g.ancestors @> array[$3::uuid])
            order by coalesce(u.spend, 0) desc, lower(a.name), a.application_id
-           limit $5"#,
+           limit $4"#,
         org.0,
         month.first,
-        month.next,
         group.0,
         limit,
     )
@@ -178,12 +183,22 @@ pub async fn owned(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(Appli
     Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name)).collect())
 }
 
-/// What of the secrets asks for a look: applications with live secrets that nobody has used since
-/// then, and secrets that were reported as leaked since then.
+/// What asks for a look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neglected {
+    /// Applications with live secrets that nobody has used.
+    pub unused: i64,
+    /// Secrets that were reported as leaked.
+    pub leaked: i64,
+    /// Applications whose owner is suspended.
+    pub owner_away: i64,
+}
+
+/// What of the applications and secrets asks for a look; unused and leaked: since then.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<(i64, i64)> {
+pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglected> {
     let row = sqlx::query!(
         // Of most applications the first secret that is looked at says enough.
         r#"select (select count(*) from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
@@ -194,14 +209,17 @@ pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Resul
                      and (select true from secrets s
                           where s.org_id = $1 and s.key_id = k.key_id and greatest(s.last_used_at, s.created_at) >= $2
                           limit 1) is null) as "unused!",
-                  (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!""#,
+                  (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!",
+                  (select count(*) from applications a join users o on o.org_id = a.org_id and o.user_id = a.owner_id
+                   where a.org_id = $1 and a.archived_at is null and a.personal_user_id is null and o.suspended_at is not null)
+                      as "owner_away!""#,
         org.0,
         since,
         clock::now(),
     )
     .fetch_one(store.pool())
     .await?;
-    Ok((row.unused, row.leaked))
+    Ok(Neglected { unused: row.unused, leaked: row.leaked, owner_away: row.owner_away })
 }
 
 /// Everything a file says about an application and its key.
@@ -312,7 +330,7 @@ pub async fn get(store: &Store, org: OrgId, id: ApplicationId) -> Result<Applica
 pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -> Result<Application> {
     let row = sqlx::query!(
         r#"select a.name, a.description, a.group_id, a.personal_user_id, a.archived_at, a.version, k.key_id,
-                  a.owner_id, o.name as "owner_name?",
+                  a.owner_id, o.name as "owner_name?", o.suspended_at is not null as "owner_away!",
                   array(select name from use_cases c where c.org_id = a.org_id and c.application_id = a.application_id order by name)
                       as "use_cases!"
            from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
@@ -330,6 +348,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: ApplicationId) -
         path: groups::read(db, org, row.group_id.into()).await?.path,
         personal: row.personal_user_id.map(UserId),
         owner: row.owner_id.map(UserId).zip(row.owner_name),
+        owner_away: row.owner_away,
         use_cases: row.use_cases,
         key: row.key_id.into(),
         archived_at: row.archived_at,
@@ -533,8 +552,14 @@ pub(crate) async fn close(change: &mut Change, id: ApplicationId) -> Result<()> 
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization, or, without a permit to edit it, not
-/// one's own; [`StoreError::Invalid`] when the other is suspended.
-pub async fn hand_over(change: &mut Change, id: ApplicationId, to: UserId) -> Result<()> {
+/// one's own; [`StoreError::Invalid`] when the other is suspended; [`StoreError::Meanwhile`] when it
+/// is no longer `from` who answers for it.
+pub async fn hand_over(
+    change: &mut Change,
+    id: ApplicationId,
+    from: Option<UserId>,
+    to: UserId,
+) -> Result<()> {
     let org = change.org();
     let before = read(change.db(), org, id).await?;
     let me = change.permit().actor().user;
@@ -557,6 +582,11 @@ pub async fn hand_over(change: &mut Change, id: ApplicationId, to: UserId) -> Re
     }
     if owner == Some(to) {
         return Ok(());
+    }
+    if owner != from {
+        let now = before.owner.as_ref().map_or("nobody in particular", |(_, name)| name.as_str());
+        let sentence = format!("Somebody handed it over meanwhile: {now} answers for it now. Nothing was changed.");
+        return Err(StoreError::Meanwhile(sentence));
     }
     receipts::successor(change, "user", owner.unwrap_or(UserId::NIL), to).await?;
     give(change, id, to).await

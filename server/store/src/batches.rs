@@ -1,9 +1,9 @@
 //! Changes to many people at once: one transaction, one line of the log per person, one id that all
 //! of them carry.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use domain::{
     access::Facts,
     batches::{Batch, Effect, Outcome, PEOPLE_MAX, Task, Undo},
@@ -141,7 +141,7 @@ async fn people(change: &mut Change, ids: &[UserId]) -> Result<Vec<Person>> {
 }
 
 /// What a group's members are in it, and until when.
-type Members = HashMap<UserId, (Standing, Option<chrono::DateTime<chrono::Utc>>)>;
+type Members = HashMap<UserId, (Standing, Option<DateTime<Utc>>)>;
 
 async fn members(change: &mut Change, group: GroupId) -> Result<Members> {
     let (org, at) = (change.org(), change.at());
@@ -235,9 +235,12 @@ async fn belong(
         }
         (Task::Join { group, standing, ends_at }, known) => {
             groups::set_member(change, group, person.id, standing, ends_at).await?;
-            let undo = known.is_none().then_some(Undo::Leave(group)).filter(|_| standing == Standing::Member);
+            let undo = match known {
+                None => Undo::Leave(group),
+                Some((_, ends_at)) => Undo::Member { group, ends_at: *ends_at },
+            };
             let verb = if standing == Standing::Lead { "leads" } else { "joins" };
-            Step::Done(format!("{verb} {name}"), undo)
+            Step::Done(format!("{verb} {name}"), Some(undo))
         }
         (_, None) => Step::Already(format!("is not a direct member of {name}")),
         (_, Some((Standing::Lead, _))) => {
@@ -321,7 +324,7 @@ async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) 
             let token = users::invite(change, person.id).await?;
             Step::Done(format!("{}/{}/{token}", change.org(), person.id), None)
         }
-        Task::Join { .. } | Task::Leave(_) | Task::Move { .. } => Step::Already(String::new()),
+        Task::Join { .. } | Task::Leave(_) | Task::Move { .. } | Task::Import => Step::Already(String::new()),
     })
 }
 
@@ -391,67 +394,115 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
     .execute(change.db())
     .await?;
     crate::change::exactly_one(&done)?;
+    if let Some(from) = task.also() {
+        change.expect(act, Some(from))?;
+    }
     let facts = access::read(change.db(), org).await?;
-    let origin = match task.also() {
-        Some(from) => {
-            change.expect(act, Some(from))?;
-            members(change, from).await?
+    let mut known = HashMap::<GroupId, Members>::new();
+    for group in effects.iter().filter_map(|effect| effect.undo.as_ref()).flat_map(Undo::groups) {
+        if let Entry::Vacant(vacant) = known.entry(group) {
+            vacant.insert(members(change, group).await?);
         }
-        None => Members::new(),
-    };
-    let members = match group {
-        Some(group) => members(change, group).await?,
-        None => Members::new(),
-    };
+    }
     let now: HashMap<UserId, Person> =
         people(change, &batch.users).await?.into_iter().map(|person| (person.id, person)).collect();
-    let (mut back, mut left) = (0, 0);
-    for (effect, undo) in effects.iter().filter_map(|effect| Some((effect, effect.undo?))) {
-        let known = members.get(&effect.user);
-        let person = now.get(&effect.user);
-        let same = match (undo, person) {
-            (_, None) => false,
-            (Undo::Leave(_), _) => known.is_some_and(|(standing, _)| *standing == Standing::Member),
-            (Undo::Back { ends_at, .. }, _) => {
-                known.is_some_and(|(standing, _)| *standing == Standing::Member)
-                    && !origin.contains_key(&effect.user)
-                    && ends_at.is_none_or(|end| end > at)
-            }
-            (Undo::Join { group: into, ends_at }, _) if group != Some(into) => {
-                !origin.contains_key(&effect.user) && ends_at.is_none_or(|end| end > at)
-            }
-            (Undo::Join { ends_at, .. }, _) => known.is_none() && ends_at.is_none_or(|end| end > at),
-            (Undo::Limit { set, .. }, Some(person)) => person.own_limit == set,
-            (Undo::Role { given, .. }, Some(person)) => person.role == given,
-            (Undo::Suspended(was), Some(person)) => person.suspended != was,
+    let (mut back, mut left) = (HashSet::new(), HashSet::new());
+    // What came last goes first.
+    for (user, undo) in effects.iter().rev().filter_map(|effect| Some((effect.user, effect.undo.as_ref()?))) {
+        let person = now.get(&user).filter(|person| is_same(undo, person, *task, &known, at));
+        let undone = match person {
+            Some(person) => bring_back(change, &facts, person, undo).await,
+            None => Err(StoreError::invalid("", "Somebody changed them since.")),
         };
-        let Some(person) = person.filter(|_| same) else {
-            left += 1;
-            continue;
-        };
-        match bring_back(change, &facts, person, undo).await {
-            Ok(()) => back += 1,
-            Err(StoreError::Invalid { .. }) => left += 1,
+        match undone {
+            Ok(()) => back.insert(user),
+            Err(StoreError::Invalid { .. }) => left.insert(user),
             Err(error) => return Err(error),
-        }
+        };
     }
-    Ok((back, left))
+    Ok((back.len(), left.len()))
 }
 
-async fn bring_back(change: &mut Change, facts: &Facts, person: &Person, undo: Undo) -> Result<()> {
+/// Whether somebody still is as the change left them.
+fn is_same(
+    undo: &Undo,
+    person: &Person,
+    task: Task,
+    known: &HashMap<GroupId, Members>,
+    at: DateTime<Utc>,
+) -> bool {
+    let here = |group: &GroupId| known.get(group).and_then(|members| members.get(&person.id));
+    let is = |group: &GroupId, wanted: Standing| here(group).is_some_and(|(standing, _)| *standing == wanted);
+    let goes_on = |ends_at: &Option<DateTime<Utc>>| ends_at.is_none_or(|end| end > at);
     match undo {
-        Undo::Leave(group) => groups::remove_member(change, group, person.id).await,
-        Undo::Join { group, ends_at } => {
-            groups::set_member(change, group, person.id, Standing::Member, ends_at).await
+        Undo::Leave(group) => match task {
+            Task::Join { standing, .. } => is(group, standing),
+            _ => is(group, Standing::Member),
+        },
+        Undo::Back { from, to, ends_at } => {
+            is(to, Standing::Member) && here(from).is_none() && goes_on(ends_at)
+        }
+        Undo::Join { group, ends_at } => here(group).is_none() && goes_on(ends_at),
+        Undo::Member { group, ends_at } => is(group, Standing::Lead) && goes_on(ends_at),
+        Undo::Limit { set, .. } => person.own_limit == *set,
+        Undo::Role { given, .. } => person.role == *given,
+        Undo::Suspended(was) => person.suspended != *was,
+        Undo::Name { given, .. } => person.name == *given,
+        Undo::Added => !person.joined,
+    }
+}
+
+async fn bring_back(change: &mut Change, facts: &Facts, person: &Person, undo: &Undo) -> Result<()> {
+    match undo {
+        Undo::Leave(group) => groups::remove_member(change, *group, person.id).await,
+        Undo::Join { group, ends_at } | Undo::Member { group, ends_at } => {
+            groups::set_member(change, *group, person.id, Standing::Member, *ends_at).await
         }
         Undo::Back { from, to, ends_at } => {
-            groups::set_member(change, from, person.id, Standing::Member, ends_at).await?;
-            groups::remove_member(change, to, person.id).await
+            groups::set_member(change, *from, person.id, Standing::Member, *ends_at).await?;
+            groups::remove_member(change, *to, person.id).await
         }
         Undo::Limit { before, .. } => {
-            limits::set_month_in(change, facts, person.id, before).await.map(|_| ())
+            limits::set_month_in(change, facts, person.id, *before).await.map(|_| ())
         }
-        Undo::Role { before, .. } => give_role(change, person, before).await,
-        Undo::Suspended(suspended) => users::set_suspended(change, person.id, suspended).await,
+        Undo::Role { before, .. } => {
+            let person = newest(change, person.id).await?;
+            give_role(change, &person, *before).await
+        }
+        Undo::Suspended(suspended) => users::set_suspended(change, person.id, *suspended).await,
+        Undo::Name { before, .. } => {
+            let person = newest(change, person.id).await?;
+            let role = person.role;
+            give_role(change, &Person { name: before.clone(), ..person }, role).await
+        }
+        Undo::Added => users::remove(change, person.id, None).await,
     }
+}
+
+/// Somebody as this change has made them so far.
+async fn newest(change: &mut Change, id: UserId) -> Result<Person> {
+    people(change, &[id]).await?.into_iter().next().ok_or(StoreError::NotFound)
+}
+
+/// Keeps what a table changed as a change to many people, so that it can be undone as one.
+pub(crate) async fn keep_import(change: &mut Change, id: BatchId, effects: &[Effect]) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let actor = change.permit().actor().user.ok_or(StoreError::NotPermitted(change.permit().act()))?;
+    let mut ids: Vec<Uuid> = effects.iter().map(|effect| effect.user.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    sqlx::query!(
+        "insert into batches (org_id, batch_id, actor_id, user_ids, prepared_at, task, results, done_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $5)",
+        org.0,
+        id.0,
+        actor.0,
+        &ids,
+        at,
+        json!(Task::Import),
+        json!(effects),
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
 }

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// Somebody changed it since it was shown.
     #[error("changed since it was shown")]
     Stale,
+    /// Somebody changed it since it was shown, and no field of the form could say so: what it is now.
+    #[error("{0}")]
+    Meanwhile(String),
     /// A value that cannot be stored: which field, and what is wrong.
     #[error("{field}: {sentence}")]
     Invalid {

@@ -398,6 +398,32 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
     change.record(Subject { kind: "group", id: id.0, name: before.name() }, "move", &diff).await
 }
 
+/// The same, as long as it stands where whoever moves it saw it.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`] when somebody moved it since; those of [`move_to`].
+pub async fn move_from(
+    change: &mut Change,
+    id: GroupId,
+    from: Option<GroupId>,
+    parent: Option<GroupId>,
+) -> Result<()> {
+    change.expect(Act::MoveGroup, None)?;
+    let org = change.org();
+    let group = read(change.db(), org, id).await?;
+    let now = group.path.iter().rev().nth(1);
+    if now.map(|(above, _)| *above) != from {
+        let place = now.map_or("at the top", |(_, name)| name.as_str());
+        let sentence = format!(
+            "Somebody moved {} meanwhile: it is {}{place} now. Look at what would change once more.",
+            group.name(),
+            if now.is_some() { "in " } else { "" },
+        );
+        return Err(StoreError::Meanwhile(sentence));
+    }
+    move_to(change, id, parent).await
+}
+
 /// Closes a group for good: nothing in it can call. Names and spend stay.
 ///
 /// # Errors
@@ -643,6 +669,29 @@ pub(crate) async fn join(
         ends_at.map(|at| at.to_rfc3339()),
     );
     change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "start", &diff).await
+}
+
+/// What a person is in a group, and until when; none when they are not in it directly.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn standing(
+    change: &mut Change,
+    group: GroupId,
+    user: UserId,
+) -> Result<Option<(Standing, Option<DateTime<Utc>>)>> {
+    let (org, at) = (change.org(), change.at());
+    let row = sqlx::query!(
+        "select standing, ends_at from memberships
+         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null and (ends_at is null or ends_at > $4)",
+        org.0,
+        group.0,
+        user.0,
+        at,
+    )
+    .fetch_optional(change.db())
+    .await?;
+    row.map(|row| Ok((row.standing.parse()?, row.ends_at))).transpose()
 }
 
 /// Takes a person out of a group. Member secrets they had through it die with it.

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
+    batches::{Effect, Outcome, Undo},
     groups::{Source, Standing},
-    ids::{GroupId, UserId},
+    ids::{BatchId, GroupId, UserId},
     money::Money,
     names::{Email, Name},
     roles::Act,
     users::Role,
 };
-use uuid::Uuid;
-
-use crate::{Change, Result, StoreError, access, clock, groups, limits, users};
+use crate::{Change, Result, StoreError, access, batches, clock, groups, limits, users};
 
 /// A line of the table. What it has no column for stays as it is.
 #[derive(Clone, Debug)]
@@ -46,10 +46,24 @@ pub struct Problem {
 /// What a table comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// What changes, in words.
-    pub differences: Vec<String>,
+    /// What changes, each with its way back. Somebody can stand in several.
+    pub effects: Vec<Effect>,
     /// What is in the way of it.
     pub problems: Vec<Problem>,
+    /// The change that all of it is, if it is committed: what undoes it.
+    pub batch: Option<BatchId>,
+}
+
+impl Imported {
+    /// What changes, a line for each: `ada@acme.example: joins Research`.
+    pub fn differences(&self) -> Vec<String> {
+        self.effects.iter().map(|effect| format!("{}: {}", effect.email, effect.text)).collect()
+    }
+
+    fn say(&mut self, user: UserId, row: &Row, name: &str, text: String, undo: Option<Undo>) {
+        let (name, email) = (name.to_owned(), row.email.as_str().to_owned());
+        self.effects.push(Effect { user, name, email, outcome: Outcome::Changed, text, undo });
+    }
 }
 
 /// Somebody who is here.
@@ -88,11 +102,19 @@ async fn known(change: &mut Change) -> Result<HashMap<String, Known>> {
         .collect()
 }
 
+/// A group somebody is a direct member of.
+struct Belongs {
+    group: GroupId,
+    standing: Standing,
+    source: Source,
+    ends_at: Option<DateTime<Utc>>,
+}
+
 /// The groups somebody is a direct member of.
-async fn belongs(change: &mut Change, user: UserId) -> Result<Vec<(GroupId, Standing, Source)>> {
+async fn belongs(change: &mut Change, user: UserId) -> Result<Vec<Belongs>> {
     let (org, at) = (change.org(), change.at());
     let rows = sqlx::query!(
-        "select m.group_id, m.standing, m.source from memberships m
+        "select m.group_id, m.standing, m.source, m.ends_at from memberships m
          join groups g on g.org_id = m.org_id and g.group_id = m.group_id
          where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
            and g.archived_at is null
@@ -104,7 +126,14 @@ async fn belongs(change: &mut Change, user: UserId) -> Result<Vec<(GroupId, Stan
     .fetch_all(change.db())
     .await?;
     rows.into_iter()
-        .map(|row| Ok((GroupId(row.group_id), row.standing.parse()?, row.source.parse()?)))
+        .map(|row| {
+            Ok(Belongs {
+                group: row.group_id.into(),
+                standing: row.standing.parse()?,
+                source: row.source.parse()?,
+                ends_at: row.ends_at,
+            })
+        })
         .collect()
 }
 
@@ -115,7 +144,8 @@ async fn belongs(change: &mut Change, user: UserId) -> Result<Vec<(GroupId, Stan
 /// When the permit is not to apply a file, or the database does not answer.
 pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
     change.expect(Act::ApplyFile, None)?;
-    change.in_batch(clock::id::<Uuid>().into());
+    let batch: BatchId = clock::id();
+    change.in_batch(batch);
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
     let people = known(change).await?;
@@ -126,7 +156,7 @@ pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
         let mut one =
             One { change: &mut *change, facts: &facts, row, imported: &mut imported, column: "email" };
         match one.run(known).await {
-            Ok(id) => set.extend(row.limit.map(|limit| (row, id, known.and_then(|it| it.limit), limit))),
+            Ok(id) => set.extend(row.limit.map(|limit| (row, id, known, limit))),
             Err(StoreError::Invalid { sentence, .. }) => {
                 let column = one.column;
                 imported.problems.push(Problem { line: row.line, column, sentence });
@@ -134,17 +164,25 @@ pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
             Err(error) => return Err(error),
         }
     }
-    set.retain(|(_, _, before, limit)| before != limit);
-    if set.is_empty() {
-        return Ok(imported);
+    let own = |known: Option<&Known>| known.and_then(|known| known.limit);
+    set.retain(|(_, _, known, limit)| own(*known) != *limit);
+    if !set.is_empty() {
+        // Once more: a limit can be given to those only who are there.
+        let facts = access::read(change.db(), org).await?;
+        let words = |limit: Option<Money>| limit.map_or_else(|| "the default".to_owned(), |own| own.to_string());
+        for (row, id, known, limit) in set {
+            let before = own(known);
+            limits::set_month_in(change, &facts, id, limit).await?;
+            let name = row.name.as_ref().map(Name::as_str).or(known.map(|known| known.name.as_str()));
+            let text = format!("monthly limit {} → {}", words(before), words(limit));
+            // Who is new takes the limit along.
+            let undo = known.map(|_| Undo::Limit { before, set: limit });
+            imported.say(id, row, name.unwrap_or_default(), text, undo);
+        }
     }
-    // Once more: a limit can be given to those only who are there.
-    let facts = access::read(change.db(), org).await?;
-    let words = |limit: Option<Money>| limit.map_or_else(|| "the default".to_owned(), |own| own.to_string());
-    for (row, id, before, limit) in set {
-        limits::set_month_in(change, &facts, id, limit).await?;
-        let email = row.email.as_str();
-        imported.differences.push(format!("{email}: monthly limit {} → {}", words(before), words(limit)));
+    if imported.problems.is_empty() && !imported.effects.is_empty() {
+        batches::keep_import(change, batch, &imported.effects).await?;
+        imported.batch = Some(batch);
     }
     Ok(imported)
 }
@@ -165,12 +203,8 @@ impl One<'_> {
             Some(known) => self.edit(known).await?,
             None => self.add().await?,
         };
-        self.groups(id).await?;
+        self.groups(id, known).await?;
         Ok(id)
-    }
-
-    fn say(&mut self, what: &str) {
-        self.imported.differences.push(format!("{}: {what}", self.row.email.as_str()));
     }
 
     async fn edit(&mut self, known: &Known) -> Result<UserId> {
@@ -185,11 +219,15 @@ impl One<'_> {
         self.column = if role == known.role { "name" } else { "role" };
         let form = users::UserForm { email: self.row.email.clone(), name, role };
         users::update(self.change, known.id, known.version, &form).await?;
-        if form.name.as_str() != known.name {
-            self.say(&format!("name {} → {}", known.name, form.name));
+        let given = form.name.as_str();
+        if given != known.name {
+            let text = format!("name {} → {given}", known.name);
+            let undo = Undo::Name { before: known.name.clone(), given: given.to_owned() };
+            self.imported.say(known.id, self.row, given, text, Some(undo));
         }
         if role != known.role {
-            self.say(&format!("role {} → {role}", known.role));
+            let undo = Undo::Role { before: known.role, given: role };
+            self.imported.say(known.id, self.row, given, format!("role {} → {role}", known.role), Some(undo));
         }
         Ok(known.id)
     }
@@ -203,35 +241,43 @@ impl One<'_> {
         let role = self.row.role.unwrap_or(Role::Member);
         let form = users::UserForm { email: self.row.email.clone(), name, role };
         let id = users::insert(self.change, &form).await?;
-        self.say(&format!("is new: {}, {role}", form.name));
+        let text = format!("is new: {}, {role}", form.name);
+        self.imported.say(id, self.row, form.name.as_str(), text, Some(Undo::Added));
         Ok(id)
     }
 
-    async fn groups(&mut self, id: UserId) -> Result<()> {
+    async fn groups(&mut self, id: UserId, known: Option<&Known>) -> Result<()> {
         self.column = "groups";
         let Some(wanted) = &self.row.groups else { return Ok(()) };
         let now = belongs(self.change, id).await?;
+        let person = self.row.name.as_ref().map(Name::as_str).or(known.map(|known| known.name.as_str()));
+        let person = person.unwrap_or_default().to_owned();
         let name = |group: &GroupId| {
             self.facts.groups.get(group).map_or_else(String::new, |group| group.name.clone())
         };
-        for group in wanted.iter().filter(|group| !now.iter().any(|(of, ..)| of == *group)) {
+        // Who is new takes their groups along.
+        let undo = |undo| known.map(|_| undo);
+        for group in wanted.iter().filter(|group| !now.iter().any(|of| of.group == **group)) {
             groups::set_member(self.change, *group, id, Standing::Member, None).await?;
-            let what = format!("joins {}", name(group));
-            self.imported.differences.push(format!("{}: {what}", self.row.email.as_str()));
+            let text = format!("joins {}", name(group));
+            self.imported.say(id, self.row, &person, text, undo(Undo::Leave(*group)));
         }
-        for (group, standing, source) in now.iter().filter(|(group, ..)| !wanted.contains(group)) {
-            if *standing == Standing::Lead {
-                let sentence = format!("They lead {}: a table does not take that away.", name(group));
+        for Belongs { group, standing, source, ends_at } in now {
+            if wanted.contains(&group) {
+                continue;
+            }
+            if standing == Standing::Lead {
+                let sentence = format!("They lead {}: a table does not take that away.", name(&group));
                 return Err(StoreError::invalid("groups", sentence));
             }
             if !matches!(source, Source::Manual | Source::Default) {
                 let sentence =
-                    format!("The identity provider put them into {}: take them out there.", name(group));
+                    format!("The identity provider put them into {}: take them out there.", name(&group));
                 return Err(StoreError::invalid("groups", sentence));
             }
-            groups::remove_member(self.change, *group, id).await?;
-            let what = format!("leaves {}", name(group));
-            self.imported.differences.push(format!("{}: {what}", self.row.email.as_str()));
+            groups::remove_member(self.change, group, id).await?;
+            let text = format!("leaves {}", name(&group));
+            self.imported.say(id, self.row, &person, text, undo(Undo::Join { group, ends_at }));
         }
         Ok(())
     }

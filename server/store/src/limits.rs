@@ -27,6 +27,23 @@ pub struct LimitForm {
     pub thresholds: Vec<u8>,
 }
 
+/// What somebody who sets a limit saw of it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It does not matter: a file says how things are to be.
+    Whatever,
+    /// There was none.
+    Nothing,
+    /// One, at this version.
+    Version(i64),
+}
+
+impl From<Option<i64>> for Seen {
+    fn from(version: Option<i64>) -> Self {
+        version.map_or(Self::Nothing, Self::Version)
+    }
+}
+
 /// Every limit with its level now, the organization's first, then by scope name. `keep` chooses.
 ///
 /// # Errors
@@ -192,21 +209,20 @@ fn check(meter: &Meter, form: &LimitForm) -> Result<()> {
 }
 
 /// Sets a limit on a meter: a new one, or another cap on the one that is there. A permit to
-/// tighten is enough as long as nothing becomes looser. `version`: the one that was shown, when
-/// there was one.
+/// tighten is enough as long as nothing becomes looser.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when it changed since; [`StoreError::Invalid`] when a permit to tighten
-/// would loosen.
+/// [`StoreError::Stale`] when it changed since it was seen, [`StoreError::Meanwhile`] when it came or
+/// went; [`StoreError::Invalid`] when a permit to tighten would loosen.
 pub async fn set(
     change: &mut Change,
     meter: Meter,
     form: &LimitForm,
-    version: Option<i64>,
+    seen: Seen,
 ) -> Result<LimitId> {
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
-    set_in(change, &facts, meter, form, version).await
+    set_in(change, &facts, meter, form, seen).await
 }
 
 /// Sets many limits, with one look at everything they are about. Stops at the first that cannot be
@@ -224,7 +240,7 @@ pub async fn set_all(
     let org = change.org();
     let facts = access::read(change.db(), org).await.map_err(|error| (0, error))?;
     for (place, (meter, form)) in list.iter().enumerate() {
-        set_in(change, &facts, *meter, form, None).await.map_err(|error| (place, error))?;
+        set_in(change, &facts, *meter, form, Seen::Whatever).await.map_err(|error| (place, error))?;
     }
     Ok(())
 }
@@ -234,17 +250,26 @@ async fn set_in(
     facts: &Facts,
     meter: Meter,
     form: &LimitForm,
-    version: Option<i64>,
+    seen: Seen,
 ) -> Result<LimitId> {
     check(&meter, form)?;
     let org = change.org();
     let group = group_of(facts, meter.scope)?;
     let name = facts.scope_name(meter.scope);
     let known = known(change.db(), org, &meter).await?;
-    if let (Some(version), Some(known)) = (version, &known)
-        && version != known.version
-    {
-        return Err(StoreError::Stale);
+    match (seen, &known) {
+        (Seen::Version(version), Some(known)) if version != known.version => return Err(StoreError::Stale),
+        (Seen::Version(_), None) => {
+            let sentence = format!("Somebody took this limit of {name} away meanwhile. Make a new one.");
+            return Err(StoreError::Meanwhile(sentence));
+        }
+        (Seen::Nothing, Some(known)) => {
+            let now = known.words(&meter);
+            let sentence =
+                format!("{name} has a limit like this already: {now}. Change that one instead of making another.");
+            return Err(StoreError::Meanwhile(sentence));
+        }
+        _ => {}
     }
     if change.expect(Act::LoosenLimits, group).is_err() {
         change.expect(Act::TightenLimits, group)?;
@@ -364,9 +389,11 @@ pub(crate) async fn set_month_in(
                     },
                 ),
             };
-            set_in(change, facts, meter, &form, None).await?;
+            set_in(change, facts, meter, &form, Seen::Whatever).await?;
         }
-        (None, Some(known)) => remove_in(change, facts, known.id).await?,
+        (None, Some(known)) => {
+            remove_in(change, facts, known.id).await?;
+        }
         _ => {}
     }
     Ok(before)
@@ -378,6 +405,14 @@ struct Known {
     mode: Mode,
     thresholds: Vec<i16>,
     version: i64,
+}
+
+impl Known {
+    /// `$10.00 a day, which refuses`.
+    fn words(&self, meter: &Meter) -> String {
+        let how = if self.mode == Mode::Enforce { "which refuses" } else { "which only observes" };
+        format!("{}, {how}", meter.show_cap(self.cap))
+    }
 }
 
 async fn known(db: &mut PgConnection, org: OrgId, meter: &Meter) -> Result<Option<Known>> {
@@ -406,12 +441,29 @@ async fn known(db: &mut PgConnection, org: OrgId, meter: &Meter) -> Result<Optio
     .transpose()
 }
 
-/// Takes a limit away.
+/// Takes a limit away, as it was seen at `version`.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] when it is not in the organization.
-pub async fn remove(change: &mut Change, id: LimitId) -> Result<()> {
-    remove_all(change, &[id]).await
+/// [`StoreError::NotFound`] when it is not in the organization; [`StoreError::Meanwhile`] when it
+/// changed since.
+pub async fn remove(change: &mut Change, id: LimitId, version: i64) -> Result<()> {
+    let org = change.org();
+    let facts = access::read(change.db(), org).await?;
+    let removed = remove_in(change, &facts, id).await?;
+    if removed.version == version {
+        return Ok(());
+    }
+    let sentence = format!(
+        "Somebody changed this limit meanwhile: it is {} now. It was not removed; do it again if it still is to go.",
+        removed.words
+    );
+    Err(StoreError::Meanwhile(sentence))
+}
+
+/// A limit that went.
+struct Removed {
+    words: String,
+    version: i64,
 }
 
 /// Takes many limits away, with one look at everything they are about.
@@ -430,10 +482,10 @@ pub async fn remove_all(change: &mut Change, ids: &[LimitId]) -> Result<()> {
     Ok(())
 }
 
-async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<()> {
+async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<Removed> {
     let org = change.org();
     let row = sqlx::query!(
-        "select scope_kind, thing_id, person_id, metric, window_kind, cap, mode from limits where org_id = $1 and limit_id = $2",
+        "select scope_kind, thing_id, person_id, metric, window_kind, cap, mode, version from limits where org_id = $1 and limit_id = $2",
         org.0,
         id.0
     )
@@ -451,7 +503,8 @@ async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<()
         None::<String>,
     );
     let name = facts.scope_name(scope);
-    change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await
+    change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await?;
+    Ok(Removed { words: meter.show_cap(row.cap), version: row.version })
 }
 
 /// Gives a rule the quotas of another one, which it takes the place of, and counts them anew. Where it

@@ -17,9 +17,22 @@ pub(crate) struct Leaver<'a> {
     pub account: Option<uuid::Uuid>,
 }
 
-/// Ends what a suspension ends, and keeps the receipt. Returns what it says.
-pub(crate) async fn suspended(change: &mut Change, leaver: &Leaver<'_>) -> Result<Contents> {
+/// Ends what a suspension ends, and keeps the receipt. What they answer for goes to `heir`; without
+/// one it waits for their return, and lists say so. Returns what the receipt says.
+///
+/// # Errors
+/// [`StoreError::Invalid`] about `heir` when they cannot take over.
+pub(crate) async fn suspended(
+    change: &mut Change,
+    leaver: &Leaver<'_>,
+    heir: Option<UserId>,
+) -> Result<Contents> {
     let charges = charges(change, leaver.id).await?;
+    let handed = if heir.is_some() {
+        hand_over(change, leaver, charges, heir).await?
+    } else {
+        charges.into_iter().map(|(charge, name)| Handed { charge, name, to: None }).collect()
+    };
     let contents = Contents {
         secrets: kill_secrets(change, leaver.id).await?,
         sessions: sign_out(change, leaver).await?,
@@ -27,7 +40,7 @@ pub(crate) async fn suspended(change: &mut Change, leaver: &Leaver<'_>) -> Resul
         grants: grants(change, leaver.id).await?.into_iter().map(|(_, grant)| grant).collect(),
         requests: Vec::new(),
         personal: Vec::new(),
-        handed: charges.into_iter().map(|(charge, name)| Handed { charge, name, to: None }).collect(),
+        handed,
     };
     keep(change, leaver.id, Departure::Suspended, &contents).await?;
     Ok(contents)
@@ -204,6 +217,11 @@ async fn hand_over(
     charges: Vec<(Charge, String)>,
     heir: Option<UserId>,
 ) -> Result<Vec<Handed>> {
+    // Whoever is named has to be somebody, whether there is something to take over or not.
+    let name = match heir {
+        Some(heir) => successor(change, "heir", leaver.id, heir).await?,
+        None => String::new(),
+    };
     if charges.is_empty() {
         return Ok(Vec::new());
     }
@@ -212,7 +230,6 @@ async fn hand_over(
         let sentence = format!("{} answers for {}. Choose who takes over.", leaver.name, names.join(", "));
         return Err(StoreError::invalid("heir", sentence));
     };
-    let name = successor(change, "heir", leaver.id, heir).await?;
     let mut handed = Vec::new();
     for (charge, what) in charges {
         match charge {

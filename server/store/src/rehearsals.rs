@@ -189,7 +189,7 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
         }
         Draft::Limit { meter, cap, mode, thresholds, version } => {
             let form = limits::LimitForm { cap: *cap, mode: *mode, thresholds: thresholds.clone() };
-            limits::set(change, *meter, &form, *version).await?;
+            limits::set(change, *meter, &form, (*version).into()).await?;
         }
         Draft::Policy { id, version, name, routing, steps, rules } => {
             // What is done after a failure is not replayed: which calls fail is not known.
@@ -207,7 +207,7 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
                 }
             }
         }
-        Draft::Move { group, parent } => groups::move_to(change, *group, *parent).await?,
+        Draft::Move { group, from, parent } => groups::move_from(change, *group, *from, *parent).await?,
     }
     Ok(())
 }

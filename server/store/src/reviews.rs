@@ -346,8 +346,18 @@ struct Waiting {
     name: String,
 }
 
-/// Confirms or drops lines of a review; what was decided before stays. Returns how many were decided,
-/// and why others were not.
+/// What came of deciding on lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// How many were decided.
+    pub count: usize,
+    /// Why others were not.
+    pub left: Vec<String>,
+    /// What somebody else had said about others before.
+    pub settled: Vec<String>,
+}
+
+/// Confirms or drops lines of a review; what was decided before stays.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when the review is closed.
@@ -356,7 +366,7 @@ pub async fn decide(
     review: ReviewId,
     ids: &[ReviewItemId],
     verdict: Verdict,
-) -> Result<(usize, Vec<String>)> {
+) -> Result<Decided> {
     let org = change.org();
     let row = sqlx::query!(
         "select r.group_id, r.closed_at, g.name from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
@@ -370,13 +380,16 @@ pub async fn decide(
     if row.closed_at.is_some() {
         return Err(StoreError::invalid("", "This review is closed. Open another one."));
     }
-    let (mut decided, mut left) = (0, Vec::new());
+    let mut decided = Decided::default();
     for id in ids {
-        let Some(item) = waiting(change, review, *id).await? else { continue };
+        let Some(item) = waiting(change, review, *id).await? else {
+            decided.settled.extend(settled(change, review, *id).await?);
+            continue;
+        };
         match judge(change, &item, verdict).await {
             Ok(()) => {}
             Err(StoreError::Invalid { sentence, .. }) => {
-                left.push(sentence);
+                decided.left.push(sentence);
                 continue;
             }
             Err(error) => return Err(error),
@@ -390,9 +403,27 @@ pub async fn decide(
             .field("state", Some(ItemState::Waiting), Some(state))
             .set(item.kind.as_str(), &item.name);
         change.record(Subject { kind: "review", id: review.0, name: &row.name }, "decide", &diff).await?;
-        decided += 1;
+        decided.count += 1;
     }
-    Ok((decided, left))
+    Ok(decided)
+}
+
+/// What was said about a line that does not wait any more.
+async fn settled(change: &mut Change, review: ReviewId, id: ReviewItemId) -> Result<Option<String>> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select name, state, decided_by from review_items
+         where org_id = $1 and review_id = $2 and item_id = $3 and state <> 'waiting'",
+        org.0,
+        review.0,
+        id.0
+    )
+    .fetch_optional(change.db())
+    .await?;
+    Ok(row.map(|row| {
+        let by = row.decided_by.map(|by| format!(" by {by}")).unwrap_or_default();
+        format!("{} was {}{by}.", row.name, row.state)
+    }))
 }
 
 async fn waiting(change: &mut Change, review: ReviewId, id: ReviewItemId) -> Result<Option<Waiting>> {

@@ -478,6 +478,18 @@ async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
 /// # Errors
 /// [`StoreError::Invalid`] when it is the last owner.
 pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> Result<()> {
+    turn(change, id, suspended, None).await
+}
+
+/// Suspends a person, whose applications and groups without another lead go to `heir`.
+///
+/// # Errors
+/// As [`set_suspended`]; about `heir` when they cannot take over.
+pub async fn suspend(change: &mut Change, id: UserId, heir: UserId) -> Result<()> {
+    turn(change, id, true, Some(heir)).await
+}
+
+async fn turn(change: &mut Change, id: UserId, suspended: bool, heir: Option<UserId>) -> Result<()> {
     change.expect(Act::EditUsers, None)?;
     let (org, at) = (change.org(), change.at());
     let before = before(change.db(), org, id).await?;
@@ -500,10 +512,12 @@ pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> 
     .await?;
     let mut diff = Diff::new().field("suspended", Some(!suspended), Some(suspended));
     if suspended {
-        let contents = receipts::suspended(change, &before.leaver(id)).await?;
+        let contents = receipts::suspended(change, &before.leaver(id), heir).await?;
         if !contents.secrets.is_empty() {
             diff = diff.set("secrets revoked", contents.secrets.len());
         }
+        let heir = contents.handed.iter().find_map(|handed| handed.to.as_ref().map(|(_, name)| name));
+        diff = diff.field("handed to", None::<String>, heir);
     }
     let verb = if suspended { "suspend" } else { "reinstate" };
     change.record(Subject { kind: "user", id: id.0, name: &before.name }, verb, &diff).await

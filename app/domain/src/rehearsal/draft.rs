@@ -64,6 +64,8 @@ pub enum Draft {
     },
     /// A group put elsewhere in the tree.
     Move {
+        /// Where it stood when this was drafted.
+        from: Option<GroupId>,
         /// Which.
         group: GroupId,
         /// Below what; none: at the top.

@@ -80,7 +80,7 @@ pub async fn make(store: &Store, base_url: &str) -> Result<PlainSecret, Failure>
     });
     for meter in meters {
         let form = limits::LimitForm { cap: PLENTY, mode: Mode::Enforce, thresholds: Vec::new() };
-        limits::set(&mut change, meter, &form, None).await?;
+        limits::set(&mut change, meter, &form, limits::Seen::Whatever).await?;
     }
     change.commit().await?;
     let assigned = keys::of_application(store, org, application).await?;

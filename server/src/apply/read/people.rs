@@ -5,7 +5,7 @@ use domain::{
     limits::{Metric, Mode},
     money::Money,
     names::{GroupName, Name},
-    organizations::{BudgetStatus, WeekStart},
+    organizations::{BudgetStatus, MembersMay, WeekStart},
     users::Role,
     window::Window,
 };
@@ -35,6 +35,10 @@ fn settings(table: &Table<'_>) -> Settings {
         default_user_limit: table.amount("default_user_limit"),
         budget_status: table.word("budget_status").unwrap_or(BudgetStatus::PaymentRequired),
         contact: contact.map(|contact| contact.as_str().to_owned()),
+        members: MembersMay {
+            applications: table.flag("member_applications").unwrap_or(true),
+            requests: table.flag("member_requests").unwrap_or(true),
+        },
         default_groups: table.texts("default_groups").unwrap_or_default(),
         limits: super::limits(table),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{groups::GroupForm, users::Role};
+use domain::{groups::GroupForm, organizations::MembersMay, users::Role};
 use store::{StoreError, organizations::Settings, users::UserForm};
 
 use super::{Step, Writer, blame};
@@ -30,18 +30,33 @@ pub fn settings(organization: &Organization) -> Settings {
     }
 }
 
+/// What is set apart from the other settings.
+const APART: [&str; 3] = ["default_groups", "member_applications", "member_requests"];
+
 impl Writer<'_> {
     pub(super) async fn organization(&mut self) -> Step {
         let key = things::organization_key();
         let Some(organization) = &self.file.organization else { return Ok(()) };
         let Some(line) = self.plan.of(&key) else { return Ok(()) };
-        if line.action == Action::Change && line.touches(|field| field != "default_groups") {
+        let apart = |field: &str| APART.contains(&field);
+        // One that this file made a moment ago is at its first version.
+        let mut version = if line.action == Action::Add { 1 } else { self.present.version };
+        if line.action == Action::Change && line.touches(|field| !apart(field)) {
             let wanted = match &organization.settings {
                 Some(_) => settings(organization),
                 // Only its name is written, in another case.
                 None => self.renamed(organization)?,
             };
-            store::organizations::update(self.change, self.present.version, &wanted)
+            store::organizations::update(self.change, version, &wanted)
+                .await
+                .map_err(|error| blame(&organization.lines, error))?;
+            version += 1;
+        }
+        if let Some(settings) = &organization.settings
+            && line.touches(|field| field.starts_with("member_"))
+            && (line.action == Action::Change || settings.members != MembersMay::default())
+        {
+            store::organizations::set_members_may(self.change, version, settings.members)
                 .await
                 .map_err(|error| blame(&organization.lines, error))?;
         }

@@ -180,7 +180,7 @@ async fn a_limit_of_ones_own_is_set_lowered_and_given_back_without_forgetting_ho
     let meter = spend(Scope::User(org.user));
     let mut change = org.change().await;
     let form = limits::LimitForm { cap: 5, mode: Mode::Observe, thresholds: vec![10] };
-    limits::set(&mut change, meter, &form, None).await.expect("a limit");
+    limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a limit");
     assert_eq!(limits::set_month(&mut change, org.user, Some(Money(7))).await.expect("set"), Some(Money(5)));
     change.commit().await.expect("it");
     let facts = org.facts().await;

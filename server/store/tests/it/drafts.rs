@@ -47,7 +47,7 @@ impl World {
         let scope = Scope::Authorization(rule.expect("a rule"));
         let meter = Meter { scope, metric: Metric::Requests, window: Window::Day };
         let form = limits::LimitForm { cap: 5, mode: Mode::Enforce, thresholds: Vec::new() };
-        limits::set(&mut change, meter, &form, None).await.expect("a quota");
+        limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a quota");
         let model = Target::Model(acme.model);
         authorizations::set(&mut change, Some(acme.child), model, say(State::ByRequest))
             .await

@@ -82,8 +82,44 @@ async fn every_form_with_a_version_refuses_an_old_one() {
     stale(organizations::update(&mut change, 0, &settings).await);
     let meter = spend(Scope::Organization);
     let form = limits::LimitForm { cap: 1, mode: Mode::Enforce, thresholds: Vec::new() };
-    limits::set(&mut change, meter, &form, None).await.expect("a limit");
-    stale(limits::set(&mut change, meter, &form, Some(0)).await);
+    limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a limit");
+    stale(limits::set(&mut change, meter, &form, limits::Seen::Version(0)).await);
+}
+
+#[tokio::test]
+async fn a_limit_that_came_went_or_changed_meanwhile_is_told() {
+    let acme = Organization::new().await;
+    let meter = spend(Scope::Group(acme.child));
+    let form = |cap| limits::LimitForm { cap, mode: Mode::Enforce, thresholds: Vec::new() };
+    let told = |result: Result<(), StoreError>, what: &str| match result {
+        Err(StoreError::Meanwhile(said)) => assert!(said.contains(what), "{said}"),
+        other => panic!("{other:?}"),
+    };
+    let mut change = acme.change().await;
+    let id = limits::set(&mut change, meter, &form(10_000_000_000), limits::Seen::Nothing).await.expect("a limit");
+    let twice = limits::set(&mut change, meter, &form(1), limits::Seen::Nothing).await;
+    told(twice.map(drop), "$10.00");
+    limits::set(&mut change, meter, &form(20_000_000_000), limits::Seen::Version(1)).await.expect("changed");
+    change.commit().await.expect("both");
+    let mut change = acme.change().await;
+    told(limits::remove(&mut change, id, 1).await, "$20.00");
+    drop(change);
+    let mut change = acme.change().await;
+    limits::remove(&mut change, id, 2).await.expect("gone");
+    let gone = limits::set(&mut change, meter, &form(1), limits::Seen::Version(2)).await;
+    told(gone.map(drop), "away");
+}
+
+#[tokio::test]
+async fn a_group_that_was_moved_meanwhile_is_not_moved_again_unseen() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    groups::move_from(&mut change, acme.child, Some(acme.parent), Some(other)).await.expect("moved");
+    change.commit().await.expect("it");
+    let mut change = acme.change().await;
+    let late = groups::move_from(&mut change, acme.child, Some(acme.parent), None).await;
+    assert!(matches!(&late, Err(StoreError::Meanwhile(said)) if said.contains("in Other now")), "{late:?}");
 }
 
 #[tokio::test]

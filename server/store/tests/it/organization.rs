@@ -106,7 +106,7 @@ impl Organization {
     pub async fn limit(&self, meter: Meter, cap: i64) {
         let mut change = self.change().await;
         let form = limits::LimitForm { cap, mode: Mode::Enforce, thresholds: Vec::new() };
-        limits::set(&mut change, meter, &form, None).await.expect("a limit");
+        limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a limit");
         change.commit().await.expect("it");
     }
 

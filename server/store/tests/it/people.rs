@@ -1,6 +1,7 @@
 //! People who come, go and hand over: nothing of theirs lives on, and nothing is left without anybody.
 
 use domain::{
+    batches::{Outcome, Task},
     access::Grantee,
     groups::{Source, Standing},
     ids::{GroupId, UserId},
@@ -51,6 +52,11 @@ async fn member_with_secret(org: &Organization, user: UserId, group: GroupId) ->
 async fn live_secrets_of(org: &Organization, user: UserId) -> usize {
     let known = keys::known(&org.store, org.tenant.org).await.expect("secrets");
     known.iter().filter(|secret| secret.user == Some(user)).count()
+}
+
+async fn owner_of(org: &Organization) -> Option<UserId> {
+    let application = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
+    application.owner.map(|(id, _)| id)
 }
 
 async fn last_receipt(org: &Organization, user: UserId) -> Receipt {
@@ -124,7 +130,8 @@ async fn nobody_is_removed_before_somebody_takes_over() {
     let heir = person(&mut change, "Heir").await;
     let out = person(&mut change, "Out").await;
     groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
-    applications::hand_over(&mut change, org.application, org.user).await.expect("an owner");
+    let owner = owner_of(&org).await;
+    applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
     users::set_suspended(&mut change, out, true).await.expect("suspended");
     change.commit().await.expect("all of it");
     for (heir, field) in [(None, "heir"), (Some(org.user), "heir"), (Some(out), "heir")] {
@@ -188,6 +195,88 @@ async fn the_last_owner_and_oneself_cannot_be_removed_and_admins_remove_no_owner
     drop(change);
     let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditRoles).await;
     invalid(users::hand_over_organization(&mut change, second, Role::Admin).await, "user");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_way_of_changing_people_takes_the_last_owner_away() {
+    let org = Organization::new().await;
+    let owner = org.tenant.owner.user.expect("a person");
+    let all = users::all(&org.store, org.tenant.org).await.expect("people");
+    let me = all.iter().find(|it| it.id == owner).expect("the owner").clone();
+    let form = users::UserForm {
+        email: me.email.parse().expect("an address"),
+        name: me.name.parse().expect("a name"),
+        role: Role::Admin,
+    };
+    let mut change = org.change().await;
+    invalid(users::update(&mut change, owner, me.version, &form).await, "role");
+    invalid(users::set_suspended(&mut change, owner, true).await, "role");
+    invalid(users::suspend(&mut change, owner, org.user).await, "role");
+    drop(change);
+    // From a table; and with many others, where it is refused and the others are not.
+    let row = store::imports::Row {
+        line: 2,
+        email: form.email.clone(),
+        name: None,
+        role: Some(Role::Member),
+        groups: None,
+        limit: None,
+    };
+    let mut change = org.change().await;
+    let imported = store::imports::run(&mut change, &[row]).await.expect("a look");
+    assert_eq!(imported.problems.len(), 1, "{imported:?}");
+    drop(change);
+    for task in [Task::Role(Role::Member), Task::Suspend] {
+        let mut change = testing::begin(&org.store, &org.tenant.owner, task.permit().0).await;
+        let effects = store::batches::run(&mut change, &[owner, org.user], task).await.expect("a look");
+        let of_owner = effects.iter().find(|effect| effect.user == owner).expect("the owner");
+        assert_eq!(of_owner.outcome, Outcome::Refused, "{effects:?}");
+    }
+    let all = users::all(&org.store, org.tenant.org).await.expect("people");
+    assert_eq!(all.iter().find(|it| it.id == owner).map(|it| it.role), Some(Role::Owner));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_hands_over_to_whoever_is_named_and_else_it_is_listed() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let heir = person(&mut change, "Heir").await;
+    let owner = owner_of(&org).await;
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
+    applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
+    change.commit().await.expect("all of it");
+    let away = async || {
+        let numbers = applications::neglected(&org.store, org.tenant.org, clock::now()).await.expect("numbers");
+        let filter = applications::Filter { owner_away: true, ..Default::default() };
+        let month = store::rollups::Month::current(&org.store, org.tenant.org).await.expect("a month");
+        let list = applications::list(&org.store, org.tenant.org, &month, &filter, 9).await.expect("a list");
+        assert_eq!(list.len() as i64, numbers.owner_away, "the number leads to the list");
+        numbers.owner_away
+    };
+    // Nobody is named: it waits for their return, and is listed.
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, true).await.expect("suspended");
+    change.commit().await.expect("it");
+    assert_eq!(away().await, 1);
+    assert_eq!(last_receipt(&org, org.user).await.contents.handed[0].to, None);
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, false).await.expect("let in again");
+    change.commit().await.expect("it");
+    assert_eq!(away().await, 0);
+    // Not to oneself; and to somebody else in the same change.
+    let mut change = org.change().await;
+    invalid(users::suspend(&mut change, org.user, org.user).await, "heir");
+    drop(change);
+    let mut change = org.change().await;
+    users::suspend(&mut change, org.user, heir).await.expect("suspended");
+    change.commit().await.expect("it");
+    assert_eq!((away().await, owner_of(&org).await), (0, Some(heir)));
+    let handed = last_receipt(&org, org.user).await.contents.handed;
+    assert_eq!(handed.len(), 2, "{handed:?}");
+    assert!(handed.iter().all(|handed| handed.to.as_ref().is_some_and(|(id, _)| *id == heir)), "{handed:?}");
+    let all = groups::memberships(&org.store, org.tenant.org).await.expect("memberships");
+    assert!(all.iter().any(|it| it.user == heir && it.group == org.parent && it.standing == Standing::Lead));
+    whole(&org).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,14 +344,17 @@ async fn an_application_is_handed_over_by_its_owner_or_whoever_edits_it() {
     change.commit().await.expect("it");
     let stolen = async |by| {
         let mut change = org.tenant.change_as(&org.store, by).await;
-        applications::hand_over(&mut change, org.application, by).await
+        applications::hand_over(&mut change, org.application, None, by).await
     };
     assert!(matches!(stolen(org.user).await, Err(StoreError::NotFound)), "not theirs");
     let mut change = org.change().await;
-    applications::hand_over(&mut change, org.application, org.user).await.expect("given");
+    let owner = owner_of(&org).await;
+    applications::hand_over(&mut change, org.application, owner, org.user).await.expect("given");
     change.commit().await.expect("it");
     let mut change = org.tenant.change_as(&org.store, org.user).await;
-    applications::hand_over(&mut change, org.application, next).await.expect("handed on");
+    let late = applications::hand_over(&mut change, org.application, owner, next).await;
+    assert!(matches!(late, Err(StoreError::Meanwhile(_))), "made from what is no longer so: {late:?}");
+    applications::hand_over(&mut change, org.application, Some(org.user), next).await.expect("handed on");
     change.commit().await.expect("it");
     let application = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
     assert_eq!(application.owner.map(|(id, _)| id), Some(next));
@@ -336,7 +428,8 @@ async fn a_reported_secret_is_dead_and_on_the_record_once() {
     assert_eq!((lines[0].act.as_str(), lines[0].actor.as_str()), ("secret.leak", "A leak report"));
     assert!(!format!("{lines:?}").contains(secret.reveal()), "never the secret itself");
     let since = clock::now() - chrono::Duration::days(1);
-    let (_, leaked) = applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers");
+    let neglected = applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers");
+    let leaked = neglected.leaked;
     assert_eq!(leaked, 1);
     whole(&org).await;
 }
@@ -355,7 +448,7 @@ async fn secrets_nobody_uses_are_found() {
     assert!(names(before).await.is_empty(), "too young to be unused");
     assert_eq!(names(after).await, ["Assistant"]);
     let count =
-        async |since| applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").0;
+        async |since| applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").unused;
     assert_eq!((count(before).await, count(after).await), (0, 1));
     let mut change = org.change().await;
     keys::revoke(&mut change, org.secret).await.expect("revoked");

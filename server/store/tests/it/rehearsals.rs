@@ -164,8 +164,8 @@ async fn what_cannot_be_saved_cannot_be_rehearsed() {
         closed(Some(elsewhere), Mode::Enforce),
         closed(Some(elsewhere), Mode::Observe),
         limit(Scope::Group(elsewhere), Window::Month, 1),
-        Draft::Move { group: elsewhere, parent: None },
-        Draft::Move { group: org.child, parent: Some(elsewhere) },
+        Draft::Move { group: elsewhere, from: None, parent: None },
+        Draft::Move { group: org.child, from: Some(org.parent), parent: Some(elsewhere) },
     ] {
         let permit = || may(&org, draft.acts().0);
         let kept = rehearsals::prepare(&org.store, permit(), &draft, "/", &[]).await;

@@ -102,9 +102,9 @@ async fn what_is_dropped_ends_at_once_and_what_is_confirmed_goes_on() {
     let mut change = world.as_lead().await;
     let dropped =
         reviews::decide(&mut change, id, &[uma.id, lena.id, dear.id, secret.id], Verdict::Drop).await;
-    let (count, left) = dropped.expect("decided");
+    let reviews::Decided { count, left, .. } = dropped.expect("decided");
     assert_eq!((count, left.len()), (3, 1), "a lead is handed over first: {left:?}");
-    let (count, left) =
+    let reviews::Decided { count, left, .. } =
         reviews::decide(&mut change, id, &[small.id, lena.id], Verdict::Confirm).await.expect("decided");
     assert_eq!((count, left.len()), (1, 1), "nobody confirms what is their own: {left:?}");
     change.commit().await.expect("all of it");
@@ -118,7 +118,9 @@ async fn what_is_dropped_ends_at_once_and_what_is_confirmed_goes_on() {
     // Said once is said.
     let mut change = world.as_lead().await;
     let again = reviews::decide(&mut change, id, &[uma.id, small.id], Verdict::Drop).await.expect("nothing");
-    assert_eq!(again, (0, Vec::new()));
+    assert_eq!((again.count, again.left), (0, Vec::new()));
+    assert_eq!(again.settled.len(), 2, "and whoever says something else learns who said what");
+    assert!(again.settled[1].contains("confirmed by"), "{:?}", again.settled);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,10 +120,10 @@ async fn ids_of_another_organization_are_not_found_by_any_change() {
         "make a member's secret" => |change| keys::issue_member(change, globex.key);
         "revoke a secret" => |change| keys::revoke(change, globex.secret);
         "open a personal application" => |change| keys::open_personal(change, globex.child);
-        "limit their group" => |change| limits::set(change, spend(Scope::Group(globex.child)), &limit, None);
-        "limit their application" => |change| limits::set(change, spend(Scope::Application(globex.application)), &limit, None);
-        "limit their user" => |change| limits::set(change, spend(Scope::User(globex.user)), &limit, None);
-        "limit their member" => |change| limits::set(change, spend(Scope::Member(acme.child, globex.user)), &limit, None);
+        "limit their group" => |change| limits::set(change, spend(Scope::Group(globex.child)), &limit, limits::Seen::Nothing);
+        "limit their application" => |change| limits::set(change, spend(Scope::Application(globex.application)), &limit, limits::Seen::Nothing);
+        "limit their user" => |change| limits::set(change, spend(Scope::User(globex.user)), &limit, limits::Seen::Nothing);
+        "limit their member" => |change| limits::set(change, spend(Scope::Member(acme.child, globex.user)), &limit, limits::Seen::Nothing);
         "route to their model" => |change| policies::insert(change, &policy);
     }
     assert_eq!(format!("{:?}", sorted(&globex).await), theirs, "nothing of theirs has changed");

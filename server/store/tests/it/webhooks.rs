@@ -34,7 +34,7 @@ async fn alert(acme: &Organization) {
     let mut change = acme.change().await;
     let meter = Meter { scope: Scope::Organization, metric: Metric::Spend, window: Window::Month };
     let form = limits::LimitForm { cap: Money::cents(1000).0, mode: Mode::Enforce, thresholds: vec![50] };
-    limits::set(&mut change, meter, &form, None).await.expect("a limit");
+    limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a limit");
     change.commit().await.expect("it");
     let event = ledger::Event { cost: Money::cents(600), ..finished(acme.call()) };
     acme.book(&event).await;

@@ -159,6 +159,8 @@ time_zone = "America/St_Johns"
 week_start = "sunday"
 budget_status = "429"
 contact = "the bursar"
+member_applications = false
+member_requests = false
 limits = [{ metric = "spend", window = "year", cap = "1000000.123456789" }, { metric = "concurrent_calls", cap = 20, mode = "observe" }]
 
 [[providers]]

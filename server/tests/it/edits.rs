@@ -1,0 +1,195 @@
+//! Two people edit one thing from the same page: the second is told what the first saved, beside what
+//! they typed, and nothing of either is lost.
+
+use crate::world::World;
+
+/// A form that two people fill in.
+struct Edit {
+    /// The server function.
+    function: &'static str,
+    /// What is edited: `new group`; empty: the organization.
+    what: &'static str,
+    /// The page the form stands on; empty: none, it is a program's.
+    page: &'static str,
+    /// Fields of both.
+    same: &'static str,
+    /// What the first one says.
+    first: &'static str,
+    /// What the second one says.
+    second: &'static str,
+    /// What the second one reads of the first.
+    theirs: &'static str,
+    /// What is left of what the second one typed.
+    mine: &'static str,
+    /// Whether the second one can say it again, having seen that.
+    again: bool,
+}
+
+const fn edit(function: &'static str, what: &'static str, page: &'static str) -> Edit {
+    Edit { function, what, page, same: "", first: "", second: "", theirs: "", mine: "", again: true }
+}
+
+#[rustfmt::skip]
+const EDITS: &[Edit] = &[
+    Edit { same: "role=member&email={it}@acme.example", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
+        ..edit("users/edit", "new user", "/users/{it}?dialog=edit") },
+    Edit { first: "cap=10", second: "cap=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+        ..edit("users/limit", "new user", "/users?cell={it}") },
+    Edit { same: "kind=custom", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
+        ..edit("groups/edit", "new group", "/groups/{it}?dialog=edit") },
+    Edit { first: "policy={new policy}", second: "policy={new policy}", theirs: "Somebody else saved: policy/policy-",
+        ..edit("groups/policy", "new group", "/groups/{it}") },
+    Edit { same: "id={it}&was={team}", first: "parent={elsewhere}", second: "parent={top}", theirs: "in Marketing now", again: false,
+        ..edit("groups/move", "new group", "") },
+    Edit { first: "ends_on=2030-01-01", second: "ends_on=2030-02-02", theirs: "Somebody else saved: 2030-01-01", mine: "value=\"2030-02-02\"",
+        ..edit("groups/edit-member", "new member", "/groups/{team}?dialog=membership&who={it}") },
+    Edit { first: "name=first", second: "name=second", theirs: "Somebody else saved: first", mine: "value=\"second\"",
+        ..edit("applications/edit", "new app", "/applications/{it}?dialog=edit") },
+    Edit { first: "user={member}", second: "user={lead}", theirs: "Mia answers for it now", mine: "Leo",
+        ..edit("applications/hand-over", "new app", "/applications/{it}?dialog=hand-over") },
+    Edit { same: "all_models=true&features[0]=streaming", first: "cache_seconds=600", second: "cache_seconds=3600", theirs: "Somebody else saved: For 10 minutes",
+        ..edit("keys/edit", "new app", "/applications/{it}?dialog=key") },
+    Edit { same: "metric=spend&window=day", first: "cap=10", second: "cap=20", theirs: "$10.00 a day", mine: "value=\"20\"", again: false,
+        ..edit("limits/set", "new group", "/groups/{it}?dialog=new-limit") },
+    Edit { first: "cap=10", second: "cap=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+        ..edit("limits/set", "new limit", "/limits?dialog=limit-{it}") },
+    Edit { same: "name=Acme&time_zone=Europe/Berlin&week_start=monday&default_user_limit=50&budget_status=402", first: "contact=First", second: "contact=Second",
+        theirs: "Somebody else saved: First", mine: "value=\"Second\"", ..edit("organizations/edit", "", "/settings") },
+    Edit { same: "applications=true", first: "", second: "requests=true", theirs: "Somebody else saved: not ticked",
+        ..edit("organizations/self-service", "", "/settings") },
+    Edit { first: "above=100&approvers=2", second: "above=200&approvers=3", theirs: "Somebody else saved: 100", mine: "value=\"200\"",
+        ..edit("requests/edit-rule", "", "/settings") },
+    Edit { same: "kinds[0]=limit", first: "floor=10", second: "floor=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+        ..edit("alerts/edit", "", "/alerts/settings") },
+    Edit { same: "kinds[0]=limit", first: "url=https://hooks.example/first", second: "url=https://hooks.example/second",
+        theirs: "Somebody else saved: https://hooks.example/first", mine: "value=\"https://hooks.example/second\"",
+        ..edit("webhooks/edit", "new webhook", "/webhooks/{it}?dialog=edit") },
+    Edit { same: "routing=fallback&steps={model name}", first: "name=first-route", second: "name=second-route", theirs: "Somebody else saved: first-route",
+        mine: "value=\"second-route\"", ..edit("policies/save", "new policy", "/policies?dialog=policy-{it}") },
+    Edit { same: "dialect=openai&base_url=https://models.example/v1", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First",
+        mine: "value=\"Second\"", ..edit("providers/edit", "new provider", "/providers/{it}") },
+    Edit { first: "first_byte=10", second: "first_byte=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+        ..edit("providers/waits", "new provider", "/providers/{it}") },
+    Edit { same: "provider={provider}&upstream=x&modality=chat&tier={tier}&context_tokens=&max_output_tokens=", first: "name=first-model", second: "name=second-model",
+        theirs: "Somebody else saved: first-model", mine: "value=\"second-model\"", ..edit("models/edit", "new model", "/models/{it}?dialog=edit") },
+    Edit { first: "name=first-tier", second: "name=second-tier", theirs: "Somebody else saved: first-tier", mine: "value=\"second-tier\"",
+        ..edit("models/edit-tier", "new tier", "/models?dialog=tier-{it}") },
+    Edit { same: "items[0]={line}", first: "verdict=confirm", second: "verdict=drop", theirs: "confirmed by Olga", again: false,
+        ..edit("reviews/decide", "new review", "/reviews/{it}") },
+];
+
+/// Edits that say what they were made from and are tried elsewhere.
+const ELSEWHERE: [&str; 1] = ["limits/remove"];
+
+/// What a form on a page sends along unseen: that of several which is about `it`.
+fn hidden(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
+    let action = format!("action=\"/console/{function}\"");
+    let forms: Vec<&str> = page
+        .split("<form ")
+        .skip(1)
+        .filter_map(|form| form.split("</form>").next())
+        .filter(|form| form.contains(&action))
+        .collect();
+    let form = forms.iter().find(|form| form.contains(it)).or(forms.first());
+    let form = form.unwrap_or_else(|| panic!("no form of {function} on the page: {page}"));
+    let value = |input: &str, name: &str| {
+        let start = input.find(&format!(" {name}=\""))? + name.len() + 3;
+        input[start..].split('"').next().map(str::to_owned)
+    };
+    form.split("<input ")
+        .skip(1)
+        .map(|input| format!(" {}", input.split('>').next().unwrap_or_default()))
+        .filter(|input| input.contains("type=\"hidden\""))
+        .filter_map(|input| Some((value(&input, "name")?, value(&input, "value").unwrap_or_default())))
+        .collect()
+}
+
+/// Fields of both, then of one.
+fn fields(texts: [&str; 2]) -> Vec<(String, String)> {
+    texts.iter().flat_map(|text| serde_urlencoded::from_str::<Vec<(String, String)>>(text).expect("fields")).collect()
+}
+
+async fn send(
+    world: &World,
+    edit: &Edit,
+    page: &str,
+    unseen: &[(String, String)],
+    said: &[(String, String)],
+) -> crate::harness::Answer {
+    let path = format!("/console/{}", edit.function);
+    let pairs: Vec<(&str, &str)> =
+        unseen.iter().chain(said).map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if page.is_empty() {
+        return world.owner.post(&path, &pairs).await;
+    }
+    world.owner.submit(page, &path, &pairs).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_edits_of_one_thing_the_second_is_told_of_the_first_and_nothing_is_lost() {
+    let mut world = World::new().await;
+    let name = world.name_of("model").await;
+    world.ids.insert("model name", name);
+    let mut wrong = Vec::new();
+    for edit in EDITS {
+        let it = if edit.what.is_empty() { String::new() } else { world.value(edit.what).await };
+        world.ids.insert("it", it.clone());
+        let page = world.fill(edit.page).await;
+        let shown = if page.is_empty() { String::new() } else { world.owner.get(&page).await.text };
+        if let Some(start) = shown.find("rvi_") {
+            world.ids.insert("line", shown[start..start + 30].to_owned());
+        }
+        let unseen = if page.is_empty() { Vec::new() } else { hidden(&shown, edit.function, &it) };
+        let same = world.fill(edit.same).await;
+        let (first, second) = (world.fill(edit.first).await, world.fill(edit.second).await);
+        let done = send(&world, edit, &page, &unseen, &fields([&same, &first])).await;
+        let mut note = |what: &str, answer: &crate::harness::Answer| {
+            wrong.push(format!("{} of {}: {what}: {} {}", edit.function, edit.what, answer.status, main(&answer.text)));
+        };
+        if !done.status.is_success() && done.status != 303 {
+            note("the first is refused", &done);
+            continue;
+        }
+        let said = fields([&same, &second]);
+        let told = send(&world, edit, &page, &unseen, &said).await;
+        if told.status != 409 {
+            note("the second is not told", &told);
+            continue;
+        }
+        if !told.text.contains(edit.theirs) {
+            note("it is not said what the first saved", &told);
+        }
+        if !told.text.contains(edit.mine) {
+            note("what was typed is lost", &told);
+        }
+        if edit.again {
+            let unseen = hidden(&told.text, edit.function, &it);
+            let again = send(&world, edit, &page, &unseen, &said).await;
+            if again.status != 303 {
+                note("having seen it, it cannot be said again", &again);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What of a page is worth reading when something is wrong.
+fn main(page: &str) -> &str {
+    let start = page.find("<main").unwrap_or_default();
+    &page[start..(start + 3000).min(page.len())]
+}
+
+#[test]
+fn every_form_that_says_what_it_was_made_from_is_tried() {
+    let known: Vec<&str> = EDITS.iter().map(|edit| edit.function).chain(ELSEWHERE).collect();
+    let rows = include_str!("roles.txt").lines().filter(|line| !line.starts_with('#'));
+    for row in rows {
+        let (function, rest) = row.split_once('|').unwrap_or_default();
+        let fields = rest.split('|').next().unwrap_or_default();
+        let says = fields.split('&').any(|field| {
+            let field = field.trim();
+            field.starts_with("version=") || field.starts_with("was=")
+        });
+        assert!(!says || known.contains(&function.trim()), "{} is not in the table", function.trim());
+    }
+}

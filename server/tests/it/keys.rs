@@ -1,0 +1,77 @@
+//! Secrets of keys, as programs and strangers meet them.
+
+use http::Method;
+
+use crate::harness::{Browser, Server, set_up};
+
+/// What a program with this secret gets for its list of models.
+async fn models(server: &Server, secret: &str) -> u16 {
+    let bearer = format!("Bearer {secret}");
+    let program = server.browser();
+    let answer = program.send(Method::GET, "/v1/models", &[("authorization", &bearer)], String::new()).await;
+    answer.status.as_u16()
+}
+
+async fn secret(owner: &Browser, app: &str, key: &str, grace: &str) -> String {
+    let fields = [("application", app), ("key", key), ("grace_hours", grace)];
+    let done = owner.must("/console/keys/issue", &fields).await;
+    done["once"]["Secret"]["secret"].as_str().expect("a secret").to_owned()
+}
+
+/// An application and its key.
+async fn application(owner: &Browser) -> (String, String) {
+    let fields = [("name", "Research"), ("kind", "custom"), ("parent", "")];
+    let group = owner.create("/console/groups/create", &fields).await;
+    let app = owner.create("/console/applications/create", &[("name", "bot"), ("group", &group)]).await;
+    let page = owner.get(&format!("/applications/{app}?dialog=secret")).await.text;
+    let start = page.find("key_").expect("its key");
+    (app, page[start..start + 30].to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_secret_works_through_its_grace_period_and_not_beyond() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let (app, key) = application(&owner).await;
+    let old = secret(&owner, &app, &key, "").await;
+    let beside = secret(&owner, &app, &key, "").await;
+    assert_eq!([models(&server, &old).await, models(&server, &beside).await], [200, 200], "both stay as they are");
+    let rotated = secret(&owner, &app, &key, "24").await;
+    for one in [&old, &beside, &rotated] {
+        assert_eq!(models(&server, one).await, 200, "programs have a day to take the new one");
+    }
+    let page = owner.get(&format!("/applications/{app}")).await.text;
+    assert_eq!(page.matches(">stops<").count(), 2, "and the page says when the old ones stop");
+    let last = secret(&owner, &app, &key, "0").await;
+    for dead in [&old, &beside, &rotated] {
+        assert_eq!(models(&server, dead).await, 401, "a grace period that is cut short is over");
+    }
+    assert_eq!(models(&server, &last).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_leak_kills_the_secret_and_tells_nobody_whether_there_was_one() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let (app, key) = application(&owner).await;
+    let (leaked, other) = (secret(&owner, &app, &key, "").await, secret(&owner, &app, &key, "").await);
+    let report = async |text: &str| {
+        let stranger = server.browser();
+        let kind = [("content-type", "text/plain")];
+        stranger.send(Method::POST, "/api/v1/secrets/leaked", &kind, text.to_owned()).await
+    };
+    // One letter off: nothing of it is ours, and the answer is the same.
+    let mut close = leaked.clone();
+    let end = close.pop().expect("a letter");
+    close.push(if end == 'a' { 'b' } else { 'a' });
+    let unknown = report(&close).await;
+    assert_eq!(models(&server, &leaked).await, 200, "nobody kills what they do not hold");
+    for _ in 0..2 {
+        let known = report(&leaked).await;
+        assert_eq!((known.status, &known.text), (unknown.status, &unknown.text));
+        assert_eq!(known.status, 202);
+    }
+    assert_eq!([models(&server, &leaked).await, models(&server, &other).await], [401, 200]);
+    let log = owner.get("/audit?kind=secret").await.text;
+    assert_eq!(log.matches("A leak report").count(), 1, "it is on the record, once");
+}
