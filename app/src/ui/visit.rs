@@ -50,7 +50,8 @@ impl Visit {
 }
 
 /// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, an open menu.
-const BUSY: &str = "dialog[open], .once, .tick:checked, .members-tick:checked, [popover]:popover-open";
+const BUSY: &str =
+    "dialog[open], [data-picked], .once, .tick:checked, .members-tick:checked, [popover]:popover-open";
 
 /// Somebody types, is in the middle of something, or looks elsewhere.
 pub fn is_busy() -> bool {
