@@ -388,10 +388,9 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
                         Measure::ALL.iter().map(move |measure| (*measure, interval, period))
                     })
             {
-                // One of the steps is enough where the sums are the same.
-                if interval != Interval::Month
-                    && !matches!(measure, Measure::Spend | Measure::Latency | Measure::Refused)
-                {
+                // Once with every measure is enough: the others are the same sums in another order.
+                let every = interval == Interval::Month && *name == "everything";
+                if !every && !matches!(measure, Measure::Spend | Measure::Latency) {
                     continue;
                 }
                 let before = Period { from: year_before, to: period.from };
