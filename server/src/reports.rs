@@ -9,12 +9,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Months, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     focus,
     ids::{ApplicationId, GroupId, ModelId, OrgId, UserId},
     roles::{Act, Place, permit},
-    window::Calendar,
 };
 use futures_util::stream;
 use store::{
@@ -108,7 +107,6 @@ pub async fn focus(
 
 struct Export {
     lines: Lines,
-    calendar: Calendar,
     month: NaiveDate,
     org: (String, String),
 }
@@ -118,7 +116,6 @@ impl Export {
         let calendar = store::organizations::calendar(store, org).await?;
         Ok(Self {
             lines: store::reports::lines(store, org, calendar, month).await?,
-            calendar,
             month,
             org: (org.to_string(), store::organizations::get(store, org).await?.name),
         })
@@ -126,8 +123,7 @@ impl Export {
 
     /// From the start of a month until before its end.
     fn span(&self, month: NaiveDate) -> (DateTime<Utc>, DateTime<Utc>) {
-        let next = month.checked_add_months(Months::new(1)).unwrap_or(month);
-        (self.calendar.midnight(month), self.calendar.midnight(next))
+        self.lines.spans.get(&month).copied().unwrap_or_default()
     }
 
     fn name(&self, kind: Kind, id: Uuid) -> &str {

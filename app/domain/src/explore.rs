@@ -359,6 +359,34 @@ impl Explored {
         }
     }
 
+    /// The day on which one thing was furthest above what it usually has on that day of the week: at
+    /// least twice that, and a twentieth of everything. Usually: the mean of the other such days.
+    pub fn spike(&self) -> Option<Spike<'_>> {
+        let measure = self.measure;
+        if self.interval != Interval::Day || !measure.adds_up() {
+            return None;
+        }
+        let least = measure.of(&self.total()).unwrap_or_default() / 20;
+        let mut found: Option<Spike<'_>> = None;
+        for row in self.rows.iter().filter(|row| row.key.is_some()) {
+            let amounts: Vec<i64> =
+                row.cells.iter().map(|sums| measure.of(sums).unwrap_or_default()).collect();
+            for (place, amount) in amounts.iter().copied().enumerate() {
+                let (mut sum, mut count) = (0_i64, 0_i64);
+                for other in (place % 7..amounts.len()).step_by(7).filter(|other| *other != place) {
+                    sum += amounts[other];
+                    count += 1;
+                }
+                let usual = sum.checked_div(count).unwrap_or_default();
+                let far = count >= 2 && usual > 0 && amount >= 2 * usual && amount - usual > least;
+                if far && found.as_ref().is_none_or(|best| amount - usual > best.amount - best.usual) {
+                    found = Some(Spike { row, day: self.steps[place].0, amount, usual });
+                }
+            }
+        }
+        found
+    }
+
     /// The whole table as comma-separated values: a line for each step and thing that has any.
     pub fn csv(&self) -> String {
         let mut out = csv::line(["from", "to", self.by.as_str(), "name", self.measure.as_str(), "calls"]);
@@ -384,6 +412,27 @@ impl Explored {
             }
         }
         out
+    }
+}
+
+/// A thing far above its usual on one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spike<'a> {
+    /// Which.
+    pub row: &'a Row,
+    /// When.
+    pub day: NaiveDate,
+    /// How much there was.
+    pub amount: i64,
+    /// How much there usually is.
+    pub usual: i64,
+}
+
+impl Spike<'_> {
+    /// `3.1 times its usual Tuesday`.
+    pub fn words(&self) -> String {
+        let tenths = i128::from(self.amount) * 10 / i128::from(self.usual.max(1));
+        format!("{}.{} times its usual {}", tenths / 10, tenths % 10, self.day.format("%A"))
     }
 }
 
@@ -476,6 +525,29 @@ mod tests {
         ] {
             assert_eq!(table(rows).what_changed(), sentence);
         }
+    }
+
+    #[test]
+    fn a_day_far_above_its_usual_is_found_and_one_that_is_always_so_is_not() {
+        let days = |amounts: [i64; 28]| {
+            let mut row = row("bot", amounts.iter().sum(), 0);
+            row.cells = amounts.map(|cents| Sums { spend: Money::cents(cents), ..Sums::default() }).to_vec();
+            let mut table = table(vec![row]);
+            table.period = Period { from: day("2026-11-01"), to: day("2026-11-29") };
+            table.steps = Interval::Day.steps(table.period.from, table.period.to, Weekday::Mon);
+            table
+        };
+        // Mondays are always much.
+        let mut amounts = [10_i64; 28];
+        for place in (1..28).step_by(7) {
+            amounts[place] = 90;
+        }
+        assert_eq!(days(amounts).spike(), None);
+        amounts[16] = 310;
+        let table = days(amounts);
+        let spike = table.spike().unwrap();
+        assert_eq!((spike.day, spike.amount, spike.usual), (day("2026-11-17"), 3_100_000_000, 100_000_000));
+        assert_eq!(spike.words(), "31.0 times its usual Tuesday");
     }
 
     #[test]

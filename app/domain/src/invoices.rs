@@ -309,13 +309,19 @@ fn dollars(text: &str) -> Option<Money> {
         None => (text, 0),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    // A comma parts thousands, and nothing else: what was written as 12,50 must not become 1250.
+    let (first, groups) = whole.split_once(',').unwrap_or((whole, ""));
+    let parted = whole.contains(',');
+    if parted && (first.is_empty() || first.len() > 3 || groups.split(',').any(|group| group.len() != 3)) {
+        return None;
+    }
     let plain: String = whole.chars().filter(|letter| *letter != ',').chain(fraction.chars()).collect();
     if plain.is_empty() || plain.len() > 30 || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let number: i128 = plain.parse().ok()?;
     // How many places the number has to be moved to be nano-dollars.
-    let places = 9 + exponent - i32::try_from(fraction.len()).ok()?;
+    let places = 9_i32.checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
     let nanos = if places >= 0 {
         number.checked_mul(10_i128.checked_pow(places.unsigned_abs())?)?
     } else {

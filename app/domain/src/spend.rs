@@ -7,7 +7,7 @@ use crate::{
     explore::{By, Explored},
     forecast::Forecast,
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
-    limits::{Level, Limit},
+    limits::{Level, Limit, Mode},
     money::Money,
     usage::Usage,
     window::Span,
@@ -197,6 +197,8 @@ words! {
         Days = "days",
         /// The last twelve months, month by month.
         Year = "year",
+        /// Days that somebody chose.
+        Own = "own",
     }
 }
 
@@ -215,6 +217,41 @@ pub enum Whose {
     User(UserId, String),
     /// A model's.
     Model(ModelId, String),
+}
+
+/// What calls in flight may still cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flying {
+    /// How many there are.
+    pub calls: i64,
+    /// What is held for them.
+    pub cost: Money,
+}
+
+/// What most of some spend went to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    /// What kind of thing it is.
+    pub by: By,
+    /// Its id, as filters name it.
+    pub key: String,
+    /// What it is called.
+    pub name: String,
+    /// How much of it.
+    pub spend: Money,
+}
+
+/// Are we fine?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes.
+    Fine,
+    /// Not for long, as it looks.
+    Near,
+    /// No.
+    Over,
+    /// Nobody has said what is too much.
+    Open,
 }
 
 /// The spend page: the same for everything that spends.
@@ -238,10 +275,74 @@ pub struct SpendPage {
     pub table: Explored,
     /// The month before, whole.
     pub before_whole: Money,
+    /// What each step's counterpart in the time before came to.
+    pub before_steps: Vec<Money>,
     /// The cap on monthly spend with its level, if there is one.
     pub budget: Option<LimitLevel>,
+    /// Of the caps on monthly spend of what it is part of, the one of which most is used.
+    pub above: Option<LimitLevel>,
+    /// What is in flight now, if the page shows the time that runs and it is known.
+    pub flying: Option<Flying>,
+    /// What most of it went to, by other splits than the table's.
+    pub leaders: Vec<Leader>,
     /// What this month comes to, if it runs and there is enough to go by.
     pub forecast: Option<Forecast>,
     /// The last calls.
     pub calls: Vec<CallRow>,
+}
+
+impl SpendPage {
+    /// Whether it shows the month that runs.
+    pub fn runs(&self) -> bool {
+        self.range == Range::Month && self.end > self.today && self.month <= self.today
+    }
+
+    /// Of the caps that stop it, the one of which most is used.
+    pub fn tightest(&self) -> Option<&LimitLevel> {
+        [self.budget.as_ref(), self.above.as_ref()].into_iter().flatten().max_by_key(|limit| limit.percent())
+    }
+
+    /// Are we fine, and why: of the month that runs. `day` says a day.
+    pub fn verdict(&self, day: impl Fn(NaiveDate) -> String) -> Option<(Verdict, String)> {
+        if !self.runs() {
+            return None;
+        }
+        let heading = self.forecast.as_ref().map(|forecast| forecast.end);
+        let Some(limit) = self.tightest() else {
+            let toward = match heading {
+                Some(end) => {
+                    format!(" The month is heading for {end}, after {} last month.", self.before_whole)
+                }
+                None => String::new(),
+            };
+            return Some((Verdict::Open, format!("No monthly limit counts this.{toward}")));
+        };
+        let own = self.budget.as_ref().is_some_and(|budget| budget == limit);
+        let cap = Money(limit.limit.cap);
+        let whose = if own { "the limit".to_owned() } else { format!("the limit of {}", limit.scope_name) };
+        let used = format!("{} % of {whose}, {cap}, is used", limit.percent());
+        if limit.percent() >= 100 {
+            let then = match limit.limit.mode {
+                Mode::Enforce => "further calls are refused until it starts anew",
+                Mode::Observe => "it only observes, so calls go on",
+            };
+            return Some((Verdict::Over, format!("{used}: {then}.")));
+        }
+        let forecast = self.forecast.as_ref().filter(|_| own);
+        let reached =
+            forecast.and_then(|forecast| forecast.reaches(cap, Money(limit.level.settled), self.today));
+        Some(match (forecast, reached) {
+            (_, Some(on)) => {
+                (Verdict::Near, format!("{used}, and as it looks the rest is gone on {}.", day(on)))
+            }
+            (Some(forecast), None) if forecast.high > cap => {
+                (Verdict::Near, format!("{used}, and the month may end at up to {}.", forecast.high))
+            }
+            _ if limit.percent() >= 80 => (Verdict::Near, format!("{used}.")),
+            (Some(forecast), None) => {
+                (Verdict::Fine, format!("{used}, and the month is heading for {}.", forecast.end))
+            }
+            (None, None) => (Verdict::Fine, format!("{used}.")),
+        })
+    }
 }

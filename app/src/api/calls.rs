@@ -4,6 +4,7 @@ use domain::calls::{CallList, CallView};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::why::WhyStep;
 use crate::{
     error::AppError,
     filters::{Filters, Named},
@@ -16,6 +17,17 @@ pub struct Calls {
     pub list: CallList,
     /// The filters.
     pub named: Named,
+}
+
+/// A call, and what the gateway's function says of such a call now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallAnswer {
+    /// The call.
+    pub call: CallView,
+    /// In one sentence; none where its application or its model is gone.
+    pub sentence: Option<String>,
+    /// What that rests on, in order.
+    pub steps: Vec<WhyStep>,
 }
 
 /// Calls, the newest first: of everything whoever asks may see, or of what is asked for.
@@ -49,7 +61,7 @@ pub async fn load_calls(
 /// Everything about one call: for those who made it, who lead a group it was made in, or who read
 /// everything.
 #[server(prefix = "/console", endpoint = "calls/get")]
-pub async fn load_call(id: String) -> Result<CallView, AppError> {
+pub async fn load_call(id: String) -> Result<CallAnswer, AppError> {
     use crate::backend::*;
     use domain::{
         ids::{CallId, GroupId},
@@ -62,7 +74,20 @@ pub async fn load_call(id: String) -> Result<CallView, AppError> {
         let path: Vec<GroupId> = call.path.iter().map(|(group, _)| *group).collect();
         let own = call.user.as_ref().is_some_and(|(user, _)| Some(*user) == permit.actor().user);
         if own || allows(permit.actor(), Act::ReadGroup, Place::Group(&path)) {
-            return Ok(call);
+            // Whoever made it reads it as themselves; others as its application.
+            let who = if own { String::new() } else { call.application.0.to_string() };
+            let question = why::Question {
+                who,
+                model: call.model.1.clone(),
+                on: path.last().copied(),
+                day: None,
+                tokens: None,
+                request: None,
+            };
+            // What is gone by now has no answer, and the call is the page all the same.
+            let answer = why::answer(&cx, question).await.ok().and_then(|why| why.answers.into_iter().next());
+            let (sentence, steps) = answer.map(|answer| (answer.sentence, answer.steps)).unzip();
+            return Ok(CallAnswer { call, sentence, steps: steps.unwrap_or_default() });
         }
         Err(cx.permit(Act::ReadOrganization).err().unwrap_or(AppError::NotFound))
     })

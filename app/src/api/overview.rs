@@ -39,7 +39,7 @@ pub async fn load_overview() -> Result<Overview, AppError> {
         let facts = store::access::current(&cx.store, org).await.known()?;
         let models = store::models::list(&cx.store, org).await.known()?;
         let near = store::limits::near(&cx.store, org, &facts, 80, 6).await.known()?;
-        let month = Look { view: View::Attributed, range: Range::Month, month: None, by: None };
+        let month = Look { view: View::Attributed, range: Range::Month, month: None, own: None, by: None };
         Ok(Overview {
             spend: store::spend::page(&cx.store, org, Of::Organization, month).await.known()?,
             steps: crate::api::setup::load_steps().await?,

@@ -6,19 +6,27 @@ use leptos::prelude::*;
 use crate::error::AppError;
 
 /// The spend page of something: of a group, an application, a key, a person, a model, by its id;
-/// `me`; or, empty, of the organization. `month`: `2026-11`, or empty for this one.
+/// `me`; or, empty, of the organization. `month`: `2026-11`, or empty for this one;
+/// `from` and `to`: the days of the range `own`.
 #[server(prefix = "/console", endpoint = "spend/page")]
 pub async fn load_spend(
     of: String,
     #[server(default)] view: String,
     #[server(default)] range: String,
     #[server(default)] month: String,
+    #[server(default)] from: String,
+    #[server(default)] to: String,
     #[server(default)] by: String,
 ) -> Result<SpendPage, AppError> {
     use crate::backend::*;
     use chrono::NaiveDate;
-    use domain::spend::{Range, View};
+    use domain::{
+        explore::Period,
+        spend::{Range, View},
+    };
     use store::spend::{Look, page};
+    // How many days are looked at, at most.
+    const MOST: i64 = 800;
     handle(|cx| async move {
         let (org, of) = which::spender(&cx, &of).await?;
         let month = match month.as_str() {
@@ -30,10 +38,19 @@ pub async fn load_spend(
         };
         let group = matches!(of, store::spend::Of::Group(_));
         let view = View::Members.as_str() == view && group;
+        let range = range.parse().unwrap_or(Range::Month);
+        let own = match (range, which::days(&from, &to)?) {
+            (Range::Own, (Some(from), Some(to))) => Some(Period { from, to }),
+            _ => None,
+        };
+        if own.is_some_and(|own| own.from >= own.to || own.days() > MOST) {
+            return Err(AppError::field("from", format!("Choose at least one day and at most {MOST}.")));
+        }
         let look = Look {
             view: if view { View::Members } else { View::Attributed },
-            range: range.parse().unwrap_or(Range::Month),
+            range: if range == Range::Own && own.is_none() { Range::Month } else { range },
             month,
+            own,
             by: by.parse().ok(),
         };
         page(&cx.store, org, of, look).await.known()

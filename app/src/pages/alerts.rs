@@ -86,8 +86,8 @@ fn Line(alert: Alert) -> impl IntoView {
         <tr>
             <td class="alert-what"><a href=alert.href><b>{alert.title}</b></a><div class="sub">{alert.body}</div></td>
             <td class="alert-rule"><Badge text kind/><div class="sub">{alert.rule}</div></td>
-            <td class="nw">{told}</td>
-            <td class="nw"><When at=alert.fired_at/></td>
+            <td class="nw" data-th="Told">{told}</td>
+            <td class="nw" data-th="When"><When at=alert.fired_at/></td>
         </tr>
     }
 }

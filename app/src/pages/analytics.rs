@@ -18,7 +18,7 @@ use crate::{
     filters::Filters,
     ui::{
         Badge, Card, Empty, Head, Kind, Load, Page,
-        chart::{ChartView, Legend, Swatch},
+        chart::{Chart, ChartView, Legend, Swatch},
         money::{change, each},
     },
 };
@@ -39,7 +39,8 @@ fn Content(view: GroupAnalytics) -> impl IntoView {
     crumbs.extend(above.iter().map(|(id, name)| (format!("/groups/{id}"), name.clone())));
     crumbs.push((format!("/groups/{id}"), name.clone()));
     let filters = Filters { group: id.clone(), ..Filters::default() };
-    let chart = chart_of(&analytics.trend, "Spend by week and model".to_owned(), &filters);
+    let brush = Some(format!("/spend/{id}?range=own&by=model"));
+    let chart = Chart { brush, ..chart_of(&analytics.trend, "Spend by week and model".to_owned(), &filters) };
     let legend = chart.series.clone();
     // A model has the colour it has in the chart.
     let keys = analytics.trend.rows.iter().filter_map(|row| row.key.clone());
@@ -194,8 +195,8 @@ fn Tiers(tiers: Vec<TierCost>, text: Sums) -> impl IntoView {
                 <tr>
                     <td><b>{tier.tier}</b><div class="sub mono">{tier.model.1}</div></td>
                     <td class="beside">{state}</td>
-                    <td class="r num">{tier.cost.to_string()}</td>
-                    <td class="r num">{change(tier.cost, spent)}</td>
+                    <td class="r num" data-th="Would have cost">{tier.cost.to_string()}</td>
+                    <td class="r num" data-th="Against what was spent">{change(tier.cost, spent)}</td>
                 </tr>
             }
         })

@@ -14,9 +14,12 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::{call_sessions::session_href, calls::outcome_mark, capital, param, prompts::Kept};
+use super::{call_sessions::session_href, calls::outcome_mark, capital, param, prompts::Kept, why::Trace};
 use crate::{
-    api::{authorizations::rule_href, calls::load_call},
+    api::{
+        authorizations::rule_href,
+        calls::{CallAnswer, load_call},
+    },
     ui::{Badge, Card, Head, Kind, Load, Page, When, context::frame, query},
 };
 
@@ -24,11 +27,26 @@ use crate::{
 #[component]
 pub fn CallPage() -> impl IntoView {
     let call = load_call(param("id"));
-    view! { <Page title="Call"><Load data=call let(call)><Content call/></Load></Page> }
+    view! { <Page title="Call"><Load data=call let(answer)><Content answer/></Load></Page> }
 }
 
 #[component]
-fn Content(call: CallView) -> impl IntoView {
+fn Content(answer: CallAnswer) -> impl IntoView {
+    let CallAnswer { call, sentence, steps } = answer;
+    let why = super::why::href(&[
+        ("who", &call.application.0.to_string()),
+        ("model", &call.model.1),
+        ("on", &call.path.last().map(|(group, _)| group.to_string()).unwrap_or_default()),
+    ]);
+    let decision = sentence.filter(|_| !steps.is_empty()).map(|sentence| {
+        view! {
+            <Card title="The decision, step by step" note="by the rules as they are now">
+                <p class="pad">{sentence}</p>
+                <Trace steps/>
+                <p class="note-line"><a href=why>"With every limit, and what would change it"</a></p>
+            </Card>
+        }
+    });
     let crumbs = vec![("/calls".to_owned(), "Calls".to_owned())];
     let title = frame().zone.full(call.at);
     let what = match &call.what {
@@ -46,6 +64,7 @@ fn Content(call: CallView) -> impl IntoView {
         {what}
         <Kept call=call.id.to_string()/>
         <Attribution call/>
+        {decision}
     }
 }
 

@@ -96,11 +96,11 @@ fn Line(session: CallSession) -> impl IntoView {
         <tr>
             <td class="wrap"><a class="mono" href=href>{session.key.label.clone()}</a><div class="sub">{session.application.clone()}{who}</div></td>
             <td class="nw beside"><When at=session.last_at/></td>
-            <td class="r num">{grouped(session.calls.unsigned_abs())}{(session.failed > 0).then(|| view! { <div class="sub">{format!("{} failed", session.failed)}</div> })}</td>
-            <td class="r num nw">{lasted}</td>
-            <td>{session.models.join(", ")}</td>
-            <td class="r num">{grouped(session.tokens.unsigned_abs())}</td>
-            <td class="r num">{session.spend.to_string()}</td>
+            <td class="r num" data-th="Calls">{grouped(session.calls.unsigned_abs())}{(session.failed > 0).then(|| view! { <div class="sub">{format!("{} failed", session.failed)}</div> })}</td>
+            <td class="r num nw" data-th="Lasted">{lasted}</td>
+            <td data-th="Models">{session.models.join(", ")}</td>
+            <td class="r num" data-th="Tokens">{grouped(session.tokens.unsigned_abs())}</td>
+            <td class="r num" data-th="Cost">{session.spend.to_string()}</td>
         </tr>
     }
 }

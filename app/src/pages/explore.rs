@@ -13,7 +13,7 @@ use crate::{
     filters::Filters,
     ui::{
         Card, Empty, Head, Load, Page,
-        chart::{ChartView, Legend, Series, Swatch, shown, step_label, step_short},
+        chart::{Chart, ChartView, Legend, Series, Swatch, shown, step_label, step_short},
         context::frame,
         query,
     },
@@ -40,7 +40,8 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let Answer { explored, named } = answer;
     let Explored { measure, by, interval, period, .. } = explored;
     let title = format!("{} by {}", measure.label(), interval.as_str());
-    let chart = chart_of(&explored, title.clone(), &filters);
+    let brush = Some(query::href(&[("from", None), ("to", None)]));
+    let chart = Chart { brush, ..chart_of(&explored, title.clone(), &filters) };
     let (series, sentence) = (chart.series.clone(), chart.sentence.clone());
     let legend = series.clone();
     let span = step_label(Interval::Day, period.from, period.to);

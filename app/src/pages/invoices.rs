@@ -80,10 +80,10 @@ fn List(invoices: Invoices) -> impl IntoView {
                 <tr>
                     <td><a href=format!("/invoices/{}", invoice.id)><b>{invoice.name}</b></a><div class="sub">{format!("{} · {}", invoice.provider.1, invoice.shape.label())}</div></td>
                     <td class="nw beside">{days}</td>
-                    <td class="r num">{billed}</td>
-                    <td class="r num">{ledger}</td>
-                    <td class="r num">{gap}</td>
-                    <td class="nw"><When at=invoice.uploaded_at/></td>
+                    <td class="r num" data-th="Billed">{billed}</td>
+                    <td class="r num" data-th="Ledger">{ledger}</td>
+                    <td class="r num" data-th="Difference">{gap}</td>
+                    <td class="nw" data-th="Brought"><When at=invoice.uploaded_at/></td>
                 </tr>
             }
         })
@@ -215,14 +215,26 @@ fn chart(invoice: &Invoice, lines: &[InvoiceLine]) -> Chart {
             parts: vec![Some(amount(*billed)), Some(amount(*ledger))],
             whole: Some(amount(*billed)),
             href: format!("/calls?outcome=finished&from={day}&to={day}"),
+            days: (*day, *day),
         })
         .collect();
     let series = vec![
-        Series { name: "Invoice".to_owned(), class: "s3" },
-        Series { name: "Ledger".to_owned(), class: "s1" },
+        Series { key: "invoice".to_owned(), name: "Invoice".to_owned(), class: "s3" },
+        Series { key: "ledger".to_owned(), name: "Ledger".to_owned(), class: "s1" },
     ];
     let title = if invoice.has_money { "Money by day" } else { "Tokens by day" };
-    Chart { measure, title: title.to_owned(), sentence, series, steps, ahead: Vec::new(), stacked: false }
+    Chart {
+        measure,
+        title: title.to_owned(),
+        sentence,
+        series,
+        steps,
+        ahead: Vec::new(),
+        stacked: false,
+        before: None,
+        brush: None,
+        csv: None,
+    }
 }
 
 #[component]

@@ -6,7 +6,7 @@ use leptos_router::components::Redirect;
 
 use super::{
     audit::Changes,
-    spend::{Facts, spend_chart},
+    spend::{Answers, Facts, spend_chart},
 };
 use crate::{
     api::overview::{Overview, load_overview},
@@ -89,9 +89,9 @@ fn Content(overview: Overview) -> impl IntoView {
     view! {
         {checklist}
         <Facts page=spend.clone()/>
+        <Answers page=spend/>
         <Card title="Spend by day" actions=ViewFn::from({ let series = chart.series.clone(); move || view! { <Legend series=series.clone()/> } })>
             <ChartView chart/>
-            <p class="note-line">{spend.table.what_changed()}</p>
             <p class="note-line"><a href="/spend">"Everything about spend"</a></p>
         </Card>
         <div class="two">{near}{waiting}{look}</div>

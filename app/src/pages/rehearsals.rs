@@ -160,11 +160,11 @@ fn chart(report: &Report) -> Chart {
     let count = |amount: u64| Some(i64::try_from(amount).unwrap_or(i64::MAX));
     let moved = report.sums.moved > 0;
     let mut series = vec![
-        Series { name: "Would be refused".to_owned(), class: "s2" },
-        Series { name: "Newly let through".to_owned(), class: "s1" },
+        Series { key: "refused".to_owned(), name: "Would be refused".to_owned(), class: "s2" },
+        Series { key: "allowed".to_owned(), name: "Newly let through".to_owned(), class: "s1" },
     ];
     if moved {
-        series.push(Series { name: "By another model".to_owned(), class: "s3" });
+        series.push(Series { key: "moved".to_owned(), name: "By another model".to_owned(), class: "s3" });
     }
     let steps = report
         .days
@@ -181,6 +181,7 @@ fn chart(report: &Report) -> Chart {
                 whole: count(sums.refused + sums.allowed + if moved { sums.moved } else { 0 }),
                 parts,
                 href: format!("/calls?from={day}&to={day}"),
+                days: (*day, *day),
             }
         })
         .collect();
@@ -192,6 +193,9 @@ fn chart(report: &Report) -> Chart {
         series,
         steps,
         ahead: Vec::new(),
+        before: None,
+        brush: None,
+        csv: None,
     }
 }
 

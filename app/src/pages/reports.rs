@@ -79,10 +79,10 @@ fn Months(months: Vec<MonthRow>) -> impl IntoView {
                 <tr>
                     <td class="nw"><a href=format!("/reports/{key}")><b>{month_name(row.month)}</b></a></td>
                     <td class="beside">{mark(&row.standing)}</td>
-                    <td class="r num">{row.spend.to_string()}</td>
-                    <td class="r num">{adjusted}</td>
-                    <td class="r num">{grouped(row.calls.unsigned_abs())}</td>
-                    <td>{closed}</td>
+                    <td class="r num" data-th="Spend">{row.spend.to_string()}</td>
+                    <td class="r num" data-th="Of it adjustments">{adjusted}</td>
+                    <td class="r num" data-th="Calls">{grouped(row.calls.unsigned_abs())}</td>
+                    <td data-th="Closed">{closed}</td>
                 </tr>
             }
         })

@@ -5,7 +5,7 @@ use chrono::{Datelike, Months, NaiveDate};
 use domain::{
     explore::{By, Explored, Row},
     money::{Money, grouped},
-    spend::{Range, SpendPage as Data, View, Whose},
+    spend::{Flying, Range, SpendPage as Data, Verdict, View, Whose},
     time,
 };
 use leptos::prelude::*;
@@ -15,8 +15,8 @@ use crate::{
     api::spend::load_spend,
     filters::Filters,
     ui::{
-        Card, Empty, Head, Load, Meter, Page,
-        chart::{Chart, ChartView, Legend, Series, Step, Swatch, series, step_label, step_short},
+        Badge, Card, Empty, Head, Kind, Load, Meter, Page,
+        chart::{Before, Chart, ChartView, Legend, Series, Step, Swatch, series, step_label, step_short},
         context::{frame, reads_groups},
         meter::sentence,
         money::{change, each},
@@ -31,7 +31,15 @@ const LISTED: usize = 15;
 #[component]
 pub fn SpendPage() -> impl IntoView {
     let value = query::value;
-    let page = load_spend(param("of"), value("view"), value("range"), value("month"), value("by"));
+    let page = load_spend(
+        param("of"),
+        value("view"),
+        value("range"),
+        value("month"),
+        value("from"),
+        value("to"),
+        value("by"),
+    );
     view! { <Page title="Spend" live=true><Load data=page let(page)><Content page/></Load></Page> }
 }
 
@@ -120,18 +128,22 @@ fn Content(page: Data) -> impl IntoView {
     let ranges = [(Range::Month, "Month"), (Range::Days, "90 days"), (Range::Year, "12 months")]
         .into_iter()
         .map(|(range, name)| {
-            let href =
-                query::href(&[("range", (range != Range::Month).then_some(range.as_str())), ("month", None)]);
+            let href = query::href(&[
+                ("range", (range != Range::Month).then_some(range.as_str())),
+                ("month", None),
+                ("from", None),
+                ("to", None),
+            ]);
             view! { <a href=href aria-current=(range == page.range).then_some("true")>{name}</a> }
         })
         .collect_view();
     let explained = meaning(&page);
     let chart = spend_chart(&page, &filters);
     let table = &page.table;
-    let changed = table.what_changed();
     let (measure, first, last) = (table.by, table.period.from.to_string(), table.period.last().to_string());
     let explore = filters.href("/explore", &[("by", measure.as_str()), ("from", &first), ("to", &last)]);
     let calls_href = filters.href("/calls", &[("outcome", "finished"), ("from", &first), ("to", &last)]);
+    let own = (page.range == Range::Own).then(|| table.period);
     let (title_of_chart, legend) = (chart.title.clone(), chart.series.clone());
     let calls = page.calls.clone();
     let months = (page.range == Range::Month).then(|| months(&page));
@@ -145,10 +157,11 @@ fn Content(page: Data) -> impl IntoView {
             <a class="btn" href=explore>"Explore"</a>
         </Head>
         {(!explained.is_empty()).then(|| view! { <p class="lead">{explained}</p> })}
-        <Facts page=facts/>
+        <Facts page=facts.clone()/>
+        <Answers page=facts/>
         <Card title=title_of_chart actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             <ChartView chart/>
-            <p class="note-line">{changed}" "<a href=calls_href>"See the calls"</a></p>
+            <div class="note-line row between"><a href=calls_href>"See the calls"</a><Days own/></div>
         </Card>
         <Breakdown page series filters/>
         <Card title="Last calls"><CallTable calls/></Card>
@@ -173,6 +186,28 @@ fn months(page: &Data) -> impl IntoView + use<> {
     view! { <div class="row">{earlier}<span class="month">{month_name(page.month)}</span>{later}</div> }
 }
 
+/// The days somebody chooses: what drawing over the chart does, for those who cannot.
+#[component]
+fn Days(own: Option<domain::explore::Period>) -> impl IntoView {
+    let path = leptos_router::hooks::use_location().pathname.get_untracked();
+    let kept = ["view", "by"]
+        .into_iter()
+        .map(|name| (name, query::value(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
+        .collect_view();
+    let day = |day: Option<NaiveDate>| day.map(|day| day.to_string());
+    view! {
+        <form method="get" action=path class="filters days" role="search" aria-label="Choose days">
+            {kept}
+            <input type="hidden" name="range" value=Range::Own.as_str()/>
+            <label class="pick">"From"<input type="date" name="from" required=true value=day(own.map(|own| own.from))/></label>
+            <label class="pick">"To"<input type="date" name="to" required=true value=day(own.map(|own| own.last()))/></label>
+            <button class="btn small">"Show"</button>
+        </form>
+    }
+}
+
 /// What a page's chart shows.
 pub fn spend_chart(page: &Data, filters: &Filters) -> Chart {
     let ahead = match &page.forecast {
@@ -183,11 +218,37 @@ pub fn spend_chart(page: &Data, filters: &Filters) -> Chart {
             days.map(|day| (time::day(day), None)).collect()
         }
     };
-    let title = match page.range {
-        Range::Month | Range::Days => "Spend by day",
-        Range::Year => "Spend by month",
+    let before = Before {
+        name: match page.range {
+            Range::Month => {
+                page.month.checked_sub_months(Months::new(1)).unwrap_or(page.month).format("%B").to_string()
+            }
+            Range::Year => "the year before".to_owned(),
+            Range::Days | Range::Own => "the time before".to_owned(),
+        },
+        amounts: page.before_steps.iter().map(|spend| spend.0).collect(),
     };
-    Chart { ahead, ..chart_of(&page.table, title.to_owned(), filters) }
+    let by = page.table.by.as_str();
+    let place = match &page.whose {
+        Whose::Organization => "/spend".to_owned(),
+        Whose::Group(path) => {
+            format!("/spend/{}", path.last().map(|(id, _)| id.to_string()).unwrap_or_default())
+        }
+        Whose::Application(id, ..) => format!("/spend/{id}"),
+        Whose::Key(id, ..) => format!("/spend/{id}"),
+        Whose::User(id, _) => format!("/spend/{id}"),
+        Whose::Model(id, _) => format!("/spend/{id}"),
+    };
+    let view = if page.view == View::Members { View::Members.as_str() } else { "" };
+    let brush =
+        Filters::default().href(&place, &[("range", Range::Own.as_str()), ("view", view), ("by", by)]);
+    let title = format!("Spend by {}", page.table.interval);
+    Chart {
+        ahead,
+        before: page.before_steps.iter().any(|spend| spend.0 > 0).then_some(before),
+        brush: Some(brush),
+        ..chart_of(&page.table, title, filters)
+    }
 }
 
 /// A table of use as a chart.
@@ -200,6 +261,7 @@ pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
         .map(|(place, (from, to))| {
             let last = to.pred_opt().unwrap_or(*to);
             Step {
+                days: (*from, last),
                 label: step_label(table.interval, *from, *to),
                 short: step_short(table.interval, *from),
                 parts: table
@@ -223,6 +285,79 @@ pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
         series: series(table),
         steps,
         ahead: Vec::new(),
+        before: None,
+        brush: None,
+        csv: Some(filters.href(
+            "/explore.csv",
+            &[
+                ("measure", measure.as_str()),
+                ("by", table.by.as_str()),
+                ("interval", table.interval.as_str()),
+                ("from", &table.period.from.to_string()),
+                ("to", &table.period.last().to_string()),
+            ],
+        )),
+    }
+}
+
+/// Are we fine, who and what drives it, what changed: in a sentence each.
+#[component]
+pub fn Answers(page: Data) -> impl IntoView {
+    let table = &page.table;
+    let filters = filters(&page);
+    let all = frame().may(domain::roles::Act::ReadOrganization);
+    let total = table.total().spend;
+    let fine = page.verdict(time::day).map(|(verdict, text)| {
+        let (kind, word) = match verdict {
+            Verdict::Fine => (Kind::Good, "Fine"),
+            Verdict::Near => (Kind::Warn, "Near"),
+            Verdict::Over => (Kind::Bad, "Over"),
+            Verdict::Open => (Kind::Plain, "No limit"),
+        };
+        view! { <div><dt>"Are we fine?"</dt><dd><Badge text=word kind/>" "{text}</dd></div> }
+    });
+    let first = table.rows.iter().filter(|row| row.key.is_some() && row.total.spend.0 > 0).take(2);
+    let mut drivers: Vec<AnyView> = first
+        .map(|row| driver(spend_of(table.by, row, all), row.name.clone(), row.total.spend, total))
+        .collect();
+    for leader in &page.leaders {
+        let href = all.then(|| format!("/spend/{}", leader.key));
+        drivers.push(driver(href, leader.name.clone(), leader.spend, total));
+    }
+    let drives = (!drivers.is_empty()).then(|| {
+        let drivers: Vec<AnyView> = drivers
+            .into_iter()
+            .enumerate()
+            .map(|(place, one)| view! { {(place > 0).then_some(" · ")}{one} }.into_any())
+            .collect();
+        view! { <div><dt>"Who and what drives it?"</dt><dd class="num">{drivers}</dd></div> }
+    });
+    let spike = table.spike().map(|spike| {
+        let narrowed = filters.with(table.by, spike.row.key.as_deref().unwrap_or_default());
+        let day = spike.day.to_string();
+        let href = narrowed.href("/calls", &[("outcome", "finished"), ("from", &day), ("to", &day)]);
+        let text = format!(
+            " {} spent {} on {}, {}.",
+            spike.row.name,
+            table.measure.show(spike.amount),
+            time::day(spike.day),
+            spike.words()
+        );
+        view! { {text}" "<a href=href>"See these calls"</a> }
+    });
+    let changed = table.what_changed();
+    view! {
+        <section class="card" aria-label="In short">
+            <dl class="answers">{fine}{drives}<div><dt>"What changed?"</dt><dd>{changed}{spike}</dd></div></dl>
+        </section>
+    }
+}
+
+fn driver(href: Option<String>, name: String, part: Money, whole: Money) -> AnyView {
+    let share = share(part, whole);
+    match href {
+        Some(href) => view! { <a href=href>{name}</a>" "{share} }.into_any(),
+        None => view! { <b>{name}</b>" "{share} }.into_any(),
     }
 }
 
@@ -230,8 +365,9 @@ pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
 #[component]
 pub fn Facts(page: Data) -> impl IntoView {
     let (total, before) = (page.table.total(), page.table.total_before());
-    let running = page.range == Range::Month && page.end > page.today && page.month <= page.today;
+    let running = page.runs();
     let title = match page.range {
+        Range::Own => "The days you chose",
         Range::Month if running => "Month to date",
         Range::Month => "The month",
         Range::Days => "The last 90 days",
@@ -250,7 +386,7 @@ pub fn Facts(page: Data) -> impl IntoView {
         }
         None => view! {
             <div class="big num">{total.spend.to_string()}</div>
-            <p class="under">{if running { "No monthly limit here" } else { "" }}</p>
+            <p class="under num">{unlimited(&page, flying)}</p>
         }
         .into_any(),
     };
@@ -258,11 +394,15 @@ pub fn Facts(page: Data) -> impl IntoView {
         Range::Month => format!("Against {}", page.table.before.from.format("%B")),
         Range::Days => "Against the 90 days before".to_owned(),
         Range::Year => "Against the year before".to_owned(),
+        Range::Own => match page.table.period.days() {
+            1 => "Against the day before".to_owned(),
+            days => format!("Against the {days} days before"),
+        },
     };
     let then = match page.range {
         Range::Month if running => format!("{} by the same day, {} in all", before.spend, page.before_whole),
         Range::Month => format!("{} then", page.before_whole),
-        Range::Days | Range::Year => format!("{} then", before.spend),
+        Range::Days | Range::Year | Range::Own => format!("{} then", before.spend),
     };
     let average = each(total.spend, total.calls);
     view! {
@@ -287,6 +427,27 @@ pub fn Facts(page: Data) -> impl IntoView {
             </div>
         </section>
     }
+}
+
+/// What counts it where there is no limit of its own, and what is in flight.
+fn unlimited(page: &Data, flying: String) -> AnyView {
+    let limit = match (&page.whose, page.view, &page.above) {
+        _ if !page.runs() => String::new(),
+        (_, View::Members, _) => "Limits count attributed spend".to_owned(),
+        (.., Some(above)) => {
+            let (cap, used) = (Money(above.limit.cap), above.percent());
+            format!("No monthly limit of its own; it counts in {}’s {cap}, {used} % used", above.scope_name)
+        }
+        _ => "No monthly limit here".to_owned(),
+    };
+    let flying = page.flying.filter(|flying| flying.calls > 0).map(|Flying { calls, cost }| {
+        let text = format!("{cost} in flight");
+        let calls =
+            if calls == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(calls.unsigned_abs())) };
+        let lead = if limit.is_empty() { "" } else { " · " };
+        view! { {lead}{text}" ("<a href=flying>{calls}</a>")" }
+    });
+    view! { {limit.clone()}{flying} }.into_any()
 }
 
 /// What the month comes to.

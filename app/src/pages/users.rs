@@ -26,7 +26,7 @@ use crate::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
         Page, PickGroup, Select, Submit, When,
         badge::StatusMark,
-        chart::{ChartView, Legend},
+        chart::{Chart, ChartView, Legend},
         context::now,
         may, query,
     },
@@ -126,7 +126,8 @@ fn Content(view: UserView) -> impl IntoView {
         days,
     } = view;
     let filters = Filters { user: user.id.to_string(), ..Filters::default() };
-    let chart = chart_of(&days, "Calls by day".to_owned(), &filters);
+    let brush = Some(filters.href("/explore", &[("measure", "calls"), ("by", "model")]));
+    let chart = Chart { brush, ..chart_of(&days, "Calls by day".to_owned(), &filters) };
     let (legend, sentence, called) = (chart.series.clone(), chart.sentence.clone(), !days.rows.is_empty());
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
@@ -194,7 +195,7 @@ fn Content(view: UserView) -> impl IntoView {
         <Receipts receipts/>
         <Card title="Calls by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             {if called {
-                view! { <ChartView chart bare=true/><p class="note-line">{sentence}</p> }.into_any()
+                view! { <ChartView chart/><p class="note-line">{sentence}</p> }.into_any()
             } else {
                 view! { <Empty title="No calls in 30 days" text="A day appears here as soon as one of their secrets calls."/> }.into_any()
             }}

@@ -130,7 +130,6 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
         Say::ByRequest => ("By request", Kind::Warn, "warn"),
         Say::Closed => ("Closed", Kind::Bad, "bad"),
     };
-    let steps = steps.into_iter().map(|step| view! { <Step step/> }).collect_view();
     let full = limits.iter().any(|(level, fits)| !fits && level.limit.mode == domain::limits::Mode::Enforce);
     let allowed = say == Say::Allowed;
     let no_limits = limits.is_empty();
@@ -155,7 +154,7 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
             {(allowed && full).then(|| view! { <p class="banner bad">"A limit has no room for such a call: it would be refused for now."</p> })}
             <div class="two wide-left">
                 <div>
-                    <Card title="What it rests on" note="from the organization down"><ol class="list trace">{steps}</ol></Card>
+                    <Card title="What it rests on" note="from the organization down"><Trace steps/></Card>
                     {(!help.is_empty()).then(|| view! { <HelpCard help/> })}
                 </div>
                 <Card title="Limits" note="a call has to fit into each">
@@ -168,6 +167,16 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
             </div>
         </section>
     }
+}
+
+/// What a decision rests on, in order.
+#[component]
+pub fn Trace(
+    /// The steps.
+    steps: Vec<WhyStep>,
+) -> impl IntoView {
+    let steps = steps.into_iter().map(|step| view! { <Step step/> }).collect_view();
+    view! { <ol class="list trace">{steps}</ol> }
 }
 
 #[component]

@@ -1,20 +1,38 @@
 //! Charts, drawn as SVG wherever the page is drawn: there without script. Each step of time is a
-//! link to what it counts, so that a keyboard reads it step by step; beside the chart is a table.
+//! link to what it counts, so that a keyboard reads it step by step; beside the chart is a table, and
+//! a file of it. Things are shown and hidden by links, so that the address says which; the read-out
+//! and choosing days by drawing over them are alive in the browser (`ui/brush.rs`).
 
 use chrono::{Datelike, NaiveDate};
 use domain::{
+    csv,
     explore::{Explored, Interval, Measure},
     money::{Money, NANOS, grouped},
     time,
 };
 use leptos::prelude::*;
 
+use super::query;
+
 const LEFT: f64 = 62.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 28.0;
 
-/// How many colours there are for things; what is left over has one of its own.
-const COLOURS: usize = 8;
+/// The colours of things; what is left over has one of its own. A thing has its colour everywhere, so
+/// two of a chart may have the same: then the second is striped, and those after it are dotted.
+const COLOURS: [[&str; 3]; 8] = [
+    ["s1", "s1 striped", "s1 dotted"],
+    ["s2", "s2 striped", "s2 dotted"],
+    ["s3", "s3 striped", "s3 dotted"],
+    ["s4", "s4 striped", "s4 dotted"],
+    ["s5", "s5 striped", "s5 dotted"],
+    ["s6", "s6 striped", "s6 dotted"],
+    ["s7", "s7 striped", "s7 dotted"],
+    ["s8", "s8 striped", "s8 dotted"],
+];
+
+/// What the address hides.
+const HIDE: &str = "hide";
 
 /// A drawing for one width of screen: shrunk to another, its words could not be read.
 #[derive(Clone, Copy)]
@@ -34,10 +52,24 @@ const SHEETS: [Sheet; 2] = [
 /// One thing of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
+    /// Which, in the address: without commas.
+    pub key: String,
     /// What it is called.
     pub name: String,
-    /// Its colour: `s1` to `s8`, or `rest`.
+    /// Its colour: `s1` to `s8`, striped or dotted, or `rest`.
     pub class: &'static str,
+}
+
+impl Series {
+    /// Whether the address hides it.
+    fn hidden(&self, hidden: &str) -> bool {
+        hidden.split(',').any(|key| key == self.key)
+    }
+
+    /// Where it is shown, or hidden.
+    fn turned(&self, shown: bool) -> String {
+        query::href(&[(HIDE, Some(&query::turned(HIDE, &self.key, shown)))])
+    }
 }
 
 /// One step of time.
@@ -53,6 +85,17 @@ pub struct Step {
     pub whole: Option<i64>,
     /// The calls behind it.
     pub href: String,
+    /// Its first and its last day.
+    pub days: (NaiveDate, NaiveDate),
+}
+
+/// The time before, as a line over a chart.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// What it is called: `October`.
+    pub name: String,
+    /// What each step's counterpart came to.
+    pub amounts: Vec<i64>,
 }
 
 /// What is drawn.
@@ -72,31 +115,86 @@ pub struct Chart {
     pub steps: Vec<Step>,
     /// Steps to come: how they are called under the chart, and what they are expected to be.
     pub ahead: Vec<(String, Option<i64>)>,
+    /// What it is compared with.
+    pub before: Option<Before>,
+    /// The page that shows some days of it: its address without them.
+    pub brush: Option<String>,
+    /// Where the same is as a file; none: the file is in the page.
+    pub csv: Option<String>,
 }
 
-/// The colours of things: each has one that it prefers, wherever it is drawn; those of a chart that
-/// prefer the same take turns.
-pub fn series(table: &Explored) -> Vec<Series> {
-    const CLASSES: [&str; COLOURS] = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
-    let mut keys: Vec<&str> = table.rows.iter().filter_map(|row| row.key.as_deref()).collect();
-    keys.sort_unstable();
-    let mut taken: Vec<Option<&str>> = vec![None; COLOURS];
-    for key in keys {
-        // FNV-1a: the same everywhere, for ever.
-        let hash = key
-            .bytes()
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        let wanted = hash as usize % COLOURS;
-        let place = (0..COLOURS).map(|step| (wanted + step) % COLOURS).find(|place| taken[*place].is_none());
-        if let Some(place) = place {
-            taken[place] = Some(key);
-        }
+impl Chart {
+    /// The sum of what is shown in a step, or the highest.
+    fn height_of(&self, step: &Step, hidden: &[bool]) -> i64 {
+        let amounts =
+            step.parts.iter().zip(hidden).filter(|(_, hidden)| !**hidden).filter_map(|(part, _)| *part);
+        if self.stacked { amounts.sum() } else { amounts.max().unwrap_or(0) }
     }
+
+    /// A step in words: its sum, the time before, and its parts.
+    fn read_out(&self, place: usize, hidden: &[bool]) -> String {
+        let Some(step) = self.steps.get(place) else { return String::new() };
+        let measure = self.measure;
+        let mut text = format!(
+            "{}: {}",
+            step.label,
+            step.whole.map_or_else(|| "nothing".to_owned(), |whole| measure.show(whole))
+        );
+        if let Some((name, amount)) =
+            self.before.as_ref().and_then(|before| Some((&before.name, before.amounts.get(place)?)))
+        {
+            text += &format!(" ({name} {})", measure.show(*amount));
+        }
+        for ((part, series), hidden) in step.parts.iter().zip(&self.series).zip(hidden) {
+            if let Some(part) = part.filter(|part| *part != 0 && !hidden) {
+                text += &format!(" · {} {}", series.name, measure.show(part));
+            }
+        }
+        text
+    }
+
+    /// The chart as comma-separated values, as an address.
+    fn file(&self) -> String {
+        let names = self.series.iter().map(|series| series.name.as_str());
+        let mut text = csv::line(["from", "to"].into_iter().chain(names));
+        for step in &self.steps {
+            let mut cells = vec![step.days.0.to_string(), step.days.1.to_string()];
+            cells.extend(
+                step.parts.iter().map(|part| part.map(|part| self.measure.exact(part)).unwrap_or_default()),
+            );
+            text += &csv::line(cells.iter().map(String::as_str));
+        }
+        format!("data:text/csv;charset=utf-8,{}", query::encoded(&text))
+    }
+}
+
+/// The things of a table with their colours.
+pub fn series(table: &Explored) -> Vec<Series> {
+    let keys: Vec<&str> = table.rows.iter().filter_map(|row| row.key.as_deref()).collect();
     let class = |key: Option<&str>| {
-        key.and_then(|key| taken.iter().position(|other| *other == Some(key)))
-            .map_or("rest", |place| CLASSES[place])
+        let Some(key) = key else { return "rest" };
+        let colour = colour(key);
+        let twins = keys.iter().filter(|other| **other < key && self::colour(other) == colour).count();
+        COLOURS[colour][twins.min(2)]
     };
-    table.rows.iter().map(|row| Series { name: row.name.clone(), class: class(row.key.as_deref()) }).collect()
+    table
+        .rows
+        .iter()
+        .map(|row| Series {
+            key: row.key.as_deref().unwrap_or("other").replace(',', ";"),
+            name: row.name.clone(),
+            class: class(row.key.as_deref()),
+        })
+        .collect()
+}
+
+/// The colour of a thing.
+fn colour(key: &str) -> usize {
+    // FNV-1a: the same everywhere, for ever.
+    let hash =
+        key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    // Its low bits alone hardly tell apart what differs in one letter.
+    (hash ^ (hash >> 15)) as usize % COLOURS.len()
 }
 
 /// How a step is called: `22 Nov 2026`, `16–22 Nov 2026`, `November 2026`.
@@ -129,33 +227,62 @@ pub fn ChartView(
     if chart.steps.is_empty() || chart.series.is_empty() {
         return view! { <p class="pad muted">"Nothing yet."</p> }.into_any();
     }
-    let drawings = SHEETS.map(|sheet| drawing(sheet, &chart)).collect_view();
+    let hide = query::value(HIDE);
+    let hidden: Vec<bool> = chart.series.iter().map(|series| series.hidden(&hide)).collect();
+    let drawings = SHEETS.map(|sheet| drawing(sheet, &chart, &hidden)).collect_view();
     let table = (!bare).then(|| table(&chart));
-    view! { <div class="chart">{drawings}</div>{table} }.into_any()
+    let last = chart.read_out(chart.steps.len() - 1, &hidden);
+    let how = chart
+        .brush
+        .is_some()
+        .then_some("Arrow keys go from step to step; with Shift they choose days, and Enter shows those.");
+    view! {
+        <div class="chart" data-brush=chart.brush.clone()>
+            <p class="read-out num" aria-hidden="true">{last}</p>
+            {drawings}
+            <p class="sr" role="status"></p>
+            {how.map(|how| view! { <p class="sr">{how}</p> })}
+        </div>
+        {table}
+    }
+    .into_any()
 }
 
 fn table(chart: &Chart) -> impl IntoView + use<> {
     let measure = chart.measure;
+    let all = chart.stacked && chart.series.len() > 1;
     let head = chart.series.iter().map(|one| view! { <th class="r">{one.name.clone()}</th> }).collect_view();
+    let before = chart.before.as_ref();
+    let cell = move |amount: Option<i64>| {
+        let exact = amount.map(|amount| measure.exact(amount));
+        view! { <td class="r num">{exact.map(|exact| view! { <data value=exact>{shown(measure, amount)}</data> })}</td> }
+    };
     let rows = chart
         .steps
         .iter()
-        .map(|step| {
-            let cells = step
-                .parts
-                .iter()
-                .map(|part| view! { <td class="r num">{shown(measure, *part)}</td> })
-                .collect_view();
-            view! { <tr><td class="nw"><a href=step.href.clone()>{step.label.clone()}</a></td>{cells}</tr> }
+        .enumerate()
+        .map(|(place, step)| {
+            let cells = step.parts.iter().map(|part| cell(*part)).collect_view();
+            let then = before.map(|before| cell(before.amounts.get(place).copied()));
+            view! { <tr><td class="nw"><a href=step.href.clone()>{step.label.clone()}</a></td>{all.then(|| cell(step.whole))}{cells}{then}</tr> }
         })
         .collect_view();
+    let then = before.map(|before| view! { <th class="r">{before.name.clone()}</th> });
+    let file = chart.csv.clone().unwrap_or_else(|| chart.file());
+    let name = format!("{}.csv", chart.title.to_lowercase().replace(' ', "-"));
     view! {
-        <details class="as-table">
-            <summary>"As a table"</summary>
-            <div class="scroll" tabindex="0" role="region" aria-label=format!("{}, as a table", chart.title)>
-                <table class="table"><thead><tr><th>"When"</th>{head}</tr></thead><tbody>{rows}</tbody></table>
-            </div>
-        </details>
+        <div class="chart-foot">
+            <details class="as-table">
+                <summary>"As a table"</summary>
+                <div class="scroll" tabindex="0" role="region" aria-label=format!("{}, as a table", chart.title)>
+                    <table class="table">
+                        <thead><tr><th>"When"</th>{all.then(|| view! { <th class="r">"All"</th> })}{head}{then}</tr></thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                </div>
+            </details>
+            <a class="link" href=file download=name>"Download CSV"</a>
+        </div>
     }
 }
 
@@ -165,16 +292,19 @@ pub fn shown(measure: Measure, amount: Option<i64>) -> String {
 }
 
 /// The chart on one sheet.
-fn drawing(sheet: Sheet, chart: &Chart) -> impl IntoView + use<> {
+fn drawing(sheet: Sheet, chart: &Chart, hidden: &[bool]) -> impl IntoView + use<> {
     let measure = chart.measure;
     let stacked = chart.stacked;
     let slots = (chart.steps.len() + chart.ahead.len()).max(1);
-    let height_of = |step: &Step| {
-        let amounts = step.parts.iter().flatten();
-        if stacked { amounts.sum::<i64>() } else { amounts.copied().max().unwrap_or(0) }
-    };
-    let ahead = chart.ahead.iter().filter_map(|(_, amount)| *amount).max().unwrap_or(0);
-    let highest = chart.steps.iter().map(height_of).max().unwrap_or(0).max(ahead);
+    // Of a part, neither the time before nor what is to come is known.
+    let whole = !hidden.contains(&true);
+    let before =
+        chart.before.as_ref().filter(|_| whole).map(|before| before.amounts.as_slice()).unwrap_or_default();
+    let before = &before[..before.len().min(slots)];
+    let to_come = if whole { chart.ahead.as_slice() } else { &[] };
+    let ahead =
+        to_come.iter().filter_map(|(_, amount)| *amount).chain(before.iter().copied()).max().unwrap_or(0);
+    let highest = chart.steps.iter().map(|step| chart.height_of(step, hidden)).max().unwrap_or(0).max(ahead);
     let (top, step) = scale(highest);
     let (height, slot) = (sheet.height - TOP - BOTTOM, (sheet.width - LEFT - 4.0) / slots as f64);
     let y = move |amount: i64| TOP + height - amount as f64 / top as f64 * height;
@@ -194,12 +324,11 @@ fn drawing(sheet: Sheet, chart: &Chart) -> impl IntoView + use<> {
         .iter()
         .enumerate()
         .map(|(place, one)| {
-            let parts = if stacked { bar(chart, one, x(place), slot, y) } else { points(chart, one, x(place) + slot / 2.0, y) };
-            let whole = one.whole.map(|whole| measure.show(whole)).unwrap_or_else(|| "nothing".to_owned());
-            let text = format!("{}: {whole}", one.label);
-            let spoken = text.clone();
+            let parts = if stacked { bar(chart, hidden, sheet, one, x(place), slot, y) } else { points(chart, hidden, one, x(place) + slot / 2.0, y) };
+            let text = chart.read_out(place, hidden);
+            let (from, to) = (one.days.0.to_string(), one.days.1.to_string());
             view! {
-                <a href=one.href.clone() aria-label=spoken>
+                <a href=one.href.clone() data-step="" data-from=from data-to=to>
                     <rect class="hit" x=format!("{:.1}", x(place)) y=TOP.to_string() width=format!("{slot:.1}") height=height.to_string()/>
                     {parts}
                     <title>{text}</title>
@@ -207,9 +336,24 @@ fn drawing(sheet: Sheet, chart: &Chart) -> impl IntoView + use<> {
             }
         })
         .collect_view();
-    let paths = (!stacked).then(|| lines_between(chart, slot, x, y));
-    let to_come = chart
-        .ahead
+    let paths = (!stacked).then(|| lines_between(chart, hidden, slot, x, y));
+    let then = (!before.is_empty()).then(|| {
+        let line: String = before
+            .iter()
+            .enumerate()
+            .map(|(place, amount)| {
+                format!(
+                    "{}{:.1} {:.1}H{:.1}",
+                    if place == 0 { 'M' } else { 'L' },
+                    x(place),
+                    y(*amount),
+                    x(place + 1)
+                )
+            })
+            .collect();
+        view! { <path class="before" d=line/> }
+    });
+    let to_come = to_come
         .iter()
         .enumerate()
         .filter_map(|(number, (label, amount))| {
@@ -243,41 +387,62 @@ fn drawing(sheet: Sheet, chart: &Chart) -> impl IntoView + use<> {
         <svg class=sheet.class viewBox=paper role="group" aria-label=chart.title.clone()>
             <title>{chart.title.clone()}</title>
             <desc>{chart.sentence.clone()}</desc>
-            {lines}{to_come}{paths}{marks}{labels}
+            {stacked.then(|| textures(sheet))}
+            {lines}{to_come}{marks}{paths}{then}{labels}
         </svg>
     }
 }
 
+/// What is laid over a colour that another thing has, too.
+fn textures(sheet: Sheet) -> impl IntoView {
+    let id = |texture: &str| format!("{texture}-{}", sheet.class);
+    view! {
+        <defs>
+            <pattern id=id("striped") width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="gap" width="2" height="6"/></pattern>
+            <pattern id=id("dotted") width="6" height="6" patternUnits="userSpaceOnUse"><circle class="gap" cx="3" cy="3" r="1.5"/></pattern>
+        </defs>
+    }
+}
+
 /// The parts of one step on top of each other.
-fn bar(chart: &Chart, step: &Step, left: f64, slot: f64, y: impl Fn(i64) -> f64) -> AnyView {
+fn bar(
+    chart: &Chart,
+    hidden: &[bool],
+    sheet: Sheet,
+    step: &Step,
+    left: f64,
+    slot: f64,
+    y: impl Fn(i64) -> f64,
+) -> AnyView {
     let measure = chart.measure;
     let mut base = 0_i64;
     step.parts
         .iter()
         .zip(&chart.series)
-        .filter_map(|(part, series)| Some(((*part)?, series.class)))
+        .zip(hidden)
+        .filter_map(|((part, series), hidden)| Some((part.filter(|_| !hidden)?, series.class)))
         .filter(|(part, _)| *part > 0)
         .map(|(part, class)| {
             let (low, high) = (y(base), y(base + part));
             base += part;
-            view! {
-                <rect
-                    class=class x=format!("{:.1}", left + slot * 0.06) y=format!("{high:.1}") rx="1.5" data-amount=measure.exact(part)
-                    width=format!("{:.1}", slot * 0.88) height=format!("{:.1}", (low - high - 1.0).max(0.6))
-                />
-            }
+            let (across, down) = (format!("{:.1}", left + slot * 0.06), format!("{high:.1}"));
+            let (wide, tall) = (format!("{:.1}", slot * 0.88), format!("{:.1}", (low - high - 1.0).max(0.6)));
+            let over = class.split_once(' ').map(|(_, texture)| format!("url(#{texture}-{})", sheet.class));
+            let over = over.map(|fill| view! { <rect fill=fill x=across.clone() y=down.clone() width=wide.clone() height=tall.clone()/> });
+            view! { <rect class=class x=across y=down rx="1.5" data-amount=measure.exact(part) width=wide height=tall/>{over} }
         })
         .collect_view()
         .into_any()
 }
 
 /// What cannot be put on top of each other: a point for each part.
-fn points(chart: &Chart, step: &Step, middle: f64, y: impl Fn(i64) -> f64) -> AnyView {
+fn points(chart: &Chart, hidden: &[bool], step: &Step, middle: f64, y: impl Fn(i64) -> f64) -> AnyView {
     let measure = chart.measure;
     step.parts
         .iter()
         .zip(&chart.series)
-        .filter_map(|(part, series)| Some(((*part)?, series.class)))
+        .zip(hidden)
+        .filter_map(|((part, series), hidden)| Some((part.filter(|_| !hidden)?, series.class)))
         .map(|(part, class)| {
             view! { <circle class=class cx=format!("{middle:.1}") cy=format!("{:.1}", y(part)) r="2.6" data-amount=measure.exact(part)/> }
         })
@@ -286,11 +451,18 @@ fn points(chart: &Chart, step: &Step, middle: f64, y: impl Fn(i64) -> f64) -> An
 }
 
 /// Lines between the points of each series; where there is nothing, there is a gap.
-fn lines_between(chart: &Chart, slot: f64, x: impl Fn(usize) -> f64, y: impl Fn(i64) -> f64) -> AnyView {
+fn lines_between(
+    chart: &Chart,
+    hidden: &[bool],
+    slot: f64,
+    x: impl Fn(usize) -> f64,
+    y: impl Fn(i64) -> f64,
+) -> AnyView {
     chart
         .series
         .iter()
         .enumerate()
+        .filter(|(number, _)| !hidden.get(*number).copied().unwrap_or_default())
         .map(|(number, series)| {
             let mut path = String::new();
             let mut drawing = false;
@@ -309,14 +481,29 @@ fn lines_between(chart: &Chart, slot: f64, x: impl Fn(usize) -> f64, y: impl Fn(
         .into_any()
 }
 
-/// What the colours stand for.
+/// What the colours stand for. Each thing can be hidden in the chart, and shown again.
 #[component]
 pub fn Legend(
     /// In the order of the chart.
     series: Vec<Series>,
 ) -> impl IntoView {
-    let items =
-        series.into_iter().map(|one| view! { <li><Swatch class=one.class/>{one.name}</li> }).collect_view();
+    let hide = query::value(HIDE);
+    let alone = series.len() < 2;
+    let items = series
+        .into_iter()
+        .map(|one| {
+            let hidden = one.hidden(&hide);
+            let name = view! { <Swatch class=one.class/>{one.name.clone()} };
+            if alone {
+                return view! { <li>{name}</li> }.into_any();
+            }
+            let what = if hidden { "Show in the chart" } else { "Hide in the chart" };
+            view! {
+                <li><a href=one.turned(hidden) data-within="" data-off=hidden.then_some("") title=what>{name}<span class="sr">{if hidden { ", hidden: show it" } else { ": hide it" }}</span></a></li>
+            }
+            .into_any()
+        })
+        .collect_view();
     view! { <ul class="legend">{items}</ul> }
 }
 
@@ -326,7 +513,11 @@ pub fn Swatch(
     /// Which.
     class: &'static str,
 ) -> impl IntoView {
-    view! { <svg class="swatch" width="9" height="9" aria-hidden="true"><rect class=class width="9" height="9" rx="2"/></svg> }
+    let over = class.split_once(' ').map(|(_, texture)| match texture {
+        "striped" => view! { <path class="gap" d="M0 5 5 0H8L0 8Z"/> }.into_any(),
+        _ => view! { <circle class="gap" cx="4.5" cy="4.5" r="2"/> }.into_any(),
+    });
+    view! { <svg class="swatch" width="9" height="9" aria-hidden="true"><rect class=class width="9" height="9" rx="2"/>{over}</svg> }
 }
 
 /// The top of the axis and the distance of its lines: about four steps of 1, 2 or 5 times a power
@@ -365,6 +556,49 @@ fn tick(measure: Measure, value: i64, step: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thing_has_its_colour_whatever_it_is_drawn_with() {
+        use domain::{
+            explore::{By, Period, Row},
+            spend::Sums,
+        };
+        let colours = |keys: &[String]| {
+            let row = |key: &String| Row {
+                key: Some(key.clone()),
+                name: key.clone(),
+                cells: vec![],
+                total: Sums::default(),
+                before: Sums::default(),
+            };
+            let day = NaiveDate::default();
+            let table = Explored {
+                measure: Measure::Spend,
+                by: By::Model,
+                interval: Interval::Day,
+                period: Period { from: day, to: day },
+                before: Period { from: day, to: day },
+                steps: vec![],
+                rows: keys.iter().map(row).collect(),
+                more: vec![],
+                things: keys.len(),
+                whole: None,
+            };
+            series(&table).into_iter().map(|one| one.class).collect::<Vec<_>>()
+        };
+        let keys: Vec<String> = (0..10).map(|number| format!("mdl_{number}")).collect();
+        let together = colours(&keys);
+        let mut seen = std::collections::HashSet::new();
+        for (key, class) in keys.iter().zip(&together) {
+            assert_eq!(
+                colours(std::slice::from_ref(key))[0].split(' ').next(),
+                class.split(' ').next(),
+                "{key}"
+            );
+            seen.insert(*class);
+        }
+        assert!(seen.len() >= 9, "told apart: {together:?}");
+    }
 
     #[test]
     fn an_axis_reaches_what_is_drawn_in_few_round_steps() {

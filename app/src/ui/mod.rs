@@ -1,6 +1,7 @@
 //! The parts pages are made of.
 
 pub mod badge;
+pub mod brush;
 pub mod chart;
 pub mod combo;
 pub mod context;

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::{Outlet, Redirect};
 
-use super::{context::frame, live::Live, nav::Nav, toast::Toasts, visit::Visits};
+use super::{brush::Brush, context::frame, live::Live, nav::Nav, toast::Toasts, visit::Visits};
 
 /// The console around a page, for people who are signed in and belong to an organization.
 #[component]
@@ -23,6 +23,7 @@ pub fn Layout() -> impl IntoView {
             </div>
             <Toasts first=notice/>
             <Visits/>
+            <Brush/>
             <Live since=frame.now.timestamp_millis()/>
         }
         .into_any(),

@@ -49,10 +49,10 @@ impl Visit {
     }
 }
 
-/// What somebody is in the middle of: a dialog, a secret that is shown once, ticks, people being dragged,
-/// an open menu.
-const BUSY: &str =
-    "dialog[open], .once, .tick:checked, .members-tick:checked, .members-dragged, [popover]:popover-open";
+/// What somebody is in the middle of: a dialog, a stretch of a chart, a secret that is shown once, ticks,
+/// people being dragged, an open menu.
+const BUSY: &str = "dialog[open], [data-picked], .once, .tick:checked, .members-tick:checked, .members-dragged, \
+    [popover]:popover-open";
 
 /// Somebody types, has marked text to copy, is in the middle of something, or looks elsewhere.
 pub fn is_busy() -> bool {

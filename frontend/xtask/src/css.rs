@@ -148,4 +148,105 @@ mod tests {
         let sentence = failure.unwrap_err().to_string();
         assert!(sentence.contains("main.css:2") && sentence.contains("assets/nothing.svg"), "{sentence}");
     }
+
+    /// OKLab of a colour in OKLCH as somebody sees it: `seen` is what becomes of linear RGB (Machado,
+    /// Oliveira and Fernandes, 2009, in full).
+    fn oklab([lightness, chroma, hue]: [f64; 3], seen: [[f64; 3]; 3]) -> [f64; 3] {
+        let (a, b) = (chroma * hue.to_radians().cos(), chroma * hue.to_radians().sin());
+        let cones = [
+            (0.396_337_777_4, 0.215_803_757_3),
+            (-0.105_561_345_8, -0.063_854_172_8),
+            (-0.089_484_177_5, -1.291_485_548),
+        ]
+        .map(|(x, y)| (lightness + x * a + y * b).powi(3));
+        let times = |matrix: [[f64; 3]; 3], by: [f64; 3]| {
+            matrix.map(|row| row.iter().zip(by).map(|(x, y)| x * y).sum::<f64>())
+        };
+        let rgb = times(
+            [
+                [4.076_741_662_1, -3.307_711_591_3, 0.230_969_929_2],
+                [-1.268_438_004_6, 2.609_757_401_1, -0.341_319_396_5],
+                [-0.004_196_086_3, -0.703_418_614_7, 1.707_614_701],
+            ],
+            cones,
+        );
+        let rgb = times(seen, rgb.map(|part| part.clamp(0.0, 1.0))).map(|part| part.clamp(0.0, 1.0));
+        let cones = times(
+            [
+                [0.412_221_470_8, 0.536_332_536_3, 0.051_445_992_9],
+                [0.211_903_498_2, 0.680_699_545_1, 0.107_396_956_6],
+                [0.088_302_461_9, 0.281_718_837_6, 0.629_978_700_5],
+            ],
+            rgb,
+        )
+        .map(f64::cbrt);
+        times(
+            [
+                [0.210_454_255_3, 0.793_617_785, -0.004_072_046_8],
+                [1.977_998_495_1, -2.428_592_205, 0.450_593_709_9],
+                [0.025_904_037_1, 0.782_771_766_2, -0.808_675_766],
+            ],
+            cones,
+        )
+    }
+
+    #[test]
+    fn series_are_told_apart_by_those_who_do_not_see_every_colour() {
+        let tokens =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../style/tokens.css")).unwrap();
+        let colours: Vec<[[f64; 3]; 2]> = (1..=8)
+            .map(|number| {
+                let line = tokens.lines().find(|line| line.contains(&format!("--s{number}:"))).unwrap();
+                let mut both = line.split("oklch(").skip(1).map(|part| {
+                    let mut parts =
+                        part.split(')').next().unwrap().split(' ').map(|part| part.parse().unwrap());
+                    [parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap()]
+                });
+                [both.next().unwrap(), both.next().unwrap()]
+            })
+            .collect();
+        let sights = [
+            ("everything", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+            (
+                "no red",
+                [
+                    [0.152_286, 1.052_583, -0.204_868],
+                    [0.114_503, 0.786_281, 0.099_216],
+                    [-0.003_882, -0.048_116, 1.051_998],
+                ],
+            ),
+            (
+                "no green",
+                [
+                    [0.367_322, 0.860_646, -0.227_968],
+                    [0.280_085, 0.672_501, 0.047_413],
+                    [-0.011_82, 0.042_94, 0.968_881],
+                ],
+            ),
+            (
+                "no blue",
+                [
+                    [1.255_528, -0.076_749, -0.178_779],
+                    [-0.078_411, 0.930_809, 0.147_602],
+                    [0.004_733, 0.691_367, 0.303_9],
+                ],
+            ),
+        ];
+        for (theme, place) in [("light", 0), ("dark", 1)] {
+            for (sight, seen) in sights {
+                for (number, one) in colours.iter().enumerate() {
+                    for (other, two) in colours.iter().enumerate().skip(number + 1) {
+                        let (one, two) = (oklab(one[place], seen), oklab(two[place], seen));
+                        let apart = one.iter().zip(two).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+                        assert!(
+                            apart > 0.11,
+                            "s{} and s{} in {theme} for who sees {sight}: {apart:.3}",
+                            number + 1,
+                            other + 1
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

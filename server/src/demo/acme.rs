@@ -6,6 +6,7 @@ use domain::{
     access_tests::Expected,
     authorizations::State,
     groups::GroupKind,
+    guardrails::{Action, Guard},
     keys::Feature,
     limits::{Metric, Mode},
     models::Modality,
@@ -793,6 +794,27 @@ pub const fn habits(name: &str) -> &'static [(Feature, u32)] {
         b"contract-review" | b"demand-forecast" => {
             &[(Feature::Reasoning, 55), (Feature::StructuredOutputs, 50)]
         }
+        _ => &[],
+    }
+}
+
+/// For how many seconds the key of a program keeps answers, and how many of a hundred calls are
+/// answered by one.
+pub fn keeps(program: &str) -> Option<(u32, u64)> {
+    match program {
+        "query-rewriter" => Some((3_600, 22)),
+        "ticket-router" => Some((900, 9)),
+        _ => None,
+    }
+}
+
+/// What is looked for in the input of a program, what becomes of it, and how many of a thousand calls
+/// have it.
+pub fn guards(program: &str) -> &'static [(Guard, Action, u64)] {
+    match program {
+        "support-assist" => &[(Guard::Email, Action::Mask, 64), (Guard::Card, Action::Refuse, 0)],
+        "coding-assistant" => &[(Guard::Secret, Action::Observe, 7)],
+        "contract-review" => &[(Guard::Iban, Action::Mask, 31), (Guard::Email, Action::Observe, 90)],
         _ => &[],
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
 use domain::{
     access::{Ask, Facts, Verdict, decide},
+    guardrails::Found,
     ids::{ApplicationId, CallId, GroupId, SecretId, UserId},
     keys::{Feature, Features},
     limits::Worst,
@@ -192,7 +193,7 @@ impl Maker<'_> {
         let streamed = features.has(Feature::Streaming);
         let (first_byte_ms, duration_ms) = self.times(&usage, streamed);
         let short = self.rng.random_bool(0.0004);
-        Some(Event {
+        let mut event = Event {
             finished_at: at + Duration::milliseconds(i64::from(duration_ms)),
             first_byte_ms: (outcome != Outcome::UpstreamError).then_some(first_byte_ms),
             duration_ms,
@@ -224,10 +225,14 @@ impl Maker<'_> {
                 features,
                 worst: worst(&full, &dated.prices, short)?,
                 priced_at: Some(dated.from),
-                guarded: Vec::new(),
+                guarded: found(program, id),
             },
             marks: store::ledger::Marks::default(),
-        })
+        };
+        if outcome == Outcome::Ok && kept(program, id) {
+            from_cache(&mut event);
+        }
+        Some(event)
     }
 
     fn pick(&mut self, models: &'static [(&'static str, u32)]) -> &'static str {
@@ -323,6 +328,39 @@ fn used(program: &Program, may: Features, modality: Modality, dialect: Dialect, 
         used = used.with(Feature::Streaming);
     }
     used.and(may)
+}
+
+/// Random bits of a call that decide nothing else: asking for others would make other calls of all
+/// that follow.
+fn bits(id: CallId) -> u64 {
+    id.0.as_u64_pair().1.rotate_right(24)
+}
+
+/// What was found in its input.
+fn found(program: &Program, id: CallId) -> Vec<Found> {
+    let mut bits = bits(id);
+    let mut found = Vec::new();
+    for (guard, action, often) in acme::guards(program.name) {
+        if bits % 1000 < *often {
+            found.push(Found { guard: *guard, action: *action, count: 1 + u32::from(bits % 7 == 0) });
+        }
+        bits /= 1000;
+    }
+    found
+}
+
+/// Whether an earlier answer was given again.
+fn kept(program: &Program, id: CallId) -> bool {
+    acme::keeps(program.name).is_some_and(|(_, often)| bits(id) % 100 < often)
+}
+
+/// Nobody was asked, so nothing was used.
+fn from_cache(event: &mut Event) {
+    event.marks.cached = Some(event.cost);
+    (event.cost, event.usage) = (Money::ZERO, Usage::default());
+    event.duration_ms = 1 + event.duration_ms % 5;
+    event.first_byte_ms = Some(event.duration_ms);
+    event.finished_at = event.call.started_at + Duration::milliseconds(i64::from(event.duration_ms));
 }
 
 /// What was held for a call: more than it used, but for a few.

@@ -9,6 +9,7 @@ use domain::{
     audit::Door,
     authorizations,
     groups::{GroupForm, Standing},
+    guardrails::Guardrails,
     ids::{
         AccountId, ApplicationId, AuthorizationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId,
     },
@@ -443,14 +444,15 @@ impl Stage {
         };
         let features = acme::features(program).into_iter().collect();
         let (id, key) = store::applications::insert(change, group, &form, &models, features).await?;
-        if program.people {
-            let form = KeyForm {
-                models,
-                features,
-                policy: None,
-                assigned: vec![group],
-                handling: Handling::default(),
-            };
+        let words: Vec<String> =
+            acme::guards(program.name).iter().map(|(guard, action, _)| format!("{guard}={action}")).collect();
+        let handling = Handling {
+            cache_seconds: acme::keeps(program.name).map(|(seconds, _)| seconds),
+            guardrails: Guardrails::from_words(&words).map_err(store::StoreError::from)?,
+        };
+        if program.people || handling != Handling::default() {
+            let assigned = if program.people { vec![group] } else { Vec::new() };
+            let form = KeyForm { models, features, policy: None, assigned, handling };
             store::keys::update(change, key, 1, &form).await?;
         }
         self.programs.insert(program.name, Made { id, key, group, at: change.at() });

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{InvoiceId, ModelId, OrgId, ProviderId},
-    invoices::{Bill, Invoice, InvoiceLine, Side, upstream},
+    invoices::{Bill, Billed, Invoice, InvoiceLine, Side, upstream},
     money::Money,
     names::Name,
     roles::Act,
 };
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ struct Row {
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when the provider is not in the organization; [`StoreError::Invalid`] when it
-/// spans too many days.
+/// spans too many days, or is there already.
 pub async fn insert(
     change: &mut Change,
     provider: ProviderId,
@@ -67,9 +68,24 @@ pub async fn insert(
         return Err(StoreError::invalid("file", sentence));
     }
     let actor = change.permit().actor().user;
+    let digest = digest(bill);
+    let there = sqlx::query_scalar!(
+        "select name from invoices where org_id = $1 and provider_id = $2 and digest = $3 and archived_at is null",
+        org.0,
+        provider.0,
+        &digest[..],
+    )
+    .fetch_optional(change.db())
+    .await?;
+    if let Some(there) = there {
+        let sentence = format!(
+            "Nothing was stored. The very same lines were brought before, as “{there}”. Put that one away first if it is to be brought anew."
+        );
+        return Err(StoreError::invalid("file", sentence));
+    }
     sqlx::query!(
-        "insert into invoices (org_id, invoice_id, provider_id, name, shape, first_day, last_day, has_money, has_tokens, uploaded_at, uploaded_by, compared_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10)",
+        "insert into invoices (org_id, invoice_id, provider_id, name, shape, first_day, last_day, has_money, has_tokens, uploaded_at, uploaded_by, compared_at, digest)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $12)",
         org.0,
         id.0,
         provider.0,
@@ -81,6 +97,7 @@ pub async fn insert(
         bill.has_tokens,
         at,
         actor.map(|user| user.0),
+        &digest[..],
     )
     .execute(change.db())
     .await?;
@@ -97,6 +114,15 @@ pub async fn insert(
     let diff = Diff::new().set("from", first).set("to", last).set("lines", bill.lines.len());
     change.record(Subject { kind: "invoice", id: id.0, name: name.as_str() }, "create", &diff).await?;
     Ok(id)
+}
+
+/// The lines of a bill as one figure, however its file writes them.
+fn digest(bill: &Bill) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for ((day, model), Billed { cost, input, output }) in &bill.lines {
+        hasher.update(format!("{day} {} {model} {} {input} {output}\n", model.len(), cost.0));
+    }
+    hasher.finalize().into()
 }
 
 /// Looks at the ledger again: calls may have been booked since.

@@ -303,6 +303,9 @@ pub struct Lines {
     pub paths: HashMap<Uuid, Vec<Uuid>>,
     /// What things are called; in a closed month, what they were called then.
     pub names: HashMap<(Kind, Uuid), String>,
+    /// When each month of the lines begins and ends: of closed ones as their clocks went when they were
+    /// closed, whatever they do now.
+    pub spans: HashMap<NaiveDate, (DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// Every line of a month's report.
@@ -342,8 +345,23 @@ pub async fn lines(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDa
         .map(|row| (row.kind, row.id, row.name))
         .collect()
     };
+    let mut spans: HashMap<NaiveDate, (DateTime<Utc>, DateTime<Utc>)> = lines
+        .iter()
+        .map(|line| line.of_month)
+        .chain([month])
+        .map(|month| (month, (calendar.midnight(month), calendar.midnight(after(month)))))
+        .collect();
+    for row in sqlx::query!("select month, starts_at, ends_at from closed_months where org_id = $1", org.0)
+        .fetch_all(&mut *tx)
+        .await?
+    {
+        if let Some(span) = spans.get_mut(&row.month) {
+            *span = (row.starts_at, row.ends_at);
+        }
+    }
     tx.rollback().await?;
     Ok(Lines {
+        spans,
         lines,
         paths: paths.into_iter().map(|row| (row.path_id, row.groups)).collect(),
         names: names.into_iter().map(|(kind, id, name)| ((Kind::read(&kind), id), name)).collect(),

@@ -8,19 +8,26 @@ use domain::{
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, UserId},
     limits::{Level, Limit, Meter, Metric, Mode, Scope},
     money::Money,
-    spend::{LimitLevel, Range, SpendPage, View, Whose},
+    spend::{Flying, Leader, LimitLevel, Range, SpendPage, View, Whose},
     window::Window,
 };
 
 use crate::{
-    Result, Store, StoreError, access, applications, clock,
+    Result, Store, StoreError, access, applications, census, clock,
     explore::{self, Question},
-    groups, limits,
+    groups, in_flight, limits,
     rollups::{self, Month, Steps, Which},
 };
 
 /// How many things a chart tells apart; the rest is one more.
 const TOP: usize = 6;
+
+/// Of how many people the one who spent most is looked for: beyond, that takes longer than a page may.
+const CROWD: i64 = 300;
+
+/// Days are shown one by one up to so many, weeks up to so many days.
+const BY_DAY: i64 = 100;
+const BY_WEEK: i64 = 400;
 
 /// Whose spend is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,26 +96,34 @@ pub struct Look {
     pub range: Range,
     /// Which month; none: this one.
     pub month: Option<NaiveDate>,
+    /// The days somebody chose, for [`Range::Own`].
+    pub own: Option<Period>,
     /// By what; none: what fits best.
     pub by: Option<By>,
 }
 
 /// The days a page shows, those it compares them with, and the end of what it could show.
-fn stretch(range: Range, month: NaiveDate, today: NaiveDate) -> (Period, Period, NaiveDate) {
+fn stretch(
+    range: Range,
+    own: Option<Period>,
+    month: NaiveDate,
+    today: NaiveDate,
+) -> (Period, Period, NaiveDate) {
     let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
     let back = |date: NaiveDate, months| date.checked_sub_months(Months::new(months)).unwrap_or(date);
-    match range {
-        Range::Days => {
+    match (range, own) {
+        (Range::Own, Some(period)) => (period, period.before(), period.to),
+        (Range::Days | Range::Own, _) => {
             let from = tomorrow.checked_sub_days(Days::new(90)).unwrap_or(today);
             let period = Period { from, to: tomorrow };
             (period, period.before(), tomorrow)
         }
-        Range::Year => {
+        (Range::Year, _) => {
             let from = back(month, 11);
             let before = Period { from: back(from, 12), to: back(tomorrow, 12).min(from) };
             (Period { from, to: tomorrow }, before, tomorrow)
         }
-        Range::Month => {
+        (Range::Month, _) => {
             let next = month.checked_add_months(Months::new(1)).unwrap_or(month);
             let period = Period { from: month, to: next.min(tomorrow).max(month) };
             let first = back(month, 1);
@@ -131,9 +146,15 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     let this_month = Month::of(facts.calendar, now).first;
     let month = match look.range {
         Range::Month => look.month.unwrap_or(this_month),
-        Range::Days | Range::Year => this_month,
+        Range::Days | Range::Year | Range::Own => this_month,
     };
-    let (period, before, end) = stretch(look.range, month, today);
+    let (period, before, end) = stretch(look.range, look.own, month, today);
+    let interval = match (look.range, period.days()) {
+        (Range::Year, _) => Interval::Month,
+        (_, ..=BY_DAY) => Interval::Day,
+        (_, ..=BY_WEEK) => Interval::Week,
+        _ => Interval::Month,
+    };
     let tabs = of.tabs(look.view);
     let usual = match of {
         Of::Organization => By::Group,
@@ -144,7 +165,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     let question = Question {
         measure: Measure::Spend,
         by,
-        interval: if look.range == Range::Year { Interval::Month } else { Interval::Day },
+        interval,
         period,
         before,
         top: TOP,
@@ -153,6 +174,20 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     let which = of.which(look.view);
     let runs = look.range == Range::Month && month == this_month;
     let before_month = month.checked_sub_months(Months::new(1)).unwrap_or(month);
+    let shown_before = match look.range {
+        Range::Month => Period { from: before_month, to: month },
+        _ => before,
+    };
+    let flying = match look.view {
+        View::Attributed if period.to > today && period.from <= today => {
+            let found = in_flight::list(store, org, &which, now, 1).await?;
+            Some(Flying { calls: found.calls, cost: found.cost })
+        }
+        _ => None,
+    };
+    let above =
+        if runs && look.view == View::Attributed { above(store, org, &facts, of).await? } else { None };
+    let leaders = leaders(store, org, &which, of, by, period).await?;
     Ok(SpendPage {
         whose,
         view: look.view,
@@ -162,6 +197,10 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         today,
         table: explore::ask(store, org, &which, &question).await?,
         before_whole: rollups::sums(store, org, &which, before_month, month).await?.spend,
+        before_steps: before_steps(store, org, &which, &question, shown_before).await?,
+        above,
+        flying,
+        leaders,
         budget: match of.scope().filter(|_| runs && look.view == View::Attributed) {
             Some(scope) => budget(store, org, &facts, scope).await?,
             None => None,
@@ -212,6 +251,106 @@ async fn budget(store: &Store, org: OrgId, facts: &Facts, scope: Scope) -> Resul
     }];
     limits::fill_levels(store, org, &mut level).await?;
     Ok(level.into_iter().next())
+}
+
+/// Of the caps on monthly spend of the groups above and the organization, the one of which most is
+/// used.
+async fn above(store: &Store, org: OrgId, facts: &Facts, of: Of) -> Result<Option<LimitLevel>> {
+    let group = match of {
+        Of::Group(group) => Some(group),
+        Of::Application(application) | Of::Key(_, application) => {
+            facts.applications.get(&application).map(|facts| facts.group)
+        }
+        Of::User(_) => None,
+        Of::Organization | Of::Model(_) => return Ok(None),
+    };
+    let path = group.and_then(|group| facts.groups.get(&group)).map(|facts| facts.path.as_slice());
+    let counts = |scope| match scope {
+        Scope::Organization => true,
+        Scope::Group(group) => path.is_some_and(|path| path.contains(&group)),
+        _ => false,
+    };
+    let own = of.scope();
+    let found = limits::list(store, org, facts, |scope| counts(scope) && Some(scope) != own).await?;
+    Ok(found
+        .into_iter()
+        .filter(|level| {
+            level.limit.meter.metric == Metric::Spend && level.limit.meter.window == Window::Month
+        })
+        .max_by_key(LimitLevel::percent))
+}
+
+/// What each step's counterpart came to: steps of the same length, from the start of the time before.
+async fn before_steps(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    question: &Question,
+    before: Period,
+) -> Result<Vec<Money>> {
+    let steps = match question.interval {
+        // Weeks are seven days from the first: those of the calendar would not fall together.
+        Interval::Week => {
+            let now = question.interval.steps(question.period.from, question.period.to, question.week_start);
+            let back = question.period.from - before.from;
+            now.into_iter().map(|(from, to)| (from - back, to - back)).collect()
+        }
+        interval => interval.steps(before.from, before.to, question.week_start),
+    };
+    let mut sums = vec![Money::ZERO; steps.len()];
+    for (day, _, found) in rollups::read(store, org, which, None, before, Steps::Days, None).await? {
+        if let Some(sum) = sums.get_mut(steps.partition_point(|(_, next)| *next <= day)) {
+            sum.0 += found.spend.0;
+        }
+    }
+    Ok(sums)
+}
+
+/// What most of it went to: the model and the person, where the page is not about one or split by
+/// them.
+async fn leaders(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    of: Of,
+    by: By,
+    period: Period,
+) -> Result<Vec<Leader>> {
+    let mut kinds = Vec::new();
+    if by != By::Model && !matches!(of, Of::Model(_)) {
+        kinds.push(By::Model);
+    }
+    let people = match of {
+        Of::Organization | Of::Group(_) => {
+            let census = census::current(store, org).await?;
+            let tops = census.order.iter().filter(|one| match of {
+                Of::Group(group) => one.id == group,
+                _ => one.ancestors.is_empty(),
+            });
+            tops.map(|one| census.count(one.id).members_below).sum()
+        }
+        Of::Application(_) | Of::Key(..) => 0,
+        Of::User(_) | Of::Model(_) => CROWD + 1,
+    };
+    if by != By::User && people <= CROWD {
+        kinds.push(By::User);
+    }
+    let mut leaders = Vec::new();
+    for by in kinds {
+        let marks = Steps::Marks(period.from, period.from);
+        let mut things = std::collections::HashMap::<uuid::Uuid, Money>::new();
+        for (_, key, sums) in rollups::read(store, org, which, Some(by), period, marks, None).await? {
+            if let Some(key) = key.filter(|key| !key.id.is_nil()) {
+                things.entry(key.id).or_default().0 += sums.spend.0;
+            }
+        }
+        let most = things.into_iter().max_by_key(|(id, spend)| (spend.0, *id));
+        let Some((id, spend)) = most.filter(|(_, spend)| spend.0 > 0) else { continue };
+        let Some(name) = rollups::names(store, org, by, &[id]).await?.remove(&id) else { continue };
+        let key = if by == By::Model { ModelId(id).to_string() } else { UserId(id).to_string() };
+        leaders.push(Leader { by, key, name, spend });
+    }
+    Ok(leaders)
 }
 
 /// What the running month comes to.

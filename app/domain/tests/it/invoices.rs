@@ -63,6 +63,13 @@ fn what_is_wrong_is_named_by_line_and_column() {
         ("date,model,cost\n\"2026-01-01,m,1", "Line 2: a quotation mark"),
         ("date,model,cost\n2026-01-01,m,", "Line 1: there is no line"),
         ("date,model,cost\n2026-01-01,m,99999999999999999999", "Line 2, column cost:"),
+        ("date,model,cost\n2026-01-01,m,1e2147483647", "Line 2, column cost:"),
+        ("date,model,cost\n2026-01-01,m,\"12,50\"", "Line 2, column cost: “12,50” is no amount"),
+        ("date,model,cost\n2026-01-01,m,\"1,2345\"", "Line 2, column cost:"),
+        ("date,model,cost\n2026-01-01,m,\",250\"", "Line 2, column cost:"),
+        ("date,model,cost\n2026-01-01,m,NaN", "Line 2, column cost:"),
+        ("date;model;cost\n2026-01-01;m;1", "Line 1: no column for the day"),
+        ("\0\u{1}\u{fffd}PNG", "Line 1: no column for the day"),
     ] {
         let mistakes = read(text, &plain).expect_err(text);
         let sentence = told(&mistakes);

@@ -76,3 +76,25 @@ async fn an_invoice_of_many_days_or_of_another_organizations_provider_leaves_not
     drop(change);
     assert_eq!(invoices::list(&acme.store, acme.tenant.org, None, None, 5).await.expect("a list"), []);
 }
+
+#[tokio::test]
+async fn the_same_lines_are_brought_once_however_the_file_writes_them() {
+    let acme = Organization::new().await;
+    let name = |text: &str| text.parse().expect("a name");
+    let bill = |text: &str| read(text, &Mapping::default()).expect("a bill");
+    let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::KeepBooks).await;
+    let first = bill("date,model,cost\n2026-01-01,x,1\n2026-01-02,x,2.50\n");
+    let id = invoices::insert(&mut change, acme.provider, &name("January"), &first).await.expect("kept");
+    let other = bill("cost,day,model\n$2.5,2026-01-02,x\n0.4,2026-01-01,x\n6e-1,2026-01-01,x\n");
+    let refused = invoices::insert(&mut change, acme.provider, &name("Again"), &other).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Invalid { field: "file", sentence }) if sentence.contains("as “January”")),
+        "{refused:?}"
+    );
+    let more = bill("date,model,cost\n2026-01-01,x,1\n2026-01-02,x,2.51\n");
+    invoices::insert(&mut change, acme.provider, &name("Corrected"), &more).await.expect("other figures");
+    invoices::archive(&mut change, id).await.expect("put away");
+    invoices::insert(&mut change, acme.provider, &name("Anew"), &other).await.expect("brought anew");
+    change.commit().await.expect("all of it");
+    assert_eq!(invoices::list(&acme.store, acme.tenant.org, None, None, 5).await.expect("a list").len(), 2);
+}

@@ -117,6 +117,28 @@ async fn months_end_at_midnight_of_the_organization() {
 }
 
 #[tokio::test]
+async fn a_closed_month_keeps_the_clocks_it_was_closed_by() {
+    let acme = Organization::new().await;
+    let (two, one) = (month(&acme, 2).await, month(&acme, 1).await);
+    book(&acme, noon(&acme, two, 3).await, 10).await;
+    book(&acme, noon(&acme, one, 3).await, 200).await;
+    close(&acme, two).await.expect("it is closed");
+    // Booked after the close: an adjustment, made in the month that is closed.
+    book(&acme, noon(&acme, two, 4).await, 77).await;
+    let berlin = acme.facts().await.calendar;
+    let elsewhere =
+        domain::window::Calendar { zone: "America/New_York".parse().expect("a time zone"), ..berlin };
+    let spans = async |month| {
+        reports::lines(&acme.store, acme.tenant.org, elsewhere, month).await.expect("lines").spans
+    };
+    assert_eq!(spans(two).await[&two], (berlin.midnight(two), berlin.midnight(one)));
+    let open = spans(one).await;
+    assert_eq!(open[&two], (berlin.midnight(two), berlin.midnight(one)), "of an adjustment, too");
+    let running = month(&acme, 0).await;
+    assert_eq!(open[&one], (elsewhere.midnight(one), elsewhere.midnight(running)), "an open one moves");
+}
+
+#[tokio::test]
 async fn names_of_a_closed_month_are_those_of_then() {
     let acme = Organization::new().await;
     let one = month(&acme, 1).await;

@@ -1,0 +1,404 @@
+//! What the explorer says is what the ledger says, to the nano-dollar: each measure by each split in
+//! each step of time, its totals, and its file. The other side is the raw ledger, put together here.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc, Weekday};
+use domain::{
+    csv,
+    explore::{By, Explored, Interval, Measure, NONE, Period},
+    groups::Standing,
+    ids::{ApplicationId, GroupId, ModelId, TierId, UserId},
+    keys::{Feature, Features, KeyModels},
+    models::Review,
+    money::{Money, NANOS},
+    spend::{Outcome, Sums},
+    usage::Usage,
+    users::Role,
+};
+use sqlx::Row as _;
+use store::{
+    applications, clock,
+    explore::{Question, ask},
+    groups, ledger, models,
+    rollups::Which,
+    users,
+};
+use uuid::Uuid;
+
+use crate::organization::{Organization, finished, group, model_form};
+
+/// A line of the ledger, with everything it can be split by.
+struct Line {
+    day: NaiveDate,
+    keys: HashMap<By, Vec<String>>,
+    path: Vec<Uuid>,
+    members: Vec<Uuid>,
+    application: Uuid,
+    user: Uuid,
+    model: Uuid,
+    sums: Sums,
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a moment")
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().expect("a day")
+}
+
+/// Calls around everything that a calendar is bad at: midnights of Berlin and of UTC, both changes of
+/// the clocks, a leap day, the ends of weeks, months and the year.
+fn moments() -> Vec<DateTime<Utc>> {
+    let edges = [
+        // Midnights of Berlin, winter and summer.
+        "2023-12-31T23:00:00Z",
+        "2024-01-31T23:00:00Z",
+        "2024-03-30T23:00:00Z",
+        "2024-04-30T22:00:00Z",
+        "2024-10-26T22:00:00Z",
+        "2024-10-27T23:00:00Z",
+        // The hour that is not there, and the one that is there twice.
+        "2024-03-31T01:00:00Z",
+        "2024-10-27T00:30:00Z",
+        "2024-10-27T01:30:00Z",
+        // Midnights of UTC, a leap day.
+        "2024-01-01T00:00:00Z",
+        "2024-02-29T00:00:00Z",
+        "2024-03-01T00:00:00Z",
+        "2024-11-01T00:00:00Z",
+    ];
+    let beside = |edge: &&str| {
+        let edge = at(edge);
+        [edge - TimeDelta::microseconds(1), edge, edge + TimeDelta::microseconds(1)]
+    };
+    edges.iter().flat_map(beside).collect()
+}
+
+struct World {
+    acme: Organization,
+    applications: Vec<ApplicationId>,
+    users: Vec<Option<UserId>>,
+    models: Vec<ModelId>,
+    paths: Vec<Vec<GroupId>>,
+}
+
+async fn world() -> World {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    let tier =
+        models::insert_tier(&mut change, &"High".parse().expect("a name"), false).await.expect("a tier");
+    let form = model_form("large", acme.provider, tier);
+    let large = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    let mut made = vec![acme.application];
+    for (name, place) in [("=sum(1)", acme.parent), ("Zwei, \"drei\"", other)] {
+        let form = applications::ApplicationForm {
+            name: name.parse().expect("a name"),
+            description: String::new(),
+            use_cases: Vec::new(),
+        };
+        let inserted =
+            applications::insert(&mut change, place, &form, &KeyModels::All, Features::all()).await;
+        made.push(inserted.expect("an application").0);
+    }
+    let form = users::UserForm {
+        email: "vera@acme.example".parse().expect("an address"),
+        name: "Vera".parse().expect("a name"),
+        role: Role::Member,
+    };
+    let vera = users::insert(&mut change, &form).await.expect("a user");
+    groups::set_member(&mut change, other, vera, Standing::Member, None).await.expect("a member");
+    change.commit().await.expect("all of it");
+    World {
+        users: vec![Some(acme.user), Some(vera), None],
+        models: vec![acme.model, large],
+        // The first application has calls from three places: it moved.
+        paths: vec![vec![acme.parent, acme.child], vec![acme.parent], vec![other]],
+        applications: made,
+        acme,
+    }
+}
+
+/// Books calls and refusals of every kind, in an order that says nothing.
+async fn fill(world: &World) {
+    let acme = &world.acme;
+    let calendar = acme.facts().await.calendar;
+    let features = [Features::default(), Features::default().with(Feature::Streaming), Features::all()];
+    let outcomes = [Outcome::Ok, Outcome::UpstreamError, Outcome::HungUp, Outcome::Lost, Outcome::Ok];
+    let (mut events, mut refusals) = (Vec::new(), Vec::new());
+    for (place, at) in moments().into_iter().flat_map(|at| [at, at + TimeDelta::seconds(1)]).enumerate() {
+        let n = u64::try_from(place).expect("a number");
+        let cost = i64::try_from((n * 7_919_777_771 + 1) % 5_000_000_003).expect("a cost");
+        let application = world.applications[place % 3];
+        let path = if place % 3 == 0 { &world.paths[place % 9 / 3] } else { &world.paths[place % 3] };
+        let user = world.users[place / 3 % 3];
+        let member_of = if user == Some(acme.user) { vec![acme.parent, acme.child] } else { Vec::new() };
+        let call = ledger::Call {
+            id: clock::id(),
+            started_at: at,
+            application,
+            path: path.clone(),
+            user,
+            member_of,
+            model: world.models[place % 5 % 2],
+            use_case: ["", "=1+1", "Übersetzung", "a,b"][place % 4].to_owned(),
+            features: features[place % 7 % 3],
+            ..acme.call()
+        };
+        refusals.push(ledger::Refusal {
+            id: clock::id(),
+            org: acme.tenant.org,
+            at,
+            application,
+            secret: acme.secret,
+            path: path.clone(),
+            user,
+            member_of: call.member_of.clone(),
+            model: "small".to_owned(),
+            model_id: (place % 2 == 0).then_some(acme.model),
+            status: 402,
+            code: "budget_exceeded".to_owned(),
+            message: String::new(),
+            detail: serde_json::json!({}),
+            observer: (place % 5 == 0)
+                .then_some(ledger::Observer::Rule(domain::ids::AuthorizationId(Uuid::nil()))),
+        });
+        let usage = Usage {
+            input: n * 3,
+            cache_read: n % 4,
+            cache_write: n % 3,
+            cache_write_long: n % 5,
+            output: n * 2 + 1,
+            reasoning: n % 6,
+            audio_input: n % 7,
+            audio_output: n % 8,
+            ..Usage::default()
+        };
+        let cached = (place % 11 == 0).then_some(Money(cost + 1));
+        events.push(ledger::Event {
+            finished_at: at,
+            duration_ms: i32::try_from(place * 37 % 991).expect("a duration"),
+            outcome: outcomes[place % 5],
+            usage,
+            cost: if cached.is_some() { Money::ZERO } else { Money(cost) },
+            marks: ledger::Marks { cached, answer: None },
+            ..finished(call)
+        });
+    }
+    // Booked late, out of order and in pieces.
+    events.reverse();
+    for part in events.chunks(17) {
+        ledger::bulk::book(&acme.store, acme.tenant.org, calendar, part, None).await.expect("booked");
+    }
+    ledger::bulk::refuse(&acme.store, acme.tenant.org, calendar, &refusals).await.expect("refused");
+    let mut change = acme.change().await;
+    groups::move_to(&mut change, acme.child, None).await.expect("it moves");
+    applications::archive(&mut change, acme.application).await.expect("it is put away");
+    groups::archive(&mut change, acme.child).await.expect("it is put away");
+    change.commit().await.expect("all of it");
+}
+
+/// Every line of the ledger and every refusal. Postgres says which day of Berlin it was.
+async fn lines(world: &World) -> Vec<Line> {
+    let acme = &world.acme;
+    let id = |row: &sqlx::postgres::PgRow, name: &str| row.get::<Option<Uuid>, _>(name).unwrap_or_default();
+    let count = |row: &sqlx::postgres::PgRow, name: &str| row.get::<i64, _>(name);
+    let rows = sqlx::query(
+        "select (e.started_at at time zone 'Europe/Berlin')::date as day, p.groups as path, coalesce(s.groups, '{}') as members, e.application_id, e.user_id, e.model_id,
+                m.tier_id, e.use_case, e.features, 1::bigint as calls, (e.outcome = 'upstream_error')::int::bigint as failed, 0::bigint as refused,
+                e.cost, e.input + e.audio_input as input, e.cache_read, e.cache_write + e.cache_write_long as cache_write,
+                e.output + e.audio_output as output, e.reasoning, e.duration_ms::bigint as duration_ms, e.cached::int::bigint as cached, e.saved
+         from events e
+         join group_paths p on p.org_id = e.org_id and p.path_id = e.path_id
+         left join member_sets s on s.org_id = e.org_id and s.set_id = e.set_id
+         join models m on m.org_id = e.org_id and m.model_id = e.model_id
+         where e.org_id = $1
+         union all
+         select (r.at at time zone 'Europe/Berlin')::date, w.path, w.members, r.application_id, r.user_id, r.model_id, m.tier_id, '', 0,
+                0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0
+         from refusals r
+         left join models m on m.org_id = r.org_id and m.model_id = r.model_id
+         cross join lateral (select case r.group_id when $2 then array[$3, $2] else array[r.group_id] end as path,
+                                    case r.user_id when $4 then array[$2, $3] else '{}' end as members) w
+         where r.org_id = $1 and not r.observed",
+    )
+    .bind(acme.tenant.org.0)
+    .bind(acme.child.0)
+    .bind(acme.parent.0)
+    .bind(acme.user.0)
+    .fetch_all(acme.store.pool())
+    .await
+    .expect("the ledger");
+    rows.iter()
+        .map(|row| {
+            let path: Vec<Uuid> = row.get("path");
+            let (application, user, model) =
+                (id(row, "application_id"), id(row, "user_id"), id(row, "model_id"));
+            let tier = id(row, "tier_id");
+            let named = |id: Uuid, text: String| vec![if id.is_nil() { NONE.to_owned() } else { text }];
+            let label: String = row.get("use_case");
+            let bits: i32 = row.get("features");
+            let mut used: Vec<String> = Feature::ALL
+                .iter()
+                .filter(|feature| Features::default().with(**feature).bits() & bits != 0)
+                .map(ToString::to_string)
+                .collect();
+            if used.is_empty() {
+                used.push(NONE.to_owned());
+            }
+            let keys = HashMap::from([
+                (By::Group, vec![GroupId(path[0]).to_string()]),
+                (By::Application, named(application, ApplicationId(application).to_string())),
+                (By::User, named(user, UserId(user).to_string())),
+                (By::Model, named(model, ModelId(model).to_string())),
+                (By::Tier, named(tier, TierId(tier).to_string())),
+                (By::UseCase, vec![if label.is_empty() { NONE.to_owned() } else { label }]),
+                (By::Feature, used),
+            ]);
+            let sums = Sums {
+                calls: count(row, "calls"),
+                failed: count(row, "failed"),
+                refused: count(row, "refused"),
+                spend: Money(count(row, "cost")),
+                input: count(row, "input"),
+                cache_read: count(row, "cache_read"),
+                cache_write: count(row, "cache_write"),
+                output: count(row, "output"),
+                reasoning: count(row, "reasoning"),
+                duration_ms: count(row, "duration_ms"),
+                cached: count(row, "cached"),
+                saved: Money(count(row, "saved")),
+            };
+            Line {
+                day: row.get("day"),
+                keys,
+                members: row.get("members"),
+                application,
+                user,
+                model,
+                path,
+                sums,
+            }
+        })
+        .collect()
+}
+
+fn sum<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Sums {
+    lines.into_iter().map(|line| line.sums).sum()
+}
+
+/// An amount of the file, as it was before it was written.
+fn read(measure: Measure, text: &str) -> i64 {
+    if !matches!(measure, Measure::Spend | Measure::Saved) {
+        return text.parse().expect("a count");
+    }
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    let nanos: i64 = format!("{rest:0<9}").parse().expect("digits");
+    whole.parse::<i64>().expect("dollars") * NANOS + nanos
+}
+
+/// The table, its totals and its file against the lines it is made of.
+fn agree(table: &Explored, lines: &[&Line], what: &str) {
+    let Explored { measure, by, period, .. } = *table;
+    let inside = |line: &&&Line| line.day >= period.from && line.day < period.to;
+    let amount = |sums: &Sums| measure.of(sums);
+    let whole = sum(lines.iter().filter(inside).copied());
+    assert_eq!(table.total(), whole, "{what}: in all");
+    let before =
+        sum(lines.iter().filter(|line| line.day >= table.before.from && line.day < table.before.to).copied());
+    assert_eq!(table.total_before(), before, "{what}: before");
+    let top: Vec<&str> = table.rows.iter().filter_map(|row| row.key.as_deref()).collect();
+    for (place, (from, to)) in table.steps.iter().enumerate() {
+        let step: Vec<&Line> =
+            lines.iter().filter(|line| line.day >= *from && line.day < *to).copied().collect();
+        assert_eq!(table.step(place), sum(step.iter().copied()), "{what}: {from}");
+        for row in &table.rows {
+            let of_row = step.iter().filter(|line| match row.key.as_deref() {
+                Some(key) => line.keys[&by].iter().any(|other| other == key),
+                None => line.keys[&by].iter().all(|other| !top.contains(&other.as_str())),
+            });
+            assert_eq!(row.cells[place], sum(of_row.copied()), "{what}: {} on {from}", row.name);
+        }
+    }
+    let file = csv::read(&table.csv()).expect("a table");
+    let written: Vec<i64> = file[1..].iter().map(|line| read(measure, &line.cells[4])).collect();
+    let cells = table.rows.iter().flat_map(|row| &row.cells);
+    let shown: Vec<i64> = cells.filter(|sums| **sums != Sums::default()).filter_map(amount).collect();
+    assert_eq!(written, shown, "{what}: the file");
+    if measure.adds_up() && !by.overlaps() {
+        assert_eq!(Some(written.iter().sum::<i64>()), amount(&whole), "{what}: the file in all");
+    }
+}
+
+#[tokio::test]
+async fn every_measure_by_every_split_is_what_the_ledger_says() {
+    let world = world().await;
+    fill(&world).await;
+    let acme = &world.acme;
+    let lines = lines(&world).await;
+    let (year, year_before) = (Period { from: day("2024-01-01"), to: day("2025-01-01") }, day("2023-01-01"));
+    let spring = Period { from: day("2024-02-29"), to: day("2024-10-30") };
+    type Keep = Box<dyn Fn(&Line) -> bool>;
+    let (parent, user, model, app) = (acme.parent.0, acme.user.0, acme.model.0, acme.application.0);
+    let whichs: [(&str, Which, Keep); 6] = [
+        ("everything", Which::default(), Box::new(|_| true)),
+        (
+            "a group",
+            Which { group: Some(acme.parent), ..Which::default() },
+            Box::new(move |line| line.path.contains(&parent)),
+        ),
+        (
+            "its members",
+            Which { group: Some(acme.parent), members: true, ..Which::default() },
+            Box::new(move |line| line.members.contains(&parent)),
+        ),
+        (
+            "an application",
+            Which { application: Some(acme.application), ..Which::default() },
+            Box::new(move |line| line.application == app),
+        ),
+        (
+            "a person",
+            Which { user: Some(acme.user), ..Which::default() },
+            Box::new(move |line| line.user == user),
+        ),
+        (
+            "a model",
+            Which { model: Some(acme.model), ..Which::default() },
+            Box::new(move |line| line.model == model),
+        ),
+    ];
+    assert!(
+        lines.iter().map(|line| line.sums.spend.0).sum::<i64>() > 100 * NANOS,
+        "there is something to add up"
+    );
+    for (name, which, keep) in &whichs {
+        let kept: Vec<&Line> = lines.iter().filter(|line| keep(line)).collect();
+        for by in By::ALL {
+            // Groups below a group are told apart by its own level, members' by the top.
+            if *by == By::Group && which.group.is_some() {
+                continue;
+            }
+            for (measure, interval, period) in
+                [(Interval::Month, year), (Interval::Week, spring), (Interval::Day, spring)]
+                    .into_iter()
+                    .flat_map(|(interval, period)| {
+                        Measure::ALL.iter().map(move |measure| (*measure, interval, period))
+                    })
+            {
+                // Once with every measure is enough: the others are the same sums in another order.
+                let every = interval == Interval::Month && *name == "everything";
+                if !every && !matches!(measure, Measure::Spend | Measure::Latency) {
+                    continue;
+                }
+                let before = Period { from: year_before, to: period.from };
+                let question =
+                    Question { measure, by: *by, interval, period, before, top: 2, week_start: Weekday::Mon };
+                let table = ask(&acme.store, acme.tenant.org, which, &question).await.expect("an answer");
+                agree(&table, &kept, &format!("{name}: {measure} by {by} and {interval}"));
+            }
+        }
+    }
+}
