@@ -64,6 +64,7 @@ pub async fn load_calls(
 pub async fn load_call(id: String) -> Result<CallAnswer, AppError> {
     use crate::backend::*;
     use domain::{
+        calls::What,
         ids::{CallId, GroupId},
         roles::{Act, Place, allows},
     };
@@ -80,7 +81,11 @@ pub async fn load_call(id: String) -> Result<CallAnswer, AppError> {
                 who,
                 model: call.model.1.clone(),
                 on: path.last().copied(),
-                day: None,
+                at: None,
+                features: match &call.what {
+                    What::Finished(finished) => finished.features,
+                    What::Refused(refused) => refused.features,
+                },
                 tokens: None,
                 request: None,
             };

@@ -91,7 +91,7 @@ pub async fn load_limits(
         let named = store::applications::Filter { search, ..Default::default() };
         let applications =
             store::applications::list(&cx.store, org, &month, &named, OFFERED as i64).await.known()?;
-        let users = store::directory::people(&cx.store, org, find, OFFERED as i64).await.known()?;
+        let users = store::directory::people(&cx.store, org, find, OFFERED).await.known()?;
         let whole = (scope_key(Scope::Organization), format!("{} (organization)", facts.org_name));
         let mut scopes: Vec<_> = find.is_empty().then_some(whole).into_iter().collect();
         scopes.extend(

@@ -58,6 +58,17 @@ pub struct Destination {
 }
 
 impl Snapshot {
+    /// Of facts alone: nobody has a secret, and nothing can be sent anywhere.
+    #[cfg(test)]
+    pub fn of(facts: Facts) -> Self {
+        Self {
+            facts,
+            secrets: Vec::new(),
+            destinations: FxHashMap::default(),
+            spans: parking_lot::Mutex::default(),
+        }
+    }
+
     /// The window of a kind that a moment is in.
     pub fn span(&self, window: Window, at: DateTime<Utc>) -> Span {
         let mut spans = self.spans.lock();
@@ -111,7 +122,8 @@ async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
         store::providers::credentials(store, org).await?.into_iter().collect();
     let destinations = facts.providers.iter().map(|(id, provider)| {
         let uris = Route::ALL.map(|route| forward::uri(provider, route, None));
-        let credential = credentials.get(id).and_then(|text| forward::credential_header(provider.dialect, text));
+        let credential =
+            credentials.get(id).and_then(|text| forward::credential_header(provider.dialect, text));
         (*id, Destination { uris, credential })
     });
     let destinations = destinations.collect();

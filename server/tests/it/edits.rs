@@ -106,7 +106,10 @@ fn hidden(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
 
 /// Fields of both, then of one.
 fn fields(texts: [&str; 2]) -> Vec<(String, String)> {
-    texts.iter().flat_map(|text| serde_urlencoded::from_str::<Vec<(String, String)>>(text).expect("fields")).collect()
+    texts
+        .iter()
+        .flat_map(|text| serde_urlencoded::from_str::<Vec<(String, String)>>(text).expect("fields"))
+        .collect()
 }
 
 async fn send(
@@ -144,7 +147,13 @@ async fn of_two_edits_of_one_thing_the_second_is_told_of_the_first_and_nothing_i
         let (first, second) = (world.fill(edit.first).await, world.fill(edit.second).await);
         let done = send(&world, edit, &page, &unseen, &fields([&same, &first])).await;
         let mut note = |what: &str, answer: &crate::harness::Answer| {
-            wrong.push(format!("{} of {}: {what}: {} {}", edit.function, edit.what, answer.status, main(&answer.text)));
+            wrong.push(format!(
+                "{} of {}: {what}: {} {}",
+                edit.function,
+                edit.what,
+                answer.status,
+                main(&answer.text)
+            ));
         };
         if !done.status.is_success() && done.status != 303 {
             note("the first is refused", &done);

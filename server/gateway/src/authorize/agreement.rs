@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn what_is_enforced_is_listed_and_explained(organization in any_organization(), features in any_features()) {
         let facts = organization.facts();
-        let snapshot = Arc::new(Snapshot { facts, secrets: Vec::new(), credentials: HashMap::new() });
+        let snapshot = Arc::new(Snapshot::of(facts));
         let facts = &snapshot.facts;
         for user in std::iter::once(None).chain(PEOPLE.map(|name| Some(world::user(name)))) {
             let caller = caller(&snapshot, user);

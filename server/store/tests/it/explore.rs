@@ -156,6 +156,7 @@ async fn fill(world: &World) {
             path: path.clone(),
             user,
             member_of: call.member_of.clone(),
+            features: call.features,
             model: "small".to_owned(),
             model_id: (place % 2 == 0).then_some(acme.model),
             status: 402,
