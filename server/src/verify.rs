@@ -41,7 +41,10 @@ pub async fn run(config: Config, options: Options) -> Result<ExitCode, Fatal> {
     let found = found?;
     let mut text: String = found.iter().map(report).collect();
     if let Some(first) = first? {
-        let _ = writeln!(text, "The ledger begins on {first}: what was before is in sums and closed months, and is not compared.");
+        let _ = writeln!(
+            text,
+            "The ledger begins on {first}: what was before is in sums and closed months, and is not compared."
+        );
     }
     say(&text)?;
     Ok(if found.iter().all(Found::agrees) { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -9,8 +9,8 @@ use domain::{
 
 use crate::{
     Result, Store, clock,
-    rollups::Month,
     rolls::{self, Asked, Roll},
+    rollups::Month,
     users,
 };
 
@@ -138,7 +138,8 @@ fn by_name(roll: &Roll, places: &[usize], down: bool, after: Option<&Mark>, limi
     let mark = |place: &usize| roll.at(*place).map(|(id, name)| Mark { key: name.to_owned(), id });
     let after = after.map(|mark| (mark.key.as_str(), mark.id));
     if down {
-        let end = after.map_or(places.len(), |after| places.partition_point(|place| key(place) < Some(after)));
+        let end =
+            after.map_or(places.len(), |after| places.partition_point(|place| key(place) < Some(after)));
         places[..end].iter().rev().filter_map(mark).take(limit).collect()
     } else {
         let begin = after.map_or(0, |after| places.partition_point(|place| key(place) <= Some(after)));

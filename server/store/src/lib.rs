@@ -77,9 +77,9 @@ use sqlx::{
 };
 
 use census::Census;
-use rolls::{Roll, Rolls};
 pub use change::{Change, Diff, Subject};
 pub use error::{Conflict, StoreError};
+use rolls::{Roll, Rolls};
 pub use vault::{MasterKey, Purpose, SealedFor, Vault};
 
 /// How the schema of a database stands to this binary.
@@ -143,7 +143,9 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .after_connect(|db, _| Box::pin(async move { sqlx::raw_sql(SESSION).execute(db).await.map(drop) }))
+            .after_connect(|db, _| {
+                Box::pin(async move { sqlx::raw_sql(SESSION).execute(db).await.map(drop) })
+            })
             .connect_with(options.application_name("bursar"))
             .await?;
         Ok(Self::new(pool, master))

@@ -205,7 +205,9 @@ impl Roll {
         let places = people.iter().enumerate().map(|(place, person)| (person.id, place)).collect();
         let mut members = HashMap::<GroupId, Vec<Member>>::new();
         for (place, person) in people.iter().enumerate() {
-            for membership in facts.users.get(&UserId(person.id)).into_iter().flat_map(|user| &user.memberships) {
+            for membership in
+                facts.users.get(&UserId(person.id)).into_iter().flat_map(|user| &user.memberships)
+            {
                 members.entry(membership.group).or_default().push((place, membership.ends_at));
             }
         }
@@ -311,7 +313,9 @@ impl Roll {
     /// Whether somebody is in a group, whether or not their time there is over already.
     pub fn is_in(&self, place: usize, group: GroupId) -> bool {
         // Members are in the order of places.
-        self.members.get(&group).is_some_and(|members| members.binary_search_by_key(&place, |(at, _)| *at).is_ok())
+        self.members
+            .get(&group)
+            .is_some_and(|members| members.binary_search_by_key(&place, |(at, _)| *at).is_ok())
     }
 }
 

@@ -283,9 +283,17 @@ impl Asked<'_> {
         let mut lines = self.rows_in(&rows, &months).await?;
         for Segment { from, to, step, .. } in days {
             let days = Period { from, to };
-            for (_, key, sums) in
-                exact(self.store, self.org, self.which, Some(By::User), days, Steps::Marks(from, from), None, None)
-                    .await?
+            for (_, key, sums) in exact(
+                self.store,
+                self.org,
+                self.which,
+                Some(By::User),
+                days,
+                Steps::Marks(from, from),
+                None,
+                None,
+            )
+            .await?
             {
                 lines.push((step, key, sums));
             }

@@ -216,10 +216,18 @@ async fn days_that_the_ledger_has_let_go_of_are_no_drift_and_are_not_forgotten()
     assert_eq!(report(&acme, three).await, before, "what was told stays told");
     // Asked for less than that, nothing comes back.
     ledger::kept::let_go_before(&acme.store, first).await.expect("nothing to do");
-    assert_eq!(ledger::kept::first_day(&acme.store).await.expect("a day"), Some(noon(&acme, two, 1).await.date_naive()));
+    assert_eq!(
+        ledger::kept::first_day(&acme.store).await.expect("a day"),
+        Some(noon(&acme, two, 1).await.date_naive())
+    );
 
     // A limit that is set now counts what was before.
-    let scopes = [Scope::Organization, Scope::Group(acme.parent), Scope::Application(acme.application), Scope::User(acme.user)];
+    let scopes = [
+        Scope::Organization,
+        Scope::Group(acme.parent),
+        Scope::Application(acme.application),
+        Scope::User(acme.user),
+    ];
     let mut change = acme.change().await;
     for scope in scopes {
         let meter = Meter { scope, metric: Metric::Spend, window: Window::Total };
@@ -229,12 +237,16 @@ async fn days_that_the_ledger_has_let_go_of_are_no_drift_and_are_not_forgotten()
     change.commit().await.expect("limits");
     let facts = acme.facts().await;
     let levels = limits::list(&acme.store, acme.tenant.org, &facts, |_| true).await.expect("levels");
-    let total: Vec<i64> =
-        levels.iter().filter(|level| level.limit.meter.window == Window::Total).map(|level| level.level.settled).collect();
+    let total: Vec<i64> = levels
+        .iter()
+        .filter(|level| level.limit.meter.window == Window::Total)
+        .map(|level| level.level.settled)
+        .collect();
     assert_eq!(total, [1_241; 4]);
     assert_eq!(drift(&acme).await, []);
 
     // What is spoilt among the days that are left is still found.
-    run(&acme, "update usage_by_day set spend = spend + 1 where day = (select max(day) from usage_by_day)").await;
+    run(&acme, "update usage_by_day set spend = spend + 1 where day = (select max(day) from usage_by_day)")
+        .await;
     assert!(drift(&acme).await.iter().any(|drift| drift.what.starts_with("days: spend")));
 }
