@@ -81,11 +81,7 @@ const fn names(text: [&'static str; 3]) -> [HeaderName; 3] {
 static OPENAI: [(Metric, [HeaderName; 3]); 2] = [
     (
         Metric::Requests,
-        names([
-            "x-ratelimit-limit-requests",
-            "x-ratelimit-remaining-requests",
-            "x-ratelimit-reset-requests",
-        ]),
+        names(["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]),
     ),
     (
         Metric::Tokens,

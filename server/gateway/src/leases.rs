@@ -165,7 +165,9 @@ impl Leases {
     /// it for dead: then it keeps no place among calls at once, and says so once.
     pub fn is_cut_off_now(&self) -> bool {
         let silent = store::clock::now() - *self.heard_at.lock();
-        if silent.to_std().is_ok_and(|silent| silent < self.cut_off_after) || self.cut_off.swap(true, Ordering::AcqRel) {
+        if silent.to_std().is_ok_and(|silent| silent < self.cut_off_after)
+            || self.cut_off.swap(true, Ordering::AcqRel)
+        {
             return false;
         }
         for (_, purse) in self.all() {

@@ -111,7 +111,8 @@ async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
         store::providers::credentials(store, org).await?.into_iter().collect();
     let destinations = facts.providers.iter().map(|(id, provider)| {
         let uris = Route::ALL.map(|route| forward::uri(provider, route, None));
-        let credential = credentials.get(id).and_then(|text| forward::credential_header(provider.dialect, text));
+        let credential =
+            credentials.get(id).and_then(|text| forward::credential_header(provider.dialect, text));
         (*id, Destination { uris, credential })
     });
     let destinations = destinations.collect();

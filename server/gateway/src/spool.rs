@@ -122,7 +122,8 @@ impl Spool {
         open.push_back(Kept { number, calls: 0, bytes: 0 });
         let file = Arc::new(create(dir, number)?);
         File::open(dir)?.sync_all()?;
-        let state = State { file, number, room: Room::default(), line: Line::default(), open, unsynced: Vec::new() };
+        let state =
+            State { file, number, room: Room::default(), line: Line::default(), open, unsynced: Vec::new() };
         let spool = Self {
             dir: dir.to_owned(),
             replica,

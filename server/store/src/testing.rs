@@ -225,7 +225,10 @@ pub async fn grant(
 /// Takes the ledger away: whoever asks it gets an error.
 pub async fn hide_ledger(url: &str) {
     let mut db = PgConnection::connect(url).await.expect("the database answers");
-    sqlx::query("alter table events rename to events_elsewhere").execute(&mut db).await.expect("it is hidden");
+    sqlx::query("alter table events rename to events_elsewhere")
+        .execute(&mut db)
+        .await
+        .expect("it is hidden");
     db.close().await.expect("the connection ends");
 }
 
