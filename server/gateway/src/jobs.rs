@@ -32,7 +32,7 @@ const BATCH: usize = 1000;
 /// closes no connection.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it may take to say so.
-const ANSWER: Duration = Duration::from_millis(500);
+const ANSWER: Duration = Duration::from_secs(1);
 /// Every so many looks versions are looked at, in case a notification was lost.
 const VERSIONS: u32 = 5;
 
@@ -90,10 +90,10 @@ async fn follow(gateway: &Gateway) -> Result<(), store::StoreError> {
             }
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => {
+                within(ANSWER, gateway.store.answers()).await?;
                 looks = looks.wrapping_add(1);
-                match looks.is_multiple_of(VERSIONS) {
-                    true => within(VERSIONS * ANSWER, refresh_stale(gateway)).await?,
-                    false => within(ANSWER, gateway.store.answers()).await?,
+                if looks.is_multiple_of(VERSIONS) {
+                    within(VERSIONS * ANSWER / 2, refresh_stale(gateway)).await?;
                 }
             }
         }
