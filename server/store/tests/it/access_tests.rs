@@ -11,7 +11,7 @@ use domain::{
     keys::{Features, KeyModels},
     models::Review,
     money::{Money, Price},
-    prices::{PriceKey, Prices},
+    prices::{Origin, PriceKey, Prices},
     rehearsal::Draft,
     requests::{Per, RequestState, Terms},
     roles::{Act, Actor, Place, permit},
@@ -20,9 +20,8 @@ use domain::{
 use store::{
     Change, StoreError, access, access_tests,
     authorizations::{self, Say, drafts},
-    batches, clock, groups, imports, keys, model_reviews, models,
-    prices::{self as model_prices, Origin},
-    rehearsals, requests, testing, users,
+    batches, clock, groups, imports, keys, model_reviews, models, prices as model_prices, rehearsals,
+    requests, testing, users,
 };
 
 use crate::organization::{Organization, group, model_form};
@@ -136,7 +135,7 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
     world.refused("a change of many people", change, "Not Uma").await;
 
     // A table.
-    let email = users::get(&org.store, tenant, org.user).await.expect("Uma").email;
+    let email = users::name(&org.store, tenant, org.user).await.expect("Uma").1;
     let row = imports::Row {
         line: 2,
         email: email.parse().expect("an address"),
@@ -157,12 +156,9 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
     authorizations::set(&mut change, Some(org.parent), Target::Tier(open_tier), Some(OPEN))
         .await
         .expect("a rule");
-    let waiting =
-        models::insert(&mut change, &model_form("waiting", org.provider, open_tier), Review::Pending);
-    let waiting = waiting.await.expect("a model");
-    let free =
-        models::insert(&mut change, &model_form("unpriced", org.provider, open_tier), Review::Accepted);
-    let free = free.await.expect("a model");
+    let [waiting, free] = ["waiting", "unpriced"].map(|name| model_form(name, org.provider, open_tier));
+    let waiting = models::insert(&mut change, &waiting, Review::Pending).await.expect("a model");
+    let free = models::insert(&mut change, &free, Review::Accepted).await.expect("a model");
     let now = change.at();
     let price: Price = "1".parse().expect("a price");
     let priced = Prices::default().with(PriceKey::Input, Some(price)).with(PriceKey::Output, Some(price));
