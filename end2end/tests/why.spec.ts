@@ -28,7 +28,7 @@ test('a model becomes usable by following, step by step, what the page says woul
   await page.goto(world.base + why);
   await help.getByRole('link').first().click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(`${name} for Research`);
-  await page.getByLabel('Here', { exact: true }).selectOption('open');
+  await expect(page.getByLabel('Here', { exact: true }), 'what was proposed is filled in').toHaveValue('open');
   await page.getByRole('button', { name: 'Preview' }).click();
   await page.getByRole('button', { name: 'Save 1 change' }).click();
   await said(page, /Saved|saved/);

@@ -41,6 +41,16 @@ type Grant = (Option<&'static str>, Option<&'static str>, &'static str, bool);
 /// Somebody's place in a group: who, where, and in how many days it ends.
 type Membership = (&'static str, &'static str, Option<i64>);
 
+/// The application: its group, the models of its key, its features, whom its key is for, whose it is.
+#[derive(Clone, Debug)]
+struct Program {
+    group: &'static str,
+    models: Option<Vec<&'static str>>,
+    features: Vec<Feature>,
+    assigned: Vec<&'static str>,
+    personal: Option<&'static str>,
+}
+
 /// What a case is drawn from.
 #[derive(Clone, Debug)]
 pub struct Organization {
@@ -49,9 +59,7 @@ pub struct Organization {
     memberships: Vec<Membership>,
     ended: Option<&'static str>,
     suspended: Option<&'static str>,
-    /// The application's group, its models, its features, whom its key is for, whose it is.
-    application:
-        (&'static str, Option<Vec<&'static str>>, Vec<Feature>, Vec<&'static str>, Option<&'static str>),
+    application: Program,
     /// Models of each policy.
     policies: Vec<Vec<&'static str>>,
     /// The policy of the key and the one of a group.
@@ -72,6 +80,13 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
         vec(groups(), 0..3),
         option::weighted(0.2, people()),
     );
+    let application = application.prop_map(|(group, models, features, assigned, personal)| Program {
+        group,
+        models,
+        features,
+        assigned,
+        personal,
+    });
     (
         vec(rule(), 0..14),
         vec(grant, 0..4),
@@ -155,7 +170,7 @@ impl Organization {
     }
 
     fn application(&self) -> ApplicationFacts {
-        let (group, models, features, assigned, personal) = &self.application;
+        let Program { group, models, features, assigned, personal } = &self.application;
         ApplicationFacts {
             models: match models {
                 None => domain::keys::KeyModels::All,

@@ -28,10 +28,8 @@ use crate::{
 };
 
 // The organizations are those that the domain's own test of agreement draws from.
-#[allow(dead_code, reason = "tables of the domain's tests use more of it")]
 #[path = "../../../../app/domain/tests/it/organizations.rs"]
 mod organizations;
-#[allow(dead_code, reason = "tables of the domain's tests use more of it")]
 #[path = "../../../../app/domain/tests/it/world.rs"]
 mod world;
 

@@ -156,10 +156,9 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
     authorizations::set(&mut change, Some(org.parent), Target::Tier(open_tier), Some(OPEN))
         .await
         .expect("a rule");
-    let form = model_form("waiting", org.provider, open_tier);
-    let waiting = models::insert(&mut change, &form, Review::Pending).await.expect("a model");
-    let form = model_form("unpriced", org.provider, open_tier);
-    let free = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    let [waiting, free] = ["waiting", "unpriced"].map(|name| model_form(name, org.provider, open_tier));
+    let waiting = models::insert(&mut change, &waiting, Review::Pending).await.expect("a model");
+    let free = models::insert(&mut change, &free, Review::Accepted).await.expect("a model");
     let now = change.at();
     let price: Price = "1".parse().expect("a price");
     let priced = Prices::default().with(PriceKey::Input, Some(price)).with(PriceKey::Output, Some(price));
