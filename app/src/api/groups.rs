@@ -107,8 +107,10 @@ pub async fn find_groups(q: String) -> Result<Vec<String>, AppError> {
 pub struct GroupView {
     /// The group.
     pub group: Group,
-    /// Its people and those below.
+    /// Its people and those below: the first of them.
     pub members: Vec<Member>,
+    /// How many are in it directly, and in all.
+    pub people_in: (i64, i64),
     /// Applications in it: id, name, spend of the month.
     pub applications: Vec<(String, String, Money)>,
     /// Groups directly below: id, name, people.
@@ -250,6 +252,7 @@ pub async fn load_group(
                     .map(|policy| (policy.id.to_string(), policy.name))
                     .collect(),
             },
+            people_in: own.first().map(|row| (row.members, row.members_below)).unwrap_or_default(),
             spend: own.first().map(|row| row.spend).unwrap_or_default(),
             members,
         })
