@@ -183,7 +183,9 @@ impl Undo {
     /// The groups in which it looks at what they are.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> {
         let (one, other) = match self {
-            Self::Leave(group) | Self::Join { group, .. } | Self::Member { group, .. } => (Some(*group), None),
+            Self::Leave(group) | Self::Join { group, .. } | Self::Member { group, .. } => {
+                (Some(*group), None)
+            }
             Self::Back { from, to, .. } => (Some(*from), Some(*to)),
             Self::Limit { .. } | Self::Role { .. } | Self::Suspended(_) | Self::Name { .. } | Self::Added => {
                 (None, None)

@@ -533,6 +533,8 @@ pub async fn move_people(
     handle(|cx| async move {
         let from: GroupId = read("from", &from)?;
         let to = groups::named(&cx, "to", &to).await?;
+        // Where they are stays as it is; it has to be here all the same.
+        store::groups::path(&cx.store, cx.org()?, from).await.known()?;
         let task = if copy {
             Task::Join { group: to, standing: Standing::Member, ends_at: None }
         } else {

@@ -55,7 +55,8 @@ pub async fn run_import(
             return Err(imports::changed(&imported, rows.len(), seen.is_empty()));
         }
         change.commit().await.known()?;
-        let next = imported.batch.map_or_else(|| "/users".to_owned(), |batch| format!("/users/batch/{batch}"));
+        let next =
+            imported.batch.map_or_else(|| "/users".to_owned(), |batch| format!("/users/batch/{batch}"));
         Ok(Done::said(format!("Imported. {}", imports::counted(&imported, rows.len()))).then(next))
     })
     .await

@@ -109,8 +109,10 @@ pub fn neighbours<'a>(tree: &[&'a Outline], id: GroupId) -> Vec<&'a Outline> {
 pub async fn matching(cx: &Cx, text: &str) -> Result<Vec<(GroupId, String)>, AppError> {
     let census = store::census::current(&cx.store, cx.org()?).await.known()?;
     let typed = text.trim().to_lowercase();
-    let words: Vec<&str> =
-        typed.split(|mark: char| mark == '/' || mark.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = typed
+        .split(|mark: char| mark == '/' || mark.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect();
     if words.is_empty() {
         return Ok(Vec::new());
     }
@@ -148,7 +150,10 @@ pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError
             let more = if several.len() > names.len() { " and more" } else { "" };
             Err(AppError::field(
                 field,
-                format!("Several groups match: {}{more}. Choose one, or write the whole path.", names.join(", ")),
+                format!(
+                    "Several groups match: {}{more}. Choose one, or write the whole path.",
+                    names.join(", ")
+                ),
             ))
         }
     }

@@ -11,7 +11,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::{capital, param, users::roles};
 use crate::{
     api::batches::{BatchView, ConfirmBatch, UndoBatch, load_batch},
-    ui::{Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query, suggested::Suggested},
+    ui::{
+        Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query,
+        suggested::Suggested,
+    },
 };
 
 /// The fields of the address that say what exactly is to be done.
@@ -159,7 +162,10 @@ fn Pick(
     let options = if found.is_empty() {
         options
     } else {
-        found.into_iter().chain([(pick_group::NONE.to_owned(), "None of these: write another".to_owned())]).collect()
+        found
+            .into_iter()
+            .chain([(pick_group::NONE.to_owned(), "None of these: write another".to_owned())])
+            .collect()
     };
     let options = options
         .into_iter()

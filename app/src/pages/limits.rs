@@ -53,7 +53,8 @@ fn scope_href(scope: Scope) -> String {
 /// Every limit.
 #[component]
 pub fn LimitsPage() -> impl IntoView {
-    let limits = load_limits(query::value("q"), query::value("kind"), query::value("after"), query::value("find"));
+    let limits =
+        load_limits(query::value("q"), query::value("kind"), query::value("after"), query::value("find"));
     view! { <Page title="Limits" live=true><Load data=limits let(limits)><Content limits/></Load></Page> }
 }
 

@@ -14,8 +14,8 @@ use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{EditMember, HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup, Select,
-        Submit, context::frame, may, query,
+        Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup,
+        Select, Submit, context::frame, may, query,
     },
 };
 

@@ -23,8 +23,8 @@ use crate::{
     },
     filters::Filters,
     ui::{
-        Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, PickGroup, Select, Submit, When,
+        Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
+        PickGroup, Select, Submit, When,
         badge::StatusMark,
         chart::{ChartView, Legend},
         context::now,

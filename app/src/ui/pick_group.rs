@@ -68,8 +68,10 @@ pub const NONE: &str = "?";
 /// The groups whose paths have all of these words, the shortest paths first.
 pub fn matching(groups: &[(String, String)], typed: &str) -> Vec<(String, String)> {
     let typed = typed.to_lowercase();
-    let words: Vec<&str> =
-        typed.split(|mark: char| mark == '/' || mark.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = typed
+        .split(|mark: char| mark == '/' || mark.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect();
     let fits = |path: &str| {
         let path = path.to_lowercase();
         !words.is_empty() && words.iter().all(|word| path.contains(word))

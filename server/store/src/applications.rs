@@ -548,7 +548,8 @@ pub async fn hand_over(
     }
     if owner != from {
         let now = before.owner.as_ref().map_or("nobody in particular", |(_, name)| name.as_str());
-        let sentence = format!("Somebody handed it over meanwhile: {now} answers for it now. Nothing was changed.");
+        let sentence =
+            format!("Somebody handed it over meanwhile: {now} answers for it now. Nothing was changed.");
         return Err(StoreError::Meanwhile(sentence));
     }
     receipts::successor(change, "user", owner.unwrap_or(UserId::NIL), to).await?;

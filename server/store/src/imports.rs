@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::{Change, Result, StoreError, access, batches, clock, groups, limits, users};
 use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
@@ -13,7 +14,6 @@ use domain::{
     roles::Act,
     users::Role,
 };
-use crate::{Change, Result, StoreError, access, batches, clock, groups, limits, users};
 
 /// A line of the table. What it has no column for stays as it is.
 #[derive(Clone, Debug)]
@@ -169,7 +169,8 @@ pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
     if !set.is_empty() {
         // Once more: a limit can be given to those only who are there.
         let facts = access::read(change.db(), org).await?;
-        let words = |limit: Option<Money>| limit.map_or_else(|| "the default".to_owned(), |own| own.to_string());
+        let words =
+            |limit: Option<Money>| limit.map_or_else(|| "the default".to_owned(), |own| own.to_string());
         for (row, id, known, limit) in set {
             let before = own(known);
             limits::set_month_in(change, &facts, id, limit).await?;

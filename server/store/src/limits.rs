@@ -210,12 +210,7 @@ fn check(meter: &Meter, form: &LimitForm) -> Result<()> {
 /// # Errors
 /// [`StoreError::Stale`] when it changed since it was seen, [`StoreError::Meanwhile`] when it came or
 /// went; [`StoreError::Invalid`] when a permit to tighten would loosen.
-pub async fn set(
-    change: &mut Change,
-    meter: Meter,
-    form: &LimitForm,
-    seen: Seen,
-) -> Result<LimitId> {
+pub async fn set(change: &mut Change, meter: Meter, form: &LimitForm, seen: Seen) -> Result<LimitId> {
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
     set_in(change, &facts, meter, form, seen).await
@@ -261,8 +256,9 @@ async fn set_in(
         }
         (Seen::Nothing, Some(known)) => {
             let now = known.words(&meter);
-            let sentence =
-                format!("{name} has a limit like this already: {now}. Change that one instead of making another.");
+            let sentence = format!(
+                "{name} has a limit like this already: {now}. Change that one instead of making another."
+            );
             return Err(StoreError::Meanwhile(sentence));
         }
         _ => {}

@@ -44,7 +44,10 @@ async fn an_import_is_undone_as_one_and_everybody_is_as_before() {
     assert!(after.contains("Nora,nora@acme.example,member,Research,3.50"), "{after}");
     let page = world.owner.get(&format!("/users/batch/{batch}")).await.text;
     for said in ["Mia → Mia Berg", "leaves Research", "Is new: Nora, member"] {
-        assert!(page.to_lowercase().contains(&said.to_lowercase()), "{said} is not on the page of the import");
+        assert!(
+            page.to_lowercase().contains(&said.to_lowercase()),
+            "{said} is not on the page of the import"
+        );
     }
     let done = world.owner.must("/console/batches/undo", &[("id", &batch)]).await;
     assert_eq!(done["notice"], "Undone for 2 people.");

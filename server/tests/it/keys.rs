@@ -35,7 +35,11 @@ async fn the_old_secret_works_through_its_grace_period_and_not_beyond() {
     let (app, key) = application(&owner).await;
     let old = secret(&owner, &app, &key, "").await;
     let beside = secret(&owner, &app, &key, "").await;
-    assert_eq!([models(&server, &old).await, models(&server, &beside).await], [200, 200], "both stay as they are");
+    assert_eq!(
+        [models(&server, &old).await, models(&server, &beside).await],
+        [200, 200],
+        "both stay as they are"
+    );
     let rotated = secret(&owner, &app, &key, "24").await;
     for one in [&old, &beside, &rotated] {
         assert_eq!(models(&server, one).await, 200, "programs have a day to take the new one");

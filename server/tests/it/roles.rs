@@ -67,8 +67,9 @@ const MIXED: [&str; 12] = [
 /// What fills a template in without naming anything of an organization.
 const NO_ID: [&str; 5] = ["n", "day", "month", "pricelist", "org"];
 
-/// A name that is not known is left out of the answer, and does not keep the rest from it.
-const IGNORED: [&str; 1] = ["model-reviews/accept"];
+/// What says nothing of anybody's all the same: tiers of models that are not accepted are not read, and
+/// nothing was kept of a call that never was.
+const IGNORED: [&str; 2] = ["model-reviews/accept", "prompts/kept"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_of_one_organization_reaches_nothing_of_another() {

@@ -381,11 +381,9 @@ impl World {
                 let app = self.ids["app"].clone();
                 self.key_of(&app).await
             }
-            "org" => self
-                .ids
-                .get("org")
-                .cloned()
-                .unwrap_or_else(|| "org_00000000000000000000000000".to_owned()),
+            "org" => {
+                self.ids.get("org").cloned().unwrap_or_else(|| "org_00000000000000000000000000".to_owned())
+            }
             what => match what.strip_prefix("new ") {
                 Some(thing) => Box::pin(self.fresh(thing)).await,
                 None => self.ids.get(what).unwrap_or_else(|| panic!("nothing is called {what}")).clone(),
@@ -427,4 +425,3 @@ pub fn id_at(text: &str, prefix: &str) -> String {
     let start = text.find(prefix).unwrap_or_else(|| panic!("no {prefix} on the page: {text}"));
     text[start..].chars().take(prefix.len() + 26).collect()
 }
-

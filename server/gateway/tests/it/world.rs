@@ -307,7 +307,9 @@ impl World {
     pub async fn limit_in(&self, mode: Mode, scope: Scope, metric: Metric, window: Window, cap: i64) {
         let mut change = self.change().await;
         let form = limits::LimitForm { cap, mode, thresholds: Vec::new() };
-        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Nothing).await.expect("a limit");
+        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Nothing)
+            .await
+            .expect("a limit");
         change.commit().await.expect("it");
     }
 

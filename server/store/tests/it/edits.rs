@@ -96,7 +96,8 @@ async fn a_limit_that_came_went_or_changed_meanwhile_is_told() {
         other => panic!("{other:?}"),
     };
     let mut change = acme.change().await;
-    let id = limits::set(&mut change, meter, &form(10_000_000_000), limits::Seen::Nothing).await.expect("a limit");
+    let id =
+        limits::set(&mut change, meter, &form(10_000_000_000), limits::Seen::Nothing).await.expect("a limit");
     let twice = limits::set(&mut change, meter, &form(1), limits::Seen::Nothing).await;
     told(twice.map(drop), "$10.00");
     limits::set(&mut change, meter, &form(20_000_000_000), limits::Seen::Version(1)).await.expect("changed");

@@ -93,7 +93,9 @@ async fn world(store: &Store) -> World {
         (Scope::Member(top, user), Metric::InputTokens, Window::Hour),
     ] {
         let form = LimitForm { cap: 1 << 50, mode: Mode::Enforce, thresholds: vec![80] };
-        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Nothing).await.expect("it works");
+        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Nothing)
+            .await
+            .expect("it works");
     }
     change.commit().await.expect("it works");
     let hash = store::keys::lookup_hash(store, plain.reveal()).expect("it works");

@@ -1,8 +1,8 @@
 //! People who come, go and hand over: nothing of theirs lives on, and nothing is left without anybody.
 
 use domain::{
-    batches::{Outcome, Task},
     access::Grantee,
+    batches::{Outcome, Task},
     groups::{Source, Standing},
     ids::{GroupId, UserId},
     keys::PlainSecret,
@@ -246,7 +246,8 @@ async fn a_suspension_hands_over_to_whoever_is_named_and_else_it_is_listed() {
     applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
     change.commit().await.expect("all of it");
     let away = async || {
-        let numbers = applications::neglected(&org.store, org.tenant.org, clock::now()).await.expect("numbers");
+        let numbers =
+            applications::neglected(&org.store, org.tenant.org, clock::now()).await.expect("numbers");
         let filter = applications::Filter { owner_away: true, ..Default::default() };
         let month = store::rollups::Month::current(&org.store, org.tenant.org).await.expect("a month");
         let list = applications::list(&org.store, org.tenant.org, &month, &filter, 9).await.expect("a list");
@@ -447,8 +448,9 @@ async fn secrets_nobody_uses_are_found() {
         (clock::now() - chrono::Duration::days(60), clock::now() + chrono::Duration::days(1));
     assert!(names(before).await.is_empty(), "too young to be unused");
     assert_eq!(names(after).await, ["Assistant"]);
-    let count =
-        async |since| applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").unused;
+    let count = async |since| {
+        applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers").unused
+    };
     assert_eq!((count(before).await, count(after).await), (0, 1));
     let mut change = org.change().await;
     keys::revoke(&mut change, org.secret).await.expect("revoked");
