@@ -34,3 +34,18 @@ test('somebody is moved by the menu of their line, and brought back', async ({ p
   await page.goto(`${world.base}/groups/${groups[0]}`);
   await expect(card(page, 'People')).toContainText(name);
 });
+
+test('what somebody is in a group, and until when, is edited in the list of people', async ({ page, world }) => {
+  const { groups, name } = await ground(world);
+  await visit(page, world.owner, `/groups/${groups[0]}`);
+  const row = page.getByRole('row').filter({ hasText: name });
+  await page.getByRole('button', { name: `Actions for ${name}` }).click();
+  await page.getByRole('link', { name: 'Edit the membership…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Last day').fill('2030-01-31');
+  await dialog.getByLabel('They lead this group').check();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await said(page, 'Membership saved.');
+  await expect(row).toContainText(/through .*2030/);
+  await expect(row.getByText('lead', { exact: true })).toBeVisible();
+});

@@ -107,8 +107,10 @@ pub async fn find_groups(q: String) -> Result<Vec<String>, AppError> {
 pub struct GroupView {
     /// The group.
     pub group: Group,
-    /// Its people and those below.
+    /// Its people and those below: the first of them.
     pub members: Vec<Member>,
+    /// How many are in it directly, and in all.
+    pub people_in: (i64, i64),
     /// Applications in it: id, name, spend of the month.
     pub applications: Vec<(String, String, Money)>,
     /// How many applications it and the groups below have.
@@ -254,6 +256,7 @@ pub async fn load_group(
                     .map(|policy| (policy.id.to_string(), policy.name))
                     .collect(),
             },
+            people_in: own.first().map(|row| (row.members, row.members_below)).unwrap_or_default(),
             spend: own.first().map(|row| row.spend).unwrap_or_default(),
             members,
         })
@@ -534,6 +537,8 @@ pub async fn move_people(
     handle(|cx| async move {
         let from: GroupId = read("from", &from)?;
         let to = groups::named(&cx, "to", &to).await?;
+        // Where they are stays as it is; it has to be here all the same.
+        store::groups::path(&cx.store, cx.org()?, from).await.known()?;
         let task = if copy {
             Task::Join { group: to, standing: Standing::Member, ends_at: None }
         } else {

@@ -152,6 +152,7 @@ fn Content(view: GroupView) -> impl IntoView {
     let GroupView {
         group,
         members,
+        people_in,
         applications,
         applications_below,
         below,
@@ -213,7 +214,7 @@ fn Content(view: GroupView) -> impl IntoView {
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
-            <People members group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
+            <People members count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>
                 <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications_below.to_string()><Applications group=id.to_string() all=applications_below applications/></Card>

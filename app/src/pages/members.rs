@@ -4,6 +4,7 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
     groups::{Group, Member, Source, Standing, seen_as},
+    money::grouped,
     roles::Act,
     time,
 };
@@ -21,8 +22,10 @@ use crate::{
 /// The card of the people, the tree beside it, and the dialogs between them.
 #[component]
 pub fn People(
-    /// Direct ones first.
+    /// Direct ones first; of many, as many as a page lists.
     members: Vec<Member>,
+    /// How many are in it directly, and in all.
+    count: (i64, i64),
     /// Of which group.
     group: Group,
     /// Where they can be moved to with the mouse.
@@ -35,8 +38,10 @@ pub fn People(
     edit_leads: bool,
 ) -> impl IntoView {
     let id = group.id.to_string();
-    let direct = members.iter().filter(|member| member.through.is_none()).count();
-    let note = format!("{direct} direct, {} in all", members.len());
+    let (direct, all) = count;
+    let number = |count: i64| grouped(count.unsigned_abs());
+    let note = format!("{} direct, {} in all", number(direct), number(all));
+    let rest = (all > members.len() as i64).then(|| format!("The first {} are listed. ", members.len()));
     let movable = edit && tree.len() > 1;
     let (form, chosen, leads) = (id.clone(), members.clone(), members.clone());
     let edited = members.clone();
@@ -46,6 +51,9 @@ pub fn People(
             <div class=if movable { "members with-tree" } else { "members" }>
                 <Card title="People" note actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
                     <Table members=members.clone() group=id.clone() movable edit edit_leads/>
+                    {rest.clone().map(|text| view! {
+                        <p class="note-line">{text}{may(Act::ReadOrganization).then(|| view! { <a href=format!("/users?group={form}")>"All of them, in the directory"</a> })}</p>
+                    })}
                     {movable.then(|| view! { <Bar group=form.clone()/> })}
                 </Card>
                 {movable.then(|| view! { <Tree tree/> })}

@@ -91,7 +91,7 @@ fn hidden(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
         .filter(|form| form.contains(&action))
         .collect();
     let form = forms.iter().find(|form| form.contains(it)).or(forms.first());
-    let form = form.unwrap_or_else(|| panic!("no form of {function} on the page: {page}"));
+    let form = form.unwrap_or_else(|| panic!("no form of {function} on the page: {}", main(page)));
     let value = |input: &str, name: &str| {
         let start = input.find(&format!(" {name}=\""))? + name.len() + 3;
         input[start..].split('"').next().map(str::to_owned)
@@ -133,6 +133,8 @@ async fn of_two_edits_of_one_thing_the_second_is_told_of_the_first_and_nothing_i
     let mut world = World::new().await;
     let name = world.name_of("model").await;
     world.ids.insert("model name", name);
+    // Without one there is nothing to choose for a group.
+    world.value("new policy").await;
     let mut wrong = Vec::new();
     for edit in EDITS {
         let it = if edit.what.is_empty() { String::new() } else { world.value(edit.what).await };
@@ -185,7 +187,7 @@ async fn of_two_edits_of_one_thing_the_second_is_told_of_the_first_and_nothing_i
 /// What of a page is worth reading when something is wrong.
 fn main(page: &str) -> &str {
     let start = page.find("<main").unwrap_or_default();
-    &page[start..(start + 3000).min(page.len())]
+    page.get(start..start + 2000).unwrap_or(&page[start..])
 }
 
 #[test]

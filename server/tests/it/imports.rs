@@ -82,7 +82,7 @@ async fn another_difference_than_the_one_shown_is_told_and_not_imported() {
 
     // Of two who import what both were shown, one does, and the other is told.
     let seen = shown(&world.owner, TABLE).await;
-    let run = || world.owner.post("/console/imports/run", &[("csv", TABLE), ("seen", &seen)]);
+    let run = async || world.owner.post("/console/imports/run", &[("csv", TABLE), ("seen", &seen)]).await;
     let (one, other) = tokio::join!(run(), run());
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
     statuses.sort_unstable();
