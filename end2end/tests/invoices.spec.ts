@@ -21,6 +21,6 @@ test('an invoice with a mistake leaves nothing; without it, every difference is 
   await expect(page.getByRole('heading', { level: 1 })).toContainText(name);
   await expect(card(page, 'By model').getByRole('row').filter({ hasText: 'tiny-9' })).toContainText('not in the catalogue');
   await expect(card(page, 'Days and models that differ').getByRole('row').filter({ hasText: 'tiny-9' })).toContainText('+$3.00');
-  const file = await world.owner.page((await page.getByRole('link', { name: 'CSV' }).getAttribute('href'))!);
+  const file = await world.owner.page((await page.getByRole('link', { name: 'CSV', exact: true }).getAttribute('href'))!);
   expect(file).toContain(`${day},tiny-9,3.00,0.00,3.00,`);
 });

@@ -304,7 +304,8 @@ impl SpendPage {
 
     /// Are we fine, and why: of the month that runs. `day` says a day.
     pub fn verdict(&self, day: impl Fn(NaiveDate) -> String) -> Option<(Verdict, String)> {
-        if !self.runs() {
+        // What members spend elsewhere counts in limits elsewhere.
+        if !self.runs() || self.view == View::Members {
             return None;
         }
         let heading = self.forecast.as_ref().map(|forecast| forecast.end);

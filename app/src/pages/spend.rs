@@ -143,7 +143,7 @@ fn Content(page: Data) -> impl IntoView {
     let (measure, first, last) = (table.by, table.period.from.to_string(), table.period.last().to_string());
     let explore = filters.href("/explore", &[("by", measure.as_str()), ("from", &first), ("to", &last)]);
     let calls_href = filters.href("/calls", &[("outcome", "finished"), ("from", &first), ("to", &last)]);
-    let own = (page.range == Range::Own).then(|| table.period);
+    let own = (page.range == Range::Own).then_some(table.period);
     let (title_of_chart, legend) = (chart.title.clone(), chart.series.clone());
     let calls = page.calls.clone();
     let months = (page.range == Range::Month).then(|| months(&page));

@@ -35,9 +35,13 @@ pub fn Brush() -> impl IntoView {
         let up = window_event_listener(ev::pointerup, |_| finish());
         let cancel = window_event_listener(ev::pointercancel, |_| clear());
         let focused = window_event_listener(ev::focusin, |event: FocusEvent| {
-            if let Some(step) = step_of(event.target()) {
-                read_out(&step);
-                rove(&step);
+            match step_of(event.target()) {
+                Some(step) => {
+                    read_out(&step);
+                    rove(&step);
+                }
+                // Whoever goes elsewhere has chosen nothing: or else the page would wait for them.
+                None => clear(),
             }
         });
         let pressed = window_event_listener(ev::keydown, press);

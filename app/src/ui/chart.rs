@@ -66,9 +66,9 @@ impl Series {
         hidden.split(',').any(|key| key == self.key)
     }
 
-    /// Where it is shown, or hidden.
-    fn turned(&self, shown: bool) -> String {
-        query::href(&[(HIDE, Some(&query::turned(HIDE, &self.key, shown)))])
+    /// This page with it hidden, or shown.
+    fn turned(&self, hidden: bool) -> String {
+        query::href(&[(HIDE, Some(&query::turned(HIDE, &self.key, hidden)))])
     }
 }
 
@@ -499,7 +499,7 @@ pub fn Legend(
             }
             let what = if hidden { "Show in the chart" } else { "Hide in the chart" };
             view! {
-                <li><a href=one.turned(hidden) data-within="" data-off=hidden.then_some("") title=what>{name}<span class="sr">{if hidden { ", hidden: show it" } else { ": hide it" }}</span></a></li>
+                <li><a href=one.turned(!hidden) data-within="" data-off=hidden.then_some("") title=what>{name}<span class="sr">{if hidden { ", hidden: show it" } else { ": hide it" }}</span></a></li>
             }
             .into_any()
         })

@@ -342,7 +342,11 @@ fn found(program: &Program, id: CallId) -> Vec<Found> {
     let mut found = Vec::new();
     for (guard, action, often) in acme::guards(program.name) {
         if bits % 1000 < *often {
-            found.push(Found { guard: *guard, action: *action, count: 1 + u32::from(bits % 7 == 0) });
+            found.push(Found {
+                guard: *guard,
+                action: *action,
+                count: 1 + u32::from(bits.is_multiple_of(7)),
+            });
         }
         bits /= 1000;
     }

@@ -187,7 +187,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     };
     let above =
         if runs && look.view == View::Attributed { above(store, org, &facts, of).await? } else { None };
-    let leaders = leaders(store, org, &which, of, by, period).await?;
+    let leaders = leaders(store, org, &facts, of, &question, &which).await?;
     Ok(SpendPage {
         whose,
         view: look.view,
@@ -311,24 +311,19 @@ async fn before_steps(
 async fn leaders(
     store: &Store,
     org: OrgId,
-    which: &Which,
+    facts: &Facts,
     of: Of,
-    by: By,
-    period: Period,
+    question: &Question,
+    which: &Which,
 ) -> Result<Vec<Leader>> {
+    let Question { by, period, .. } = *question;
     let mut kinds = Vec::new();
     if by != By::Model && !matches!(of, Of::Model(_)) {
         kinds.push(By::Model);
     }
     let people = match of {
-        Of::Organization | Of::Group(_) => {
-            let census = census::current(store, org).await?;
-            let tops = census.order.iter().filter(|one| match of {
-                Of::Group(group) => one.id == group,
-                _ => one.ancestors.is_empty(),
-            });
-            tops.map(|one| census.count(one.id).members_below).sum()
-        }
+        Of::Organization => i64::try_from(facts.users.len()).unwrap_or(i64::MAX),
+        Of::Group(group) => census::current(store, org).await?.count(group).members_below,
         Of::Application(_) | Of::Key(..) => 0,
         Of::User(_) | Of::Model(_) => CROWD + 1,
     };

@@ -175,11 +175,10 @@ impl World {
             }
             "invoice" => {
                 let provider = id("provider");
-                let fields = [
-                    ("provider", provider.as_str()),
-                    ("name", &name),
-                    ("text", "date,model,cost\n2026-01-01,x,1"),
-                ];
+                // The same lines are brought once only.
+                let text = format!("date,model,cost\n2026-01-01,{name},1");
+                let fields =
+                    [("provider", provider.as_str()), ("name", name.as_str()), ("text", text.as_str())];
                 owner.create("/console/invoices/create", &fields).await
             }
             "receipt" => {
