@@ -162,10 +162,8 @@ fn Pick(
     let options = if found.is_empty() {
         options
     } else {
-        found
-            .into_iter()
-            .chain([(pick_group::NONE.to_owned(), "None of these: write another".to_owned())])
-            .collect()
+        let none = (pick_group::NONE.to_owned(), "Choose one, or send this to write another".to_owned());
+        std::iter::once(none).chain(found).collect()
     };
     let options = options
         .into_iter()

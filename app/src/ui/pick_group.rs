@@ -54,8 +54,8 @@ pub fn PickGroup(
     // Words that several paths have: they are the choice now.
     let found = refused(name).map(|typed| matching(&groups, &typed)).unwrap_or_default();
     if !found.is_empty() {
-        let none = (NONE.to_owned(), "None of these: write another".to_owned());
-        let options: Vec<(String, String)> = found.into_iter().chain([none]).collect();
+        let none = (NONE.to_owned(), "Choose one, or send this to write another".to_owned());
+        let options: Vec<(String, String)> = std::iter::once(none).chain(found).collect();
         return view! { <Select name label options hint/> }.into_any();
     }
     let path = groups.into_iter().find(|(id, _)| *id == value).map(|(_, path)| path).unwrap_or_default();
