@@ -236,21 +236,25 @@ async fn slow_readers_slow_their_provider_down_and_fill_no_memory() {
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
+    // What the first of all needs is no matter of how many there are.
+    let mut readers = vec![connect(&address, &request).await];
+    provider.said().await;
     let before = server.memory();
-    let mut readers = Vec::new();
-    for _ in 0..READERS {
-        let (reader, head) = connect(&address, &request).await;
+    for _ in 1..READERS {
+        readers.push(connect(&address, &request).await);
+    }
+    for (_, head) in &readers {
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        readers.push(reader);
     }
     let said = provider.said().await;
     let took = server.memory().saturating_sub(before);
+    let more = READERS as u64 - 1;
     println!(
-        "{READERS} slow readers: {} MB taken from the provider, {} MB of memory",
+        "{READERS} slow readers: {} MB taken from the provider, {} MB of memory for {more} of them",
         said >> 20,
         took >> 20
     );
-    assert!(took < EACH * READERS as u64, "{took} bytes for {READERS} readers");
+    assert!(took < EACH * more, "{took} bytes for {more} readers");
     // Others are served meanwhile.
     assert_eq!(owner.get("/healthz").await.status, StatusCode::OK);
     // They hang up, and what their provider still says is read to its end.

@@ -307,7 +307,7 @@ impl World {
     pub async fn limit_in(&self, mode: Mode, scope: Scope, metric: Metric, window: Window, cap: i64) {
         let mut change = self.change().await;
         let form = limits::LimitForm { cap, mode, thresholds: Vec::new() };
-        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Nothing)
+        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Whatever)
             .await
             .expect("a limit");
         change.commit().await.expect("it");

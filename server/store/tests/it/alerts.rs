@@ -54,7 +54,7 @@ async fn limit(acme: &Organization, meter: Meter, dollars: i64, thresholds: &[u8
     let mut change = acme.change().await;
     let cap = Money::cents(dollars * 100).0;
     let form = limits::LimitForm { cap, mode: Mode::Enforce, thresholds: thresholds.to_vec() };
-    limits::set(&mut change, meter, &form, limits::Seen::Nothing).await.expect("a limit");
+    limits::set(&mut change, meter, &form, limits::Seen::Whatever).await.expect("a limit");
     change.commit().await.expect("it");
 }
 

@@ -217,7 +217,7 @@ async fn lines(world: &World) -> Vec<Line> {
          join models m on m.org_id = e.org_id and m.model_id = e.model_id
          where e.org_id = $1
          union all
-         select (r.at at time zone 'Europe/Berlin')::date, w.path, w.members, r.application_id, r.user_id, r.model_id, m.tier_id, '', 0,
+         select (r.at at time zone 'Europe/Berlin')::date, w.path, w.members, r.application_id, r.user_id, r.model_id, m.tier_id, '', r.features,
                 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0
          from refusals r
          left join models m on m.org_id = r.org_id and m.model_id = r.model_id
