@@ -104,9 +104,15 @@ impl Spool {
     pub fn open(dir: &Path, limit: u64) -> io::Result<(Self, Left)> {
         fs::create_dir_all(dir)?;
         let alone = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
-        alone
-            .try_lock()
-            .map_err(|error| io::Error::other(format!("another process uses {}: {error}", dir.display())))?;
+        alone.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => {
+                let folder = dir.display();
+                io::Error::other(format!(
+                    "another Bursar uses {folder}; stop that, or choose another folder with BURSAR_DATA_DIR"
+                ))
+            }
+            fs::TryLockError::Error(error) => error,
+        })?;
         let old = numbers(dir)?;
         let left = torn::read(dir, &old)?;
         // Under its old name a replica would take back what it had set aside for calls that it
