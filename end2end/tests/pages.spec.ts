@@ -106,9 +106,9 @@ async function fill(world: World): Promise<Place[]> {
   const month = new Date().toISOString().slice(0, 7);
 
   const gil = await join(world, 'Gil Stone', 'member', research);
-  await owner.post('applications/hand-over', { id: apps['code-review'].id, user: gil.id });
+  await handOver(owner, apps['code-review'].id, gil.id);
   const gone = await join(world, 'Ava Lund', 'member', research);
-  await owner.post('applications/hand-over', { id: apps['help-desk'].id, user: gone.id });
+  await handOver(owner, apps['help-desk'].id, gone.id);
   const receipt = (await owner.post('users/remove', { id: gone.id, heir: gil.id, typed: 'Ava Lund' })).go;
   const day = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
   const review = await owner.create('reviews/open', { group: engineering, below: 'true', due_on: day });
@@ -156,6 +156,12 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'welcome-provider', path: '/welcome/provider' }, { name: 'welcome-model', path: '/welcome/model' }, { name: 'welcome-group', path: '/welcome/group' },
     { name: 'welcome-application', path: '/welcome/application' },
   ];
+}
+
+/** Somebody else answers for an application from now on. */
+async function handOver(owner: Console, id: string, user: string): Promise<void> {
+  const was = (await owner.page(`/applications/${id}?dialog=hand-over`)).match(/name="was" value="([^"]*)"/)![1];
+  await owner.post('applications/hand-over', { id, was, user });
 }
 
 /** What sticks out of the page to the right. */
