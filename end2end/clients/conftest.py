@@ -159,13 +159,20 @@ class Bursar:
         return anthropic.Anthropic(base_url=self.base, api_key=secret)
 
     def booked(self, application: str) -> dict:
-        """The newest call of an application, as soon as the ledger has it: two seconds at most."""
-        deadline = time.monotonic() + 2
+        """The newest call of an application, as soon as the ledger has it: five seconds at most."""
+        deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             if calls := self.owner.calls(application=application):
                 return calls[0]
             time.sleep(0.05)
-        raise AssertionError("two seconds later the ledger has no such call")
+        raise AssertionError("five seconds later the ledger has no such call")
+
+    def all_booked(self, application: str, calls: int) -> list[dict]:
+        """The calls of an application, once the ledger has so many: five seconds at most."""
+        deadline = time.monotonic() + 5
+        while len(found := self.owner.calls(application=application)) < calls and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
 
 
 @pytest.fixture(scope="session")
@@ -221,11 +228,7 @@ class Labs:
         return self.bursar.application(name, self.group)
 
     def booked(self, application: str, calls: int) -> list[dict]:
-        """The calls of an application, once the ledger has so many: five seconds at most."""
-        deadline = time.monotonic() + 5
-        while len(found := self.bursar.owner.calls(application=application)) < calls and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return found
+        return self.bursar.all_booked(application, calls)
 
 
 @pytest.fixture(scope="session")
