@@ -214,7 +214,7 @@ def test_a_limit_stops_the_calls_without_a_storm(bursar: Bursar, witness: Witnes
     assert (again.value.status_code, again.value.body["error"]["type"]) == (402, "billing_error")
 
 
-def test_the_page_of_the_group_has_the_cost_two_seconds_later(bursar: Bursar, witness: Witness) -> None:
+def test_the_page_of_the_group_has_the_cost_a_moment_later(bursar: Bursar, witness: Witness) -> None:
     group = bursar.owner.create("groups/create", name="Finance", kind="department", parent="")
     bursar.owner.post("authorizations/set", group=group, target=f"tier:{bursar.tier}", state="open")
     _, secret = bursar.application("ledger clerk", group)

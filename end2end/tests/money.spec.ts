@@ -1,6 +1,6 @@
 import { application, call, expect, fresh, test, visit } from './bursar';
 
-test('a call’s cost is on the page of its group two seconds later', async ({ page, world }) => {
+test('a call’s cost is on the page of its group a moment later', async ({ page, world }) => {
   const name = fresh('Finance');
   const group = await world.owner.create('groups/create', { name, kind: 'department', parent: world.engineering });
   const bot = fresh('clerk');
