@@ -86,6 +86,30 @@ export async function join(world: World, name: string, role: string, group?: str
   return { id: user, console: somebody };
 }
 
+/** A new member who leads Research. */
+export async function lead(world: World, name: string): Promise<{ id: string; console: Console }> {
+  const somebody = await join(world, name, 'member');
+  await world.owner.post('groups/add-member', { group: world.research, user: somebody.id, lead: 'true' });
+  return somebody;
+}
+
+/** A model that Engineering can have by request, at so many dollars per million tokens. */
+export async function byRequest(world: World, stem: string, price: string): Promise<{ id: string; name: string }> {
+  const name = fresh(stem).replace(' ', '-');
+  const id = await world.owner.create('models/create', {
+    name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
+    max_output_tokens: '1000', price_input: price, price_output: price,
+  });
+  await world.owner.post('models/accept', { id });
+  await world.owner.post('authorizations/set', { group: world.engineering, target: `model:${id}`, state: 'by_request' });
+  return { id, name };
+}
+
+/** A day of the organization, so many days from now. */
+export function day(ahead: number): string {
+  return new Intl.DateTimeFormat('sv-SE', { timeZone: 'Europe/Berlin' }).format(Date.now() + ahead * 86_400_000);
+}
+
 /** A secret of a new application in a group. */
 export async function application(world: World, name: string, group: string): Promise<{ id: string; secret: string }> {
   const id = await world.owner.create('applications/create', { name, group });

@@ -1,33 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
-import { call, card, application, expect, fresh, join, said, test, visit, type World } from './bursar';
-
-/** A model that Engineering can have by request. */
-async function byRequest(world: World): Promise<{ id: string; name: string }> {
-  const name = fresh('noted').replace(' ', '-');
-  const id = await world.owner.create('models/create', {
-    name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
-    max_output_tokens: '1000', price_input: '1', price_output: '1',
-  });
-  await world.owner.post('models/accept', { id });
-  await world.owner.post('authorizations/set', { group: world.engineering, target: `model:${id}`, state: 'by_request' });
-  return { id, name };
-}
-
-async function lead(world: World, name: string) {
-  const somebody = await join(world, name, 'member');
-  await world.owner.post('groups/add-member', { group: world.research, user: somebody.id, lead: 'true' });
-  return somebody;
-}
-
-/** A day of the organization, so many days from now. */
-function day(ahead: number): string {
-  return new Intl.DateTimeFormat('sv-SE', { timeZone: 'Europe/Berlin' }).format(Date.now() + ahead * 86_400_000);
-}
+import { application, byRequest, call, card, day, expect, fresh, join, lead, said, test, visit, type World } from './bursar';
 
 test('whoever decides is told, whoever asked is answered, and what was read is read', async ({ page, world }) => {
-  const { id, name } = await byRequest(world);
+  const { id, name } = await byRequest(world, 'noted', '1');
   const [sam, lena] = [await join(world, fresh('Sam'), 'member', world.research), await lead(world, fresh('Lena'))];
   await visit(page, sam.console, '/notices');
   await expect(page.getByText('Nothing unread')).toBeVisible();
@@ -68,7 +45,7 @@ test('whoever decides is told, whoever asked is answered, and what was read is r
 
 test('a large sum needs two who agree, and the inbox says how far it is', async ({ page, world }) => {
   test.slow();
-  const { id, name } = await byRequest(world);
+  const { id, name } = await byRequest(world, 'noted', '1');
   const [sam, lena] = [await join(world, fresh('Sam'), 'member', world.research), await lead(world, fresh('Lena'))];
   await visit(page, world.owner, '/settings');
   const rule = card(page, 'Requests for large sums');

@@ -1,27 +1,4 @@
-import { call, card, expect, fresh, join, refused, said, test, visit, type Page, type World } from './bursar';
-
-/** A model that Engineering can have by request. */
-async function byRequest(world: World): Promise<{ id: string; name: string }> {
-  const name = fresh('asked').replace(' ', '-');
-  const id = await world.owner.create('models/create', {
-    name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
-    max_output_tokens: '1000', price_input: '1000', price_output: '1000',
-  });
-  await world.owner.post('models/accept', { id });
-  await world.owner.post('authorizations/set', { group: world.engineering, target: `model:${id}`, state: 'by_request' });
-  return { id, name };
-}
-
-async function lead(world: World, name: string) {
-  const somebody = await join(world, name, 'member');
-  await world.owner.post('groups/add-member', { group: world.research, user: somebody.id, lead: 'true' });
-  return somebody;
-}
-
-/** A day of the organization, so many days from now. */
-function day(ahead: number): string {
-  return new Intl.DateTimeFormat('sv-SE', { timeZone: 'Europe/Berlin' }).format(Date.now() + ahead * 86_400_000);
-}
+import { byRequest, call, card, day, expect, fresh, join, lead, refused, said, test, visit, type Page, type World } from './bursar';
 
 async function fill(page: Page, reason: string, amount: string, until: string): Promise<void> {
   await page.getByLabel('Why', { exact: true }).fill(reason);
@@ -33,7 +10,7 @@ async function fill(page: Page, reason: string, amount: string, until: string): 
 
 test('a refused call leads to a request, and what the lead agrees to lets the next call pass, until its money is out', async ({ page, world }) => {
   test.slow();
-  const { name } = await byRequest(world);
+  const { name } = await byRequest(world, 'asked', '1000');
   const [sam, lena] = [await join(world, fresh('Sam'), 'member', world.research), await lead(world, fresh('Lena'))];
   const secret = (await sam.console.post('keys/open-personal', { group: world.research })).once.Secret.secret;
   const stopped = await call(world, secret, name);
@@ -93,7 +70,7 @@ test('a refused call leads to a request, and what the lead agrees to lets the ne
 
 test('several are decided at once, each for itself, and a refusal says why', async ({ page, world }) => {
   test.slow();
-  const { id, name } = await byRequest(world);
+  const { id, name } = await byRequest(world, 'asked', '1000');
   const lena = await lead(world, fresh('Lena'));
   const people = [await join(world, fresh('Ida'), 'member', world.research), await join(world, fresh('Jo'), 'member', world.research), await join(world, fresh('Kim'), 'member', world.research)];
   const fields = { model: id, whom: `me:${world.research}`, reason: 'To try it', amount: '5', per: 'month', ends_on: day(10) };
@@ -127,7 +104,7 @@ test('several are decided at once, each for itself, and a refusal says why', asy
 });
 
 test('who may not decide reads, and who is not concerned does not', async ({ page, world }) => {
-  const { id, name } = await byRequest(world);
+  const { id, name } = await byRequest(world, 'asked', '1000');
   const [sam, eve] = [await join(world, fresh('Sam'), 'member', world.research), await join(world, fresh('Eve'), 'member', world.research)];
   const auditor = await join(world, fresh('Aude'), 'auditor');
   const fields = { model: id, whom: `me:${world.research}`, reason: 'A private matter', amount: '5', per: 'month', ends_on: day(10) };

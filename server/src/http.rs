@@ -1,8 +1,8 @@
 //! One router for everything: gateway, console, assets, health.
 //!
 //! The layers around the console, from the outside in: catch a panic, set the security headers,
-//! refuse changes that another site sends, open the session. The gateway stands beside them: its
-//! callers have no session and no browser.
+//! compress, refuse changes that another site sends, open the session. The gateway stands beside
+//! them: its callers have no session and no browser, and its answers are passed on byte for byte.
 
 use std::sync::Arc;
 
@@ -24,7 +24,9 @@ use axum::{
 use gateway::Gateway;
 use leptos::prelude::provide_context;
 use store::Store;
-use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+use tower_http::{
+    CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer, csrf::CsrfLayer,
+};
 use tower_sessions::Session;
 
 use crate::{
@@ -171,7 +173,10 @@ pub fn router(
         )
         .layer(sessions::layer(store, public_url))
         .layer(middleware::from_fn(refuse_unsigned_changes))
-        .layer(csrf);
+        .layer(csrf)
+        // What guards changes is in headers, and a secret is shown once: no page holds anything that
+        // its compressed length could give away to whoever makes a browser ask again and again.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

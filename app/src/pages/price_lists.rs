@@ -126,7 +126,7 @@ fn Choose(vendors: Vec<(String, String, usize)>, vendor: String) -> impl IntoVie
     let q = query::value("q");
     view! {
         <form method="get" class="filter-bar" role="search" aria-label="Models that are not in the catalogue">
-            <label class="pick">"Not in the catalogue, of"<select name="vendor">{options}</select></label>
+            <label class="pick">"Vendor"<select name="vendor">{options}</select></label>
             <label class="pick">"Name"<input type="search" name="q" value=q/></label>
             <button class="btn">"Show"</button>
         </form>

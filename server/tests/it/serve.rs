@@ -102,6 +102,20 @@ async fn a_form_with_a_field_that_is_missing_or_no_number_is_the_senders_mistake
 }
 
 #[tokio::test]
+async fn pages_are_compressed_for_browsers_that_can_read_it_and_for_nobody_else() {
+    let server = Server::start().await;
+    set_up(&server, "Acme").await;
+    let plain = raw(&server.base, "GET", "/sign-in", "");
+    assert!(!head(&plain).contains("content-encoding"), "{}", head(&plain));
+    for coding in ["br", "gzip"] {
+        let squeezed = raw(&server.base, "GET", "/sign-in", &format!("accept-encoding: {coding}\r\n"));
+        assert!(head(&squeezed).contains(&format!("content-encoding: {coding}")), "{}", head(&squeezed));
+        assert!(head(&squeezed).contains("vary: accept-encoding"), "{}", head(&squeezed));
+        assert!(squeezed.len() < plain.len() * 2 / 3, "{} of {} bytes", squeezed.len(), plain.len());
+    }
+}
+
+#[tokio::test]
 async fn a_body_of_forty_megabytes_is_refused_before_it_is_read_and_says_how_much_may_be_sent() {
     let server = Server::start().await;
     for (path, most) in [("/console/accounts/sign-in", "1024 kB"), ("/console/imports/check", "kB")] {
@@ -117,14 +131,25 @@ async fn a_body_of_forty_megabytes_is_refused_before_it_is_read_and_says_how_muc
 
 /// What is answered to the head of a request that promises so many bytes.
 fn head_only(base: &str, path: &str, length: usize) -> String {
+    let fields = format!("content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n");
+    String::from_utf8(raw(base, "POST", path, &fields)).expect("text")
+}
+
+/// The bytes that are answered to the head of a request with these further fields.
+fn raw(base: &str, method: &str, path: &str, fields: &str) -> Vec<u8> {
     let host = base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).expect("a connection");
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\nsec-fetch-site: same-origin\r\nconnection: close\r\n\
-         content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nsec-fetch-site: same-origin\r\nconnection: close\r\n{fields}\r\n"
     );
     stream.write_all(head.as_bytes()).expect("it takes the head");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
     answer
+}
+
+/// Everything before the body.
+fn head(answer: &[u8]) -> String {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
+    String::from_utf8_lossy(&answer[..end]).into_owned()
 }
