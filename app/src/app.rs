@@ -49,7 +49,7 @@ pub fn shell(assets: Assets, theme: Theme, page: Option<String>) -> impl IntoVie
         let script = format!("import * as islands from {js:?};\n{}", start_script());
         view! {
             <link rel="modulepreload" href=js nonce=nonce.clone()/>
-            <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin=""/>
+            <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="" fetchpriority="low"/>
             <script type="module" nonce=nonce.clone() inner_html=script></script>
         }
     });
