@@ -230,6 +230,7 @@ async fn when_nothing_is_left_the_most_useful_refusal_is_said() {
             answers.push((dialect, world.client.call(dialect, &asking(dialect)).await));
         }
         golden::compare(name, &world, &answers, &[]);
+        golden::written_down(&world, answers.iter().map(|(_, answer)| answer)).await;
     };
     refusals("policy_budget").await;
     world.say_of(world.small, State::Closed).await;
