@@ -39,6 +39,10 @@ test('a model becomes usable by following, step by step, what the page says woul
   const decides = page.locator('.trace .decides');
   await expect(decides).toHaveCount(1);
   await expect(decides).toContainText('Set by Ada Lovelace');
+  // From what decides to the rule itself.
+  await decides.getByRole('link').click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(`${name} for Research`);
+  await expect(page.getByLabel('Here', { exact: true })).toHaveValue('open');
   expect((await call(world, secret, name)).status).toBe(200);
 });
 

@@ -418,6 +418,23 @@ async fn a_policy_goes_on_only_after_what_its_step_names() {
 }
 
 #[tokio::test]
+async fn a_policy_goes_on_after_a_broken_connection_only_where_its_step_says_so() {
+    let world = World::new().await;
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    let steps = of(Dialect::OpenAi, &[big, world.small]);
+    let id = world.policy("chain", Routing::Fallback, &steps).await;
+    world.script("big", Script { ending: Ending::ResetBeforeHeaders, ..Script::default() });
+    world.rules(id, &[(big.openai, only(&[Trouble::Timeout, Trouble::ServerError]))]).await;
+    let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["bursar"]["skipped"][0]["reason"], "upstream_connection");
+    world.rules(id, &[(big.openai, only(&[Trouble::Connection]))]).await;
+    let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+    assert_eq!(answer.header("x-bursar-model"), Some("small"), "{}", answer.text());
+    assert_eq!(answer.header("x-bursar-skipped"), Some("big=upstream_connection"));
+}
+
+#[tokio::test]
 async fn a_model_that_refused_to_begin_is_tried_again_and_each_try_is_told() {
     let world = World::new().await;
     let big = world.model("big", Some(prices()), Review::Accepted).await;
