@@ -17,8 +17,7 @@ use crate::{
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
-        TextArea, may,
+        Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
     },
 };
 

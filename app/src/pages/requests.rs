@@ -249,7 +249,8 @@ fn One(seen: Seen) -> impl IntoView {
     let waits = request.state == RequestState::Waiting;
     let lapsed = request.state == RequestState::Lapsed;
     let anew = format!("/requests/new?model={}&group={}", query::encoded(&request.model.1), request.group.0);
-    let late = lapsed.then(|| too_late(request.asked.ends_on, if own { "You" } else { &request.requester.1 }));
+    let late =
+        lapsed.then(|| too_late(request.asked.ends_on, if own { "You" } else { &request.requester.1 }));
     let approvals = (request.approvers > 1).then(|| view! { <Approvals request=request.clone()/> });
     let (amount, until) = asked(&request);
     let crumbs = vec![("/requests".to_owned(), "Requests".to_owned())];

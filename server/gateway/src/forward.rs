@@ -346,8 +346,13 @@ pub async fn probe(
     let asking = async {
         let mut after = None;
         for _ in 0..PAGES_MAX {
-            let page =
-                ask_for_models(base_url, dialect, credential.as_ref(), (allow_private, patience), after.as_deref());
+            let page = ask_for_models(
+                base_url,
+                dialect,
+                credential.as_ref(),
+                (allow_private, patience),
+                after.as_deref(),
+            );
             let (status, list) = page.await?;
             let Some(list) = list else { return Ok::<_, String>((status, false)) };
             models.extend(list.data.into_iter().map(|item| item.id));

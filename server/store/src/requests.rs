@@ -12,8 +12,8 @@ use domain::{
     limits::{Level, Meter, Metric, Scope},
     money::Money,
     requests::{
-        Granted, NothingToAsk, Per, Request, RequestState, Terms, Words, accounts_of, askable, check_last_day,
-        too_late,
+        Granted, NothingToAsk, Per, Request, RequestState, Terms, Words, accounts_of, askable,
+        check_last_day, too_late,
     },
     roles::Act,
     window::Calendar,

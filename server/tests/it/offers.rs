@@ -17,7 +17,8 @@ async fn the_page_of_a_provider_that_never_answers_says_so_and_holds_nobody_else
             let _ = asked.send(stream);
         }
     });
-    let fields = [("name", "Slow"), ("dialect", "openai"), ("base_url", &base), ("allow_private_address", "true")];
+    let fields =
+        [("name", "Slow"), ("dialect", "openai"), ("base_url", &base), ("allow_private_address", "true")];
     let id = owner.create("/console/providers/create", &fields).await;
     let looking = {
         let (owner, path) = (owner.clone(), format!("/providers/{id}/offers"));

@@ -41,7 +41,10 @@ pub async fn lead_to_filled_forms(owner: &Browser) {
             assert!(page.text.contains(&format!("value=\"{cap}\"")), "{href}: {}", page.text);
         }
         if let Some(dialog) = proposed("dialog=") {
-            assert!(page.text.contains(&format!("id=\"{dialog}\"")) || page.text.contains("<dialog"), "{href}");
+            assert!(
+                page.text.contains(&format!("id=\"{dialog}\"")) || page.text.contains("<dialog"),
+                "{href}"
+            );
         }
     }
     assert!(limits > 0, "a limit far from use is among them");

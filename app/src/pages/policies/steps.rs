@@ -65,7 +65,8 @@ pub fn Steps(
     };
     let fold = |place: usize| {
         let (name, by_place) = (lines.get(place).copied(), format!("#{}", place + 1));
-        let called = name.map(str::to_owned).or_else(|| Some(format!("the {} model of the list", PLACES.get(place)?)));
+        let called =
+            name.map(str::to_owned).or_else(|| Some(format!("the {} model of the list", PLACES.get(place)?)));
         let saved = name.and_then(saved);
         let named = name.and_then(|name| Some((name.to_owned(), said(&typed, name)?)));
         let placed = said(&typed, &by_place).map(|rules| (by_place.clone(), rules));
@@ -117,7 +118,8 @@ impl Live {
 /// Keeps the folds beside the lines that are written into the list before them.
 #[island]
 fn StepFolds(prefix: String, folds: Vec<Fold>, children: Children) -> impl IntoView {
-    let live: Vec<Live> = folds.into_iter().enumerate().map(|(place, fold)| Live::new(place, place, fold)).collect();
+    let live: Vec<Live> =
+        folds.into_iter().enumerate().map(|(place, fold)| Live::new(place, place, fold)).collect();
     // Counted, not owned: an island inside a part of the page that was waited for is drawn after its
     // owner is gone.
     let next = ArcRwSignal::new(live.len());
@@ -127,7 +129,9 @@ fn StepFolds(prefix: String, folds: Vec<Fold>, children: Children) -> impl IntoV
         let shown = shown.clone();
         move |node: &Element| {
             let list = node.query_selector("textarea").ok().flatten();
-            let Some(list) = list.and_then(|list| list.dyn_into::<HtmlTextAreaElement>().ok()) else { return };
+            let Some(list) = list.and_then(|list| list.dyn_into::<HtmlTextAreaElement>().ok()) else {
+                return;
+            };
             let text = list.value();
             let lines: Vec<&str> = written(&text).map(|(name, _)| name).collect();
             let known = shown.get_untracked();
@@ -137,7 +141,12 @@ fn StepFolds(prefix: String, folds: Vec<Fold>, children: Children) -> impl IntoV
                 let fold = from.and_then(|from| known.get(from)).cloned().unwrap_or_else(|| {
                     let id = next.get_untracked();
                     next.set(id + 1);
-                    let fold = Fold { about: String::new(), called: String::new(), rules: StepRules::default(), theirs: None };
+                    let fold = Fold {
+                        about: String::new(),
+                        called: String::new(),
+                        rules: StepRules::default(),
+                        theirs: None,
+                    };
                     Live::new(id, place, fold)
                 });
                 fold.goes_to(place, name);

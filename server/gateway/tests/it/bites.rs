@@ -289,7 +289,9 @@ async fn requests_bite_and_grants_end_by_themselves() {
     // A grant's last moment comes: nobody changes anything, and both know.
     let mut change = world.change().await;
     let (from, until) = (change.at(), change.at() + chrono::TimeDelta::seconds(2));
-    testing::grant(&mut change, small, Grantee::Member(world.platform, mia), from, until).await.expect("a grant");
+    testing::grant(&mut change, small, Grantee::Member(world.platform, mia), from, until)
+        .await
+        .expect("a grant");
     change.commit().await.expect("it");
     two.pass(secret, &call, "a grant for two seconds").await;
     let left = (until - store::clock::now()).to_std().unwrap_or_default();

@@ -143,7 +143,8 @@ async fn a_rule_that_is_promoted_where_one_decides_takes_its_place_with_the_quot
         let (standing, beside) = two_rules(&world).await;
         let mut change = if leads {
             let path = [world.engineering, world.platform];
-            let lead = Actor { role: Role::Member, leads: vec![world.engineering], ..world.tenant.owner.clone() };
+            let lead =
+                Actor { role: Role::Member, leads: vec![world.engineering], ..world.tenant.owner.clone() };
             let act = Act::NarrowAuthorizations;
             let permit = permit(&lead, act, Place::Group(&path)).expect("they lead it");
             store::Change::begin(&world.store, permit).await.expect("a change begins")
