@@ -22,6 +22,24 @@ test('a range is closed from the keyboard, taken back, previewed and saved', asy
   const tier = `tier:${world.tier}`;
   await visit(page, world.owner, `/authorization?q=${encodeURIComponent(stem)}&open=${world.tier}`);
   await expect(bar(page)).toBeHidden();
+  // From the first corner to the last, and back by a row and a column.
+  const every = page.locator('.matrix tbody td[data-cell]');
+  const chosen = page.locator('td[aria-selected="true"]');
+  const rows = page.locator('.matrix tbody tr').filter({ has: page.locator('td[data-cell]') });
+  const [all, high] = [await every.count(), await rows.count()];
+  await cell(page, ids[0], 'all').getByRole('link').focus();
+  await page.keyboard.press('Control+Home');
+  await expect(every.first().locator('a')).toBeFocused();
+  await page.keyboard.press('Control+Shift+End');
+  await expect(chosen).toHaveCount(all);
+  await page.keyboard.press('Shift+ArrowUp');
+  await expect(chosen).toHaveCount(all - all / high);
+  await page.keyboard.press('Shift+ArrowLeft');
+  await expect(chosen).toHaveCount(all - all / high - high + 1);
+  await page.keyboard.press('Shift+PageUp');
+  await expect(chosen).toHaveCount(all / high - 1);
+  await page.keyboard.press('Escape');
+  await expect(chosen).toHaveCount(0);
   await cell(page, ids[0], 'all').getByRole('link').focus();
   await page.keyboard.press('ArrowRight');
   await expect(cell(page, ids[0], tier).locator('a')).toBeFocused();

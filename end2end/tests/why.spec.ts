@@ -39,6 +39,10 @@ test('a model becomes usable by following, step by step, what the page says woul
   const decides = page.locator('.trace .decides');
   await expect(decides).toHaveCount(1);
   await expect(decides).toContainText('Set by Ada Lovelace');
+  // From what decides to the rule itself.
+  await decides.getByRole('link').click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(`${name} for Research`);
+  await expect(page.getByLabel('Here', { exact: true })).toHaveValue('open');
   expect((await call(world, secret, name)).status).toBe(200);
 });
 
@@ -65,6 +69,14 @@ test('the refused person and the lead see why a call was refused, others do not'
   await visit(page, sam.console, path);
   await card(page, 'What would make it a yes').getByRole('link').click();
   await expect(page.getByLabel('Model')).toHaveValue(name);
+
+  // A call to a policy, too: each of its models is decided for itself.
+  const route = fresh('way').replace(' ', '-');
+  await world.owner.post('policies/save', { name: route, routing: 'fallback', steps: name });
+  const routed = await call(world, secret, `policy/${route}`);
+  expect(routed.status).toBe(403);
+  const way = `/why?request=${routed.headers.get('x-request-id')}`;
+  await expect.poll(async () => (await sam.console.page(way)).includes(`may use ${name} once somebody has agreed`)).toBe(true);
 
   await visit(page, eve.console, '/');
   expect((await page.goto(world.base + path))!.status()).toBe(403);

@@ -203,9 +203,10 @@ fn hooks(store: &store::Store, router: Router) -> Hooks {
         }),
         probe: Arc::new(|ask: ProbeAsk| {
             Box::pin(async move {
-                let found =
-                    gateway::probe(&ask.base_url, ask.dialect, ask.credential.as_deref(), ask.allow_private)
-                        .await;
+                let credential = ask.credential.as_deref();
+                let asking =
+                    gateway::probe(&ask.base_url, ask.dialect, credential, ask.allow_private, ask.patience);
+                let found = asking.await;
                 let good = found.status.is_some_and(|status| (200..300).contains(&status));
                 ProbeAnswer { good, sentence: found.sentence, models: found.models }
             })

@@ -217,6 +217,20 @@ impl About<'_> {
         )
     }
 
+    /// To whoever asked: nobody answered before the last day was over.
+    pub fn lapsed(&self, until: NaiveDate) -> Telling {
+        self.telling(
+            NoticeKind::Answer,
+            "lapsed",
+            format!("Nobody answered your request for {}", self.model),
+            format!(
+                "It was for {} until {}, and that day is over. If it is still needed, ask anew.",
+                self.whom,
+                time::date(until)
+            ),
+        )
+    }
+
     /// To whoever asked: it ends soon.
     pub fn ending(&self, until: &str) -> Telling {
         self.telling(
@@ -377,6 +391,7 @@ mod tests {
             about.changed("Lin", "$4.00", until, 2),
             about.changed("Lin", "$3.00", until, 3),
             about.approved("Lin", "$4.00", until, ""),
+            about.lapsed(until),
             about.ending("3 Dec 2026"),
             about.ended(),
         ];

@@ -157,6 +157,41 @@ pub struct Policy {
     pub version: i64,
 }
 
+/// The lines of a list of models: each with its name and its weight, 1 where none is written. Empty
+/// lines are none.
+pub fn written(text: &str) -> impl Iterator<Item = (&str, i32)> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+        match line.rsplit_once(char::is_whitespace) {
+            Some((name, weight)) => match weight.parse() {
+                Ok(weight) => (name.trim(), weight),
+                Err(_) => (line, 1),
+            },
+            None => (line, 1),
+        }
+    })
+}
+
+/// Which of the lines before each line was, when a list is edited: the one of the same name, or else
+/// one of another name that stood at its place and is nowhere else. None: it is new.
+pub fn follow(before: &[&str], now: &[&str]) -> Vec<Option<usize>> {
+    let mut taken = vec![false; before.len()];
+    let mut came: Vec<Option<usize>> = now
+        .iter()
+        .map(|name| {
+            let place = (0..before.len()).find(|place| !taken[*place] && before[*place] == *name)?;
+            taken[place] = true;
+            Some(place)
+        })
+        .collect();
+    for (place, came) in came.iter_mut().enumerate() {
+        if came.is_none() && taken.get(place) == Some(&false) {
+            taken[place] = true;
+            *came = Some(place);
+        }
+    }
+    came
+}
+
 /// The steps of a policy in the order they are tried. A fallback goes as it is written; a balance
 /// draws the first by weight, then the next by weight among those that are left, and so on. `draw`
 /// is any number that nobody can foresee.
@@ -202,6 +237,28 @@ mod tests {
             StepRules { after: std::iter::empty().collect(), ..StepRules::default() }.words(),
             "never goes on"
         );
+    }
+
+    #[test]
+    fn a_list_of_models_is_read_by_lines() {
+        let read: Vec<_> = written(" big  3\r\n\n small\nodd one \n").collect();
+        assert_eq!(read, [("big", 3), ("small", 1), ("odd one", 1)]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_line_goes_along_with_it() {
+        for (name, before, now, expected) in [
+            ("nothing changed", &["a", "b"][..], &["a", "b"][..], &[Some(0), Some(1)][..]),
+            ("a name that is typed", &["smal"], &["small"], &[Some(0)]),
+            ("one before them", &["a", "b"], &["new", "a", "b"], &[None, Some(0), Some(1)]),
+            ("changed places", &["a", "b"], &["b", "a"], &[Some(1), Some(0)]),
+            ("one is gone", &["a", "b", "c"], &["a", "c"], &[Some(0), Some(2)]),
+            ("places that nothing stood at", &["#1", "#2", "#3"], &["a", "b"], &[Some(0), Some(1)]),
+            ("twice the same", &["a"], &["a", "a"], &[Some(0), None]),
+            ("nothing", &["a"], &[], &[]),
+        ] {
+            assert_eq!(follow(before, now), expected, "{name}");
+        }
     }
 
     #[test]

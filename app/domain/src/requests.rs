@@ -32,6 +32,8 @@ words! {
         Withdrawn = "withdrawn",
         /// The grant is over.
         Ended = "ended",
+        /// Nobody answered before the last day that was asked for was over.
+        Lapsed = "lapsed",
     }
 }
 
@@ -135,6 +137,14 @@ pub fn check_last_day(day: NaiveDate, today: NaiveDate) -> Result<(), &'static s
         return Err("A grant lasts a year at most. Choose an earlier day.");
     }
     Ok(())
+}
+
+/// What is said to whoever would agree to what was asked for until a day that is over.
+pub fn too_late(last: NaiveDate, requester: &str) -> String {
+    format!(
+        "This was asked for until {}, and that day is over: nobody can agree to it any more. {requester} can ask anew.",
+        crate::time::date(last)
+    )
 }
 
 /// What is asked for, or agreed to.

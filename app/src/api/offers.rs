@@ -57,6 +57,8 @@ pub async fn load_offers(
     use domain::{models::Model, price_lists::listed_name, roles::Act};
     use std::collections::BTreeSet;
     const PAGE: usize = 100;
+    // Nobody looks at an empty page for longer: it says what it waited for, and offers to ask again.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
     handle(|cx| async move {
         let org = cx.permit(Act::EditCatalogue)?.org();
         let id = id.parse().map_err(|_| AppError::NotFound)?;
@@ -69,6 +71,7 @@ pub async fn load_offers(
             dialect: provider.dialect,
             credential: store::providers::credential(&cx.store, org, id).await.known()?,
             allow_private: provider.allow_private_address,
+            patience: PATIENCE,
         };
         let answer = (cx.backend.hooks.probe)(ask).await;
         let catalogue = Catalogue::of(&cx, org).await?;

@@ -58,6 +58,7 @@ pub async fn test_provider(
             dialect: read("dialect", &dialect)?,
             credential: stored,
             allow_private: allow_private_address,
+            patience: std::time::Duration::from_secs(15),
         };
         let answer = (cx.backend.hooks.probe)(ask).await;
         Ok(Done::once(Once::Found { good: answer.good, sentence: answer.sentence, lines: answer.models }))

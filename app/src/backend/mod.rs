@@ -81,6 +81,8 @@ pub struct ProbeAsk {
     pub credential: Option<String>,
     /// Whether it may be on this machine or in a private network.
     pub allow_private: bool,
+    /// How long all of its answer is waited for.
+    pub patience: std::time::Duration,
 }
 
 /// What trying a provider out found.
@@ -517,13 +519,7 @@ pub fn read_amount(metric: Metric, text: &str) -> Result<i64, AppError> {
 /// About the field `steps`.
 pub fn read_steps(models: &[Model], text: &str) -> Result<Vec<(ModelId, i32)>, AppError> {
     let mut steps = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, weight) = match line.rsplit_once(char::is_whitespace) {
-            Some((name, weight)) if weight.parse::<i32>().is_ok() => {
-                (name.trim(), weight.parse().unwrap_or(1))
-            }
-            _ => (line, 1),
-        };
+    for (name, weight) in domain::policies::written(text) {
         let model = models.iter().find(|model| model.name == name);
         let model = model.ok_or_else(|| AppError::field("steps", format!("There is no model {name}.")))?;
         steps.push((model.id, weight));

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use domain::{
     access::{
         ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, beside,
-        decide_with,
+        decide_with, policy_of, policy_of_group,
     },
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
     keys::{Feature, Features},
@@ -21,6 +21,9 @@ use crate::api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep};
 
 /// How many people and applications there are to choose from.
 const CHOICES: i64 = 300;
+
+/// Before the name of a policy.
+const POLICY: &str = "policy/";
 
 /// Before the path of a group: whoever is in it.
 const ANYBODY: &str = "Anybody in ";
@@ -141,23 +144,41 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     if question.model.is_empty() {
         return Ok(page);
     }
-    let left = || facts.models.iter().find(|(_, model)| model.name == question.model).map(|(id, _)| *id);
-    let no_such = || Some(format!("There is no model {} here.", question.model));
-    let Some(model) = facts.model_names.get(&question.model).copied().or_else(left) else {
-        page.problem = no_such();
-        return Ok(page);
-    };
+    let routed = question.model.starts_with(POLICY);
     for group in &whom.groups {
-        page.answers.push(on_account(&looking, &paths, &whom, *group, model, &question).await?);
+        for model in asked_for(&facts, &whom, *group, &question.model) {
+            page.answers.push(on_account(&looking, &paths, &whom, *group, model, &question).await?);
+        }
     }
     // Whoever sees only their own does not learn of models nobody has let in.
-    let hidden = page.answers.iter().all(|answer| answer.steps.is_empty() && answer.say == Say::Closed);
-    if hidden {
-        page.answers.clear();
-        page.problem = no_such();
+    let hidden = |answer: &Answer| answer.steps.is_empty() && answer.say == Say::Closed;
+    if routed {
+        page.answers.retain(|answer| !hidden(answer));
+    } else {
+        page.answers.sort_by_key(|answer| answer.say);
     }
-    page.answers.sort_by_key(|answer| answer.say);
+    if page.answers.iter().all(hidden) {
+        page.answers.clear();
+        page.problem = Some(format!("There is no model {} here.", question.model));
+    }
     Ok(page)
+}
+
+/// The model of this name, also one that is not called that any more; or those of a policy, in the
+/// order they are written: each is decided for itself.
+fn asked_for(facts: &Facts, whom: &Whom<'_>, group: GroupId, name: &str) -> Vec<ModelId> {
+    let Some(policy) = name.strip_prefix(POLICY) else {
+        let left = || facts.models.iter().find(|(_, model)| model.name == name).map(|(id, _)| *id);
+        return facts.model_names.get(name).copied().or_else(left).into_iter().collect();
+    };
+    let named = facts.policies.get(policy);
+    let unnamed = || match whom.application {
+        _ if policy != "default" => None,
+        Some((_, application)) => policy_of(facts, application),
+        None => policy_of_group(facts, group),
+    };
+    let found = named.or_else(|| unnamed().map(|found| found.policy));
+    found.map(|policy| policy.steps.iter().map(|(model, _)| *model).collect()).unwrap_or_default()
 }
 
 fn told(refused: store::refusals::Refused) -> RefusedCall {

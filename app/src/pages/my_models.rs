@@ -56,7 +56,7 @@ fn Content(page: MyPage) -> impl IntoView {
                         }
                         Some(_) => ().into_any(),
                     }}</div></td>
-                    <td>
+                    <td class="beside">
                         <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
                         {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
                             view! { <div class="sub">"You have asked"</div> }.into_any()
@@ -66,12 +66,12 @@ fn Content(page: MyPage) -> impl IntoView {
                             view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
                         })}
                     </td>
-                    <td class="hide">{through}{model.left.as_ref().map(|(money, limit)| view! {
+                    <td data-th="Through"><div>{through}{model.left.as_ref().map(|(money, limit)| view! {
                         <div class="sub num" title=limit.clone()>{format!("{money} left")}<span class="sr">{format!(" by {limit}")}</span></div>
-                    })}</td>
-                    <td class="r num">{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div>{model.usual.map(|usual| view! {
+                    })}</div></td>
+                    <td class="r num" data-th="Input / output"><div>{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div>{model.usual.map(|usual| view! {
                         <div class="sub" title=if usual.mine { "On average, of my calls in the last 30 days" } else { "On average, of everybody's calls in the last 30 days" }>{format!("≈ {} a call", usual.cost)}</div>
-                    })}</td>
+                    })}</div></td>
                 </tr>
             }
         })
@@ -137,8 +137,8 @@ fn Content(page: MyPage) -> impl IntoView {
                 view! { <Empty title="Nothing yet" text/> }.into_any()
             } else {
                 view! {
-                    <table class="table">
-                        <thead><tr><th>"Model"</th><th>"State"</th><th class="hide">"Through"</th><th class="r">"Input / output"</th></tr></thead>
+                    <table class="table stack">
+                        <thead><tr><th>"Model"</th><th>"State"</th><th>"Through"</th><th class="r">"Input / output"</th></tr></thead>
                         <tbody>{rows}</tbody>
                     </table>
                 }.into_any()

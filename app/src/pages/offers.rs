@@ -27,8 +27,9 @@ fn Content(offers: Offers) -> impl IntoView {
     let q = query::value("q");
     let empty = new.is_empty();
     let (note, search) = (if good { sentence.clone() } else { String::new() }, format!("{here}/offers"));
+    let again = search.clone();
     let fresh = if !good {
-        view! { <Card><Empty title="No list of models" text=sentence><a class="btn" href=here>"To its connection"</a></Empty></Card> }.into_any()
+        view! { <Card><Empty title="No list of models" text=sentence><a class="btn go" href=again>"Ask again"</a><a class="btn" href=here>"To its connection"</a></Empty></Card> }.into_any()
     } else if empty {
         let text = if q.is_empty() {
             "Everything it offers is in the catalogue."

@@ -1,11 +1,14 @@
 //! Routing policies.
 
+mod steps;
+
 use domain::{
-    ids::ModelId,
-    policies::{Policy, Routing, StepRules, Trouble},
+    policies::{Policy, Routing},
     roles::Act,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
+
+use steps::Steps;
 
 use super::choices;
 use crate::{
@@ -14,8 +17,7 @@ use crate::{
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
-        TextArea, may,
+        Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
     },
 };
 
@@ -112,12 +114,6 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
     let name = policy.as_ref().map(|policy| policy.name.clone()).unwrap_or_default();
     let routing = policy.as_ref().map(|policy| policy.routing.to_string()).unwrap_or_default();
     let steps = policy.as_ref().map(steps_text).unwrap_or_default();
-    let rules = policy.as_ref().map(|policy| {
-        let of = |(place, (id, name, _)): (usize, &(ModelId, String, i32))| {
-            (place, name.clone(), policy.rules.get(id).copied().unwrap_or_default())
-        };
-        policy.steps.iter().enumerate().map(of).collect::<Vec<_>>()
-    });
     view! {
         <Dialog name=dialog.clone() title>
             <Form to=SavePolicy::PATH also=RehearsePolicy::PATH which=dialog.clone()>
@@ -125,71 +121,11 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
                 <Hidden name="version" value=version.clone()/>
                 <Field name="name" label="Name" mono=true value=name.clone() placeholder="prod-chat" hint="Callers write policy/ and this."/>
                 <Select name="routing" label="Chooses" options=routings() value=routing.clone()/>
-                <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
-                {match rules.clone() {
-                    Some(rules) => rules.into_iter().map(|(place, model, rules)| view! { <StepFields place model=model.clone() called=model rules/> }).collect_view().into_any(),
-                    None => {
-                        let blocks = (0..PLACES.len()).map(|place| {
-                            let (model, called) = (format!("#{}", place + 1), format!("the {} model of the list", PLACES[place]));
-                            view! { <StepFields place model called rules=StepRules::default()/> }
-                        });
-                        view! {
-                            <p class="hint">"Each model is tried once, and every failure leads to the next, unless you say otherwise:"</p>
-                            {blocks.collect_view()}
-                        }.into_any()
-                    }
-                }}
+                <Steps prefix=dialog.clone() policy=policy.clone()>
+                    <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
+                </Steps>
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearsePolicy::PATH/><Submit label="Save"/></div>
             </Form>
         </Dialog>
-    }
-}
-
-/// The places of a list for which something can be said while a policy is made. Those of a longer one
-/// are usual at first.
-const PLACES: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
-
-/// What is done when one of its models fails. `model`: its name, or its place in the list; `called`:
-/// the same for people.
-#[component]
-fn StepFields(place: usize, model: String, called: String, rules: StepRules) -> impl IntoView {
-    // Choices in seconds, and whatever was said elsewhere.
-    const WAITS: [u16; 7] = [5, 10, 20, 30, 60, 120, 300];
-    let words = rules.words();
-    let attempts = (1..=StepRules::ATTEMPTS_MAX)
-        .map(|times| {
-            (
-                format!("{model} {times}"),
-                if times == 1 { "Once".to_owned() } else { format!("Up to {times} times") },
-            )
-        })
-        .collect::<Vec<_>>();
-    let mut waits: Vec<u16> = WAITS.into_iter().chain(rules.first_byte).collect();
-    waits.sort_unstable();
-    waits.dedup();
-    let mut seconds = vec![(format!("{model} -"), "As its provider says".to_owned())];
-    seconds.extend(waits.into_iter().map(|wait| (format!("{model} {wait}"), format!("{wait} seconds"))));
-    let chosen = rules.first_byte.map_or_else(|| format!("{model} -"), |wait| format!("{model} {wait}"));
-    let troubles = Trouble::ALL
-        .iter()
-        .map(|trouble| {
-            let value = format!("{model} {trouble}");
-            view! { <Check name="after[]" label=trouble.label() value checked=rules.after.has(*trouble)/> }
-        })
-        .collect_view();
-    view! {
-        <details class="step-rules">
-            <summary>{format!("When {called} fails")}{(!words.is_empty()).then(|| view! { <span class="muted">{format!(" · {words}")}</span> })}</summary>
-            <fieldset>
-                <legend class="sr">{format!("When {called} fails")}</legend>
-                <div class="pair">
-                    <Select name=format!("attempts[{place}]") label="It is tried" options=attempts value=format!("{model} {}", rules.attempts) hint="Again only where nothing was executed: no connection, 429, 503, 529."/>
-                    <Select name=format!("first_byte[{place}]") label="Its answer has to begin within" options=seconds value=chosen/>
-                </div>
-                <p class="label">"The next model is asked when"</p>
-                <div class="checks">{troubles}</div>
-                <p class="hint">"Any other failure is what the caller gets. Once an answer has begun, nobody else is asked."</p>
-            </fieldset>
-        </details>
     }
 }

@@ -212,13 +212,13 @@ fn Reasons(rows: Vec<Row>) -> impl IntoView {
                 let text = frame().zone.full(at);
                 view! { <a href=format!("/calls/{id}")>{text}</a> }
             });
-            view! { <tr><td>{row.name}</td><td>{first}</td><td class="r num">{grouped(row.sums.refused)}</td><td class="r num">{money(&row.sums)}</td></tr> }
+            view! { <tr><td>{row.name}</td><td data-th="First">{first}</td><td class="r num" data-th="Refused">{grouped(row.sums.refused)}</td><td class="r num" data-th="Not spent">{money(&row.sums)}</td></tr> }
         })
         .collect_view();
     view! {
         <Card title="Why" note="from which call on">
             <div class="scroll" tabindex="0" role="region" aria-label="Reasons">
-                <table class="table"><thead><tr><th>"Reason"</th><th>"First"</th><th class="r">"Refused"</th><th class="r">"Not spent"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"Reason"</th><th>"First"</th><th class="r">"Refused"</th><th class="r">"Not spent"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
         </Card>
     }
@@ -237,14 +237,14 @@ fn Lines(title: &'static str, kind: &'static str, rows: Vec<Row>) -> impl IntoVi
             };
             let more = any.then(|| view! { <td class="r num hide">{grouped(other(&row.sums))}</td> });
             view! {
-                <tr><td>{name}</td><td class="r num">{grouped(row.sums.refused)}</td><td class="r num">{money(&row.sums)}</td>{more}</tr>
+                <tr><td>{name}</td><td class="r num" data-th="Refused">{grouped(row.sums.refused)}</td><td class="r num" data-th="Not spent">{money(&row.sums)}</td>{more}</tr>
             }
         })
         .collect_view();
     view! {
         <Card title=title>
             <div class="scroll" tabindex="0" role="region" aria-label=title>
-                <table class="table"><thead><tr><th>"Name"</th><th class="r">"Refused"</th><th class="r">"Not spent"</th>{any.then(|| view! { <th class="r hide">"Otherwise"</th> })}</tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"Name"</th><th class="r">"Refused"</th><th class="r">"Not spent"</th>{any.then(|| view! { <th class="r hide">"Otherwise"</th> })}</tr></thead><tbody>{rows}</tbody></table>
             </div>
         </Card>
     }
@@ -267,7 +267,7 @@ fn Examples(examples: Vec<Example>) -> impl IntoView {
                     <td>{example.application}<div class="sub">{person}</div></td>
                     <td class="mono hide">{example.model}</td>
                     <td><Badge text=word kind/><div class="sub">{example.reason}</div></td>
-                    <td class="r num">{example.cost.to_string()}</td>
+                    <td class="r num beside">{example.cost.to_string()}</td>
                 </tr>
             }
         })
@@ -275,7 +275,7 @@ fn Examples(examples: Vec<Example>) -> impl IntoView {
     view! {
         <Card title="The first calls" note="as they were made">
             <div class="scroll" tabindex="0" role="region" aria-label="The first calls">
-                <table class="table"><thead><tr><th>"When"</th><th>"Who"</th><th class="hide">"Model"</th><th>"Would be"</th><th class="r">"Cost"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"When"</th><th>"Who"</th><th class="hide">"Model"</th><th>"Would be"</th><th class="r">"Cost"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
         </Card>
     }
@@ -314,8 +314,8 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
             view! {
                 <tr>
                     <td><a href=format!("/groups/{}", reach.group)>{reach.name}</a><div class="sub">{format!("{people}{below}")}</div></td>
-                    <td>{or_none(gains)}</td>
-                    <td>{or_none(loses)}</td>
+                    <td data-th="Gains"><span>{or_none(gains)}</span></td>
+                    <td data-th="Loses"><span>{or_none(loses)}</span></td>
                 </tr>
             }
         })
@@ -323,7 +323,7 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
     view! {
         <Card title="Who gains and loses models">
             <div class="scroll" tabindex="0" role="region" aria-label="Who gains and loses models">
-                <table class="table"><thead><tr><th>"Group"</th><th>"Gains"</th><th>"Loses"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"Group"</th><th>"Gains"</th><th>"Loses"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
             {(more > 0).then(|| view! { <p class="note-line">{format!("{more} more groups change.")}</p> })}
         </Card>
@@ -341,8 +341,8 @@ fn BudgetCard(budgets: Vec<Budget>) -> impl IntoView {
             view! {
                 <tr>
                     <td>{budget.group}<div class="sub">{format!("limit of {}", budget.scope)}</div></td>
-                    <td class="num">{or_none(budget.before)}</td>
-                    <td class="num">{or_none(budget.after)}" "<Badge text=mark.0 kind=mark.1/></td>
+                    <td class="num" data-th="Before">{or_none(budget.before)}</td>
+                    <td class="num" data-th="After"><span>{or_none(budget.after)}" "<Badge text=mark.0 kind=mark.1/></span></td>
                     <td class="r num hide">{used}</td>
                 </tr>
             }
@@ -351,7 +351,7 @@ fn BudgetCard(budgets: Vec<Budget>) -> impl IntoView {
     view! {
         <Card title="Whose budgets change">
             <div class="scroll" tabindex="0" role="region" aria-label="Whose budgets change">
-                <table class="table"><thead><tr><th>"Group"</th><th>"Before"</th><th>"After"</th><th class="r hide">"Used now"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"Group"</th><th>"Before"</th><th>"After"</th><th class="r hide">"Used now"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
         </Card>
     }

@@ -2,7 +2,7 @@
 
 use domain::{
     limits::Level,
-    requests::{Approval, Granted, Per, Request, RequestState},
+    requests::{Approval, Granted, Per, Request, RequestState, too_late},
     time,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -28,6 +28,7 @@ const fn label(state: RequestState) -> &'static str {
         RequestState::Refused => "Refused",
         RequestState::Withdrawn => "Taken back",
         RequestState::Ended => "Ended",
+        RequestState::Lapsed => "Not answered",
     }
 }
 
@@ -41,7 +42,7 @@ pub fn RequestMark(
         RequestState::Waiting => Kind::Warn,
         RequestState::Approved => Kind::Good,
         RequestState::Refused => Kind::Bad,
-        RequestState::Withdrawn | RequestState::Ended => Kind::Plain,
+        RequestState::Withdrawn | RequestState::Ended | RequestState::Lapsed => Kind::Plain,
     };
     view! { <Badge text=label(state) kind/> }
 }
@@ -246,6 +247,10 @@ fn One(seen: Seen) -> impl IntoView {
     let Seen { request, own, decides, agreed } = seen;
     let id = request.id.to_string();
     let waits = request.state == RequestState::Waiting;
+    let lapsed = request.state == RequestState::Lapsed;
+    let anew = format!("/requests/new?model={}&group={}", query::encoded(&request.model.1), request.group.0);
+    let late =
+        lapsed.then(|| too_late(request.asked.ends_on, if own { "You" } else { &request.requester.1 }));
     let approvals = (request.approvers > 1).then(|| view! { <Approvals request=request.clone()/> });
     let (amount, until) = asked(&request);
     let crumbs = vec![("/requests".to_owned(), "Requests".to_owned())];
@@ -268,7 +273,7 @@ fn One(seen: Seen) -> impl IntoView {
     view! {
         <Head title crumbs>
             <a class="btn" href=why>"Why"</a>
-            {(own && waits).then(|| view! { <Form to=WithdrawRequest::PATH class="inline"><Hidden name="id" value=id.clone()/><Submit label="Take it back" look=""/></Form> })}
+            {(own && (waits || lapsed)).then(|| view! { <Form to=WithdrawRequest::PATH class="inline"><Hidden name="id" value=id.clone()/><Submit label="Take it back" look=""/></Form> })}
         </Head>
         <div class="two">
             <Card title="What was asked for">
@@ -285,6 +290,13 @@ fn One(seen: Seen) -> impl IntoView {
             {grant}
             {approvals}
             {decide}
+            {late.map(|text| view! {
+                <Card title="Too late">{if own {
+                    view! { <Empty title="Nobody answered in time" text><a class="btn go" href=anew>"Ask anew"</a></Empty> }.into_any()
+                } else {
+                    view! { <Empty title="Nobody answered in time" text/> }.into_any()
+                }}</Card>
+            })}
             {(waits && !decides).then(|| view! {
                 <Card title="Waiting"><Empty
                     title="Nobody has answered yet"

@@ -81,6 +81,16 @@ pub(super) fn refused(name: &str) -> Option<String> {
     state.typed.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone())
 }
 
+/// What was typed into the form around, if it was sent before.
+pub fn typed() -> Arc<Vec<(String, String)>> {
+    FormState::here().typed
+}
+
+/// Whether somebody else saved what the form around is about while it was filled in.
+pub fn stale() -> bool {
+    FormState::here().error == Some(AppError::Stale)
+}
+
 /// A form that tells a server function something.
 #[component]
 pub fn Form(

@@ -33,9 +33,6 @@ use crate::{
 const CONNECTIONS: u32 = 2;
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// How long trying a provider out may take.
-const PROBE: Duration = Duration::from_secs(15);
-
 pub type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
 
 /// Pooled connections to providers: one pool that goes anywhere public, one that may also stay on
@@ -337,14 +334,25 @@ const LIST_MAX: usize = 8 << 20;
 const PAGES_MAX: usize = 20;
 
 /// Asks a provider for its models: whether it is there, and takes the credential.
-pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, allow_private: bool) -> Probe {
+pub async fn probe(
+    base_url: &str,
+    dialect: Dialect,
+    credential: Option<&str>,
+    allow_private: bool,
+    patience: Duration,
+) -> Probe {
     let credential = credential.and_then(|text| credential_header(dialect, text));
     let mut models = Vec::new();
     let asking = async {
         let mut after = None;
         for _ in 0..PAGES_MAX {
-            let page =
-                ask_for_models(base_url, dialect, credential.as_ref(), allow_private, after.as_deref());
+            let page = ask_for_models(
+                base_url,
+                dialect,
+                credential.as_ref(),
+                (allow_private, patience),
+                after.as_deref(),
+            );
             let (status, list) = page.await?;
             let Some(list) = list else { return Ok::<_, String>((status, false)) };
             models.extend(list.data.into_iter().map(|item| item.id));
@@ -355,8 +363,8 @@ pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, a
         }
         Ok((StatusCode::OK, true))
     };
-    let (status, sentence) = match tokio::time::timeout(PROBE, asking).await {
-        Err(_) => (None, format!("It did not answer within {} seconds.", PROBE.as_secs())),
+    let (status, sentence) = match tokio::time::timeout(patience, asking).await {
+        Err(_) => (None, format!("It did not answer within {}.", seconds(patience))),
         Ok(Err(cause)) => (None, cause),
         Ok(Ok((status, is_list))) => {
             let sentence = match status.as_u16() {
@@ -373,6 +381,14 @@ pub async fn probe(base_url: &str, dialect: Dialect, credential: Option<&str>, a
     // Half a list would say of the other half that it is not offered any more.
     let whole = status.is_some_and(|status| (200..=299).contains(&status));
     Probe { status, sentence, models: if whole { models } else { Vec::new() } }
+}
+
+/// `1 second`, `15 seconds`.
+fn seconds(patience: Duration) -> String {
+    match patience.as_secs_f32() {
+        1.0 => "1 second".to_owned(),
+        other => format!("{other} seconds"),
+    }
 }
 
 /// A list of models as both dialects write it, one of several pages where it says so.
@@ -395,7 +411,7 @@ async fn ask_for_models(
     base_url: &str,
     dialect: Dialect,
     credential: Option<&(HeaderName, HeaderValue)>,
-    allow_private: bool,
+    (allow_private, patience): (bool, Duration),
     after: Option<&str>,
 ) -> Result<(StatusCode, Option<List>), String> {
     // Anthropic shows twenty at a time unless it is asked for more.
@@ -416,7 +432,7 @@ async fn ask_for_models(
     }
     let unreachable = |cause: String| format!("It cannot be reached: {cause}.");
     let response =
-        client(allow_private, PROBE).request(request).await.map_err(|error| unreachable(chain(&error)))?;
+        client(allow_private, patience).request(request).await.map_err(|error| unreachable(chain(&error)))?;
     let status = response.status();
     let body = http_body_util::Limited::new(response.into_body(), LIST_MAX).collect().await;
     let body = body.map_err(|_| "Its answer broke off, or is larger than a list of models.".to_owned())?;

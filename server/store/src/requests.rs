@@ -12,9 +12,11 @@ use domain::{
     limits::{Level, Meter, Metric, Scope},
     money::Money,
     requests::{
-        Granted, NothingToAsk, Per, Request, RequestState, Terms, Words, accounts_of, askable, check_last_day,
+        Granted, NothingToAsk, Per, Request, RequestState, Terms, Words, accounts_of, askable,
+        check_last_day, too_late,
     },
     roles::Act,
+    window::Calendar,
 };
 use uuid::Uuid;
 
@@ -63,6 +65,8 @@ pub struct Filter {
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<Request>> {
     let now = clock::now();
+    let calendar = organizations::calendar(store, org).await?;
+    let today = calendar.day(now);
     let (me, leads) = match &filter.sees {
         Sees::All => (None, Vec::new()),
         Sees::Some(me, leads) => (Some(me.0), leads.iter().map(|group| group.0).collect::<Vec<Uuid>>()),
@@ -85,6 +89,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
              and ($2::uuid is null or r.requester_id = $2 or r.group_id = any($3) or g.ancestors && $3)
              and ($4::text is null or $4 = case
                     when r.state = 'approved' and (t.revoked_at is not null or t.ends_at <= $5) then 'ended'
+                    when r.state = 'waiting' and r.ends_on < $13 then 'lapsed'
                     else r.state end)
              and ($6::text is null or u.name ilike $6 or u.email ilike $6)
              and ($7::text is null or m.name ilike $7)
@@ -106,6 +111,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
         filter.only.map(|id| id.0),
         filter.after.map(|id| id.0),
         limit,
+        today,
     )
     .fetch_all(store.pool())
     .await?;
@@ -120,6 +126,11 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             revoked_at: row.revoked_at,
         });
         let over = grant.as_ref().is_some_and(|grant| grant.revoked_at.is_some() || grant.ends_at <= now);
+        let state = match row.state.parse()? {
+            _ if over => RequestState::Ended,
+            RequestState::Waiting if row.ends_on < today => RequestState::Lapsed,
+            state => state,
+        };
         requests.push(Request {
             id: row.request_id.into(),
             model: (row.model_id.into(), row.model),
@@ -131,7 +142,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             asked: Terms { amount: Money(row.amount), ends_on: row.ends_on },
             per: row.per.parse()?,
             created_at: row.created_at,
-            state: if over { RequestState::Ended } else { row.state.parse()? },
+            state,
             decided: row.decided_at.map(|at| (at, row.decider)),
             answer: row.answer,
             approvers: u8::try_from(row.approvers).unwrap_or(1),
@@ -139,7 +150,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             grant,
         });
     }
-    fill_use(store, org, &mut requests, now).await?;
+    fill_use(store, org, &mut requests, &calendar, now).await?;
     let several: Vec<Uuid> =
         requests.iter().filter(|request| request.approvers > 1).map(|request| request.id.0).collect();
     let mut db = store.pool().acquire().await?;
@@ -151,11 +162,16 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
 }
 
 /// What is spent of the grants.
-async fn fill_use(store: &Store, org: OrgId, requests: &mut [Request], now: DateTime<Utc>) -> Result<()> {
+async fn fill_use(
+    store: &Store,
+    org: OrgId,
+    requests: &mut [Request],
+    calendar: &Calendar,
+    now: DateTime<Utc>,
+) -> Result<()> {
     if requests.iter().all(|request| request.grant.is_none()) {
         return Ok(());
     }
-    let calendar = organizations::calendar(store, org).await?;
     let granted: Vec<(Per, &mut Granted)> =
         requests.iter_mut().filter_map(|request| Some((request.per, request.grant.as_mut()?))).collect();
     let keys: Vec<_> = granted
@@ -195,7 +211,8 @@ pub async fn group_of(store: &Store, org: OrgId, id: RequestId) -> Result<GroupI
     Ok(group.fetch_one(store.pool()).await?.into())
 }
 
-/// How many requests wait for somebody: those they see, did not make and have not agreed to.
+/// How many requests wait for somebody: those they see, did not make and have not agreed to, and
+/// that can still be agreed to.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -204,7 +221,9 @@ pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[Grou
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from requests r
            join groups g on g.org_id = r.org_id and g.group_id = r.group_id
-           where r.org_id = $1 and r.state = 'waiting' and r.requester_id <> $2
+           join organizations o on o.org_id = r.org_id
+           where r.org_id = $1 and r.state = 'waiting' and r.ends_on >= ($5 at time zone o.time_zone)::date
+             and r.requester_id <> $2
              and ($3 or r.group_id = any($4) or g.ancestors && $4)
              and not exists (
                  select from request_approvals a
@@ -213,6 +232,7 @@ pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[Grou
         me.0,
         leads.is_none(),
         &groups,
+        clock::now(),
     );
     Ok(count.fetch_one(store.pool()).await?)
 }
@@ -275,6 +295,7 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
         };
         StoreError::invalid("model", sentence)
     })?;
+    give_up_lapsed(change, form, me, facts.calendar.day(at)).await?;
     let id: RequestId = clock::id();
     let most = form.terms.most(form.per, facts.calendar.day(at));
     let rule = approvals::read_rule(change.db(), org).await?;
@@ -308,6 +329,29 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
         .set("reason", form.reason.as_str());
     change.record(Subject { kind: "request", id: id.0, name: &model }, "create", &diff).await?;
     Ok(id)
+}
+
+/// What somebody asked for before, and nobody answered in time, stands in the way of asking anew no
+/// longer.
+async fn give_up_lapsed(change: &mut Change, form: &RequestForm, me: UserId, today: NaiveDate) -> Result<()> {
+    let org = change.org();
+    let lapsed = sqlx::query_scalar!(
+        "select request_id from requests
+         where org_id = $1 and requester_id = $2 and model_id = $3 and group_id = $4 and for_group = $5
+           and state = 'waiting' and ends_on < $6",
+        org.0,
+        me.0,
+        form.model.0,
+        form.group.0,
+        form.for_group,
+        today,
+    )
+    .fetch_optional(change.db())
+    .await?;
+    match lapsed {
+        Some(id) => take_back(change, id.into()).await.map(|_model| ()),
+        None => Ok(()),
+    }
 }
 
 /// A request as it is decided on: its row, locked.
@@ -444,9 +488,16 @@ pub async fn withdraw(change: &mut Change, id: RequestId) -> Result<()> {
             ));
         }
     }
+    take_back(change, id).await.map(|_model| ())
+}
+
+/// Closes a request that waits as taken back. Returns the model's name.
+async fn take_back(change: &mut Change, id: RequestId) -> Result<String> {
+    let model = locked(change, id).await?.model.1;
     close(change, id, RequestState::Withdrawn, "", None, 0).await?;
     let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
-    change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "withdraw", &diff).await
+    change.record(Subject { kind: "request", id: id.0, name: &model }, "withdraw", &diff).await?;
+    Ok(model)
 }
 
 /// Withdraws everything somebody who goes has asked for. Returns the models' names.
@@ -461,11 +512,7 @@ pub(crate) async fn withdraw_all(change: &mut Change, requester: UserId) -> Resu
     .await?;
     let mut models = Vec::new();
     for id in ids {
-        let row = locked(change, id.into()).await?;
-        close(change, id.into(), RequestState::Withdrawn, "", None, 0).await?;
-        let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
-        change.record(Subject { kind: "request", id, name: &row.model.1 }, "withdraw", &diff).await?;
-        models.push(row.model.1);
+        models.push(take_back(change, id.into()).await?);
     }
     Ok(models)
 }
@@ -491,8 +538,8 @@ pub async fn refuse(change: &mut Change, id: RequestId, answer: &Words) -> Resul
 /// to other terms than those before begins the count anew.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] when it was one's own, is decided already, is more than was asked for,
-/// or a grant would lift nothing.
+/// [`StoreError::Invalid`] when it was one's own, is decided already, is more than was asked for, its
+/// last day is over, or a grant would lift nothing.
 pub async fn approve(
     change: &mut Change,
     id: RequestId,
@@ -502,6 +549,10 @@ pub async fn approve(
     let Some(row) = undecided(change, id, RequestState::Approved).await? else { return Ok(Decided::Before) };
     let (org, at) = (change.org(), change.at());
     let facts = access::read(change.db(), org).await?;
+    let today = facts.calendar.day(at);
+    if row.asked.ends_on < today {
+        return Err(StoreError::invalid("", too_late(row.asked.ends_on, &row.requester.1)));
+    }
     let terms = match terms {
         Some(terms) => terms,
         None => {
@@ -510,7 +561,7 @@ pub async fn approve(
         }
     };
     terms.within(&row.asked, row.per).map_err(|(field, sentence)| StoreError::invalid(field, sentence))?;
-    check_terms(&terms, facts.calendar.day(at))?;
+    check_terms(&terms, today)?;
     let user = (!row.for_group).then_some(row.requester.0);
     askable(&facts, row.group.0, user, row.model.0, at).map_err(|nothing| liftless(&row, nothing))?;
     let Some(tally) = approvals::add(change, id, &row, &terms, answer).await? else {

@@ -18,7 +18,7 @@ use store::{MasterKey, Store, audit::Chain, directory, rollups::Month, testing::
 use crate::{
     explore,
     harness::{Answer, Browser, TempDir, command},
-    reports,
+    recommendations, reports,
 };
 
 /// A running demo; killed when dropped.
@@ -149,6 +149,7 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
     explore::features_agree_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::numbers_lead_to_their_calls(&owner).await;
     reports::agree_with_the_ledger(&owner, &store, only(&store).await).await;
+    recommendations::lead_to_filled_forms(&owner).await;
     simulated_provider_answers(&demo).await;
 
     demo.stop();

@@ -219,3 +219,65 @@ fn a_server_that_is_to_send_mail_needs_an_address_to_send_it_from_and_never_prin
         assert!(text.contains("BURSAR_") && !text.contains("hunter2"), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_goes_by_mail_to_whoever_decides_and_the_answer_to_whoever_asked() {
+    let mut post = Post::open(&[]).await;
+    let server = post.server().await;
+    let owner = set_up(&server, "Acme").await;
+    let team =
+        owner.create("/console/groups/create", &[("name", "Team"), ("kind", "custom"), ("parent", "")]).await;
+    let fields = [("name", "Mia"), ("email", "mia@acme.example"), ("role", "member")];
+    owner.must("/console/users/create", &fields).await;
+    let path = link(&post.letter().await);
+    let user = path.split('/').find(|part| part.starts_with("usr_")).expect("her id").to_owned();
+    owner.must("/console/groups/add-member", &[("group", &team), ("user", &user)]).await;
+    let (mia, status) = accept(&server, &path, "Mia").await;
+    assert_eq!(status, 200);
+    let fields = [("name", "House"), ("dialect", "openai"), ("base_url", "https://models.example/v1")];
+    let provider = owner.create("/console/providers/create", &fields).await;
+    owner.must("/console/models/create-tier", &[("name", "dear")]).await;
+    let page = owner.get("/models").await.text;
+    let tier = crate::world::id_at(&page[page.find(">dear<").expect("the tier")..], "tir_");
+    let fields = [
+        ("name", "big-chat"),
+        ("provider", &provider),
+        ("upstream", "x"),
+        ("modality", "chat"),
+        ("tier", &tier),
+        ("context_tokens", ""),
+        ("max_output_tokens", ""),
+        ("price_input", "1"),
+        ("price_output", "1"),
+    ];
+    let model = owner.create("/console/models/create", &fields).await;
+    owner.must("/console/models/accept", &[("id", &model)]).await;
+    let target = format!("model:{model}");
+    let fields = [("group", team.as_str()), ("target", &target), ("state", "by_request")];
+    owner.must("/console/authorizations/set", &fields).await;
+
+    let (whom, day) = (format!("me:{team}"), crate::world::last_day());
+    let ask = [
+        ("model", model.as_str()),
+        ("whom", &whom),
+        ("reason", "to compare"),
+        ("amount", "5"),
+        ("per", "month"),
+        ("ends_on", &day),
+    ];
+    for (path, answer, subject) in [
+        ("refuse", ("answer", "Use another one."), "Your request for big-chat was refused"),
+        ("approve", ("amount", "4"), "big-chat is yours to call"),
+    ] {
+        let request = mia.create("/console/requests/create", &ask).await;
+        let asked = post.letter().await;
+        assert!(asked.to.contains("olga@acme.example"), "{}", asked.to);
+        assert!(asked.text.contains("Mia asks for big-chat"), "{}", asked.text);
+        assert!(asked.text.contains(&format!("/requests/{request}")), "{}", asked.text);
+        let fields = [("id", request.as_str()), answer, ("ends_on", &day)];
+        owner.must(&format!("/console/requests/{path}"), &fields).await;
+        let answered = post.letter().await;
+        assert!(answered.to.contains("mia@acme.example"), "{}", answered.to);
+        assert!(answered.text.contains(subject), "{}", answered.text);
+    }
+}

@@ -4,17 +4,20 @@
 use std::time::{Duration, Instant};
 
 use domain::{
+    access::Grantee,
     authorizations::{State, Target},
     keys::{Feature, Features, KeyModels},
     limits::{Metric, Mode, Scope},
     models::Review,
+    money::Money,
     policies::Routing,
     providers::{Dialect, Waits},
+    requests::{ApprovalRule, Per, Terms},
     window::Window,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{authorizations, groups, keys, models, policies, users};
+use store::{authorizations, groups, keys, models, policies, requests, testing, users};
 
 use crate::{
     client::{Answer, Client, body, streamed},
@@ -227,4 +230,72 @@ async fn keys_policies_and_providers_bite() {
     assert!(late(&here), "{}", here.text());
     let there = two.other.client.call(Dialect::OpenAi, &call).await;
     assert!(late(&there), "{}", there.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_bite_and_grants_end_by_themselves() {
+    let two = Two::start().await;
+    let (world, call) = (&two.world, body("small", 16));
+    let Pair { openai: small, .. } = world.small;
+    let (mia, secret) = world.member("Mia").await;
+    let secret = secret.reveal();
+    world.say(None, Target::Model(small), State::ByRequest).await;
+    let approval = async |what: &str| two.refuse(secret, &call, what, 403, "model_requires_approval").await;
+    approval("by request").await;
+
+    let today = store::clock::now().date_naive();
+    let form = requests::RequestForm {
+        model: small,
+        group: world.platform,
+        for_group: false,
+        reason: "to compare".parse().expect("a reason"),
+        terms: Terms { amount: Money(1_000_000_000), ends_on: today + chrono::Days::new(3) },
+        per: Per::Total,
+    };
+    let ask = async || {
+        let mut change = world.tenant.change_as(&world.store, mia).await;
+        let id = requests::insert(&mut change, &form).await.expect("a request");
+        change.commit().await.expect("it");
+        id
+    };
+    let approve = async |id| {
+        let mut change = world.change().await;
+        let decided = requests::approve(&mut change, id, None, None).await.expect("it is approved");
+        change.commit().await.expect("it");
+        decided
+    };
+    let first = ask().await;
+    approval("a request that nobody has answered").await;
+    assert_eq!(approve(first).await, requests::Decided::Now);
+    two.pass(secret, &call, "an approval").await;
+    two.refuse(&world.client.secret, &call, "an approval is nobody else's", 403, "model_requires_approval")
+        .await;
+    let mut change = world.change().await;
+    requests::end(&mut change, first).await.expect("it ends");
+    change.commit().await.expect("it");
+    approval("a grant that a lead ended").await;
+
+    // Two agree to more than nothing: one alone opens it on neither replica.
+    let mut change = world.change().await;
+    let rule = ApprovalRule { above: Money(0), approvers: 2, version: 0 };
+    requests::set_rule(&mut change, &rule).await.expect("a rule");
+    change.commit().await.expect("it");
+    let second = ask().await;
+    for again in [requests::Decided::More(1), requests::Decided::Before] {
+        assert_eq!(approve(second).await, again);
+        approval("one of two who agree, however often").await;
+    }
+
+    // A grant's last moment comes: nobody changes anything, and both know.
+    let mut change = world.change().await;
+    let (from, until) = (change.at(), change.at() + chrono::TimeDelta::seconds(2));
+    testing::grant(&mut change, small, Grantee::Member(world.platform, mia), from, until)
+        .await
+        .expect("a grant");
+    change.commit().await.expect("it");
+    two.pass(secret, &call, "a grant for two seconds").await;
+    let left = (until - store::clock::now()).to_std().unwrap_or_default();
+    tokio::time::sleep(left).await;
+    approval("a grant that has ended by itself").await;
+    world.books_agree().await;
 }

@@ -1,7 +1,10 @@
 //! Asking a provider for its models, however badly it answers.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
+    body::{Body, Bytes},
     extract::{Path, RawQuery},
     http::{HeaderMap, StatusCode},
     response::{Html, IntoResponse, Response},
@@ -10,6 +13,9 @@ use axum::{
 use domain::providers::Dialect;
 use gateway::{Probe, probe};
 use serde_json::{Value, json};
+
+/// How long an answer is waited for that comes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn list(first: usize, count: usize) -> Value {
     (first..first + count)
@@ -26,6 +32,20 @@ async fn answer(Path(how): Path<String>, RawQuery(query): RawQuery, headers: Hea
         "broken" => (StatusCode::INTERNAL_SERVER_ERROR, "oops").into_response(),
         "empty" => Json(json!({ "data": [] })).into_response(),
         "endless" => "x".repeat(9 << 20).into_response(),
+        "silent" => std::future::pending().await,
+        // A head at once, and then letter by letter for ever.
+        "dribbles" => {
+            let letters = futures_util::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                Some((Ok::<_, std::convert::Infallible>(Bytes::from_static(b" ")), ()))
+            });
+            Body::from_stream(letters).into_response()
+        }
+        // Page after page, each in time and all of them too late.
+        "lingers" => {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Json(json!({ "data": list(0, 1), "has_more": true, "last_id": "model-00000" })).into_response()
+        }
         "many" => Json(json!({ "object": "list", "data": list(0, 10_000) })).into_response(),
         "pages" => {
             assert_eq!(headers["x-api-key"], "sk-ant", "every page is asked for with the credential");
@@ -46,7 +66,7 @@ async fn a_provider_that_answers_badly_is_told_apart_and_a_long_list_is_read_who
     let router = Router::new().route("/{how}/models", get(answer));
     tokio::spawn(async move { axum::serve(socket, router).await });
     let ask = async |how: &str, dialect, credential| -> Probe {
-        probe(&format!("{base}/{how}"), dialect, credential, true).await
+        probe(&format!("{base}/{how}"), dialect, credential, true, PATIENCE).await
     };
     for (how, status, says) in [
         ("html", None, "not with a list of models"),
@@ -66,6 +86,22 @@ async fn a_provider_that_answers_badly_is_told_apart_and_a_long_list_is_read_who
         assert_eq!(probe.models.last().map(String::as_str), Some("model-09999"), "{how}");
     }
     // Nobody is there.
-    let closed = probe("http://127.0.0.1:1/v1", Dialect::OpenAi, None, true).await;
+    let closed = probe("http://127.0.0.1:1/v1", Dialect::OpenAi, None, true, PATIENCE).await;
     assert!(closed.sentence.starts_with("It cannot be reached"), "{}", closed.sentence);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_slow_is_waited_for_as_long_as_was_said_and_no_longer() {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let base = format!("http://{}", socket.local_addr().expect("an address"));
+    let router = Router::new().route("/{how}/models", get(answer));
+    tokio::spawn(async move { axum::serve(socket, router).await });
+    for (how, dialect) in
+        [("silent", Dialect::OpenAi), ("dribbles", Dialect::OpenAi), ("lingers", Dialect::Anthropic)]
+    {
+        let address = format!("{base}/{how}");
+        let probe = probe(&address, dialect, None, true, Duration::from_millis(500)).await;
+        assert_eq!((probe.status, probe.models.len()), (None, 0), "{how}: {}", probe.sentence);
+        assert_eq!(probe.sentence, "It did not answer within 0.5 seconds.", "{how}");
+    }
 }

@@ -82,6 +82,7 @@ async fn each_feature_that_is_off_is_refused_and_passes_when_it_is_on() {
         assert_eq!(world.upstream.served().calls, before, "{feature}");
         let answers: Vec<_> = answers.iter().map(|(route, answer)| (*route, answer)).collect();
         golden::compare_routes(&format!("feature_{feature}"), &world, &answers, &[]);
+        golden::written_down(&world, answers.iter().map(|(_, answer)| *answer)).await;
         // What was refused keeps what it wanted to use.
         for (_, answer) in &answers {
             let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");

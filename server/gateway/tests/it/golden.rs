@@ -1,7 +1,7 @@
 //! Answers against files that people can read. `BURSAR_RENEW_GOLDEN=1` writes them anew; what
 //! changed is then for a person to look at.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 
 use domain::providers::Dialect;
 use serde_json::Value;
@@ -22,6 +22,36 @@ pub async fn refused(name: &str, world: &World, model: &str, names: Names<'_>) {
         answers.push((dialect, world.client.call(dialect, &body).await));
     }
     compare(name, world, &answers, names);
+    written_down(world, answers.iter().map(|(_, answer)| answer)).await;
+}
+
+/// Waits until every refusal by a rule, a limit or a key is kept under the request id that its caller
+/// was told, as it was answered: by that id its page of reasons is found. Of who nobody knows, and of
+/// trouble that is nobody's rule, nothing is kept.
+pub async fn written_down(world: &World, answers: impl IntoIterator<Item = &Answer>) {
+    for answer in answers {
+        let told = &answer.json()["error"]["bursar"];
+        let reason = told["reason"].as_str().expect("a refusal says why").to_owned();
+        if ["invalid_api_key", "unavailable"].contains(&reason.as_str()) || reason.starts_with("upstream_") {
+            continue;
+        }
+        let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+        let written = async {
+            loop {
+                match store::refusals::get(&world.store, world.tenant.org, id).await {
+                    Ok(refused) => return refused,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let refused = tokio::time::timeout(Duration::from_secs(60), written).await;
+        let refused = refused.unwrap_or_else(|_| panic!("nothing is kept of {}", answer.text()));
+        assert_eq!(refused.status, i16::try_from(answer.status.as_u16()).expect("a status"), "{reason}");
+        assert_eq!((refused.application, refused.observed), (world.application, false), "{reason}");
+        for name in ["reason", "scope", "scope_id", "metric", "window", "cap", "request_id"] {
+            assert_eq!(refused.detail[name], told[name], "{reason}: {name}");
+        }
+    }
 }
 
 /// Compares answers with the file of this name.

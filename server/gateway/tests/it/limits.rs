@@ -152,6 +152,7 @@ async fn a_quota_of_a_minute_or_an_hour_says_when_it_comes_back() {
             }
             assert!(honest, "Retry-After leads to the reset");
             golden::compare(file, &world, &answers, &ends(&world, window).await);
+            golden::written_down(&world, answers.iter().map(|(_, answer)| answer)).await;
             break;
         }
     }

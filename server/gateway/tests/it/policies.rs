@@ -230,6 +230,7 @@ async fn when_nothing_is_left_the_most_useful_refusal_is_said() {
             answers.push((dialect, world.client.call(dialect, &asking(dialect)).await));
         }
         golden::compare(name, &world, &answers, &[]);
+        golden::written_down(&world, answers.iter().map(|(_, answer)| answer)).await;
     };
     refusals("policy_budget").await;
     world.say_of(world.small, State::Closed).await;
@@ -414,6 +415,23 @@ async fn a_policy_goes_on_only_after_what_its_step_names() {
         let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
         assert_eq!(answer.header("x-bursar-model"), Some("small"), "{trouble}: {}", answer.text());
     }
+}
+
+#[tokio::test]
+async fn a_policy_goes_on_after_a_broken_connection_only_where_its_step_says_so() {
+    let world = World::new().await;
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    let steps = of(Dialect::OpenAi, &[big, world.small]);
+    let id = world.policy("chain", Routing::Fallback, &steps).await;
+    world.script("big", Script { ending: Ending::ResetBeforeHeaders, ..Script::default() });
+    world.rules(id, &[(big.openai, only(&[Trouble::Timeout, Trouble::ServerError]))]).await;
+    let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["bursar"]["skipped"][0]["reason"], "upstream_connection");
+    world.rules(id, &[(big.openai, only(&[Trouble::Connection]))]).await;
+    let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
+    assert_eq!(answer.header("x-bursar-model"), Some("small"), "{}", answer.text());
+    assert_eq!(answer.header("x-bursar-skipped"), Some("big=upstream_connection"));
 }
 
 #[tokio::test]

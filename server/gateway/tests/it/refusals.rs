@@ -240,6 +240,7 @@ async fn a_feature_that_is_off_is_refused() {
         answers.push((dialect, world.client.call(dialect, &streamed(&named("small", dialect), 16)).await));
     }
     golden::compare("feature_not_allowed", &world, &answers, &[]);
+    golden::written_down(&world, answers.iter().map(|(_, answer)| answer)).await;
     nobody_called(&world).await;
 }
 

@@ -7,6 +7,8 @@ use domain::{
     requests::{Terms, Words},
 };
 
+use sqlx::PgConnection;
+
 use super::{RequestForm, Row};
 use crate::{Change, Result, Store, notices, organizations};
 
@@ -96,6 +98,10 @@ impl Row {
 /// Nobody has to decide on it any more: what was told of that counts as read.
 pub(super) async fn settled(change: &mut Change, id: RequestId) -> Result<()> {
     let (org, at) = (change.org(), change.at());
+    count_as_read(change.db(), org, id, at).await
+}
+
+async fn count_as_read(db: &mut PgConnection, org: OrgId, id: RequestId, at: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "update notices set read_at = $4
          where org_id = $1 and kind = $3 and href = $2 and read_at is null",
@@ -104,7 +110,7 @@ pub(super) async fn settled(change: &mut Change, id: RequestId) -> Result<()> {
         NoticeKind::Request.as_str(),
         at,
     )
-    .execute(change.db())
+    .execute(db)
     .await?;
     Ok(())
 }
@@ -136,7 +142,41 @@ fn whom(for_group: bool, requester: &str, group: &str) -> String {
     if for_group { format!("everybody in {group}") } else { format!("{requester} in {group}") }
 }
 
-/// Tells those whose grants end soon, or have ended by themselves. Returns how many.
+/// Tells those whose requests nobody answered before their last day was over. Returns how many.
+async fn lapses(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<usize> {
+    let today = organizations::calendar(store, org).await?.day(now);
+    let rows = sqlx::query!(
+        "select r.request_id, r.requester_id, u.name as requester, g.name as group_name, r.for_group, r.ends_on, m.name as model
+         from requests r
+         join users u on u.org_id = $1 and u.user_id = r.requester_id and u.removed_at is null
+         join groups g on g.org_id = $1 and g.group_id = r.group_id
+         join models m on m.org_id = $1 and m.model_id = r.model_id
+         where r.org_id = $1 and r.state = 'waiting' and r.ends_on < $2",
+        org.0,
+        today,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut told = 0;
+    for row in rows {
+        let id = RequestId(row.request_id);
+        let (key, whom) = (id.to_string(), whom(row.for_group, &row.requester, &row.group_name));
+        let about = About { id: &key, model: &row.model, requester: &row.requester, whom: &whom };
+        let telling = about.lapsed(row.ends_on);
+        let mut tx = store.pool().begin().await?;
+        let now_told =
+            notices::tell(store, &mut tx, org, &[UserId(row.requester_id)], &telling, now, now).await?;
+        if now_told > 0 {
+            count_as_read(&mut tx, org, id, now).await?;
+        }
+        tx.commit().await?;
+        told += now_told;
+    }
+    Ok(told)
+}
+
+/// Tells those whose grants end soon, or have ended by themselves, and those whose requests nobody
+/// answered in time. Returns how many.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -159,11 +199,11 @@ pub async fn ends(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<usize
     )
     .fetch_all(store.pool())
     .await?;
+    let mut told = lapses(store, org, now).await?;
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(told);
     }
     let zone = organizations::calendar(store, org).await?.zone;
-    let mut told = 0;
     for row in rows {
         let id = RequestId(row.request_id).to_string();
         let whom = whom(row.for_group, &row.requester, &row.group_name);

@@ -486,6 +486,52 @@ async fn whoever_has_a_grant_is_told_before_it_ends_and_when_it_has_once_each() 
     assert_eq!(world.told(&world.uma()).await[0], "Your grant for small has ended");
 }
 
+impl World {
+    /// Time passes: its last day was the day before yesterday, in every time zone.
+    async fn let_lapse(&self, id: RequestId) {
+        sqlx::query("update requests set ends_on = $2 where request_id = $1")
+            .bind(id.0)
+            .bind(today() - Days::new(2))
+            .execute(self.acme.store.pool())
+            .await
+            .expect("time passes");
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_until_a_day_that_is_over_is_nobodys_to_approve_and_can_be_asked_anew() {
+    let (world, ada) = world_of_several(2).await;
+    let (store, org) = (&world.acme.store, world.acme.tenant.org);
+    let waiting = async |actor: &Actor| {
+        let me = actor.user.expect("a person");
+        requests::waiting(store, org, me, Some(&[world.acme.child])).await.expect("a count")
+    };
+    let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&ada, id, None).await.expect("one"), Decided::More(1));
+    assert_eq!(waiting(&world.lena).await, 1);
+    assert_eq!(requests::ends(store, org, clock::now()).await.expect("a look"), 0);
+    world.let_lapse(id).await;
+    assert_eq!((world.state(id).await, waiting(&world.lena).await), (RequestState::Lapsed, 0));
+    // Neither as it was asked for, nor to the day that is over, nor to a later one.
+    for terms in [None, Some(Terms { ends_on: today() - Days::new(2), ..terms(50, 0) }), Some(terms(50, 5))] {
+        let refused = world.approve(&world.lena, id, terms).await;
+        told(refused, "that day is over: nobody can agree to it any more. Uma can ask anew");
+    }
+    assert!(world.acme.facts().await.grants.is_empty());
+    // Whoever asked is told once, and nobody is asked to decide any more.
+    assert_eq!(requests::ends(store, org, clock::now()).await.expect("a look"), 1);
+    assert_eq!(requests::ends(store, org, clock::now()).await.expect("a look"), 0);
+    assert_eq!(world.told(&world.uma()).await[0], "Nobody answered your request for small");
+    let lena = permit(&world.lena, Act::UseOwn, Place::Organization).expect("everybody may");
+    assert_eq!(store::notices::unread(store, &lena).await.expect("a count"), 0);
+    // Asking anew takes its place, and asking twice is still once.
+    let anew = world.ask(&world.uma(), terms(20, 5)).await.expect("a new request");
+    assert_eq!(world.state(id).await, RequestState::Withdrawn);
+    told(world.ask(&world.uma(), terms(20, 5)).await.map_err(as_invalid), "You have asked for this already");
+    assert_eq!(world.approve(&world.lena, anew, None).await.expect("one"), Decided::More(1));
+    assert_eq!(world.approve(&ada, anew, None).await.expect("two"), Decided::Now);
+}
+
 #[tokio::test]
 async fn groups_with_too_few_people_to_decide_are_named() {
     let (world, _) = world_of_several(3).await;
