@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use smallvec::SmallVec;
 
 use crate::{
+    Map,
     authorizations::{Cell, State, Target},
     groups::Standing,
     ids::{
@@ -47,27 +48,27 @@ pub struct Facts {
     /// Whom to ask when no lead is nearer.
     pub contact: Option<String>,
     /// Classes of models.
-    pub tiers: HashMap<TierId, TierFacts>,
+    pub tiers: Map<TierId, TierFacts>,
     /// The catalogue.
-    pub models: HashMap<ModelId, ModelFacts>,
+    pub models: Map<ModelId, ModelFacts>,
     /// The catalogue by what callers write.
     pub model_names: HashMap<String, ModelId>,
     /// Upstreams.
-    pub providers: HashMap<ProviderId, ProviderFacts>,
+    pub providers: Map<ProviderId, ProviderFacts>,
     /// The tree.
-    pub groups: HashMap<GroupId, GroupFacts>,
+    pub groups: Map<GroupId, GroupFacts>,
     /// Rules by the group they are set on; `None`: the organization's baseline.
-    pub rules: HashMap<Option<GroupId>, RuleSet>,
+    pub rules: Map<Option<GroupId>, RuleSet>,
     /// Rules that decide nothing: what they would refuse is taken down.
-    pub observed: HashMap<Option<GroupId>, RuleSet>,
+    pub observed: Map<Option<GroupId>, RuleSet>,
     /// Approved requests by model.
-    pub grants: HashMap<ModelId, Vec<GrantFacts>>,
+    pub grants: Map<ModelId, Vec<GrantFacts>>,
     /// What calls.
-    pub applications: HashMap<ApplicationId, ApplicationFacts>,
+    pub applications: Map<ApplicationId, ApplicationFacts>,
     /// People.
-    pub users: HashMap<UserId, UserFacts>,
+    pub users: Map<UserId, UserFacts>,
     /// Limits by scope.
-    pub limits: HashMap<Scope, Vec<Limit>>,
+    pub limits: Map<Scope, Vec<Limit>>,
     /// Routes by name.
     pub policies: HashMap<String, PolicyFacts>,
 }
@@ -93,9 +94,9 @@ impl Facts {
             rules: self.rules.clone(),
             observed: self.observed.clone(),
             grants: self.grants.clone(),
-            applications: HashMap::new(),
-            users: HashMap::new(),
-            limits: HashMap::new(),
+            applications: Map::default(),
+            users: Map::default(),
+            limits: Map::default(),
             policies: self.policies.clone(),
         }
     }
@@ -191,7 +192,7 @@ pub struct Rule {
 }
 
 /// The rules set on one group, by what they are about.
-pub type RuleSet = HashMap<Target, Rule>;
+pub type RuleSet = Map<Target, Rule>;
 
 /// An approved request.
 #[derive(Clone, Debug)]
@@ -696,7 +697,7 @@ type Matching = SmallVec<[(Option<GroupId>, Target, Rule); 8]>;
 /// something about the same target in the same place, the one of the first set counts. With
 /// `except`, as if nothing were said in that cell.
 fn matching(
-    sets: &[&HashMap<Option<GroupId>, RuleSet>],
+    sets: &[&Map<Option<GroupId>, RuleSet>],
     path: &[GroupId],
     targets: &[Target],
     except: Option<Cell>,

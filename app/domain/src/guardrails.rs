@@ -1,4 +1,5 @@
-//! What a key looks for in the input of its calls, and what happens when it is found.
+//! What a key looks for in the input of its calls, and in whole answers if it wants that, and what happens
+//! when it is found.
 //!
 //! Only kinds and counts are ever kept or said; the text that was found is not.
 
@@ -94,27 +95,33 @@ impl Action {
 /// How many kinds there are.
 const KINDS: usize = Guard::ALL.len();
 
+/// Stands among the words of guardrails that are for answers, too.
+pub const ANSWERS: &str = "answers";
+
 /// What a key looks for. Small enough to copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Guardrails([Option<Action>; KINDS]);
+pub struct Guardrails {
+    actions: [Option<Action>; KINDS],
+    /// Whether the same is looked for in answers that come whole. Those in a stream pass as they come.
+    pub answers: bool,
+}
 
 impl Guardrails {
     /// What happens when this is found; none: it is not looked for.
     pub const fn get(&self, guard: Guard) -> Option<Action> {
-        self.0[guard as usize]
+        self.actions[guard as usize]
     }
 
     /// With another action for one kind.
     #[must_use]
     pub const fn with(mut self, guard: Guard, action: Option<Action>) -> Self {
-        self.0[guard as usize] = action;
+        self.actions[guard as usize] = action;
         self
     }
 
-    /// Whether nothing is looked for.
+    /// Whether nothing is looked for, wherever it may be.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+        self.actions.iter().all(Option::is_none)
     }
 
     /// Each that is looked for, in order.
@@ -122,9 +129,10 @@ impl Guardrails {
         Guard::ALL.iter().filter_map(|&guard| Some((guard, self.get(guard)?)))
     }
 
-    /// `secret=refuse`, `email=mask`, …: as they are stored.
+    /// `secret=refuse`, `email=mask`, …, `answers`: as they are stored.
     pub fn words(&self) -> Vec<String> {
-        self.iter().map(|(guard, action)| format!("{guard}={action}")).collect()
+        let answers = self.answers.then(|| ANSWERS.to_owned());
+        self.iter().map(|(guard, action)| format!("{guard}={action}")).chain(answers).collect()
     }
 
     /// What [`Guardrails::words`] wrote.
@@ -133,6 +141,9 @@ impl Guardrails {
     /// When one of them is no such word.
     pub fn from_words(words: &[String]) -> Result<Self, NotAWord> {
         words.iter().try_fold(Self::default(), |rails, word| {
+            if word == ANSWERS {
+                return Ok(Self { answers: true, ..rails });
+            }
             let (guard, action) = word.split_once('=').unwrap_or((word, ""));
             Ok(rails.with(guard.parse()?, Some(action.parse()?)))
         })
@@ -173,6 +184,16 @@ pub fn write_found(found: &[Found]) -> String {
     found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
+/// What was found in two places, together: those of the same kind and fate as one.
+pub fn add_found(found: &mut Vec<Found>, more: &[Found]) {
+    for one in more {
+        match found.iter_mut().find(|known| (known.guard, known.action) == (one.guard, one.action)) {
+            Some(known) => known.count = known.count.saturating_add(one.count),
+            None => found.push(*one),
+        }
+    }
+}
+
 /// What [`write_found`] wrote. What is not known any more is left out.
 pub fn read_found(text: &str) -> Vec<Found> {
     text.split(',').filter_map(|part| part.parse().ok()).collect()
@@ -190,6 +211,9 @@ mod tests {
         assert_eq!(rails.words(), ["secret=refuse", "email=mask"]);
         assert_eq!(Guardrails::from_words(&rails.words()), Ok(rails));
         assert!(Guardrails::from_words(&["email".to_owned()]).is_err());
+        let both = Guardrails { answers: true, ..rails };
+        assert_eq!(both.words(), ["secret=refuse", "email=mask", "answers"]);
+        assert_eq!(Guardrails::from_words(&both.words()), Ok(both));
         let found = [Found { guard: Guard::Iban, action: Action::Observe, count: 3 }];
         assert_eq!(write_found(&found), "iban=observe=3");
         assert_eq!(read_found("iban=observe=3,gone=mask=1"), found);

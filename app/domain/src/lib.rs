@@ -55,3 +55,7 @@ pub mod webhooks;
 pub mod why;
 pub mod window;
 mod words;
+
+/// A map by ids of our own making. Nobody outside can choose them so that they collide, so they need no
+/// hashing that holds up against that: a call looks up some fifty of them.
+pub type Map<K, V> = std::collections::HashMap<K, V, rustc_hash::FxBuildHasher>;

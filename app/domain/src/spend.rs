@@ -287,8 +287,8 @@ pub struct SpendPage {
     pub leaders: Vec<Leader>,
     /// What this month comes to, if it runs and there is enough to go by.
     pub forecast: Option<Forecast>,
-    /// The last calls.
-    pub calls: Vec<CallRow>,
+    /// The last calls; none when the ledger cannot be read.
+    pub calls: Option<Vec<CallRow>>,
 }
 
 impl SpendPage {

@@ -102,7 +102,7 @@ pub struct ApplicationView {
     /// Its limits.
     pub limits: Vec<LimitLevel>,
     /// Its last calls.
-    pub calls: Vec<CallRow>,
+    pub calls: Option<Vec<CallRow>>,
     /// The month so far.
     pub month: Sums,
     /// Models its group may use or ask for: id, name, whether the key lets it through.
@@ -157,9 +157,9 @@ pub async fn load_application(
                 .await
                 .known()?,
             calls: if mine {
-                Vec::new()
+                Some(Vec::new())
             } else {
-                store::rollups::calls(&cx.store, org, &which, now, 20).await.known()?
+                store::rollups::last_calls(&cx.store, org, &which, now, 20).await
             },
             heirs: heirs::found(&cx, &find, owner).await?,
             month: store::rollups::sums(&cx.store, org, &which, month.first, month.next).await.known()?,

@@ -20,6 +20,7 @@ pub async fn edit_key(
     #[server(default)] more: String,
     #[server(default)] cache_seconds: String,
     #[server(default)] guards: BTreeMap<String, String>,
+    #[server(default)] guard_answers: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -43,7 +44,7 @@ pub async fn edit_key(
                 assigned.push(group);
             }
         }
-        let mut rails = Guardrails::default();
+        let mut rails = Guardrails { answers: guard_answers, ..Guardrails::default() };
         for (guard, action) in &guards {
             let field = format!("guards[{guard}]");
             rails = rails.with(read(&field, guard)?, read_some(&field, action)?);

@@ -26,7 +26,7 @@ pub struct UserView {
     /// Their limits.
     pub limits: Vec<LimitLevel>,
     /// Their last calls.
-    pub calls: Vec<CallRow>,
+    pub calls: Option<Vec<CallRow>>,
     /// Their requests that wait, and their grants that hold.
     pub requests: Vec<Request>,
     /// Groups they could join: id and path.
@@ -138,7 +138,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::User(id))
                 .await
                 .known()?,
-            calls: store::rollups::calls(&cx.store, org, &which, store::clock::now(), 20).await.known()?,
+            calls: store::rollups::last_calls(&cx.store, org, &which, store::clock::now(), 20).await,
             requests: store::requests::live(&cx.store, org, &asked).await.known()?,
             groups: paths
                 .into_iter()

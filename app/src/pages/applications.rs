@@ -9,7 +9,7 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, heirs::FindHeir, limits::LimitCard, param, prompts::Keeping};
+use super::{calls::LastCalls, heirs::FindHeir, limits::LimitCard, param, prompts::Keeping};
 use crate::{
     api::{
         applications::{
@@ -197,7 +197,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 <LimitCard scope=Scope::Application(app.id) limits=view.limits.clone() may_set=allows(Act::TightenLimits) && live may_remove=may(Act::LoosenLimits)/>
             </div>
         </div>
-        <Card title="Last calls"><CallTable calls=view.calls.clone()/></Card>
+        <LastCalls title="Last calls" calls=view.calls.clone()/>
         <Dialog name="edit" title="Edit the application">
             <Form to=EditApplication::PATH>
                 <Hidden name="id" value=app.id.to_string()/>
@@ -280,7 +280,7 @@ fn KeyCard(view: ApplicationView, edit: bool) -> impl IntoView {
                 <dt>"Features"</dt><dd>{if features.is_empty() { "None".to_owned() } else { features.join(", ") }}</dd>
                 <dt>"Policy"</dt><dd>{policy.unwrap_or_else(|| "None".to_owned())}</dd>
                 <dt>"Answers from the cache"</dt><dd>{cache}</dd>
-                <dt>"Looked for in the input"</dt><dd>{rails}</dd>
+                <dt>{if key.handling.guardrails.answers { "Looked for in input and whole answers" } else { "Looked for in the input" }}</dt><dd>{rails}</dd>
                 <dt>"Assigned groups"</dt><dd>{assigned}{nobody.then_some("None: no personal secrets")}</dd>
             </dl>
         </Card>
@@ -326,7 +326,9 @@ fn HandlingFields(handling: Handling) -> impl IntoView {
     view! {
         <Select name="cache_seconds" label="Give the same answer again to the very same call" options=kept value=now.map(|seconds| seconds.to_string()).unwrap_or_default()
             hint="Within this application only. It costs nothing, and still counts as a request. Who may no longer use the model gets no old answer either."/>
-        <fieldset><legend>"Look for in the input of calls"</legend><div class="pair">{rails}</div></fieldset>
+        <fieldset><legend>"Look for in the input of calls"</legend><div class="pair">{rails}</div>
+            <Check name="guard_answers" label="In whole answers, too" checked=handling.guardrails.answers hint="What is refused has been paid for by then, and counts. Answers in a stream pass as they come: nobody looks into those."/>
+        </fieldset>
     }
 }
 

@@ -132,7 +132,7 @@ fn marks(finished: &Finished) -> impl IntoView + use<> {
     view! {
         {ended.then(|| view! { <p class="banner warn">"Bursar ended this call before its answer was whole: somebody wanted it, or what it held was used up. Its caller got the end of an answer. "<a href="/audit?kind=call">"Who ended calls"</a></p> })}
         {cached.map(|text| view! { <p class="banner">{text}</p> })}
-        {(!guarded.is_empty()).then(|| view! { <p class="banner">{format!("Its key looks into the input. {}. The text itself is not kept.", guarded.join("; "))}</p> })}
+        {(!guarded.is_empty()).then(|| view! { <p class="banner">{format!("Its key looks into what is said. {}. The text itself is not kept.", guarded.join("; "))}</p> })}
         {estimated.then(|| view! { <p class="banner warn">"The provider did not say what was used. These are Bursar's own figures: they count like any other."</p> })}
         {overage.then(|| view! { <p class="banner warn">"It cost more than was held for it before it was let through, because its input was longer than estimated. All of it counts."</p> })}
     }

@@ -5,7 +5,7 @@ use domain::{
     explore::{By, NONE, millis},
     keys::Feature,
     money::grouped,
-    spend::Outcome,
+    spend::{CallRow, Outcome},
 };
 use leptos::prelude::*;
 
@@ -174,6 +174,24 @@ pub fn outcome_mark(outcome: Outcome) -> Option<(&'static str, Kind)> {
         Outcome::Lost => Some(("Lost, counted in full", Kind::Bad)),
         Outcome::Ended => Some(("Ended by Bursar", Kind::Warn)),
     }
+}
+
+/// The last calls beside other things; a sentence when the ledger cannot be read just now.
+#[component]
+pub fn LastCalls(
+    /// Whose they are.
+    title: &'static str,
+    /// None: they cannot be read.
+    calls: Option<Vec<CallRow>>,
+) -> impl IntoView {
+    let shown = match calls {
+        Some(calls) => view! { <CallTable calls/> }.into_any(),
+        None => view! {
+            <Empty title="The calls cannot be read right now" text="What else this page shows is kept apart from them, and is complete. Load the page again in a moment."/>
+        }
+        .into_any(),
+    };
+    view! { <Card title>{shown}</Card> }
 }
 
 /// A table of calls.

@@ -3,7 +3,7 @@
 use domain::authorizations::State;
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::CallTable, requests::Grants, snippets::Snippets};
+use super::{calls::LastCalls, requests::Grants, snippets::Snippets};
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal, RevokeSecret},
@@ -168,6 +168,6 @@ fn Content(page: MyPage) -> impl IntoView {
             <Grants requests empty="What you asked for, and what was agreed to until when, stands here."/>
             <Snippets base=frame().public_url.clone() models=callable/>
         </div>
-        <Card title="My last calls"><CallTable calls/></Card>
+        <LastCalls title="My last calls" calls/>
     }
 }

@@ -10,7 +10,7 @@ use domain::{
 };
 use leptos::prelude::*;
 
-use super::{calls::CallTable, param};
+use super::{calls::LastCalls, param};
 use crate::{
     api::spend::load_spend,
     filters::Filters,
@@ -164,7 +164,7 @@ fn Content(page: Data) -> impl IntoView {
             <div class="note-line row between"><a href=calls_href>"See the calls"</a><Days own/></div>
         </Card>
         <Breakdown page series filters/>
-        <Card title="Last calls"><CallTable calls/></Card>
+        <LastCalls title="Last calls" calls/>
     }
 }
 

@@ -11,7 +11,7 @@ use domain::{
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    account::Sessions, calls::CallTable, capital, choices, heirs::FindHeir, limits::LimitCard, param,
+    account::Sessions, calls::LastCalls, capital, choices, heirs::FindHeir, limits::LimitCard, param,
     requests::Grants, spend::chart_of,
 };
 use crate::{
@@ -200,7 +200,7 @@ fn Content(view: UserView) -> impl IntoView {
                 view! { <Empty title="No calls in 30 days" text="A day appears here as soon as one of their secrets calls."/> }.into_any()
             }}
         </Card>
-        <Card title="Last calls"><CallTable calls/></Card>
+        <LastCalls title="Last calls" calls/>
         <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
         <Suspend id=id.to_string() name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/>
         <Remove id=id.to_string() name=user.name.clone() charges heirs/>

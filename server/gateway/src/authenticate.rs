@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{access::ApplicationFacts, ids::CallId};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use store::keys::KnownSecret;
 
 use crate::{
@@ -32,14 +32,19 @@ impl Caller {
     }
 }
 
+/// Where clients put their secret, besides a bearer token.
+static ELSEWHERE: [HeaderName; 2] =
+    [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
+
 /// The secret in a request: a bearer token, or one of the two headers that clients use.
 fn secret(headers: &HeaderMap) -> Option<&str> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let bearer = text(&header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    [bearer, text("x-api-key"), text("api-key")].into_iter().flatten().find(|text| !text.is_empty())
+    let elsewhere = ELSEWHERE.iter().filter_map(text);
+    bearer.into_iter().chain(elsewhere).find(|text| !text.is_empty())
 }
 
 /// Finds out who calls.

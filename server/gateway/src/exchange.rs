@@ -13,7 +13,6 @@ use domain::{
     ids::{CallId, ModelId, PolicyId},
     money::Money,
     policies::Trouble,
-    spend::Outcome,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -25,7 +24,7 @@ use crate::{
     authorize::{Authorized, authorize},
     cache::{self, Kept, Slot},
     forward::{self, Failure, forward},
-    headroom,
+    guard, headroom,
     in_flight::Ending,
     meter::Metered,
     prompts::Listener,
@@ -263,7 +262,7 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
         Body::new(metered.heard_by(listener))
     } else {
         let within = until.saturating_duration_since(Instant::now()).min(patience.head);
-        match whole(body, books, status, within, listener).await {
+        match whole(gateway, &authorized.caller, body, books, status, within, listener).await {
             Ok((body, cost)) => {
                 if let Some(slot) = &slot {
                     gateway.cache.keep_whole(slot, &headers, &body, cost);
@@ -371,6 +370,8 @@ fn broken_off(id: CallId, cause: &str) -> Refusal {
 
 /// An answer that is not a stream: read whole, booked, then handed on.
 async fn whole(
+    gateway: &Gateway,
+    caller: &Caller,
     body: Incoming,
     mut books: Books,
     status: StatusCode,
@@ -391,16 +392,23 @@ async fn whole(
             return Err(Box::new(Turn::failed(broken_off(id, &cause), Trouble::Connection, false)));
         }
     };
-    if let Some(mut listener) = listener {
-        listener.hear(&bytes);
+    let mut goes_on = Ok(bytes.clone());
+    if let Some(answer) = guard::look_back(gateway, caller, &bytes).await {
+        books.found(&answer.found);
+        goes_on = answer.body;
+    }
+    if let (Some(mut listener), Ok(bytes)) = (listener, &goes_on) {
+        listener.hear(bytes);
     }
     let cost = if status.is_success() {
         let mut seen = Seen::new(route, false);
         seen.whole(&bytes);
-        books.close(&seen, Outcome::Ok)
+        books.close_whole(&seen).await
     } else {
         books.close_error();
         Money::ZERO
     };
-    Ok((bytes, cost))
+    // Paid for, and booked: nobody else is asked.
+    let refused = |refusal: Box<Refusal>| Box::new(Turn::Answered(refusal.into_response(route.dialect())));
+    goes_on.map(|bytes| (bytes, cost)).map_err(refused)
 }

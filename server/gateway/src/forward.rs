@@ -176,15 +176,19 @@ pub fn uri(provider: &ProviderFacts, route: Route, query: Option<&str>) -> Optio
 
 /// The field OpenAI's own models want the maximum in; other servers know the older one.
 fn max_field(route: Route, base_url: &str) -> &'static str {
-    let host = base_url.split('/').nth(2).unwrap_or_default();
-    let openai = ["openai.com", "azure.com"]
-        .iter()
-        .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")));
     match route {
         Route::Responses => "max_output_tokens",
-        Route::ChatCompletions if openai => "max_completion_tokens",
+        Route::ChatCompletions if is_openai(base_url) => "max_completion_tokens",
         _ => "max_tokens",
     }
+}
+
+fn is_openai(base_url: &str) -> bool {
+    let host = base_url.split('/').nth(2).unwrap_or_default();
+    let within = |domain: &str| {
+        host.strip_suffix(domain).is_some_and(|rest| matches!(rest, "") || rest.ends_with('.'))
+    };
+    within("openai.com") || within("azure.com")
 }
 
 fn build(

@@ -1,4 +1,5 @@
-//! What a key looks for in the input of its calls: found once, before anything else is asked.
+//! What a key looks for in the input of its calls: found once, before anything else is asked. And in
+//! answers that come whole, where it wants that: before the client gets them.
 //!
 //! Every text of the body is looked at as it is meant, whatever escapes spell it, except for what is
 //! plainly data: images and sounds in base 64. What is masked is replaced in its text; everything
@@ -71,15 +72,9 @@ pub async fn look(
     } else {
         scan()
     };
-    let found: Vec<Found> = looked
-        .counts
-        .iter()
-        .filter_map(|&(guard, count)| Some(Found { guard, action: rails.get(guard)?, count }))
-        .collect();
-    let refused: Vec<Guard> =
-        found.iter().filter(|found| found.action == Action::Refuse).map(|found| found.guard).collect();
+    let (found, refused) = looked.found(rails);
     if !refused.is_empty() {
-        return Err(refusal(caller, &application.name, &refused, looked.names));
+        return Err(refusal(caller, &refused, looked.names, Where::Input));
     }
     let mut request = match looked.masked {
         None => request,
@@ -96,14 +91,79 @@ pub async fn look(
     Ok(request)
 }
 
-fn refusal(caller: &Caller, application: &str, refused: &[Guard], names: Vec<&'static str>) -> Refusal {
+/// An answer that was looked into.
+#[derive(Debug)]
+pub struct Answer {
+    /// As the client gets it, or what it gets instead.
+    pub body: Result<Bytes, Box<Refusal>>,
+    /// What was found in it.
+    pub found: Vec<Found>,
+}
+
+/// Looks into a whole answer, as its key wants it; none: it is not looked into.
+pub async fn look_back(gateway: &Gateway, caller: &Caller, body: &Bytes) -> Option<Answer> {
+    let rails = caller.application()?.handling.guardrails;
+    if !rails.answers || rails.is_empty() {
+        return None;
+    }
+    let (store, whole) = (gateway.store.clone(), body.clone());
+    let scan = move || scan(rails, &whole, |text| store::keys::lookup_hash(&store, text).is_some());
+    let looked = if body.len() > LARGE {
+        match tokio::task::spawn_blocking(scan).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                tracing::error!(%error, call = %caller.id, "an answer could not be looked at");
+                let message = "Bursar could not look into this call's answer.";
+                let refusal = Refusal::new(Kind::Unavailable, caller.id, message);
+                return Some(Answer { body: Err(Box::new(refusal)), found: Vec::new() });
+            }
+        }
+    } else {
+        scan()
+    };
+    let (found, refused) = looked.found(rails);
+    let body = match refused.is_empty() {
+        true => Ok(looked.masked.unwrap_or_else(|| body.clone())),
+        false => Err(Box::new(refusal(caller, &refused, looked.names, Where::Answer))),
+    };
+    Some(Answer { body, found })
+}
+
+impl Looked {
+    /// What was found, with what becomes of it; and what of it refuses the call.
+    fn found(&self, rails: Guardrails) -> (Vec<Found>, Vec<Guard>) {
+        let found: Vec<Found> = self
+            .counts
+            .iter()
+            .filter_map(|&(guard, count)| Some(Found { guard, action: rails.get(guard)?, count }))
+            .collect();
+        let refused = found.iter().filter(|found| found.action == Action::Refuse);
+        let refused = refused.map(|found| found.guard).collect();
+        (found, refused)
+    }
+}
+
+/// Where something was found that refuses the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Where {
+    Input,
+    Answer,
+}
+
+fn refusal(caller: &Caller, refused: &[Guard], names: Vec<&'static str>, place: Where) -> Refusal {
+    let application = caller.application().map_or("this application", |application| &application.name);
     let what: Vec<&str> = refused.iter().map(|guard| guard.one()).collect();
     let precisely =
         if refused.contains(&Guard::Secret) { format!(" ({})", names.join(", ")) } else { String::new() };
-    let message = format!(
-        "There is {} in the input of this call{precisely}, and the key of {application} lets no such call through. Take it out and call again.",
-        what.join(" and ")
-    );
+    let what = what.join(" and ");
+    let message = match place {
+        Where::Input => format!(
+            "There is {what} in the input of this call{precisely}, and the key of {application} lets no such call through. Take it out and call again."
+        ),
+        Where::Answer => format!(
+            "There is {what} in the answer to this call{precisely}, and the key of {application} lets no such answer through. The provider has answered, so the call counts."
+        ),
+    };
     let mut refusal = Refusal::new(Kind::GuardrailRefused, caller.id, message);
     refusal.detail.found = refused.iter().map(|guard| guard.as_str()).collect();
     let group = caller.application().map(|application| application.group);

@@ -11,7 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::{ids::CallId, keys::Features};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::{BodyExt, Limited};
 use store::ledger::Observer;
 use tokio_util::sync::CancellationToken;
@@ -119,11 +119,15 @@ async fn pass(
     })
 }
 
+/// The headers a call may carry labels in.
+static USE_CASE: HeaderName = HeaderName::from_static("x-bursar-use-case");
+static SESSION: HeaderName = HeaderName::from_static("x-bursar-session");
+
 /// Labels in headers win over those in the body.
 fn labels(headers: &HeaderMap, request: &mut request::Request) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    request.use_case = text("x-bursar-use-case").or_else(|| request.use_case.take());
-    request.session = text("x-bursar-session").or_else(|| request.session.take());
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    request.use_case = text(&USE_CASE).or_else(|| request.use_case.take());
+    request.session = text(&SESSION).or_else(|| request.session.take());
 }
 
 async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes, Refusal> {

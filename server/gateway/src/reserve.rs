@@ -91,14 +91,21 @@ pub async fn reserve(
                 if let Some((would, rule)) = would {
                     gateway.observed(&authorized, &would, Some(Observer::Rule(rule)));
                 }
-                let place = gateway.spool.begin(&call).map_err(|error| {
+                let not_written = |error: std::io::Error| {
                     tracing::error!(%error, call = %id, "a call could not be written down; it is not let through");
-                    gateway.leases.settle(call.org, &reservation, |_| 0);
                     unavailable(NO_RESERVATION)
+                };
+                let (place, written) = gateway.spool.begin(&call, started).map_err(|error| {
+                    gateway.leases.settle(call.org, &reservation, |_| 0);
+                    not_written(error)
                 })?;
                 let lowered = asked.is_some_and(|asked| most < asked) || (asked.is_none() && most < ceiling);
                 let max_output = (asked != Some(most)).then_some(most);
                 let books = Books::open(Arc::clone(gateway), &authorized, call, reservation, place, started);
+                if let Err(error) = gateway.spool.written(written).await {
+                    books.release();
+                    return Err(not_written(error));
+                }
                 return Ok(Held { authorized, books, max_output, lowered, levels });
             }
             Reserved::Short(short) => {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use domain::{
+    guardrails::{Found, add_found},
     ids::CallId,
     in_flight::Phase,
     limits::{Metric, Worst},
@@ -20,7 +21,7 @@ use crate::{
     booking::Finished,
     in_flight::Seat,
     leases::Reservation,
-    spool::Place,
+    spool::{Place, Written},
     wire::{Route, answer::Seen},
 };
 
@@ -111,6 +112,13 @@ impl Books {
         }
     }
 
+    /// What was found in the answer, to be kept with what was found in the input.
+    pub fn found(&mut self, found: &[Found]) {
+        if let Some(open) = &mut self.open {
+            add_found(&mut open.call.guarded, found);
+        }
+    }
+
     /// The most tokens an answer may have that goes by events, beyond doubt: some providers write a
     /// token in several events.
     pub const fn most_events(&self) -> u64 {
@@ -126,17 +134,35 @@ impl Books {
         }
     }
 
-    /// Books an answer by what was seen of it. Returns what it costs.
+    /// Books an answer by what was seen of it. That is on the disk when this returns with what it
+    /// costs.
     pub fn close(mut self, seen: &Seen, outcome: Outcome) -> Money {
         let (usage, estimated) = self.usage(seen);
+        let marks = self.marks(seen);
+        self.book_with(usage, estimated, outcome, marks, false).0
+    }
+
+    /// The same for an answer that is whole. It is on the disk when this has come to its end. Returns
+    /// what it costs.
+    pub async fn close_whole(mut self, seen: &Seen) -> Money {
+        let (usage, estimated) = self.usage(seen);
+        let marks = self.marks(seen);
+        let (cost, written) = self.book_with(usage, estimated, Outcome::Ok, marks, true);
+        if let Err(error) = self.gateway.spool.written(written).await {
+            not_written(self.id, &error);
+        }
+        cost
+    }
+
+    fn marks(&self, seen: &Seen) -> Marks {
         let answer = seen.id.as_deref().filter(|_| self.keeps_answer).map(str::to_owned);
-        self.book_with(usage, estimated, outcome, Marks { answer, ..Marks::default() })
+        Marks { answer, ..Marks::default() }
     }
 
     /// Books a call that was answered from what an earlier one brought, which had cost so much.
     pub fn close_cached(mut self, saved: Money) {
         let marks = Marks { cached: Some(saved), ..Marks::default() };
-        self.book_with(Usage::default(), false, Outcome::Ok, marks);
+        let _ = self.book_with(Usage::default(), false, Outcome::Ok, marks, false);
     }
 
     /// Books an answer that is an error: nothing was used, unless it says so.
@@ -178,11 +204,21 @@ impl Books {
     }
 
     fn book(&mut self, usage: Usage, estimated: bool, outcome: Outcome) {
-        self.book_with(usage, estimated, outcome, Marks::default());
+        let _ = self.book_with(usage, estimated, outcome, Marks::default(), false);
     }
 
-    fn book_with(&mut self, usage: Usage, estimated: bool, outcome: Outcome, marks: Marks) -> Money {
-        let Some(Open { call, reservation, place }) = self.open.take() else { return Money::ZERO };
+    /// Returns what it costs, and when that is on the disk: at once, unless the last byte waits for it.
+    fn book_with(
+        &mut self,
+        usage: Usage,
+        estimated: bool,
+        outcome: Outcome,
+        marks: Marks,
+        gathers: bool,
+    ) -> (Money, Written) {
+        let Some(Open { call, reservation, place }) = self.open.take() else {
+            return (Money::ZERO, Written::now());
+        };
         let millis = |from: Instant, to: Instant| {
             i32::try_from(to.duration_since(from).as_millis()).unwrap_or(i32::MAX)
         };
@@ -205,15 +241,20 @@ impl Books {
             estimated,
             marks,
         };
-        if let Err(error) = self.gateway.spool.finish(call.id, &finish) {
-            // It is still booked from memory, unless this process dies first: then it counts in full.
-            tracing::error!(%error, call = %call.id, "a finished call could not be written down");
-        }
+        let written = self.gateway.spool.finish(call.id, &finish, gathers).unwrap_or_else(|error| {
+            not_written(call.id, &error);
+            Written::now()
+        });
         let event = Event::of(call, finish);
         self.gateway.leases.settle(event.call.org, &reservation, |metric| event.amount(metric));
         self.gateway.booking.push(Finished { event, reservation, place });
-        cost
+        (cost, written)
     }
+}
+
+/// It is still booked from memory, unless this process dies first: then it counts in full.
+fn not_written(call: CallId, error: &std::io::Error) {
+    tracing::error!(%error, %call, "a finished call could not be written down");
 }
 
 impl Drop for Books {

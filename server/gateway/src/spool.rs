@@ -8,9 +8,13 @@
 //! Written means: in the kernel's hands, which survives the end of the process. A thread brings it
 //! to the disk within [`SYNC`], which is what a loss of power can cost.
 //!
+//! Calls that come in crowds are written down together (`spool/gathered.rs`): each waits one turn, and
+//! the first whose turn it is writes for all.
+//!
 //! A call is only let through when the disk has promised room for its end as well: a full disk
 //! refuses calls and loses none. So does the limit on what all files together may take.
 
+mod gathered;
 mod record;
 mod room;
 mod torn;
@@ -24,7 +28,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::ids::CallId;
@@ -32,8 +36,11 @@ use parking_lot::Mutex;
 use store::ledger::{Call, Event, Finish};
 use uuid::Uuid;
 
+use gathered::Gathered;
 use record::Line;
 use room::Room;
+
+pub use gathered::Written;
 
 /// When a file is full, unless the limit on all of them wants smaller ones.
 const FULL: u64 = 16 << 20;
@@ -43,6 +50,9 @@ const FILES: u64 = 4;
 /// writes meanwhile, so the hundredth call would notice if it were done more often; and a call that
 /// is finished is in the books, on Postgres' disk, about as soon.
 const SYNC: Duration = Duration::from_millis(100);
+
+/// When calls begin closer to each other than this, one write for several is worth a turn of waiting.
+const CROWDED: Duration = Duration::from_micros(50);
 
 /// Which file a call began in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +91,12 @@ struct State {
     number: u64,
     room: Room,
     line: Line,
+    /// Composed, and not written yet.
+    gathered: Gathered,
+    /// When the last call began.
+    begun_at: Option<Instant>,
+    /// Whether calls come so fast that it is worth gathering.
+    crowded: bool,
     /// Calls that began in each file and are not in the books, with its size so far, oldest file
     /// first; the last one is written to.
     open: VecDeque<Kept>,
@@ -128,8 +144,17 @@ impl Spool {
         open.push_back(Kept { number, calls: 0, bytes: 0 });
         let file = Arc::new(create(dir, number)?);
         File::open(dir)?.sync_all()?;
-        let state =
-            State { file, number, room: Room::default(), line: Line::default(), open, unsynced: Vec::new() };
+        let state = State {
+            file,
+            number,
+            room: Room::default(),
+            line: Line::default(),
+            gathered: Gathered::default(),
+            begun_at: None,
+            crowded: false,
+            open,
+            unsynced: Vec::new(),
+        };
         let spool = Self {
             dir: dir.to_owned(),
             replica,
@@ -141,14 +166,17 @@ impl Spool {
         Ok((spool, left))
     }
 
-    /// Writes down that a call is let through. From here on it counts, whatever happens.
+    /// Takes down that a call is let through at this moment. It may only be made once that is
+    /// [`Spool::written`]; from then on it counts, whatever happens.
     ///
     /// # Errors
     /// When it cannot be written, or there might be no room for how it ends: then it must not be
     /// let through.
-    pub fn begin(&self, call: &Call) -> io::Result<Place> {
+    pub fn begin(&self, call: &Call, at: Instant) -> io::Result<(Place, Written)> {
         let mut state = self.state.lock();
         let state = &mut *state;
+        state.crowded = state.begun_at.is_some_and(|before| at.saturating_duration_since(before) < CROWDED);
+        state.begun_at = Some(at);
         state.line.begun(call)?;
         if state.room.bytes() >= FULL.min(self.limit / FILES) {
             let turned = self.turn_over(state);
@@ -163,21 +191,22 @@ impl Spool {
             self.start_over(state, || error)?;
             state.room.promise(&state.file, needs)?;
         }
-        self.append(state)?;
+        let written = self.append(state, state.crowded)?;
         state.room.begun();
         if let Some(kept) = state.open.back_mut() {
             kept.calls += 1;
         }
-        Ok(Place(state.number))
+        Ok((Place(state.number), written))
     }
 
-    /// Writes down how a call ended.
+    /// Writes down how a call ended. `gathers`: its last byte waits until that is [`Spool::written`];
+    /// otherwise it is written when this returns.
     ///
     /// # Errors
     /// When it cannot be written. If the process then dies before the call is in the books, it counts
     /// as one that nobody knows of: at its worst case.
-    pub fn finish(&self, id: CallId, finish: &Finish) -> io::Result<()> {
-        self.end(|line| line.finished(id, finish))
+    pub fn finish(&self, id: CallId, finish: &Finish, gathers: bool) -> io::Result<Written> {
+        self.end(gathers, |line| line.finished(id, finish))
     }
 
     /// Writes down that a call never reached its provider.
@@ -185,19 +214,35 @@ impl Spool {
     /// # Errors
     /// As [`Spool::finish`].
     pub fn release(&self, id: CallId) -> io::Result<()> {
-        self.end(|line| line.released(id))
+        self.end(false, |line| line.released(id)).map(|_| ())
     }
 
-    fn end(&self, compose: impl FnOnce(&mut Line) -> io::Result<()>) -> io::Result<()> {
+    fn end(&self, gathers: bool, compose: impl FnOnce(&mut Line) -> io::Result<()>) -> io::Result<Written> {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.room.ended();
         compose(&mut state.line)?;
-        self.append(state)
+        self.append(state, gathers && state.crowded)
+    }
+
+    /// Waits until a record is written, with those of everybody whose turn is now.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn written(&self, record: Written) -> io::Result<()> {
+        let Some(number) = record.number() else { return Ok(()) };
+        gathered::turn().await;
+        let mut state = self.state.lock();
+        if state.gathered.holds(number) {
+            // Whether it went wrong is asked below: everybody asks for their own.
+            let _ = write_gathered(&mut state);
+        }
+        state.gathered.outcome(number)
     }
 
     /// Goes on in the next file. What is open has its end promised there.
     fn turn_over(&self, state: &mut State) -> io::Result<()> {
+        write_gathered(state)?;
         let number = state.number + 1;
         let file = Arc::new(create(&self.dir, number)?);
         let mut room = state.room.anew();
@@ -214,6 +259,7 @@ impl Spool {
 
     /// Empties the file that is written to, when nothing in it is needed any more.
     fn start_over(&self, state: &mut State, full: impl FnOnce() -> io::Error) -> io::Result<()> {
+        write_gathered(state)?;
         self.delete_done(state);
         let needed = state.open.iter().any(|kept| kept.calls > 0) || state.room.is_owed();
         if needed || state.room.bytes() == 0 {
@@ -227,21 +273,22 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes the line that was composed.
-    fn append(&self, state: &mut State) -> io::Result<()> {
-        let State { file, line, room, open, .. } = state;
-        if let Err(error) = (&**file).write_all(line.bytes()) {
-            // A record that was cut short must not swallow the next one.
-            let _ = file.set_len(room.bytes());
-            room.was_cut();
-            return Err(error);
-        }
+    /// Writes the line that was composed, or keeps it for whoever writes next.
+    fn append(&self, state: &mut State, gathers: bool) -> io::Result<Written> {
+        let State { line, room, open, gathered, .. } = state;
+        // What the disk has not promised may go wrong, and who is concerned is told at once.
+        let gathers = gathers && room.is_promised();
+        let number = gathered.add(line.bytes());
         room.wrote(line.bytes().len() as u64);
         if let Some(kept) = open.back_mut() {
             kept.bytes = room.bytes();
         }
         self.dirty.store(true, Ordering::Release);
-        Ok(())
+        if gathers {
+            return Ok(Written::later(number));
+        }
+        let _ = write_gathered(state);
+        state.gathered.outcome(number).map(|()| Written::now())
     }
 
     /// Calls that began here are in the books, or were released.
@@ -285,6 +332,7 @@ impl Spool {
         }
         let (file, before) = {
             let mut state = self.state.lock();
+            write_gathered(&mut state)?;
             (Arc::clone(&state.file), std::mem::take(&mut state.unsynced))
         };
         for file in &before {
@@ -301,6 +349,26 @@ impl Spool {
     pub const fn sync_every() -> Duration {
         SYNC
     }
+}
+
+/// Writes what is gathered. What cannot be written is out of the file, and whoever waits for it hears
+/// of it.
+fn write_gathered(state: &mut State) -> io::Result<()> {
+    let State { file, room, open, gathered, .. } = state;
+    if gathered.bytes().is_empty() {
+        return Ok(());
+    }
+    let written = (&**file).write_all(gathered.bytes());
+    if written.is_err() {
+        // A record that was cut short must not swallow the next one.
+        room.cut_to(room.bytes() - gathered.bytes().len() as u64);
+        let _ = file.set_len(room.bytes());
+        if let Some(kept) = open.back_mut() {
+            kept.bytes = room.bytes();
+        }
+    }
+    gathered.done(written.is_ok());
+    written
 }
 
 fn path(dir: &Path, number: u64) -> PathBuf {

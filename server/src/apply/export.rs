@@ -3,7 +3,7 @@
 
 use domain::{
     groups::Standing,
-    guardrails::Guardrails,
+    guardrails::{ANSWERS, Guardrails},
     limits::{Metric, Mode},
     models::Review,
     money::Money,
@@ -258,9 +258,9 @@ fn policy(policy: &Policy) -> Fields {
 }
 
 fn guardrails(rails: Guardrails) -> String {
-    let words: Vec<_> =
-        rails.iter().map(|(guard, action)| (guard.as_str(), Some(text(action.as_str())))).collect();
-    inline(&words)
+    let actions = rails.iter().map(|(guard, action)| (guard.as_str(), Some(text(action.as_str()))));
+    let answers = rails.answers.then(|| (ANSWERS, Some("true".to_owned())));
+    inline(&actions.chain(answers).collect::<Vec<_>>())
 }
 
 fn application(application: &Application) -> Fields {

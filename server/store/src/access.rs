@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Days, Utc};
 use domain::{
+    Map,
     access::{
         ApplicationFacts, Facts, GrantFacts, Grantee, GroupFacts, MembershipFacts, ModelFacts, PolicyFacts,
         ProviderFacts, Rule, RuleSet, TierFacts, UserFacts,
@@ -94,7 +95,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Facts> {
     })
 }
 
-async fn read_tiers(db: &mut PgConnection, org: OrgId) -> Result<HashMap<TierId, TierFacts>> {
+async fn read_tiers(db: &mut PgConnection, org: OrgId) -> Result<Map<TierId, TierFacts>> {
     let rows = sqlx::query!("select tier_id, name, high_cost from tiers where org_id = $1", org.0)
         .fetch_all(db)
         .await?;
@@ -104,8 +105,8 @@ async fn read_tiers(db: &mut PgConnection, org: OrgId) -> Result<HashMap<TierId,
         .collect())
 }
 
-async fn read_models(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelId, ModelFacts>> {
-    let mut dated = HashMap::<ModelId, Vec<DatedPrices>>::new();
+async fn read_models(db: &mut PgConnection, org: OrgId) -> Result<Map<ModelId, ModelFacts>> {
+    let mut dated = Map::<ModelId, Vec<DatedPrices>>::default();
     let prices = sqlx::query!(
         "select model_id, starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output,
                 image, call
@@ -163,7 +164,7 @@ async fn read_models(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelI
 async fn read_providers(
     db: &mut PgConnection,
     org: OrgId,
-) -> Result<HashMap<domain::ids::ProviderId, ProviderFacts>> {
+) -> Result<Map<domain::ids::ProviderId, ProviderFacts>> {
     let rows = sqlx::query!(
         "select provider_id, name, dialect, base_url, allow_private_address, archived_at, connection_seconds, first_byte_seconds,
                 silence_seconds, total_seconds
@@ -192,7 +193,7 @@ async fn read_providers(
         .collect()
 }
 
-async fn read_users(db: &mut PgConnection, org: OrgId) -> Result<HashMap<UserId, UserFacts>> {
+async fn read_users(db: &mut PgConnection, org: OrgId) -> Result<Map<UserId, UserFacts>> {
     let mut memberships = HashMap::<UserId, Vec<MembershipFacts>>::new();
     let rows = sqlx::query!(
         "select m.user_id, m.group_id, m.standing, m.ends_at from memberships m where m.org_id = $1 and m.ended_at is null",
@@ -228,8 +229,8 @@ async fn read_groups(
     db: &mut PgConnection,
     org: OrgId,
     calendar: Calendar,
-    users: &HashMap<UserId, UserFacts>,
-) -> Result<HashMap<GroupId, GroupFacts>> {
+    users: &Map<UserId, UserFacts>,
+) -> Result<Map<GroupId, GroupFacts>> {
     let rows = sqlx::query!(
         "select group_id, ancestors, name, ends_on, archived_at, policy_id from groups where org_id = $1",
         org.0
@@ -262,7 +263,7 @@ async fn read_groups(
 }
 
 /// Rules by the group they are set on.
-type Rules = HashMap<Option<GroupId>, RuleSet>;
+type Rules = Map<Option<GroupId>, RuleSet>;
 
 /// Those that decide, and those that only take note.
 pub(crate) async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<(Rules, Rules)> {
@@ -273,7 +274,7 @@ pub(crate) async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<(Rul
     )
     .fetch_all(db)
     .await?;
-    let (mut rules, mut observed) = (Rules::new(), Rules::new());
+    let (mut rules, mut observed) = (Rules::default(), Rules::default());
     for row in rows {
         let rule = Rule {
             id: row.authorization_id.into(),
@@ -293,7 +294,7 @@ pub(crate) async fn read_rules(db: &mut PgConnection, org: OrgId) -> Result<(Rul
     Ok((rules, observed))
 }
 
-async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelId, Vec<GrantFacts>>> {
+async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<Map<ModelId, Vec<GrantFacts>>> {
     let rows = sqlx::query!(
         // A person's own come before those of a whole group, and of several the one that lasts longest.
         "select grant_id, model_id, user_id, group_id, starts_at, ends_at from grants
@@ -302,7 +303,7 @@ async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelI
     )
     .fetch_all(db)
     .await?;
-    let mut grants = HashMap::<ModelId, Vec<GrantFacts>>::new();
+    let mut grants = Map::<ModelId, Vec<GrantFacts>>::default();
     for row in rows {
         let to = match (row.user_id, row.group_id) {
             (Some(user), None) => Grantee::User(UserId(user)),
@@ -320,7 +321,7 @@ async fn read_grants(db: &mut PgConnection, org: OrgId) -> Result<HashMap<ModelI
 async fn read_applications(
     db: &mut PgConnection,
     org: OrgId,
-) -> Result<HashMap<domain::ids::ApplicationId, ApplicationFacts>> {
+) -> Result<Map<domain::ids::ApplicationId, ApplicationFacts>> {
     let rows = sqlx::query!(
         r#"select a.application_id, a.name, a.group_id, a.personal_user_id, k.key_id, k.all_models, k.features, k.policy_id,
                   k.cache_seconds, k.guardrails,
@@ -352,14 +353,14 @@ async fn read_applications(
         .collect()
 }
 
-async fn read_limits(db: &mut PgConnection, org: OrgId) -> Result<HashMap<Scope, Vec<Limit>>> {
+async fn read_limits(db: &mut PgConnection, org: OrgId) -> Result<Map<Scope, Vec<Limit>>> {
     let rows = sqlx::query!(
         "select limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds from limits where org_id = $1",
         org.0
     )
     .fetch_all(db)
     .await?;
-    let mut limits = HashMap::<Scope, Vec<Limit>>::new();
+    let mut limits = Map::<Scope, Vec<Limit>>::default();
     for row in rows {
         let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
         limits.entry(scope).or_default().push(Limit {

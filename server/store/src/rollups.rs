@@ -376,3 +376,21 @@ pub async fn calls(
     let list = crate::calls::list(store, org, calendar, which, &filter, limit).await?;
     Ok(list.calls.into_iter().filter_map(CallLine::finished).collect())
 }
+
+/// The same for a page that shows more than its last calls, from sums that are kept apart from them:
+/// none when the ledger cannot be read, which is no reason not to show the rest.
+pub async fn last_calls(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Option<Vec<CallRow>> {
+    match calls(store, org, which, now, limit).await {
+        Ok(calls) => Some(calls),
+        Err(error) => {
+            tracing::warn!(%error, "a page goes out without its last calls");
+            None
+        }
+    }
+}

@@ -206,7 +206,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
             None => None,
         },
         forecast: if runs { ahead(store, org, &which, month, today, end).await? } else { None },
-        calls: rollups::calls(store, org, &which, now, 10).await?,
+        calls: rollups::last_calls(store, org, &which, now, 10).await,
         tabs,
     })
 }

@@ -8,13 +8,31 @@ use crate::{
     load::{self, Load, Seen},
 };
 
-/// Pages that show sums. Those of spend, and one's own, list the latest calls too: the ledger's newest
-/// days, and no more of it.
+/// Pages that show sums, and no calls.
 const PAGES: [&str; 8] =
     ["/users", "/groups", "/applications", "/models", "/explore", "/limits", "/alerts", "/recommendations"];
 
+/// Pages that show the last calls besides: the ledger's newest days, and no more of it. `of` is where the
+/// pages of something are listed.
+const WITH_CALLS: [(&str, &str); 8] = [
+    ("/my-models", ""),
+    ("/spend", ""),
+    ("/spend/me", ""),
+    ("/spend/", "/groups"),
+    ("/spend/", "/applications"),
+    ("/spend/", "/models"),
+    ("/applications/", "/applications"),
+    ("/users/", "/users"),
+];
+
+/// What a page says that shows nothing.
+const FAILED: &str = "state\" role=\"alert\"";
+
+/// What stands in place of the calls.
+const NOTICE: &str = "The calls cannot be read right now";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_that_list_no_calls_never_ask_the_ledger() {
+async fn pages_show_everything_but_calls_without_the_ledger() {
     let upstream = Upstream::start().await.expect("an upstream");
     upstream.script("small", Script::using(10, 15));
     let server = Server::start().await;
@@ -29,9 +47,29 @@ async fn pages_that_list_no_calls_never_ask_the_ledger() {
     store::testing::hide_ledger(&server.database).await;
     let page = owner.get("/calls").await;
     assert!(!page.text.contains("Assistant"), "it is hidden indeed: {}", page.text);
-    for path in PAGES {
+    for path in PAGES.into_iter().chain(["/", "/spend/members"]) {
         let page = owner.get(path).await;
-        assert_eq!(page.status, StatusCode::OK, "{path}");
-        assert!(!page.text.contains("state\" role=\"alert\""), "{path} asks the ledger: {}", page.text);
+        assert!(page.status == StatusCode::OK, "{path}: {}", page.text);
+        assert!(!page.text.contains(FAILED), "{path} asks the ledger: {}", page.text);
     }
+    for (of, listed) in WITH_CALLS {
+        let id = if listed.is_empty() { String::new() } else { first(&owner.get(listed).await.text, listed) };
+        let path = format!("{of}{id}");
+        let page = owner.get(&path).await;
+        assert!(page.status == StatusCode::OK, "{path}: {}", page.text);
+        assert!(!page.text.contains(FAILED), "{path} shows nothing else: {}", page.text);
+        assert!(page.text.contains(NOTICE), "{path} says why there are no calls: {}", page.text);
+    }
+}
+
+/// The id of the first thing that a page links to under this path.
+fn first(page: &str, under: &str) -> String {
+    let mark = format!("href=\"{under}/");
+    let ids = page.match_indices(&mark).map(|(at, _)| {
+        page[at + mark.len()..]
+            .chars()
+            .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+            .collect::<String>()
+    });
+    ids.into_iter().find(|id| id.len() == 30).unwrap_or_else(|| panic!("nothing under {under}: {page}"))
 }

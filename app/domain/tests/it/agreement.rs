@@ -168,7 +168,7 @@ proptest! {
     fn every_question_has_one_answer(organization in any_organization(), features in any_features()) {
         let facts = organization.facts();
         let application = &facts.applications[&ApplicationId(world::id(APPLICATION))];
-        let deaf = Facts { observed: HashMap::new(), ..facts.clone() };
+        let deaf = Facts { observed: HashMap::default(), ..facts.clone() };
         let mut promoted = deaf.clone();
         for (place, target, rule) in facts.observed.iter().flat_map(|(place, rules)| rules.iter().map(|(target, rule)| (*place, *target, *rule))) {
             if rule.ends_at.is_none() {

@@ -4,6 +4,7 @@ use std::{collections::HashMap, hint::black_box, time::Instant};
 
 use chrono::{DateTime, Utc};
 use domain::{
+    Map,
     access::{
         ApplicationFacts, Ask, Decision, Facts, GroupFacts, MembershipFacts, ModelFacts, ProviderFacts, Rule,
         TierFacts, UserFacts, applicable, decide,
@@ -108,7 +109,7 @@ fn world() -> Result<World, Failure> {
     let ids = |count: usize| (0..count).map(|_| clock::id::<GroupId>()).collect::<Vec<_>>();
     let all = ids(GROUPS);
     let path = all[..LEVELS].to_vec();
-    let groups: HashMap<GroupId, GroupFacts> = all
+    let groups: Map<GroupId, GroupFacts> = all
         .iter()
         .enumerate()
         .map(|(place, id)| {
@@ -137,16 +138,16 @@ fn world() -> Result<World, Failure> {
             .zip(tiers.iter().cycle())
             .map(|(id, tier)| (*id, model(provider, *tier)))
             .collect(),
-        model_names: HashMap::new(),
-        providers: HashMap::from([(provider, provider_facts())]),
+        model_names: HashMap::default(),
+        providers: [(provider, provider_facts())].into_iter().collect(),
         rules: rules(&all, &tiers, &models),
-        observed: HashMap::new(),
+        observed: HashMap::default(),
         groups,
-        grants: HashMap::new(),
-        applications: HashMap::from([(application, application_facts(&path))]),
+        grants: HashMap::default(),
+        applications: [(application, application_facts(&path))].into_iter().collect(),
         users: users(&all, &path, user),
         limits: limits(&path, application, user),
-        policies: HashMap::new(),
+        policies: HashMap::default(),
     };
     Ok(World { facts, path, models, application, user })
 }
@@ -196,12 +197,12 @@ fn application_facts(path: &[GroupId]) -> ApplicationFacts {
     }
 }
 
-fn users(all: &[GroupId], path: &[GroupId], caller: UserId) -> HashMap<UserId, UserFacts> {
+fn users(all: &[GroupId], path: &[GroupId], caller: UserId) -> Map<UserId, UserFacts> {
     let member = |group| {
         let memberships = vec![MembershipFacts { group, standing: Standing::Member, ends_at: None }];
         UserFacts { name: "Somebody".to_owned(), suspended: false, memberships }
     };
-    let mut users: HashMap<UserId, UserFacts> =
+    let mut users: Map<UserId, UserFacts> =
         (1..USERS).map(|place| (clock::id(), member(all[place % GROUPS]))).collect();
     users.insert(caller, member(path[LEVELS - 1]));
     users
@@ -209,12 +210,8 @@ fn users(all: &[GroupId], path: &[GroupId], caller: UserId) -> HashMap<UserId, U
 
 /// Every group of the path says something about every tier and some models; what is left goes round
 /// the other groups.
-fn rules(
-    all: &[GroupId],
-    tiers: &[TierId],
-    models: &[ModelId],
-) -> HashMap<Option<GroupId>, HashMap<Target, Rule>> {
-    let mut rules = HashMap::<Option<GroupId>, HashMap<Target, Rule>>::new();
+fn rules(all: &[GroupId], tiers: &[TierId], models: &[ModelId]) -> Map<Option<GroupId>, Map<Target, Rule>> {
+    let mut rules = Map::<Option<GroupId>, Map<Target, Rule>>::default();
     let targets: Vec<Target> = std::iter::once(Target::All)
         .chain(tiers.iter().copied().map(Target::Tier))
         .chain(models.iter().copied().map(Target::Model))
@@ -234,14 +231,14 @@ fn rules(
 }
 
 /// Several of every scope that a call is counted in.
-fn limits(path: &[GroupId], application: ApplicationId, user: UserId) -> HashMap<Scope, Vec<Limit>> {
+fn limits(path: &[GroupId], application: ApplicationId, user: UserId) -> Map<Scope, Vec<Limit>> {
     let scopes: Vec<Scope> = [Scope::Organization, Scope::Application(application), Scope::User(user)]
         .into_iter()
         .chain(path.iter().copied().map(Scope::Group))
         .chain(path.iter().map(|group| Scope::Member(*group, user)))
         .collect();
     let meters = [Metric::Spend, Metric::Requests, Metric::Tokens, Metric::InputTokens, Metric::OutputTokens];
-    let mut limits = HashMap::<Scope, Vec<Limit>>::new();
+    let mut limits = Map::<Scope, Vec<Limit>>::default();
     for place in 0..LIMITS {
         let scope = scopes[place % scopes.len()];
         let metric = meters[place / scopes.len() % meters.len()];

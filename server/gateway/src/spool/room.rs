@@ -88,8 +88,13 @@ impl Room {
         self.bytes += length;
     }
 
-    /// The file was cut back to what was written, and with it what was promised.
-    pub const fn was_cut(&mut self) {
-        self.promised = self.bytes;
+    /// Whether the disk has promised room for what is written next.
+    pub const fn is_promised(&self) -> bool {
+        self.promised != u64::MAX
+    }
+
+    /// The file is cut back to this length, and with it what was promised.
+    pub const fn cut_to(&mut self, bytes: u64) {
+        (self.bytes, self.promised) = (bytes, bytes);
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicU64;
+
 use domain::{keys::Features, limits::Worst, money::Money, spend::Outcome, usage::Usage};
 
 use super::*;
@@ -47,6 +49,15 @@ fn call() -> Call {
     }
 }
 
+/// Lets a call through that comes long after the one before it: nothing is gathered.
+fn begin(spool: &Spool, call: &Call) -> io::Result<Place> {
+    static SECONDS: AtomicU64 = AtomicU64::new(0);
+    let at = Instant::now() + Duration::from_secs(SECONDS.fetch_add(1, Ordering::Relaxed));
+    let (place, written) = spool.begin(call, at)?;
+    assert_eq!(written.number(), None, "it is written already");
+    Ok(place)
+}
+
 fn finish() -> Finish {
     Finish {
         finished_at: store::clock::now(),
@@ -69,9 +80,9 @@ fn a_process_that_died_is_remembered_call_by_call() {
         let (spool, left) = Spool::open(&folder.0, LIMIT).unwrap();
         assert!(left.finished.is_empty() && left.unknown.is_empty());
         for call in [&finished, &unknown, &released] {
-            spool.begin(call).unwrap();
+            begin(&spool, call).unwrap();
         }
-        spool.finish(finished.id, &finish).unwrap();
+        let _ = spool.finish(finished.id, &finish, false).unwrap();
         spool.release(released.id).unwrap();
     }
     let (spool, left) = Spool::open(&folder.0, LIMIT).unwrap();
@@ -89,9 +100,9 @@ fn a_torn_end_is_left_out_wherever_it_is_torn() {
     let (finished, torn, finish) = (call(), call(), finish());
     {
         let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
-        spool.begin(&finished).unwrap();
-        spool.begin(&torn).unwrap();
-        spool.finish(finished.id, &finish).unwrap();
+        begin(&spool, &finished).unwrap();
+        begin(&spool, &torn).unwrap();
+        let _ = spool.finish(finished.id, &finish, false).unwrap();
     }
     let bytes = fs::read(path(&folder.0, 1)).unwrap();
     let last = memchr::memrchr(b'\n', &bytes[..bytes.len() - 1]).unwrap() + 1;
@@ -111,9 +122,9 @@ fn one_wrong_byte_loses_nothing() {
     let (known, unknown, finish) = (call(), call(), finish());
     {
         let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
-        spool.begin(&known).unwrap();
-        spool.finish(known.id, &finish).unwrap();
-        spool.begin(&unknown).unwrap();
+        begin(&spool, &known).unwrap();
+        let _ = spool.finish(known.id, &finish, false).unwrap();
+        begin(&spool, &unknown).unwrap();
     }
     let bytes = fs::read(path(&folder.0, 1)).unwrap();
     let feed = memchr::memchr(b'\n', &bytes).unwrap();
@@ -138,8 +149,8 @@ fn damage_that_cannot_be_put_right_is_kept_and_gives_nothing_back() {
     let (lost, known) = (call(), call());
     let name = {
         let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
-        spool.begin(&lost).unwrap();
-        spool.begin(&known).unwrap();
+        begin(&spool, &lost).unwrap();
+        begin(&spool, &known).unwrap();
         spool.replica
     };
     let mut bytes = fs::read(path(&folder.0, 1)).unwrap();
@@ -165,7 +176,7 @@ fn what_is_kept_stays_within_its_limit_and_what_is_open_can_always_end() {
     let mut open = Vec::new();
     let refused = loop {
         let call = call();
-        match spool.begin(&call) {
+        match begin(&spool, &call) {
             Ok(place) => open.push((call.id, place)),
             Err(error) => break error,
         }
@@ -173,14 +184,14 @@ fn what_is_kept_stays_within_its_limit_and_what_is_open_can_always_end() {
     assert_eq!(refused.kind(), io::ErrorKind::QuotaExceeded);
     assert!(open.len() > 10, "{}", open.len());
     for (id, _) in &open {
-        spool.finish(*id, &finish()).unwrap();
+        let _ = spool.finish(*id, &finish(), false).unwrap();
     }
     assert!(size() <= limit, "{} of {limit}", size());
     spool.booked(open.into_iter().map(|(_, place)| place));
     for _ in 0..1000 {
         let call = call();
-        let place = spool.begin(&call).unwrap();
-        spool.finish(call.id, &finish()).unwrap();
+        let place = begin(&spool, &call).unwrap();
+        let _ = spool.finish(call.id, &finish(), false).unwrap();
         spool.booked([place]);
         assert!(size() <= limit);
     }
@@ -200,16 +211,60 @@ fn one_folder_serves_one_process_and_names_it_for_ever() {
 fn files_go_away_in_order_when_their_calls_are_booked() {
     let folder = Folder::new();
     let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
-    let first = spool.begin(&call()).unwrap();
+    let first = begin(&spool, &call()).unwrap();
     spool.state.lock().room.wrote(FULL);
-    let second = spool.begin(&call()).unwrap();
+    let second = begin(&spool, &call()).unwrap();
     assert_ne!(first, second);
     spool.state.lock().room.wrote(FULL);
-    let third = spool.begin(&call()).unwrap();
+    let third = begin(&spool, &call()).unwrap();
     spool.booked([second]);
     assert_eq!(numbers(&folder.0).unwrap(), [1, 2, 3], "the first one is still needed");
     spool.booked([first]);
     assert_eq!(numbers(&folder.0).unwrap(), [3]);
     spool.booked([third]);
     assert_eq!(numbers(&folder.0).unwrap(), [3], "written to");
+}
+
+#[tokio::test]
+async fn what_is_gathered_is_written_by_the_first_whose_turn_it_is_and_before_anybody_goes_on() {
+    let folder = Folder::new();
+    let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
+    let (at, calls) = (Instant::now(), [call(), call(), call()]);
+    let lines = || fs::read_to_string(path(&folder.0, 1)).unwrap().lines().count();
+    // The first one comes alone.
+    let (_, first) = spool.begin(&calls[0], at).unwrap();
+    assert_eq!((first.number(), lines()), (None, 1));
+    let crowd: Vec<Written> = calls[1..].iter().map(|call| spool.begin(call, at).unwrap().1).collect();
+    let end = spool.finish(calls[0].id, &finish(), true).unwrap();
+    assert_eq!(lines(), 1, "nobody's turn yet");
+    let mut waiting = crowd.into_iter().chain([end]);
+    spool.written(waiting.next().unwrap()).await.unwrap();
+    assert_eq!(lines(), 4, "one for all");
+    for record in waiting {
+        spool.written(record).await.unwrap();
+    }
+    assert_eq!(lines(), 4);
+    // Whoever does not wait for a turn takes the others along.
+    let (_, late) = spool.begin(&call(), at).unwrap();
+    spool.release(calls[1].id).unwrap();
+    assert_eq!(lines(), 6);
+    spool.written(late).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_said_to_everybody_whose_it_was() {
+    let folder = Folder::new();
+    let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
+    let at = Instant::now();
+    begin(&spool, &call()).unwrap();
+    let before = fs::read(path(&folder.0, 1)).unwrap();
+    // A file that cannot be written to.
+    spool.state.lock().file = Arc::new(File::open(path(&folder.0, 1)).unwrap());
+    spool.state.lock().begun_at = Some(at);
+    let crowd = [call(), call()].map(|call| spool.begin(&call, at).unwrap().1);
+    for record in crowd {
+        spool.written(record).await.unwrap_err();
+    }
+    assert_eq!(fs::read(path(&folder.0, 1)).unwrap(), before, "nothing is half there");
+    assert!(begin(&spool, &call()).is_err());
 }

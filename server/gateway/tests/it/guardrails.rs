@@ -1,6 +1,7 @@
 //! What a key looks for in the input: refused in the dialect, masked before the provider sees it, or
 //! taken down; never kept.
 
+use bench::upstream::Script;
 use domain::{
     calls::{Ended, What},
     guardrails::{Action, Found, Guard, Guardrails},
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 use store::{calls, rollups::Which};
 
 use crate::{
-    client::{DIALECTS, route},
-    world::{World, named},
+    client::{DIALECTS, route, streamed},
+    world::{World, cost, named},
 };
 
 const ADDRESS: &str = "ada@math.example.org";
@@ -89,6 +90,46 @@ async fn what_is_masked_does_not_reach_the_provider_and_the_rest_does() {
     let calendar = store::organizations::calendar(&world.store, world.tenant.org).await.expect("it");
     let list = calls::list(&world.store, world.tenant.org, calendar, &Which::default(), &filter, 50).await;
     assert_eq!(list.expect("a list").calls.len(), 1);
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_masked_or_refused_where_its_key_wants_that_and_counts() {
+    for (dialect, action) in DIALECTS.into_iter().flat_map(|it| [(it, Action::Mask), (it, Action::Refuse)]) {
+        let world = guarding(&[(Guard::Email, action)]).await;
+        let name = named("small", dialect);
+        let script = Script { text: format!("write to {ADDRESS}, she knows"), ..Script::default() };
+        world.script("small", script);
+        let call = says(&name, "to whom?");
+        let answer = world.client.call(dialect, &call).await;
+        assert!(answer.status == StatusCode::OK && answer.text().contains(ADDRESS), "{}", answer.text());
+        let mut change = world.change().await;
+        world.edit_key(&mut change, |form| form.handling.guardrails.answers = true).await;
+        change.commit().await.expect("it");
+        let answer = world.client.call(dialect, &call).await;
+        assert!(!answer.text().contains(ADDRESS), "{}", answer.text());
+        match action {
+            Action::Mask => {
+                assert_eq!(answer.status, StatusCode::OK);
+                let expected = "write to [e-mail address removed], she knows";
+                assert!(answer.text().contains(expected), "{}", answer.text());
+            }
+            _ => {
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+                assert_eq!(answer.bursar()["reason"], "guardrail_refused");
+                assert!(answer.text().contains("in the answer"), "{}", answer.text());
+            }
+        }
+        // In a stream nobody looks.
+        let stream = world.client.call(dialect, &streamed(&name, 50)).await;
+        assert_eq!(stream.status, StatusCode::OK);
+        let booked = world.ledger().await;
+        assert_eq!(booked.len(), 3);
+        assert!(booked.iter().all(|call| call.cost == cost(10, 20)), "each was paid for: {booked:?}");
+        let view = calls::get(&world.store, world.tenant.org, booked[1].id).await.expect("the call");
+        let What::Finished(finished) = view.what else { panic!("it finished") };
+        assert_eq!(finished.guarded, [Found { guard: Guard::Email, action, count: 1 }]);
+        world.books_agree().await;
+    }
 }
 
 #[tokio::test]

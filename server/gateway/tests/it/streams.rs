@@ -95,13 +95,50 @@ async fn a_finished_call_is_on_disk_before_its_client_has_the_last_byte() {
             let name = named("small", dialect);
             let call = if streams { streamed(&name, 100) } else { body(&name, 100) };
             for calls in 1..=5 {
-                world.client.call(dialect, &call).await;
+                // On a machine that is busy with other things the facts may not be certain in time, and a
+                // call is told to come again: then nothing has finished.
+                let answer = loop {
+                    let answer = world.client.call(dialect, &call).await;
+                    if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+                        break answer;
+                    }
+                };
                 // Nobody waited for anything else.
-                assert_eq!(world.finished_on_disk(), calls);
+                assert_eq!(
+                    (answer.status, world.finished_on_disk()),
+                    (StatusCode::OK, calls),
+                    "{}",
+                    answer.text()
+                );
             }
             assert_eq!(world.ledger().await.len(), 5, "and is in the books a moment later");
         }
     }
+}
+
+/// What comes in crowds is written down together, and still before anybody hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_crowd_too_every_finished_call_is_on_disk_before_its_client_has_the_last_byte() {
+    let world = World::new().await;
+    let world = &world;
+    let finished = std::sync::atomic::AtomicUsize::new(0);
+    let one = async |turn: usize| {
+        for _ in 0..20 {
+            let call = if turn.is_multiple_of(4) { streamed("small", 100) } else { body("small", 100) };
+            let answer = world.client.call(Dialect::OpenAi, &call).await;
+            if answer.status == StatusCode::OK {
+                // Everybody's calls that have come to their end are there, and perhaps more.
+                let known = finished.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+                let on_disk = world.finished_on_disk();
+                assert!(on_disk >= known, "{on_disk} of {known}");
+            }
+        }
+    };
+    futures_util::future::join_all((0..16).map(one)).await;
+    let finished = finished.into_inner();
+    assert!(finished > 0);
+    assert_eq!(world.ledger().await.len(), finished);
+    world.books_agree().await;
 }
 
 #[tokio::test]

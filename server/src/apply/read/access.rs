@@ -1,7 +1,7 @@
 //! Authorizations, and applications with their keys.
 
 use domain::{
-    guardrails::{Action, Guard, Guardrails},
+    guardrails::{ANSWERS, Action, Guard, Guardrails},
     keys::{CACHE_MAX_SECONDS, Feature, Handling},
     limits::Mode,
     names::Name,
@@ -137,13 +137,14 @@ fn key(table: &Table<'_>) -> Option<Key> {
     Some(Key { lines: table.lines(), models: models?, features, policy, assigned_groups, handling, limits })
 }
 
-/// `{ secret = "refuse", email = "mask" }`.
+/// `{ secret = "refuse", email = "mask", answers = true }`.
 fn guardrails(table: &Table<'_>) -> Guardrails {
     let Some(inner) = table.has("guardrails").then(|| table.table("guardrails")).flatten() else {
         return Guardrails::default();
     };
     let read = |rails: Guardrails, guard: &Guard| rails.with(*guard, inner.word::<Action>(guard.as_str()));
-    let rails = Guard::ALL.iter().fold(Guardrails::default(), read);
+    let mut rails = Guard::ALL.iter().fold(Guardrails::default(), read);
+    rails.answers = inner.flag(ANSWERS).unwrap_or_default();
     inner.done();
     rails
 }

@@ -193,7 +193,7 @@ pub async fn run(change: &mut Change, draft: &Draft) -> Result<Vec<Made>> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn rules(change: &mut Change) -> Result<HashMap<Option<GroupId>, RuleSet>> {
+pub async fn rules(change: &mut Change) -> Result<domain::Map<Option<GroupId>, RuleSet>> {
     let org = change.org();
     access::read_rules(change.db(), org).await.map(|(rules, _)| rules)
 }

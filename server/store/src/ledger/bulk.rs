@@ -4,10 +4,11 @@
 //! that a thousand calls count in is written once. Calls travel as columns; what is rarer travels as one JSON
 //! value that Postgres reads as rows of the table.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
+    Map,
     guardrails::write_found,
     ids::{CallId, GroupId, OrgId, SecretId, UserId},
     keys::Features,
@@ -252,8 +253,8 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
 /// The lists of groups of a batch by their names, each named once.
 #[derive(Default)]
 struct Names<'a> {
-    paths: HashMap<&'a [GroupId], Uuid>,
-    sets: HashMap<&'a [GroupId], Uuid>,
+    paths: Map<&'a [GroupId], Uuid>,
+    sets: Map<&'a [GroupId], Uuid>,
 }
 
 impl<'a> Names<'a> {
@@ -289,7 +290,7 @@ impl<'a> Names<'a> {
             groups: Vec<Uuid>,
         }
         let ids = |groups: &[GroupId]| groups.iter().map(|id| id.0).collect::<Vec<_>>();
-        let ordered = |names: HashMap<&'a [GroupId], Uuid>| {
+        let ordered = |names: Map<&'a [GroupId], Uuid>| {
             names.into_iter().map(|(groups, id)| (id, ids(groups))).collect::<BTreeMap<_, _>>().into_iter()
         };
         let paths = ordered(self.paths).map(|(path_id, groups)| Path { org_id: org.0, path_id, groups });
@@ -320,7 +321,7 @@ async fn charges(
     calendar: Calendar,
     events: &[Named<'_>],
 ) -> Result<Vec<Charge>> {
-    let mut subjects = HashMap::<SubjectKey, Vec<Tally>>::new();
+    let mut subjects = Map::<SubjectKey, Vec<Tally>>::default();
     for named in events {
         subjects.entry(named.subject()).or_default();
     }
@@ -337,7 +338,7 @@ async fn charges(
             tallies.extend(meters.into_iter().map(|meter| Tally { meter, span: None, used: 0 }));
         }
     }
-    let mut sums = HashMap::new();
+    let mut sums = Map::default();
     for named in events {
         for tally in subjects.get_mut(&named.subject()).into_iter().flatten() {
             tally.count(calendar, named.event, &mut sums);
@@ -350,17 +351,13 @@ async fn charges(
 }
 
 /// Which meters of the scopes that some calls count in have a limit.
-async fn limited(
-    db: &mut PgConnection,
-    org: OrgId,
-    events: &[Named<'_>],
-) -> Result<HashMap<Scope, Vec<Meter>>> {
-    let subjects: HashMap<SubjectKey, &Event> =
+async fn limited(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) -> Result<Map<Scope, Vec<Meter>>> {
+    let subjects: Map<SubjectKey, &Event> =
         events.iter().map(|named| (named.subject(), named.event)).collect();
     let scopes: BTreeSet<Scope> =
         subjects.into_values().flat_map(|event| event.call.subject().scopes()).collect();
     let scopes: Vec<Scope> = scopes.into_iter().collect();
-    let mut limited = HashMap::<Scope, Vec<Meter>>::new();
+    let mut limited = Map::<Scope, Vec<Meter>>::default();
     for meter in windows::limited(db, org, &scopes).await? {
         limited.entry(meter.scope).or_default().push(meter);
     }
@@ -401,7 +398,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, calendar: Calendar, event: &Event, sums: &mut HashMap<Bucket, i64>) {
+    fn count(&mut self, calendar: Calendar, event: &Event, sums: &mut Map<Bucket, i64>) {
         let at = event.call.started_at;
         if !self.span.is_some_and(|span| span.contains(at)) {
             self.flush(sums);
@@ -410,7 +407,7 @@ impl Tally {
         self.used += event.amount(self.meter.metric);
     }
 
-    fn flush(&self, sums: &mut HashMap<Bucket, i64>) {
+    fn flush(&self, sums: &mut Map<Bucket, i64>) {
         if let Some(span) = self.span {
             *sums.entry(Bucket::of(self.meter, span)).or_default() += self.used;
         }

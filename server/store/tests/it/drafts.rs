@@ -135,7 +135,7 @@ async fn what_is_shown_is_what_is_saved_and_undoing_it_brings_everything_back() 
 
     assert_eq!(world.save(&kept).await.expect("saved"), 3);
     let facts = access::facts(&world.acme.store, world.acme.tenant.org).await.expect("the facts");
-    let states = |rules: &std::collections::HashMap<Option<GroupId>, domain::access::RuleSet>| {
+    let states = |rules: &domain::Map<Option<GroupId>, domain::access::RuleSet>| {
         let mut states: Vec<_> = rules
             .iter()
             .flat_map(|(group, rules)| {

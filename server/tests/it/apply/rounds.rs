@@ -223,7 +223,7 @@ fallback = ["waiting"]
 name = "app"
 group = "研究"
 description = "line one\nline \"two\" \\ \t\u007f end"
-key = { models = [], features = [], policy = "route", cache_seconds = 600, guardrails = { secret = "refuse", email = "mask" } }
+key = { models = [], features = [], policy = "route", cache_seconds = 600, guardrails = { secret = "refuse", email = "mask", answers = true } }
 "#;
     assert_eq!(lines(&place.plan(file)).len(), lines(&place.apply(file)).len());
     assert_eq!(lines(&place.apply(file)), Vec::<String>::new());
