@@ -28,7 +28,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::Session;
 
 use crate::{
-    assets, directory, explore, forms, invoices, leaks,
+    assets, audit, directory, explore, forms, invoices, leaks,
     live::{self, Live},
     reports, sessions,
 };
@@ -164,6 +164,7 @@ pub fn router(
         .merge(
             Router::new()
                 .route("/users.csv", get(directory::serve))
+                .route("/audit.csv", get(audit::serve))
                 .route("/reports.csv", get(reports::groups))
                 .route("/reports.focus.csv", get(reports::focus))
                 .route("/invoices.csv", get(invoices::serve))

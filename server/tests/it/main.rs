@@ -18,6 +18,7 @@ mod mail;
 mod proofs;
 mod reports;
 mod roles;
+mod routes;
 mod serve;
 mod setup;
 mod verify;
