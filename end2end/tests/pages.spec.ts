@@ -104,6 +104,8 @@ async function fill(world: World): Promise<Place[]> {
   const bill = `date,model,cost,input_tokens,output_tokens\n${billed},tiny-1,0.0021,9000,4500\n${billed},tiny-2,1.20,100,50\n`;
   const invoice = await owner.create('invoices/create', { provider: world.provider, name: 'House, this month', text: bill });
   const month = new Date().toISOString().slice(0, 7);
+  const many = (await owner.post('batches/prepare', { action: 'limit', all: 'true' })).go.match(/bat_[a-z0-9]{26}/)[0];
+  const batch = (action: string) => `/users/batch/${many}?action=${action}${action === 'limit' ? '&cap=40' : ''}`;
 
   const gil = await join(world, 'Gil Stone', 'member', research);
   await handOver(owner, apps['code-review'].id, gil.id);
@@ -129,7 +131,9 @@ async function fill(world: World): Promise<Place[]> {
     { name: 'authorization-tests-new', path: '/authorization/tests?dialog=new' }, { name: 'rehearsal', path: `/rehearsals/${rule}` },
     { name: 'rehearsal-move', path: `/rehearsals/${moved}` },
     { name: 'overview', path: '/' }, { name: 'users', path: '/users' }, { name: 'users-invite', path: '/users?dialog=invite' },
-    { name: 'users-none', path: '/users?q=nobody' }, { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
+    { name: 'users-none', path: '/users?q=nobody' }, { name: 'users-amounts', path: '/users?month_over=0&limit_under=1000&sort=groups' },
+    { name: 'users-import', path: '/users/import' }, { name: 'users-suspend', path: `/users/${gil.id}?dialog=suspend` }, { name: 'batch-limit', path: batch('limit') }, { name: 'batch-suspend', path: batch('suspend') },
+     { name: 'user', path: `/users/${Sam.id}` }, { name: 'groups', path: '/groups' },
     { name: 'groups-new', path: '/groups?dialog=new' }, { name: 'group', path: `/groups/${research}` }, { name: 'group-empty', path: `/groups/${support}` },
     { name: 'group-archive', path: `/groups/${research}?dialog=archive` }, { name: 'authorization', path: `/authorization?open=${tier},${dear}` },
     { name: 'authorization-staged', path: `/authorization?open=${tier}&draft=${draft}` }, { name: 'authorization-preview', path: `/authorization/draft/${draft}` },
@@ -176,6 +180,30 @@ async function overflow(page: Page): Promise<string[]> {
   });
 }
 
+/** What of a dialog is not as it should be, in both themes. */
+async function lookAtDialog(page: Page, name: string): Promise<void> {
+  await expect.soft(page.locator('dialog[open]'), `${name} is open`).toBeVisible();
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    expect.soft(await overflow(page), `${name} ${size}: nothing sticks out`).toEqual([]);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.screenshot({ path: `${FOLDER}/dialog-${name}-${size}-${colorScheme}.png` });
+      const axe = new AxeBuilder({ page }).setLegacyMode(true).include('dialog[open]');
+      const { violations } = await (colorScheme === 'dark' ? axe.withRules(['color-contrast']) : axe).analyze();
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).slice(0, 4).join(' | ')}`);
+      expect.soft(found, `${name} ${size} ${colorScheme}: axe`).toEqual([]);
+    }
+  }
+}
+
+/** A dialog by its page and its name, whatever it is about: `users-new`, `groups-id-move`. */
+function dialogName(href: string): string {
+  const url = new URL(href, 'http://console');
+  const words = `${url.pathname.slice(1)}-${url.searchParams.get('dialog')}`;
+  return words.replaceAll(/[a-z]{3}_[a-z0-9]{26}/g, 'id').replaceAll(/[^a-z0-9]+/gi, '-').replaceAll(/-\d{4}-\d{2}/g, '');
+}
+
 async function look(page: Page, name: string): Promise<void> {
   for (const [size, viewport] of Object.entries(SIZES)) {
     await page.setViewportSize(viewport);
@@ -195,7 +223,11 @@ async function look(page: Page, name: string): Promise<void> {
 
 test('every page is whole, in light and dark, on a desk and on a phone', async ({ page, world }) => {
   test.setTimeout(600_000);
-  for (const { name, path, as } of await fill(world)) {
+  const pages = await fill(world);
+  const tried = new Set(pages.map(({ path }) => path).filter((path) => path.includes('dialog=')).map(dialogName));
+  // Every dialog that a page leads to, by its page and its name.
+  const dialogs = new Map<string, { path: string; as?: Console }>();
+  for (const { name, path, as } of pages) {
     await test.step(name, async () => {
       if (name === 'sign-in') {
         await page.context().clearCookies();
@@ -204,6 +236,17 @@ test('every page is whole, in light and dark, on a desk and on a phone', async (
         await visit(page, as ?? world.owner, path);
       }
       await look(page, name);
+      const links = await page.locator('a[href*="dialog="]').evaluateAll((links) => links.map((link) => link.getAttribute('href')!));
+      for (const link of links) {
+        if (!tried.has(dialogName(link))) dialogs.set(dialogName(link), { path: link, as });
+      }
+    });
+  }
+  expect(dialogs.size, 'dialogs are found by the links that open them').toBeGreaterThan(25);
+  for (const [name, { path, as }] of dialogs) {
+    await test.step(`dialog ${name}`, async () => {
+      await visit(page, as ?? world.owner, path);
+      await lookAtDialog(page, name);
     });
   }
 });

@@ -12,7 +12,7 @@ use axum::{
 use chrono::SecondsFormat;
 use domain::{
     csv,
-    directory::Filter,
+    directory::{Filter, Words},
     ids::{GroupId, OrgId},
     money::Money,
     roles::{Act, Place, permit},
@@ -88,7 +88,7 @@ impl Export {
         Ok(Self {
             month: Month::current(&store, org).await?,
             default_limit: store::organizations::get(&store, org).await?.default_user_limit,
-            filter: Filter::read(text("q"), text("status"), text("group"), text("role"), text("limit")),
+            filter: Filter::read(&Words::read(|name| text(name).to_owned())),
             sort: text("sort").to_owned(),
             paths: store::groups::paths(&store, org).await?.into_iter().collect(),
             next: Next::Head,

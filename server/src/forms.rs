@@ -199,14 +199,47 @@ async fn again(
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
+    let said = flash.outcome.as_ref().err().map(app::error::AppError::sentence);
     parts.extensions.insert(flash);
-    let mut response = console.page(Request::from_parts(parts, Body::empty())).await;
+    let mut response = console.page(Request::from_parts(parts.clone(), Body::empty())).await;
+    if let Some(said) = said {
+        response = said_all_the_same(console, parts, response, &said).await;
+    }
     if response.status() == StatusCode::OK
         && let Ok(status) = StatusCode::from_u16(status)
     {
         *response.status_mut() = status;
     }
     response
+}
+
+/// The largest page that is looked through for what was to be said on it.
+const PAGE_MAX: usize = 4 << 20;
+
+/// A form that is not on its page any more, because somebody else took away what it was about, has no
+/// place to say so: the page does, as it says what a form before it came to.
+async fn said_all_the_same(
+    console: &Console,
+    mut parts: axum::http::request::Parts,
+    response: Response,
+    said: &str,
+) -> Response {
+    let (head, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, PAGE_MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let page = String::from_utf8_lossy(&bytes);
+    // What is escaped in a page is left out of the comparison.
+    let there = said.split(['&', '<', '>', '"', '\'']).all(|piece| page.contains(piece));
+    if there || head.status != StatusCode::OK {
+        return Response::from_parts(head, Body::from(bytes));
+    }
+    let text = percent_encoding::utf8_percent_encode(said, percent_encoding::NON_ALPHANUMERIC);
+    let known = parts.headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Ok(cookies) = HeaderValue::from_str(&format!("{known}; bursar_notice={text}")) {
+        parts.headers.insert(header::COOKIE, cookies);
+    }
+    console.page(Request::from_parts(parts, Body::empty())).await
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use tower_http::{
 use tower_sessions::Session;
 
 use crate::{
-    assets, directory, explore, forms, invoices, leaks,
+    assets, audit, directory, explore, forms, invoices, leaks,
     live::{self, Live},
     reports, sessions,
 };
@@ -166,6 +166,7 @@ pub fn router(
         .merge(
             Router::new()
                 .route("/users.csv", get(directory::serve))
+                .route("/audit.csv", get(audit::serve))
                 .route("/reports.csv", get(reports::groups))
                 .route("/reports.focus.csv", get(reports::focus))
                 .route("/invoices.csv", get(invoices::serve))

@@ -2,6 +2,7 @@
 
 mod apply;
 mod assets;
+mod audit;
 mod config;
 mod database;
 mod demo;

@@ -24,6 +24,10 @@ words! {
         Anomaly = "anomaly",
         /// A budget that nobody uses.
         Unused = "unused",
+        /// A secret was found where it must not be, and is dead.
+        Secret = "secret",
+        /// Something is one's own to answer for now.
+        Charge = "charge",
     }
 }
 
@@ -38,6 +42,8 @@ impl NoticeKind {
             Self::Forecast => "Limits that will be reached early",
             Self::Anomaly => "Days that cost a multiple of the usual",
             Self::Unused => "Budgets that nobody uses",
+            Self::Secret => "Secrets that were found in the open",
+            Self::Charge => "What I answer for from now on",
         }
     }
 
@@ -51,6 +57,8 @@ impl NoticeKind {
             Self::Forecast => "Forecast",
             Self::Anomaly => "Anomaly",
             Self::Unused => "Unused",
+            Self::Secret => "Leak",
+            Self::Charge => "Handover",
         }
     }
 }
@@ -74,6 +82,10 @@ words! {
         Anomaly = "anomaly",
         /// A notice.
         Unused = "unused",
+        /// A notice.
+        Secret = "secret",
+        /// A notice.
+        Charge = "charge",
     }
 }
 
@@ -87,6 +99,8 @@ impl From<NoticeKind> for MailKind {
             NoticeKind::Forecast => Self::Forecast,
             NoticeKind::Anomaly => Self::Anomaly,
             NoticeKind::Unused => Self::Unused,
+            NoticeKind::Secret => Self::Secret,
+            NoticeKind::Charge => Self::Charge,
         }
     }
 }
@@ -143,6 +157,55 @@ pub struct Notice {
     pub created_at: DateTime<Utc>,
     /// When it was read.
     pub read_at: Option<DateTime<Utc>>,
+}
+
+/// A secret that was reported as leaked, as far as it is told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Leak<'a> {
+    /// Its id, as in addresses.
+    pub secret: &'a str,
+    /// Its beginning and its end.
+    pub hint: &'a str,
+    /// The application it called for: id and name.
+    pub application: (&'a str, &'a str),
+    /// Whose it was, if it named somebody.
+    pub person: Option<&'a str>,
+    /// Whether it was dead already.
+    pub dead: bool,
+}
+
+impl Leak<'_> {
+    /// To whoever answers for it, leads above it, or had it.
+    pub fn telling(&self) -> Telling {
+        let (id, application) = self.application;
+        let whose = self.person.map(|person| format!(", which {person} had")).unwrap_or_default();
+        let now = if self.dead {
+            "It had been revoked before, so nothing calls with it. Look where it was found all the same."
+        } else {
+            "It was revoked at once: whatever called with it is refused from now on. Make a new one, and look where this one was found."
+        };
+        Telling {
+            kind: NoticeKind::Secret,
+            key: format!("leak:{}", self.secret),
+            title: format!("A secret of {application} was found in the open"),
+            body: format!("Somebody reported {}{whose} as leaked. {now}", self.hint),
+            href: format!("/applications/{id}"),
+        }
+    }
+}
+
+/// To whoever takes over what somebody answered for. `key` names the hand-over.
+pub fn took_over(leaver: &str, things: &[String], key: &str, href: String) -> Telling {
+    Telling {
+        kind: NoticeKind::Charge,
+        key: format!("charge:{key}"),
+        title: match things {
+            [thing] => format!("{thing} is yours to answer for now"),
+            things => format!("{} things are yours to answer for now", things.len()),
+        },
+        body: format!("{leaver} cannot do so any more. It was handed to you: {}.", things.join(", ")),
+        href,
+    }
 }
 
 /// A request, as far as it is told of.

@@ -70,6 +70,34 @@ pub struct Handed {
     pub name: String,
     /// Who answers for it now; none: still they, who are suspended.
     pub to: Option<(UserId, String)>,
+    /// Why it is they, where nobody was named: `leads Engineering`.
+    #[serde(default)]
+    pub because: Option<String>,
+}
+
+/// Who takes something over when nobody is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heir {
+    /// Who.
+    pub id: UserId,
+    /// Their name.
+    pub name: String,
+    /// Why it is they: `leads Engineering`.
+    pub because: String,
+}
+
+impl Handed {
+    /// To whoever comes next; none: to nobody.
+    pub fn to_next(charge: Charge, name: String, heir: Option<Heir>) -> Self {
+        let (to, because) = heir.map(|heir| ((heir.id, heir.name), heir.because)).unzip();
+        Self { charge, name, to, because }
+    }
+
+    /// `Billing to Lea`.
+    pub fn in_words(&self) -> String {
+        let to = self.to.as_ref().map_or("nobody", |(_, name)| name);
+        format!("{} to {to}", self.name)
+    }
 }
 
 /// What ended with it, and what stays in place for a return.

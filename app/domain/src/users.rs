@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     groups::{Source, Standing},
-    ids::{GroupId, SessionId, UserId},
+    ids::{ApplicationId, GroupId, SessionId, UserId},
     money::Money,
     words::words,
 };
@@ -99,6 +99,21 @@ pub fn device(agent: &str) -> String {
             if word.is_empty() { "An unknown device".to_owned() } else { word }
         }
     }
+}
+
+/// An application that somebody answers for, calls for, or has to themself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedApplication {
+    /// Which.
+    pub id: ApplicationId,
+    /// Its name.
+    pub name: String,
+    /// They answer for it.
+    pub owns: bool,
+    /// It is a private context of theirs.
+    pub personal: bool,
+    /// Their live secret: start and end of it, since when, its last call.
+    pub secret: Option<(String, DateTime<Utc>, Option<DateTime<Utc>>)>,
 }
 
 /// A line of the directory.

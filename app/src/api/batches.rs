@@ -43,14 +43,24 @@ pub async fn prepare_batch(
     #[server(default)] group: String,
     #[server(default)] role: String,
     #[server(default)] limit: String,
+    #[server(default)] month_over: String,
+    #[server(default)] month_under: String,
+    #[server(default)] limit_over: String,
+    #[server(default)] limit_under: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{batches::PEOPLE_MAX, directory::Filter, ids::UserId, roles::Act};
+    use domain::{
+        batches::PEOPLE_MAX,
+        directory::{Filter, Words},
+        ids::UserId,
+        roles::Act,
+    };
+    let words = Words { q, status, group, role, limit, month_over, month_under, limit_over, limit_under };
     handle(|cx| async move {
         let permit = cx.permit(Act::EditUsers)?;
         let (org, action) = (permit.org(), read::<Action>("action", &action)?);
         let ids: Vec<UserId> = if all {
-            let filter = Filter::read(&q, &status, &group, &role, &limit);
+            let filter = Filter::read(&words);
             let month = cx.month().await?;
             let organization = store::organizations::get(&cx.store, org).await.known()?;
             let ask = store::directory::Ask {

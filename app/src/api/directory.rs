@@ -1,6 +1,6 @@
 //! The directory of people: any filter in any order.
 
-use domain::{money::Money, users::UserRow};
+use domain::{directory::Words, money::Money, users::UserRow};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +30,7 @@ pub struct Directory {
 /// A page of people. `sort`: a word of `Sort`, with a minus for the greatest first.
 #[server(prefix = "/console", endpoint = "users/list")]
 pub async fn load_directory(
-    search: String,
-    #[server(default)] status: String,
-    #[server(default)] group: String,
-    #[server(default)] role: String,
-    #[server(default)] limit: String,
+    #[server(default)] words: Words,
     #[server(default)] sort: String,
     after: String,
     #[server(default)] with_groups: bool,
@@ -47,10 +43,10 @@ pub async fn load_directory(
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         // Written where there are too many to choose from.
-        let (group, unclear) = match groups::named_some(&cx, "group", &group).await {
+        let (group, unclear) = match groups::named_some(&cx, "group", &words.group).await {
             Ok(group) => (group, None),
             Err(AppError::Invalid(_)) => {
-                let mut found = groups::matching(&cx, &group).await?;
+                let mut found = groups::matching(&cx, &words.group).await?;
                 found.sort_by_key(|(_, path)| path.len());
                 found.truncate(PAGE);
                 (None, Some(groups::places(&found)))
@@ -58,7 +54,7 @@ pub async fn load_directory(
             Err(error) => return Err(error),
         };
         let group = group.map(|id| id.to_string()).unwrap_or_default();
-        let filter = Filter::read(&search, &status, &group, &role, &limit);
+        let filter = Filter::read(&Words { group, ..words });
         let month = cx.month().await?;
         let organization = store::organizations::get(&cx.store, org).await.known()?;
         let default_limit = organization.default_user_limit;

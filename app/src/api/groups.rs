@@ -36,6 +36,8 @@ pub struct Branch {
     pub folded: bool,
     /// Where it stands, if it was looked for.
     pub trail: String,
+    /// How many models are open to it, and how many more by request.
+    pub models: (usize, usize),
 }
 
 /// The tree. `fold` and `unfold`: groups whose rows below are hidden or shown; `q`: part of a name.
@@ -63,6 +65,7 @@ pub async fn load_groups(
         }
         let ids: Vec<GroupId> = spots.iter().map(|spot| spot.group.id).collect();
         let rows = store::groups::rows(&cx.store, actor.org, &month, &ids).await.known()?;
+        let (facts, now) = (store::access::current(&cx.store, actor.org).await.known()?, store::clock::now());
         let shown = rows.into_iter().filter_map(|row| {
             let spot = spots.iter().find(|spot| spot.group.id == row.id)?;
             let trail = if look.q.is_empty() { None } else { row.ancestors.last() };
@@ -70,6 +73,7 @@ pub async fn load_groups(
                 below: census.below.get(&row.id).copied().unwrap_or_default(),
                 folded: spot.folded,
                 trail: trail.and_then(|above| census.path(*above)).unwrap_or_default().to_owned(),
+                models: matrix::count(&facts, row.id, now),
                 row,
             })
         });
@@ -107,8 +111,18 @@ pub async fn find_groups(q: String) -> Result<Vec<String>, AppError> {
 pub struct GroupView {
     /// The group.
     pub group: Group,
-    /// Its people and those below: the first of them.
+    /// A page of its people and those below, leads first.
     pub members: Vec<Member>,
+    /// How many match what is looked for among them.
+    pub matching: usize,
+    /// Where the next page starts.
+    pub next: Option<String>,
+    /// Who leads it.
+    pub leads: Vec<Member>,
+    /// People of it whom the address names, for dialogs about them.
+    pub named: Vec<Member>,
+    /// People of it whom `find` finds, to hand it over to: id, and name with address.
+    pub heirs: Vec<(String, String)>,
     /// How many are in it directly, and in all.
     pub people_in: (i64, i64),
     /// Applications in it: id, name, spend of the month.
@@ -161,12 +175,18 @@ pub struct Node {
     pub closed: Option<String>,
 }
 
-/// A group. `find`: whom to look for to be added; `chosen`: who is chosen already, by commas.
+/// A group. `dialog`: which of its dialogs is open; `find`: whom to look for in it; `chosen`: who is
+/// chosen already to be added, `who`: whom the dialog is about, by commas; `q` and `after`: which page of
+/// its people.
 #[server(prefix = "/console", endpoint = "groups/get")]
 pub async fn load_group(
     id: String,
     #[server(default)] find: String,
     #[server(default)] chosen: String,
+    #[server(default)] dialog: String,
+    #[server(default)] who: String,
+    #[server(default)] q: String,
+    #[server(default)] after: String,
 ) -> Result<GroupView, AppError> {
     use crate::backend::*;
     use domain::{
@@ -174,8 +194,9 @@ pub async fn load_group(
         limits::Scope,
         roles::{Act, Place, allows},
     };
-    // How many people a search finds.
+    // How many people a search finds, and how many a page lists.
     const FOUND: usize = 20;
+    const PAGE: usize = 50;
     // How many applications it shows: those that spend most.
     const MOST: i64 = 8;
     handle(|cx| async move {
@@ -183,12 +204,26 @@ pub async fn load_group(
         let org = cx.permit_in(Act::ReadGroup, id).await?.org();
         let month = cx.month().await?;
         let facts = store::access::current(&cx.store, org).await.known()?;
-        let members = store::groups::members(&cx.store, org, id, &month, 500).await.known()?;
+        let after = store::directory::Mark::read(&after);
+        let page =
+            store::members::page(&cx.store, org, id, &month, &q, after.as_ref(), PAGE).await.known()?;
+        let leads = store::members::leads(&cx.store, org, id, &month).await.known()?;
+        let who: Vec<UserId> = who.split(',').filter_map(|id| id.parse().ok()).collect();
+        let named = store::members::these(&cx.store, org, id, &month, &who).await.known()?;
+        let heirs = if dialog == "hand-over" {
+            store::members::page(&cx.store, org, id, &month, &find, None, FOUND).await.known()?.members
+        } else {
+            Vec::new()
+        };
         let applications = store::applications::most(&cx.store, org, &month, id, MOST).await.known()?;
         let census = store::census::current(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { group: Some(id), ..Default::default() };
         let chosen: Vec<UserId> = chosen.split(',').filter_map(|id| id.parse().ok()).collect();
-        let found = store::directory::candidates(&cx.store, org, id, &find, FOUND).await.known()?;
+        let found = if dialog == "add" {
+            store::directory::candidates(&cx.store, org, id, &find, FOUND).await.known()?
+        } else {
+            Vec::new()
+        };
         let chosen = store::directory::names(&cx.store, org, &chosen).await.known()?;
         let people = |list: Vec<(UserId, String, String)>| {
             list.into_iter().map(|(user, name, email)| (user.to_string(), name, email)).collect()
@@ -236,11 +271,16 @@ pub async fn load_group(
             targets: census
                 .paths
                 .iter()
-                .filter(|(other, _)| *other != id && may(*other, Act::EditMembers))
+                .filter(|(other, _)| dialog == "shift" && *other != id && may(*other, Act::EditMembers))
                 .map(|(other, path)| (other.to_string(), path.clone()))
                 .collect(),
             tree: near.iter().map(node).collect(),
-            places: census.paths.iter().filter(|(other, _)| !inside(*other)).cloned().collect(),
+            places: census
+                .paths
+                .iter()
+                .filter(|(other, _)| dialog == "move" && !inside(*other))
+                .cloned()
+                .collect(),
             people: people(found),
             chosen: people(chosen),
             routing: Routing {
@@ -258,7 +298,16 @@ pub async fn load_group(
             },
             people_in: own.first().map(|row| (row.members, row.members_below)).unwrap_or_default(),
             spend: own.first().map(|row| row.spend).unwrap_or_default(),
-            members,
+            members: page.members,
+            matching: page.matching,
+            next: page.next.map(|mark| mark.to_string()),
+            heirs: heirs
+                .into_iter()
+                .filter(|member| !member.suspended && !who.contains(&member.user))
+                .map(|member| (member.user.to_string(), format!("{} ({})", member.name, member.email)))
+                .collect(),
+            leads,
+            named,
         })
     })
     .await

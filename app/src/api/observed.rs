@@ -61,12 +61,12 @@ pub async fn load_observed() -> Result<Vec<ObservedLine>, AppError> {
     handle(|cx| async move { observed::list(&cx).await }).await
 }
 
-/// Makes a rule or a limit decide from the next call on.
+/// Makes a rule or a limit decide from the next call on. `was`: what it was shown to say.
 #[server(prefix = "/console", endpoint = "observed/promote")]
-pub async fn promote_observed(id: String) -> Result<Done, AppError> {
+pub async fn promote_observed(id: String, was: String) -> Result<Done, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
-        let draft = observed::draft(&cx, &id).await?;
+        let draft = observed::as_shown(&cx, &id, &was).await?;
         let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
         store::rehearsals::apply(&mut change, &draft).await.known()?;
         change.commit().await.known()?;
@@ -88,18 +88,23 @@ pub async fn rehearse_observed(id: String, #[server(default)] days: String) -> R
     .await
 }
 
-/// Takes a rule or a limit away that only observes.
+/// Takes a rule or a limit away that only observes. `was`: what it was shown to say.
 #[server(prefix = "/console", endpoint = "observed/drop")]
-pub async fn drop_observed(id: String) -> Result<Done, AppError> {
+pub async fn drop_observed(id: String, was: String) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{rehearsal::Draft, roles::Act};
     handle(|cx| async move {
-        if let Ok(id) = id.parse() {
-            let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-            store::limits::remove_all(&mut change, &[id]).await.known()?;
+        if let Ok(limit) = id.parse() {
+            let permit = cx.permit(Act::LoosenLimits)?;
+            let Draft::Limit { version: Some(version), .. } = observed::as_shown(&cx, &id, &was).await?
+            else {
+                return Err(AppError::NotFound);
+            };
+            let mut change = cx.change(permit).await?;
+            store::limits::remove(&mut change, limit, version).await.known()?;
             change.commit().await.known()?;
         } else {
-            let draft = observed::draft(&cx, &id).await?;
+            let draft = observed::as_shown(&cx, &id, &was).await?;
             let draft = observed::without(draft);
             let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
             store::rehearsals::apply(&mut change, &draft).await.known()?;

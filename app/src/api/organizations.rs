@@ -25,22 +25,21 @@ pub struct SettingsView {
 #[server(prefix = "/console", endpoint = "organizations/settings")]
 pub async fn load_settings(#[server(default)] find: String) -> Result<SettingsView, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::GroupId, roles::Act};
     handle(|cx| async move {
         let permit = cx.permit(Act::ReadOrganization)?;
         let org = permit.org();
-        let groups = store::groups::all(&cx.store, org).await.known()?;
-        let (mut defaults, mut others) = (Vec::new(), Vec::new());
-        for group in groups {
-            let line = (group.id.to_string(), group.path_text());
-            if group.is_default { defaults.push(line) } else { others.push(line) }
-        }
-        others.sort_by_key(|(_, path)| path.to_lowercase());
+        let new = store::groups::defaults(&cx.store, org).await.known()?;
+        let paths = store::groups::paths(&cx.store, org).await.known()?;
+        let (defaults, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(id, _)| new.contains(id));
+        let lines = |list: Vec<(GroupId, String)>| {
+            list.into_iter().map(|(id, path)| (id.to_string(), path)).collect()
+        };
         let owner = cx.permit(Act::DeleteOrganization).is_ok();
         Ok(SettingsView {
             organization: store::organizations::get(&cx.store, org).await.known()?,
-            defaults,
-            groups: others,
+            defaults: lines(defaults),
+            groups: lines(others),
             heirs: if owner { heirs::found(&cx, &find, permit.actor().user).await? } else { Vec::new() },
             weight: if owner {
                 Some(store::organizations::weight(&cx.store, org).await.known()?)

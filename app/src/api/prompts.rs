@@ -18,9 +18,14 @@ pub async fn load_keeping(application: String) -> Result<Option<i16>, AppError> 
     .await
 }
 
-/// Says for how many days an application keeps what its calls say. Empty: nothing.
+/// Says for how many days an application keeps what its calls say. Empty: nothing. `was`: what was
+/// shown.
 #[server(prefix = "/console", endpoint = "prompts/keep")]
-pub async fn keep_prompts(application: String, #[server(default)] days: String) -> Result<Done, AppError> {
+pub async fn keep_prompts(
+    application: String,
+    was: String,
+    #[server(default)] days: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
@@ -33,7 +38,10 @@ pub async fn keep_prompts(application: String, #[server(default)] days: String) 
             }
         };
         let mut change = cx.change(permit).await?;
-        store::prompts::set_days(&mut change, which, days).await.known()?;
+        let before = store::prompts::set_days(&mut change, which, days).await.known()?;
+        if before.map(|days| days.to_string()).unwrap_or_default() != was {
+            return Err(AppError::Stale);
+        }
         change.commit().await.known()?;
         let said = match days {
             Some(days) => format!("From the next call on, what is said is kept for {days} days."),

@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    audit::AuditRow,
     explore::Explored,
     ids::ReceiptId,
     money::Money,
     notices::Sending,
-    receipts::{Charge, Departure},
+    receipts::{Departure, Handed},
     requests::Request,
     spend::{CallRow, LimitLevel},
-    users::{SessionRow, UserRow},
+    users::{SessionRow, UsedApplication, UserRow},
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ pub struct UserView {
     /// Whether invitations go by mail.
     pub mail: bool,
     /// What would be left without anybody if they went.
-    pub charges: Vec<(Charge, String)>,
+    pub charges: Vec<Handed>,
     /// Who could take that over: id, and name with address.
     pub heirs: Vec<(String, String)>,
     /// Receipts about them, the newest first.
@@ -45,6 +46,10 @@ pub struct UserView {
     pub sessions: Vec<SessionRow>,
     /// Their calls by day and model, of the last 30 days.
     pub days: Explored,
+    /// What they answer for and call for, with their secrets.
+    pub applications: Vec<UsedApplication>,
+    /// The last changes that are about them.
+    pub changes: Vec<AuditRow>,
 }
 
 /// An invitation that was not accepted yet.
@@ -89,6 +94,8 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
         limits::Scope,
         roles::Act,
     };
+    // How many changes about them the page lists.
+    const CHANGES: i64 = 8;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id: UserId = id.parse().map_err(|_| AppError::NotFound)?;
@@ -129,7 +136,14 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
         Ok(Person::Here(Box::new(UserView {
             sessions: store::sessions::of_user(&cx.store, org, id, here).await.known()?,
             days: store::explore::ask(&cx.store, org, &which, &question).await.known()?,
-            charges: store::receipts::answers_for(&cx.store, org, id).await.known()?,
+            applications: store::applications::used_by(&cx.store, org, id).await.known()?,
+            changes: if cx.permit(Act::ReadAudit).is_ok() {
+                let about = store::audit::Filter { subject: Some(id.0), ..Default::default() };
+                store::audit::list(&cx.store, org, &about, CHANGES).await.known()?
+            } else {
+                Vec::new()
+            },
+            charges: store::heirs::would_be(&cx.store, org, id, cx.actor()?.user).await.known()?,
             heirs: heirs::found(&cx, &find, Some(id)).await?,
             receipts,
             invitation,
@@ -241,8 +255,8 @@ pub async fn set_user_limit(
     .await
 }
 
-/// Suspends a person, or lets them in again. `heir`: who takes over what they answer for; empty: it
-/// waits for their return.
+/// Suspends a person, or lets them in again. `heir`: who takes over what they answer for; empty: each
+/// thing goes to whoever leads above it, else to an owner.
 #[server(prefix = "/console", endpoint = "users/suspend")]
 pub async fn suspend_user(
     id: String,
@@ -271,7 +285,8 @@ pub async fn suspend_user(
     .await
 }
 
-/// Takes a person out of the organization for good; what they answered for goes to `heir`.
+/// Takes a person out of the organization for good; what they answered for goes to `heir`, or as with a
+/// suspension.
 #[server(prefix = "/console", endpoint = "users/remove")]
 pub async fn remove_user(
     id: String,

@@ -342,3 +342,17 @@ pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<L
     lines.sort_by(|a, b| (a.state, &a.name).cmp(&(b.state, &b.name)));
     lines
 }
+
+/// How many models are open to a group, and how many more by request: of those that can be called.
+pub fn count(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> (usize, usize) {
+    let path = path(facts, Some(group));
+    let callable = facts.models.iter().filter(|(_, model)| {
+        !model.archived && model.review != Review::Pending && model.prices_at(now).is_some()
+    });
+    let states = callable.filter_map(|(id, _)| ruling_for(facts, path, Target::Model(*id), now));
+    states.fold((0, 0), |(open, ask), (_, rule)| match rule.state {
+        State::Open => (open + 1, ask),
+        State::ByRequest => (open, ask + 1),
+        State::Closed => (open, ask),
+    })
+}

@@ -1,8 +1,9 @@
 //! Rules and limits that only observe, as their page shows them, and what promoting one changes.
 
+use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
-    authorizations::{Cell, Edit, Say, Target},
+    authorizations::{Cell, Edit, Say, State, Target},
     ids::{AuthorizationId, GroupId, LimitId},
     limits::{Limit, Mode, Scope},
     rehearsal::{Draft, RuleEdit},
@@ -113,13 +114,18 @@ fn rule_line(
     editable: bool,
 ) -> ObservedLine {
     let whose = group.map_or_else(|| facts.org_name.clone(), |id| place(facts, Some(id)));
-    let lock = if rule.locked { ", locked" } else { "" };
-    let until = rule.ends_at.map(|end| {
-        format!(", through {}", time::date(facts.calendar.day(end - chrono::Duration::seconds(1))))
-    });
-    let says = format!("{}{lock}{}", rule.state.label(), until.unwrap_or_default());
+    let says = rule_says(facts, rule.state, rule.locked, rule.ends_at);
     let name = format!("{} for {whose}", facts.target_name(target));
     line(rule.id.to_string(), Watching::Rule, name, says, rule_href(Cell { group, target }), editable)
+}
+
+/// What a rule says: `closed, locked, through 3 Dec 2026`.
+fn rule_says(facts: &Facts, state: State, locked: bool, ends_at: Option<DateTime<Utc>>) -> String {
+    let lock = if locked { ", locked" } else { "" };
+    let until = ends_at.map(|end| {
+        format!(", through {}", time::date(facts.calendar.day(end - chrono::Duration::seconds(1))))
+    });
+    format!("{}{lock}{}", state.label(), until.unwrap_or_default())
 }
 
 fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> ObservedLine {
@@ -175,6 +181,52 @@ pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
     let seen = drafts::seen(&standing, cell);
     let edit = |mode, say| RuleEdit { edit: Edit { cell, say, seen }, mode };
     Ok(Draft::Authorizations(vec![edit(Mode::Enforce, Some(say)), edit(Mode::Observe, None)]))
+}
+
+/// [`draft`] of what still says what its form was made from.
+///
+/// # Errors
+/// [`AppError::Changed`] when somebody changed, promoted or dropped it since.
+pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
+    let draft = match draft(cx, id).await {
+        Err(AppError::NotFound) => return Err(gone(cx, id).await),
+        draft => draft?,
+    };
+    let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+    let now = says_now(&facts, &draft);
+    if now == was {
+        return Ok(draft);
+    }
+    Err(AppError::Changed(format!(
+        "Somebody changed it meanwhile: it was “{was}” when you saw it, and is “{now}” now. Nothing was changed; look at it again."
+    )))
+}
+
+fn says_now(facts: &Facts, draft: &Draft) -> String {
+    match draft {
+        Draft::Limit { meter, cap, .. } => meter.show_cap(*cap),
+        Draft::Authorizations(edits) => edits
+            .iter()
+            .find_map(|edit| edit.edit.say)
+            .map_or_else(String::new, |say| rule_says(facts, say.state, say.locked, say.ends_at)),
+        _ => String::new(),
+    }
+}
+
+/// Something that observes no more, or never was here. The log knows.
+async fn gone(cx: &Cx, id: &str) -> AppError {
+    let subject = id.parse().map(|id: LimitId| id.0).or_else(|_| id.parse().map(|id: AuthorizationId| id.0));
+    let (Ok(org), Ok(subject)) = (cx.org(), subject) else { return AppError::NotFound };
+    let filter = store::audit::Filter { subject: Some(subject), ..Default::default() };
+    match store::audit::list(&cx.store, org, &filter, 1).await.known() {
+        Ok(lines) => lines.first().map_or(AppError::NotFound, |line| {
+            let who = &line.actor;
+            AppError::Changed(format!(
+                "{who} was here before you: it only observes no more. Nothing was changed."
+            ))
+        }),
+        Err(error) => error,
+    }
 }
 
 /// What takes an observed rule away: of what promotes it, the half that does so.

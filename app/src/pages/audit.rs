@@ -54,6 +54,7 @@ fn Content(log: Log) -> impl IntoView {
     view! {
         <Head title="Audit">
             <Chain checked=log.checked/>
+            <a class="btn" href=query::href(&[("after", None)]).replacen("/audit", "/audit.csv", 1) download="audit.csv">"Export"</a>
             <Form to=VerifyAudit::PATH class="inline"><Submit label="Verify the chain" look=""/></Form>
         </Head>
         {log.checked.and_then(|checked| checked.broken).map(|seq| view! {

@@ -2,7 +2,7 @@
 
 use domain::{
     batches::Action,
-    directory::{Filter, Standing},
+    directory::{Between, Filter, Standing, Words},
     groups,
     money::{Money, grouped},
     roles::Act,
@@ -25,26 +25,24 @@ use crate::{
     },
 };
 
-/// What the address says about whom to show, in the order of the chips.
-const FILTERS: [&str; 5] = ["q", "status", "group", "role", "limit"];
-
 /// Everybody.
 #[component]
 pub fn DirectoryPage() -> impl IntoView {
-    let [search, status, group, role, limit] = FILTERS.map(query::value);
-    let filter = Filter::read(&search, &status, &group, &role, &limit);
+    let words = Words::read(query::value);
+    let filter = Filter::read(&words);
+    let wrong = words.not_amounts().join(", ");
     let with_groups = query::value("dialog") == "group";
     let (sort, after) = (query::value("sort"), query::value("after"));
-    let users = load_directory(search, status, group, role, limit, sort, after, with_groups);
+    let users = load_directory(words, sort, after, with_groups);
     view! {
         <Page title="Users">
-            <Load data=users let(directory)><Content directory filter/></Load>
+            <Load data=users let(directory)><Content directory filter wrong/></Load>
         </Page>
     }
 }
 
 #[component]
-fn Content(directory: Directory, filter: Filter) -> impl IntoView {
+fn Content(directory: Directory, filter: Filter, wrong: String) -> impl IntoView {
     let Directory { users, all, matching, default_limit, group, groups, next, unclear } = directory;
     let edit = may(Act::EditUsers);
     let nobody = users.is_empty();
@@ -57,6 +55,9 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
         </Head>
         <Filters filter=filter.clone() group=group.clone() matching all/>
         {unclear.map(|unclear| view! { <WhichGroup unclear/> })}
+        {(!wrong.is_empty()).then(|| view! {
+            <p class="banner warn" role="status">{format!("“{wrong}” is not an amount in dollars, so it is left out. ")}<a href=query::href(&[("dialog", Some("amounts"))]) data-within="">"Write it anew"</a></p>
+        })}
         <Ticks>
         <Card>
             {if nobody {
@@ -73,7 +74,7 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
                                 {edit.then(|| view! { <th class="tick-cell"><input type="checkbox" class="tick-page scripted" aria-label="Everybody on this page" autocomplete="off"/></th> })}
                                 <SortHead by="name" label="Name" default=true/>
                                 <th class="hide">"Role"</th>
-                                <th class="hide">"Groups"</th>
+                                <SortHead by="groups" label="Groups" class="hide"/>
                                 <SortHead by="spend" label="Month" down=true class="r"/>
                                 <SortHead by="limit" label="Limit" class="r hide"/>
                                 <SortHead by="used" label="Used" down=true class="hide"/>
@@ -101,6 +102,9 @@ fn Content(directory: Directory, filter: Filter) -> impl IntoView {
         <Dialog name="group" title="People of which group?">
             <GroupChoice groups=groups.clone() filter=filter.clone()/>
         </Dialog>
+        <Dialog name="amounts" title="People by amounts">
+            <AmountChoice/>
+        </Dialog>
     }
 }
 
@@ -122,6 +126,13 @@ fn WhichGroup(unclear: Vec<(String, String)>) -> impl IntoView {
 fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoView {
     let any = !filter.is_empty() || !group.is_empty();
     let kept = kept(&["q"]);
+    let nobody_left_out: Vec<_> =
+        Words::NAMES.into_iter().chain(["after"]).map(|name| (name, None)).collect();
+    let amounts = [("month", filter.month), ("limit", filter.cap)]
+        .into_iter()
+        .filter_map(|(what, between)| Some(format!("{what} {}", said(between)?)))
+        .collect::<Vec<_>>()
+        .join(", ");
     let limits = [
         (Standing::Near, "80 % or more used"),
         (Standing::Over, "nothing left"),
@@ -145,17 +156,26 @@ fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoV
             <Menu id="by-limit" label="Limit" value=limit.map(|(_, text)| *text).unwrap_or_default()>
                 <Choices name="limit" none="Any limit" now=filter.limit choices=limits.iter().map(|(standing, text)| (*standing, capital(text))).collect()/>
             </Menu>
+            <a class="chip" href=query::href(&[("dialog", Some("amounts"))]) data-within="">"Amounts"{(!amounts.is_empty()).then(|| view! { <b>{amounts.clone()}</b> })}</a>
             {any.then(|| view! {
                 <span class="muted num" role="status">{format!("{} of {}", grouped(matching.unsigned_abs()), grouped(all.unsigned_abs()))}</span>
-                <a class="link" href=query::href(&[("q", None), ("status", None), ("group", None), ("role", None), ("limit", None), ("after", None)])>"Show everybody"</a>
+                <a class="link" href=query::href(&nobody_left_out)>"Show everybody"</a>
             })}
         </div>
     }
 }
 
+/// Amounts that something is compared with, in words; none when there are none.
+fn said(between: Between) -> Option<String> {
+    let over = between.over.map(|over| format!("over {over}"));
+    let under = between.under.map(|under| format!("under {under}"));
+    let words: Vec<String> = over.into_iter().chain(under).collect();
+    (!words.is_empty()).then(|| words.join(" and "))
+}
+
 /// The rest of what the address says about whom to show and in which order, to go along with a form.
 fn kept(but: &[&str]) -> impl IntoView + use<> {
-    FILTERS
+    Words::NAMES
         .into_iter()
         .chain(["sort"])
         .filter(|name| !but.contains(name))
@@ -251,6 +271,35 @@ fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
         </form>
     }
     .into_any()
+}
+
+/// Amounts to compare the month and the limit with.
+#[component]
+fn AmountChoice() -> impl IntoView {
+    let field = |name: &'static str, label: &'static str| {
+        let id = format!("by-{name}");
+        view! {
+            <div class="field">
+                <label for=id.clone()>{label}</label>
+                <input id=id.clone() name=name value=query::value(name) inputmode="decimal" autocomplete="off"/>
+            </div>
+        }
+    };
+    view! {
+        <form method="get" action="/users" class="form">
+            {kept(&Words::AMOUNTS)}
+            <fieldset>
+                <legend>"Spent this month, in US dollars"</legend>
+                <div class="pair">{field("month_over", "Over")}{field("month_under", "Under")}</div>
+            </fieldset>
+            <fieldset aria-describedby="by-limit-hint">
+                <legend>"Monthly limit that applies"</legend>
+                <div class="pair">{field("limit_over", "Over")}{field("limit_under", "Under")}</div>
+                <p class="hint" id="by-limit-hint">"Where no limit applies, it is over any amount."</p>
+            </fieldset>
+            <div class="row end"><button class="btn go">"Show them"</button></div>
+        </form>
+    }
 }
 
 /// Badges that fit into a line.

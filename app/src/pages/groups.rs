@@ -1,7 +1,7 @@
 //! The tree of groups, and a group's page.
 
 use domain::{
-    groups::{Group, GroupKind, Standing},
+    groups::{Group, GroupKind},
     limits::Scope,
     money::{Money, grouped},
     roles::{Act, Place},
@@ -23,7 +23,7 @@ use crate::{
     },
     ui::{
         Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, PickGroup,
-        Select, Submit, context::frame, may, query,
+        Select, Submit, TreeKeys, context::frame, may, query,
     },
 };
 
@@ -103,19 +103,22 @@ fn Fold(id: String, name: String, below: usize, folded: bool) -> impl IntoView {
 fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
     let rows = groups
         .into_iter()
-        .map(|Branch { row: group, below, folded, trail }| {
+        .map(|Branch { row: group, below, folded, trail, models }| {
             let looked = !query::value("q").is_empty();
             let depth = if looked { 0 } else { group.ancestors.len() };
             let indirect = group.members_below - group.members;
             let fold = (below > 0 && !looked).then(|| view! { <Fold id=group.id.to_string() name=group.name.clone() below folded/> });
+            let (open, ask) = models;
+            let unfolded = (below > 0 && !looked).then_some(if folded { "false" } else { "true" });
             view! {
-                <tr>
+                <tr data-row=group.id.to_string() data-name=group.name.clone() aria-level=(depth + 1).to_string() aria-expanded=unfolded>
                     <td class=format!("depth-{}", depth.min(8))>
                         {fold}<a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
                         <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>
                     </td>
                     <td class="r num">{group.members}{(indirect > 0).then(|| view! { <span class="muted">{format!(" + {indirect} below")}</span> })}</td>
                     <td class="r num hide">{group.applications}</td>
+                    <td class="r num hide">{open}{(ask > 0).then(|| view! { <span class="muted">{format!(" + {ask} by request")}</span> })}</td>
                     <td class="r num"><a href=format!("/spend/{}", group.id)>{group.spend.to_string()}</a></td>
                     <td class="meter-cell hide">{match group.cap {
                         Some(cap) => {
@@ -130,12 +133,14 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
         })
         .collect_view();
     view! {
+        <TreeKeys>
         <div class="scroll" tabindex="0" role="region" aria-label="Groups">
-            <table class="table tree">
-                <thead><tr><th>"Group"</th><th class="r">"People"</th><th class="r hide">"Applications"</th><th class="r">"This month"</th><th class="hide">"Monthly limit"</th></tr></thead>
+            <table class="table tree" role="treegrid" aria-label="Groups">
+                <thead><tr><th>"Group"</th><th class="r">"People"</th><th class="r hide">"Applications"</th><th class="r hide">"Models"</th><th class="r">"This month"</th><th class="hide">"Monthly limit"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
+        </TreeKeys>
     }
 }
 
@@ -143,7 +148,8 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
 #[component]
 pub fn GroupPage() -> impl IntoView {
     let id = param("id");
-    let group = load_group(id, query::value("find"), query::value("chosen"));
+    let [find, chosen, dialog, q, after] = ["find", "chosen", "dialog", "q", "after"].map(query::value);
+    let group = load_group(id, find, chosen, dialog, query::values("who").join(","), q, after);
     view! { <Page title="Group" live=true><Load data=group let(view)><Content view/></Load></Page> }
 }
 
@@ -152,6 +158,11 @@ fn Content(view: GroupView) -> impl IntoView {
     let GroupView {
         group,
         members,
+        matching,
+        next,
+        leads,
+        named,
+        heirs,
         people_in,
         applications,
         applications_below,
@@ -185,15 +196,10 @@ fn Content(view: GroupView) -> impl IntoView {
     let parent = group.path.iter().rev().nth(1).map(|(id, _)| id.to_string()).unwrap_or_default();
     let ends_on = group.ends_on.map(|day| day.to_string()).unwrap_or_default();
     let (kind, version) = (group.kind, group.version);
-    let who = query::value("who");
     let leaver = (add && query::value("dialog") == "leave")
-        .then(|| members.iter().find(|member| member.user.to_string() == who && member.through.is_none()))
+        .then(|| named.iter().find(|member| member.through.is_none()))
         .flatten()
-        .map(|member| (who.clone(), member.name.clone()));
-    let leads: Vec<_> = members
-        .iter()
-        .filter(|member| member.through.is_none() && member.standing == Standing::Lead)
-        .collect();
+        .map(|member| (member.user.to_string(), member.name.clone()));
     let unled = (!leads.is_empty() && leads.iter().all(|lead| lead.suspended))
         .then(|| leads.iter().map(|lead| lead.name.clone()).collect::<Vec<_>>().join(", "));
     let facts = format!(
@@ -214,7 +220,7 @@ fn Content(view: GroupView) -> impl IntoView {
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
-            <People members count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
+            <People members matching next named heirs count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>
                 <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications_below.to_string()><Applications group=id.to_string() all=applications_below applications/></Card>

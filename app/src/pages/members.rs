@@ -14,16 +14,24 @@ use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{EditMember, HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, PickGroup,
-        Select, Submit, context::frame, may, query,
+        Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, Pager,
+        PickGroup, Select, Submit, context::frame, may, query,
     },
 };
 
 /// The card of the people, the tree beside it, and the dialogs between them.
 #[component]
 pub fn People(
-    /// Direct ones first; of many, as many as a page lists.
+    /// A page of them, leads first.
     members: Vec<Member>,
+    /// How many match what is looked for.
+    matching: usize,
+    /// Where the next page starts.
+    next: Option<String>,
+    /// Those whom the address names.
+    named: Vec<Member>,
+    /// Who could lead it next: id, and name with address.
+    heirs: Vec<(String, String)>,
     /// How many are in it directly, and in all.
     count: (i64, i64),
     /// Of which group.
@@ -41,32 +49,52 @@ pub fn People(
     let (direct, all) = count;
     let number = |count: i64| grouped(count.unsigned_abs());
     let note = format!("{} direct, {} in all", number(direct), number(all));
-    let rest = (all > members.len() as i64).then(|| format!("The first {} are listed. ", members.len()));
+    let looked = query::value("q");
+    // Where one page does not hold all of them they are looked for.
+    let many = all > members.len() as i64 || !looked.is_empty();
     let movable = edit && tree.len() > 1;
-    let (form, chosen, leads) = (id.clone(), members.clone(), members.clone());
-    let edited = members.clone();
+    let form = id.clone();
+    let (edited, leads) = (named.clone(), named.clone());
     let of = group.clone();
     view! {
         <Moving from=id.clone()>
             <div class=if movable { "members with-tree" } else { "members" }>
                 <Card title="People" note actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
+                    {many.then(|| view! { <Find group=form.clone() matching/> })}
                     <Table members=members.clone() group=id.clone() movable edit edit_leads/>
-                    {rest.clone().map(|text| view! {
-                        <p class="note-line">{text}{may(Act::ReadOrganization).then(|| view! { <a href=format!("/users?group={form}")>"All of them, in the directory"</a> })}</p>
-                    })}
                     {movable.then(|| view! { <Bar group=form.clone()/> })}
+                    {many.then(|| view! { <Pager next=next.clone()/> })}
                 </Card>
                 {movable.then(|| view! { <Tree tree/> })}
             </div>
         </Moving>
         {edit.then(|| view! { <Membership members=edited group=of.clone() edit_leads/> })}
-        {edit.then(|| view! { <Shift members=chosen group=of targets/> })}
-        <HandOver members=leads group edit_leads/>
+        {edit.then(|| view! { <Shift members=named group=of targets/> })}
+        <HandOver members=leads heirs group edit_leads/>
+    }
+}
+
+/// Somebody among many, and the way to all of them with their limits.
+#[component]
+fn Find(group: String, matching: usize) -> impl IntoView {
+    let q = query::value("q");
+    let found = (!q.is_empty()).then(|| format!("{} found", grouped(matching as u64)));
+    view! {
+        <form method="get" action=format!("/groups/{group}") class="row find-people" role="search">
+            <input type="search" name="q" value=q.clone() class="find" placeholder="Name or email" aria-label="Somebody of the group: name or email"/>
+            <button class="btn">"Search"</button>
+            {found.map(|found| view! { <span class="muted num" role="status">{found}</span> })}
+            {(!q.is_empty()).then(|| view! { <a class="link" href=format!("/groups/{group}")>"Show everybody"</a> })}
+            {may(Act::ReadOrganization).then(|| view! { <a class="link" href=format!("/users?group={group}")>"In the directory"</a> })}
+        </form>
     }
 }
 
 #[component]
 fn Table(members: Vec<Member>, group: String, movable: bool, edit: bool, edit_leads: bool) -> impl IntoView {
+    if members.is_empty() && !query::value("q").is_empty() {
+        return view! { <Empty title="Nobody is called that" text="Look for another part of the name or address."/> }.into_any();
+    }
     if members.is_empty() {
         return view! { <Empty title="Nobody yet" text="People of a group share its models and its budget, and can have secrets of keys that are assigned to it."/> }.into_any();
     }
@@ -258,7 +286,12 @@ fn Shift(members: Vec<Member>, group: Group, targets: Vec<(String, String)>) -> 
 
 /// From one lead to the next.
 #[component]
-fn HandOver(members: Vec<Member>, group: Group, edit_leads: bool) -> impl IntoView {
+fn HandOver(
+    members: Vec<Member>,
+    heirs: Vec<(String, String)>,
+    group: Group,
+    edit_leads: bool,
+) -> impl IntoView {
     let who = query::value("who");
     let leads: Vec<&Member> = members
         .iter()
@@ -266,13 +299,6 @@ fn HandOver(members: Vec<Member>, group: Group, edit_leads: bool) -> impl IntoVi
         .collect();
     let Some(lead) = leads.iter().find(|lead| lead.user.to_string() == who) else { return ().into_any() };
     let (name, from) = (lead.name.clone(), who.clone());
-    let find = query::value("find").to_lowercase();
-    let heirs: Vec<(String, String)> = members
-        .iter()
-        .filter(|member| member.user != lead.user && !member.suspended)
-        .filter(|member| member.name.to_lowercase().contains(&find) || member.email.contains(&find))
-        .map(|member| (member.user.to_string(), format!("{} ({})", member.name, member.email)))
-        .collect();
     let none = heirs.is_empty();
     let page = format!("/groups/{}", group.id);
     let note = if edit_leads || may(Act::EditUsers) {
@@ -284,7 +310,7 @@ fn HandOver(members: Vec<Member>, group: Group, edit_leads: bool) -> impl IntoVi
         <Dialog name="hand-over" title=format!("Who leads {} after {name}?", group.name())>
             <FindHeir page dialog="hand-over"/>
             {if none {
-                view! { <Empty title="Nobody to hand it to" text="It goes to somebody of the group. Add them first."/> }.into_any()
+                view! { <Empty title="Nobody to hand it to" text="It goes to somebody of the group: look for another name, or add them first."/> }.into_any()
             } else {
                 view! {
                     <Form to=HandOverGroup::PATH>

@@ -54,8 +54,8 @@ fn Content(notices: Notices) -> impl IntoView {
 /// How a kind looks: what is waiting, and what is over, is told apart.
 const fn mark(kind: NoticeKind) -> Kind {
     match kind {
-        NoticeKind::Request | NoticeKind::Limit | NoticeKind::Forecast => Kind::Warn,
-        NoticeKind::Anomaly => Kind::Bad,
+        NoticeKind::Request | NoticeKind::Limit | NoticeKind::Forecast | NoticeKind::Charge => Kind::Warn,
+        NoticeKind::Anomaly | NoticeKind::Secret => Kind::Bad,
         NoticeKind::Answer => Kind::Good,
         NoticeKind::Grant | NoticeKind::Unused => Kind::Plain,
     }

@@ -48,6 +48,7 @@ fn Content(lines: Vec<ObservedLine>) -> impl IntoView {
 #[component]
 fn Line(line: ObservedLine) -> impl IntoView {
     let ObservedLine { id, kind, name, says, href, calls, people, spend, noted, editable } = line;
+    let was = says.clone();
     let count = |number: i64| grouped(number.unsigned_abs());
     let figures = match calls {
         0 => view! { <span class="muted">"nothing so far"</span> }.into_any(),
@@ -72,8 +73,8 @@ fn Line(line: ObservedLine) -> impl IntoView {
             <td>{since}</td>
             <td class="acts"><div class="row end">{(kind == Watching::Quota).then(|| view! { <span class="muted">"goes with its rule"</span> })}{editable.then(|| view! {
                 <Form to=RehearseObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
-                <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="btn small">"Promote to enforced"</button></Form>
-                <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link danger">"Drop"</button></Form>
+                <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id clone:was><Hidden name="id" value=id.clone()/><Hidden name="was" value=was.clone()/><button class="btn small">"Promote to enforced"</button></Form>
+                <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id clone:was><Hidden name="id" value=id.clone()/><Hidden name="was" value=was.clone()/><button class="link danger">"Drop"</button></Form>
             })}</div></td>
         </tr>
     }

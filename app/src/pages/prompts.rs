@@ -31,6 +31,7 @@ pub fn Keeping(
             <Dialog name="prompts" title="Keep what is said?">
                 <Form to=KeepPrompts::PATH>
                     <Hidden name="application" value=application.clone()/>
+                    <Hidden name="was" value=value.clone()/>
                     <p>"From the next call on, request and answer of every call are kept: the first 64 kB of each, sealed with the master key. Tell the people who use this application. Emptied, nothing is kept from now on, and what was kept is deleted."</p>
                     <Field name="days" label="Days to keep each" inputmode="numeric" optional=true value=value hint=format!("1 to {DAYS_MAX}. Empty: keep nothing.")/>
                     <div class="row end"><Submit label="Save"/></div>

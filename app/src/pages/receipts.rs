@@ -98,7 +98,7 @@ fn HandedOver(receipt: Receipt) -> impl IntoView {
     let note = if open { "still theirs: hand it on if they do not come back" } else { "handed over" };
     let rows = handed
         .into_iter()
-        .map(|Handed { charge, name, to }| {
+        .map(|Handed { charge, name, to, because }| {
             let (href, what) = match charge {
                 Charge::Application(id) => (format!("/applications/{id}"), "Application"),
                 Charge::Group(id) => (format!("/groups/{id}"), "Group without another lead"),
@@ -107,7 +107,10 @@ fn HandedOver(receipt: Receipt) -> impl IntoView {
                 <tr>
                     <td><a href=href><b>{name}</b></a><div class="sub">{what}</div></td>
                     <td>{match to {
-                        Some((id, name)) => view! { <a href=format!("/users/{id}")>{name}</a> }.into_any(),
+                        Some((id, name)) => view! {
+                            <a href=format!("/users/{id}")>{name}</a>
+                            {because.map(|because| view! { <div class="sub">{because}</div> })}
+                        }.into_any(),
                         None => view! { <Badge text="nobody else yet" kind=Kind::Warn/> }.into_any(),
                     }}</td>
                 </tr>

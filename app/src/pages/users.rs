@@ -4,15 +4,15 @@ use domain::{
     groups::Source,
     limits::Scope,
     notices::Sending,
-    receipts::Charge,
+    receipts::{Charge, Handed},
     roles::Act,
-    users::{Role, UserStatus},
+    users::{Role, UsedApplication, UserStatus},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    account::Sessions, calls::LastCalls, capital, choices, heirs::FindHeir, limits::LimitCard, param,
-    requests::Grants, spend::chart_of,
+    account::Sessions, audit::Changes, calls::LastCalls, capital, choices, heirs::FindHeir,
+    limits::LimitCard, param, requests::Grants, spend::chart_of,
 };
 use crate::{
     api::{
@@ -124,6 +124,8 @@ fn Content(view: UserView) -> impl IntoView {
         mail,
         sessions,
         days,
+        applications,
+        changes,
     } = view;
     let filters = Filters { user: user.id.to_string(), ..Filters::default() };
     let brush = Some(filters.href("/explore", &[("measure", "calls"), ("by", "model")]));
@@ -191,6 +193,7 @@ fn Content(view: UserView) -> impl IntoView {
             </Card>
             <LimitCard scope=Scope::User(user.id) limits may_set=may(Act::LoosenLimits) may_remove=may(Act::LoosenLimits)/>
         </div>
+        <Applications applications/>
         <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
         <Receipts receipts/>
         <Card title="Calls by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
@@ -201,6 +204,15 @@ fn Content(view: UserView) -> impl IntoView {
             }}
         </Card>
         <LastCalls title="Last calls" calls/>
+        {may(Act::ReadAudit).then(|| view! {
+            <Card title="Changes about them" actions=ViewFn::from(move || view! { <a class="btn small" href=format!("/audit?subject={}", id.0)>"All of them"</a> })>
+                {if changes.is_empty() {
+                    view! { <Empty title="No changes" text="What is changed about this person is written here as it is made."/> }.into_any()
+                } else {
+                    view! { <Changes rows=changes.clone()/> }.into_any()
+                }}
+            </Card>
+        })}
         <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
         <Suspend id=id.to_string() name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/>
         <Remove id=id.to_string() name=user.name.clone() charges heirs/>
@@ -232,57 +244,96 @@ fn Content(view: UserView) -> impl IntoView {
     }
 }
 
-/// What somebody answers for.
+/// What they answer for and call for, and their secrets of it.
 #[component]
-fn Charges(charges: Vec<(Charge, String)>) -> impl IntoView {
+fn Applications(applications: Vec<UsedApplication>) -> impl IntoView {
+    if applications.is_empty() {
+        return view! { <Card title="Applications and secrets"><Empty title="None" text="Applications they answer for, and keys they have a secret of, stand here."/></Card> }.into_any();
+    }
+    let rows = applications
+        .into_iter()
+        .map(|UsedApplication { id, name, owns, personal, secret }| {
+            let secret = match secret {
+                Some((hint, since, used)) => view! {
+                    <span class="mono">{hint}</span>
+                    <div class="sub">"since "<When at=since/>" · last call "<Ago at=used/></div>
+                }
+                .into_any(),
+                None => view! { <span class="muted">"no secret of theirs"</span> }.into_any(),
+            };
+            view! {
+                <tr>
+                    <td>
+                        <a href=format!("/applications/{id}")><b>{name}</b></a>
+                        {owns.then(|| view! { " "<Badge text="answers for it"/> })}
+                        {personal.then(|| view! { " "<Badge text="private context"/> })}
+                    </td>
+                    <td>{secret}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Applications and secrets">
+            <div class="scroll" tabindex="0" role="region" aria-label="Applications and secrets">
+                <table class="table stack"><thead><tr><th>"Application"</th><th>"Their secret"</th></tr></thead><tbody>{rows}</tbody></table>
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+/// What somebody answers for, and who takes each of it over if nobody is named.
+#[component]
+fn Charges(charges: Vec<Handed>) -> impl IntoView {
     let items = charges
         .into_iter()
-        .map(|(charge, name)| {
+        .map(|Handed { charge, name, to, because }| {
             let (href, what) = match charge {
                 Charge::Application(id) => (format!("/applications/{id}"), "application"),
                 Charge::Group(id) => (format!("/groups/{id}"), "group, as its last lead"),
             };
-            view! { <li><a href=href>{name}</a><span class="muted">{format!(" {what}")}</span></li> }
+            let to = match (to, because) {
+                (Some((_, heir)), Some(because)) => format!("goes to {heir}, {because}"),
+                (Some((_, heir)), None) => format!("goes to {heir}"),
+                (None, _) => "nobody else can take it over: name somebody".to_owned(),
+            };
+            view! { <li><a href=href>{name}</a><span class="muted">{format!(" {what}")}</span><div class="sub">{to}</div></li> }
         })
         .collect_view();
     view! { <div class="chosen"><p><b>"They answer for"</b></p><ul>{items}</ul></div> }
 }
 
-/// Out until somebody lets them in again: who looks after what they answer for is chosen with it.
+/// Who takes over: everybody beside whom something stands, or one person for all of it.
 #[component]
-fn Suspend(
-    id: String,
-    name: String,
-    charges: Vec<(Charge, String)>,
-    heirs: Vec<(String, String)>,
-) -> impl IntoView {
+fn Heir(heirs: Vec<(String, String)>) -> impl IntoView {
+    let options =
+        std::iter::once((String::new(), "Each goes to whom it says above".to_owned())).chain(heirs).collect();
+    view! { <Select name="heir" label="Who takes over" options hint="Or one person for all of it. Not listed? Look for them above."/> }
+}
+
+/// Out until somebody lets them in again: what they answer for is handed over with it.
+#[component]
+fn Suspend(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, String)>) -> impl IntoView {
     let page = format!("/users/{id}");
     let heir = !charges.is_empty();
     view! {
         <Dialog name="suspend" title=format!("Suspend {name}?")>
-            <p>"Every secret of theirs is revoked with the next call, for good, and they are signed out everywhere. Groups and grants are kept for a return; a receipt says what ended. You can let them in again: they then make new secrets."</p>
+            <p>"Every secret of theirs is revoked with the next call, for good, and they are signed out everywhere. Groups and grants are kept for a return; what they answer for is handed over and stays there. A receipt says what ended. You can let them in again: they then make new secrets."</p>
             {heir.then(|| view! { <Charges charges=charges.clone()/><FindHeir page dialog="suspend"/> })}
             <Form to=SuspendUser::PATH>
                 <Hidden name="id" value=id.clone()/>
                 <Hidden name="suspended" value="true"/>
-                {heir.then(|| {
-                    let options = std::iter::once((String::new(), "Nobody: it waits for their return".to_owned())).chain(heirs.clone()).collect();
-                    view! { <Select name="heir" label="Who takes over" options hint="Until somebody does, the list of applications and the group say that nobody can act. Not listed? Look for them above."/> }
-                })}
+                {heir.then(|| view! { <Heir heirs=heirs.clone()/> })}
                 <div class="row end"><Submit label="Suspend" look="danger"/></div>
             </Form>
         </Dialog>
     }
 }
 
-/// Out for good: what they answer for needs somebody first.
+/// Out for good, and what they answer for is handed over.
 #[component]
-fn Remove(
-    id: String,
-    name: String,
-    charges: Vec<(Charge, String)>,
-    heirs: Vec<(String, String)>,
-) -> impl IntoView {
+fn Remove(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, String)>) -> impl IntoView {
     let page = format!("/users/{id}");
     let heir = !charges.is_empty();
     view! {
@@ -294,10 +345,7 @@ fn Remove(
             })}
             <Form to=RemoveUser::PATH>
                 <Hidden name="id" value=id.clone()/>
-                {heir.then(|| {
-                    let options = std::iter::once((String::new(), "Choose somebody".to_owned())).chain(heirs.clone()).collect();
-                    view! { <Select name="heir" label="Who takes over" options hint="Not listed? Look for them above."/> }
-                })}
+                {heir.then(|| view! { <Heir heirs=heirs.clone()/> })}
                 <Field name="typed" label=format!("Type {name} to confirm")/>
                 <div class="row end"><Submit label="Remove for good" look="danger"/></div>
             </Form>

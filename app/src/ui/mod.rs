@@ -25,6 +25,7 @@ pub mod suggested;
 pub mod table;
 pub mod time;
 pub mod toast;
+pub mod treegrid;
 pub mod visit;
 
 pub use badge::{Badge, Kind, StateMark};
@@ -40,3 +41,4 @@ pub use pick_group::PickGroup;
 pub use picks::{Tick, Ticks};
 pub use table::{Pager, SortHead};
 pub use time::{Ago, When};
+pub use treegrid::TreeKeys;

@@ -79,8 +79,11 @@ pub fn look_at(base: &str, times: usize, only: &str) -> Outcome {
 }
 
 /// The same pages as people use them: in every order, filtered, searched, far down, unfolded.
-const VARIATIONS: [&str; 66] = [
+const VARIATIONS: [&str; 69] = [
     "/users?sort=-name",
+    "/users?sort=groups",
+    "/users?sort=-groups",
+    "/users?month_over=1&limit_under=100&sort=-spend",
     "/users?sort=status",
     "/users?sort=-spend",
     "/users?sort=limit",

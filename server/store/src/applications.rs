@@ -1,20 +1,21 @@
 //! Applications. Each is made together with its one key.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     applications::{Application, ApplicationRow},
     audit::Door,
     ids::{ApplicationId, GroupId, KeyId, OrgId, PolicyId, UserId},
-    keys::{Features, Handling, KeyModels},
+    keys::{Features, Handling, KeyModels, PlainSecret},
     money::Money,
     names::Name,
     roles::Act,
+    users::UsedApplication,
 };
 use sqlx::PgConnection;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys, receipts,
-    rollups::Month, users::escape_like,
+    Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, groups, keys,
+    receipts, rollups::Month, users::escape_like,
 };
 
 /// What a new or edited application is given.
@@ -63,17 +64,30 @@ pub async fn list(
         r#"select a.application_id, a.name, a.group_id, a.personal_user_id, l.cap as "cap?",
                   coalesce(u.spend, 0)::bigint as "spend!", s.live as "live!", s.last_used_at
            from (
-               -- The page first, where names alone say what is on it.
-               select a.* from applications a join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+               -- The page first: figures are only read of what is on it.
+               select a.org_id, a.application_id, a.name, a.group_id, a.personal_user_id, k.key_id
+               from applications a
+               join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+               join keys k on k.org_id = a.org_id and k.application_id = a.application_id
                where a.org_id = $1 and a.archived_at is null
                  and ($4::text is null or a.name ilike $4)
                  and ($5::uuid is null or a.group_id = $5 or g.ancestors @> array[$5::uuid])
                  and ($6::text is null or (lower(a.name), a.application_id) > ($6, $7))
+                 -- Of most applications the first secret that is looked at says enough.
+                 and ($9::timestamptz is null
+                      or ((select true from secrets s
+                           where s.org_id = $1 and s.key_id = k.key_id and s.revoked_at is null
+                             and (s.expires_at is null or s.expires_at > $3) limit 1)
+                          and (select true from secrets s
+                               where s.org_id = $1 and s.key_id = k.key_id and greatest(s.last_used_at, s.created_at) >= $9
+                               limit 1) is null))
+                 and (not $10
+                      or (a.personal_user_id is null
+                          and exists (select from users o
+                                      where o.org_id = $1 and o.user_id = a.owner_id and o.suspended_at is not null)))
                order by lower(a.name), a.application_id
-               limit case when $9::timestamptz is null and not $10 then $8::bigint end
+               limit $8::bigint
            ) a
-           join keys k on k.org_id = a.org_id and k.application_id = a.application_id
-           left join users o on o.org_id = a.org_id and o.user_id = a.owner_id
            left join limits l
              on l.org_id = a.org_id and l.scope_kind = 'application' and l.thing_id = a.application_id and l.metric = 'spend'
             and l.window_kind = 'month'
@@ -84,13 +98,10 @@ pub async fn list(
            ) u on true
            left join lateral (
                select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)) as live,
-                      max(s.last_used_at) as last_used_at, max(greatest(s.last_used_at, s.created_at)) as touched_at
-               from secrets s where s.org_id = k.org_id and s.key_id = k.key_id
+                      max(s.last_used_at) as last_used_at
+               from secrets s where s.org_id = a.org_id and s.key_id = a.key_id
            ) s on true
-           where ($9::timestamptz is null or (s.live > 0 and s.touched_at < $9))
-             and (not $10 or (o.suspended_at is not null and a.personal_user_id is null))
-           order by lower(a.name), a.application_id
-           limit $8::bigint"#,
+           order by lower(a.name), a.application_id"#,
         org.0,
         month.first,
         clock::now(),
@@ -183,6 +194,53 @@ pub async fn owned(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(Appli
     Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name)).collect())
 }
 
+/// Applications that a person answers for, has to themself, or has a live secret of, by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn used_by(store: &Store, org: OrgId, user: UserId) -> Result<Vec<UsedApplication>> {
+    let rows = sqlx::query!(
+        r#"with live as (
+               select key_id, tail, created_at, last_used_at from secrets
+               where org_id = $1 and user_id = $2 and revoked_at is null and (expires_at is null or expires_at > $3)
+           ), theirs as (
+               select application_id from applications where org_id = $1 and owner_id = $2 and archived_at is null
+               union
+               select k.application_id from live l join keys k on k.org_id = $1 and k.key_id = l.key_id
+               union
+               select a.application_id from memberships m
+               join applications a on a.org_id = m.org_id and a.group_id = m.group_id and a.personal_user_id = m.user_id
+               where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and a.archived_at is null
+           )
+           select a.application_id, a.name, coalesce(a.owner_id = $2, false) as "owns!",
+                  coalesce(a.personal_user_id = $2, false) as "personal!",
+                  l.tail as "tail?", l.created_at as "created_at?", l.last_used_at as "last_used_at?"
+           from theirs t
+           join applications a on a.org_id = $1 and a.application_id = t.application_id
+           join keys k on k.org_id = $1 and k.application_id = a.application_id
+           left join live l on l.key_id = k.key_id
+           order by lower(a.name), a.application_id"#,
+        org.0,
+        user.0,
+        clock::now(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| UsedApplication {
+            id: row.application_id.into(),
+            name: row.name,
+            owns: row.owns,
+            personal: row.personal,
+            secret: row
+                .tail
+                .zip(row.created_at)
+                .map(|(tail, since)| (format!("{}…{tail}", PlainSecret::PREFIX), since, row.last_used_at)),
+        })
+        .collect())
+}
+
 /// What asks for a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Neglected {
@@ -194,11 +252,39 @@ pub struct Neglected {
     pub owner_away: i64,
 }
 
-/// What of the applications and secrets asks for a look; unused and leaked: since then.
+/// What asked for a look, when, and of which facts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looked {
+    version: i64,
+    at: DateTime<Utc>,
+    since: DateTime<Utc>,
+    found: Neglected,
+}
+
+/// A look through all secrets counts for so long, while nothing is changed: nobody who has not called
+/// for weeks is worth a new one for every page.
+const LOOK_HOLDS: TimeDelta = TimeDelta::seconds(30);
+
+/// What asks for a look: applications with live secrets that nobody has used since `since`, counted anew
+/// after each change and every half minute; secrets that were reported as leaked since then; and
+/// applications whose owner is suspended.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglected> {
+    let (version, at) = (access::version(store, org).await?, clock::now());
+    let known = store.looked(org).filter(|looked| {
+        looked.version == version && at - looked.at < LOOK_HOLDS && (since - looked.since).abs() <= LOOK_HOLDS
+    });
+    if let Some(known) = known {
+        return Ok(known.found);
+    }
+    let found = look(store, org, since).await?;
+    store.keep_look(org, Looked { version, at, since, found });
+    Ok(found)
+}
+
+async fn look(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglected> {
     let row = sqlx::query!(
         // Of most applications the first secret that is looked at says enough.
         r#"select (select count(*) from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id

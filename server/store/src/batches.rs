@@ -173,8 +173,7 @@ enum Step {
 pub async fn run(change: &mut Change, ids: &[UserId], task: Task) -> Result<Vec<Effect>> {
     let (act, group) = task.permit();
     change.expect(act, group)?;
-    let org = change.org();
-    let facts = access::read(change.db(), org).await?;
+    let facts = change.facts().await?;
     let source = match task.also() {
         Some(from) => {
             change.expect(act, Some(from))?;
@@ -194,11 +193,15 @@ pub async fn run(change: &mut Change, ids: &[UserId], task: Task) -> Result<Vec<
         None => None,
     };
     let mut effects = Vec::new();
-    for person in people(change, ids).await? {
+    let people = people(change, ids).await?;
+    if let Task::Limit(cap) = task {
+        return cap_all(change, &facts, people, cap).await;
+    }
+    for person in people {
         let step = match (&group, &source) {
             (Some(to), Some(from)) => shift(change, &person, task, from, to).await,
             (Some((name, members)), None) => belong(change, &person, task, name, members).await,
-            (None, _) => alter(change, &facts, &person, task).await,
+            (None, _) => alter(change, &person, task).await,
         };
         effects.push(effect(person, step)?);
     }
@@ -283,18 +286,35 @@ async fn shift(
     }
 }
 
-async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) -> Result<Step> {
-    let me = change.permit().actor().user == Some(person.id);
-    Ok(match task {
-        Task::Limit(cap) => {
-            let before = person.own_limit;
-            if before == cap {
-                return Ok(Step::Already(format!("has {} already", limit_words(facts, cap))));
-            }
-            limits::set_month_in(change, facts, person.id, cap).await?;
+/// A limit for all of them, in as many statements as for one.
+async fn cap_all(
+    change: &mut Change,
+    facts: &Facts,
+    people: Vec<Person>,
+    cap: Option<Money>,
+) -> Result<Vec<Effect>> {
+    let others: Vec<UserId> =
+        people.iter().filter(|person| person.own_limit != cap).map(|person| person.id).collect();
+    limits::set_months(change, facts, &others, cap).await?;
+    let step = |person: &Person| match person.own_limit {
+        before if before == cap => Step::Already(format!("has {} already", limit_words(facts, cap))),
+        before => {
             let text = format!("{} → {}", limit_words(facts, before), limit_words(facts, cap));
             Step::Done(text, Some(Undo::Limit { before, set: cap }))
         }
+    };
+    people
+        .into_iter()
+        .map(|person| {
+            let step = step(&person);
+            effect(person, Ok(step))
+        })
+        .collect()
+}
+
+async fn alter(change: &mut Change, person: &Person, task: Task) -> Result<Step> {
+    let me = change.permit().actor().user == Some(person.id);
+    Ok(match task {
         Task::Role(role) if person.role == role => Step::Already(format!("is {role} already")),
         Task::Role(_) if me => {
             Step::Refused("This is you: somebody else has to change your role.".to_owned())
@@ -307,11 +327,10 @@ async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) 
         Task::Suspend if person.suspended => Step::Already("is suspended already".to_owned()),
         Task::Suspend if me => Step::Refused("This is you: somebody else has to suspend you.".to_owned()),
         Task::Suspend => {
-            users::set_suspended(change, person.id, true).await?;
-            Step::Done(
-                "is suspended; every secret of theirs is revoked for good".to_owned(),
-                Some(Undo::Suspended(false)),
-            )
+            let handed = users::turn(change, person.id, true, None).await?;
+            let handed = users::handed_over(&handed).map(|handed| format!("; handed over: {handed}"));
+            let text = "is suspended; every secret of theirs is revoked for good".to_owned();
+            Step::Done(text + &handed.unwrap_or_default(), Some(Undo::Suspended(false)))
         }
         Task::Reinstate if !person.suspended => Step::Already("is not suspended".to_owned()),
         Task::Reinstate => {
@@ -324,7 +343,9 @@ async fn alter(change: &mut Change, facts: &Facts, person: &Person, task: Task) 
             let token = users::invite(change, person.id).await?;
             Step::Done(format!("{}/{}/{token}", change.org(), person.id), None)
         }
-        Task::Join { .. } | Task::Leave(_) | Task::Move { .. } | Task::Import => Step::Already(String::new()),
+        Task::Join { .. } | Task::Leave(_) | Task::Move { .. } | Task::Limit(_) | Task::Import => {
+            Step::Already(String::new())
+        }
     })
 }
 

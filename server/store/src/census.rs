@@ -41,6 +41,8 @@ pub struct Census {
     pub order: Vec<Outline>,
     /// Every group by its path text, in order: for pickers.
     pub paths: Vec<(GroupId, String)>,
+    /// Every group by its own name, in the order of the database: as badges stand beside a person.
+    pub by_name: Vec<GroupId>,
     /// Groups directly below each.
     pub below: HashMap<GroupId, usize>,
     counts: HashMap<GroupId, Count>,
@@ -74,6 +76,7 @@ async fn take(store: &Store, org: OrgId, facts: &Facts, now: DateTime<Utc>) -> R
     )
     .fetch_all(store.pool())
     .await?;
+    let by_name = rows.iter().map(|row| GroupId(row.group_id)).collect();
     let mut children = HashMap::<Option<Uuid>, Vec<Outline>>::new();
     for row in rows {
         children.entry(row.ancestors.last().copied()).or_default().push(Outline {
@@ -90,7 +93,7 @@ async fn take(store: &Store, org: OrgId, facts: &Facts, now: DateTime<Utc>) -> R
         order.push(group);
     }
     let (counts, until) = count(facts, now);
-    Ok(Census { paths: paths(&order), order, below, counts, version: facts.version, until })
+    Ok(Census { paths: paths(&order), order, by_name, below, counts, version: facts.version, until })
 }
 
 /// Every group with its path as text, in order.

@@ -10,7 +10,7 @@ use domain::{
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::{Result, Store, StoreError, access_tests, audit, clock};
+use crate::{Result, Store, StoreError, access, access_tests, audit, clock};
 
 /// A transaction that changes one organization.
 ///
@@ -150,6 +150,24 @@ impl Change {
 
     pub(crate) fn db(&mut self) -> &mut PgConnection {
         &mut self.tx
+    }
+
+    /// The facts as the change found them: from memory where they are known. Only before anything was
+    /// changed; the organization's row is held, so nobody else changes them meanwhile.
+    pub(crate) async fn facts(&mut self) -> Result<std::sync::Arc<domain::access::Facts>> {
+        let org = self.org();
+        if self.recorded || self.new {
+            return Ok(std::sync::Arc::new(access::read(&mut self.tx, org).await?));
+        }
+        let version = sqlx::query_scalar!("select facts_version from organizations where org_id = $1", org.0)
+            .fetch_one(&mut *self.tx)
+            .await?;
+        if let Some(known) = self.store.known_facts(org).filter(|known| known.version == version) {
+            return Ok(known);
+        }
+        let facts = std::sync::Arc::new(access::read(&mut self.tx, org).await?);
+        self.store.keep_facts(org, &facts);
+        Ok(facts)
     }
 
     /// Every change asks first whether the permit is for it.

@@ -8,7 +8,7 @@ use domain::{
 };
 
 use crate::{
-    Result, Store, clock,
+    Result, Store, census, clock,
     rolls::{self, Asked, Roll},
     rollups::Month,
     users,
@@ -53,6 +53,18 @@ impl std::fmt::Display for Mark {
 }
 
 impl Mark {
+    pub(crate) const fn new(key: String, id: UserId) -> Self {
+        Self { key, id }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) const fn id(&self) -> UserId {
+        self.id
+    }
+
     /// The reverse of `Display`; none when it is not one.
     pub fn read(text: &str) -> Option<Self> {
         let (id, key) = text.split_once('~')?;
@@ -61,8 +73,9 @@ impl Mark {
 }
 
 impl Ask<'_> {
-    fn of_roll(&self) -> Asked<'_> {
+    fn of_roll<'a>(&'a self, by_name: &'a [GroupId]) -> Asked<'a> {
         Asked {
+            by_name,
             month: self.month.starts_at,
             default_limit: self.default_limit.map(|limit| limit.0),
             filter: self.filter,
@@ -82,7 +95,11 @@ async fn matching<T>(
         Some(group) => Some(rolls::subtree(store, org, group).await?),
         None => None,
     };
-    let asked = ask.of_roll();
+    let census = match ask.order.by {
+        Sort::Groups => Some(census::current(store, org).await?),
+        _ => None,
+    };
+    let asked = ask.of_roll(census.as_ref().map(|census| census.by_name.as_slice()).unwrap_or_default());
     rolls::ask(store, org, asked.month, |roll| {
         question(roll, &asked, roll.matching(&asked, groups.as_deref()))
     })

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
-    groups::{Group, GroupForm, GroupRow, Member, Source, Standing},
+    groups::{Group, GroupForm, GroupRow, Source, Standing},
     ids::{GroupId, MembershipId, OrgId, PolicyId, UserId},
     money::Money,
     roles::Act,
@@ -498,59 +498,15 @@ pub async fn set_default(change: &mut Change, id: GroupId, default: bool) -> Res
     change.record(Subject { kind: "group", id: id.0, name: group.name() }, "default", &diff).await
 }
 
-/// The people of a group: direct ones first, then those of groups below, each once.
+/// The groups that everybody new joins.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn members(
-    store: &Store,
-    org: OrgId,
-    id: GroupId,
-    month: &Month,
-    limit: i64,
-) -> Result<Vec<Member>> {
-    let rows = sqlx::query!(
-        r#"with belonging as (
-               select distinct on (m.user_id) m.user_id, m.standing, m.source, m.started_at, m.ends_at, m.group_id, g.name as group_name
-               from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-               where m.org_id = $1 and (m.group_id = $2 or g.ancestors @> array[$2::uuid])
-                 and g.archived_at is null and m.ended_at is null and (m.ends_at is null or m.ends_at > $4)
-               order by m.user_id, (m.group_id = $2) desc, cardinality(g.ancestors)
-           )
-           select b.user_id, b.standing, b.source, b.started_at, b.ends_at, b.group_id, b.group_name,
-                  u.name, u.email, u.suspended_at, coalesce(w.settled, 0) as "spend!"
-           from belonging b
-           join users u on u.org_id = $1 and u.user_id = b.user_id and u.removed_at is null
-           left join windows w
-             on w.org_id = $1 and w.scope_kind = 'user' and w.thing_id = b.user_id and w.metric = 'spend'
-            and w.window_kind = 'month' and w.starts_at = $3
-           order by (b.group_id = $2) desc, (b.standing = 'lead' and b.group_id = $2) desc, lower(u.name), u.user_id
-           limit $5"#,
-        org.0,
-        id.0,
-        month.starts_at,
-        clock::now(),
-        limit,
-    )
-    .fetch_all(store.pool())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let direct = row.group_id == id.0;
-            Ok(Member {
-                user: row.user_id.into(),
-                name: row.name,
-                email: row.email,
-                standing: if direct { row.standing.parse()? } else { Standing::Member },
-                source: row.source.parse()?,
-                since: row.started_at,
-                ends_at: row.ends_at,
-                through: (!direct).then_some((row.group_id.into(), row.group_name)),
-                spend: Money(row.spend),
-                suspended: row.suspended_at.is_some(),
-            })
-        })
-        .collect()
+pub async fn defaults(store: &Store, org: OrgId) -> Result<std::collections::HashSet<GroupId>> {
+    let ids = sqlx::query_scalar!("select group_id from default_groups where org_id = $1", org.0)
+        .fetch_all(store.pool())
+        .await?;
+    Ok(ids.into_iter().map(GroupId).collect())
 }
 
 /// Puts a person into a group, or changes what they are in it and until when.

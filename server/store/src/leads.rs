@@ -1,5 +1,6 @@
 //! Who leads a group, and how that is handed on: a group that was led does not lose its last lead.
 
+use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
     groups::{Source, Standing},
@@ -7,11 +8,17 @@ use domain::{
     roles::Act,
 };
 
+use sqlx::PgConnection;
+
 use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, groups, receipts};
 
 /// Groups that a person leads and nobody else who can act.
-pub(crate) async fn alone(change: &mut Change, user: UserId) -> Result<Vec<GroupId>> {
-    let (org, at) = (change.org(), change.at());
+pub(crate) async fn alone(
+    db: &mut PgConnection,
+    org: OrgId,
+    user: UserId,
+    at: DateTime<Utc>,
+) -> Result<Vec<GroupId>> {
     let ids = sqlx::query_scalar!(
         "select m.group_id from memberships m
          join groups g on g.org_id = m.org_id and g.group_id = m.group_id
@@ -26,7 +33,7 @@ pub(crate) async fn alone(change: &mut Change, user: UserId) -> Result<Vec<Group
         user.0,
         at,
     )
-    .fetch_all(change.db())
+    .fetch_all(db)
     .await?;
     Ok(ids.into_iter().map(GroupId).collect())
 }
@@ -37,7 +44,8 @@ pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -
     if !matches!(change.permit().actor().door, Door::Console | Door::Api) {
         return Ok(());
     }
-    if !alone(change, user).await?.contains(&group) {
+    let (org, at) = (change.org(), change.at());
+    if !alone(change.db(), org, user, at).await?.contains(&group) {
         return Ok(());
     }
     let (group, user) = groups::pair_names(change, group, user).await?;
@@ -81,7 +89,8 @@ pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -
 /// lead themself, to somebody of the group. Whoever hands over stays a member, or leaves.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] when they do not lead it, or do so for somebody else without a permit;
+/// [`StoreError::NotFound`] when they are not in it, or it is somebody else's lead without a permit;
+/// [`StoreError::Meanwhile`] when they do not lead it (any more);
 /// [`StoreError::Invalid`] when the other is suspended, or not of the group.
 pub async fn hand_over(
     change: &mut Change,
@@ -98,16 +107,17 @@ pub async fn hand_over(
     if !own {
         change.expect(Act::EditLeads, Some(group))?;
     }
-    let standing = sqlx::query_scalar!(
-        "select standing from memberships where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
+    let last = sqlx::query!(
+        r#"select standing, ended_at is not null as "ended!" from memberships
+           where org_id = $1 and group_id = $2 and user_id = $3 order by ended_at desc nulls first limit 1"#,
         org.0,
         group.0,
         from.0
     )
     .fetch_one(change.db())
     .await?;
-    if standing != Standing::Lead.as_str() {
-        return Err(StoreError::NotFound);
+    if last.ended || last.standing != Standing::Lead.as_str() {
+        return Err(meanwhile(change, group, from).await?);
     }
     let name = receipts::successor(change, "user", from, to).await?;
     let facts = access::read(change.db(), org).await?;
@@ -135,6 +145,26 @@ pub async fn hand_over(
         .set("group", group_name)
         .set("handed to", name);
     change.record(Subject { kind: "membership", id: from.0, name: &user_name }, "edit", &diff).await
+}
+
+/// Somebody who was in the group does not lead it: who does now.
+async fn meanwhile(change: &mut Change, group: GroupId, from: UserId) -> Result<StoreError> {
+    let (org, at) = (change.org(), change.at());
+    let now = sqlx::query_scalar!(
+        "select u.name from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+         where m.org_id = $1 and m.group_id = $2 and m.standing = 'lead' and m.ended_at is null
+           and (m.ends_at is null or m.ends_at > $3) order by lower(u.name) limit 5",
+        org.0,
+        group.0,
+        at
+    )
+    .fetch_all(change.db())
+    .await?;
+    let (group, from) = groups::pair_names(change, group, from).await?;
+    let now = if now.is_empty() { "nobody".to_owned() } else { now.join(", ") };
+    Ok(StoreError::Meanwhile(format!(
+        "{from} does not lead {group} (any more): {now} leads it now. Nothing was changed."
+    )))
 }
 
 /// How many people lead a group.

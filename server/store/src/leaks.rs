@@ -2,14 +2,15 @@
 
 use domain::{
     audit::Door,
-    ids::{OrgId, SecretId},
+    ids::{ApplicationId, OrgId, SecretId, UserId},
     keys::PlainSecret,
+    notices::Leak,
     roles::{Act, Actor, Place, permit},
     users::Role,
 };
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, keys, organizations};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, keys, notices, organizations};
 
 /// Kills the secret that a text is, if it is one of ours: revoked in the transaction that says so in
 /// the log. Whether there was one is for the program, never for whoever reports.
@@ -48,10 +49,12 @@ async fn kill(store: &Store, org: OrgId, id: SecretId) -> Result<()> {
     let mut change = Change::begin(store, permit).await?;
     let at = change.at();
     let row = sqlx::query!(
-        "select s.tail, s.revoked_at, s.leaked_at, a.name from secrets s
+        r#"select s.tail, s.revoked_at, s.leaked_at, s.user_id, u.name as "person?", a.application_id, a.name, a.owner_id, a.group_id
+         from secrets s
          join keys k on k.org_id = s.org_id and k.key_id = s.key_id
          join applications a on a.org_id = k.org_id and a.application_id = k.application_id
-         where s.org_id = $1 and s.secret_id = $2",
+         left join users u on u.org_id = s.org_id and u.user_id = s.user_id
+         where s.org_id = $1 and s.secret_id = $2"#,
         org.0,
         id.0
     )
@@ -75,6 +78,20 @@ async fn kill(store: &Store, org: OrgId, id: SecretId) -> Result<()> {
         Some(true),
     );
     change.record(Subject { kind: "secret", id: id.0, name: &hint }, "leak", &diff).await?;
+    let (secret, application) = (id.to_string(), ApplicationId(row.application_id).to_string());
+    let leak = Leak {
+        secret: &secret,
+        hint: &hint,
+        application: (&application, &row.name),
+        person: row.person.as_deref(),
+        dead: row.revoked_at.is_some(),
+    };
+    // Whoever answers for it, whose it was, and those who decide for the group.
+    let mut people = notices::deciders(change.db(), org, row.group_id.into(), at).await?;
+    people.extend([row.owner_id, row.user_id].into_iter().flatten().map(UserId));
+    people.sort_unstable();
+    people.dedup();
+    notices::tell_of(&mut change, &people, &leak.telling()).await?;
     change.commit().await?;
     Ok(())
 }

@@ -24,6 +24,7 @@ pub mod directory;
 mod error;
 pub mod explore;
 pub mod groups;
+pub mod heirs;
 pub mod imports;
 pub mod in_flight;
 pub mod installation;
@@ -36,6 +37,7 @@ pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod mails;
+pub mod members;
 pub mod model_reviews;
 pub mod models;
 pub mod notices;
@@ -130,6 +132,8 @@ pub struct Store {
     census: Arc<Mutex<HashMap<OrgId, Arc<Census>>>>,
     /// Everybody in it.
     rolls: Arc<Mutex<Rolls>>,
+    /// What asks for a look in it.
+    neglected: Arc<Mutex<HashMap<OrgId, applications::Looked>>>,
 }
 
 impl Store {
@@ -160,6 +164,7 @@ impl Store {
             facts: Arc::default(),
             census: Arc::default(),
             rolls: Arc::default(),
+            neglected: Arc::default(),
         }
     }
 
@@ -241,6 +246,14 @@ impl Store {
 
     pub(crate) fn keep_census(&self, org: OrgId, census: &Arc<Census>) {
         self.census.lock().insert(org, Arc::clone(census));
+    }
+
+    pub(crate) fn looked(&self, org: OrgId) -> Option<applications::Looked> {
+        self.neglected.lock().get(&org).copied()
+    }
+
+    pub(crate) fn keep_look(&self, org: OrgId, looked: applications::Looked) {
+        self.neglected.lock().insert(org, looked);
     }
 
     pub(crate) fn roll(&self, org: OrgId) -> Arc<tokio::sync::Mutex<Option<Roll>>> {

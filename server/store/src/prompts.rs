@@ -54,11 +54,15 @@ pub async fn days(store: &Store, org: OrgId, application: ApplicationId) -> Resu
 }
 
 /// Says for how many days an application keeps what its calls say. None: nothing from now on, and what
-/// is kept is deleted.
+/// is kept is deleted. Returns what was said before.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] about `days`; [`StoreError::NotFound`] when it is not in the organization.
-pub async fn set_days(change: &mut Change, application: ApplicationId, days: Option<i16>) -> Result<()> {
+pub async fn set_days(
+    change: &mut Change,
+    application: ApplicationId,
+    days: Option<i16>,
+) -> Result<Option<i16>> {
     change.expect(Act::EditOrganization, None)?;
     let org = change.org();
     if days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
@@ -109,9 +113,10 @@ pub async fn set_days(change: &mut Change, application: ApplicationId, days: Opt
     }
     let diff = Diff::new().field("keeps prompts for days", before, days);
     if diff.is_empty() {
-        return Ok(());
+        return Ok(before);
     }
-    change.record(Subject { kind: "application", id: application.0, name: &name }, "prompts", &diff).await
+    change.record(Subject { kind: "application", id: application.0, name: &name }, "prompts", &diff).await?;
+    Ok(before)
 }
 
 /// Until when what a call said is kept; none: it is not.

@@ -1,14 +1,21 @@
 //! Suspending and removing people: every secret dies in the same transaction, and what ended with
 //! it is written down.
 
+use std::collections::BTreeMap;
+
 use domain::{
-    ids::{ApplicationId, GroupId, OrgId, ReceiptId, SecretId, UserId},
+    audit::Door,
+    ids::{GroupId, OrgId, ReceiptId, SecretId, UserId},
     keys::PlainSecret,
+    notices::took_over,
     receipts::{Charge, Contents, DeadSecret, Departure, Handed, HeldGrant, HeldMembership, Receipt},
 };
 use serde_json::json;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, applications, clock, groups, leads, requests};
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, applications, clock, groups, heirs, leads, notices,
+    requests,
+};
 
 /// Somebody who goes, and who takes over.
 pub(crate) struct Leaver<'a> {
@@ -17,8 +24,8 @@ pub(crate) struct Leaver<'a> {
     pub account: Option<uuid::Uuid>,
 }
 
-/// Ends what a suspension ends, and keeps the receipt. What they answer for goes to `heir`; without
-/// one it waits for their return, and lists say so. Returns what the receipt says.
+/// Ends what a suspension ends, hands over what they answered for, and keeps the receipt. Without an
+/// `heir` each thing goes to who comes next. Returns what the receipt says.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] about `heir` when they cannot take over.
@@ -27,12 +34,7 @@ pub(crate) async fn suspended(
     leaver: &Leaver<'_>,
     heir: Option<UserId>,
 ) -> Result<Contents> {
-    let charges = charges(change, leaver.id).await?;
-    let handed = if heir.is_some() {
-        hand_over(change, leaver, charges, heir).await?
-    } else {
-        charges.into_iter().map(|(charge, name)| Handed { charge, name, to: None }).collect()
-    };
+    let handed = hand_over(change, leaver, heir).await?;
     let contents = Contents {
         secrets: kill_secrets(change, leaver.id).await?,
         sessions: sign_out(change, leaver).await?,
@@ -55,8 +57,11 @@ pub(crate) async fn removed(
     leaver: &Leaver<'_>,
     heir: Option<UserId>,
 ) -> Result<Contents> {
-    let charges = charges(change, leaver.id).await?;
-    let handed = hand_over(change, leaver, charges, heir).await?;
+    let handed = hand_over(change, leaver, heir).await?;
+    if let Some(left) = handed.iter().find(|handed| handed.to.is_none()) {
+        let sentence = format!("{} answers for {}. Choose who takes over.", leaver.name, left.name);
+        return Err(StoreError::invalid("heir", sentence));
+    }
     let memberships = memberships(change, leaver.id).await?;
     let secrets = kill_secrets(change, leaver.id).await?;
     for membership in &memberships {
@@ -189,56 +194,61 @@ async fn grants(change: &mut Change, user: UserId) -> Result<Vec<(domain::ids::G
         .collect())
 }
 
-/// What would be left without anybody: applications they own, groups nobody else leads.
-async fn charges(change: &mut Change, user: UserId) -> Result<Vec<(Charge, String)>> {
-    let org = change.org();
-    let owned = sqlx::query!(
-        "select application_id, name from applications
-         where org_id = $1 and owner_id = $2 and archived_at is null and personal_user_id is null order by lower(name)",
-        org.0,
-        user.0,
-    )
-    .fetch_all(change.db())
-    .await?;
-    let mut charges: Vec<_> = owned
-        .into_iter()
-        .map(|row| (Charge::Application(ApplicationId(row.application_id)), row.name))
-        .collect();
-    for group in leads::alone(change, user).await? {
-        let path = groups::read(change.db(), org, group).await?.path_text();
-        charges.push((Charge::Group(group), path));
+/// Gives everything they answer for to `heir`, or each thing to who comes next, and tells them. A
+/// file says itself who owns and leads what: what it leaves with somebody stays with them.
+async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId>) -> Result<Vec<Handed>> {
+    // Whoever is named has to be somebody, whether there is something to take over or not.
+    let named = match heir {
+        Some(heir) => Some((heir, successor(change, "heir", leaver.id, heir).await?)),
+        None => None,
+    };
+    let (org, at, by_file) = (change.org(), change.at(), change.permit().actor().door == Door::File);
+    let actor = change.permit().actor().user;
+    let mut handed = Vec::new();
+    for charged in heirs::charges(change.db(), org, leaver.id, at).await? {
+        let now = match &named {
+            Some(named) => {
+                Handed { charge: charged.charge, name: charged.name, to: Some(named.clone()), because: None }
+            }
+            None if by_file => Handed::to_next(charged.charge, charged.name, None),
+            None => {
+                let next = charged.next(change.db(), org, leaver.id, actor, at).await?;
+                Handed::to_next(charged.charge, charged.name, next)
+            }
+        };
+        if let Some((heir, _)) = now.to {
+            match now.charge {
+                Charge::Application(id) => applications::give(change, id, heir).await?,
+                Charge::Group(group) => leads::succeed(change, group, heir).await?,
+            }
+        }
+        handed.push(now);
     }
-    Ok(charges)
+    tell_heirs(change, leaver, &handed).await?;
+    Ok(handed)
 }
 
-async fn hand_over(
-    change: &mut Change,
-    leaver: &Leaver<'_>,
-    charges: Vec<(Charge, String)>,
-    heir: Option<UserId>,
-) -> Result<Vec<Handed>> {
-    // Whoever is named has to be somebody, whether there is something to take over or not.
-    let name = match heir {
-        Some(heir) => successor(change, "heir", leaver.id, heir).await?,
-        None => String::new(),
-    };
-    if charges.is_empty() {
-        return Ok(Vec::new());
-    }
-    let names: Vec<&str> = charges.iter().map(|(_, name)| name.as_str()).collect();
-    let Some(heir) = heir else {
-        let sentence = format!("{} answers for {}. Choose who takes over.", leaver.name, names.join(", "));
-        return Err(StoreError::invalid("heir", sentence));
-    };
-    let mut handed = Vec::new();
-    for (charge, what) in charges {
-        match charge {
-            Charge::Application(id) => applications::give(change, id, heir).await?,
-            Charge::Group(group) => leads::succeed(change, group, heir).await?,
+/// Each of those who answer for something now, once; not whoever did it.
+async fn tell_heirs(change: &mut Change, leaver: &Leaver<'_>, handed: &[Handed]) -> Result<()> {
+    let me = change.permit().actor().user;
+    let mut things = BTreeMap::<UserId, Vec<&Handed>>::new();
+    for handed in handed {
+        if let Some((heir, _)) = handed.to.as_ref().filter(|(heir, _)| Some(*heir) != me) {
+            things.entry(*heir).or_default().push(handed);
         }
-        handed.push(Handed { charge, name: what, to: Some((heir, name.clone())) });
     }
-    Ok(handed)
+    let key = format!("{}:{}", leaver.id, change.at().timestamp_micros());
+    for (heir, handed) in things {
+        let names: Vec<String> = handed.iter().map(|handed| handed.name.clone()).collect();
+        let href = match handed.first().map(|handed| handed.charge) {
+            Some(Charge::Application(id)) => format!("/applications/{id}"),
+            Some(Charge::Group(id)) => format!("/groups/{id}"),
+            None => continue,
+        };
+        let telling = took_over(leaver.name, &names, &key, href);
+        notices::tell_of(change, &[heir], &telling).await?;
+    }
+    Ok(())
 }
 
 /// The name of somebody who can take over: here, not suspended, and not whoever goes.
@@ -283,32 +293,6 @@ async fn close_personal(change: &mut Change, user: UserId) -> Result<Vec<String>
         closed.push(row.name);
     }
     Ok(closed)
-}
-
-/// Who would have to take over before a person can be removed: what they answer for.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn answers_for(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(Charge, String)>> {
-    let owned = applications::owned(store, org, user).await?;
-    let led = sqlx::query!(
-        "select m.group_id, g.name from memberships m
-         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.user_id = $2 and m.standing = 'lead' and m.ended_at is null and g.archived_at is null
-           and (m.ends_at is null or m.ends_at > $3)
-           and not exists (select from memberships o join users u on u.org_id = o.org_id and u.user_id = o.user_id
-                           where o.org_id = $1 and o.group_id = m.group_id and o.user_id <> $2 and o.standing = 'lead'
-                             and o.ended_at is null and (o.ends_at is null or o.ends_at > $3)
-                             and u.suspended_at is null and u.removed_at is null)
-         order by lower(g.name)",
-        org.0,
-        user.0,
-        clock::now(),
-    )
-    .fetch_all(store.pool())
-    .await?;
-    let owned = owned.into_iter().map(|(id, name)| (Charge::Application(id), name));
-    Ok(owned.chain(led.into_iter().map(|row| (Charge::Group(row.group_id.into()), row.name))).collect())
 }
 
 /// One receipt.

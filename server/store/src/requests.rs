@@ -437,7 +437,7 @@ async fn undecided(change: &mut Change, id: RequestId, to: RequestState) -> Resu
         RequestState::Refused => format!("{who} has refused this already. Nothing was changed."),
         _ => format!("{} has taken this back. Nothing was changed.", row.requester.1),
     };
-    Err(StoreError::invalid("", sentence))
+    Err(StoreError::Meanwhile(sentence))
 }
 
 async fn close(

@@ -17,6 +17,7 @@ use domain::{
     access::Facts,
     directory::{Filter, Sort, Standing},
     ids::{GroupId, OrgId, UserId},
+    money::Money,
     users::{Role, UserStatus},
 };
 use sqlx::PgConnection;
@@ -72,6 +73,8 @@ pub(crate) struct Asked<'a> {
     pub default_limit: Option<i64>,
     pub filter: &'a Filter,
     pub now: DateTime<Utc>,
+    /// Every group by its name, where people are put in order by their groups.
+    pub by_name: &'a [GroupId],
 }
 
 /// Whom the batch that is being booked is about. The last thing a transaction that books does, so
@@ -262,12 +265,19 @@ impl Roll {
                 && asked.filter.role.is_none_or(|role| role == person.role)
                 && asked.filter.status.is_none_or(|status| status == person.status(asked.now))
                 && asked.filter.limit.is_none_or(|limit| person.stands(limit, asked.default_limit))
+                && asked.filter.month.holds(Some(Money(person.spend)))
+                && asked.filter.cap.holds(person.own_limit.or(asked.default_limit).map(Money))
         };
         (0..self.people.len()).filter(fits).collect()
     }
 
+    /// Whether the name or address of whoever is there has this in it, which is in lower case.
+    pub fn is_called(&self, place: usize, search: &str) -> bool {
+        self.people.get(place).is_some_and(|person| person.is_called(search))
+    }
+
     /// Who is in one of the groups.
-    fn within(&self, groups: &[GroupId], now: DateTime<Utc>) -> Vec<bool> {
+    pub fn within(&self, groups: &[GroupId], now: DateTime<Utc>) -> Vec<bool> {
         let mut within = vec![false; self.people.len()];
         for (place, ends_at) in groups.iter().filter_map(|group| self.members.get(group)).flatten() {
             if let Some(is) = within.get_mut(*place) {
@@ -293,8 +303,13 @@ impl Roll {
         limit: usize,
     ) -> Vec<(i64, UserId)> {
         let sign = if order.down { -1 } else { 1 };
-        let people = places.iter().filter_map(|place| self.people.get(*place));
-        let keys = people.map(|person| (sign * person.figure(order.by, asked), UserId(person.id)));
+        let firsts = if order.by == Sort::Groups { self.first_groups(asked) } else { Vec::new() };
+        let figure = |place: usize, person: &Person| match order.by {
+            Sort::Groups => firsts.get(place).copied().unwrap_or(i64::MAX),
+            by => person.figure(by, asked),
+        };
+        let people = places.iter().filter_map(|place| Some((*place, self.people.get(*place)?)));
+        let keys = people.map(|(place, person)| (sign * figure(place, person), UserId(person.id)));
         let mut keys: Vec<(i64, UserId)> =
             keys.filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
         if keys.len() > limit {
@@ -303,6 +318,21 @@ impl Roll {
         }
         keys.sort_unstable();
         keys
+    }
+
+    /// For each place the first of their groups: which it is by name. Without one: the last.
+    fn first_groups(&self, asked: &Asked<'_>) -> Vec<i64> {
+        let mut firsts = vec![i64::MAX; self.people.len()];
+        for (rank, group) in (0_i64..).zip(asked.by_name) {
+            for (place, ends_at) in self.members.get(group).into_iter().flatten() {
+                if let Some(first) = firsts.get_mut(*place)
+                    && ends_at.is_none_or(|end| end > asked.now)
+                {
+                    *first = rank.min(*first);
+                }
+            }
+        }
+        firsts
     }
 
     /// Whether somebody is kept out.
@@ -352,7 +382,7 @@ impl Person {
                 UserStatus::Invited => 2,
                 UserStatus::Suspended => 3,
             },
-            Sort::Name | Sort::Spend => self.spend,
+            Sort::Name | Sort::Groups | Sort::Spend => self.spend,
             Sort::Limit => cap.unwrap_or(i64::MAX),
             // In millionths; a cast from a float stays within bounds.
             Sort::Used => cap.map_or(-1, |cap| (self.spend as f64 / cap.max(1) as f64 * 1e6) as i64),

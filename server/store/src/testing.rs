@@ -115,6 +115,7 @@ pub fn as_another_process(store: &Store) -> Store {
         facts: std::sync::Arc::default(),
         census: std::sync::Arc::default(),
         rolls: std::sync::Arc::default(),
+        neglected: Default::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use domain::{
     money::Money,
     names::{Email, Name},
     notices::{Letter, MailKind},
+    receipts::Handed,
     roles::{Act, Actor, Place, permit},
     users::{Badge, Role, UserRow, UserStatus},
 };
@@ -142,7 +143,7 @@ async fn badges(
            from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
            where m.org_id = $1 and m.user_id = any ($2) and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
              and g.archived_at is null
-           order by lower(g.name)"#,
+           order by lower(g.name), g.group_id"#,
         org.0,
         users,
         clock::now(),
@@ -475,10 +476,12 @@ async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
 /// Suspends a person, or lets them in again. A suspension revokes every secret of theirs and ends
 /// their sessions; a receipt says so. Revoked secrets stay dead: who is let in again makes new ones.
 ///
+/// What they answer for goes to who comes next: a lead above, else an owner. The receipt names them.
+///
 /// # Errors
 /// [`StoreError::Invalid`] when it is the last owner.
 pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> Result<()> {
-    turn(change, id, suspended, None).await
+    turn(change, id, suspended, None).await.map(drop)
 }
 
 /// Suspends a person, whose applications and groups without another lead go to `heir`.
@@ -486,16 +489,31 @@ pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> 
 /// # Errors
 /// As [`set_suspended`]; about `heir` when they cannot take over.
 pub async fn suspend(change: &mut Change, id: UserId, heir: UserId) -> Result<()> {
-    turn(change, id, true, Some(heir)).await
+    turn(change, id, true, Some(heir)).await.map(drop)
 }
 
-async fn turn(change: &mut Change, id: UserId, suspended: bool, heir: Option<UserId>) -> Result<()> {
+/// Returns what was handed over.
+pub(crate) async fn turn(
+    change: &mut Change,
+    id: UserId,
+    suspended: bool,
+    heir: Option<UserId>,
+) -> Result<Vec<Handed>> {
     change.expect(Act::EditUsers, None)?;
     let (org, at) = (change.org(), change.at());
     let before = before(change.db(), org, id).await?;
     if suspended == before.suspended_at.is_some() {
-        return Ok(());
+        // Whom somebody else named stays: an heir who is not asked for would be one who is told of.
+        if heir.is_some() {
+            let sentence = format!(
+                "Somebody suspended {} meanwhile; the receipt on their page says who took over. Nothing was changed.",
+                before.name
+            );
+            return Err(StoreError::Meanwhile(sentence));
+        }
+        return Ok(Vec::new());
     }
+    let mut handed = Vec::new();
     if suspended {
         may_give(change, before.role)?;
         if before.role == Role::Owner {
@@ -516,15 +534,24 @@ async fn turn(change: &mut Change, id: UserId, suspended: bool, heir: Option<Use
         if !contents.secrets.is_empty() {
             diff = diff.set("secrets revoked", contents.secrets.len());
         }
-        let heir = contents.handed.iter().find_map(|handed| handed.to.as_ref().map(|(_, name)| name));
-        diff = diff.field("handed to", None::<String>, heir);
+        handed = contents.handed;
+        diff = diff.field("handed over", None::<String>, handed_over(&handed));
     }
     let verb = if suspended { "suspend" } else { "reinstate" };
-    change.record(Subject { kind: "user", id: id.0, name: &before.name }, verb, &diff).await
+    change.record(Subject { kind: "user", id: id.0, name: &before.name }, verb, &diff).await?;
+    Ok(handed)
+}
+
+/// `Billing to Lea, Engineering to Olga`; none when there was nothing.
+pub(crate) fn handed_over(handed: &[Handed]) -> Option<String> {
+    let words: Vec<String> =
+        handed.iter().filter(|handed| handed.to.is_some()).map(Handed::in_words).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// Takes a person out of the organization for good: secrets, memberships and grants end, open
-/// requests are withdrawn, private contexts are closed, and what they answered for goes to `heir`.
+/// requests are withdrawn, private contexts are closed, and what they answered for goes to `heir`, or to
+/// who comes next.
 /// Their name and their spend stay on the books.
 ///
 /// # Errors
@@ -551,12 +578,11 @@ pub async fn remove(change: &mut Change, id: UserId, heir: Option<UserId>) -> Re
     )
     .execute(change.db())
     .await?;
-    let heirs = contents.handed.iter().find_map(|handed| handed.to.as_ref().map(|(_, name)| name.clone()));
     let diff = Diff::new()
         .set("removed", true)
         .set("secrets revoked", contents.secrets.len())
         .set("memberships ended", contents.memberships.len())
-        .field("handed to", None::<String>, heirs);
+        .field("handed over", None::<String>, handed_over(&contents.handed));
     change.record(Subject { kind: "user", id: id.0, name: &before.name }, "remove", &diff).await
 }
 

@@ -230,14 +230,13 @@ impl Browser {
         self.try_send(method, path, headers, body).await.expect("an answer")
     }
 
-    /// None when there is no whole answer.
-    pub async fn try_send(
+    fn request(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: String,
-    ) -> Option<Answer> {
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -252,7 +251,26 @@ impl Browser {
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies);
         }
-        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        request.body(Full::new(Bytes::from(body))).expect("a request")
+    }
+
+    /// What is said piece by piece for as long as one listens.
+    pub async fn listen(&self, path: &str) -> hyper::body::Incoming {
+        let request = self.request(Method::GET, path, &[("accept", "text/event-stream")], String::new());
+        let response = self.client.request(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.into_body()
+    }
+
+    /// None when there is no whole answer.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Option<Answer> {
+        let request = self.request(method, path, headers, body);
         let response = tokio::time::timeout(Duration::from_secs(30), self.client.request(request)).await;
         let response = response.expect("an answer in time").ok()?;
         let (head, body) = response.into_parts();

@@ -20,6 +20,7 @@ mod proofs;
 mod recommendations;
 mod reports;
 mod roles;
+mod routes;
 mod serve;
 mod setup;
 mod verify;

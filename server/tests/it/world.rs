@@ -219,6 +219,13 @@ impl World {
                 let path = owner.create("/console/rehearsals/authorization", &fields).await;
                 path.split('?').next().unwrap_or_default().to_owned()
             }
+            // A group that {lead} leads, alone.
+            "led" => {
+                let (group, lead) = (Box::pin(self.fresh("group")).await, id("lead"));
+                let fields = [("group", group.as_str()), ("user", &lead), ("lead", "true")];
+                owner.must("/console/groups/add-member", &fields).await;
+                group
+            }
             "observed" => {
                 let (group, tier) = (id("team"), Box::pin(self.fresh("tier")).await);
                 let (target, name) = (format!("tier:{tier}"), format!("tier tier-{} for", self.counter));
@@ -354,7 +361,7 @@ impl World {
     }
 
     /// A secret of the application.
-    async fn secret(&self) -> String {
+    pub async fn secret(&self) -> String {
         let app = &self.ids["app"];
         let key = self.key_of(app).await;
         let done = self.owner.must("/console/keys/issue", &[("application", app), ("key", &key)]).await;

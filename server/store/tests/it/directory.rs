@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    directory::{Filter, Sort, Standing},
+    directory::{Between, Filter, Sort, Standing},
     groups,
     ids::UserId,
     limits::{Mode, Scope},
@@ -78,11 +78,18 @@ async fn walk(org: &Organization, filter: &Filter, order: Order, size: usize) ->
     all
 }
 
-fn figure(row: &UserRow, by: Sort) -> i64 {
+/// The rank of a group by its name: `child` is called Platform, `parent` Engineering.
+fn figure(row: &UserRow, by: Sort, by_name: &[domain::ids::GroupId]) -> i64 {
     let limit = row.limit(DEFAULT);
     match by {
         Sort::Name => 0,
         Sort::Status => UserStatus::ALL.iter().position(|status| *status == row.status).expect("one") as i64,
+        Sort::Groups => {
+            let first = row.groups.first().filter(|badge| !badge.inherited);
+            first
+                .and_then(|badge| by_name.iter().position(|group| *group == badge.group))
+                .map_or(i64::MAX, |at| at as i64)
+        }
         Sort::Spend => row.spend.0,
         Sort::Limit => limit.map_or(i64::MAX, |limit| limit.0),
         Sort::Used => limit.map_or(-1, |limit| (row.spend.0 as f64 / limit.0.max(1) as f64 * 1e6) as i64),
@@ -97,11 +104,18 @@ async fn walking_the_pages_in_any_order_meets_everybody_once_and_in_order() {
     let everybody = walk(&org, &Filter::default(), directory::BY_NAME, 1_000).await;
     // And the owner, who made the organization.
     assert_eq!(everybody.len(), ids.len() + 1);
+    let groups = store::groups::paths(&org.store, org.tenant.org).await.expect("groups");
+    let mut by_name: Vec<_> = groups
+        .iter()
+        .map(|(id, path)| (path.rsplit('/').next().unwrap_or_default().to_lowercase(), *id))
+        .collect();
+    by_name.sort();
+    let by_name: Vec<_> = by_name.into_iter().map(|(_, id)| id).collect();
     for by in Sort::ALL {
         for (down, size) in [(false, 1), (true, 4), (false, 7), (true, 100)] {
             let rows = walk(&org, &Filter::default(), Order { by: *by, down }, size).await;
             assert_eq!(rows.len(), everybody.len(), "{by} {down} {size}");
-            let figures: Vec<i64> = rows.iter().map(|row| figure(row, *by)).collect();
+            let figures: Vec<i64> = rows.iter().map(|row| figure(row, *by, &by_name)).collect();
             let ordered = if down { figures.is_sorted_by(|a, b| a >= b) } else { figures.is_sorted() };
             assert!(ordered, "{by} {down}: {figures:?}");
         }
@@ -148,6 +162,26 @@ async fn a_filter_shows_those_of_whom_it_is_true_and_nobody_else() {
         assert_eq!(of.is_empty(), standing == Standing::None, "a default limit applies to all others");
         check(Filter { limit: Some(standing), ..Filter::default() }, of).await;
     }
+    // Over and under an amount, which is itself neither.
+    let amount = all().map(|row| row.spend).filter(|spend| spend.0 > 0).min().expect("somebody called");
+    let most = all().map(|row| row.spend).max().expect("somebody");
+    assert!(most > amount);
+    let month = |over, under| Filter { month: Between { over, under }, ..Filter::default() };
+    let spent = |is: &dyn Fn(Money) -> bool| -> Vec<UserId> {
+        let of: Vec<_> = all().filter(|row| is(row.spend)).map(|row| row.id).collect();
+        assert!(!of.is_empty() && of.len() < everybody.len());
+        of
+    };
+    check(month(Some(amount), None), spent(&|spend| spend > amount)).await;
+    check(month(None, Some(amount)), spent(&|spend| spend < amount)).await;
+    check(month(Some(Money(0)), Some(most)), spent(&|spend| spend.0 > 0 && spend < most)).await;
+    let capped = |is: &dyn Fn(Money) -> bool| -> Vec<UserId> {
+        all().filter(|row| row.limit(DEFAULT).is_some_and(is)).map(|row| row.id).collect()
+    };
+    let cap = |over, under| Filter { cap: Between { over, under }, ..Filter::default() };
+    let small = Money(35_000);
+    check(cap(Some(small), None), capped(&|limit| limit > small)).await;
+    check(cap(Some(Money(0)), DEFAULT), capped(&|limit| limit == small)).await;
     // `%`, `_` and `\` mean themselves.
     for (text, names) in [("o_b", 5), ("ANN", 10), ("%", 0), ("\\", 0), ("p1@acme", 1)] {
         let filter = Filter { search: text.to_owned(), ..Filter::default() };

@@ -2,6 +2,7 @@
 
 use domain::{
     access::Grantee,
+    audit::Door,
     batches::{Outcome, Task},
     groups::{Source, Standing},
     ids::{GroupId, UserId},
@@ -12,8 +13,8 @@ use domain::{
     users::Role,
 };
 use store::{
-    Change, StoreError, access, accounts, applications, audit, clock, groups, keys, leads, leaks,
-    organizations, receipts, sessions, testing, users,
+    Change, StoreError, access, accounts, applications, audit, clock, groups, heirs, keys, leads, leaks,
+    notices, organizations, receipts, sessions, testing, users,
 };
 
 use crate::organization::Organization;
@@ -123,7 +124,7 @@ async fn a_suspension_kills_every_secret_for_good_and_says_which() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_removed_before_somebody_takes_over() {
+async fn who_is_removed_is_followed_by_whoever_is_named() {
     let org = Organization::new().await;
     member_with_secret(&org, org.user, org.child).await;
     let mut change = org.change().await;
@@ -134,9 +135,9 @@ async fn nobody_is_removed_before_somebody_takes_over() {
     applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
     users::set_suspended(&mut change, out, true).await.expect("suspended");
     change.commit().await.expect("all of it");
-    for (heir, field) in [(None, "heir"), (Some(org.user), "heir"), (Some(out), "heir")] {
+    for heir in [org.user, out] {
         let mut change = org.change().await;
-        invalid(users::remove(&mut change, org.user, heir).await, field);
+        invalid(users::remove(&mut change, org.user, Some(heir)).await, "heir");
     }
     let mut change = org.change().await;
     let unknown = users::remove(&mut change, org.user, Some(UserId(uuid::Uuid::max()))).await;
@@ -237,7 +238,7 @@ async fn no_way_of_changing_people_takes_the_last_owner_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspension_hands_over_to_whoever_is_named_and_else_it_is_listed() {
+async fn a_suspension_hands_over_to_whoever_is_named_and_what_a_file_leaves_is_listed() {
     let org = Organization::new().await;
     let mut change = org.change().await;
     let heir = person(&mut change, "Heir").await;
@@ -254,8 +255,9 @@ async fn a_suspension_hands_over_to_whoever_is_named_and_else_it_is_listed() {
         assert_eq!(list.len() as i64, numbers.owner_away, "the number leads to the list");
         numbers.owner_away
     };
-    // Nobody is named: it waits for their return, and is listed.
-    let mut change = org.change().await;
+    // A file says itself who owns what: what it leaves with somebody is listed.
+    let by_file = Actor { door: Door::File, ..org.tenant.owner.clone() };
+    let mut change = testing::begin(&org.store, &by_file, Act::EditUsers).await;
     users::set_suspended(&mut change, org.user, true).await.expect("suspended");
     change.commit().await.expect("it");
     assert_eq!(away().await, 1);
@@ -278,6 +280,84 @@ async fn a_suspension_hands_over_to_whoever_is_named_and_else_it_is_listed() {
     let all = groups::memberships(&org.store, org.tenant.org).await.expect("memberships");
     assert!(all.iter().any(|it| it.user == heir && it.group == org.parent && it.standing == Standing::Lead));
     whole(&org).await;
+}
+
+/// Somebody who has accepted their invitation.
+async fn joined(org: &Organization, name: &str) -> UserId {
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditUsers).await;
+    let id = person(&mut change, name).await;
+    let token = users::invite(&mut change, id).await.expect("a token");
+    change.commit().await.expect("it");
+    let called = name.parse().expect("a name");
+    let account =
+        users::accept(&org.store, org.tenant.org, id, &token, &called, "a calm green ledger".to_owned());
+    account.await.expect("joined");
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_named_the_next_lead_above_takes_over_and_else_an_owner() {
+    let org = Organization::new().await;
+    let owner = org.tenant.owner.user.expect("a person");
+    let (lead, next) = (joined(&org, "Lea").await, joined(&org, "Nea").await);
+    let mut change = org.change().await;
+    let invited = person(&mut change, "Ivo").await;
+    for (group, user) in [(org.child, org.user), (org.child, invited), (org.parent, next)] {
+        groups::set_member(&mut change, group, user, Standing::Lead, None).await.expect("a lead");
+    }
+    // Not theirs alone: what two lead stays with the other.
+    groups::set_member(&mut change, org.child, lead, Standing::Member, None).await.expect("a member");
+    let before = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
+    assert_eq!(before.path.last().map(|(id, _)| *id), Some(org.child), "in the group below");
+    applications::hand_over(&mut change, org.application, owner_of(&org).await, org.user)
+        .await
+        .expect("an owner");
+    change.commit().await.expect("all of it");
+
+    // The confirmation says what will be.
+    let would_be =
+        heirs::would_be(&org.store, org.tenant.org, org.user, Some(owner)).await.expect("an answer");
+    let words: Vec<String> = would_be.iter().map(|it| it.in_words()).collect();
+    assert_eq!(words, ["Assistant to Nea"], "Ivo, who leads beside them, has not joined; so the lead above");
+    assert_eq!(would_be[0].because.as_deref(), Some("leads Parent"));
+
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, org.user, true).await.expect("suspended");
+    change.commit().await.expect("it");
+    assert_eq!(owner_of(&org).await, Some(next));
+    assert_eq!(last_receipt(&org, org.user).await.contents.handed, would_be, "and was");
+    let told = notices::list(&org.store, &own_of(&org, next).await, false, None, 9).await.expect("notices");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].body.contains("Assistant"), "{told:?}");
+
+    // The lead above goes too: the group and the application are the owner's now.
+    let mut change = org.change().await;
+    users::remove(&mut change, next, None).await.expect("removed");
+    change.commit().await.expect("it");
+    assert_eq!(owner_of(&org).await, Some(owner));
+    assert!(groups::leads(&org.store, org.tenant.org, org.parent, owner).await.expect("an answer"));
+    let handed = last_receipt(&org, next).await.contents.handed;
+    assert!(handed.iter().all(|it| it.because.as_deref() == Some("owner of the organization")), "{handed:?}");
+    assert_eq!(handed.len(), 2, "{handed:?}");
+    // With many others it says so in each line.
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Task::Suspend.permit().0).await;
+    applications::hand_over(&mut change, org.application, Some(owner), lead)
+        .await
+        .expect_err("not by this permit");
+    drop(change);
+    let mut change = org.change().await;
+    applications::hand_over(&mut change, org.application, Some(owner), lead).await.expect("handed over");
+    change.commit().await.expect("it");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Task::Suspend.permit().0).await;
+    let effects = store::batches::run(&mut change, &[lead], Task::Suspend).await.expect("a look");
+    assert!(effects[0].text.contains("handed over: Assistant to Olga"), "{effects:?}");
+    whole(&org).await;
+}
+
+/// A permit for somebody's own things.
+async fn own_of(org: &Organization, user: UserId) -> domain::roles::Permit {
+    let actor = Actor { user: Some(user), role: Role::Member, ..org.tenant.owner.clone() };
+    permit(&actor, Act::UseOwn, Place::Organization).expect("one's own")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,6 +505,14 @@ async fn a_reported_secret_is_dead_and_on_the_record_once() {
         ..Default::default()
     };
     let lines = audit::list(&org.store, org.tenant.org, &filter, 10).await.expect("the log");
+    // Told once, whoever can do something about it: Olga, who owns all of it, and whose it was.
+    for user in [org.tenant.owner.user.expect("a person"), org.user] {
+        let told =
+            notices::list(&org.store, &own_of(&org, user).await, false, None, 9).await.expect("notices");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].title.contains("Assistant") && told[0].body.contains("which Uma had"), "{told:?}");
+        assert!(!format!("{told:?}").contains(secret.reveal()));
+    }
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!((lines[0].act.as_str(), lines[0].actor.as_str()), ("secret.leak", "A leak report"));
     assert!(!format!("{lines:?}").contains(secret.reveal()), "never the secret itself");

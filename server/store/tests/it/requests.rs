@@ -126,7 +126,8 @@ impl World {
 
 fn told<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &str) {
     match result {
-        Err(StoreError::Invalid { sentence, .. }) if sentence.contains(words) => {}
+        Err(StoreError::Invalid { sentence, .. } | StoreError::Meanwhile(sentence))
+            if sentence.contains(words) => {}
         other => panic!("{other:?} does not say: {words}"),
     }
 }

@@ -1,0 +1,246 @@
+//! Every route that is not a server function, as somebody of another organization asks it: what it
+//! needs an id for is not there, and what it lists is their own. A route without a row fails, and so
+//! does a page of one thing.
+
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+
+use crate::{
+    harness::Browser,
+    world::{World, parts},
+};
+
+/// How a route is asked.
+enum How {
+    /// As somebody who is signed in elsewhere: each address, and what they get. Of the owner it is 200.
+    Signed(&'static [(&'static str, u16)]),
+    /// With a secret of another organization. Of a secret of its own it is as the last says.
+    Secret(Method, &'static str, &'static str, u16),
+    /// It stays open; what it tells is tried by itself.
+    Stream,
+    /// It takes no id and tells nothing of an organization. Why.
+    Nothing(&'static str),
+}
+
+use How::{Nothing, Secret, Signed, Stream};
+
+const CALL: &str = r#"{"model":"{model name}","messages":[{"role":"user","content":"hi"}],"max_tokens":5}"#;
+const INPUT: &str = r#"{"model":"{model name}","input":"hi"}"#;
+
+/// Every route, and how it is tried.
+fn routes() -> Vec<(&'static str, How)> {
+    vec![
+        ("/console", Nothing("answers nothing but that it is not there")),
+        ("/console/{*function}", Nothing("server functions stand in roles.txt")),
+        ("/assets/{file}", Nothing("files of the program")),
+        ("/healthz", Nothing("of the process")),
+        ("/readyz", Nothing("of the process")),
+        ("/api/v1/secrets/leaked", Nothing("takes whole secrets only, and says the same of each")),
+        ("/live", Stream),
+        (
+            "/users.csv",
+            Signed(&[("/users.csv", 200), ("/users.csv?group={team}", 200), ("/users.csv?q=mia", 200)]),
+        ),
+        (
+            "/explore.csv",
+            Signed(&[
+                ("/explore.csv", 200),
+                ("/explore.csv?group={team}", 404),
+                ("/explore.csv?application={app}", 404),
+                ("/explore.csv?user={member}", 404),
+                ("/explore.csv?model={model}", 404),
+                ("/explore.csv?tier={tier}", 404),
+            ]),
+        ),
+        ("/audit.csv", Signed(&[("/audit.csv", 200), ("/audit.csv?what=research", 200)])),
+        ("/reports.csv", Signed(&[("/reports.csv?month={month}", 200)])),
+        ("/reports.focus.csv", Signed(&[("/reports.focus.csv?month={month}", 200)])),
+        ("/invoices.csv", Signed(&[("/invoices.csv?id={invoice}", 404)])),
+        ("/v1/models", Secret(Method::GET, "/v1/models", "", 200)),
+        ("/v1/models/{*id}", Secret(Method::GET, "/v1/models/{model name}", "", 404)),
+        ("/v1/me/limits", Secret(Method::GET, "/v1/me/limits", "", 200)),
+        ("/v1", Secret(Method::POST, "/v1", CALL, 404)),
+        ("/v1/{*rest}", Secret(Method::POST, "/v1/images/generations", CALL, 404)),
+        ("/v1/chat/completions", Secret(Method::POST, "/v1/chat/completions", CALL, 404)),
+        ("/v1/messages", Secret(Method::POST, "/v1/messages", CALL, 404)),
+        ("/v1/messages/count_tokens", Secret(Method::POST, "/v1/messages/count_tokens", CALL, 404)),
+        ("/v1/responses", Secret(Method::POST, "/v1/responses", INPUT, 404)),
+        ("/v1/embeddings", Secret(Method::POST, "/v1/embeddings", INPUT, 404)),
+    ]
+}
+
+/// Names of things of Acme that Other has nothing like.
+const NAMES: [&str; 9] = ["Mia", "Leo", "Aude", "Adam", "Lea@", "olga@acme", "app-", "model-", "tier-"];
+
+/// Routes as their routers say them.
+fn written() -> Vec<&'static str> {
+    let sources = [include_str!("../../src/http.rs"), include_str!("../../gateway/src/pipeline.rs")];
+    let literal = |source: &'static str| {
+        source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect::<Vec<_>>()
+    };
+    let calls = gateway::wire::Route::ALL.iter().map(|route| route.full_path());
+    sources.into_iter().flat_map(literal).chain(calls).collect()
+}
+
+#[test]
+fn no_route_is_missing_from_the_table() {
+    let known: Vec<&str> = routes().into_iter().map(|(route, _)| route).collect();
+    let missing: Vec<_> = written().into_iter().filter(|route| !known.contains(route)).collect();
+    assert!(missing.is_empty(), "say how {missing:?} is tried");
+    assert!(written().len() >= 20, "the routers were read: {:?}", written());
+    // A router of another file would not be seen.
+    let others = include_str!("../../src/http.rs").matches(".nest").count()
+        + include_str!("../../src/http.rs").matches(".merge(").count();
+    assert_eq!(others, 5, "a router was merged whose routes are not read here");
+}
+
+fn names_in<'a>(text: &str, names: &[&'a str]) -> Vec<&'a str> {
+    names.iter().copied().filter(|name| text.contains(name)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_download_stream_or_call_reaches_anything_of_another_organization() {
+    let mut acme = World::new().await;
+    let name = acme.name_of("model").await;
+    acme.ids.insert("model name", name);
+    let mut other = acme.twin().await;
+    // Their own names are like those of Acme, but for the people's.
+    let names: Vec<&str> = NAMES.into_iter().filter(|name| !name.ends_with('-')).collect();
+    let secret = other.secret().await;
+    let bearer = format!("Bearer {secret}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let program = acme.server.browser();
+    let mut wrong = Vec::new();
+    for (route, how) in routes() {
+        match how {
+            Nothing(_) => {}
+            Stream => hears_of_its_own(&mut acme, &other.owner, &mut wrong).await,
+            Signed(addresses) => {
+                for (address, expected) in addresses {
+                    let path = acme.fill(address).await;
+                    let (own, theirs) = (acme.owner.get(&path).await, other.owner.get(&path).await);
+                    if own.status != StatusCode::OK {
+                        wrong.push(format!("{address} of its own: {} {}", own.status, own.text));
+                    }
+                    if theirs.status.as_u16() != *expected {
+                        wrong.push(format!("{address}: {}", theirs.status));
+                    }
+                    for name in names_in(&theirs.text, &names) {
+                        wrong.push(format!("{address} names {name}"));
+                    }
+                    if acme.server.browser().get(&path).await.status != 401 {
+                        wrong.push(format!("{address} answers nobody"));
+                    }
+                }
+            }
+            Secret(method, path, body, expected) => {
+                let path = path.replace("{model name}", &acme.ids["model name"]);
+                let body = body.replace("{model name}", &acme.ids["model name"]);
+                let answer = program.send(method, &path, &headers, body).await;
+                if answer.status.as_u16() != expected {
+                    wrong.push(format!("{route}: {} {}", answer.status, answer.text));
+                }
+                // What was asked for is said again; nothing else of theirs is.
+                if expected == 200 && answer.text.contains(&acme.ids["model name"]) {
+                    wrong.push(format!("{route} lists a model of Acme: {}", answer.text));
+                }
+                for name in names_in(&answer.text, &names) {
+                    wrong.push(format!("{route} names {name}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Whoever listens elsewhere hears nothing of what happens in Acme, and of their own the next thing.
+async fn hears_of_its_own(acme: &mut World, stranger: &Browser, wrong: &mut Vec<String>) {
+    let (mut ours, mut theirs) = (acme.owner.listen("/live").await, stranger.listen("/live").await);
+    // A request tells whoever decides, before anything else is said of it.
+    acme.fresh("request").await;
+    let heard = next(&mut ours).await;
+    if heard != "notices" {
+        wrong.push(format!("/live tells its own of {heard}"));
+    }
+    stranger.create("/console/groups/create", &[("name", "Heard"), ("kind", "custom")]).await;
+    let heard = next(&mut theirs).await;
+    if heard != "facts" {
+        wrong.push(format!("/live tells another organization of {heard}"));
+    }
+}
+
+/// The next thing a stream tells.
+async fn next(stream: &mut hyper::body::Incoming) -> String {
+    let mut text = String::new();
+    loop {
+        let frame = stream.frame().await.expect("it goes on").expect("a piece");
+        text += &String::from_utf8_lossy(frame.data_ref().map(|data| data.as_ref()).unwrap_or_default());
+        if let Some(what) = text.split("event: ").nth(1).filter(|rest| rest.contains('\n')) {
+            return what.lines().next().unwrap_or_default().to_owned();
+        }
+    }
+}
+
+/// Pages of one thing, whose address is its own, by the routes of the site map.
+const PAGES: [(&str, &str); 20] = [
+    ("webhooks/:id", "webhooks/{webhook}"),
+    ("users/:id", "users/{member}"),
+    ("users/batch/:id", "users/batch/{new batch}?action=suspend"),
+    ("groups/:id", "groups/{team}"),
+    ("groups/:id/analytics", "groups/{team}/analytics"),
+    ("authorization/draft/:id", "authorization/draft/{new draft}"),
+    ("models/import/:id", "models/import/{new list}"),
+    ("models/:id", "models/{model}"),
+    ("providers/:id", "providers/{provider}"),
+    ("providers/:id/offers", "providers/{provider}/offers"),
+    ("applications/:id", "applications/{app}"),
+    ("calls/:id", "calls/{call}"),
+    ("receipts/:id", "receipts/{receipt}"),
+    ("rehearsals/:id", "rehearsals/{new rehearsal}"),
+    ("invoices/:id", "invoices/{invoice}"),
+    ("requests/:id", "requests/{request}"),
+    ("reviews/:id", "reviews/{review}"),
+    ("spend/:of", "spend/{team}"),
+    ("authorization/rule", "authorization/rule?cell={team}~all"),
+    ("sessions/one", "sessions/one?application={app}&label=x"),
+];
+
+/// The rest of the addresses that have a part of their own, and name nothing of an organization.
+const NO_PAGE: [&str; 3] = ["/welcome/:step", "/join/:org/:user/:token", "reports/:month"];
+
+#[test]
+fn no_page_of_one_thing_is_missing_from_the_table() {
+    let source = include_str!("../../../app/src/app.rs");
+    let written: Vec<&str> = source
+        .split("path=path!(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|path| path.contains(':'))
+        .collect();
+    assert!(written.len() > 15, "the site map was read: {written:?}");
+    let known: Vec<&str> = PAGES.iter().map(|(route, _)| *route).chain(NO_PAGE).collect();
+    let missing: Vec<_> = written.into_iter().filter(|path| !known.contains(path)).collect();
+    assert!(missing.is_empty(), "say with what {missing:?} is tried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_one_thing_does_not_exist_in_another_organization() {
+    let mut world = World::new().await;
+    let stranger = world.people.last().expect("somebody").clone();
+    let mut wrong = Vec::new();
+    for (route, template) in PAGES {
+        assert!(!parts(template).is_empty());
+        let path = format!("/{}", world.fill(template).await);
+        let (own, theirs) = (world.owner.get(&path).await, stranger.get(&path).await);
+        if theirs.status != 404 {
+            wrong.push(format!("{route}: {}", theirs.status));
+        }
+        if own.status != 200 && route != "sessions/one" {
+            wrong.push(format!("{route} of its own: {}", own.status));
+        }
+        for name in names_in(&theirs.text, &["Research", "Mia", "Leo", "app-", "tier-"]) {
+            wrong.push(format!("{route} names {name}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
