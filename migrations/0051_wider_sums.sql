@@ -33,31 +33,49 @@ select distinct org_id, md5(use_case)::uuid, use_case from usage_by_day where us
 -- People anew: by day, too, and by the path of what they called with.
 delete from usage_sums where scope = 'user';
 insert into usage_sums
-select d.org_id, k.scope, k.within_id, k.grain, k.first_day, k.thing_id, k.path_id, k.model_id, sum(d.calls), sum(d.failed),
-       sum(d.refused), sum(d.spend), sum(d.input), sum(d.cache_read), sum(d.cache_write), sum(d.output), sum(d.reasoning),
-       sum(d.duration_ms), sum(d.cached), sum(d.saved)
-from feature_usage_by_day d
-left join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-left join member_sets m on m.org_id = d.org_id and m.set_id = d.set_id
-cross join lateral (values (uuid '00000000-0000-0000-0000-000000000000', uuid 'ffffffff-ffff-ffff-ffff-ffffffffffff',
-                            date_trunc('month', d.day)::date)) as c (none, every, month)
-cross join lateral (
-    select 'user', c.none, g.grain, g.first_day, d.user_id, d.path_id, c.every
-    from (values ('day', d.day), ('month', c.month)) as g (grain, first_day)
-    union all
-    select 'members', c.none, g.grain, g.first_day, a.id, c.none, c.every
-    from unnest(m.groups) as a (id) cross join (values ('day', d.day), ('month', c.month)) as g (grain, first_day)
-    union all
-    select 'use_case', a.id, 'day', d.day, md5(d.use_case)::uuid, c.none, c.every
-    from unnest(array_prepend(c.none, p.groups)) as a (id) where d.use_case <> ''
-    union all
-    select 'feature', a.id, 'day', d.day, lpad(to_hex(d.features), 32, '0')::uuid, c.none, c.every
-    from unnest(array_prepend(c.none, p.groups)) as a (id) where d.features <> 0
-) as k (scope, within_id, grain, first_day, thing_id, path_id, model_id)
-group by 1, 2, 3, 4, 5, 6, 7, 8;
+select org_id, 'user', '00000000-0000-0000-0000-000000000000', 'day', day, user_id, path_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+       sum(calls), sum(failed), sum(refused), sum(spend), sum(input), sum(cache_read), sum(cache_write),
+       sum(output), sum(reasoning), sum(duration_ms), sum(cached), sum(saved)
+from feature_usage_by_day group by org_id, day, user_id, path_id;
+
+-- Summed up before it is spread over groups: there are fewer days, paths and sets than rows.
+insert into usage_sums
+select s.org_id, 'members', '00000000-0000-0000-0000-000000000000', 'day', s.day, a.id, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+       sum(s.calls), sum(s.failed), sum(s.refused), sum(s.spend), sum(s.input), sum(s.cache_read), sum(s.cache_write),
+       sum(s.output), sum(s.reasoning), sum(s.duration_ms), sum(s.cached), sum(s.saved)
+from (select org_id, day, set_id, sum(calls) as calls, sum(failed) as failed, sum(refused) as refused, sum(spend) as spend, sum(input) as input,
+             sum(cache_read) as cache_read, sum(cache_write) as cache_write, sum(output) as output, sum(reasoning) as reasoning,
+             sum(duration_ms) as duration_ms, sum(cached) as cached, sum(saved) as saved
+      from feature_usage_by_day group by org_id, day, set_id) s
+join member_sets m on m.org_id = s.org_id and m.set_id = s.set_id cross join unnest(m.groups) as a (id)
+group by s.org_id, s.day, a.id;
+
+insert into usage_sums
+select org_id, scope, within_id, 'month', date_trunc('month', first_day)::date, thing_id, path_id, model_id,
+       sum(calls), sum(failed), sum(refused), sum(spend), sum(input), sum(cache_read), sum(cache_write),
+       sum(output), sum(reasoning), sum(duration_ms), sum(cached), sum(saved)
+from usage_sums where scope in ('user', 'members') and grain = 'day'
+group by org_id, scope, within_id, date_trunc('month', first_day), thing_id, path_id, model_id;
+
+insert into usage_sums
+select s.org_id, s.scope, a.id, 'day', s.day, s.thing_id, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+       sum(s.calls), sum(s.failed), sum(s.refused), sum(s.spend), sum(s.input), sum(s.cache_read), sum(s.cache_write),
+       sum(s.output), sum(s.reasoning), sum(s.duration_ms), sum(s.cached), sum(s.saved)
+from (select org_id, day, path_id, 'use_case' as scope, md5(use_case)::uuid as thing_id, sum(calls) as calls, sum(failed) as failed, sum(refused) as refused, sum(spend) as spend, sum(input) as input,
+             sum(cache_read) as cache_read, sum(cache_write) as cache_write, sum(output) as output, sum(reasoning) as reasoning,
+             sum(duration_ms) as duration_ms, sum(cached) as cached, sum(saved) as saved
+      from feature_usage_by_day where use_case <> '' group by org_id, day, path_id, use_case
+      union all
+      select org_id, day, path_id, 'feature', lpad(to_hex(features), 32, '0')::uuid, sum(calls) as calls, sum(failed) as failed, sum(refused) as refused, sum(spend) as spend, sum(input) as input,
+             sum(cache_read) as cache_read, sum(cache_write) as cache_write, sum(output) as output, sum(reasoning) as reasoning,
+             sum(duration_ms) as duration_ms, sum(cached) as cached, sum(saved) as saved
+      from feature_usage_by_day where features <> 0 group by org_id, day, path_id, features) s
+left join group_paths p on p.org_id = s.org_id and p.path_id = s.path_id
+cross join unnest(array_prepend(uuid '00000000-0000-0000-0000-000000000000', p.groups)) as a (id)
+group by s.org_id, s.scope, a.id, s.day, s.thing_id;
 
 -- How many finished calls took how long, by day: percentiles of any days together follow from them. Keys
--- as in usage_sums; people are not told apart.
+-- as in usage_sums; people are not told apart, nor models within groups.
 create table duration_sums (
     org_id    uuid not null references organizations (org_id) on delete cascade,
     scope     text not null check (scope in ('organization', 'group', 'application', 'use_case', 'feature')),
@@ -73,31 +91,41 @@ create table duration_sums (
 );
 create index duration_sums_of_thing on duration_sums (org_id, scope, thing_id, first_day);
 
-insert into duration_sums
-select d.org_id, k.scope, k.within_id, k.first_day, k.thing_id, k.path_id, k.model_id, d.class, sum(d.calls)
-from (select e.org_id, (e.started_at at time zone o.time_zone)::date as day, e.path_id, e.application_id, e.model_id, e.use_case, e.features,
-             width_bucket(e.duration_ms, array[10, 14, 20, 28, 40, 56, 80, 110, 160, 220, 320, 450, 630, 900, 1250, 1800, 2500, 3500, 5000,
-                                               7000, 10000, 14000, 20000, 28000, 40000, 56000, 80000, 110000, 160000, 220000, 320000]) as class,
-             count(*) as calls
-      from events e join organizations o on o.org_id = e.org_id
-      group by 1, 2, 3, 4, 5, 6, 7, 8) d
-left join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-cross join lateral (values (uuid '00000000-0000-0000-0000-000000000000', uuid 'ffffffff-ffff-ffff-ffff-ffffffffffff')) as c (none, every)
-cross join lateral (
-    select 'organization', c.none, d.day, c.none, c.none, g.model_id from (values (c.every), (d.model_id)) as g (model_id)
-    union all
-    select 'group', coalesce(p.groups[a.place - 1], c.none), d.day, a.id, c.none, g.model_id
-    from unnest(p.groups) with ordinality as a (id, place) cross join (values (c.every), (d.model_id)) as g (model_id)
-    union all
-    select 'application', c.none, d.day, d.application_id, d.path_id, c.every
-    union all
-    select 'use_case', a.id, d.day, md5(d.use_case)::uuid, c.none, c.every
-    from unnest(array_prepend(c.none, p.groups)) as a (id) where d.use_case <> ''
-    union all
-    select 'feature', a.id, d.day, lpad(to_hex(d.features), 32, '0')::uuid, c.none, c.every
-    from unnest(array_prepend(c.none, p.groups)) as a (id) where d.features <> 0
-) as k (scope, within_id, first_day, thing_id, path_id, model_id)
+create temporary table took on commit drop as
+select e.org_id, (e.started_at at time zone o.time_zone)::date as day, e.path_id, e.application_id, e.model_id, e.use_case, e.features,
+       width_bucket(e.duration_ms, array[10, 14, 20, 28, 40, 56, 80, 110, 160, 220, 320, 450, 630, 900, 1250, 1800, 2500, 3500, 5000,
+                                         7000, 10000, 14000, 20000, 28000, 40000, 56000, 80000, 110000, 160000, 220000, 320000]) as class,
+       count(*) as calls
+from events e join organizations o on o.org_id = e.org_id
 group by 1, 2, 3, 4, 5, 6, 7, 8;
+
+insert into duration_sums
+select org_id, 'organization', '00000000-0000-0000-0000-000000000000', day, '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', coalesce(model_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), class, sum(calls)
+from took group by grouping sets ((org_id, day, class), (org_id, day, model_id, class));
+
+insert into duration_sums
+select org_id, 'application', '00000000-0000-0000-0000-000000000000', day, application_id, path_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff', class, sum(calls)
+from took group by org_id, day, application_id, path_id, class;
+
+insert into duration_sums
+select s.org_id, 'group', coalesce(p.groups[a.place - 1], '00000000-0000-0000-0000-000000000000'), s.day, a.id, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', s.class, sum(s.calls)
+from (select org_id, day, path_id, class, sum(calls) as calls from took group by org_id, day, path_id, class) s
+join group_paths p on p.org_id = s.org_id and p.path_id = s.path_id
+cross join unnest(p.groups) with ordinality as a (id, place)
+group by s.org_id, coalesce(p.groups[a.place - 1], '00000000-0000-0000-0000-000000000000'), s.day, a.id, s.class;
+
+insert into duration_sums
+select s.org_id, s.scope, a.id, s.day, s.thing_id, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', s.class, sum(s.calls)
+from (select org_id, day, path_id, class, 'use_case' as scope, md5(use_case)::uuid as thing_id, sum(calls) as calls
+      from took where use_case <> '' group by org_id, day, path_id, class, use_case
+      union all
+      select org_id, day, path_id, class, 'feature', lpad(to_hex(features), 32, '0')::uuid, sum(calls)
+      from took where features <> 0 group by org_id, day, path_id, class, features) s
+left join group_paths p on p.org_id = s.org_id and p.path_id = s.path_id
+cross join unnest(array_prepend(uuid '00000000-0000-0000-0000-000000000000', p.groups)) as a (id)
+group by s.org_id, s.scope, a.id, s.day, s.thing_id, s.class;
+
+drop table took;
 
 -- What the lines of closed months come to for each group, so that their report does not read every line.
 create table report_groups (

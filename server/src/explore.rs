@@ -20,7 +20,17 @@ const FUNCTION: &str = "/console/explore/table";
 
 /// The parts of an address that say whose calls are counted; the others are arguments by themselves.
 const FILTERS: [&str; 11] = [
-    "group", "directly", "view", "application", "key", "user", "model", "tier", "provider", "use_case", "feature",
+    "group",
+    "directly",
+    "view",
+    "application",
+    "key",
+    "user",
+    "model",
+    "tier",
+    "provider",
+    "use_case",
+    "feature",
 ];
 
 /// What the function answers, as far as it goes into the file.

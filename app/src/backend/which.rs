@@ -118,7 +118,11 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
     let mut set = Vec::new();
     for (by, name, id) in [
         (By::Group, "group", which.group.map(|id| id.0)),
-        (By::Application, if filters.application.is_empty() { "key" } else { "application" }, which.application.map(|id| id.0)),
+        (
+            By::Application,
+            if filters.application.is_empty() { "key" } else { "application" },
+            which.application.map(|id| id.0),
+        ),
         (By::User, "user", which.user.filter(|_| !filters.user.is_empty()).map(|id| id.0)),
         (By::Model, "model", which.model.map(|id| id.0)),
         (By::Tier, "tier", which.tier.map(|id| id.0)),

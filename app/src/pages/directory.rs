@@ -37,7 +37,7 @@ pub fn DirectoryPage() -> impl IntoView {
     let (sort, after) = (query::value("sort"), query::value("after"));
     let users = load_directory(search, status, group, role, limit, sort, after, with_groups);
     view! {
-        <Page title="Users">
+        <Page title="Users" live=true>
             <Load data=users let(directory)><Content directory filter/></Load>
         </Page>
     }

@@ -80,7 +80,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()
             }}
-            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}{untold.then_some(" How long each call took is kept for the organization, groups, applications, models, use cases and features; not for single people, nor for several filters at once.")}</p>
+            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}{untold.then_some(" How long each call took is kept for the organization and its models, for groups, applications, use cases and features; not for single people, nor for several filters at once.")}</p>
         </Card>
         {(!empty).then(|| view! { <Table explored series filters/> })}
     }

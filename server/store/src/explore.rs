@@ -204,12 +204,7 @@ async fn now_and_before(store: &Store, org: OrgId, which: &Which, question: &Que
 
 /// The same, where there are more things than are shown: which those are is found first, and nothing is
 /// read of the others. None: there are not that many, or nobody knows without reading them.
-async fn of_many(
-    store: &Store,
-    org: OrgId,
-    which: &Which,
-    question: &Question,
-) -> Result<Option<Things>> {
+async fn of_many(store: &Store, org: OrgId, which: &Which, question: &Question) -> Result<Option<Things>> {
     let Question { measure, by, period, before, top, .. } = *question;
     let Some((shown, count)) = sums::top(store, org, which, by, period, measure, top + MORE).await? else {
         return Ok(None);
@@ -249,11 +244,19 @@ async fn together(
         key: None,
         name: "All calls".to_owned(),
         total: cells.iter().copied().sum(),
-        before: lines(store, org, which, (measure, None), before, Steps::Marks(before.from, before.from), None)
-            .await?
-            .into_iter()
-            .map(|(.., sums)| sums)
-            .sum(),
+        before: lines(
+            store,
+            org,
+            which,
+            (measure, None),
+            before,
+            Steps::Marks(before.from, before.from),
+            None,
+        )
+        .await?
+        .into_iter()
+        .map(|(.., sums)| sums)
+        .sum(),
         cells,
     })
 }
@@ -341,9 +344,12 @@ pub async fn pickers(store: &Store, org: OrgId, led: Option<&[GroupId]>, limit: 
     groups.retain(|(id, _)| below.as_ref().is_none_or(|below| below.contains(id)));
     let models = crate::models::list(store, org).await?;
     let tiers = crate::models::tiers(store, org).await?;
-    let providers = sqlx::query!("select provider_id, name from providers where org_id = $1 order by lower(name), provider_id", org.0)
-        .fetch_all(store.pool())
-        .await?;
+    let providers = sqlx::query!(
+        "select provider_id, name from providers where org_id = $1 order by lower(name), provider_id",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
     Ok(Pickers {
         providers: providers.into_iter().map(|row| (row.provider_id.into(), row.name)).collect(),
         groups,

@@ -98,8 +98,13 @@ pub(crate) async fn add(db: &mut PgConnection, org: OrgId, noted: &[(NaiveDate, 
 }
 
 /// Adds what calls cost that were just booked, to what had taken them down before.
-pub(crate) async fn charge(db: &mut PgConnection, org: OrgId, calls: &[(NaiveDate, Uuid, i64)]) -> Result<()> {
-    let days: Vec<NaiveDate> = calls.iter().map(|(day, ..)| *day).collect::<BTreeSet<_>>().into_iter().collect();
+pub(crate) async fn charge(
+    db: &mut PgConnection,
+    org: OrgId,
+    calls: &[(NaiveDate, Uuid, i64)],
+) -> Result<()> {
+    let days: Vec<NaiveDate> =
+        calls.iter().map(|(day, ..)| *day).collect::<BTreeSet<_>>().into_iter().collect();
     let ids: Vec<Uuid> = calls.iter().map(|(_, id, _)| *id).collect();
     let costs: Vec<i64> = calls.iter().map(|(.., cost)| *cost).collect();
     sqlx::query!(

@@ -300,9 +300,20 @@ impl<'a> Asked<'a> {
         steps: Steps,
     ) -> Result<Option<Self>> {
         let Which {
-            group, members, directly, application, user, model, tier, provider, use_case, features, sight
+            group,
+            members,
+            directly,
+            application,
+            user,
+            model,
+            tier,
+            provider,
+            use_case,
+            features,
+            sight,
         } = which;
-        let one = [application.is_some(), user.is_some(), model.is_some() || tier.is_some() || provider.is_some()];
+        let one =
+            [application.is_some(), user.is_some(), model.is_some() || tier.is_some() || provider.is_some()];
         let narrowed = one.into_iter().filter(|set| *set).count();
         let alone = narrowed == 0 || (narrowed == 1 && (one[2] || group.is_none()));
         if !alone || (*members && narrowed > 0) || *directly || use_case.is_some() || features.is_some() {
@@ -340,7 +351,9 @@ impl<'a> Asked<'a> {
             Some(By::Group) => self.children(None).await.map(Some),
             _ if self.of_a_model() => Ok(None),
             Some(By::Application) => self.things("application", None).await.map(Some),
-            Some(By::User) if matches!(self.steps, Steps::Marks(..)) => self.things("user", None).await.map(Some),
+            Some(By::User) if matches!(self.steps, Steps::Marks(..)) => {
+                self.things("user", None).await.map(Some)
+            }
             Some(By::UseCase) => self.labels().await.map(Some),
             Some(By::Feature) => self.features().await.map(Some),
             Some(By::User | By::Key) => Ok(None),
@@ -605,7 +618,9 @@ fn whole_months(
                 Some(part) => part.to = next,
                 None => parts.push(Segment { months: true, sign: 1, from: month, to: next, step }),
             }
-            parts.extend([days(-1, month, first), days(-1, last, end)].into_iter().filter(|part| part.from < part.to));
+            parts.extend(
+                [days(-1, month, first), days(-1, last, end)].into_iter().filter(|part| part.from < part.to),
+            );
         } else if first < last {
             parts.push(days(1, first, last));
         }

@@ -75,9 +75,9 @@ pub async fn book(
     days.write(&mut tx, org).await?;
     let calls = named.iter().map(|named| (named.event, named.path_id, named.set_id));
     late::note(&mut tx, org, calendar, calls).await?;
-    let costs = named.iter().map(|Named { event, .. }| {
-        (partition_day(event.call.started_at), event.call.id.0, event.cost.0)
-    });
+    let costs = named
+        .iter()
+        .map(|Named { event, .. }| (partition_day(event.call.started_at), event.call.id.0, event.cost.0));
     observed::charge(&mut tx, org, &costs.collect::<Vec<_>>()).await?;
     let calls = named.iter().map(|named| (named.event, named.path_id));
     call_sessions::gather(&mut tx, org, calls).await?;

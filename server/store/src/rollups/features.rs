@@ -121,7 +121,9 @@ pub(super) async fn read(
 }
 
 /// A row of a set of features as one row for each of them. The empty set is a row of its own.
-pub(super) fn apart((step, key, sums): (NaiveDate, Option<Key>, Sums)) -> Vec<(NaiveDate, Option<Key>, Sums)> {
+pub(super) fn apart(
+    (step, key, sums): (NaiveDate, Option<Key>, Sums),
+) -> Vec<(NaiveDate, Option<Key>, Sums)> {
     let bits = key.and_then(|key| key.label.parse().ok()).unwrap_or_default();
     let named = |label: &str| (step, Some(Key { id: Uuid::nil(), label: label.to_owned() }), sums);
     let features = Features::from_bits(bits);

@@ -1,4 +1,5 @@
-//! How long calls took: counts by class of duration, with the keys that `usage_sums` has by day.
+//! How long calls took: counts by class of duration, with the keys that `usage_sums` has by day. People
+//! are not told apart, nor models within groups: that would be a row for almost every call.
 
 use std::collections::HashMap;
 
@@ -26,7 +27,7 @@ pub(crate) async fn add<Row: Serialize + Sync>(db: &mut PgConnection, rows: &[Ro
         "jsonb_to_recordset($1) as b (org_id uuid, day date, path_id uuid, application_id uuid, user_id uuid, set_id uuid, model_id uuid,
                                       use_case text, features int, class smallint, calls bigint)
          cross join lateral (select b.*)",
-        "where k.grain = 'day' and k.scope not in ('user', 'members')
+        "where k.grain = 'day' and k.scope not in ('user', 'members') and (k.scope <> 'group' or k.model_id = c.every)
          group by 1, 2, 3, 4, 5, 6, 7, 8
          order by 1, 2, 3, 4, 5, 6, 7, 8
          on conflict (org_id, scope, within_id, first_day, thing_id, path_id, model_id, class) do update
@@ -52,7 +53,7 @@ pub(super) async fn rebuild(db: &mut PgConnection, org: OrgId) -> Result<()> {
                  count(*) as calls
           from events e join organizations o on o.org_id = e.org_id
           where e.org_id = $1 group by 1, 2, 3, 4, 7, 8, 9, 10)",
-        "where k.grain = 'day' and k.scope not in ('user', 'members') group by 1, 2, 3, 4, 5, 6, 7, 8",
+        "where k.grain = 'day' and k.scope not in ('user', 'members') and (k.scope <> 'group' or k.model_id = c.every) group by 1, 2, 3, 4, 5, 6, 7, 8",
         org.0
     )
     .execute(db)
@@ -96,6 +97,7 @@ pub(crate) async fn read(
     let group = which.group.map_or(Uuid::nil(), |group| group.0);
     let (scope, within, thing) = match by {
         _ if which.members || which.user.is_some() => return Ok(HashMap::new()),
+        _ if models && which.group.is_some() => return Ok(HashMap::new()),
         None | Some(By::Model | By::Tier | By::Provider) => match (which.group, which.application) {
             (Some(group), _) => ("group", None, Some(group.0)),
             (_, Some(application)) if by.is_none() => ("application", None, Some(application.0)),
@@ -103,8 +105,8 @@ pub(crate) async fn read(
             _ => ("organization", None, Some(Uuid::nil())),
         },
         _ if which.application.is_some() => return Ok(HashMap::new()),
-        Some(By::Group) => ("group", Some(group), None),
         _ if models => return Ok(HashMap::new()),
+        Some(By::Group) => ("group", Some(group), None),
         Some(By::Application) => ("application", Some(Uuid::nil()), None),
         Some(By::UseCase) => ("use_case", Some(group), None),
         Some(By::Feature) => ("feature", Some(group), None),
@@ -158,6 +160,17 @@ pub(crate) async fn read(
     for row in rows {
         let key = Key { id: row.id, label: row.label };
         *found.entry((row.step, key)).or_default() += Durations::of(row.class, row.calls);
+    }
+    // What is in none of them has no rows of its own: it is what is left.
+    let none = match by {
+        Some(By::Group | By::UseCase) => "",
+        Some(By::Feature) => "0",
+        _ => return Ok(found),
+    };
+    for ((step, _), whole) in Box::pin(read(store, org, which, None, period, steps)).await? {
+        let parts = found.iter().filter(|((other, _), _)| *other == step).map(|(_, durations)| *durations);
+        let rest = parts.fold(whole, |rest, part| rest - part);
+        found.insert((step, Key { id: Uuid::nil(), label: none.to_owned() }), rest);
     }
     Ok(found)
 }
