@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{Datelike, Months, NaiveDate};
+use chrono::NaiveDate;
 use domain::{
     explore::{By, Measure, Period},
     ids::OrgId,
@@ -22,9 +22,13 @@ use crate::{
     rollups::{self, Key, Sight, Steps, Which},
 };
 
+mod drift;
 mod durations;
+mod stretches;
 
+pub(crate) use drift::drift;
 pub(crate) use durations::{add as add_durations, read as durations};
+use stretches::{Columns, Segment, whole_months};
 
 /// A step of time, a thing (none: all the rest), and what it comes to.
 pub(crate) type Line = (NaiveDate, Option<Key>, Sums);
@@ -123,57 +127,6 @@ pub(crate) async fn rebuild(db: &mut PgConnection, org: OrgId) -> Result<()> {
     .execute(&mut *db)
     .await?;
     durations::rebuild(db, org).await
-}
-
-/// What differs from `usage_by_day`: of what, what is written, what should be. Most kinds of sum hold
-/// every call once; groups at the top those that are in a group, members each as often as somebody has
-/// groups, labels those that have one.
-pub(crate) async fn drift(db: &mut PgConnection, org: OrgId) -> Result<Vec<(String, i64, i64)>> {
-    let rows = sqlx::query!(
-        r#"with u as (
-               select date_trunc('month', d.day)::date as month, d.calls + d.refused as calls, d.spend, p.path_id is not null as placed,
-                      coalesce(cardinality(m.groups), 0) as groups, d.use_case <> '' as labelled
-               from usage_by_day d
-               left join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-               left join member_sets m on m.org_id = d.org_id and m.set_id = d.set_id
-               where d.org_id = $1
-           ), d as (
-               select month, k.scope, sum(k.calls) as calls, sum(k.spend) as spend
-               from u cross join lateral (values
-                   ('organization', u.calls, u.spend), ('application', u.calls, u.spend), ('user', u.calls, u.spend),
-                   ('group', case when placed then u.calls else 0 end, case when placed then u.spend else 0 end),
-                   ('members', u.calls * groups, u.spend * groups),
-                   ('use_case', case when labelled then u.calls else 0 end, case when labelled then u.spend else 0 end)) as k (scope, calls, spend)
-               group by 1, 2
-           ), s as (
-               select date_trunc('month', first_day)::date as month, scope, grain, model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as every,
-                      sum(calls + refused) as calls, sum(spend) as spend
-               from usage_sums
-               where org_id = $1 and within_id = '00000000-0000-0000-0000-000000000000' and scope <> 'feature'
-               group by 1, 2, 3, 4
-           ), kinds as (
-               select distinct scope, grain, every from s
-               union values ('organization', 'month', true), ('group', 'month', true), ('application', 'month', true), ('user', 'month', true),
-                            ('members', 'month', true), ('user', 'day', true), ('members', 'day', true), ('use_case', 'day', true)
-           )
-           select m.month as "month!", k.scope as "scope!", k.grain as "grain!",
-                  coalesce(s.calls, 0)::bigint as "calls!", coalesce(s.spend, 0)::bigint as "spend!",
-                  coalesce(d.calls, 0)::bigint as "should_calls!", coalesce(d.spend, 0)::bigint as "should_spend!"
-           from kinds k
-           cross join (select month from d union select month from s) m
-           left join d on d.month = m.month and d.scope = k.scope
-           left join s on s.month = m.month and s.scope = k.scope and s.grain = k.grain and s.every = k.every"#,
-        org.0
-    )
-    .fetch_all(&mut *db)
-    .await?;
-    let lines = rows.into_iter().flat_map(|row| {
-        let name = |what| format!("sums: {what} of each {} by {} in {}", row.scope, row.grain, row.month);
-        [(name("calls"), row.calls, row.should_calls), (name("spend"), row.spend, row.should_spend)]
-    });
-    let mut lines: Vec<_> = lines.filter(|(_, is, should_be)| is != should_be).collect();
-    lines.extend(durations::drift(db, org).await?);
-    Ok(lines)
 }
 
 /// Answers, if these sums can: as [`crate::rollups::read`]. Split by features, labels are sets of them.
@@ -557,131 +510,5 @@ impl<'a> Asked<'a> {
             .filter(|(cut, _)| cut[0] < cut[1])
             .flat_map(|(cut, step)| whole_months(cut[0], cut[1], self.today, step, months))
             .collect()
-    }
-}
-
-/// Days that are read as months or one by one, and added or taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Segment {
-    months: bool,
-    sign: i32,
-    from: NaiveDate,
-    to: NaiveDate,
-    step: NaiveDate,
-}
-
-/// Segments as columns of a query.
-struct Columns {
-    grains: Vec<String>,
-    from: Vec<NaiveDate>,
-    to: Vec<NaiveDate>,
-    steps: Vec<NaiveDate>,
-    signs: Vec<i32>,
-}
-
-impl Columns {
-    fn of(segments: &[Segment]) -> Self {
-        let column = |of: fn(&Segment) -> NaiveDate| segments.iter().map(of).collect::<Vec<_>>();
-        let grain = |segment: &Segment| if segment.months { "month" } else { "day" }.to_owned();
-        Self {
-            grains: segments.iter().map(grain).collect(),
-            from: column(|segment| segment.from),
-            to: column(|segment| segment.to),
-            steps: column(|segment| segment.step),
-            signs: segments.iter().map(|segment| segment.sign).collect(),
-        }
-    }
-}
-
-/// Cuts days into whole months and single days: of a month of which more than half is meant, the month
-/// without its other days. Nothing comes after today, so the month that runs ends with it.
-fn whole_months(
-    from: NaiveDate,
-    to: NaiveDate,
-    today: NaiveDate,
-    step: NaiveDate,
-    months: bool,
-) -> Vec<Segment> {
-    let days = |sign, from, to| Segment { months: false, sign, from, to, step };
-    if !months {
-        return vec![days(1, from, to)];
-    }
-    let mut parts: Vec<Segment> = Vec::new();
-    let mut month = from.with_day(1).unwrap_or(from);
-    while month < to {
-        let next = month.checked_add_months(Months::new(1)).unwrap_or(to);
-        let end = if today < next { today.succ_opt().unwrap_or(next).max(month) } else { next };
-        let (first, last) = (from.max(month), to.min(end));
-        let (inside, outside) = (last - first, (first - month) + (end - last));
-        if outside < inside {
-            match parts.last_mut().filter(|part| part.months && part.to == month) {
-                Some(part) => part.to = next,
-                None => parts.push(Segment { months: true, sign: 1, from: month, to: next, step }),
-            }
-            parts.extend(
-                [days(-1, month, first), days(-1, last, end)].into_iter().filter(|part| part.from < part.to),
-            );
-        } else if first < last {
-            parts.push(days(1, first, last));
-        }
-        month = next;
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().unwrap()
-    }
-
-    fn cut(from: &str, to: &str) -> Vec<String> {
-        let parts = whole_months(day(from), day(to), day("2026-11-20"), day(from), true);
-        let sign = |part: &Segment| if part.sign < 0 { "without " } else { "" };
-        let grain = |part: &Segment| if part.months { "months" } else { "days" };
-        parts.iter().map(|part| format!("{}{} {}..{}", sign(part), grain(part), part.from, part.to)).collect()
-    }
-
-    #[test]
-    fn whole_months_are_read_as_months_and_the_rest_by_day() {
-        assert_eq!(cut("2026-01-01", "2026-03-01"), ["months 2026-01-01..2026-03-01"]);
-        assert_eq!(
-            cut("2026-01-20", "2026-04-05"),
-            ["days 2026-01-20..2026-02-01", "months 2026-02-01..2026-04-01", "days 2026-04-01..2026-04-05"]
-        );
-        assert_eq!(cut("2026-03-10", "2026-03-20"), ["days 2026-03-10..2026-03-20"]);
-    }
-
-    #[test]
-    fn of_most_of_a_month_the_other_days_are_taken_away() {
-        assert_eq!(
-            cut("2026-01-10", "2026-03-05"),
-            [
-                "months 2026-01-01..2026-02-01",
-                "without days 2026-01-01..2026-01-10",
-                "months 2026-02-01..2026-03-01",
-                "days 2026-03-01..2026-03-05"
-            ]
-        );
-        assert_eq!(
-            cut("2026-03-02", "2026-03-30"),
-            [
-                "months 2026-03-01..2026-04-01",
-                "without days 2026-03-01..2026-03-02",
-                "without days 2026-03-30..2026-04-01"
-            ]
-        );
-    }
-
-    #[test]
-    fn the_month_that_runs_ends_today() {
-        assert_eq!(cut("2026-10-01", "2026-11-21"), ["months 2026-10-01..2026-12-01"]);
-        assert_eq!(
-            cut("2026-11-01", "2026-11-19"),
-            ["months 2026-11-01..2026-12-01", "without days 2026-11-19..2026-11-21"]
-        );
-        assert_eq!(cut("2026-11-18", "2026-11-25"), ["days 2026-11-18..2026-11-21"]);
     }
 }
