@@ -21,12 +21,16 @@ pub struct Filters {
     pub view: String,
     /// Of an application.
     pub application: String,
+    /// Of the application that has a key.
+    pub key: String,
     /// Of a person.
     pub user: String,
     /// With a model.
     pub model: String,
     /// With a model of a tier.
     pub tier: String,
+    /// With a model of a provider.
+    pub provider: String,
     /// With a label.
     pub use_case: String,
     /// That used a feature of their key.
@@ -53,6 +57,8 @@ pub struct Named {
     pub models: Choices,
     /// Classes of models to choose from.
     pub tiers: Choices,
+    /// Providers to choose from.
+    pub providers: Choices,
 }
 
 impl Filters {
@@ -65,9 +71,11 @@ impl Filters {
             directly: value("directly"),
             view: value("view"),
             application: value("application"),
+            key: value("key"),
             user: value("user"),
             model: value("model"),
             tier: value("tier"),
+            provider: value("provider"),
             use_case: value("use_case"),
             feature: value("feature"),
         }
@@ -80,9 +88,11 @@ impl Filters {
             ("directly", &self.directly),
             ("view", &self.view),
             ("application", &self.application),
+            ("key", &self.key),
             ("user", &self.user),
             ("model", &self.model),
             ("tier", &self.tier),
+            ("provider", &self.provider),
             ("use_case", &self.use_case),
             ("feature", &self.feature),
         ]
@@ -102,9 +112,11 @@ impl Filters {
             By::Group if key == NONE => filters.directly = "true".to_owned(),
             By::Group => filters.group = key,
             By::Application => filters.application = key,
+            By::Key => filters.key = key,
             By::User => filters.user = key,
             By::Model => filters.model = key,
             By::Tier => filters.tier = key,
+            By::Provider => filters.provider = key,
             By::UseCase => filters.use_case = key,
             By::Feature => filters.feature = key,
         }

@@ -19,8 +19,19 @@ const ANSWER_MAX: usize = 32 << 20;
 const FUNCTION: &str = "/console/explore/table";
 
 /// The parts of an address that say whose calls are counted; the others are arguments by themselves.
-const FILTERS: [&str; 9] =
-    ["group", "directly", "view", "application", "user", "model", "tier", "use_case", "feature"];
+const FILTERS: [&str; 11] = [
+    "group",
+    "directly",
+    "view",
+    "application",
+    "key",
+    "user",
+    "model",
+    "tier",
+    "provider",
+    "use_case",
+    "feature",
+];
 
 /// What the function answers, as far as it goes into the file.
 #[derive(Deserialize)]

@@ -17,6 +17,8 @@ words! {
         Group = "group",
         /// Applications.
         Application = "application",
+        /// The keys of applications: each has one.
+        Key = "key",
         /// The labels calls carried.
         UseCase = "use_case",
         /// People.
@@ -25,6 +27,8 @@ words! {
         Model = "model",
         /// Classes of models, as the catalogue has them now.
         Tier = "tier",
+        /// Providers of models, as the catalogue has them now.
+        Provider = "provider",
         /// What calls used of their key: streaming, tools and so on. A call may use several.
         Feature = "feature",
     }
@@ -36,10 +40,12 @@ impl By {
         match self {
             Self::Group => "Groups",
             Self::Application => "Applications",
+            Self::Key => "Keys",
             Self::UseCase => "Use cases",
             Self::User => "People",
             Self::Model => "Models",
             Self::Tier => "Tiers",
+            Self::Provider => "Providers",
             Self::Feature => "Features",
         }
     }
@@ -49,10 +55,12 @@ impl By {
         match self {
             Self::Group => "Group",
             Self::Application => "Application",
+            Self::Key => "Key",
             Self::UseCase => "Use case",
             Self::User => "Person",
             Self::Model => "Model",
             Self::Tier => "Tier",
+            Self::Provider => "Provider",
             Self::Feature => "Feature",
         }
     }
@@ -62,10 +70,12 @@ impl By {
         match self {
             Self::Group => "Its own applications",
             Self::Application => "Unknown application",
+            Self::Key => "Unknown key",
             Self::UseCase => "No use case",
             Self::User => "No person (service secrets)",
             Self::Model => "No model",
             Self::Tier => "No tier",
+            Self::Provider => "No provider",
             Self::Feature => "None of them",
         }
     }
@@ -103,6 +113,10 @@ words! {
         Cached = "cached",
         /// What those earlier calls had cost.
         Saved = "saved",
+        /// What half of the calls took at most.
+        Median = "p50",
+        /// What 95 of a hundred calls took at most.
+        Slow = "p95",
         /// How long calls took on average.
         Latency = "latency",
     }
@@ -124,7 +138,9 @@ impl Measure {
             Self::Failed => "Failed calls",
             Self::Cached => "Calls from the cache",
             Self::Saved => "Saved by the cache",
-            Self::Latency => "Mean duration",
+            Self::Median => "Duration, half of the calls (p50)",
+            Self::Slow => "Duration, 95 of 100 calls (p95)",
+            Self::Latency => "Duration, mean",
         }
     }
 
@@ -143,20 +159,27 @@ impl Measure {
             Self::Failed => Some(sums.failed),
             Self::Cached => Some(sums.cached),
             Self::Saved => Some(sums.saved.0),
+            Self::Median => sums.durations.within(50),
+            Self::Slow => sums.durations.within(95),
             Self::Latency => sums.duration_ms.checked_div(sums.calls),
         }
     }
 
     /// Whether parts add up to the whole. A mean does not.
     pub const fn adds_up(self) -> bool {
-        !matches!(self, Self::Latency)
+        !matches!(self, Self::Latency | Self::Median | Self::Slow)
+    }
+
+    /// Whether it is read from how many calls took how long.
+    pub const fn is_percentile(self) -> bool {
+        matches!(self, Self::Median | Self::Slow)
     }
 
     /// An amount as people read it: `$5.00`, `60`, `840 ms`.
     pub fn show(self, amount: i64) -> String {
         match self {
             Self::Spend | Self::Saved => Money(amount).to_string(),
-            Self::Latency => millis(amount),
+            Self::Latency | Self::Median | Self::Slow => millis(amount),
             _ => grouped(amount.unsigned_abs()),
         }
     }

@@ -17,6 +17,7 @@ pub mod calls;
 pub mod csv;
 pub mod directory;
 pub mod drafts;
+pub mod durations;
 pub mod explore;
 pub mod focus;
 pub mod forecast;

@@ -104,8 +104,15 @@ pub struct Report {
     pub month: NaiveDate,
     /// Where it stands.
     pub standing: Standing,
-    /// Every group that spent, and those above it: parents before children, children by name.
+    /// Every group that spent, and those above it: parents before children, children by name. On a page,
+    /// some of them.
     pub nodes: Vec<Node>,
+    /// Which of all groups the first of them is, from 0.
+    #[serde(default)]
+    pub first: usize,
+    /// How many groups there are.
+    #[serde(default)]
+    pub groups: usize,
     /// The whole month.
     pub total: Money,
     /// How much of that are adjustments of earlier months.
@@ -197,6 +204,8 @@ pub fn report(
     Report {
         month,
         standing,
+        first: 0,
+        groups: nodes.len(),
         nodes,
         total: sums.spend,
         adjusted,
@@ -206,6 +215,20 @@ pub fn report(
 }
 
 impl Report {
+    /// With some groups only, the first of which is `first`: what one page shows. Totals stay those of the
+    /// month.
+    #[must_use]
+    pub fn page(mut self, first: usize, most: usize) -> Self {
+        self.first = first.min(self.nodes.len());
+        self.nodes = self.nodes.into_iter().skip(self.first).take(most).collect();
+        self
+    }
+
+    /// Where the next page begins.
+    pub fn next(&self) -> Option<usize> {
+        Some(self.first + self.nodes.len()).filter(|next| *next < self.groups)
+    }
+
     /// The report as comma-separated values: a line for each group. The column `own` adds up to the
     /// month; sub-totals contain what is below them.
     pub fn csv(&self) -> String {

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    durations::Durations,
     explore::{By, Explored},
     forecast::Forecast,
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
@@ -117,6 +118,9 @@ pub struct Sums {
     pub cached: i64,
     /// What those earlier calls had cost.
     pub saved: Money,
+    /// How many finished calls took how long, where that was asked for.
+    #[serde(default, skip_serializing_if = "Durations::is_empty")]
+    pub durations: Durations,
 }
 
 impl Sums {
@@ -145,6 +149,30 @@ impl std::ops::AddAssign for Sums {
         self.duration_ms += other.duration_ms;
         self.cached += other.cached;
         self.saved.0 += other.saved.0;
+        self.durations += other.durations;
+    }
+}
+
+impl std::ops::Sub for Sums {
+    type Output = Self;
+
+    /// What is left of a whole without one of its parts.
+    fn sub(self, part: Self) -> Self {
+        Self {
+            calls: self.calls - part.calls,
+            failed: self.failed - part.failed,
+            refused: self.refused - part.refused,
+            spend: Money(self.spend.0 - part.spend.0),
+            input: self.input - part.input,
+            cache_read: self.cache_read - part.cache_read,
+            cache_write: self.cache_write - part.cache_write,
+            output: self.output - part.output,
+            reasoning: self.reasoning - part.reasoning,
+            duration_ms: self.duration_ms - part.duration_ms,
+            cached: self.cached - part.cached,
+            saved: Money(self.saved.0 - part.saved.0),
+            durations: self.durations - part.durations,
+        }
     }
 }
 

@@ -17,15 +17,23 @@ pub async fn load_months() -> Result<Vec<MonthRow>, AppError> {
     .await
 }
 
-/// The report of a month: `2026-11`.
+/// The report of a month: `2026-11`. Some hundred groups from the one that `after` counts on; with
+/// `all`, every group, to be printed.
 #[server(prefix = "/console", endpoint = "reports/get")]
-pub async fn load_report(month: String) -> Result<Report, AppError> {
+pub async fn load_report(
+    month: String,
+    #[server(default)] after: String,
+    #[server(default)] all: bool,
+) -> Result<Report, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
+    const PAGE: usize = 200;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let month = reports::month(&month)?;
-        store::reports::get(&cx.store, org, cx.calendar().await?, month).await.known()
+        let report = store::reports::get(&cx.store, org, cx.calendar().await?, month).await.known()?;
+        let first = after.parse().unwrap_or_default();
+        Ok(if all { report } else { report.page(first, PAGE) })
     })
     .await
 }

@@ -3,7 +3,7 @@
 
 use domain::{
     explore::{By, NONE},
-    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, TierId, UserId},
+    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
     keys::{Feature, Features},
     roles::{Act, Permit},
     spend::View,
@@ -62,7 +62,14 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
         // Written where there are too many to choose from.
         text => groups::named_some(cx, "group", text).await?,
     };
-    let application: Option<ApplicationId> = id(&filters.application, ApplicationId::NIL)?;
+    let application: Option<ApplicationId> = match id(&filters.application, ApplicationId::NIL)? {
+        Some(application) => Some(application),
+        // A key is its application's.
+        None => match id(&filters.key, KeyId::NIL)? {
+            Some(key) => Some(store::spend::application_of(&cx.store, cx.org()?, key).await.known()?),
+            None => None,
+        },
+    };
     let mut all = cx.permit(Act::ReadOrganization).is_ok();
     if let Some(group) = group {
         all |= may(cx.permit_in(Act::ReadGroup, group).await)?;
@@ -78,6 +85,7 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
         user: id(&filters.user, UserId::NIL)?,
         model: id(&filters.model, ModelId::NIL)?,
         tier: id(&filters.tier, TierId::NIL)?,
+        provider: id(&filters.provider, ProviderId::NIL)?,
         use_case: match filters.use_case.as_str() {
             "" => None,
             NONE => Some(String::new()),
@@ -110,10 +118,15 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
     let mut set = Vec::new();
     for (by, name, id) in [
         (By::Group, "group", which.group.map(|id| id.0)),
-        (By::Application, "application", which.application.map(|id| id.0)),
+        (
+            By::Application,
+            if filters.application.is_empty() { "key" } else { "application" },
+            which.application.map(|id| id.0),
+        ),
         (By::User, "user", which.user.filter(|_| !filters.user.is_empty()).map(|id| id.0)),
         (By::Model, "model", which.model.map(|id| id.0)),
         (By::Tier, "tier", which.tier.map(|id| id.0)),
+        (By::Provider, "provider", which.provider.map(|id| id.0)),
     ] {
         let Some(id) = id else { continue };
         if id.is_nil() {
@@ -127,7 +140,7 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
                 By::Group => may(cx.permit_in(Act::ReadGroup, GroupId(id)).await)?,
                 By::Application => may(cx.permit_for(Act::ReadGroup, ApplicationId(id)).await)?,
                 By::User => actor.user == Some(UserId(id)),
-                By::Model | By::Tier | By::UseCase | By::Feature => true,
+                By::Model | By::Tier | By::Provider | By::UseCase | By::Feature | By::Key => true,
             };
         set.push((name.to_owned(), if told { known } else { "as linked".to_owned() }));
     }
@@ -161,6 +174,7 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
         // The catalogue is for those who read everything; others filter by what they come across.
         models: if reads_all { choices::<ModelId>(pickers.models) } else { Vec::new() },
         tiers: choices::<TierId>(pickers.tiers),
+        providers: if reads_all { choices::<ProviderId>(pickers.providers) } else { Vec::new() },
     })
 }
 

@@ -79,7 +79,7 @@ pub fn FilterBar(
     /// Choices of the page's own.
     children: Children,
 ) -> impl IntoView {
-    let Named { set, groups, group_path, applications, models, tiers, .. } = named;
+    let Named { set, groups, group_path, applications, models, tiers, providers, .. } = named;
     let chips = set
         .into_iter()
         .map(|(name, label)| {
@@ -90,7 +90,9 @@ pub fn FilterBar(
                 "directly" => "Only",
                 "group" => "Group",
                 "application" => "Application",
+                "key" => "Key of",
                 "model" => "Model",
+                "provider" => "Provider",
                 _ => "Tier",
             };
             // A group's own applications are nothing without the group.
@@ -104,7 +106,11 @@ pub fn FilterBar(
     let kept = filters
         .pairs()
         .into_iter()
-        .filter(|(name, _)| matches!(*name, "user" | "use_case" | "view" | "directly"))
+        .filter(|(name, _)| match *name {
+            "user" | "use_case" | "view" | "directly" | "key" => true,
+            "tier" | "provider" => path != "/explore",
+            _ => false,
+        })
         .map(|(name, value)| view! { <input type="hidden" name=name value=value.to_owned()/> })
         .collect_view();
     let zone = frame().zone.name.clone();
@@ -116,6 +122,7 @@ pub fn FilterBar(
             {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All" value=filters.application.clone()/> })}
             {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All" value=filters.model.clone()/> })}
             {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All" value=filters.tier.clone()/> })}
+            {(!providers.is_empty() && path == "/explore").then(|| view! { <Choice name="provider" label="Provider" choices=providers all="All" value=filters.provider.clone()/> })}
             <Choice name="feature" label="Used" choices=features() all="Anything" value=filters.feature.clone()/>
             {children()}
             {dated.then(|| view! {

@@ -35,7 +35,7 @@ pub fn DirectoryPage() -> impl IntoView {
     let (sort, after) = (query::value("sort"), query::value("after"));
     let users = load_directory(words, sort, after, with_groups);
     view! {
-        <Page title="Users">
+        <Page title="Users" live=true>
             <Load data=users let(directory)><Content directory filter wrong/></Load>
         </Page>
     }

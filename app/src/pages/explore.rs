@@ -46,6 +46,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let legend = series.clone();
     let span = step_label(Interval::Day, period.from, period.to);
     let (total, before) = (measure.of(&explored.total()), measure.of(&explored.total_before()));
+    let total_known = total;
     let (total, before) = (shown(measure, total), shown(measure, before));
     let (from, last) = (period.from.to_string(), period.last().to_string());
     let csv = filters.href(
@@ -63,6 +64,8 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let narrowed = named.narrowed;
     let empty = explored.rows.is_empty();
     let overlap = overlap(by);
+    let untold = measure.is_percentile() && total_known.is_none() && explored.total().calls > 0
+        || measure.is_percentile() && by == By::User;
     view! {
         <Head title="Explore" note=span><a class="btn" href=csv download="">"Download CSV"</a></Head>
         {narrowed.then(|| view! { <p class="lead">"What the groups you lead used, and what you used yourself."</p> })}
@@ -77,7 +80,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()
             }}
-            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}</p>
+            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}{untold.then_some(" How long each call took is kept for the organization and its models, for groups, applications, use cases and features; not for single people, nor for several filters at once.")}</p>
         </Card>
         {(!empty).then(|| view! { <Table explored series filters/> })}
     }
@@ -188,7 +191,7 @@ fn line(explored: &Explored, row: &Row, class: &'static str, filters: &Filters) 
 fn narrow(explored: &Explored, filters: &Filters) -> String {
     let by = match explored.by {
         By::Group => By::Group,
-        By::Application | By::UseCase | By::User | By::Tier => By::Model,
+        By::Application | By::Key | By::UseCase | By::User | By::Tier | By::Provider => By::Model,
         By::Model | By::Feature => By::Application,
     };
     let (from, last) = (explored.period.from.to_string(), explored.period.last().to_string());

@@ -12,7 +12,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::param;
 use crate::{
     api::reports::{CloseMonth, load_months, load_report},
-    ui::{Badge, Card, Confirm, Empty, Head, Kind, Load, OpenDialog, Page, When, context::frame, may},
+    ui::{
+        Badge, Card, Confirm, Empty, Head, Kind, Load, OpenDialog, Page, Pager, When, context::frame, may,
+        query,
+    },
 };
 
 fn month_name(month: NaiveDate) -> String {
@@ -115,7 +118,7 @@ fn CloseDialog(month: NaiveDate, spend: String) -> impl IntoView {
 /// The report of one month.
 #[component]
 pub fn ReportPage() -> impl IntoView {
-    let report = load_report(param("month"));
+    let report = load_report(param("month"), query::value("after"), query::value("all") == "true");
     view! { <Page title="Report" live=true><Load data=report let(report)><Content report/></Load></Page> }
 }
 
@@ -130,6 +133,17 @@ fn Content(report: Report) -> impl IntoView {
         let spend = report.total.to_string();
         view! { <CloseDialog month=report.month spend/> }
     });
+    let next = report.next().map(|next| next.to_string());
+    let part = (report.groups > report.nodes.len()).then(|| {
+        let (first, last) = (report.first + 1, report.first + report.nodes.len());
+        let whole = format!("/reports/{key}?all=true");
+        view! {
+            <p class="note-line">
+                {format!("Groups {} to {} of {}; totals are those of the whole month. ", grouped(count(first)), grouped(count(last)), grouped(count(report.groups)))}
+                <a class="link" href=whole>"All of them, to print"</a>
+            </p>
+        }
+    });
     view! {
         <div class="sheet">
             <Head title=month note=organization crumbs>
@@ -140,12 +154,18 @@ fn Content(report: Report) -> impl IntoView {
             {stand(&report)}
             <Sums report=report.clone()/>
             <Card title="Every group" note="attributed: every cent counts once">
+                {part}
                 <Table report/>
             </Card>
+            <Pager next/>
             <p class="muted sheet-note">"Attributed spend is what the applications of a group spent; a sub-total has everything below in it, and the groups at the top add up to the month. Member spend is what the people of a group spent while they were members, wherever they called from: people belong to several groups, so it overlaps and does not add up. A group that was moved within the month stands in both places."</p>
         </div>
         {dialog}
     }
+}
+
+fn count(groups: usize) -> u64 {
+    u64::try_from(groups).unwrap_or(u64::MAX)
 }
 
 /// Where the month stands, in a sentence.

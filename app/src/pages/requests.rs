@@ -239,7 +239,7 @@ fn Ask(askable: Askable) -> impl IntoView {
 #[component]
 pub fn RequestPage() -> impl IntoView {
     let request = load_request(param("id"));
-    view! { <Page title="Request"><Load data=request let(seen)><One seen/></Load></Page> }
+    view! { <Page title="Request" live=true><Load data=request let(seen)><One seen/></Load></Page> }
 }
 
 #[component]

@@ -40,6 +40,12 @@ pub enum What {
         #[arg(long)]
         whole: bool,
     },
+    /// How fast finished calls go into the books of one Postgres: ledger, windows and every sum
+    Booking {
+        /// How many
+        #[arg(long, default_value_t = 200_000)]
+        calls: usize,
+    },
     /// What each page of the console costs the server, with the demo behind it
     Pages {
         /// How often each page is asked for
@@ -74,6 +80,9 @@ pub fn run(workspace: &Workspace, what: &What) -> Outcome {
         }
         What::Soak { minutes, whole } => {
             gateway(workspace, "soak", &["--minutes".to_owned(), minutes.to_string()], *whole)
+        }
+        What::Booking { calls } => {
+            gateway(workspace, "booking", &["--calls".to_owned(), calls.to_string()], false)
         }
         What::Pages { times, only, at: Some(base), .. } => pages::look_at(base, *times, only),
         What::Pages { times, size, only, at: None } => pages::measure(workspace, *times, size, only),

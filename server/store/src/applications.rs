@@ -94,7 +94,7 @@ pub async fn list(
            left join lateral (
                select sum(spend) as spend from usage_sums u
                where u.org_id = a.org_id and u.scope = 'application' and u.thing_id = a.application_id and u.grain = 'month'
-                 and u.first_day = $2
+                 and u.first_day = $2 and u.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
            ) u on true
            left join lateral (
                select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)) as live,
@@ -151,7 +151,7 @@ pub async fn most(
            left join lateral (
                select sum(spend) as spend from usage_sums u
                where u.org_id = a.org_id and u.scope = 'application' and u.thing_id = a.application_id and u.grain = 'month'
-                 and u.first_day = $2
+                 and u.first_day = $2 and u.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
            ) u on true
            where a.org_id = $1 and a.archived_at is null and (a.group_id = $3 or g.ancestors @> array[$3::uuid])
            order by coalesce(u.spend, 0) desc, lower(a.name), a.application_id

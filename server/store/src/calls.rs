@@ -143,6 +143,8 @@ async fn days_with(
             None => (sums.calls + sums.refused, sums.calls + sums.refused > 0),
             Some(Ended::Finished) => (sums.calls, sums.calls > 0),
             Some(Ended::Refused) => (sums.refused, sums.refused > 0),
+            Some(Ended::UpstreamError) => (sums.failed, sums.failed > 0),
+            Some(Ended::Cached) => (sums.cached, sums.cached > 0),
             Some(_) => (0, sums.calls > 0),
         };
         if any {
@@ -230,6 +232,7 @@ async fn finished(
              and (not $21 or e.cached)
              and (not $22 or e.guarded <> '')
              and ($23::date[] is null or e.day = any ($23))
+             and ($24::uuid is null or m.provider_id = $24)
            order by e.started_at desc, e.call_id desc
            limit $19"#,
         org.0,
@@ -255,6 +258,7 @@ async fn finished(
         ended == Some(Ended::Cached),
         ended == Some(Ended::Guarded),
         days.as_deref(),
+        which.provider.map(|id| id.0),
     )
     .fetch_all(store.pool())
     .await?;
@@ -338,6 +342,8 @@ async fn refused(
              and ($15::uuid[] is null or r.user_id = $16
                   or r.path_id in (select p.path_id from group_paths p where p.org_id = $1 and p.groups && $15))
              and ($18::date[] is null or r.day = any ($18))
+             and ($20::uuid is null or m.provider_id = $20
+                  or ($20 = '00000000-0000-0000-0000-000000000000'::uuid and r.model_id is null))
              and ($19::int is null or case when $19 = 0 then r.features = 0 else r.features & $19 <> 0 end)
            order by r.at desc, r.call_id desc
            limit $17"#,
@@ -360,6 +366,7 @@ async fn refused(
         limit,
         days.as_deref(),
         which.features.map(Features::bits),
+        which.provider.map(|id| id.0),
     )
     .fetch_all(store.pool())
     .await?;

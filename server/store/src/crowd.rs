@@ -462,6 +462,14 @@ pub async fn calls(
             .await?;
         made = next;
     }
+    sqlx::query!(
+        "insert into use_case_labels
+         select distinct org_id, md5(use_case)::uuid, use_case from usage_by_day where org_id = $1 and use_case <> ''
+         on conflict do nothing",
+        org.0
+    )
+    .execute(&mut *tx)
+    .await?;
     sums::rebuild(&mut tx, org).await?;
     count_windows(&mut tx, org, calendar, year.until).await?;
     sqlx::query!(
@@ -490,7 +498,7 @@ pub async fn on_disk(store: &Store) -> Result<Vec<(String, i64)>> {
            left join pg_inherits i on i.inhrelid = c.oid
            left join pg_class p on p.oid = i.inhparent
            where c.relkind = 'r' and coalesce(p.relname, c.relname) in
-                 ('events', 'usage_by_day', 'feature_usage_by_day', 'usage_sums', 'call_sessions', 'windows', 'group_paths', 'member_sets')
+                 ('events', 'usage_by_day', 'feature_usage_by_day', 'usage_sums', 'duration_sums', 'call_sessions', 'windows', 'group_paths', 'member_sets')
            group by 1 order by 2 desc"#
     )
     .fetch_all(store.pool())
@@ -600,6 +608,10 @@ with drawn as materialized (
     from drawn d
 ), calls as (
     select c.*, k.secret_id, k.key_id, k.application_id, k.group_id, k.path_id, k.user_id, k.set_id,
+           case when k.user_id is null and c.h >> 9 & 3 = 0 then (array['summaries', 'triage', 'answers', 'drafts'])[1 + (c.h >> 11 & 3)]
+                else '' end as use_case,
+           -- People read along: their calls stream.
+           case when k.user_id is null then 0 else 1 end as features,
            (hashint8extended(c.caller, 0) & 65535) + (array[0, 0, 0, 1, 1, 2])[1 + (c.h >> 3 & 63) % 6] as model,
            (400 + 3 * c.output * (1 + c.q))::int as took
     from chosen c join crowd_callers k on k.n = c.caller
@@ -612,28 +624,28 @@ with drawn as materialized (
     insert into events (org_id, day, call_id, started_at, finished_at, first_byte_ms, duration_ms, application_id, key_id, secret_id,
                         group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, use_case, session, route,
                         streamed, outcome, status, input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input,
-                        audio_output, images, cost, priced_at, estimated, overage)
+                        audio_output, images, cost, priced_at, estimated, overage, features)
     select $1, (at at time zone 'UTC')::date,
            -- In order of time, as ids of calls are: 48 bits of milliseconds, version, and what is drawn.
            (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text || h::text), 1, 3) || 'a'
             || substr(md5(h::text || n::text), 1, 15))::uuid,
            at, at + took * interval '1 millisecond', case when not failed then 200 + took / 9 end, took, application_id, key_id,
-           secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, '',
+           secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, use_case,
            case when user_id is null then '' else 's-' || substr(md5(caller::text || $2::text), 1, 8) end, route, user_id is not null,
            case when failed then 'upstream_error' else 'ok' end, case when failed then 503 else 200 end, tokens_in, tokens_cached, 0, 0,
            tokens_out, 0, 0, 0, 0,
-           (tokens_in * price_in + tokens_cached * price_cached + tokens_out * price_out + 999999) / 1000000, priced_at, false, false
+           (tokens_in * price_in + tokens_cached * price_cached + tokens_out * price_out + 999999) / 1000000, priced_at, false, false, features
     from priced
-    returning path_id, application_id, user_id, set_id, model_id, outcome, cost, input, cache_read, output, duration_ms
+    returning path_id, application_id, user_id, set_id, model_id, use_case, features, outcome, cost, input, cache_read, output, duration_ms
 ), summed as (
     select path_id, application_id, coalesce(user_id, '00000000-0000-0000-0000-000000000000') as user_id, set_id, model_id,
-           count(*) as calls, count(*) filter (where outcome = 'upstream_error') as failed, sum(cost) as spend, sum(input) as input,
+           use_case, features, count(*) as calls, count(*) filter (where outcome = 'upstream_error') as failed, sum(cost) as spend, sum(input) as input,
            sum(cache_read) as cache_read, sum(output) as output, sum(duration_ms) as duration_ms
-    from new group by path_id, application_id, user_id, set_id, model_id
+    from new group by path_id, application_id, user_id, set_id, model_id, use_case, features
 ), days as (
     insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, calls, failed, spend, input,
                                    cache_read, output, duration_ms)
-    select $1, $2, path_id, application_id, user_id, set_id, model_id, '', calls, failed, spend, input, cache_read, output, duration_ms
+    select $1, $2, path_id, application_id, user_id, set_id, model_id, use_case, calls, failed, spend, input, cache_read, output, duration_ms
     from summed
     on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
         set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, spend = d.spend + excluded.spend,
@@ -642,7 +654,7 @@ with drawn as materialized (
 )
 insert into feature_usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed,
                                        spend, input, cache_read, output, duration_ms)
-select $1, $2, path_id, application_id, user_id, set_id, model_id, '', 0, calls, failed, spend, input, cache_read, output, duration_ms
+select $1, $2, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed, spend, input, cache_read, output, duration_ms
 from summed
 on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) do update
     set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, spend = d.spend + excluded.spend,

@@ -1,13 +1,13 @@
 //! Questions about use, answered from the sums by day.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{NaiveDate, Weekday};
 use domain::{
+    durations::Durations,
     explore::{By, Explored, Interval, Measure, NONE, Period, Row},
-    ids::{ApplicationId, GroupId, ModelId, OrgId, TierId, UserId},
-    keys::Feature,
+    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
+    keys::{Feature, Features},
     spend::Sums,
 };
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     Result, Store,
     rollups::{self, Key, Steps, Which},
+    sums,
 };
 
 /// How many things beyond the largest are listed one by one.
@@ -44,15 +45,19 @@ pub struct Question {
 /// # Errors
 /// When the database does not answer.
 pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) -> Result<Explored> {
+    // Every application has one key.
+    if question.by == By::Key {
+        let by_application = Question { by: By::Application, ..*question };
+        let mut explored = Box::pin(ask(store, org, which, &by_application)).await?;
+        explored.by = By::Key;
+        name_keys(store, org, &mut explored).await?;
+        return Ok(explored);
+    }
     let Question { measure, by, interval, period, before, top, week_start } = *question;
     let size = |sums: &Sums| measure.of(sums).unwrap_or_default();
-    let of_many = match by {
-        By::User => of_many(store, org, which, question).await?,
-        _ => None,
-    };
-    let (things, others_before) = match of_many {
+    let Things { things, others, count } = match of_many(store, org, which, question).await? {
         Some(found) => found,
-        None => (now_and_before(store, org, which, question).await?, Sums::default()),
+        None => now_and_before(store, org, which, question).await?,
     };
     let mut things: Vec<(Key, Sums, Sums)> = things
         .into_iter()
@@ -62,11 +67,12 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
     things.sort_by(|(a_key, a, a_before), (b_key, b, b_before)| {
         (size(b), b.spend, size(b_before), a_key).cmp(&(size(a), a.spend, size(a_before), b_key))
     });
+    let count = count.unwrap_or(things.len());
     let steps = interval.steps(period.from, period.to, week_start);
     // What overlaps has no rest: what is left over would be counted with what is not.
     let top = if by.overlaps() { things.len() } else { top };
     let largest: Vec<Key> = things.iter().take(top).map(|(key, ..)| key.clone()).collect();
-    let mut cells = over_time(store, org, which, by, period, &steps, &largest).await?;
+    let mut cells = over_time(store, org, which, question, &steps, &largest).await?;
     let ids: Vec<Uuid> = things.iter().take(top + MORE).map(|(key, ..)| key.id).collect();
     let names = rollups::names(store, org, by, &ids).await?;
     let row = |(key, total, before): &(Key, Sums, Sums), cells| Row {
@@ -86,31 +92,105 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
     if !rest.is_empty() {
         rows.push(Row {
             key: None,
-            name: format!("Other ({})", rest.len()),
+            name: format!("Other ({})", count.saturating_sub(top)),
             cells: cells.remove(&None).unwrap_or_else(empty),
-            total: rest.iter().map(|(_, now, _)| *now).sum(),
-            before: rest.iter().map(|(_, _, before)| *before).chain([others_before]).sum(),
+            total: rest.iter().map(|(_, now, _)| *now).chain([others.0]).sum(),
+            before: rest.iter().map(|(_, _, before)| *before).chain([others.1]).sum(),
         });
     }
     let more = rest.iter().take(MORE).map(|thing| row(thing, Vec::new())).collect();
-    let things = things.len();
-    let whole = match by.overlaps() {
-        true => Some(together(store, org, which, (period, before), &steps).await?),
+    let whole = match by.overlaps() || measure.is_percentile() {
+        true => Some(together(store, org, which, question, &steps).await?),
         false => None,
     };
-    Ok(Explored { measure, by, interval, period, before, steps, rows, more, things, whole })
+    Ok(Explored { measure, by, interval, period, before, steps, rows, more, things: count, whole })
+}
+
+/// The keys of applications, in the place of those.
+async fn name_keys(store: &Store, org: OrgId, explored: &mut Explored) -> Result<()> {
+    let rows = explored.rows.iter_mut().chain(&mut explored.more);
+    let rows: Vec<(ApplicationId, &mut Row)> =
+        rows.filter_map(|row| Some((row.key.as_deref()?.parse().ok()?, row))).collect();
+    let ids: Vec<Uuid> = rows.iter().map(|(id, _)| id.0).collect();
+    let keys = sqlx::query!(
+        "select application_id, key_id from keys where org_id = $1 and application_id = any ($2)",
+        org.0,
+        &ids
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let keys: HashMap<Uuid, Uuid> = keys.into_iter().map(|row| (row.application_id, row.key_id)).collect();
+    for (id, row) in rows {
+        row.key = keys.get(&id.0).map(|key| KeyId(*key).to_string());
+        row.name = format!("Key of {}", row.name);
+    }
+    Ok(())
+}
+
+/// Sums with how long their calls took, where that is what is asked for.
+async fn lines(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    (measure, by): (Measure, Option<By>),
+    period: Period,
+    steps: Steps,
+    only: Option<&[Key]>,
+) -> Result<Vec<sums::Line>> {
+    let mut lines = rollups::read(store, org, which, by, period, steps, only).await?;
+    if !measure.is_percentile() {
+        return Ok(lines);
+    }
+    let mut known = sums::durations(store, org, which, by, period, steps).await?;
+    if by == Some(By::Feature) {
+        known = apart(known);
+    }
+    for (step, key, sums) in &mut lines {
+        if let Some(durations) = key.as_ref().and_then(|key| known.remove(&(*step, key.clone()))) {
+            sums.durations = durations;
+        }
+    }
+    // What is not told apart is what is left.
+    for (step, _, sums) in lines.iter_mut().filter(|(_, key, _)| by.is_some() && key.is_none()) {
+        let rest = known.iter().filter(|((other, _), _)| other == step).map(|(_, durations)| *durations);
+        rest.for_each(|durations| sums.durations += durations);
+    }
+    Ok(lines)
+}
+
+/// By set of features as by feature: a call is with each that it used.
+fn apart(sets: HashMap<(NaiveDate, Key), Durations>) -> HashMap<(NaiveDate, Key), Durations> {
+    let mut found = HashMap::<(NaiveDate, Key), Durations>::new();
+    for ((step, key), durations) in sets {
+        let features = Features::from_bits(key.label.parse().unwrap_or_default());
+        let mut add = |label: &str| {
+            let key = Key { id: Uuid::nil(), label: label.to_owned() };
+            *found.entry((step, key)).or_default() += durations;
+        };
+        features.iter().for_each(|feature| add(feature.as_str()));
+        if features.is_empty() {
+            add("");
+        }
+    }
+    found
 }
 
 /// Things with their sums of the period, and of the one before.
-type Things = HashMap<Key, (Sums, Sums)>;
+struct Things {
+    things: HashMap<Key, (Sums, Sums)>,
+    /// All others.
+    others: (Sums, Sums),
+    /// How many there are, where not all of them are here.
+    count: Option<usize>,
+}
 
 async fn now_and_before(store: &Store, org: OrgId, which: &Which, question: &Question) -> Result<Things> {
-    let Question { by, period, before, .. } = *question;
+    let Question { measure, by, period, before, .. } = *question;
     let whole = Period { from: before.from, to: period.to };
     // Before, what lies between, and now.
     let marks = Steps::Marks(before.to.min(period.from), period.from);
-    let mut things = Things::new();
-    for (step, key, sums) in rollups::read(store, org, which, Some(by), whole, marks, None).await? {
+    let mut things = HashMap::<Key, (Sums, Sums)>::new();
+    for (step, key, sums) in lines(store, org, which, (measure, Some(by)), whole, marks, None).await? {
         let Some(key) = key else { continue };
         let thing = things.entry(key).or_default();
         if step >= period.from {
@@ -119,38 +199,30 @@ async fn now_and_before(store: &Store, org: OrgId, which: &Which, question: &Que
             thing.1 += sums;
         }
     }
-    Ok(things)
+    Ok(Things { things, others: Default::default(), count: None })
 }
 
-/// The same, where there are more things than are shown: only those that are shown are asked what they
-/// were before. Also what all others were before; none: there are not that many.
-async fn of_many(
-    store: &Store,
-    org: OrgId,
-    which: &Which,
-    question: &Question,
-) -> Result<Option<(Things, Sums)>> {
+/// The same, where there are more things than are shown: which those are is found first, and nothing is
+/// read of the others. None: there are not that many, or nobody knows without reading them.
+async fn of_many(store: &Store, org: OrgId, which: &Which, question: &Question) -> Result<Option<Things>> {
     let Question { measure, by, period, before, top, .. } = *question;
-    let mut things = Things::new();
-    let start = Steps::Marks(period.from, period.from);
-    for (_, key, sums) in rollups::read(store, org, which, Some(by), period, start, None).await? {
-        let Some(key) = key else { continue };
-        things.entry(key).or_default().0 += sums;
-    }
-    if things.len() <= top + MORE {
+    let Some((shown, count)) = sums::top(store, org, which, by, period, measure, top + MORE).await? else {
+        return Ok(None);
+    };
+    if count <= top + MORE {
         return Ok(None);
     }
-    let mut order: Vec<(&Key, &Sums)> = things.iter().map(|(key, (now, _))| (key, now)).collect();
-    order.sort_by_key(|(key, now)| (Reverse((measure.of(now).unwrap_or_default(), now.spend)), *key));
-    let shown: Vec<Key> = order.into_iter().take(top + MORE).map(|(key, _)| key.clone()).collect();
-    let (start, mut others) = (Steps::Marks(before.from, before.from), Sums::default());
-    for (_, key, sums) in rollups::read(store, org, which, Some(by), before, start, Some(&shown)).await? {
-        match key.and_then(|key| things.get_mut(&key)) {
-            Some(thing) => thing.1 += sums,
-            None => others += sums,
+    let (mut things, mut others) = (HashMap::<Key, (Sums, Sums)>::new(), (Sums::default(), Sums::default()));
+    for (period, then) in [(period, false), (before, true)] {
+        let start = Steps::Marks(period.from, period.from);
+        for (_, key, sums) in
+            lines(store, org, which, (measure, Some(by)), period, start, Some(&shown)).await?
+        {
+            let pair = key.map_or(&mut others, |key| things.entry(key).or_default());
+            *(if then { &mut pair.1 } else { &mut pair.0 }) += sums;
         }
     }
-    Ok(Some((things, others)))
+    Ok(Some(Things { things, others, count: Some(count) }))
 }
 
 /// Everything, each call once.
@@ -158,11 +230,12 @@ async fn together(
     store: &Store,
     org: OrgId,
     which: &Which,
-    (period, before): (Period, Period),
+    question: &Question,
     steps: &[(NaiveDate, NaiveDate)],
 ) -> Result<Row> {
+    let Question { measure, period, before, .. } = *question;
     let mut cells = vec![Sums::default(); steps.len()];
-    for (day, _, sums) in rollups::read(store, org, which, None, period, Steps::Days, None).await? {
+    for (day, _, sums) in lines(store, org, which, (measure, None), period, Steps::Days, None).await? {
         if let Some(cell) = cells.get_mut(steps.partition_point(|(_, next)| *next <= day)) {
             *cell += sums;
         }
@@ -171,7 +244,19 @@ async fn together(
         key: None,
         name: "All calls".to_owned(),
         total: cells.iter().copied().sum(),
-        before: rollups::sums(store, org, which, before.from, before.to).await?,
+        before: lines(
+            store,
+            org,
+            which,
+            (measure, None),
+            before,
+            Steps::Marks(before.from, before.from),
+            None,
+        )
+        .await?
+        .into_iter()
+        .map(|(.., sums)| sums)
+        .sum(),
         cells,
     })
 }
@@ -181,14 +266,14 @@ async fn over_time(
     store: &Store,
     org: OrgId,
     which: &Which,
-    by: By,
-    period: Period,
+    question: &Question,
     steps: &[(NaiveDate, NaiveDate)],
     largest: &[Key],
 ) -> Result<HashMap<Option<Key>, Vec<Sums>>> {
+    let Question { measure, by, period, .. } = *question;
     let mut cells = HashMap::<Option<Key>, Vec<Sums>>::new();
     for (day, key, sums) in
-        rollups::read(store, org, which, Some(by), period, Steps::Days, Some(largest)).await?
+        lines(store, org, which, (measure, Some(by)), period, Steps::Days, Some(largest)).await?
     {
         let place = steps.partition_point(|(_, next)| *next <= day);
         let line = cells.entry(key).or_insert_with(|| vec![Sums::default(); steps.len()]);
@@ -213,6 +298,8 @@ fn text(by: By, key: &Key) -> String {
         By::User => UserId(key.id).to_string(),
         By::Model => ModelId(key.id).to_string(),
         By::Tier => TierId(key.id).to_string(),
+        By::Provider => ProviderId(key.id).to_string(),
+        By::Key => KeyId(key.id).to_string(),
         By::UseCase | By::Feature => key.label.clone(),
     }
 }
@@ -239,6 +326,8 @@ pub struct Pickers {
     pub models: Vec<(ModelId, String)>,
     /// Classes of models.
     pub tiers: Vec<(TierId, String)>,
+    /// Providers.
+    pub providers: Vec<(ProviderId, String)>,
 }
 
 /// Names to filter by: of everything, or of what is in these groups and below.
@@ -255,7 +344,14 @@ pub async fn pickers(store: &Store, org: OrgId, led: Option<&[GroupId]>, limit: 
     groups.retain(|(id, _)| below.as_ref().is_none_or(|below| below.contains(id)));
     let models = crate::models::list(store, org).await?;
     let tiers = crate::models::tiers(store, org).await?;
+    let providers = sqlx::query!(
+        "select provider_id, name from providers where org_id = $1 order by lower(name), provider_id",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
     Ok(Pickers {
+        providers: providers.into_iter().map(|row| (row.provider_id.into(), row.name)).collect(),
         groups,
         applications: crate::calls::applications(store, org, ids.as_deref(), limit).await?,
         models: models.into_iter().map(|model| (model.id, model.name)).collect(),

@@ -38,6 +38,7 @@ pub async fn rows(store: &Store, org: OrgId, month: &Month, ids: &[GroupId]) -> 
            left join lateral (
                select sum(spend) as spend from usage_sums
                where org_id = $1 and scope = 'group' and thing_id = g.group_id and grain = 'month' and first_day = $3
+                 and model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
            ) s on true
            order by k.place"#,
         org.0,

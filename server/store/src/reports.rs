@@ -159,14 +159,16 @@ pub async fn get(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate
     let closed = matches!(standing, Standing::Closed(_));
     let rows = sqlx::query!(
         r#"with l as (
-               select path_id, of_month < month as late, calls, failed, spend, input, cache_read, cache_write, output, reasoning
-               from report_lines where $4 and org_id = $1 and month = $2
+               select path_id, late, calls, failed, spend, input, cache_read, cache_write, output, reasoning
+               from report_groups where $3 and org_id = $1 and month = $2
                union all
                select path_id, false, calls, failed, spend, input, cache_read, cache_write, output, reasoning
-               from usage_by_day where not $4 and org_id = $1 and day >= $2 and day < $3
+               from usage_sums
+               where not $3 and org_id = $1 and scope = 'application' and within_id = '00000000-0000-0000-0000-000000000000'
+                 and grain = 'month' and first_day = $2 and model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
                union all
                select path_id, true, 1, failed, spend, input, cache_read, cache_write, output, reasoning
-               from late_calls where not $4 and org_id = $1 and month = $2
+               from late_calls where not $3 and org_id = $1 and month = $2
            )
            select p.groups, l.late as "late!", sum(l.calls)::bigint as "calls!", sum(l.failed)::bigint as "failed!",
                   sum(l.spend)::bigint as "spend!", sum(l.input)::bigint as "input!", sum(l.cache_read)::bigint as "cache_read!",
@@ -175,7 +177,6 @@ pub async fn get(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate
            group by p.path_id, p.groups, l.late having sum(l.calls) > 0"#,
         org.0,
         month,
-        after(month),
         closed,
     )
     .fetch_all(&mut *tx)
@@ -227,22 +228,20 @@ async fn members(
     closed: bool,
 ) -> Result<Vec<(GroupId, i64, Money)>> {
     let rows = sqlx::query!(
-        r#"with s as (
-               select set_id, sum(calls) as calls, sum(spend) as spend
-               from (select set_id, calls, spend from usage_by_day where not $4 and org_id = $1 and day >= $2 and day < $3
-                     union all
-                     select set_id, 1, spend from late_calls where not $4 and org_id = $1 and month = $2) u
-               group by set_id
-           )
-           select g.id as "id!", sum(s.calls)::bigint as "calls!", sum(s.spend)::bigint as "spend!"
-           from s join member_sets m on m.org_id = $1 and m.set_id = s.set_id cross join unnest(m.groups) as g (id)
-           group by g.id having sum(s.calls) > 0
+        r#"select id as "id!", sum(calls)::bigint as "calls!", sum(spend)::bigint as "spend!"
+           from (select thing_id as id, calls, spend from usage_sums
+                 where not $3 and org_id = $1 and scope = 'members' and within_id = '00000000-0000-0000-0000-000000000000'
+                   and grain = 'month' and first_day = $2 and model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+                 union all
+                 select g.id, 1, l.spend from late_calls l
+                 join member_sets m on m.org_id = l.org_id and m.set_id = l.set_id cross join unnest(m.groups) as g (id)
+                 where not $3 and l.org_id = $1 and l.month = $2) s
+           group by id having sum(calls) > 0
            union all
-           select group_id, calls, spend from report_members where $4 and org_id = $1 and month = $2
+           select group_id, calls, spend from report_members where $3 and org_id = $1 and month = $2
            order by 1"#,
         org.0,
         month,
-        after(month),
         closed,
     )
     .fetch_all(db)
@@ -551,6 +550,16 @@ async fn freeze(change: &mut Change, month: NaiveDate) -> Result<()> {
         org.0,
         month,
         next,
+    )
+    .execute(change.db())
+    .await?;
+    sqlx::query!(
+        "insert into report_groups
+         select org_id, month, path_id, of_month < month, sum(calls), sum(failed), sum(spend), sum(input), sum(cache_read), sum(cache_write),
+                sum(output), sum(reasoning)
+         from report_lines where org_id = $1 and month = $2 group by 1, 2, 3, 4",
+        org.0,
+        month,
     )
     .execute(change.db())
     .await?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use domain::{
     calls::{CallLine, Ended},
     explore::{By, Period},
-    ids::{ApplicationId, GroupId, ModelId, OrgId, TierId, UserId},
+    ids::{ApplicationId, GroupId, ModelId, OrgId, ProviderId, TierId, UserId},
     keys::Features,
     money::Money,
     spend::{CallRow, Sums},
@@ -66,6 +66,8 @@ pub struct Which {
     pub model: Option<ModelId>,
     /// Only with a model of this tier; nil: as above.
     pub tier: Option<TierId>,
+    /// Only with a model of this provider; nil: as above.
+    pub provider: Option<ProviderId>,
     /// Only with this label; empty: without one.
     pub use_case: Option<String>,
     /// Only calls that used one of these features; the empty set: that used none.
@@ -83,6 +85,7 @@ impl Which {
             user,
             model,
             tier,
+            provider,
             use_case,
             features,
             sight,
@@ -94,6 +97,7 @@ impl Which {
             && user.is_none()
             && model.is_none()
             && tier.is_none()
+            && provider.is_none()
             && use_case.is_none()
             && features.is_none()
             && *sight == Sight::All
@@ -145,6 +149,13 @@ pub(crate) struct Key {
     pub label: String,
 }
 
+impl Key {
+    /// Of a thing that has an id.
+    pub(crate) const fn of(id: Uuid) -> Self {
+        Self { id, label: String::new() }
+    }
+}
+
 /// How days are put together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Steps {
@@ -164,12 +175,13 @@ pub(crate) async fn read(
     steps: Steps,
     only: Option<&[Key]>,
 ) -> Result<Vec<Line>> {
-    if by == Some(By::Feature) || which.features.is_some() {
-        return features::read(store, org, which, by, period, steps, only).await;
-    }
     match sums::read(store, org, which, by, period, steps, only).await? {
+        Some(lines) if by == Some(By::Feature) => Ok(lines.into_iter().flat_map(features::apart).collect()),
         Some(lines) => Ok(lines),
-        None => exact(store, org, which, by, period, steps, only, None).await,
+        None if by == Some(By::Feature) || which.features.is_some() => {
+            features::read(store, org, which, by, period, steps, only).await
+        }
+        None => exact(store, org, which, by, period, steps, only).await,
     }
 }
 
@@ -206,9 +218,8 @@ pub(crate) async fn within(store: &Store, org: OrgId, which: &Which) -> Result<W
     Ok(Within { paths: row.paths, sets: row.sets, led: row.led })
 }
 
-/// The same, from the sums by day and person alone: what any question can be asked of. `people`: only
-/// they, and nobody stands for all the rest.
-pub(crate) async fn exact(
+/// The same, from the sums by day and person alone: what any question can be asked of.
+async fn exact(
     store: &Store,
     org: OrgId,
     which: &Which,
@@ -216,7 +227,6 @@ pub(crate) async fn exact(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
-    people: Option<&[Uuid]>,
 ) -> Result<Vec<Line>> {
     let (daily, first, second) = match steps {
         Steps::Days => (true, period.from, period.from),
@@ -225,13 +235,13 @@ pub(crate) async fn exact(
     let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());
     let labels: Vec<String> = only.unwrap_or_default().iter().map(|key| key.label.clone()).collect();
     let within = within(store, org, which).await?;
-    let people = which.user.map_or_else(|| people.map(<[Uuid]>::to_vec), |id| Some(vec![id.0]));
     let rows = sqlx::query!(
         r#"with d as (
                select case when $4 then d.day when d.day >= $6 then $6 when d.day >= $5 then $5 else $2 end as step,
                       case $7::text
                           when 'application' then d.application_id when 'model' then d.model_id when 'user' then d.user_id
                           when 'tier' then coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000')
+                          when 'provider' then coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000')
                           when 'group' then coalesce(p.groups[coalesce(array_position(p.groups, $8), 0) + 1],
                                                      '00000000-0000-0000-0000-000000000000')
                           else '00000000-0000-0000-0000-000000000000'
@@ -247,9 +257,10 @@ pub(crate) async fn exact(
                  and ($20::uuid[] is null or d.set_id = any ($20))
                  and (not $10 or p.groups[cardinality(p.groups)] = $8)
                  and ($11::uuid is null or d.application_id = $11)
-                 and ($12::uuid[] is null or d.user_id = any ($12))
+                 and ($12::uuid is null or d.user_id = $12)
                  and ($13::uuid is null or d.model_id = $13)
                  and ($14::uuid is null or coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') = $14)
+                 and ($21::uuid is null or coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000') = $21)
                  and ($15::text is null or d.use_case = $15)
                  and ($16::uuid[] is null or d.user_id = $17 or d.path_id = any ($16))
            )
@@ -273,7 +284,7 @@ pub(crate) async fn exact(
         within.paths.as_deref(),
         which.directly,
         which.application.map(|id| id.0),
-        people.as_deref(),
+        which.user.map(|id| id.0),
         which.model.map(|id| id.0),
         which.tier.map(|id| id.0),
         which.use_case.as_deref(),
@@ -282,6 +293,7 @@ pub(crate) async fn exact(
         ids.as_deref(),
         &labels,
         within.sets.as_deref(),
+        which.provider.map(|id| id.0),
     )
     .fetch_all(store.pool())
     .await?;
@@ -301,6 +313,7 @@ pub(crate) async fn exact(
                 duration_ms: row.duration_ms,
                 cached: row.cached,
                 saved: Money(row.saved),
+                durations: Default::default(),
             };
             (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
         })
@@ -345,6 +358,11 @@ pub async fn names(store: &Store, org: OrgId, by: By, ids: &[Uuid]) -> Result<Ha
            select user_id, name from users where $3 = 'user' and org_id = $1 and user_id = any ($2)
            union all
            select tier_id, name from tiers where $3 = 'tier' and org_id = $1 and tier_id = any ($2)
+           union all
+           select provider_id, name from providers where $3 = 'provider' and org_id = $1 and provider_id = any ($2)
+           union all
+           select k.key_id, 'Key of ' || a.name from keys k join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+           where $3 = 'key' and k.org_id = $1 and k.key_id = any ($2)
            union all
            select group_id, name from groups where $3 = 'group' and org_id = $1 and group_id = any ($2)"#,
         org.0,

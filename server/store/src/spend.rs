@@ -13,17 +13,15 @@ use domain::{
 };
 
 use crate::{
-    Result, Store, StoreError, access, applications, census, clock,
+    Result, Store, StoreError, access, applications, clock,
     explore::{self, Question},
     groups, in_flight, limits,
     rollups::{self, Month, Steps, Which},
+    sums,
 };
 
 /// How many things a chart tells apart; the rest is one more.
 const TOP: usize = 6;
-
-/// Of how many people the one who spent most is looked for: beyond, that takes longer than a page may.
-const CROWD: i64 = 300;
 
 /// Days are shown one by one up to so many, weeks up to so many days.
 const BY_DAY: i64 = 100;
@@ -81,9 +79,10 @@ impl Of {
             Self::Group(_) => &[],
             Self::Application(_) | Self::Key(..) => &[By::Group, By::Application],
             Self::User(_) => &[By::Group, By::User],
-            Self::Model(_) => &[By::Group, By::Model, By::Tier],
+            Self::Model(_) => &[By::Group, By::Model, By::Tier, By::Provider],
         };
-        By::ALL.iter().copied().filter(|by| !without.contains(by)).collect()
+        // A key is its application.
+        By::ALL.iter().copied().filter(|by| *by != By::Key && !without.contains(by)).collect()
     }
 }
 
@@ -187,7 +186,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     };
     let above =
         if runs && look.view == View::Attributed { above(store, org, &facts, of).await? } else { None };
-    let leaders = leaders(store, org, &facts, of, &question, &which).await?;
+    let leaders = leaders(store, org, of, &question, &which).await?;
     Ok(SpendPage {
         whose,
         view: look.view,
@@ -311,7 +310,6 @@ async fn before_steps(
 async fn leaders(
     store: &Store,
     org: OrgId,
-    facts: &Facts,
     of: Of,
     question: &Question,
     which: &Which,
@@ -321,31 +319,39 @@ async fn leaders(
     if by != By::Model && !matches!(of, Of::Model(_)) {
         kinds.push(By::Model);
     }
-    let people = match of {
-        Of::Organization => i64::try_from(facts.users.len()).unwrap_or(i64::MAX),
-        Of::Group(group) => census::current(store, org).await?.count(group).members_below,
-        Of::Application(_) | Of::Key(..) => 0,
-        Of::User(_) | Of::Model(_) => CROWD + 1,
-    };
-    if by != By::User && people <= CROWD {
+    if by != By::User && matches!(of, Of::Organization | Of::Group(_)) {
         kinds.push(By::User);
     }
     let mut leaders = Vec::new();
     for by in kinds {
-        let marks = Steps::Marks(period.from, period.from);
-        let mut things = std::collections::HashMap::<uuid::Uuid, Money>::new();
-        for (_, key, sums) in rollups::read(store, org, which, Some(by), period, marks, None).await? {
-            if let Some(key) = key.filter(|key| !key.id.is_nil()) {
-                things.entry(key.id).or_default().0 += sums.spend.0;
-            }
-        }
-        let most = things.into_iter().max_by_key(|(id, spend)| (spend.0, *id));
-        let Some((id, spend)) = most.filter(|(_, spend)| spend.0 > 0) else { continue };
+        let Some((id, spend)) = most(store, org, which, by, period).await? else { continue };
         let Some(name) = rollups::names(store, org, by, &[id]).await?.remove(&id) else { continue };
         let key = if by == By::Model { ModelId(id).to_string() } else { UserId(id).to_string() };
         leaders.push(Leader { by, key, name, spend });
     }
     Ok(leaders)
+}
+
+/// What of some kind spent most, and how much.
+async fn most(
+    store: &Store,
+    org: OrgId,
+    which: &Which,
+    by: By,
+    period: Period,
+) -> Result<Option<(uuid::Uuid, Money)>> {
+    // The one who is nobody may be among them.
+    let largest = sums::top(store, org, which, by, period, Measure::Spend, 2).await?.map(|(keys, _)| keys);
+    let marks = Steps::Marks(period.from, period.from);
+    let mut things = std::collections::HashMap::<uuid::Uuid, Money>::new();
+    for (_, key, sums) in
+        rollups::read(store, org, which, Some(by), period, marks, largest.as_deref()).await?
+    {
+        if let Some(key) = key.filter(|key| !key.id.is_nil()) {
+            things.entry(key.id).or_default().0 += sums.spend.0;
+        }
+    }
+    Ok(things.into_iter().max_by_key(|(id, spend)| (spend.0, *id)).filter(|(_, spend)| spend.0 > 0))
 }
 
 /// What the running month comes to.

@@ -4,13 +4,13 @@
 use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
 use domain::{
     explore::{By, Explored, Interval, Measure, Period},
-    ids::GroupId,
+    ids::{GroupId, UserId},
 };
 use store::{
     Store,
     audit::Chain,
     explore::{Question, ask},
-    rollups::Which,
+    rollups::{Sight, Which},
     testing::empty_database,
 };
 
@@ -55,8 +55,8 @@ async fn a_crowd_has_true_books_and_a_tree_that_unfolds() {
     demo.stop();
 }
 
-/// Every question that coarse sums answer, against the same one narrowed to calls without a label, which
-/// only the sums by day and person answer: nothing in the crowd carries one.
+/// Every question that coarse sums answer, against the same one asked as somebody who leads the group, which
+/// only the sums by day and person answer.
 async fn sums_say_what_days_say(store: &Store, org: domain::ids::OrgId, root: GroupId, today: NaiveDate) {
     let month = today.with_day(1).expect("a day");
     let back = |months| month - Months::new(months);
@@ -83,9 +83,10 @@ async fn sums_say_what_days_say(store: &Store, org: domain::ids::OrgId, root: Gr
                 top: 4,
                 week_start: Weekday::Mon,
             };
-            // The story's calls carry labels and are everywhere but in the crowd's groups.
             let which = Which { group: Some(root), ..Which::default() };
-            let slow = Which { use_case: Some(String::new()), ..which.clone() };
+            // Whoever leads a group sees all of it, from the sums by day and person.
+            let sight = Sight::Own { led: vec![root], me: UserId(uuid::Uuid::nil()) };
+            let slow = Which { sight, ..which.clone() };
             let fast = ask(store, org, &which, &question).await.expect("an answer");
             let slow = ask(store, org, &slow, &question).await.expect("an answer");
             assert_eq!(figures(&fast), figures(&slow), "{by} {period:?}");

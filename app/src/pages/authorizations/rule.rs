@@ -24,7 +24,7 @@ use crate::{
 #[component]
 pub fn RulePage() -> impl IntoView {
     let rule = load_rule(query::value("of"));
-    view! { <Page title="Authorization"><Load data=rule let(view)><Content view/></Load></Page> }
+    view! { <Page title="Authorization" live=true><Load data=rule let(view)><Content view/></Load></Page> }
 }
 
 #[component]

@@ -3,6 +3,7 @@
 //! `bench decide` measures one decision alone. `bench soak` looks at memory over many minutes of calls. `bench gateway` starts everything else as processes of their own, so that each can be pinned to
 //! a core and its processor time be read. Figures are printed; nothing is asserted about them.
 
+mod booking;
 mod comparison;
 mod decide;
 mod load;
@@ -65,6 +66,15 @@ enum Program {
         #[arg(long, default_value_t = 100)]
         minutes: u32,
     },
+    /// How fast finished calls are booked, with every sum they count in
+    Booking {
+        /// An empty database
+        #[arg(long, env = "DATABASE_URL")]
+        database_url: String,
+        /// How many
+        #[arg(long, default_value_t = 200_000)]
+        calls: usize,
+    },
     /// What one decision costs
     Decide {
         /// How often each round decides
@@ -109,6 +119,7 @@ async fn perform(program: Program) -> Result<(), Failure> {
             comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds, only }).await
         }
         Program::Soak { database_url, bursar, minutes } => soak::run(database_url, bursar, minutes).await,
+        Program::Booking { database_url, calls } => booking::run(&database_url, calls).await,
         Program::Decide { times } => decide::run(times),
         Program::Upstream => upstream().await,
         Program::Proxy { upstream } => {

@@ -32,8 +32,8 @@ pub const DESCRIPTION: &str = "a member's secret; 5 levels of groups, each with 
 /// Enough for every call of a run.
 const PLENTY: i64 = 50_000_000 * NANOS;
 
-/// Makes it; returns the secret to call with.
-pub async fn make(store: &Store, base_url: &str) -> Result<PlainSecret, Failure> {
+/// An organization in an empty database, and its owner.
+pub async fn found(store: &Store) -> Result<(OrgId, UserId), Failure> {
     store.migrate().await?;
     let token = installation::offer_token(store).await?.ok_or("the database is not empty")?;
     let (name, email) = ("Olga".parse()?, "olga@acme.example".parse()?);
@@ -46,7 +46,12 @@ pub async fn make(store: &Store, base_url: &str) -> Result<PlainSecret, Failure>
         budget_status: BudgetStatus::PaymentRequired,
         contact: None,
     };
-    let (org, owner) = organizations::create(store, account, &settings).await?;
+    Ok(organizations::create(store, account, &settings).await?)
+}
+
+/// Makes it; returns the secret to call with.
+pub async fn make(store: &Store, base_url: &str) -> Result<PlainSecret, Failure> {
+    let (org, owner) = found(store).await?;
     let mut change = begin(store, org, owner, Act::ApplyFile).await?;
     let mut path = Vec::new();
     for name in ["Company", "Division", "Department", "Team", "Squad"] {

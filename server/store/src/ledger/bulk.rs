@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Map,
+    durations::class,
     guardrails::write_found,
     ids::{CallId, GroupId, OrgId, SecretId, UserId},
     keys::Features,
@@ -26,7 +27,7 @@ use crate::{
     Result, Store, StoreError, call_sessions,
     kept_answers::{self, Kept},
     leases::{self, Consumed},
-    rolls, sums,
+    observed, rolls, sums,
     windows::{self, Charge},
 };
 
@@ -75,6 +76,10 @@ pub async fn book(
     days.write(&mut tx, org).await?;
     let calls = named.iter().map(|named| (named.event, named.path_id, named.set_id));
     late::note(&mut tx, org, calendar, calls).await?;
+    let costs = named
+        .iter()
+        .map(|Named { event, .. }| (partition_day(event.call.started_at), event.call.id.0, event.cost.0));
+    observed::charge(&mut tx, org, &costs.collect::<Vec<_>>()).await?;
     let calls = named.iter().map(|named| (named.event, named.path_id));
     call_sessions::gather(&mut tx, org, calls).await?;
     note_use(&mut tx, org, &named).await?;
@@ -96,14 +101,27 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
         return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
     }
     let mut tx = store.pool().begin().await?;
+    if refusals.iter().any(|refusal| refusal.observer.is_some()) {
+        // What such a call costs is added by whoever comes second, so one has to see the other.
+        windows::hold_bookings(&mut tx, org).await?;
+    }
     let rows: Vec<RefusalRow<'_>> = refusals.iter().map(RefusalRow::of).collect();
-    let new = sqlx::query_scalar!(
-        "insert into refusals select * from jsonb_populate_recordset(null::refusals, $1) on conflict do nothing returning call_id",
+    let new = sqlx::query!(
+        "insert into refusals select * from jsonb_populate_recordset(null::refusals, $1) on conflict do nothing
+         returning call_id, observer_id, day",
         Json(&rows) as _,
     )
     .fetch_all(&mut *tx)
     .await?;
-    let new: HashSet<Uuid> = new.into_iter().collect();
+    let noted: Vec<(NaiveDate, Uuid, Uuid)> = new
+        .iter()
+        .filter(|row| !row.observer_id.is_nil())
+        .map(|row| (row.day, row.call_id, row.observer_id))
+        .collect();
+    if !noted.is_empty() {
+        observed::add(&mut tx, org, &noted).await?;
+    }
+    let new: HashSet<Uuid> = new.into_iter().map(|row| row.call_id).collect();
     let mut seen = HashSet::new();
     let counted: Vec<&Refusal> = refusals
         .iter()
@@ -443,11 +461,19 @@ struct DaySums {
 }
 
 /// The same row, split by what its calls used.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct FeatureKey {
     #[serde(flatten)]
     day: DayKey,
     features: i32,
+}
+
+/// How many calls of such a row took how long.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct DurationKey {
+    #[serde(flatten)]
+    row: FeatureKey,
+    class: i16,
 }
 
 /// Sums by day, in the order in which their rows are written.
@@ -455,6 +481,7 @@ struct FeatureKey {
 struct Days {
     days: BTreeMap<DayKey, DaySums>,
     features: BTreeMap<FeatureKey, DaySums>,
+    durations: BTreeMap<DurationKey, i64>,
 }
 
 impl Days {
@@ -470,6 +497,8 @@ impl Days {
             model_id: call.model.0,
             use_case: call.use_case.clone(),
         };
+        let row = FeatureKey { day: day.clone(), features: call.features.bits() };
+        *self.durations.entry(DurationKey { row, class: class(event.duration_ms) }).or_default() += 1;
         for sums in self.both(day, call.features) {
             sums.calls += 1;
             sums.failed += i64::from(event.outcome == Outcome::UpstreamError);
@@ -530,7 +559,6 @@ impl Days {
         )
         .execute(&mut *db)
         .await?;
-        sums::add(db, &rows).await?;
         let rows: Vec<Row<FeatureKey>> =
             self.features.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
         sqlx::query!(
@@ -544,8 +572,21 @@ impl Days {
                      cached = d.cached + excluded.cached, saved = d.saved + excluded.saved",
             Json(&rows) as _,
         )
-        .execute(db)
+        .execute(&mut *db)
         .await?;
+        sums::add(db, &rows).await?;
+        #[derive(Serialize)]
+        struct Took {
+            org_id: Uuid,
+            #[serde(flatten)]
+            key: DurationKey,
+            calls: i64,
+        }
+        let took: Vec<Took> =
+            self.durations.into_iter().map(|(key, calls)| Took { org_id: org.0, key, calls }).collect();
+        if !took.is_empty() {
+            sums::add_durations(db, &took).await?;
+        }
         Ok(())
     }
 }

@@ -29,6 +29,24 @@ pub(crate) async fn drift(db: &mut PgConnection, org: OrgId, found: &mut Vec<Dri
                 found.push(Drift { what: named(what), is, should_be });
             }
         }
+        let groups = sqlx::query!(
+            r#"select coalesce(sum(g.calls), 0)::bigint as "calls!", coalesce(sum(g.spend), 0)::bigint as "spend!",
+                      coalesce(sum(g.spend) filter (where g.late), 0)::bigint as "adjusted!"
+               from report_groups g where g.org_id = $1 and g.month = $2"#,
+            org.0,
+            row.month,
+        )
+        .fetch_one(&mut *db)
+        .await?;
+        for (what, is, should_be) in [
+            ("calls of groups", groups.calls, totals.calls),
+            ("spend of groups", groups.spend, totals.spend),
+            ("adjustments of groups", groups.adjusted, totals.adjusted),
+        ] {
+            if is != should_be {
+                found.push(Drift { what: named(what), is, should_be });
+            }
+        }
         let kept = kept(db, org, row.month).await?;
         ledger(db, org, row.month, kept, found).await?;
     }

@@ -38,6 +38,7 @@ pub(super) async fn read(
                       case $7::text
                           when 'application' then d.application_id when 'model' then d.model_id when 'user' then d.user_id
                           when 'tier' then coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000')
+                          when 'provider' then coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000')
                           when 'group' then coalesce(p.groups[coalesce(array_position(p.groups, $8), 0) + 1],
                                                      '00000000-0000-0000-0000-000000000000')
                           else '00000000-0000-0000-0000-000000000000'
@@ -56,6 +57,7 @@ pub(super) async fn read(
                  and ($12::uuid is null or d.user_id = $12)
                  and ($13::uuid is null or d.model_id = $13)
                  and ($14::uuid is null or coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') = $14)
+                 and ($22::uuid is null or coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000') = $22)
                  and ($15::text is null or d.use_case = $15)
                  and ($20::int is null or case when $20 = 0 then d.features = 0 else d.features & $20 <> 0 end)
                  and ($16::uuid[] is null or d.user_id = $17 or d.path_id = any ($16))
@@ -90,6 +92,7 @@ pub(super) async fn read(
         &labels,
         which.features.map(Features::bits),
         within.sets.as_deref(),
+        which.provider.map(|id| id.0),
     )
     .fetch_all(store.pool())
     .await?;
@@ -109,6 +112,7 @@ pub(super) async fn read(
                 duration_ms: row.duration_ms,
                 cached: row.cached,
                 saved: Money(row.saved),
+                durations: Default::default(),
             };
             (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
         })
@@ -117,7 +121,9 @@ pub(super) async fn read(
 }
 
 /// A row of a set of features as one row for each of them. The empty set is a row of its own.
-fn apart((step, key, sums): (NaiveDate, Option<Key>, Sums)) -> Vec<(NaiveDate, Option<Key>, Sums)> {
+pub(super) fn apart(
+    (step, key, sums): (NaiveDate, Option<Key>, Sums),
+) -> Vec<(NaiveDate, Option<Key>, Sums)> {
     let bits = key.and_then(|key| key.label.parse().ok()).unwrap_or_default();
     let named = |label: &str| (step, Some(Key { id: Uuid::nil(), label: label.to_owned() }), sums);
     let features = Features::from_bits(bits);

@@ -341,6 +341,16 @@ async fn every_kind_of_drift_is_found() {
             vec![("sums", 30_002, 30_000)],
         ),
         (
+            "update usage_sums set calls = calls + 1 where scope = 'members' and grain = 'day'",
+            "update usage_sums set calls = calls - 1 where scope = 'members' and grain = 'day'",
+            vec![("sums", 4, 2)],
+        ),
+        (
+            "update duration_sums set calls = calls + 1 where scope = 'organization'",
+            "update duration_sums set calls = calls - 1 where scope = 'organization'",
+            vec![("sums", 2, 1)],
+        ),
+        (
             "update usage_by_day set spend = spend - 1, calls = calls + 1, output = output + 5",
             "update usage_by_day set spend = spend + 1, calls = calls - 1, output = output - 5",
             // And with every kind of coarser sum.
@@ -348,7 +358,12 @@ async fn every_kind_of_drift_is_found() {
                 ("days", 2, 1),
                 ("days", 29_999, 30_000),
                 ("days", 35, 30),
+                // Of members as often as somebody has groups.
                 ("sums", 1, 2),
+                ("sums", 2, 4),
+                ("sums", 1, 2),
+                ("sums", 30_000, 29_999),
+                ("sums", 60_000, 59_998),
                 ("sums", 30_000, 29_999),
             ],
         ),

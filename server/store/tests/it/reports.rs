@@ -164,7 +164,17 @@ async fn a_closed_month_that_was_touched_is_found() {
         (
             "update report_lines set spend = spend + 1",
             "update report_lines set spend = spend - 1",
-            vec![("seals that hold", 0, 1), ("spend", 11, 10), ("spend against the ledger", 11, 10)],
+            vec![
+                ("seals that hold", 0, 1),
+                ("spend", 11, 10),
+                ("spend against the ledger", 11, 10),
+                ("spend of groups", 10, 11),
+            ],
+        ),
+        (
+            "update report_groups set calls = calls + 1",
+            "update report_groups set calls = calls - 1",
+            vec![("calls of groups", 2, 1)],
         ),
         (
             "update report_names set name = 'Nobody' where kind = 'user'",
