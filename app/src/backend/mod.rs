@@ -15,6 +15,7 @@ pub mod invitations;
 pub mod matrix;
 pub mod my_limits;
 pub mod observed;
+pub mod policies;
 pub mod rehearsals;
 pub mod reports;
 pub mod rule;
@@ -32,11 +33,9 @@ use std::{
 
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use domain::{
-    ids::{AccountId, ApplicationId, DeliveryId, GroupId, ModelId, OrgId},
+    ids::{AccountId, ApplicationId, DeliveryId, GroupId, OrgId},
     limits::Metric,
-    models::Model,
     money::Money,
-    policies::{Rules, StepRules, Trouble},
     roles::{Act, Actor, Permit, Place, Refused, permit, permit_between},
     window::Calendar,
 };
@@ -46,6 +45,7 @@ use leptos_axum::ResponseOptions;
 use store::{Change, Store, StoreError};
 use tower_sessions::Session;
 
+pub use self::policies::{RuleLines, read_steps};
 pub use crate::{
     error::AppError,
     frame::{Done, Once},
@@ -510,90 +510,5 @@ pub fn read_amount(metric: Metric, text: &str) -> Result<i64, AppError> {
     match digits.parse::<i64>() {
         Ok(amount) if (0..=1_000_000_000_000_000).contains(&amount) => Ok(amount),
         _ => Err(AppError::field("cap", "Enter a whole number, for instance 200000.")),
-    }
-}
-
-/// Reads the steps of a policy: one line each, `small-chat` or `small-chat 3`.
-///
-/// # Errors
-/// About the field `steps`.
-pub fn read_steps(models: &[Model], text: &str) -> Result<Vec<(ModelId, i32)>, AppError> {
-    let mut steps = Vec::new();
-    for (name, weight) in domain::policies::written(text) {
-        let model = models.iter().find(|model| model.name == name);
-        let model = model.ok_or_else(|| AppError::field("steps", format!("There is no model {name}.")))?;
-        steps.push((model.id, weight));
-    }
-    Ok(steps)
-}
-
-/// How a policy deals with its models, as its form says it: `small-chat 2`, one line of each list for a
-/// model, and for `after` one for each failure. A model that no list names keeps what is known of it.
-#[derive(Clone, Debug, Default)]
-pub struct RuleLines {
-    /// After which failures it goes on.
-    pub after: Vec<String>,
-    /// How often a model is tried.
-    pub attempts: Vec<String>,
-    /// How many seconds the head of its answer is waited for; `-`: as its provider says.
-    pub first_byte: Vec<String>,
-}
-
-impl RuleLines {
-    /// Reads them for these steps.
-    ///
-    /// # Errors
-    /// About the field `steps`.
-    pub fn read(&self, models: &[Model], steps: &[(ModelId, i32)], known: &Rules) -> Result<Rules, AppError> {
-        let wrong = |line: &str| AppError::field("steps", format!("{line} says nothing about a model."));
-        // By its name, or, while the policy is being made, by its place in the list: `#2`. Of places
-        // that no model stands at, nothing is said.
-        let said = |line: &String| -> Result<Option<(ModelId, String)>, AppError> {
-            let (name, word) = line.rsplit_once(' ').ok_or_else(|| wrong(line))?;
-            let model = match name.strip_prefix('#').and_then(|place| place.parse::<usize>().ok()) {
-                Some(place) => {
-                    place.checked_sub(1).and_then(|place| steps.get(place)).map(|(model, _)| *model)
-                }
-                None => {
-                    let known = models.iter().find(|model| model.name == name);
-                    Some(known.ok_or_else(|| wrong(line))?.id)
-                }
-            };
-            Ok(model.map(|model| (model, word.to_owned())))
-        };
-        let mut rules = known.clone();
-        for line in &self.attempts {
-            let Some((model, word)) = said(line)? else { continue };
-            let attempts = word.parse().map_err(|_| wrong(line))?;
-            let after = std::iter::empty().collect();
-            rules.insert(model, StepRules { after, attempts, first_byte: None });
-        }
-        for line in &self.first_byte {
-            let Some((model, word)) = said(line)? else { continue };
-            if let Some(rules) = rules.get_mut(&model).filter(|_| word != "-") {
-                rules.first_byte = Some(word.parse().map_err(|_| wrong(line))?);
-            }
-        }
-        for line in &self.after {
-            let Some((model, word)) = said(line)? else { continue };
-            if let Some(rules) = rules.get_mut(&model) {
-                let trouble: Trouble = word.parse().map_err(|_| wrong(line))?;
-                rules.after = rules.after.iter().chain([trouble]).collect();
-            }
-        }
-        rules.retain(|model, rules| {
-            *rules != StepRules::default() && steps.iter().any(|(step, _)| step == model)
-        });
-        Ok(rules)
-    }
-
-    /// As fields of a form.
-    pub fn fields(&self) -> Vec<(String, String)> {
-        let list = |name: &str, lines: &[String]| {
-            let field = |(place, line): (usize, &String)| (format!("{name}[{place}]"), line.clone());
-            lines.iter().enumerate().map(field).collect::<Vec<_>>()
-        };
-        [list("after", &self.after), list("attempts", &self.attempts), list("first_byte", &self.first_byte)]
-            .concat()
     }
 }

@@ -1,0 +1,255 @@
+//! Requests as pages find them: whose, in which state, with what is used of their grants.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ids::{GrantId, GroupId, OrgId, RequestId, UserId},
+    limits::{Level, Meter, Metric, Scope},
+    money::Money,
+    requests::{Granted, Per, Request, RequestState, Terms},
+    window::Calendar,
+};
+use uuid::Uuid;
+
+use super::approvals;
+use crate::{Result, Store, StoreError, clock, limits, organizations, users};
+
+/// Whose requests somebody sees.
+#[derive(Clone, Debug, Default)]
+pub enum Sees {
+    /// Everybody's.
+    #[default]
+    All,
+    /// Their own, and those of groups they lead and everything below.
+    Some(UserId, Vec<GroupId>),
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of those somebody sees.
+    pub sees: Sees,
+    /// In this state.
+    pub state: Option<RequestState>,
+    /// Of people whose name or address has this in it.
+    pub who: Option<String>,
+    /// For models whose name has this in it.
+    pub model: Option<String>,
+    /// Of this person, for themself.
+    pub user: Option<UserId>,
+    /// On the account of this group, whoever asked.
+    pub group: Option<GroupId>,
+    /// Only this one.
+    pub only: Option<RequestId>,
+    /// Older than this one.
+    pub after: Option<RequestId>,
+}
+
+/// Requests, the newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<Request>> {
+    let now = clock::now();
+    let calendar = organizations::calendar(store, org).await?;
+    let today = calendar.day(now);
+    let (me, leads) = match &filter.sees {
+        Sees::All => (None, Vec::new()),
+        Sees::Some(me, leads) => (Some(me.0), leads.iter().map(|group| group.0).collect::<Vec<Uuid>>()),
+    };
+    let like = |text: &Option<String>| text.as_deref().map(|text| format!("%{}%", users::escape_like(text)));
+    let rows = sqlx::query!(
+        r#"select r.request_id, r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id,
+                  g.name as group_name, g.ancestors, r.for_group, r.reason, r.amount, r.per, r.ends_on, r.created_at,
+                  r.state, r.decided_at, d.name as "decider?", r.answer, r.approvers, t.grant_id as "grant_id?",
+                  t.ends_at as "grant_ends_at?", t.revoked_at as "revoked_at?", coalesce(l.cap, r.granted) as cap
+           from requests r
+           join models m on m.org_id = r.org_id and m.model_id = r.model_id
+           join users u on u.org_id = r.org_id and u.user_id = r.requester_id
+           join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           left join users d on d.org_id = r.org_id and d.user_id = r.decided_by
+           left join grants t on t.org_id = r.org_id and t.grant_id = r.grant_id
+           left join limits l on l.org_id = r.org_id and l.scope_kind = 'grant' and l.thing_id = r.grant_id
+                and l.metric = 'spend' and l.window_kind = r.per
+           where r.org_id = $1
+             and ($2::uuid is null or r.requester_id = $2 or r.group_id = any($3) or g.ancestors && $3)
+             and ($4::text is null or $4 = case
+                    when r.state = 'approved' and (t.revoked_at is not null or t.ends_at <= $5) then 'ended'
+                    when r.state = 'waiting' and r.ends_on < $13 then 'lapsed'
+                    else r.state end)
+             and ($6::text is null or u.name ilike $6 or u.email ilike $6)
+             and ($7::text is null or m.name ilike $7)
+             and ($8::uuid is null or (r.requester_id = $8 and not r.for_group))
+             and ($9::uuid is null or r.group_id = $9)
+             and ($10::uuid is null or r.request_id = $10)
+             and ($11::uuid is null or r.request_id < $11)
+           order by r.request_id desc
+           limit $12"#,
+        org.0,
+        me,
+        &leads,
+        filter.state.map(RequestState::as_str),
+        now,
+        like(&filter.who),
+        like(&filter.model),
+        filter.user.map(|id| id.0),
+        filter.group.map(|id| id.0),
+        filter.only.map(|id| id.0),
+        filter.after.map(|id| id.0),
+        limit,
+        today,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut requests = Vec::with_capacity(rows.len());
+    for row in rows {
+        let grant = row.grant_id.zip(row.grant_ends_at).zip(row.cap).map(|((id, ends_at), cap)| Granted {
+            id: GrantId(id),
+            cap: Money(cap),
+            used: Money(0),
+            held: Money(0),
+            ends_at,
+            revoked_at: row.revoked_at,
+        });
+        let over = grant.as_ref().is_some_and(|grant| grant.revoked_at.is_some() || grant.ends_at <= now);
+        let state = match row.state.parse()? {
+            _ if over => RequestState::Ended,
+            RequestState::Waiting if row.ends_on < today => RequestState::Lapsed,
+            state => state,
+        };
+        requests.push(Request {
+            id: row.request_id.into(),
+            model: (row.model_id.into(), row.model),
+            requester: (row.requester_id.into(), row.requester),
+            group: (row.group_id.into(), row.group_name),
+            path: row.ancestors.into_iter().chain([row.group_id]).map(GroupId).collect(),
+            for_group: row.for_group,
+            reason: row.reason,
+            asked: Terms { amount: Money(row.amount), ends_on: row.ends_on },
+            per: row.per.parse()?,
+            created_at: row.created_at,
+            state,
+            decided: row.decided_at.map(|at| (at, row.decider)),
+            answer: row.answer,
+            approvers: u8::try_from(row.approvers).unwrap_or(1),
+            approvals: Vec::new(),
+            grant,
+        });
+    }
+    fill_use(store, org, &mut requests, &calendar, now).await?;
+    let several: Vec<Uuid> =
+        requests.iter().filter(|request| request.approvers > 1).map(|request| request.id.0).collect();
+    let mut db = store.pool().acquire().await?;
+    let mut agreed = approvals::of(&mut db, org, &several, now).await?;
+    for request in &mut requests {
+        request.approvals = agreed.remove(&request.id).unwrap_or_default();
+    }
+    Ok(requests)
+}
+
+/// What is spent of the grants.
+async fn fill_use(
+    store: &Store,
+    org: OrgId,
+    requests: &mut [Request],
+    calendar: &Calendar,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if requests.iter().all(|request| request.grant.is_none()) {
+        return Ok(());
+    }
+    let granted: Vec<(Per, &mut Granted)> =
+        requests.iter_mut().filter_map(|request| Some((request.per, request.grant.as_mut()?))).collect();
+    let keys: Vec<_> = granted
+        .iter()
+        .map(|(per, grant)| (meter(grant.id, *per), calendar.span(per.window(), now)))
+        .collect();
+    let levels = limits::levels(store, org, &keys).await?;
+    for ((_, grant), Level { settled, held }) in granted.into_iter().zip(levels) {
+        (grant.used, grant.held) = (Money(settled), Money(held));
+    }
+    Ok(())
+}
+
+const fn meter(grant: GrantId, per: Per) -> Meter {
+    Meter { scope: Scope::Grant(grant), metric: Metric::Spend, window: per.window() }
+}
+
+/// One request.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn get(store: &Store, org: OrgId, id: RequestId) -> Result<Request> {
+    let filter = Filter { only: Some(id), ..Filter::default() };
+    list(store, org, &filter, 1).await?.pop().ok_or(StoreError::NotFound)
+}
+
+/// The group on whose account something is asked for: whose leads decide.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn group_of(store: &Store, org: OrgId, id: RequestId) -> Result<GroupId> {
+    let group = sqlx::query_scalar!(
+        "select group_id from requests where org_id = $1 and request_id = $2",
+        org.0,
+        id.0
+    );
+    Ok(group.fetch_one(store.pool()).await?.into())
+}
+
+/// How many requests wait for somebody: those they see, did not make and have not agreed to, and
+/// that can still be agreed to.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[GroupId]>) -> Result<i64> {
+    let groups: Vec<Uuid> = leads.unwrap_or_default().iter().map(|group| group.0).collect();
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from requests r
+           join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           join organizations o on o.org_id = r.org_id
+           where r.org_id = $1 and r.state = 'waiting' and r.ends_on >= ($5 at time zone o.time_zone)::date
+             and r.requester_id <> $2
+             and ($3 or r.group_id = any($4) or g.ancestors && $4)
+             and not exists (
+                 select from request_approvals a
+                 where a.org_id = $1 and a.request_id = r.request_id and a.round = r.round and a.user_id = $2)"#,
+        org.0,
+        me.0,
+        leads.is_none(),
+        &groups,
+        clock::now(),
+    );
+    Ok(count.fetch_one(store.pool()).await?)
+}
+
+/// Requests of one person or group that are still of interest: those that wait, and grants that
+/// hold.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn live(store: &Store, org: OrgId, of: &Filter) -> Result<Vec<Request>> {
+    let mut all = Vec::new();
+    for state in [RequestState::Waiting, RequestState::Approved] {
+        let filter = Filter { state: Some(state), ..of.clone() };
+        all.extend(list(store, org, &filter, 50).await?);
+    }
+    Ok(all)
+}
+
+/// Grants by id, for those who look at a trace: which request each came of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_grants(store: &Store, org: OrgId, grants: &[GrantId]) -> Result<HashMap<GrantId, RequestId>> {
+    let ids: Vec<Uuid> = grants.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select grant_id as "grant_id!", request_id from requests where org_id = $1 and grant_id = any($2)"#,
+        org.0,
+        &ids
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (GrantId(row.grant_id), RequestId(row.request_id))).collect())
+}
