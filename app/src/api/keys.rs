@@ -44,11 +44,12 @@ pub async fn edit_key(
                 assigned.push(group);
             }
         }
-        let mut rails = Guardrails { answers: guard_answers, ..Guardrails::default() };
+        let mut rails = Guardrails::default();
         for (guard, action) in &guards {
             let field = format!("guards[{guard}]");
             rails = rails.with(read(&field, guard)?, read_some(&field, action)?);
         }
+        rails.answers = guard_answers;
         let handling =
             Handling { cache_seconds: read_some("cache_seconds", &cache_seconds)?, guardrails: rails };
         let form = KeyForm { models, features, policy: read_some("policy", &policy)?, assigned, handling };

@@ -93,7 +93,7 @@ mod tests {
     /// Byte by byte, as it is meant.
     fn plainly(body: &str) -> u64 {
         let bytes = body.as_bytes();
-        let (mut halves, mut images, mut at) = (0, 0, 0);
+        let (mut halves, mut images, mut at) = (0_u64, 0_u64, 0_usize);
         while at < bytes.len() {
             let marked = MARKS.iter().any(|mark| bytes[..at].ends_with(mark.as_bytes()));
             if let Some(end) = encoded_file(bytes, at).filter(|_| marked) {
