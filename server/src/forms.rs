@@ -236,7 +236,7 @@ async fn said_all_the_same(
     }
     let text = percent_encoding::utf8_percent_encode(said, percent_encoding::NON_ALPHANUMERIC);
     let known = parts.headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if let Ok(cookies) = HeaderValue::from_str(&format!("{known}; bursar_notice={text}")) {
+    if let Ok(cookies) = HeaderValue::from_str(&format!("bursar_notice={text}; {known}")) {
         parts.headers.insert(header::COOKIE, cookies);
     }
     console.page(Request::from_parts(parts, Body::empty())).await

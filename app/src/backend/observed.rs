@@ -192,6 +192,8 @@ pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
         Err(AppError::NotFound) => return Err(gone(cx, id).await),
         draft => draft?,
     };
+    // What it says is for those who may change it.
+    super::rehearsals::permit(cx, &draft).await?;
     let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
     let now = says_now(&facts, &draft);
     if now == was {
@@ -216,7 +218,10 @@ fn says_now(facts: &Facts, draft: &Draft) -> String {
 /// Something that observes no more, or never was here. The log knows.
 async fn gone(cx: &Cx, id: &str) -> AppError {
     let subject = id.parse().map(|id: LimitId| id.0).or_else(|_| id.parse().map(|id: AuthorizationId| id.0));
-    let (Ok(org), Ok(subject)) = (cx.org(), subject) else { return AppError::NotFound };
+    let (Ok(permit), Ok(subject)) = (cx.permit(Act::ReadOrganization), subject) else {
+        return AppError::NotFound;
+    };
+    let org = permit.org();
     let filter = store::audit::Filter { subject: Some(subject), ..Default::default() };
     match store::audit::list(&cx.store, org, &filter, 1).await.known() {
         Ok(lines) => lines.first().map_or(AppError::NotFound, |line| {

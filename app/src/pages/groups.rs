@@ -109,9 +109,10 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
             let indirect = group.members_below - group.members;
             let fold = (below > 0 && !looked).then(|| view! { <Fold id=group.id.to_string() name=group.name.clone() below folded/> });
             let (open, ask) = models;
+            let name = group.name.clone();
             let unfolded = (below > 0 && !looked).then_some(if folded { "false" } else { "true" });
             view! {
-                <tr data-row=group.id.to_string() data-name=group.name.clone() aria-level=(depth + 1).to_string() aria-expanded=unfolded>
+                <tr data-row=group.id.to_string() data-name=name attr:aria-level=(depth + 1).to_string() aria-expanded=unfolded>
                     <td class=format!("depth-{}", depth.min(8))>
                         {fold}<a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
                         <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>

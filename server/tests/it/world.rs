@@ -221,7 +221,8 @@ impl World {
             }
             // A group that {lead} leads, alone.
             "led" => {
-                let (group, lead) = (Box::pin(self.fresh("group")).await, id("lead"));
+                let lead = id("lead");
+                let group = Box::pin(self.fresh("group")).await;
                 let fields = [("group", group.as_str()), ("user", &lead), ("lead", "true")];
                 owner.must("/console/groups/add-member", &fields).await;
                 group
