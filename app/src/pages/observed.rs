@@ -70,7 +70,7 @@ fn Line(line: ObservedLine) -> impl IntoView {
             <td><a href=href><b>{name}</b></a>" "<Badge text=kind.as_str()/><div class="sub num">{says}</div></td>
             <td>{figures}</td>
             <td>{since}</td>
-            <td><div class="row end">{(kind == Watching::Quota).then(|| view! { <span class="muted">"goes with its rule"</span> })}{editable.then(|| view! {
+            <td class="beside"><div class="row end">{(kind == Watching::Quota).then(|| view! { <span class="muted">"goes with its rule"</span> })}{editable.then(|| view! {
                 <Form to=RehearseObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
                 <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="btn small">"Promote to enforced"</button></Form>
                 <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link danger">"Drop"</button></Form>
