@@ -46,7 +46,6 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let legend = series.clone();
     let span = step_label(Interval::Day, period.from, period.to);
     let (total, before) = (measure.of(&explored.total()), measure.of(&explored.total_before()));
-    let total_known = total;
     let (total, before) = (shown(measure, total), shown(measure, before));
     let (from, last) = (period.from.to_string(), period.last().to_string());
     let csv = filters.href(
@@ -64,8 +63,9 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let narrowed = named.narrowed;
     let empty = explored.rows.is_empty();
     let overlap = overlap(by);
-    let untold = measure.is_percentile() && total_known.is_none() && explored.total().calls > 0
-        || measure.is_percentile() && by == By::User;
+    let told =
+        explored.rows.iter().filter(|row| row.key.is_some()).any(|row| measure.of(&row.total).is_some());
+    let untold = measure.is_percentile() && !empty && !told;
     view! {
         <Head title="Explore" note=span><a class="btn" href=csv download="">"Download CSV"</a></Head>
         {narrowed.then(|| view! { <p class="lead">"What the groups you lead used, and what you used yourself."</p> })}
@@ -77,10 +77,16 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
         <Card title=title actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             {if empty {
                 view! { <Empty title="Nothing in these days" text="Choose other days, or take a filter away."/> }.into_any()
+            } else if untold {
+                view! {
+                    <Empty title="Not kept of these" text="How long each call took is kept for the organization and its models, for groups, applications, use cases and features; not for single people, nor for several filters at once.">
+                        <a class="btn" href=query::href(&[("measure", Some(Measure::Latency.as_str()))])>"Show the mean"</a>
+                    </Empty>
+                }.into_any()
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()
             }}
-            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}{untold.then_some(" How long each call took is kept for the organization and its models, for groups, applications, use cases and features; not for single people, nor for several filters at once.")}</p>
+            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}</p>
         </Card>
         {(!empty).then(|| view! { <Table explored series filters/> })}
     }

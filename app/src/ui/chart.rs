@@ -544,7 +544,7 @@ fn tick(measure: Measure, value: i64, step: i64) -> String {
             format!("${}", grouped((value / NANOS).unsigned_abs()))
         }
         Measure::Spend | Measure::Saved => Money(value).to_string(),
-        Measure::Latency => measure.show(value),
+        Measure::Latency | Measure::Median | Measure::Slow => measure.show(value),
         _ if step % 1_000_000 == 0 && value > 0 => {
             format!("{} M", grouped((value / 1_000_000).unsigned_abs()))
         }

@@ -483,7 +483,7 @@ pub async fn calls(
     rolls::note(&mut tx, org, None).await?;
     tx.commit().await?;
     // What pages ask is planned by what there is.
-    sqlx::query("analyze").execute(store.pool()).await?;
+    sqlx::query("vacuum (analyze)").execute(store.pool()).await?;
     Ok(())
 }
 

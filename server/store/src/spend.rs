@@ -13,7 +13,7 @@ use domain::{
 };
 
 use crate::{
-    Result, Store, StoreError, access, applications, clock,
+    Result, Store, StoreError, access, applications, census, clock,
     explore::{self, Question},
     groups, in_flight, limits,
     rollups::{self, Month, Steps, Which},
@@ -22,6 +22,10 @@ use crate::{
 
 /// How many things a chart tells apart; the rest is one more.
 const TOP: usize = 6;
+
+/// Of how many people the one who spent most is looked for in days that are no month: beyond, that takes
+/// longer than a page may. Of a month it is found among any number.
+const CROWD: i64 = 300;
 
 /// Days are shown one by one up to so many, weeks up to so many days.
 const BY_DAY: i64 = 100;
@@ -186,7 +190,9 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     };
     let above =
         if runs && look.view == View::Attributed { above(store, org, &facts, of).await? } else { None };
-    let leaders = leaders(store, org, of, &question, &which).await?;
+    let leaders =
+        leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month))
+            .await?;
     Ok(SpendPage {
         whose,
         view: look.view,
@@ -310,21 +316,39 @@ async fn before_steps(
 async fn leaders(
     store: &Store,
     org: OrgId,
+    facts: &Facts,
     of: Of,
     question: &Question,
     which: &Which,
+    month: Option<NaiveDate>,
 ) -> Result<Vec<Leader>> {
     let Question { by, period, .. } = *question;
     let mut kinds = Vec::new();
     if by != By::Model && !matches!(of, Of::Model(_)) {
         kinds.push(By::Model);
     }
-    if by != By::User && matches!(of, Of::Organization | Of::Group(_)) {
+    let people = match of {
+        Of::Organization => i64::try_from(facts.users.len()).unwrap_or(i64::MAX),
+        Of::Group(group) => census::current(store, org).await?.count(group).members_below,
+        Of::Application(_) | Of::Key(..) => 0,
+        Of::User(_) | Of::Model(_) => CROWD + 1,
+    };
+    // The first day of the month the page is about, if it is: nothing comes after its last day.
+    let month =
+        month.filter(|_| people > CROWD && !which.members && matches!(of, Of::Organization | Of::Group(_)));
+    if by != By::User && (people <= CROWD || month.is_some()) {
         kinds.push(By::User);
     }
     let mut leaders = Vec::new();
     for by in kinds {
-        let Some((id, spend)) = most(store, org, which, by, period).await? else { continue };
+        let found = match month.filter(|_| by == By::User) {
+            Some(month) => {
+                let paths = rollups::within(store, org, which).await?.paths;
+                sums::top_person(store, org, month, paths.as_deref()).await?
+            }
+            None => most(store, org, which, by, period).await?,
+        };
+        let Some((id, spend)) = found else { continue };
         let Some(name) = rollups::names(store, org, by, &[id]).await?.remove(&id) else { continue };
         let key = if by == By::Model { ModelId(id).to_string() } else { UserId(id).to_string() };
         leaders.push(Leader { by, key, name, spend });
@@ -340,13 +364,9 @@ async fn most(
     by: By,
     period: Period,
 ) -> Result<Option<(uuid::Uuid, Money)>> {
-    // The one who is nobody may be among them.
-    let largest = sums::top(store, org, which, by, period, Measure::Spend, 2).await?.map(|(keys, _)| keys);
     let marks = Steps::Marks(period.from, period.from);
     let mut things = std::collections::HashMap::<uuid::Uuid, Money>::new();
-    for (_, key, sums) in
-        rollups::read(store, org, which, Some(by), period, marks, largest.as_deref()).await?
-    {
+    for (_, key, sums) in rollups::read(store, org, which, Some(by), period, marks, None).await? {
         if let Some(key) = key.filter(|key| !key.id.is_nil()) {
             things.entry(key.id).or_default().0 += sums.spend.0;
         }

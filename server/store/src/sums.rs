@@ -188,16 +188,18 @@ pub(crate) async fn top(
     let found = sqlx::query!(
         r#"with g as (
                select s.thing_id,
-                      sum(k.sign * case $8 when 'spend' then s.spend when 'tokens' then s.input + s.cache_read + s.cache_write + s.output + s.reasoning
-                              when 'input' then s.input when 'cache_read' then s.cache_read when 'cache_write' then s.cache_write
-                              when 'output' then s.output when 'reasoning' then s.reasoning when 'refused' then s.refused
-                              when 'failed' then s.failed when 'cached' then s.cached when 'saved' then s.saved else s.calls end) as size,
-                      sum(k.sign * s.spend) as spend
+                      sum(k.sign * s.size) as size, sum(k.sign * s.spend) as spend
                from unnest($2::text[], $3::date[], $4::date[], $5::int[]) as k (grain, first, next, sign)
                cross join lateral (
-                   select * from usage_sums s
-                   where s.org_id = $1 and s.scope = $6 and s.within_id = '00000000-0000-0000-0000-000000000000' and s.grain = k.grain
-                     and s.first_day >= k.first and s.first_day < k.next and s.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+                   select s.thing_id, s.spend, s.calls, s.refused,
+                          case $8 when 'spend' then s.spend when 'tokens' then s.input + s.cache_read + s.cache_write + s.output + s.reasoning
+                              when 'input' then s.input when 'cache_read' then s.cache_read when 'cache_write' then s.cache_write
+                              when 'output' then s.output when 'reasoning' then s.reasoning when 'refused' then s.refused
+                              when 'failed' then s.failed when 'cached' then s.cached when 'saved' then s.saved else s.calls end as size
+                   from usage_sums s
+                   where s.org_id = $1 and s.scope = $6 and s.grain = k.grain and s.first_day >= k.first and s.first_day < k.next
+                     and ($6 = 'user' or (s.within_id = '00000000-0000-0000-0000-000000000000'
+                                          and s.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
                      and ($7::uuid[] is null or s.path_id = any ($7))
                    offset 0
                ) s
@@ -219,6 +221,28 @@ pub(crate) async fn top(
     .await?;
     let things = found.first().map_or(0, |row| usize::try_from(row.things).unwrap_or_default());
     Ok(Some((found.into_iter().map(|row| Key::of(row.thing_id)).collect(), things)))
+}
+
+/// Who spent most in a month of the organization, or with what belongs to some paths, and how much: whoever
+/// is nobody in particular is left out.
+pub(crate) async fn top_person(
+    store: &Store,
+    org: OrgId,
+    month: NaiveDate,
+    paths: Option<&[Uuid]>,
+) -> Result<Option<(Uuid, Money)>> {
+    let found = sqlx::query!(
+        r#"select thing_id, sum(spend)::bigint as "spend!" from usage_sums
+           where org_id = $1 and scope = 'user' and grain = 'month' and first_day = $2 and ($3::uuid[] is null or path_id = any ($3))
+             and thing_id <> '00000000-0000-0000-0000-000000000000'
+           group by thing_id order by sum(spend) desc, thing_id desc limit 1"#,
+        org.0,
+        month,
+        paths,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(found.map(|row| (row.thing_id, Money(row.spend))).filter(|(_, spend)| spend.0 > 0))
 }
 
 /// A question, without by what it is split.
