@@ -112,7 +112,7 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
             let name = group.name.clone();
             let unfolded = (below > 0 && !looked).then_some(if folded { "false" } else { "true" });
             view! {
-                <tr data-row=group.id.to_string() data-name=name attr:aria-level=(depth + 1).to_string() aria-expanded=unfolded>
+                <tr data-row=group.id.to_string() data-name=name data-level=(depth + 1).to_string() aria-expanded=unfolded>
                     <td class=format!("depth-{}", depth.min(8))>
                         {fold}<a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
                         <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>

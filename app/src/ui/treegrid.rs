@@ -21,13 +21,16 @@ thread_local! {
     static TYPED: RefCell<(String, f64)> = const { RefCell::new((String::new(), 0.0)) };
 }
 
-/// Around a table whose rows have `data-row`, `data-name` and `aria-level`.
+/// Around a table whose rows have `data-row`, `data-name` and `data-level`.
 #[island]
 pub fn TreeKeys(children: Children) -> impl IntoView {
     let node = NodeRef::<html::Div>::new();
     Effect::new(move || {
         let Some(root) = node.get() else { return };
         let rows = rows(&root);
+        for row in &rows {
+            let _ = row.set_attribute("aria-level", &level(row).to_string());
+        }
         let wanted = RETURN_TO.take();
         let back = rows.iter().find(|row| row.get_attribute("data-row") == wanted && wanted.is_some());
         if let Some(row) = back.or(rows.first()) {
@@ -66,7 +69,7 @@ fn focus(row: &Element) {
 }
 
 fn level(row: &Element) -> u32 {
-    row.get_attribute("aria-level").and_then(|level| level.parse().ok()).unwrap_or(1)
+    row.get_attribute("data-level").and_then(|level| level.parse().ok()).unwrap_or(1)
 }
 
 /// Of all rows only this one and what is in it are on the way of the Tab key.
