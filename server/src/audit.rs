@@ -87,10 +87,9 @@ impl Export {
 
 /// What changed is one field a line, before and after in the same order.
 fn line(row: &AuditRow) -> String {
-    let fields = |value: fn(&(String, Option<String>, Option<String>)) -> Option<&String>| {
-        let lines = row.changes.iter().filter_map(|change| Some(format!("{}: {}", change.0, value(change)?)));
-        lines.collect::<Vec<_>>().join("\n")
-    };
+    let changes = || row.changes.iter().map(|(field, before, after)| (field, before, after));
+    let before = changes().filter_map(|(field, before, _)| written(field, before.as_deref()));
+    let after = changes().filter_map(|(field, _, after)| written(field, after.as_deref()));
     csv::line([
         row.seq.to_string().as_str(),
         &row.at.to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -100,7 +99,11 @@ fn line(row: &AuditRow) -> String {
         &row.subject_kind,
         &row.subject_id,
         &row.subject,
-        &fields(|(_, before, _)| before.as_ref()),
-        &fields(|(.., after)| after.as_ref()),
+        &before.collect::<Vec<_>>().join("\n"),
+        &after.collect::<Vec<_>>().join("\n"),
     ])
+}
+
+fn written(field: &str, value: Option<&str>) -> Option<String> {
+    value.map(|value| format!("{field}: {value}"))
 }
