@@ -222,7 +222,7 @@ async function look(page: Page, name: string): Promise<void> {
 }
 
 test('every page is whole, in light and dark, on a desk and on a phone', async ({ page, world }) => {
-  test.setTimeout(600_000);
+  test.setTimeout(1_200_000);
   const pages = await fill(world);
   const tried = new Set(pages.map(({ path }) => path).filter((path) => path.includes('dialog=')).map(dialogName));
   // Every dialog that a page leads to, by its page and its name.

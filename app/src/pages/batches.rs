@@ -237,7 +237,7 @@ fn Effects(effects: Vec<Effect>, done: bool) -> impl IntoView {
                 .collect_view();
             view! {
                 <Card title note=people(all)>
-                    <table class="table"><thead class="sr"><tr><th>"Person"</th><th>"What"</th></tr></thead><tbody>{rows}</tbody></table>
+                    <table class="table stack effects"><thead class="sr"><tr><th>"Person"</th><th>"What"</th></tr></thead><tbody>{rows}</tbody></table>
                     {(more > 0).then(|| view! { <p class="note-line">{format!("And {more} more.")}</p> })}
                 </Card>
             }
