@@ -78,6 +78,13 @@ test('the refused person and the lead see why a call was refused, others do not'
   const way = `/why?request=${routed.headers.get('x-request-id')}`;
   await expect.poll(async () => (await sam.console.page(way)).includes(`may use ${name} once somebody has agreed`)).toBe(true);
 
+  // What was refused before anything was decided has nothing to look at, and the page says so.
+  const unknown = await call(world, 'bsr_live_nobody', name);
+  expect(unknown.status).toBe(401);
+  await visit(page, world.owner, '/');
+  expect((await page.goto(`${world.base}/why?request=${unknown.headers.get('x-request-id')}`))!.status()).toBe(404);
+  await expect(page.getByText('A call without a valid secret')).toBeVisible();
+
   await visit(page, eve.console, '/');
   expect((await page.goto(world.base + path))!.status()).toBe(403);
   await expect(page.getByText(name)).toHaveCount(0);

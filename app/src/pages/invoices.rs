@@ -256,7 +256,7 @@ fn Models(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
     view! {
         <Card title="By model" note="the largest difference first">
             <div class="scroll" tabindex="0" role="region" aria-label="By model">
-                <table class="table">
+                <table class="table stack">
                     <thead><tr><th>"Model"</th><FigureHeads/></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
@@ -278,12 +278,12 @@ fn figures(invoice: &Invoice, billed: Side, ledger: Side) -> impl IntoView + use
     let money = |text: String| if invoice.has_money { text } else { dash() };
     let tokens = |text: String| if invoice.has_tokens { text } else { dash() };
     view! {
-        <td class="r num">{money(billed.cost.to_string())}</td>
-        <td class="r num">{ledger.cost.to_string()}</td>
-        <td class="r num">{money(gap(Money(billed.cost.0 - ledger.cost.0)))}</td>
-        <td class="r num">{tokens(grouped(billed.tokens().unsigned_abs()))}</td>
-        <td class="r num">{grouped(ledger.tokens().unsigned_abs())}</td>
-        <td class="r num">{tokens(tokens_gap(billed.tokens() - ledger.tokens()))}</td>
+        <td class="r num" data-th="Billed">{money(billed.cost.to_string())}</td>
+        <td class="r num" data-th="Ledger">{ledger.cost.to_string()}</td>
+        <td class="r num" data-th="Difference">{money(gap(Money(billed.cost.0 - ledger.cost.0)))}</td>
+        <td class="r num" data-th="Tokens billed">{tokens(grouped(billed.tokens().unsigned_abs()))}</td>
+        <td class="r num" data-th="In the ledger">{grouped(ledger.tokens().unsigned_abs())}</td>
+        <td class="r num" data-th="Difference in tokens">{tokens(tokens_gap(billed.tokens() - ledger.tokens()))}</td>
     }
 }
 
@@ -334,7 +334,7 @@ fn Differences(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
             } else {
                 view! {
                     <div class="scroll" tabindex="0" role="region" aria-label="Days and models that differ">
-                        <table class="table">
+                        <table class="table stack">
                             <thead><tr><th>"Day (UTC)"</th><th>"Model"</th><FigureHeads/></tr></thead>
                             <tbody>{rows}</tbody>
                         </table>

@@ -46,7 +46,7 @@ fn List(reviews: Reviews) -> impl IntoView {
                     <td><a href=format!("/reviews/{}", review.id)><b>{review.path.clone()}</b></a><div class="sub">{format!("opened by {}{below}", review.opened_by)}</div></td>
                     <td class="meter-cell"><Bar progress=review.progress small=true/></td>
                     <td class="r num hide">{review.progress.waiting()}</td>
-                    <td class="nw"><State review/></td>
+                    <td class="nw beside"><State review/></td>
                 </tr>
             }
         })
@@ -63,7 +63,7 @@ fn List(reviews: Reviews) -> impl IntoView {
             } else {
                 view! {
                     <div class="scroll" tabindex="0" role="region" aria-label="Access reviews">
-                        <table class="table">
+                        <table class="table stack">
                             <thead><tr><th>"Group"</th><th>"Decided"</th><th class="r hide">"Waiting"</th><th>"State"</th></tr></thead>
                             <tbody>{rows}</tbody>
                         </table>

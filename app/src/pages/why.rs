@@ -22,11 +22,15 @@ pub fn href(about: &[(&str, &str)]) -> String {
 #[component]
 pub fn WhyPage() -> impl IntoView {
     let of = |name| query::value(name);
+    let by_id = !of("request").is_empty();
     let why = load_why(of("who"), of("model"), of("on"), of("at"), of("tokens"), of("using"), of("request"));
     view! {
         <Page title="Why">
             <Head title="Why, or why not"/>
             <p class="lead">"The gateway asks one function whether a call may be made. This asks it too, and shows what it looked at, in order."</p>
+            {by_id.then(|| view! {
+                <p class="lead">"What a rule, a limit, a key or a policy refused is kept under its request id. A call without a valid secret, one that is not well formed, and one that could not be served at that moment are refused before anything is decided: their answer says all there is."</p>
+            })}
             <Load data=why let(why)><Content why/></Load>
         </Page>
     }
