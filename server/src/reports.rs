@@ -15,7 +15,7 @@ use domain::{
     ids::{ApplicationId, GroupId, ModelId, OrgId, UserId},
     roles::{Act, Place, permit},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use store::{
     Store, StoreError,
     reports::{Kind, Line, Lines},
@@ -99,7 +99,8 @@ pub async fn focus(
                 let done = done + lines.len();
                 Some((Ok::<_, StoreError>(Bytes::from(text)), (export, done)))
             });
-            file(&name, Body::from_stream(futures_util::StreamExt::chain(stream::once(head), rest)))
+            // What compresses it asks once more after the end.
+            file(&name, Body::from_stream(stream::once(head).chain(rest).fuse()))
         }
         Err(error) => broken(&error),
     }
