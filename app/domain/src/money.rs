@@ -176,9 +176,11 @@ impl Price {
 fn decimal(nanos: i64, least: usize) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let nanos = nanos.unsigned_abs();
-    let fraction = format!("{:09}", nanos % NANOS.unsigned_abs());
-    let kept = fraction.trim_end_matches('0').len().max(least);
-    format!("{sign}{}.{}", nanos / NANOS.unsigned_abs(), &fraction[..kept])
+    let mut text = format!("{sign}{}.{:09}", nanos / NANOS.unsigned_abs(), nanos % NANOS.unsigned_abs());
+    let fraction = text.len() - 9;
+    let kept = text[fraction..].trim_end_matches('0').len().max(least);
+    text.truncate(fraction + kept);
+    text
 }
 
 /// `1234567` as `1,234,567`.

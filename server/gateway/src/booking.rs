@@ -3,11 +3,12 @@
 //! A call that ends settles in memory at once and waits here for a tenth of a second, or for a quarter
 //! where many come; then it is booked together with whatever else waits. A batch costs some twenty
 //! round trips whatever its size, and each of them holds up a call on the same core: there must be
-//! fewer of them than one for every hundred calls. While the database does not answer everything
-//! stays where it is (and on disk), and is tried again.
+//! fewer of them than one for every hundred calls. What comes in while a batch is on its way
+//! therefore waits its tenth of a second, too. While the database does not answer everything stays
+//! where it is (and on disk), and is tried again.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,6 +21,7 @@ use domain::{
     limits::{Bucket, Metric},
 };
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use store::{
     StoreError,
     ledger::{Event, Refusal, bulk},
@@ -132,9 +134,9 @@ impl Booking {
     }
 
     /// Back to where it was.
-    fn put_back(&self, batch: Vec<Finished>) {
+    fn put_back(&self, batch: impl DoubleEndedIterator<Item = Finished>) {
         let mut finished = self.finished.lock();
-        for one in batch.into_iter().rev() {
+        for one in batch.rev() {
             finished.push_front(one);
         }
     }
@@ -151,62 +153,78 @@ pub async fn run(gateway: Arc<Gateway>) {
             () = booking.hurry.notified() => {}
         }
         gather = if booking.finished.lock().len() < MANY { GATHER } else { GATHER_MANY };
-        while booking.waits() {
+        loop {
             let booked = book_refusals(&gateway).await.and(book_batch(&gateway).await);
-            if let Err(error) = booked {
-                tracing::warn!(%error, "finished calls could not be booked; they wait");
-                tokio::time::sleep(AGAIN).await;
+            match booked {
+                Err(error) => {
+                    tracing::warn!(%error, "finished calls could not be booked; they wait");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                // What has come in meanwhile gathers anew.
+                Ok(()) if booking.finished.lock().len() < BATCH => break,
+                Ok(()) => {}
             }
         }
         booking.round_over.notify_waiters();
+        if booking.waits() {
+            booking.wake.notify_one();
+        }
     }
 }
 
+/// A call without what is booked of it.
+type Rest = (Reservation, Place);
+
 async fn book_batch(gateway: &Gateway) -> Result<(), StoreError> {
-    let mut of_org = HashMap::<OrgId, Vec<Finished>>::new();
-    for finished in gateway.booking.batch() {
-        of_org.entry(finished.event.call.org).or_default().push(finished);
+    let mut of_org = FxHashMap::<OrgId, (Vec<Event>, Vec<Rest>)>::default();
+    for Finished { event, reservation, place } in gateway.booking.batch() {
+        let (events, rest) = of_org.entry(event.call.org).or_default();
+        events.push(event);
+        rest.push((reservation, place));
     }
     let mut result = Ok(());
-    for (org, batch) in of_org {
+    for (org, (events, rest)) in of_org {
         let done = match result {
-            Ok(()) => book_org(gateway, org, &batch).await,
+            Ok(()) => book_org(gateway, org, &events, &rest).await,
             Err(_) => Ok(false),
         };
-        match done {
-            Ok(true) => {
-                gateway.booking.closed(batch.len());
-                gateway.spool.booked(batch.into_iter().map(|finished| finished.place));
-            }
-            Ok(false) => gateway.booking.put_back(batch),
-            Err(error) => {
-                gateway.booking.put_back(batch);
-                result = Err(error);
-            }
+        if let Ok(true) = done {
+            gateway.booking.closed(events.len());
+            gateway.spool.booked(rest.into_iter().map(|(_, place)| place));
+            continue;
         }
+        let finished = events.into_iter().zip(rest);
+        gateway
+            .booking
+            .put_back(finished.map(|(event, (reservation, place))| Finished { event, reservation, place }));
+        result = result.and(done.map(|_| ()));
     }
     result
 }
 
 /// Whether the batch need not be kept.
-async fn book_org(gateway: &Gateway, org: OrgId, batch: &[Finished]) -> Result<bool, StoreError> {
+async fn book_org(
+    gateway: &Gateway,
+    org: OrgId,
+    events: &[Event],
+    rest: &[Rest],
+) -> Result<bool, StoreError> {
     let Some(calendar) = gateway.calendar(org).await? else {
-        tracing::warn!(%org, calls = batch.len(), "an organization was deleted while its calls were running");
+        tracing::warn!(%org, calls = events.len(), "an organization was deleted while its calls were running");
         return Ok(true);
     };
-    let mut used = HashMap::<Bucket, i64>::new();
-    for finished in batch {
-        for (bucket, _) in &finished.reservation.held {
+    let mut used = FxHashMap::<Bucket, i64>::default();
+    for (event, (reservation, _)) in events.iter().zip(rest) {
+        for (bucket, _) in &reservation.held {
             if bucket.meter.metric != Metric::ConcurrentCalls {
-                *used.entry(*bucket).or_default() += finished.event.amount(bucket.meter.metric);
+                *used.entry(*bucket).or_default() += event.amount(bucket.meter.metric);
             }
         }
     }
-    let events: Vec<Event> = batch.iter().map(|finished| finished.event.clone()).collect();
     gateway
         .leases
         .book(org, &used, async |consumed| {
-            within(PATIENCE, bulk::book(&gateway.store, org, calendar, &events, Some(&consumed))).await
+            within(PATIENCE, bulk::book(&gateway.store, org, calendar, events, Some(&consumed))).await
         })
         .await?;
     Ok(true)
@@ -214,7 +232,7 @@ async fn book_org(gateway: &Gateway, org: OrgId, batch: &[Finished]) -> Result<b
 
 async fn book_refusals(gateway: &Gateway) -> Result<(), StoreError> {
     let refusals = std::mem::take(&mut *gateway.booking.refusals.lock());
-    let mut of_org = HashMap::<OrgId, Vec<Refusal>>::new();
+    let mut of_org = FxHashMap::<OrgId, Vec<Refusal>>::default();
     for refusal in refusals {
         of_org.entry(refusal.org).or_default().push(refusal);
     }

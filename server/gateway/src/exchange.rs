@@ -14,7 +14,7 @@ use domain::{
     money::Money,
     policies::Trouble,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
@@ -43,6 +43,8 @@ const ANSWER_MAX: usize = 64 << 20;
 
 /// Says whether an answer is an old one, where the key keeps answers.
 const CACHE: &str = "x-bursar-cache";
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a call brings along, whichever model it goes to.
 #[derive(Clone, Copy, Debug)]
@@ -345,7 +347,7 @@ fn is_stream(headers: &HeaderMap) -> bool {
 fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap {
     let mut headers = forward::answer_headers(upstream);
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert("x-request-id", value);
+        headers.insert(&REQUEST_ID, value);
     }
     if authorized.policy.is_some()
         && let Some(value) = authorized.model().and_then(|model| HeaderValue::from_str(&model.name).ok())

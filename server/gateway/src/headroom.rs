@@ -126,6 +126,8 @@ static ANTHROPIC: [(Metric, [HeaderName; 3]); 4] = [
     ),
 ];
 
+static BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-bursar-budget-remaining-usd");
+
 /// Rate-limit headers from the tightest limit of each kind, in the dialect's own spelling.
 pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut HeaderMap) {
     let now = store::clock::now();
@@ -160,7 +162,7 @@ pub fn rate_headers(dialect: Dialect, levels: &[(Claim, Level)], headers: &mut H
         money.map(|(claim, level)| level.room(claim.cap).saturating_sub(claim.amount).max(0)).min()
         && let Ok(value) = HeaderValue::from_str(&Money(left).exact())
     {
-        headers.insert("x-bursar-budget-remaining-usd", value);
+        headers.insert(&BUDGET_REMAINING, value);
     }
 }
 

@@ -6,7 +6,6 @@
 //! another replica says that it needs it.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -330,7 +329,7 @@ impl Leases {
     pub async fn book<F>(
         &self,
         org: OrgId,
-        used: &HashMap<Bucket, i64>,
+        used: &FxHashMap<Bucket, i64>,
         book: impl FnOnce(Consumed) -> F,
     ) -> Result<usize>
     where

@@ -51,8 +51,11 @@ const FILES: u64 = 4;
 /// is finished is in the books, on Postgres' disk, about as soon.
 const SYNC: Duration = Duration::from_millis(100);
 
-/// When calls begin closer to each other than this, one write for several is worth a turn of waiting.
+/// When calls begin closer to each other than this, as a rule, one write for several is worth a turn of
+/// waiting.
 const CROWDED: Duration = Duration::from_micros(50);
+/// A longer pause says no more than this one: a crowd comes in bursts.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Which file a call began in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +98,20 @@ struct State {
     gathered: Gathered,
     /// When the last call began.
     begun_at: Option<Instant>,
-    /// Whether calls come so fast that it is worth gathering.
-    crowded: bool,
+    /// How far apart calls begin: the last ones count most.
+    apart: Duration,
     /// Calls that began in each file and are not in the books, with its size so far, oldest file
     /// first; the last one is written to.
     open: VecDeque<Kept>,
     /// Files that are not written to any more and may be in the kernel's hands only.
     unsynced: Vec<Arc<File>>,
+}
+
+impl State {
+    /// Whether calls come so fast that it is worth gathering.
+    fn is_crowded(&self) -> bool {
+        self.apart < CROWDED
+    }
 }
 
 #[derive(Debug)]
@@ -151,7 +161,7 @@ impl Spool {
             line: Line::default(),
             gathered: Gathered::default(),
             begun_at: None,
-            crowded: false,
+            apart: PAUSE,
             open,
             unsynced: Vec::new(),
         };
@@ -175,7 +185,8 @@ impl Spool {
     pub fn begin(&self, call: &Call, at: Instant) -> io::Result<(Place, Written)> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        state.crowded = state.begun_at.is_some_and(|before| at.saturating_duration_since(before) < CROWDED);
+        let pause = state.begun_at.map_or(PAUSE, |before| at.saturating_duration_since(before).min(PAUSE));
+        state.apart = (state.apart * 7 + pause) / 8;
         state.begun_at = Some(at);
         state.line.begun(call)?;
         if state.room.bytes() >= FULL.min(self.limit / FILES) {
@@ -191,7 +202,7 @@ impl Spool {
             self.start_over(state, || error)?;
             state.room.promise(&state.file, needs)?;
         }
-        let written = self.append(state, state.crowded)?;
+        let written = self.append(state, state.is_crowded())?;
         state.room.begun();
         if let Some(kept) = state.open.back_mut() {
             kept.calls += 1;
@@ -222,7 +233,7 @@ impl Spool {
         let state = &mut *state;
         state.room.ended();
         compose(&mut state.line)?;
-        self.append(state, gathers && state.crowded)
+        self.append(state, gathers && state.is_crowded())
     }
 
     /// Waits until a record is written, with those of everybody whose turn is now.

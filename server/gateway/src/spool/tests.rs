@@ -225,29 +225,39 @@ fn files_go_away_in_order_when_their_calls_are_booked() {
     assert_eq!(numbers(&folder.0).unwrap(), [3], "written to");
 }
 
+/// Calls have come one upon the other until now.
+fn crowded(spool: &Spool, at: Instant) {
+    let mut state = spool.state.lock();
+    (state.begun_at, state.apart) = (Some(at), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn what_is_gathered_is_written_by_the_first_whose_turn_it_is_and_before_anybody_goes_on() {
     let folder = Folder::new();
     let (spool, _) = Spool::open(&folder.0, LIMIT).unwrap();
-    let (at, calls) = (Instant::now(), [call(), call(), call()]);
+    let (at, calls) = (Instant::now(), [call(), call(), call(), call()]);
     let lines = || fs::read_to_string(path(&folder.0, 1)).unwrap().lines().count();
     // The first one comes alone.
     let (_, first) = spool.begin(&calls[0], at).unwrap();
     assert_eq!((first.number(), lines()), (None, 1));
-    let crowd: Vec<Written> = calls[1..].iter().map(|call| spool.begin(call, at).unwrap().1).collect();
+    // It takes more than one that follows it closely to make a crowd.
+    let (_, second) = spool.begin(&calls[1], at).unwrap();
+    assert_eq!((second.number(), lines()), (None, 2));
+    crowded(&spool, at);
+    let crowd: Vec<Written> = calls[2..].iter().map(|call| spool.begin(call, at).unwrap().1).collect();
     let end = spool.finish(calls[0].id, &finish(), true).unwrap();
-    assert_eq!(lines(), 1, "nobody's turn yet");
+    assert_eq!(lines(), 2, "nobody's turn yet");
     let mut waiting = crowd.into_iter().chain([end]);
     spool.written(waiting.next().unwrap()).await.unwrap();
-    assert_eq!(lines(), 4, "one for all");
+    assert_eq!(lines(), 5, "one for all");
     for record in waiting {
         spool.written(record).await.unwrap();
     }
-    assert_eq!(lines(), 4);
+    assert_eq!(lines(), 5);
     // Whoever does not wait for a turn takes the others along.
     let (_, late) = spool.begin(&call(), at).unwrap();
     spool.release(calls[1].id).unwrap();
-    assert_eq!(lines(), 6);
+    assert_eq!(lines(), 7);
     spool.written(late).await.unwrap();
 }
 
@@ -260,11 +270,12 @@ async fn what_could_not_be_written_is_said_to_everybody_whose_it_was() {
     let before = fs::read(path(&folder.0, 1)).unwrap();
     // A file that cannot be written to.
     spool.state.lock().file = Arc::new(File::open(path(&folder.0, 1)).unwrap());
-    spool.state.lock().begun_at = Some(at);
+    crowded(&spool, at);
     let crowd = [call(), call()].map(|call| spool.begin(&call, at).unwrap().1);
     for record in crowd {
         spool.written(record).await.unwrap_err();
     }
     assert_eq!(fs::read(path(&folder.0, 1)).unwrap(), before, "nothing is half there");
-    assert!(begin(&spool, &call()).is_err());
+    spool.state.lock().apart = PAUSE;
+    assert!(begin(&spool, &call()).is_err(), "whoever comes alone hears of it at once");
 }
