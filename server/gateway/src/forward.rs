@@ -210,7 +210,12 @@ fn build(
     let known = || destination.and_then(|destination| destination.uris[route as usize].clone());
     let uri = if query.is_none() { known() } else { uri(provider, route, query) };
     let uri = uri.ok_or_else(|| broken("the provider's address cannot be read"))?;
-    let patch = Patch { model: &model.upstream, max_output, max_field: max_field(route, &provider.base_url) };
+    let patch = Patch {
+        model: &model.upstream,
+        max_output,
+        max_field: max_field(route, &provider.base_url),
+        bounds_tools: authorized.prices().is_some_and(|prices| authorized.request.tools.cost(prices)),
+    };
     let body: Pieces = authorized.request.patched(&patch).into_iter().collect();
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
