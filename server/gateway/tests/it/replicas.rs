@@ -62,6 +62,7 @@ async fn three_replicas_let_ten_of_two_hundred_through_and_all_ten() {
     let refused = statuses.iter().filter(|status| **status == StatusCode::PAYMENT_REQUIRED).count();
     assert_eq!(refused, AT_ONCE - 10, "the others are told that it is used up: {statuses:?}");
     assert_eq!(booked(&world).await.len(), 10);
+    world.books_agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,6 +85,8 @@ async fn what_one_replica_has_set_aside_and_does_not_need_another_gets_at_once()
             assert_eq!(answer.status, StatusCode::OK, "turn {turn}: {}", answer.text());
         }
     }
+    assert_eq!(booked(&world).await.len(), 40);
+    world.books_agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +128,8 @@ async fn calls_at_once_are_counted_over_all_replicas() {
     assert!(running.join_all().await.into_iter().all(|status| status == StatusCode::OK));
     world.upstream.release(1);
     assert_eq!(insist(other.client.clone(), Instant::now() + Duration::from_secs(5)).await, StatusCode::OK);
+    assert_eq!(booked(&world).await.len(), 4);
+    world.books_agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
