@@ -57,10 +57,7 @@ impl PriceKey {
 
     /// Whether it is billed by the piece, and not by tokens.
     pub const fn is_piece(self) -> bool {
-        matches!(
-            self,
-            Self::Image | Self::Call | Self::WebSearch | Self::FileSearch | Self::CodeSession
-        )
+        matches!(self, Self::Image | Self::Call | Self::WebSearch | Self::FileSearch | Self::CodeSession)
     }
 
     /// Whether calls of this kind of model use it without being priced for it on purpose.

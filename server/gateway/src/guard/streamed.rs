@@ -97,7 +97,10 @@ struct Read<'a> {
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("rails", &self.rails).field("texts", &self.texts.len()).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("rails", &self.rails)
+            .field("texts", &self.texts.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,9 +132,8 @@ impl Watch {
         let keys: SmallVec<[Key; 2]> = read.pieces.iter().map(|piece| piece.key.clone()).collect();
         let ends = |key: &Key| read.ends_all || read.ends.contains(&key.part);
         // What another text of the same part has held back goes first: they do not run into one another.
-        let over = |key: &Key| {
-            !keys.contains(key) && (ends(key) || keys.iter().any(|new| new.part == key.part))
-        };
+        let over =
+            |key: &Key| !keys.contains(key) && (ends(key) || keys.iter().any(|new| new.part == key.part));
         self.go_on(over, out);
         if read.pieces.is_empty() {
             self.whole(event.clone(), out);
@@ -216,7 +218,9 @@ impl Watch {
         {
             let Key { part, piece, field } = held.key;
             let delta = match field.as_ref() {
-                "arguments" => json!({ "tool_calls": [{ "index": piece, "function": { "arguments": text } }] }),
+                "arguments" => {
+                    json!({ "tool_calls": [{ "index": piece, "function": { "arguments": text } }] })
+                }
                 "input" => json!({ "tool_calls": [{ "index": piece, "custom": { "input": text } }] }),
                 "function_call" => json!({ "function_call": { "arguments": text } }),
                 field => json!({ field: text }),
@@ -249,7 +253,8 @@ impl Watch {
     /// of something.
     fn take(&mut self, held: &mut Held, last: bool) -> String {
         let store = &self.store;
-        let found = hits(self.rails, &held.text, &|text: &str| store::keys::lookup_hash(store, text).is_some());
+        let found =
+            hits(self.rails, &held.text, &|text: &str| store::keys::lookup_hash(store, text).is_some());
         let mut found: Vec<Hit> = found.into_iter().filter(|hit| hit.start >= held.gone).collect();
         let mut until = if last { held.text.len() } else { open_end(&held.text).max(held.gone) };
         if let Some(across) = found.iter_mut().find(|hit| hit.start < until && hit.end > until) {
@@ -346,9 +351,9 @@ fn open_end(text: &str) -> usize {
     let mut first = true;
     loop {
         let before = text[furthest..from].trim_end_matches(char::is_whitespace);
-        let start = before.rfind(char::is_whitespace).map_or(furthest, |at| {
-            furthest + at + before[at..].chars().next().map_or(1, char::len_utf8)
-        });
+        let start = before
+            .rfind(char::is_whitespace)
+            .map_or(furthest, |at| furthest + at + before[at..].chars().next().map_or(1, char::len_utf8));
         let word = &text[start..furthest + before.len()];
         if word.is_empty() {
             return from;

@@ -177,7 +177,9 @@ impl Seen {
     /// All parts of a response: some servers tell of them at its end only.
     fn looked_at(&mut self, output: Option<&RawValue>) {
         let whole = output.map(Used::of).unwrap_or_default();
-        let more = |used: &Used| (used.tools.web_searches + used.tools.file_searches + used.tools.code_sessions, used.images);
+        let more = |used: &Used| {
+            (used.tools.web_searches + used.tools.file_searches + used.tools.code_sessions, used.images)
+        };
         if more(&whole) > more(&self.used) {
             self.used = whole;
         }

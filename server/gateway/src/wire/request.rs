@@ -118,7 +118,8 @@ impl Request {
         let (model_at, stream_options_at) = (fields.model.map(place), fields.stream_options.map(place));
         let max_at = max_at.map(place);
         let (choices, bound) = (fields.n.unwrap_or(1), fields.max_tool_calls);
-        let tools = Tools::read(route, fields.tools, bound, fields.searches(), choices, |raw| place(raw).start);
+        let tools =
+            Tools::read(route, fields.tools, bound, fields.searches(), choices, |raw| place(raw).start);
         let (previous_answer, conversation) = fields.goes_on_from(route)?;
         let keeps_answer = fields.keeps_answer(route);
         Ok(Self {
@@ -251,7 +252,12 @@ mod tests {
 
     fn patched(route: Route, body: &str, max_output: Option<u64>) -> String {
         let request = Request::read(route, Bytes::from(body.to_owned())).unwrap();
-        let pieces = request.patched(&Patch { model: "up\"stream", max_output, max_field: "max_tokens", bounds_tools: true });
+        let pieces = request.patched(&Patch {
+            model: "up\"stream",
+            max_output,
+            max_field: "max_tokens",
+            bounds_tools: true,
+        });
         pieces.iter().map(|piece| std::str::from_utf8(piece).unwrap()).collect()
     }
 
@@ -322,8 +328,7 @@ mod tests {
     fn a_response_has_a_maximum_of_its_own_and_no_other() {
         let lowered = |body: &str| {
             let request = Request::read(Route::Responses, Bytes::from(body.to_owned())).unwrap();
-            let pieces =
-                request.patched(&Patch {
+            let pieces = request.patched(&Patch {
                 model: "u",
                 max_output: Some(64),
                 max_field: "max_output_tokens",

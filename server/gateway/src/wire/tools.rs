@@ -241,11 +241,36 @@ mod tests {
         };
         for (route, body, most, open) in [
             (Route::Responses, r#"{"tools":[{"type":"web_search"}]}"#, (32, 0, 0, 0), true),
-            (Route::Responses, r#"{"max_tool_calls":3,"tools":[{"type":"file_search"}]}"#, (0, 6, 0, 0), false),
-            (Route::Responses, r#"{"tools":[{"type":"code_interpreter"}],"max_tool_calls":null}"#, (0, 0, 2, 0), false),
-            (Route::Responses, r#"{"max_tool_calls":1,"tools":[{"type":"image_generation"}]}"#, (0, 0, 0, 2), false),
-            (Route::Messages, r#"{"tools":[{"type":"web_search_20250305","max_uses":5}]}"#, (10, 0, 0, 0), false),
-            (Route::Messages, r#"{"tools":[{"name":"x"},{"type":"web_search_20260209"}]}"#, (32, 0, 0, 0), true),
+            (
+                Route::Responses,
+                r#"{"max_tool_calls":3,"tools":[{"type":"file_search"}]}"#,
+                (0, 6, 0, 0),
+                false,
+            ),
+            (
+                Route::Responses,
+                r#"{"tools":[{"type":"code_interpreter"}],"max_tool_calls":null}"#,
+                (0, 0, 2, 0),
+                false,
+            ),
+            (
+                Route::Responses,
+                r#"{"max_tool_calls":1,"tools":[{"type":"image_generation"}]}"#,
+                (0, 0, 0, 2),
+                false,
+            ),
+            (
+                Route::Messages,
+                r#"{"tools":[{"type":"web_search_20250305","max_uses":5}]}"#,
+                (10, 0, 0, 0),
+                false,
+            ),
+            (
+                Route::Messages,
+                r#"{"tools":[{"name":"x"},{"type":"web_search_20260209"}]}"#,
+                (32, 0, 0, 0),
+                true,
+            ),
             (Route::ChatCompletions, r#"{"web_search_options":{}}"#, (2, 0, 0, 0), false),
             (Route::Responses, r#"{"tools":[{"type":"function"},{"type":"mcp"}]}"#, (0, 0, 0, 0), false),
             (Route::Messages, r#"{"tools":[{"type":"code_execution_20250825"}]}"#, (0, 0, 0, 0), false),

@@ -188,7 +188,10 @@ async fn what_streams_is_masked_wherever_it_is_cut_and_everything_else_stays() {
         (Guard::Card, Action::Observe),
     ])
     .await;
-    let key = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA".repeat(9));
+    let key = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
+        "MIIEpAIBAAKCAQEA".repeat(9)
+    );
     let text = format!(
         "Grüße \"{ADDRESS}\", IBAN GB82 WEST 1234 5698 7654 32, card 4111 1111 1111 1111 in 2026. \\n {key}\n世界 and {ADDRESS}"
     );
@@ -202,10 +205,15 @@ async fn what_streams_is_masked_wherever_it_is_cut_and_everything_else_stays() {
             assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
             let answer = answer.text();
             assert_eq!(said(route, &answer), expected, "{route:?} in {pieces}: {answer}");
-            assert!(answer.matches("look_up").count() <= 1 + usize::from(route == Route::Responses), "{answer}");
+            assert!(
+                answer.matches("look_up").count() <= 1 + usize::from(route == Route::Responses),
+                "{answer}"
+            );
             assert!(!answer.contains("math.example"), "nor where it is repeated: {answer}");
             let upstream = world.upstream.asked().pop().expect("a call").said();
-            let kinds = |text: &str| -> Vec<Value> { events(text).iter().map(|event| event["type"].clone()).collect() };
+            let kinds = |text: &str| -> Vec<Value> {
+                events(text).iter().map(|event| event["type"].clone()).collect()
+            };
             let (mut came, mut went) = (kinds(&String::from_utf8_lossy(&upstream)), kinds(&answer));
             came.dedup();
             went.dedup();
@@ -251,7 +259,10 @@ async fn a_stream_that_is_refused_ends_as_its_dialect_ends_one_and_says_why() {
             Route::Messages => {
                 assert_eq!(last["type"], "message_stop", "{text}");
                 let end = &all[all.len() - 2];
-                assert_eq!((&end["type"], &end["delta"]["stop_reason"]), (&json!("message_delta"), &json!("refusal")));
+                assert_eq!(
+                    (&end["type"], &end["delta"]["stop_reason"]),
+                    (&json!("message_delta"), &json!("refusal"))
+                );
                 assert_eq!(all[all.len() - 3]["type"], "content_block_stop", "{text}");
                 end["bursar"].clone()
             }
@@ -266,7 +277,11 @@ async fn a_stream_that_is_refused_ends_as_its_dialect_ends_one_and_says_why() {
                 last["bursar"].clone()
             }
         };
-        assert_eq!((&why["reason"], &why["found"]), (&json!("guardrail_refused"), &json!(["email"])), "{text}");
+        assert_eq!(
+            (&why["reason"], &why["found"]),
+            (&json!("guardrail_refused"), &json!(["email"])),
+            "{text}"
+        );
         world.quiet().await;
         let booked = &world.ledger().await[0];
         assert_eq!(booked.outcome, Outcome::Ended, "it counts: {booked:?}");

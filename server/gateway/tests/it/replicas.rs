@@ -168,7 +168,8 @@ async fn the_books_agree_at_every_moment_while_replicas_work() {
 async fn keep_coming(client: Client) {
     loop {
         let status = client.call(Dialect::OpenAi, &body("small", 20)).await.status;
-        assert!(matches!(status.as_u16(), 200 | 429), "{status}: there is money, it is only held");
+        // A database that is too busy to answer lets nobody pass, either.
+        assert!(matches!(status.as_u16(), 200 | 429 | 503), "{status}: there is money, it is only held");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -194,19 +195,21 @@ async fn room_is_used_as_it_appears(replicas: usize) {
     for turn in 0..AT_ONCE {
         calls.spawn(keep_coming(clients[turn % replicas].clone()));
     }
-    let mut quickest = Duration::MAX;
+    let mut took = Vec::new();
     for round in 1..=4_u64 {
         let begun = Instant::now();
         let used = tokio::time::timeout(Duration::from_secs(20), world.upstream.called(round * 10)).await;
         assert!(used.is_ok(), "round {round}: {:?}", world.upstream.served());
         assert!(world.upstream.served().most_at_once <= 10, "{:?}", world.upstream.served());
         if round > 1 {
-            quickest = quickest.min(begun.elapsed());
+            took.push(begun.elapsed());
         }
         world.upstream.release(10);
     }
-    println!("{replicas} replicas: room for ten is used within {quickest:?}");
-    assert!(quickest < Duration::from_secs(1), "room for ten is used within {quickest:?} at best");
+    took.sort_unstable();
+    println!("{replicas} replicas: room for ten is used within {took:?}");
+    // Of three rounds two: a machine that stands still for a moment says nothing about leases.
+    assert!(took[1] < Duration::from_secs(1), "room for ten is used within {took:?}");
     world.upstream.release(10_000);
     calls.shutdown().await;
     world.upstream.until(|served| served.at_once == 0).await;

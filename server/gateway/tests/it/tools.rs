@@ -92,7 +92,10 @@ async fn searches_are_bounded_before_the_call_and_priced_after_it() {
     // In a chat there is one for each answer, and nobody says so.
     for streams in [false, true] {
         world.script("finder", Script::default());
-        let answer = world.client.to(Route::ChatCompletions, &ask(Route::ChatCompletions, "finder", streams, None)).await;
+        let answer = world
+            .client
+            .to(Route::ChatCompletions, &ask(Route::ChatCompletions, "finder", streams, None))
+            .await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         assert_eq!(world.ledger().await[0].cost, Money(cost(10, 20).0 + SEARCH));
     }
