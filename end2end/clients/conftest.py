@@ -215,13 +215,19 @@ class Labs:
             "chat": bursar.provider("scripted", "openai", scripted.url),
             "letter": bursar.provider("scripted, as Anthropic speaks", "anthropic", scripted.url),
         }
+        # Who stalls is not waited for as long as elsewhere, and spoils no other's name.
+        for kind, dialect in (("chat", "openai"), ("letter", "anthropic")):
+            provider = bursar.provider(f"stalling {kind}", dialect, scripted.url)
+            bursar.owner.post("providers/waits", id=provider, version=1, first_byte=2)
+            self.providers[f"{kind}, stalling"] = provider
         for mood in ("fine", *MOODS, "agent"):
-            for kind in self.providers:
+            for kind in ("chat", "letter"):
                 self.model(f"{kind}-{mood}")
 
     def model(self, name: str) -> None:
         """A model of the dialect its name begins with, large enough for an agent."""
-        provider = self.providers[name.partition("-")[0]]
+        kind = name.partition("-")[0]
+        provider = self.providers[f"{kind}, stalling" if name.endswith("-stall-agent") else kind]
         self.bursar.model(name, provider, self.tier, upstream=name, context=200_000, most=32_000)
 
     def application(self, name: str) -> tuple[str, str]:

@@ -144,6 +144,8 @@ class Script:
         whole, item = self.response(), self.item()
         begun = {**whole, "status": "in_progress", "output": []}
         begun.pop("usage", None)
+        if self.tool and self.mood == "huge":
+            begun |= {"metadata": {"padding": "x" * HUGE}}
         data: list[dict] = [
             {"type": "response.created", "response": begun},
             {"type": "response.in_progress", "response": begun},
@@ -200,6 +202,8 @@ class Script:
             ("message_delta", end),
             ("message_stop", {}),
         ]
+        if self.tool and self.mood == "huge":
+            data.insert(1, ("ping", {"padding": "x" * HUGE}))
         return [sse(name, {"type": name, **one}) for name, one in data]
 
 

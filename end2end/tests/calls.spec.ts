@@ -64,6 +64,37 @@ test('a call in flight is seen with what it holds, and ended by hand', async ({ 
   }).toPass();
 });
 
+test('a stream that is ended by hand ends for its client as its dialect ends one', async ({ page, world }) => {
+  const bot = fresh('talkative');
+  const { id, secret } = await application(world, bot, world.research);
+  const answer = await fetch(`${world.base}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'small-chat', max_tokens: 1000, stream: true, messages: [{ role: 'user', content: 'Take your time.' }] }),
+  });
+  expect(answer.status).toBe(200);
+  const rest = answer.text();
+  await visit(page, world.owner, '/calls/live');
+  const row = page.getByRole('row').filter({ hasText: bot });
+  await expect(async () => {
+    await page.reload();
+    await expect(row).toContainText('Streaming', { timeout: 500 });
+  }).toPass();
+  await expect(row).toContainText('$0.0');
+  await row.getByRole('link', { name: 'End' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'End the call' }).click();
+  const events = (await rest).trim().split('\n\n').map((event) => event.replace('data: ', ''));
+  expect(events.at(-1)).toBe('[DONE]');
+  const [first, last] = [events[0], events.at(-2)!].map((event) => JSON.parse(event));
+  expect(first.choices[0].delta.content).toBe('Well');
+  expect(last.choices[0].finish_reason).toBe('length');
+  expect(last.bursar.reason).toBe('ended_by_hand');
+  await expect(async () => {
+    await page.goto(`${world.base}/calls?application=${id}&outcome=ended`);
+    await expect(page.getByRole('row').filter({ hasText: bot })).toContainText('Ended by Bursar', { timeout: 500 });
+  }).toPass();
+});
+
 test('somebody sees their own calls, and of those of others nothing', async ({ page, world }) => {
   const bot = fresh('private');
   const { id, secret } = await application(world, bot, world.research);

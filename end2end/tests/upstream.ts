@@ -16,8 +16,13 @@ export async function upstream(): Promise<{ url: string; close: () => void }> {
     }
     let body = '';
     request.on('data', (piece) => (body += piece)).on('end', () => {
-      // Says nothing, for as long as the caller holds on.
-      if (body.includes('Take your time.')) return;
+      // Says nothing, or nothing more than a word, for as long as the caller holds on.
+      if (body.includes('Take your time.')) {
+        if (!body.includes('"stream":true')) return;
+        const delta = { role: 'assistant', content: 'Well' };
+        const chunk = { id: 'c1', object: 'chat.completion.chunk', created: 0, model: 'tiny-1', choices: [{ index: 0, delta, finish_reason: null }] };
+        return response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${JSON.stringify(chunk)}\n\n`);
+      }
       send(200, {
         id: 'c1', object: 'chat.completion', created: 0, model: 'tiny-1',
         choices: [{ index: 0, message: { role: 'assistant', content: 'Hello from the model.' }, finish_reason: 'stop' }],

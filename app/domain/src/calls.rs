@@ -336,7 +336,7 @@ pub struct Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prices::cost;
+    use crate::{prices::cost, usage::ToolUnits};
     use proptest::prelude::*;
 
     fn line(bucket: PriceKey, amount: u64, priced_as: PriceKey, price: i64) -> CostLine {
@@ -385,14 +385,15 @@ mod tests {
         #[test]
         fn the_lines_come_to_the_cost_to_the_nano_dollar(
             nanos in proptest::collection::vec(proptest::option::of(0_i64..200_000_000_000), PriceKey::ALL.len()),
-            used in proptest::array::uniform9(0_u64..2_000_000),
+            used in proptest::array::uniform12(0_u64..2_000_000),
         ) {
             let prices = PriceKey::ALL
                 .iter()
                 .zip(nanos)
                 .fold(Prices::default(), |prices, (&key, nanos)| prices.with(key, nanos.map(Price)));
-            let [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images] = used;
-            let usage = Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images };
+            let [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images, web, files, code] = used;
+            let tools = ToolUnits { web_searches: web, file_searches: files, code_sessions: code };
+            let usage = Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images, tools };
             prop_assert_eq!(total(&cost_lines(&usage, &prices)), cost(&usage, &prices));
         }
     }

@@ -1,4 +1,4 @@
-//! What a key looks for in the input of its calls, and in whole answers if it wants that, and what happens
+//! What a key looks for in the input of its calls, and in answers if it wants that, and what happens
 //! when it is found.
 //!
 //! Only kinds and counts are ever kept or said; the text that was found is not.
@@ -102,7 +102,7 @@ pub const ANSWERS: &str = "answers";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guardrails {
     actions: [Option<Action>; KINDS],
-    /// Whether the same is looked for in answers that come whole. Those in a stream pass as they come.
+    /// Whether the same is looked for in answers, those in a stream included.
     pub answers: bool,
 }
 

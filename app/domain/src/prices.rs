@@ -34,6 +34,12 @@ words! {
         Image = "image",
         /// A million calls.
         Call = "call",
+        /// A million searches of the web by the provider.
+        WebSearch = "web_search",
+        /// A million searches of files at the provider.
+        FileSearch = "file_search",
+        /// A million machines of the provider that run code.
+        CodeSession = "code_session",
     }
 }
 
@@ -45,7 +51,13 @@ impl PriceKey {
             Self::CacheWriteLong => Some(Self::CacheWrite),
             Self::Reasoning | Self::AudioOutput => Some(Self::Output),
             Self::Input | Self::Output | Self::Image | Self::Call => None,
+            Self::WebSearch | Self::FileSearch | Self::CodeSession => None,
         }
+    }
+
+    /// Whether it is billed by the piece, and not by tokens.
+    pub const fn is_piece(self) -> bool {
+        matches!(self, Self::Image | Self::Call | Self::WebSearch | Self::FileSearch | Self::CodeSession)
     }
 
     /// Whether calls of this kind of model use it without being priced for it on purpose.
@@ -56,7 +68,7 @@ impl PriceKey {
             }
             Self::Output | Self::Reasoning => matches!(modality, Modality::Chat | Modality::Vision),
             Self::AudioInput | Self::AudioOutput => matches!(modality, Modality::Audio),
-            Self::Image | Self::Call => false,
+            Self::Image | Self::Call | Self::WebSearch | Self::FileSearch | Self::CodeSession => false,
         }
     }
 
@@ -73,6 +85,9 @@ impl PriceKey {
             Self::AudioOutput => "Audio output",
             Self::Image => "Images",
             Self::Call => "Calls",
+            Self::WebSearch => "Web searches",
+            Self::FileSearch => "File searches",
+            Self::CodeSession => "Code sessions",
         }
     }
 }
@@ -225,7 +240,7 @@ pub fn cost(usage: &Usage, prices: &Prices) -> Option<Money> {
 }
 
 /// Each bucket with the key that prices it: the arithmetic of a cost, line by line.
-pub fn priced_buckets(usage: &Usage) -> [(PriceKey, u64); 10] {
+pub fn priced_buckets(usage: &Usage) -> [(PriceKey, u64); PriceKey::ALL.len()] {
     [
         (PriceKey::Input, usage.input),
         (PriceKey::CacheRead, usage.cache_read),
@@ -237,17 +252,25 @@ pub fn priced_buckets(usage: &Usage) -> [(PriceKey, u64); 10] {
         (PriceKey::AudioOutput, usage.audio_output),
         (PriceKey::Image, usage.images),
         (PriceKey::Call, 1),
+        (PriceKey::WebSearch, usage.tools.web_searches),
+        (PriceKey::FileSearch, usage.tools.file_searches),
+        (PriceKey::CodeSession, usage.tools.code_sessions),
     ]
 }
 
 /// The most a call can cost: every input token at the dearest input price, every output token at
 /// the dearest output price. A cached or reasoning token can cost more than a plain one, and
-/// nobody knows beforehand which it will be.
-pub fn ceiling(input_tokens: u64, output_tokens: u64, prices: &Prices) -> Option<Money> {
-    let per_call = prices.of(PriceKey::Call).map_or(0, |price| i128::from(price.0));
+/// nobody knows beforehand which it will be. `pieces`: what the call can have of what is billed by the
+/// piece; its tokens are not looked at.
+pub fn ceiling(input_tokens: u64, output_tokens: u64, pieces: &Usage, prices: &Prices) -> Option<Money> {
+    let by_the_piece: i128 = priced_buckets(pieces)
+        .into_iter()
+        .filter(|(key, _)| key.is_piece())
+        .map(|(key, amount)| i128::from(amount) * prices.of(key).map_or(0, |price| i128::from(price.0)))
+        .sum();
     let millionths = i128::from(input_tokens) * i128::from(dearest_input(prices).0)
         + i128::from(output_tokens) * i128::from(dearest_output(prices).0)
-        + per_call;
+        + by_the_piece;
     i64::try_from((millionths + 999_999) / 1_000_000).ok().map(Money)
 }
 
@@ -269,6 +292,7 @@ fn dearest(prices: &Prices, keys: &[PriceKey]) -> Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::ToolUnits;
     use proptest::prelude::*;
 
     fn prices(list: &[(PriceKey, &str)]) -> Prices {
@@ -378,11 +402,12 @@ mod tests {
         #[test]
         fn the_ceiling_is_never_below_the_cost(
             prices in any_prices(),
-            buckets in proptest::array::uniform8(0_u64..2_000_000),
+            buckets in proptest::array::uniform12(0_u64..2_000_000),
         ) {
-            let [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output] = buckets;
-            let usage = Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images: 0 };
-            let most = ceiling(usage.input_tokens(), usage.output_tokens(), &prices);
+            let [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images, web, files, code] = buckets;
+            let tools = ToolUnits { web_searches: web, file_searches: files, code_sessions: code };
+            let usage = Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images, tools };
+            let most = ceiling(usage.input_tokens(), usage.output_tokens(), &usage, &prices);
             prop_assert!(cost(&usage, &prices) <= most);
         }
     }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The buckets of one call. Tokens, except `images` and `calls`.
+/// The buckets of one call. Tokens, except `images` and `tools`.
 ///
 /// `input` excludes cached and audio input; `output` excludes reasoning and audio output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,20 @@ pub struct Usage {
     pub audio_output: u64,
     /// Images made.
     pub images: u64,
+    /// What the provider's own tools did.
+    #[serde(default)]
+    pub tools: ToolUnits,
+}
+
+/// What a provider's own tools did in a call, as far as it is billed by the piece.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolUnits {
+    /// Searches of the web.
+    pub web_searches: u64,
+    /// Searches of files that the provider keeps.
+    pub file_searches: u64,
+    /// Machines that ran code.
+    pub code_sessions: u64,
 }
 
 impl Usage {

@@ -118,6 +118,9 @@ pub async fn create_model(
     #[server(default)] audio_output: String,
     #[server(default)] image: String,
     #[server(default)] call: String,
+    #[server(default)] web_search: String,
+    #[server(default)] file_search: String,
+    #[server(default)] code_session: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -145,6 +148,9 @@ pub async fn create_model(
             (PriceKey::AudioOutput, audio_output),
             (PriceKey::Image, image),
             (PriceKey::Call, call),
+            (PriceKey::WebSearch, web_search),
+            (PriceKey::FileSearch, file_search),
+            (PriceKey::CodeSession, code_session),
         ])?
         .with(PriceKey::Input, read_some("price_input", &price_input)?)
         .with(PriceKey::Output, read_some("price_output", &price_output)?);
@@ -264,6 +270,9 @@ pub async fn set_prices(
     #[server(default)] audio_output: String,
     #[server(default)] image: String,
     #[server(default)] call: String,
+    #[server(default)] web_search: String,
+    #[server(default)] file_search: String,
+    #[server(default)] code_session: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -284,6 +293,9 @@ pub async fn set_prices(
             (PriceKey::AudioOutput, audio_output),
             (PriceKey::Image, image),
             (PriceKey::Call, call),
+            (PriceKey::WebSearch, web_search),
+            (PriceKey::FileSearch, file_search),
+            (PriceKey::CodeSession, code_session),
         ])?;
         if prices.is_empty() {
             return Err(AppError::field(

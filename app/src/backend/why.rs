@@ -573,9 +573,12 @@ async fn limits(
 /// so that every token counts at the dearer price.
 fn worst(facts: &Facts, model: ModelId, tokens: Option<u64>, now: DateTime<Utc>) -> Worst {
     let tokens = tokens.unwrap_or_default();
-    let model = facts.models.get(&model);
+    let (model, none) = (facts.models.get(&model), domain::usage::Usage::default());
     let cost = model.and_then(|model| model.prices_at(now)).map(|now| {
-        [prices::ceiling(tokens, 0, now), prices::ceiling(0, tokens, now)].into_iter().flatten().max()
+        [prices::ceiling(tokens, 0, &none, now), prices::ceiling(0, tokens, &none, now)]
+            .into_iter()
+            .flatten()
+            .max()
     });
     Worst { input_tokens: tokens, output_tokens: 0, cost: cost.flatten().unwrap_or_default() }
 }

@@ -327,7 +327,7 @@ fn HandlingFields(handling: Handling) -> impl IntoView {
         <Select name="cache_seconds" label="Give the same answer again to the very same call" options=kept value=now.map(|seconds| seconds.to_string()).unwrap_or_default()
             hint="Within this application only. It costs nothing, and still counts as a request. Who may no longer use the model gets no old answer either."/>
         <fieldset><legend>"Look for in the input of calls"</legend><div class="pair">{rails}</div>
-            <Check name="guard_answers" label="In whole answers, too" checked=handling.guardrails.answers hint="What is refused has been paid for by then, and counts. Answers in a stream pass as they come: nobody looks into those."/>
+            <Check name="guard_answers" label="In answers, too" checked=handling.guardrails.answers hint="What is refused has been paid for by then, and counts. Of an answer in a stream the last words are held back until nothing can begin in them; one that is refused ends there."/>
         </fieldset>
     }
 }

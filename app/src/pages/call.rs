@@ -187,6 +187,8 @@ fn cost_line(line: CostLine) -> impl IntoView {
     let unit = match line.bucket {
         PriceKey::Image => " images",
         PriceKey::Call => " call",
+        PriceKey::WebSearch | PriceKey::FileSearch => " searches",
+        PriceKey::CodeSession => " sessions",
         _ => "",
     };
     view! {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Buckets that are a part of input or output, and those that are neither.
-const OTHER_KEYS: [PriceKey; 8] = [
+const OTHER_KEYS: [PriceKey; 11] = [
     PriceKey::CacheRead,
     PriceKey::Reasoning,
     PriceKey::CacheWrite,
@@ -33,6 +33,9 @@ const OTHER_KEYS: [PriceKey; 8] = [
     PriceKey::AudioOutput,
     PriceKey::Image,
     PriceKey::Call,
+    PriceKey::WebSearch,
+    PriceKey::FileSearch,
+    PriceKey::CodeSession,
 ];
 
 fn modalities() -> Vec<(String, String)> {
@@ -305,8 +308,10 @@ fn Content(view: ModelView) -> impl IntoView {
                     <PriceField key=PriceKey::CacheWrite current/><PriceField key=PriceKey::AudioInput current/>
                     <PriceField key=PriceKey::CacheWriteLong current/><PriceField key=PriceKey::AudioOutput current/>
                     <PriceField key=PriceKey::Image current/><PriceField key=PriceKey::Call current/>
+                    <PriceField key=PriceKey::WebSearch current/><PriceField key=PriceKey::FileSearch current/>
+                    <PriceField key=PriceKey::CodeSession current/>
                 </div>
-                <p class="hint">"US dollars per million tokens (images and calls: per million of those). An empty bucket takes the price of the one it is part of; 0 makes it free."</p>
+                <p class="hint">"US dollars per million tokens (images, calls, searches and code sessions: per million of those). An empty bucket takes the price of the one it is part of; 0 makes it free. Calls that bring a tool of the provider without a price here are refused."</p>
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>

@@ -146,13 +146,29 @@ fn served(authorized: &Authorized) -> Result<(), Refusal> {
         return Err(no_such_model(caller, &model.name));
     }
     if provider.dialect == route.dialect() && route.serves(model.modality) {
-        return Ok(());
+        return priced_tools(authorized, &model.name);
     }
     let message = match known {
         Some(other) => format!("{} is served at {}. Call it there.", model.name, other.full_path()),
         None => format!("{} is a model for {}, which is not served here.", model.name, model.modality),
     };
     Err(Refusal::new(Kind::BadRequest, caller.id, message).about(Some("model")))
+}
+
+/// What a provider's own tool does costs something beside the tokens: without a price for it that
+/// could be neither held nor charged.
+fn priced_tools(authorized: &Authorized, name: &str) -> Result<(), Refusal> {
+    let Authorized { caller, request, route, .. } = authorized;
+    let unpriced = authorized.prices().and_then(|prices| request.tools.unpriced(prices));
+    let Some(key) = unpriced.filter(|_| *route != Route::CountTokens) else { return Ok(()) };
+    let what = key.label().to_lowercase();
+    let message = format!(
+        "{name} has no price for {what} here, and this call could make some. Take the tool out, or have a price set."
+    );
+    let refusal = Refusal::new(Kind::FeatureNotAllowed, caller.id, message).about(Some("tools"));
+    let group = caller.application().map(|application| application.group);
+    let contact = caller.snapshot.facts.contact_for(group);
+    Err(Refusal { detail: Box::new(Detail { contact, ..*refusal.detail }), ..refusal })
 }
 
 /// One answer for everything that is not visible: whether a model exists is not said.

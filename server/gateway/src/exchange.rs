@@ -261,7 +261,8 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
     let body = if status.is_success() && is_stream(&parts.headers) {
         let times = (patience.silence, until);
         let metered = Metered::new(Arc::clone(gateway), body, books, &authorized.request, slot, times);
-        Body::new(metered.heard_by(listener))
+        let watch = guard::streamed::Watch::of(&gateway.store, &authorized.caller, sent.route);
+        Body::new(metered.heard_by(listener).watched_by(watch))
     } else {
         let within = until.saturating_duration_since(Instant::now()).min(patience.head);
         match whole(gateway, &authorized.caller, body, books, status, within, listener).await {

@@ -15,7 +15,7 @@ use domain::{access::ProviderFacts, providers::Dialect};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -27,6 +27,9 @@ use crate::{
     authorize::Authorized,
     wire::{Route, refusal::Kind, request::Patch},
 };
+
+#[cfg(test)]
+mod http2;
 
 /// How often a connection is tried for, and how long is waited in between. Nothing has been sent by
 /// then, so trying again cannot be charged twice.
@@ -67,16 +70,16 @@ impl Clients {
 }
 
 pub fn client(allow_private: bool, connection: Duration) -> HttpClient {
+    pooled(HttpsConnectorBuilder::new().with_webpki_roots(), allow_private, connection)
+}
+
+fn pooled(tls: HttpsConnectorBuilder<WantsSchemes>, allow_private: bool, connection: Duration) -> HttpClient {
     let mut tcp = HttpConnector::new_with_resolver(Vetted { allow_private });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(connection));
     tcp.set_keepalive(Some(Duration::from_secs(60)));
-    let tls = HttpsConnectorBuilder::new()
-        .with_webpki_roots()
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(tcp);
+    let tls = tls.https_or_http().enable_all_versions().wrap_connector(tcp);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
@@ -210,7 +213,12 @@ fn build(
     let known = || destination.and_then(|destination| destination.uris[route as usize].clone());
     let uri = if query.is_none() { known() } else { uri(provider, route, query) };
     let uri = uri.ok_or_else(|| broken("the provider's address cannot be read"))?;
-    let patch = Patch { model: &model.upstream, max_output, max_field: max_field(route, &provider.base_url) };
+    let patch = Patch {
+        model: &model.upstream,
+        max_output,
+        max_field: max_field(route, &provider.base_url),
+        bounds_tools: authorized.prices().is_some_and(|prices| authorized.request.tools.cost(prices)),
+    };
     let body: Pieces = authorized.request.patched(&patch).into_iter().collect();
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;

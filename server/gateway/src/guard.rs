@@ -1,5 +1,5 @@
 //! What a key looks for in the input of its calls: found once, before anything else is asked. And in
-//! answers that come whole, where it wants that: before the client gets them.
+//! answers, where it wants that: before the client gets them, also while they stream (`streamed.rs`).
 //!
 //! Every text of the body is looked at as it is meant, whatever escapes spell it, except for what is
 //! plainly data: images and sounds in base 64. What is masked is replaced in its text; everything
@@ -7,6 +7,7 @@
 
 mod personal;
 mod secrets;
+pub mod streamed;
 
 use std::borrow::Cow;
 
@@ -130,6 +131,17 @@ pub async fn look_back(gateway: &Gateway, caller: &Caller, body: &Bytes) -> Opti
 }
 
 impl Looked {
+    /// Counts something that was found.
+    fn add(&mut self, hit: &Hit) {
+        match self.counts.iter_mut().find(|(guard, _)| *guard == hit.guard) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.counts.push((hit.guard, 1)),
+        }
+        if !self.names.contains(&hit.name) {
+            self.names.push(hit.name);
+        }
+    }
+
     /// What was found, with what becomes of it; and what of it refuses the call.
     fn found(&self, rails: Guardrails) -> (Vec<Found>, Vec<Guard>) {
         let found: Vec<Found> = self
@@ -196,13 +208,7 @@ fn scan(rails: Guardrails, body: &Bytes, is_ours: impl Fn(&str) -> bool) -> Look
             continue;
         }
         for hit in &hits {
-            match looked.counts.iter_mut().find(|(guard, _)| *guard == hit.guard) {
-                Some((_, count)) => *count = count.saturating_add(1),
-                None => looked.counts.push((hit.guard, 1)),
-            }
-            if !looked.names.contains(&hit.name) {
-                looked.names.push(hit.name);
-            }
+            looked.add(hit);
         }
         let hidden: Vec<&Hit> =
             hits.iter().filter(|hit| rails.get(hit.guard) == Some(Action::Mask)).collect();

@@ -20,16 +20,17 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     Gateway,
     cache::{Keeping, Slot},
+    guard::streamed::Watch,
     in_flight::Ending,
     prompts::Listener,
     settle::Books,
     wire::{
         Route,
         answer::Seen,
-        last_words::Cut,
+        last_words::{Cut, End},
         refusal::{Kind, Refusal},
         request::Request,
-        sse::Splitter,
+        sse::{Pieces, Splitter, Verdict},
     },
 };
 
@@ -51,8 +52,9 @@ pub struct Metered {
 enum Stage {
     /// Pieces come from upstream.
     Reading(Box<Reading>),
-    /// The answer is at its end and booked; what still comes behind it goes on as it is.
-    Trailing(Incoming, Pin<Box<Sleep>>),
+    /// The answer is at its end and booked; what still comes behind it goes on as it is, unless somebody
+    /// looks into the answer.
+    Trailing(Incoming, Pin<Box<Sleep>>, bool),
     /// Nothing more.
     Ended,
 }
@@ -75,13 +77,19 @@ struct Reading {
     wants_usage: bool,
     /// Where its key keeps answers: what has gone out of this one.
     keeping: Option<Keeping>,
+    /// For a key that looks into what comes back.
+    watch: Option<Box<Watch>>,
 }
 
 impl Reading {
     /// Takes a piece; returns what goes on, and whether the answer has come to its end.
-    fn take(&mut self, piece: Bytes) -> (crate::wire::sse::Pieces, bool) {
+    fn take(&mut self, piece: Bytes) -> (Pieces, bool) {
         self.books.first_byte();
         self.books.seat().passed(piece.len());
+        if self.watch.is_some() {
+            let pieces = self.look(piece);
+            return (pieces, self.seen.finished || self.seen.failed);
+        }
         if let Some(listener) = &mut self.listener {
             listener.hear(&piece);
         }
@@ -93,9 +101,52 @@ impl Reading {
         (pieces, self.seen.finished || self.seen.failed)
     }
 
-    fn end(&mut self) -> Option<Bytes> {
-        let seen = &mut self.seen;
-        self.splitter.end(|event| seen.event(event))
+    /// The same, event by event, where somebody looks into them.
+    fn look(&mut self, piece: Bytes) -> Pieces {
+        let Self { seen, splitter, watch: Some(watch), .. } = self else { return Pieces::new() };
+        let mut goes = Vec::new();
+        let unseen = splitter.feed(piece, |event| {
+            if seen.event(event) == Verdict::Pass {
+                watch.event(event, &mut goes);
+            }
+            Verdict::Hide
+        });
+        if !unseen.is_empty() {
+            watch.too_large();
+        }
+        self.tell(goes)
+    }
+
+    /// Tells those who keep it what goes on.
+    fn tell(&mut self, goes: Vec<Bytes>) -> Pieces {
+        for piece in &goes {
+            if let Some(listener) = &mut self.listener {
+                listener.hear(piece);
+            }
+            if let Some(keeping) = &mut self.keeping {
+                keeping.add(piece);
+            }
+        }
+        goes.into_iter().collect()
+    }
+
+    fn end(&mut self) -> Pieces {
+        let Self { seen, splitter, watch, .. } = self;
+        let Some(watch) = watch else { return splitter.end(|event| seen.event(event)).into_iter().collect() };
+        let mut goes = Vec::new();
+        splitter.end(|event| {
+            if seen.event(event) == Verdict::Pass {
+                watch.event(event, &mut goes);
+            }
+            Verdict::Hide
+        });
+        watch.end(&mut goes);
+        self.tell(goes)
+    }
+
+    /// What refuses the answer, where somebody looks into it.
+    fn refusal(&self) -> Option<Refusal> {
+        self.watch.as_ref()?.refusal()
     }
 }
 
@@ -121,6 +172,7 @@ impl Metered {
             keeping: slot.map(Keeping::new),
             books,
             listener: None,
+            watch: None,
             idle: Box::pin(tokio::time::sleep_until(until.min(Instant::now() + silence))),
             silence,
             until,
@@ -137,10 +189,22 @@ impl Metered {
         self
     }
 
+    /// Lets somebody look into it for a key that wants that.
+    #[must_use]
+    pub fn watched_by(mut self, watch: Option<Box<Watch>>) -> Self {
+        if let Stage::Reading(reading) = &mut self.stage {
+            reading.watch = watch;
+        }
+        self
+    }
+
     /// Closes the books; then the last pieces may go.
     fn book(&mut self, outcome: Option<Outcome>, last: VecDeque<Bytes>, trails: bool) {
         let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
-        let Reading { seen, books, upstream, mut idle, keeping, .. } = *reading;
+        let Reading { seen, mut books, upstream, mut idle, keeping, watch, .. } = *reading;
+        if let Some(watch) = &watch {
+            books.found(&watch.found());
+        }
         let outcome = outcome.unwrap_or(if seen.failed { Outcome::UpstreamError } else { Outcome::Ok });
         let cost = books.close(&seen, outcome);
         if let Some(keeping) = keeping.filter(|_| outcome == Outcome::Ok && seen.finished) {
@@ -149,7 +213,7 @@ impl Metered {
         self.ready.extend(last);
         if trails {
             idle.as_mut().reset(Instant::now() + TRAILING);
-            self.stage = Stage::Trailing(upstream, idle);
+            self.stage = Stage::Trailing(upstream, idle, watch.is_none());
         }
     }
 
@@ -175,23 +239,36 @@ impl Metered {
         let Stage::Reading(reading) = &mut self.stage else { return };
         let id = reading.books.id();
         tracing::info!(call = %id, ?ending, "a stream is ended");
+        self.end_as(&ending.refusal(id), End::Length, Outcome::Ended);
+    }
+
+    /// What came is not to go on: the same, as a dialect ends what its filter has stopped.
+    fn refuse(&mut self, why: &Refusal) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        tracing::info!(call = %reading.books.id(), "a stream is ended by what is in it");
+        self.end_as(why, End::Filtered, Outcome::Ended);
+    }
+
+    fn end_as(&mut self, why: &Refusal, end: End, outcome: Outcome) {
+        let Stage::Reading(reading) = &mut self.stage else { return };
+        // What is held back of its texts stays here: half a secret is none, and half known.
         let mut last = VecDeque::new();
         let seen = &mut reading.seen;
         if reading.splitter.abandon(|event| seen.event(event)) {
             // Only of an endless event has the client a part.
             last.push_back(Bytes::from_static(b"\n\n"));
         }
-        let why = ending.refusal(id);
         let cut = Cut {
             route: reading.books.route(),
             seen: &reading.seen,
             usage: reading.books.usage(&reading.seen).0,
             choices: reading.choices,
             wants_usage: reading.wants_usage,
-            why: &why,
+            why,
+            end,
         };
         last.push_back(Bytes::from(cut.events()));
-        self.book(Some(Outcome::Ended), last, false);
+        self.book(Some(outcome), last, false);
     }
 
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -207,7 +284,10 @@ impl Metered {
                 reading.idle.as_mut().reset(reading.until.min(Instant::now() + reading.silence));
                 let (pieces, at_end) = reading.take(piece);
                 let beyond = reading.seen.written() > reading.most;
-                if at_end {
+                if let Some(refusal) = reading.refusal() {
+                    self.ready.extend(pieces);
+                    self.refuse(&refusal);
+                } else if at_end {
                     self.book(None, pieces.into_iter().collect(), true);
                 } else {
                     self.ready.extend(pieces);
@@ -218,9 +298,13 @@ impl Metered {
                 Poll::Ready(())
             }
             Poll::Ready(None) => {
-                let mut last = VecDeque::new();
-                last.extend(reading.end());
-                self.book(None, last, false);
+                let last = reading.end();
+                if let Some(refusal) = reading.refusal() {
+                    self.ready.extend(last);
+                    self.refuse(&refusal);
+                } else {
+                    self.book(None, last.into_iter().collect(), false);
+                }
                 Poll::Ready(())
             }
             Poll::Ready(Some(Err(error))) => {
@@ -254,14 +338,15 @@ impl Body for Metered {
             }
             match &mut self.stage {
                 Stage::Reading(_) => ready!(self.poll_upstream(cx)),
-                Stage::Trailing(upstream, until) => {
+                Stage::Trailing(upstream, until, goes_on) => {
                     // However much comes: it is not metered, so it does not go on for long.
                     let frame = match until.as_mut().poll(cx) {
                         Poll::Ready(()) => None,
                         Poll::Pending => ready!(Pin::new(upstream).poll_frame(cx)),
                     };
                     match frame {
-                        Some(Ok(frame)) => self.ready.extend(frame.into_data()),
+                        Some(Ok(frame)) if *goes_on => self.ready.extend(frame.into_data()),
+                        Some(Ok(_)) => {}
                         Some(Err(_)) | None => self.stage = Stage::Ended,
                     }
                 }
@@ -286,7 +371,10 @@ impl Drop for Metered {
                 () = read_on(&mut reading, within) => Outcome::HungUp,
                 _ = seat.ended() => Outcome::Ended,
             };
-            let Reading { seen, books, .. } = reading;
+            let Reading { seen, mut books, watch, .. } = reading;
+            if let Some(watch) = &watch {
+                books.found(&watch.found());
+            }
             books.close(&seen, outcome);
         });
     }

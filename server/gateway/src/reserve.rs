@@ -24,7 +24,10 @@ use crate::{
     leases::Reserved,
     settle::Books,
     snapshot::Snapshot,
-    wire::refusal::{Detail, Kind, Refusal},
+    wire::{
+        refusal::{Detail, Kind, Refusal},
+        request::Request,
+    },
 };
 
 const NO_RESERVATION: &str =
@@ -109,7 +112,7 @@ pub async fn reserve(
                 return Ok(Held { authorized, books, max_output, lowered, levels });
             }
             Reserved::Short(short) => {
-                let fits = fitting_output(&short, &call.worst, &prices, authorized.request.choices);
+                let fits = fitting_output(&short, &call.worst, &prices, &authorized.request);
                 refused = Some(short);
                 match fits.filter(|fits| *fits >= USEFUL.min(most) && *fits < most) {
                     Some(fits) => most = fits,
@@ -183,7 +186,12 @@ fn worst(authorized: &Authorized, prices: &Prices, most: u64) -> Option<Worst> {
     let context = authorized.model().and_then(|model| model.context_tokens);
     let input_tokens = authorized.request.most_input(context);
     let output_tokens = most.checked_mul(authorized.request.choices)?;
-    Some(Worst { input_tokens, output_tokens, cost: prices::ceiling(input_tokens, output_tokens, prices)? })
+    let pieces = authorized.request.tools.most();
+    Some(Worst {
+        input_tokens,
+        output_tokens,
+        cost: prices::ceiling(input_tokens, output_tokens, pieces, prices)?,
+    })
 }
 
 fn claims(snapshot: &Snapshot, call: &Call) -> Vec<Claim> {
@@ -204,8 +212,8 @@ fn claims(snapshot: &Snapshot, call: &Call) -> Vec<Claim> {
 }
 
 /// The most output per choice that fits into what is left of the limits that had no room.
-fn fitting_output(short: &[Short], worst: &Worst, prices: &Prices, choices: u64) -> Option<u64> {
-    let input_cost = prices::ceiling(worst.input_tokens, 0, prices)?;
+fn fitting_output(short: &[Short], worst: &Worst, prices: &Prices, request: &Request) -> Option<u64> {
+    let input_cost = prices::ceiling(worst.input_tokens, 0, request.tools.most(), prices)?;
     short
         .iter()
         .map(|short| {
@@ -220,7 +228,7 @@ fn fitting_output(short: &[Short], worst: &Worst, prices: &Prices, choices: u64)
                 Metric::OutputTokens => u64::try_from(room).ok(),
                 Metric::Requests | Metric::InputTokens | Metric::ConcurrentCalls => None,
             }
-            .map(|tokens| tokens / choices)
+            .map(|tokens| tokens / request.choices)
         })
         .min()
         .flatten()

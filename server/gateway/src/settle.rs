@@ -10,7 +10,7 @@ use domain::{
     money::Money,
     prices::{self, Prices},
     spend::Outcome,
-    usage::Usage,
+    usage::{ToolUnits, Usage},
 };
 use store::ledger::{Call, Event, Finish, Marks};
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -22,7 +22,7 @@ use crate::{
     in_flight::Seat,
     leases::Reservation,
     spool::{Place, Written},
-    wire::{Route, answer::Seen},
+    wire::{Route, answer::Seen, tools::Tools},
 };
 
 /// The open books of one call. They are closed once: by how the call ended or, should nobody come
@@ -35,6 +35,8 @@ pub struct Books {
     id: CallId,
     worst: Worst,
     prices: Prices,
+    /// What its tools may have used, and used at least.
+    tools: Tools,
     route: Route,
     status: u16,
     started: Instant,
@@ -75,6 +77,7 @@ impl Books {
             _open: gateway.open.token(),
             id: call.id,
             worst: call.worst,
+            tools: authorized.request.tools.clone(),
             prices: authorized.prices().copied().unwrap_or_default(),
             route: authorized.route,
             open: Some(Open { call, reservation, place }),
@@ -129,8 +132,8 @@ impl Books {
     /// What an answer used, by what was seen of it, and whether that is our own figure.
     pub fn usage(&self, seen: &Seen) -> (Usage, bool) {
         match seen.usage() {
-            Some(reported) => (reported, false),
-            None => (self.within_held(seen.estimate(self.worst.input_tokens)), true),
+            Some(reported) => (self.with_unsaid(reported), false),
+            None => (self.with_unsaid(self.within_held(seen.estimate(self.worst.input_tokens))), true),
         }
     }
 
@@ -193,8 +196,17 @@ impl Books {
 
     fn book_doubtful(&mut self, outcome: Outcome) {
         let worst = self.worst;
-        let usage = Usage { input: worst.input_tokens, output: worst.output_tokens, ..Usage::default() };
+        let usage = Usage { input: worst.input_tokens, output: worst.output_tokens, ..*self.tools.most() };
         self.book(usage, true, outcome);
+    }
+
+    /// Searches that a provider makes for every answer and does not count.
+    fn with_unsaid(&self, usage: Usage) -> Usage {
+        let unsaid = self.tools.unsaid().web_searches;
+        if unsaid == 0 || usage.tools.web_searches > 0 {
+            return usage;
+        }
+        Usage { tools: ToolUnits { web_searches: unsaid, ..usage.tools }, ..usage }
     }
 
     /// Our own figure never goes beyond what the upstream was allowed.

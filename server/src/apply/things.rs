@@ -260,6 +260,9 @@ const fn price_field(key: PriceKey) -> &'static str {
         PriceKey::AudioOutput => "price.audio_output",
         PriceKey::Image => "price.image",
         PriceKey::Call => "price.call",
+        PriceKey::WebSearch => "price.web_search",
+        PriceKey::FileSearch => "price.file_search",
+        PriceKey::CodeSession => "price.code_session",
     }
 }
 

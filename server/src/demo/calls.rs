@@ -372,7 +372,11 @@ fn worst(usage: &Usage, prices: &Prices, short: bool) -> Option<Worst> {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
     let input_tokens = if short { input * 7 / 10 } else { input * 13 / 10 + 16 };
     let output_tokens = if short { output } else { output.max(1).next_power_of_two().max(1024) };
-    Some(Worst { input_tokens, output_tokens, cost: prices::ceiling(input_tokens, output_tokens, prices)? })
+    Some(Worst {
+        input_tokens,
+        output_tokens,
+        cost: prices::ceiling(input_tokens, output_tokens, &Usage::default(), prices)?,
+    })
 }
 
 const fn route(modality: Modality, dialect: Dialect) -> &'static str {

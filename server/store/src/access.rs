@@ -109,7 +109,7 @@ async fn read_models(db: &mut PgConnection, org: OrgId) -> Result<Map<ModelId, M
     let mut dated = Map::<ModelId, Vec<DatedPrices>>::default();
     let prices = sqlx::query!(
         "select model_id, starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output,
-                image, call
+                image, call, web_search, file_search, code_session
          from prices where org_id = $1 order by model_id, starts_at",
         org.0
     )
@@ -127,6 +127,9 @@ async fn read_models(db: &mut PgConnection, org: OrgId) -> Result<Map<ModelId, M
             row.audio_output,
             row.image,
             row.call,
+            row.web_search,
+            row.file_search,
+            row.code_session,
         ];
         dated
             .entry(row.model_id.into())

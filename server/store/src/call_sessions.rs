@@ -9,7 +9,7 @@ use domain::{
     ids::{ApplicationId, CallId, OrgId, UserId},
     money::Money,
     spend::Outcome,
-    usage::Usage,
+    usage::{ToolUnits, Usage},
 };
 use serde::Serialize;
 use sqlx::{PgConnection, types::Json};
@@ -198,7 +198,7 @@ pub async fn calls(
     let key = &session.key;
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.model_id, m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read,
-                  e.cache_write, e.cache_write_long, e.output, e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms, e.cached
+                  e.cache_write, e.cache_write_long, e.output, e.reasoning, e.audio_input, e.audio_output, e.images, e.web_searches, e.file_searches, e.code_sessions, e.cost, e.estimated, e.duration_ms, e.cached
            from events e
            left join models m on m.org_id = e.org_id and m.model_id = e.model_id
            left join policies p on p.org_id = e.org_id and p.policy_id = e.policy_id
@@ -235,6 +235,11 @@ pub async fn calls(
                 audio_input: count(row.audio_input),
                 audio_output: count(row.audio_output),
                 images: count(row.images),
+                tools: ToolUnits {
+                    web_searches: count(row.web_searches),
+                    file_searches: count(row.file_searches),
+                    code_sessions: count(row.code_sessions),
+                },
             };
             let end = End::Finished {
                 outcome: row.outcome.parse()?,

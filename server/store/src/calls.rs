@@ -13,7 +13,7 @@ use domain::{
     money::Money,
     prices::DatedPrices,
     spend::{Outcome, Sums},
-    usage::Usage,
+    usage::{ToolUnits, Usage},
     window::Calendar,
 };
 use uuid::Uuid;
@@ -205,7 +205,7 @@ async fn finished(
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.application_id, a.name as "application?", e.user_id, u.name as "user_name?", e.model_id,
                   m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
-                  e.reasoning, e.audio_input, e.audio_output, e.images, e.cost, e.estimated, e.duration_ms, e.cached
+                  e.reasoning, e.audio_input, e.audio_output, e.images, e.web_searches, e.file_searches, e.code_sessions, e.cost, e.estimated, e.duration_ms, e.cached
            from events e
            left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
            left join models m on m.org_id = e.org_id and m.model_id = e.model_id
@@ -274,6 +274,11 @@ async fn finished(
                 audio_input: count(row.audio_input),
                 audio_output: count(row.audio_output),
                 images: count(row.images),
+                tools: ToolUnits {
+                    web_searches: count(row.web_searches),
+                    file_searches: count(row.file_searches),
+                    code_sessions: count(row.code_sessions),
+                },
             };
             let end = End::Finished {
                 outcome: row.outcome.parse()?,
@@ -457,6 +462,11 @@ async fn finished_one(
         audio_input: count(row.audio_input),
         audio_output: count(row.audio_output),
         images: count(row.images),
+        tools: ToolUnits {
+            web_searches: count(row.web_searches),
+            file_searches: count(row.file_searches),
+            code_sessions: count(row.code_sessions),
+        },
     };
     let outcome: Outcome = row.outcome.parse()?;
     let model: ModelId = row.model_id.into();

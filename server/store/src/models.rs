@@ -189,7 +189,7 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<ModelId>) -> Resul
         r#"select m.model_id, m.name, m.provider_id, v.name as provider, m.upstream, m.modality, m.tier_id, t.name as tier,
                   t.high_cost, m.context_tokens, m.max_output_tokens, m.review, m.archived_at, m.version,
                   p.starts_at as "starts_at?", p.input, p.cache_read, p.cache_write, p.cache_write_long, p.output, p.reasoning,
-                  p.audio_input, p.audio_output, p.image, p.call
+                  p.audio_input, p.audio_output, p.image, p.call, p.web_search, p.file_search, p.code_session
            from models m
            join providers v on v.org_id = m.org_id and v.provider_id = m.provider_id
            join tiers t on t.org_id = m.org_id and t.tier_id = m.tier_id
@@ -218,6 +218,9 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<ModelId>) -> Resul
                 row.audio_output,
                 row.image,
                 row.call,
+                row.web_search,
+                row.file_search,
+                row.code_session,
             ];
             Ok(Model {
                 id: row.model_id.into(),
@@ -239,7 +242,7 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<ModelId>) -> Resul
 }
 
 /// The columns of `prices` in the order of [`PriceKey::ALL`].
-pub(crate) fn from_columns(columns: [Option<i64>; 10]) -> Prices {
+pub(crate) fn from_columns(columns: [Option<i64>; PriceKey::ALL.len()]) -> Prices {
     PriceKey::ALL
         .iter()
         .zip(columns)

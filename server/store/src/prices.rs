@@ -17,7 +17,7 @@ use crate::{Change, Diff, Result, Store, Subject, models};
 pub async fn history(store: &Store, org: OrgId, id: ModelId) -> Result<Vec<Priced>> {
     let rows = sqlx::query!(
         "select starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, image, call,
-                source, source_date, set_by
+                web_search, file_search, code_session, source, source_date, set_by
          from prices where org_id = $1 and model_id = $2 order by starts_at desc",
         org.0,
         id.0
@@ -37,6 +37,9 @@ pub async fn history(store: &Store, org: OrgId, id: ModelId) -> Result<Vec<Price
                 row.audio_output,
                 row.image,
                 row.call,
+                row.web_search,
+                row.file_search,
+                row.code_session,
             ];
             Ok(Priced {
                 dated: DatedPrices { from: row.starts_at, prices: models::from_columns(columns) },
@@ -70,8 +73,8 @@ pub async fn set(
     };
     sqlx::query!(
         "insert into prices (org_id, model_id, starts_at, input, cache_read, cache_write, cache_write_long, output, reasoning,
-                             audio_input, audio_output, image, call, source, source_date, set_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                             audio_input, audio_output, image, call, source, source_date, set_by, web_search, file_search, code_session)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         org.0,
         id.0,
         from,
@@ -88,6 +91,9 @@ pub async fn set(
         source.as_str(),
         origin.of,
         by,
+        nanos(PriceKey::WebSearch),
+        nanos(PriceKey::FileSearch),
+        nanos(PriceKey::CodeSession),
     )
     .execute(change.db())
     .await?;

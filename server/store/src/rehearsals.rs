@@ -17,7 +17,7 @@ use domain::{
         Then, Usual, budgets, priced_from_the_start, reach,
     },
     roles::Permit,
-    usage::Usage,
+    usage::{ToolUnits, Usage},
     window::{Span, Window},
 };
 use serde_json::json;
@@ -519,7 +519,7 @@ async fn finished(
 ) -> Result<VecDeque<Recorded>> {
     let rows = sqlx::query!(
         "select call_id, started_at, finished_at, application_id, user_id, model_id, policy_id, input, cache_read, cache_write,
-                cache_write_long, output, reasoning, audio_input, audio_output, images, cost
+                cache_write_long, output, reasoning, audio_input, audio_output, images, web_searches, file_searches, code_sessions, cost
          from events
          where org_id = $1 and day >= $2 and started_at >= $3 and started_at < $4 and (started_at, call_id) > ($3, $5)
          order by started_at, call_id limit $6",
@@ -553,6 +553,11 @@ async fn finished(
                     audio_input: count(row.audio_input),
                     audio_output: count(row.audio_output),
                     images: count(row.images),
+                    tools: ToolUnits {
+                        web_searches: count(row.web_searches),
+                        file_searches: count(row.file_searches),
+                        code_sessions: count(row.code_sessions),
+                    },
                 },
                 cost: Money(row.cost),
                 finished_at: row.finished_at,

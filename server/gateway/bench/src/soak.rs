@@ -1,6 +1,6 @@
 //! Many minutes of calls, replayed as fast as they are answered: does the memory of the gateway grow?
 
-use std::{path::PathBuf, process::Stdio};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use store::Store;
 
@@ -20,7 +20,12 @@ const CALLS: [(&str, &[&str]); 2] = [("5400", &[]), ("600", &["--streams"])];
 const CONNECTIONS: &str = "64";
 
 /// The first minutes fill caches and pools.
-const WARM: u32 = 10;
+const WARM: usize = 10;
+
+/// What memory does in one minute says little: bursts fill buffers, and the allocator gives back what
+/// they took only a while later. So ten minutes are looked at together, and a rest at the end.
+const TOGETHER: usize = 10;
+const REST: Duration = Duration::from_secs(60);
 
 /// Replays the minutes and prints a line for each.
 pub async fn run(database_url: String, bursar: Option<PathBuf>, minutes: u32) -> Result<(), Failure> {
@@ -39,7 +44,7 @@ pub async fn run(database_url: String, bursar: Option<PathBuf>, minutes: u32) ->
     println!("A minute is 5 400 plain calls and 600 streams, at {CONNECTIONS} connections each.\n");
     println!("{:>8}{:>12}{:>10}{:>10}{:>16}", "minute", "calls", "failed", "took s", "resident MB");
     println!("{:>8}{:>12}{:>10}{:>10}{:>16.1}", 0, 0, 0, "", megabytes(gateway.memory()));
-    let (mut calls, mut failed, mut warm) = (0, 0, 0);
+    let (mut calls, mut failed, mut resident) = (0, 0, Vec::new());
     for minute in 1..=minutes {
         let mut took = 0.0;
         for (count, streams) in CALLS {
@@ -53,13 +58,17 @@ pub async fn run(database_url: String, bursar: Option<PathBuf>, minutes: u32) ->
             took += measured.seconds;
         }
         let now = gateway.memory();
-        if minute == WARM.min(minutes) {
-            warm = now;
-        }
+        resident.push(now);
         println!("{minute:>8}{calls:>12}{failed:>10}{took:>10.1}{:>16.1}", megabytes(now));
     }
-    let grown = megabytes(gateway.memory()) - megabytes(warm);
-    println!("\nFrom minute {} to minute {minutes}: {grown:+.1} MB.", WARM.min(minutes));
+    println!("\nThe least that was resident in {TOGETHER} minutes, MB:");
+    for (place, minutes) in resident.get(WARM..).unwrap_or_default().chunks(TOGETHER).enumerate() {
+        let least = minutes.iter().copied().min().unwrap_or_default();
+        let first = WARM + place * TOGETHER + 1;
+        println!("{:>8}{:>12.1}", format!("{first}–{}", first + minutes.len() - 1), megabytes(least));
+    }
+    tokio::time::sleep(REST).await;
+    println!("\nAfter {} s of rest: {:.1} MB.", REST.as_secs(), megabytes(gateway.memory()));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use domain::{
     keys::Features,
     limits::Worst,
     money::Money,
-    usage::Usage,
+    usage::{ToolUnits, Usage},
 };
 use serde::{Deserialize, Serialize};
 use store::ledger::{Call, Finish, Marks};
@@ -108,7 +108,7 @@ fn time((seconds, nanos): Moment) -> Option<DateTime<Utc>> {
 }
 
 /// New ones go to the end.
-const fn counts(usage: &Usage) -> [u64; 9] {
+const fn counts(usage: &Usage) -> [u64; 12] {
     let &Usage {
         input,
         cache_read,
@@ -119,8 +119,22 @@ const fn counts(usage: &Usage) -> [u64; 9] {
         audio_input,
         audio_output,
         images,
+        tools: ToolUnits { web_searches, file_searches, code_sessions },
     } = usage;
-    [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output, images]
+    [
+        input,
+        cache_read,
+        cache_write,
+        cache_write_long,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        images,
+        web_searches,
+        file_searches,
+        code_sessions,
+    ]
 }
 
 fn usage(counts: &[u64]) -> Usage {
@@ -135,6 +149,7 @@ fn usage(counts: &[u64]) -> Usage {
         audio_input: count(6),
         audio_output: count(7),
         images: count(8),
+        tools: ToolUnits { web_searches: count(9), file_searches: count(10), code_sessions: count(11) },
     }
 }
 

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use domain::usage::Usage;
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 
 use super::{
     Route, estimate,
     sse::{self, Verdict},
+    tools::Used,
     usage::{AnthropicUsage, OpenAiUsage, ResponsesUsage},
 };
 
@@ -27,6 +29,8 @@ pub struct Seen {
     hides_usage: bool,
     openai: Option<Usage>,
     anthropic: AnthropicUsage,
+    /// What the provider's own tools are seen to have done.
+    used: Used,
     /// Events with content: at least one token each.
     deltas: u64,
     /// Bytes of content.
@@ -69,16 +73,26 @@ struct OpenAiAnswer {
 
 /// The end of a streamed response, and a whole one.
 #[derive(Deserialize)]
-struct Response {
+struct Response<'a> {
     id: Option<Box<str>>,
     usage: Option<ResponsesUsage>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct ResponseEvent<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    response: Option<Response>,
+    #[serde(borrow)]
+    response: Option<Response<'a>>,
+}
+
+/// A part of a streamed response that is whole.
+#[derive(Deserialize)]
+struct ItemEvent<'a> {
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
 }
 
 /// The fields with the text of an answer in its events, in either dialect.
@@ -106,6 +120,7 @@ impl Seen {
             hides_usage,
             openai: None,
             anthropic: AnthropicUsage::default(),
+            used: Used::default(),
             deltas: 0,
             content: 0,
             finished: false,
@@ -132,6 +147,14 @@ impl Seen {
     /// A response ends in one of three events, each with everything in it; or in an error.
     fn response_event(&mut self, event: &[u8]) {
         let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
+        if event.starts_with(b"event: response.output_item.done") || has(b"\"response.output_item.done\"") {
+            for data in sse::data(event) {
+                if let Ok(ItemEvent { item: Some(item) }) = serde_json::from_slice(data) {
+                    self.used.add(item);
+                }
+            }
+            return;
+        }
         let ends = [&b"response.completed"[..], b"response.incomplete", b"response.failed", b"\"error\""];
         if !ends.into_iter().any(has) {
             return;
@@ -147,6 +170,18 @@ impl Seen {
             let Some(response) = event.response else { continue };
             self.id = response.id.or(self.id.take());
             self.openai = response.usage.and_then(|usage| usage.buckets()).or(self.openai);
+            self.looked_at(response.output);
+        }
+    }
+
+    /// All parts of a response: some servers tell of them at its end only.
+    fn looked_at(&mut self, output: Option<&RawValue>) {
+        let whole = output.map(Used::of).unwrap_or_default();
+        let more = |used: &Used| {
+            (used.tools.web_searches + used.tools.file_searches + used.tools.code_sessions, used.images)
+        };
+        if more(&whole) > more(&self.used) {
+            self.used = whole;
         }
     }
 
@@ -181,6 +216,10 @@ impl Seen {
     fn anthropic_event(&mut self, event: &[u8]) {
         // Anthropic names every event before its data, and most of them are deltas.
         if let Some(rest) = event.strip_prefix(b"event: content_block_st") {
+            if rest.starts_with(b"art") && memchr::memmem::find(event, b"\"server_tool_use\"").is_some() {
+                let searches = memchr::memmem::find(event, b"\"web_search\"").is_some();
+                self.used.tools.web_searches += u64::from(searches);
+            }
             self.open_block =
                 if rest.starts_with(b"art") { number_after(event, b"\"index\":") } else { None };
         }
@@ -230,9 +269,10 @@ impl Seen {
                 self.openai = answer.and_then(|answer| answer.usage?.buckets());
             }
             Route::Responses => {
-                if let Ok(answer) = serde_json::from_slice::<Response>(body) {
+                if let Ok(answer) = serde_json::from_slice::<Response<'_>>(body) {
                     self.openai = answer.usage.and_then(|usage| usage.buckets());
                     self.id = answer.id;
+                    self.looked_at(answer.output);
                 }
             }
             Route::Messages | Route::CountTokens => {
@@ -252,7 +292,8 @@ impl Seen {
     /// What the provider reported, if it did.
     pub fn usage(&self) -> Option<Usage> {
         match self.route {
-            Route::ChatCompletions | Route::Responses | Route::Embeddings => self.openai,
+            Route::ChatCompletions | Route::Embeddings => self.openai,
+            Route::Responses => self.openai.map(|usage| self.used.beside(usage)),
             // The first event carries the input; without a later one the output is not known.
             Route::Messages | Route::CountTokens => {
                 self.anthropic.buckets().filter(|_| self.finished || self.anthropic_reported_output())
@@ -270,7 +311,7 @@ impl Seen {
     pub fn estimate(&self, input_estimate: u64) -> Usage {
         let reported = self.anthropic.buckets().map(|usage| Usage { output: 0, reasoning: 0, ..usage });
         let input = reported.unwrap_or(Usage { input: input_estimate, ..Usage::default() });
-        Usage { output: self.deltas.max(estimate::output_tokens(self.content)), ..input }
+        self.used.beside(Usage { output: self.deltas.max(estimate::output_tokens(self.content)), ..input })
     }
 }
 

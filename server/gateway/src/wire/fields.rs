@@ -39,13 +39,17 @@ pub(super) struct Fields<'a> {
     max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "even_null")]
     max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    pub max_tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    web_search_options: Option<&'a RawValue>,
     pub n: Option<u64>,
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
     #[serde(borrow)]
     pub input: Option<&'a RawValue>,
     #[serde(borrow)]
-    tools: Option<&'a RawValue>,
+    pub tools: Option<&'a RawValue>,
     functions: Option<IgnoredAny>,
     #[serde(borrow)]
     mcp_servers: Option<&'a RawValue>,
@@ -207,6 +211,11 @@ impl<'a> Fields<'a> {
             name("previous_response_id", self.previous_response_id)?,
             name("conversation", self.conversation)?,
         ))
+    }
+
+    /// Whether the provider is to search before it answers.
+    pub fn searches(&self) -> bool {
+        self.web_search_options.is_some_and(|raw| !is_null(raw))
     }
 
     /// Whether the provider keeps the answer, for others to go on from.

@@ -21,6 +21,40 @@ pub struct Cut<'a> {
     pub wants_usage: bool,
     /// Why it ends.
     pub why: &'a Refusal,
+    /// As what it ends.
+    pub end: End,
+}
+
+/// As what an answer ends that does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its maximum is reached.
+    Length,
+    /// Its content is not to go on.
+    Filtered,
+}
+
+impl End {
+    const fn chat(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Filtered => "content_filter",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Length => "max_tokens",
+            Self::Filtered => "refusal",
+        }
+    }
+
+    const fn response(self) -> &'static str {
+        match self {
+            Self::Length => "max_output_tokens",
+            Self::Filtered => "content_filter",
+        }
+    }
 }
 
 impl Cut<'_> {
@@ -55,7 +89,7 @@ impl Cut<'_> {
             })
         };
         let choices = (0..self.choices)
-            .map(|index| json!({ "index": index, "delta": {}, "finish_reason": "length" }))
+            .map(|index| json!({ "index": index, "delta": {}, "finish_reason": self.end.chat() }))
             .collect();
         let mut last = chunk(Value::Array(choices));
         last["bursar"] = self.note();
@@ -81,7 +115,7 @@ impl Cut<'_> {
             text += &event("content_block_stop", json!({ "index": index }));
         }
         let delta = json!({
-            "delta": { "stop_reason": "max_tokens", "stop_sequence": null },
+            "delta": { "stop_reason": self.end.message(), "stop_sequence": null },
             "usage": { "output_tokens": self.usage.output_tokens() },
             "bursar": self.note(),
         });
@@ -99,7 +133,7 @@ impl Cut<'_> {
                 "created_at": store::clock::now().timestamp(),
                 "status": "incomplete",
                 "error": null,
-                "incomplete_details": { "reason": "max_output_tokens" },
+                "incomplete_details": { "reason": self.end.response() },
                 "model": self.seen.model.as_deref().unwrap_or_default(),
                 "output": [],
                 "usage": {

@@ -10,6 +10,7 @@ pub mod models;
 pub mod refusal;
 pub mod request;
 pub mod sse;
+pub mod tools;
 pub mod usage;
 
 use domain::{models::Modality, providers::Dialect};

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::{
     Route, estimate,
     fields::{BadRequest, Fields, Reach, bad, is_null},
+    tools::{MOST_USES, Tools},
 };
 
 /// What a model's context holds, where the catalogue does not say.
@@ -65,11 +66,15 @@ pub struct Request {
     pub conversation: Option<Box<str>>,
     /// Whether the provider keeps the answer.
     pub keeps_answer: bool,
+    /// What it brings of tools that are billed by the piece.
+    pub tools: Tools,
     /// What was found in it.
     pub guarded: Vec<Found>,
     model_at: Option<Place>,
     max_at: Option<Place>,
     stream_options_at: Option<Place>,
+    /// Where its bound over all tools stands.
+    tool_calls_at: Option<Place>,
 }
 
 impl Request {
@@ -112,19 +117,24 @@ impl Request {
         };
         let (model_at, stream_options_at) = (fields.model.map(place), fields.stream_options.map(place));
         let max_at = max_at.map(place);
+        let (choices, bound) = (fields.n.unwrap_or(1), fields.max_tool_calls);
+        let tools =
+            Tools::read(route, fields.tools, bound, fields.searches(), choices, |raw| place(raw).start);
         let (previous_answer, conversation) = fields.goes_on_from(route)?;
         let keeps_answer = fields.keeps_answer(route);
         Ok(Self {
             previous_answer,
             conversation,
             keeps_answer,
+            tools,
+            tool_calls_at: bound.map(place),
             guarded: Vec::new(),
             route,
             model,
             stream: fields.stream.unwrap_or(false),
             wants_usage,
             max_output,
-            choices: fields.n.unwrap_or(1),
+            choices,
             features,
             input_estimate,
             reach,
@@ -177,6 +187,17 @@ impl Request {
                 None => added += "\"stream_options\":{\"include_usage\":true},",
             }
         }
+        if patch.bounds_tools {
+            // Behind a brace there is a field at least: its kind.
+            let bound = format!("\"max_uses\":{MOST_USES},");
+            edits.extend(self.tools.open.iter().map(|&at| (at..at, bound.clone())));
+            if self.tools.all_open {
+                match &self.tool_calls_at {
+                    Some(place) => edits.push((place.clone(), MOST_USES.to_string())),
+                    None => added += &format!("\"max_tool_calls\":{MOST_USES},"),
+                }
+            }
+        }
         if !added.is_empty() {
             let open = self.body.iter().position(|&byte| byte == b'{').unwrap_or(0) + 1;
             if self.body[open..].trim_ascii_start().first() == Some(&b'}') {
@@ -215,6 +236,8 @@ pub struct Patch<'a> {
     pub max_output: Option<u64>,
     /// The field it goes into when the caller has none.
     pub max_field: &'a str,
+    /// Whether the bound of tools that are billed by the piece is written in, where it is left open.
+    pub bounds_tools: bool,
 }
 
 fn json_text(text: &str) -> String {
@@ -229,7 +252,12 @@ mod tests {
 
     fn patched(route: Route, body: &str, max_output: Option<u64>) -> String {
         let request = Request::read(route, Bytes::from(body.to_owned())).unwrap();
-        let pieces = request.patched(&Patch { model: "up\"stream", max_output, max_field: "max_tokens" });
+        let pieces = request.patched(&Patch {
+            model: "up\"stream",
+            max_output,
+            max_field: "max_tokens",
+            bounds_tools: true,
+        });
         pieces.iter().map(|piece| std::str::from_utf8(piece).unwrap()).collect()
     }
 
@@ -300,8 +328,12 @@ mod tests {
     fn a_response_has_a_maximum_of_its_own_and_no_other() {
         let lowered = |body: &str| {
             let request = Request::read(Route::Responses, Bytes::from(body.to_owned())).unwrap();
-            let pieces =
-                request.patched(&Patch { model: "u", max_output: Some(64), max_field: "max_output_tokens" });
+            let pieces = request.patched(&Patch {
+                model: "u",
+                max_output: Some(64),
+                max_field: "max_output_tokens",
+                bounds_tools: false,
+            });
             pieces.iter().map(|piece| std::str::from_utf8(piece).unwrap()).collect::<String>()
         };
         assert_eq!(
@@ -319,6 +351,39 @@ mod tests {
             assert!(Request::read(Route::Responses, Bytes::from(body)).is_err(), "{body}");
         }
         assert!(Request::read(Route::Responses, Bytes::from(r#"{"model":"m","background":false}"#)).is_ok());
+    }
+
+    #[test]
+    fn a_bound_of_tools_that_is_left_open_is_written_in() {
+        for (route, body, expected) in [
+            (
+                Route::Responses,
+                r#"{"model":"m","tools":[{"type":"web_search"}]}"#,
+                r#"{"max_tool_calls":16,"model":"up\"stream","tools":[{"type":"web_search"}]}"#,
+            ),
+            (
+                Route::Responses,
+                r#"{"max_tool_calls": null,"model":"m","tools":[{"type":"file_search"}]}"#,
+                r#"{"max_tool_calls": 16,"model":"up\"stream","tools":[{"type":"file_search"}]}"#,
+            ),
+            (
+                Route::Responses,
+                r#"{"max_tool_calls": 3,"model":"m","tools":[{"type":"file_search"}]}"#,
+                r#"{"max_tool_calls": 3,"model":"up\"stream","tools":[{"type":"file_search"}]}"#,
+            ),
+            (
+                Route::Messages,
+                r#"{"tools":[{"name":"f"}, { "type":"web_search_20250305","name":"w"},{"type":"web_search_20250305","max_uses":2}],"model":"m"}"#,
+                r#"{"tools":[{"name":"f"}, {"max_uses":16, "type":"web_search_20250305","name":"w"},{"type":"web_search_20250305","max_uses":2}],"model":"up\"stream"}"#,
+            ),
+            (
+                Route::ChatCompletions,
+                r#"{"model":"m","web_search_options":{}}"#,
+                r#"{"model":"up\"stream","web_search_options":{}}"#,
+            ),
+        ] {
+            assert_eq!(patched(route, body, None), expected);
+        }
     }
 
     #[test]

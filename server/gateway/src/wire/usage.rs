@@ -5,7 +5,7 @@
 //! `input_tokens` and `output_tokens`; Anthropic's `input_tokens` already leaves out
 //! the cache, thinking is inside `output_tokens`. A missing figure is not zero.
 
-use domain::usage::Usage;
+use domain::usage::{ToolUnits, Usage};
 use serde::Deserialize;
 
 /// OpenAI's chat usage, with the spellings of compatible servers.
@@ -18,6 +18,22 @@ pub struct OpenAiUsage {
     completion_tokens_details: Option<CompletionDetails>,
     /// DeepSeek's way to say cached.
     prompt_cache_hit_tokens: Option<u64>,
+    /// Perplexity's searches.
+    num_search_queries: Option<u64>,
+    /// Anthropic's, in OpenAI's dialect.
+    server_tool_use: Option<ServerToolUse>,
+}
+
+/// What Anthropic's own tools did.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct ServerToolUse {
+    web_search_requests: Option<u64>,
+}
+
+impl ServerToolUse {
+    fn units(self) -> ToolUnits {
+        ToolUnits { web_searches: self.web_search_requests.unwrap_or(0), ..ToolUnits::default() }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,6 +90,10 @@ impl OpenAiUsage {
             reasoning,
             audio_input,
             audio_output,
+            tools: match self.num_search_queries {
+                Some(web_searches) => ToolUnits { web_searches, ..ToolUnits::default() },
+                None => self.server_tool_use.unwrap_or_default().units(),
+            },
             ..Usage::default()
         })
     }
@@ -119,7 +139,7 @@ impl ResponsesUsage {
                 audio_tokens: details.audio_tokens,
             }),
             completion_tokens_details: output_tokens_details,
-            prompt_cache_hit_tokens: None,
+            ..OpenAiUsage::default()
         };
         let usage = chat.buckets()?;
         let cache_write_long = long.min(usage.cache_write);
@@ -136,6 +156,7 @@ pub struct AnthropicUsage {
     cache_creation: Option<CacheCreation>,
     output_tokens: Option<u64>,
     output_tokens_details: Option<OutputDetails>,
+    server_tool_use: Option<ServerToolUse>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -159,6 +180,7 @@ impl AnthropicUsage {
             cache_creation,
             output_tokens,
             output_tokens_details,
+            server_tool_use,
         } = later;
         self.input_tokens = input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens = cache_creation_input_tokens.or(self.cache_creation_input_tokens);
@@ -166,6 +188,7 @@ impl AnthropicUsage {
         self.cache_creation = cache_creation.or(self.cache_creation);
         self.output_tokens = output_tokens.or(self.output_tokens);
         self.output_tokens_details = output_tokens_details.or(self.output_tokens_details);
+        self.server_tool_use = server_tool_use.or(self.server_tool_use);
     }
 
     /// As disjoint buckets; none when it says nothing.
@@ -187,6 +210,7 @@ impl AnthropicUsage {
             cache_write_long: long.min(written),
             output: output - reasoning,
             reasoning,
+            tools: self.server_tool_use.unwrap_or_default().units(),
             ..Usage::default()
         })
     }

@@ -117,7 +117,7 @@ async fn another_call_or_a_broken_answer_is_asked_for_anew() {
     world.client.call(DIALECTS[0], &failed).await;
     world.script("small", Script::default());
     assert_eq!(hit(&world.client.call(DIALECTS[0], &failed).await), Some(false));
-    let going_on = json!({ "model": "small", "input": "Hi", "tools": [{ "type": "web_search" }] });
+    let going_on = json!({ "model": "small", "input": "Hi", "tools": [{ "type": "mcp" }] });
     assert_eq!(hit(&world.client.to(Route::Responses, &going_on).await), None, "it depends on more");
     let filter = calls::Filter { ended: Some(Ended::Cached), ..calls::Filter::default() };
     world.quiet().await;

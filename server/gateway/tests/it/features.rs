@@ -30,7 +30,7 @@ fn uses(feature: Feature) -> Vec<(Route, Value)> {
             chat(json!({ "tools": [{ "type": "function", "function": { "name": "f" } }] })),
             chat(json!({ "functions": [{ "name": "f" }] })),
             message(json!({ "tools": [{ "name": "f", "input_schema": {} }] })),
-            response(json!({ "tools": [{ "type": "web_search" }] })),
+            response(json!({ "tools": [{ "type": "mcp" }] })),
         ],
         Feature::StructuredOutputs => vec![
             chat(json!({ "response_format": { "type": "json_object" } })),

@@ -1,17 +1,19 @@
 //! What a key looks for in the input: refused in the dialect, masked before the provider sees it, or
 //! taken down; never kept.
 
-use bench::upstream::Script;
+use bench::upstream::{Hold, Script};
 use domain::{
     calls::{Ended, What},
     guardrails::{Action, Found, Guard, Guardrails},
+    spend::Outcome,
 };
+use gateway::wire::Route;
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{calls, rollups::Which};
 
 use crate::{
-    client::{DIALECTS, route, streamed},
+    client::{DIALECTS, route},
     world::{World, cost, named},
 };
 
@@ -119,13 +121,10 @@ async fn a_whole_answer_is_masked_or_refused_where_its_key_wants_that_and_counts
                 assert!(answer.text().contains("in the answer"), "{}", answer.text());
             }
         }
-        // In a stream nobody looks.
-        let stream = world.client.call(dialect, &streamed(&name, 50)).await;
-        assert_eq!(stream.status, StatusCode::OK);
         let booked = world.ledger().await;
-        assert_eq!(booked.len(), 3);
+        assert_eq!(booked.len(), 2);
         assert!(booked.iter().all(|call| call.cost == cost(10, 20)), "each was paid for: {booked:?}");
-        let view = calls::get(&world.store, world.tenant.org, booked[1].id).await.expect("the call");
+        let view = calls::get(&world.store, world.tenant.org, booked[0].id).await.expect("the call");
         let What::Finished(finished) = view.what else { panic!("it finished") };
         assert_eq!(finished.guarded, [Found { guard: Guard::Email, action, count: 1 }]);
         world.books_agree().await;
@@ -139,4 +138,167 @@ async fn a_key_that_looks_for_nothing_passes_everything_byte_for_byte() {
     assert_eq!(world.client.call(DIALECTS[0], &says("small", &text)).await.status, StatusCode::OK);
     let asked = world.upstream.asked().pop().expect("a call");
     assert!(String::from_utf8_lossy(&asked.body).contains(&text));
+}
+
+const ROUTES: [Route; 3] = [Route::ChatCompletions, Route::Messages, Route::Responses];
+
+fn stream_of(route: Route) -> Value {
+    let mut body = json!({ "model": named("small", route.dialect()), "stream": true });
+    let text = "to whom?";
+    match route {
+        Route::Responses => (body["input"], body["max_output_tokens"]) = (json!(text), json!(50)),
+        _ => {
+            body["messages"] = json!([{ "role": "user", "content": text }]);
+            body["max_tokens"] = json!(50);
+        }
+    }
+    body
+}
+
+/// The events of a stream, each of which has to be JSON.
+fn events(text: &str) -> Vec<Value> {
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    data.map(|data| serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"))).collect()
+}
+
+/// What a client puts together of them.
+fn said(route: Route, text: &str) -> String {
+    let piece = |event: &Value| match route {
+        Route::ChatCompletions => event["choices"][0]["delta"]["content"].as_str().map(str::to_owned),
+        Route::Messages => event["delta"]["text"].as_str().map(str::to_owned),
+        _ => event["delta"].as_str().map(str::to_owned),
+    };
+    events(text).iter().filter_map(piece).collect()
+}
+
+async fn looking_into_answers(rails: &[(Guard, Action)]) -> World {
+    let world = guarding(rails).await;
+    let mut change = world.change().await;
+    world.edit_key(&mut change, |form| form.handling.guardrails.answers = true).await;
+    change.commit().await.expect("it");
+    world
+}
+
+#[tokio::test]
+async fn what_streams_is_masked_wherever_it_is_cut_and_everything_else_stays() {
+    let world = looking_into_answers(&[
+        (Guard::Email, Action::Mask),
+        (Guard::Iban, Action::Mask),
+        (Guard::Secret, Action::Mask),
+        (Guard::Card, Action::Observe),
+    ])
+    .await;
+    let key = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
+        "MIIEpAIBAAKCAQEA".repeat(9)
+    );
+    let text = format!(
+        "Grüße \"{ADDRESS}\", IBAN GB82 WEST 1234 5698 7654 32, card 4111 1111 1111 1111 in 2026. \\n {key}\n世界 and {ADDRESS}"
+    );
+    let expected = "Grüße \"[e-mail address removed]\", IBAN [bank account removed], card 4111 1111 1111 1111 in 2026. \\n [secret removed]世界 and [e-mail address removed]";
+    for route in ROUTES {
+        for (pieces, byte_by_byte) in [(1, false), (7, false), (61, false), (110, false), (61, true)] {
+            let script =
+                Script { text: text.clone(), pieces, byte_by_byte, calls_tool: true, ..Script::default() };
+            world.script("small", script);
+            let answer = world.client.to(route, &stream_of(route)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            let answer = answer.text();
+            assert_eq!(said(route, &answer), expected, "{route:?} in {pieces}: {answer}");
+            assert!(
+                answer.matches("look_up").count() <= 1 + usize::from(route == Route::Responses),
+                "{answer}"
+            );
+            assert!(!answer.contains("math.example"), "nor where it is repeated: {answer}");
+            let upstream = world.upstream.asked().pop().expect("a call").said();
+            let kinds = |text: &str| -> Vec<Value> {
+                events(text).iter().map(|event| event["type"].clone()).collect()
+            };
+            let (mut came, mut went) = (kinds(&String::from_utf8_lossy(&upstream)), kinds(&answer));
+            came.dedup();
+            went.dedup();
+            if route != Route::ChatCompletions {
+                assert_eq!(went, came, "the events are the provider's");
+            }
+            world.quiet().await;
+            let booked = &world.ledger().await[0];
+            assert_eq!((booked.outcome, booked.cost, booked.estimated), (Outcome::Ok, cost(10, 20), false));
+            let view = calls::get(&world.store, world.tenant.org, booked.id).await.expect("the call");
+            let What::Finished(finished) = view.what else { panic!("it finished") };
+            let found = |guard, action, count| Found { guard, action, count };
+            assert_eq!(
+                finished.guarded,
+                [
+                    found(Guard::Secret, Action::Mask, 1),
+                    found(Guard::Email, Action::Mask, 2),
+                    found(Guard::Iban, Action::Mask, 1),
+                    found(Guard::Card, Action::Observe, 1),
+                ]
+                .as_slice(),
+                "{route:?} in {pieces}"
+            );
+        }
+    }
+    world.books_agree().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_ends_as_its_dialect_ends_one_and_says_why() {
+    let world = looking_into_answers(&[(Guard::Email, Action::Refuse)]).await;
+    for route in ROUTES {
+        let text = format!("You can write to {ADDRESS}, she knows. More follows here.");
+        world.script("small", Script { text, pieces: 30, ..Script::default() });
+        let answer = world.client.to(route, &stream_of(route)).await;
+        assert_eq!(answer.status, StatusCode::OK, "its head was out: {}", answer.text());
+        let text = answer.text();
+        assert!(!text.contains("math") && !text.contains("More"), "{text}");
+        assert!("You can write to ".starts_with(said(route, &text).trim_end()), "{text}");
+        let all = events(&text);
+        let last = all.last().expect("an event");
+        let why = match route {
+            Route::Messages => {
+                assert_eq!(last["type"], "message_stop", "{text}");
+                let end = &all[all.len() - 2];
+                assert_eq!(
+                    (&end["type"], &end["delta"]["stop_reason"]),
+                    (&json!("message_delta"), &json!("refusal"))
+                );
+                assert_eq!(all[all.len() - 3]["type"], "content_block_stop", "{text}");
+                end["bursar"].clone()
+            }
+            Route::Responses => {
+                assert_eq!(last["type"], "response.incomplete", "{text}");
+                assert_eq!(last["response"]["incomplete_details"]["reason"], "content_filter");
+                last["response"]["bursar"].clone()
+            }
+            _ => {
+                assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+                assert_eq!(last["choices"][0]["finish_reason"], "content_filter", "{text}");
+                last["bursar"].clone()
+            }
+        };
+        assert_eq!(
+            (&why["reason"], &why["found"]),
+            (&json!("guardrail_refused"), &json!(["email"])),
+            "{text}"
+        );
+        world.quiet().await;
+        let booked = &world.ledger().await[0];
+        assert_eq!(booked.outcome, Outcome::Ended, "it counts: {booked:?}");
+        assert!(booked.cost > domain::money::Money::ZERO, "{booked:?}");
+    }
+    world.books_agree().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_part_of_anything_is_not_held_back() {
+    let world = looking_into_answers(&[(Guard::Email, Action::Mask)]).await;
+    let text = "one two three four five six ".to_owned();
+    world.script("small", Script { text, pieces: 7, hold: Some(Hold::MidStream), ..Script::default() });
+    let mut stream = world.client.stream(DIALECTS[0], &stream_of(Route::ChatCompletions)).await;
+    // The provider waits in the middle; what it has said until then is here, but for its last word.
+    stream.until("thre").await;
+    world.upstream.release(1);
+    let answer = stream.rest().await;
+    assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
 }

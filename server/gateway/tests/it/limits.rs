@@ -158,6 +158,69 @@ async fn a_quota_of_a_minute_or_an_hour_says_when_it_comes_back() {
     }
 }
 
+/// What one call counts in a metric, when it uses all that is held for it.
+fn unit(metric: Metric) -> i64 {
+    let (input, output) = (gateway::wire::estimate::input_tokens(&body("small", 16).to_string()), 16);
+    let amount = match metric {
+        Metric::Spend => return crate::world::cost(input, output).0,
+        Metric::Requests => 1,
+        Metric::Tokens => input + output,
+        Metric::InputTokens => input,
+        Metric::OutputTokens => output,
+        Metric::ConcurrentCalls => panic!("calls at once have no window"),
+    };
+    amount.cast_signed()
+}
+
+/// For each metric room for one call more than there were, in this window; false when the window ended
+/// in the middle of it.
+async fn each_metric_bites_in(window: Window) -> bool {
+    let world = World::new().await;
+    let input = gateway::wire::estimate::input_tokens(&body("small", 16).to_string());
+    world.script("small", Script::using(input, 16));
+    let end = (window != Window::Total).then_some(world.resets_at(Window::Minute).await);
+    let scope = Scope::Application(world.application);
+    let metrics = Metric::ALL.iter().copied().filter(|metric| *metric != Metric::ConcurrentCalls);
+    for (before, metric) in metrics.enumerate() {
+        let cap = unit(metric) * i64::try_from(before + 1).expect("few");
+        // A new limit knows of what is in the books.
+        world.quiet().await;
+        world.limit(scope, metric, window, cap).await;
+        let answers = [
+            world.client.call(Dialect::OpenAi, &body("small", 16)).await,
+            world.client.call(Dialect::OpenAi, &body("small", 16)).await,
+        ];
+        if end.is_some() && end != Some(world.resets_at(Window::Minute).await) {
+            return false;
+        }
+        let [passes, refused] = answers;
+        assert_eq!(passes.status, StatusCode::OK, "{metric} {window}: {}", passes.text());
+        let code = match (window.is_short(), metric) {
+            (true, _) => "rate_limit_exceeded",
+            (false, Metric::Spend) => "budget_exceeded",
+            (false, _) => "quota_exceeded",
+        };
+        assert_eq!(refused.code(), code, "{metric} {window}: {}", refused.text());
+        let told = refused.bursar();
+        assert_eq!(
+            (told["metric"].as_str(), told["window"].as_str()),
+            (Some(metric.as_str()), Some(window.as_str())),
+            "{}",
+            refused.text()
+        );
+        world.limit(scope, metric, window, 1 << 40).await;
+    }
+    world.books_agree().await;
+    true
+}
+
+#[tokio::test]
+async fn every_metric_bites_in_every_window() {
+    for window in Window::ALL {
+        while !each_metric_bites_in(*window).await {}
+    }
+}
+
 fn seconds_until(end: DateTime<Utc>) -> i64 {
     let left = (end - store::clock::now()).num_milliseconds().max(0);
     (left + 999) / 1000

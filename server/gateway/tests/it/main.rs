@@ -25,6 +25,7 @@ mod refusals;
 mod replicas;
 mod routes;
 mod streams;
+mod tools;
 mod upstream_errors;
 mod usage;
 mod world;

@@ -62,6 +62,7 @@ async fn three_replicas_let_ten_of_two_hundred_through_and_all_ten() {
     let refused = statuses.iter().filter(|status| **status == StatusCode::PAYMENT_REQUIRED).count();
     assert_eq!(refused, AT_ONCE - 10, "the others are told that it is used up: {statuses:?}");
     assert_eq!(booked(&world).await.len(), 10);
+    world.books_agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,6 +85,8 @@ async fn what_one_replica_has_set_aside_and_does_not_need_another_gets_at_once()
             assert_eq!(answer.status, StatusCode::OK, "turn {turn}: {}", answer.text());
         }
     }
+    assert_eq!(booked(&world).await.len(), 40);
+    world.books_agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +128,8 @@ async fn calls_at_once_are_counted_over_all_replicas() {
     assert!(running.join_all().await.into_iter().all(|status| status == StatusCode::OK));
     world.upstream.release(1);
     assert_eq!(insist(other.client.clone(), Instant::now() + Duration::from_secs(5)).await, StatusCode::OK);
+    assert_eq!(booked(&world).await.len(), 4);
+    world.books_agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,7 +168,8 @@ async fn the_books_agree_at_every_moment_while_replicas_work() {
 async fn keep_coming(client: Client) {
     loop {
         let status = client.call(Dialect::OpenAi, &body("small", 20)).await.status;
-        assert!(matches!(status.as_u16(), 200 | 429), "{status}: there is money, it is only held");
+        // A database that is too busy to answer lets nobody pass, either.
+        assert!(matches!(status.as_u16(), 200 | 429 | 503), "{status}: there is money, it is only held");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -189,19 +195,21 @@ async fn room_is_used_as_it_appears(replicas: usize) {
     for turn in 0..AT_ONCE {
         calls.spawn(keep_coming(clients[turn % replicas].clone()));
     }
-    let mut quickest = Duration::MAX;
+    let mut took = Vec::new();
     for round in 1..=4_u64 {
         let begun = Instant::now();
         let used = tokio::time::timeout(Duration::from_secs(20), world.upstream.called(round * 10)).await;
         assert!(used.is_ok(), "round {round}: {:?}", world.upstream.served());
         assert!(world.upstream.served().most_at_once <= 10, "{:?}", world.upstream.served());
         if round > 1 {
-            quickest = quickest.min(begun.elapsed());
+            took.push(begun.elapsed());
         }
         world.upstream.release(10);
     }
-    println!("{replicas} replicas: room for ten is used within {quickest:?}");
-    assert!(quickest < Duration::from_secs(1), "room for ten is used within {quickest:?} at best");
+    took.sort_unstable();
+    println!("{replicas} replicas: room for ten is used within {took:?}");
+    // Of three rounds two: a machine that stands still for a moment says nothing about leases.
+    assert!(took[1] < Duration::from_secs(1), "room for ten is used within {took:?}");
     world.upstream.release(10_000);
     calls.shutdown().await;
     world.upstream.until(|served| served.at_once == 0).await;

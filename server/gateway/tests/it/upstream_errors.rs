@@ -177,6 +177,20 @@ async fn a_provider_on_this_machine_has_to_be_allowed() {
 }
 
 #[tokio::test]
+async fn a_provider_that_sends_elsewhere_is_not_followed() {
+    let world = World::new().await;
+    for status in [301, 302, 307, 308] {
+        let header = Some(("location", "/v1/elsewhere"));
+        world.script("small", Script { header, ..Script::error(status) });
+        let before = world.upstream.asked().len();
+        let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+        assert_eq!(world.upstream.asked().len(), before + 1, "nobody is asked a second time");
+    }
+    assert!(world.ledger().await.iter().all(|call| call.cost == Money::ZERO));
+}
+
+#[tokio::test]
 async fn a_provider_is_waited_for_as_long_as_it_says_from_the_next_call_on() {
     let world = World::new().await;
     world.script("small", Script { ending: Ending::StallBeforeHeaders, ..Script::default() });

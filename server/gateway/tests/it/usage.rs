@@ -10,7 +10,7 @@ use domain::{
 use gateway::wire::{Route, answer::Seen};
 
 /// Dollars for a million. All differ, so that no bucket can pass for another.
-const PRICES: [(PriceKey, &str); 8] = [
+const PRICES: [(PriceKey, &str); 12] = [
     (PriceKey::Input, "3"),
     (PriceKey::CacheRead, "0.30"),
     (PriceKey::CacheWrite, "3.75"),
@@ -19,6 +19,10 @@ const PRICES: [(PriceKey, &str); 8] = [
     (PriceKey::Reasoning, "17"),
     (PriceKey::AudioInput, "10"),
     (PriceKey::AudioOutput, "40"),
+    (PriceKey::Image, "20000"),
+    (PriceKey::WebSearch, "10000"),
+    (PriceKey::FileSearch, "2500"),
+    (PriceKey::CodeSession, "30000"),
 ];
 
 fn prices() -> Prices {

@@ -209,14 +209,14 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
                              secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
                              policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
                              cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                             overage, features, cached, saved, guarded, observed_by)
+                             overage, features, cached, saved, guarded, observed_by, web_searches, file_searches, code_sessions)
          select $1, k.*
          from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
                      $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
                      $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
                      $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
                      $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[],
-                     $39::int[], $40::bool[], $41::bigint[], $42::text[], $43::uuid[]) as k
+                     $39::int[], $40::bool[], $41::bigint[], $42::text[], $43::uuid[], $44::bigint[], $45::bigint[], $46::bigint[]) as k
          on conflict do nothing
          returning call_id",
         org.0,
@@ -262,6 +262,9 @@ async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) 
         &column(events, |event| event.marks.cached.unwrap_or_default().0),
         &column(events, |event| write_found(&event.call.guarded)),
         &column(events, |event| event.call.beside.map(|id| id.0)) as &[Option<Uuid>],
+        &tokens(events, |usage| usage.tools.web_searches),
+        &tokens(events, |usage| usage.tools.file_searches),
+        &tokens(events, |usage| usage.tools.code_sessions),
     )
     .fetch_all(db)
     .await?;

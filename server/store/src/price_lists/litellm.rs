@@ -31,7 +31,7 @@ pub struct Read {
 type Entry<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Where each of our prices stands.
-const FIELDS: [(PriceKey, &str); 10] = [
+const FIELDS: [(PriceKey, &str); 11] = [
     (PriceKey::Input, "input_cost_per_token"),
     (PriceKey::CacheRead, "cache_read_input_token_cost"),
     (PriceKey::CacheWrite, "cache_creation_input_token_cost"),
@@ -42,6 +42,7 @@ const FIELDS: [(PriceKey, &str); 10] = [
     (PriceKey::AudioOutput, "output_cost_per_audio_token"),
     (PriceKey::Image, "output_cost_per_image"),
     (PriceKey::Call, "input_cost_per_query"),
+    (PriceKey::CodeSession, "code_interpreter_cost_per_session"),
 ];
 
 /// Vendors that the list names by what is called of them.
@@ -163,6 +164,9 @@ fn prices(entry: &Entry<'_>, modality: Modality) -> Option<Prices> {
         let Some(text) = text(entry, field) else { continue };
         prices = prices.with(key, Some(Price::per_unit(text).ok()?));
     }
+    if let Some(price) = search(entry)? {
+        prices = prices.with(PriceKey::WebSearch, Some(price));
+    }
     let nothing = |key| prices.own(key).is_none_or(|price| price.0 == 0);
     if matches!(modality, Modality::Chat | Modality::Vision) {
         let free = nothing(PriceKey::Input) && nothing(PriceKey::Output);
@@ -171,6 +175,16 @@ fn prices(entry: &Entry<'_>, modality: Modality) -> Option<Prices> {
     // Of other kinds a zero says that this is not what is paid for.
     let paid = prices.set().filter(|(_, price)| price.0 > 0);
     Some(paid.fold(Prices::default(), |paid, (key, price)| paid.with(key, Some(price))))
+}
+
+/// What a search costs: the dearest of the sizes there are, because nobody knows beforehand which it is.
+/// The outer one is none when a figure cannot be read.
+fn search(entry: &Entry<'_>) -> Option<Option<Price>> {
+    let Some(sizes) = entry.get("search_context_cost_per_query") else { return Some(None) };
+    let Ok(sizes) = serde_json::from_str::<Entry<'_>>(sizes.get()) else { return Some(None) };
+    let prices: Option<Vec<Price>> =
+        sizes.keys().filter_map(|size| text(&sizes, size)).map(|text| Price::per_unit(text).ok()).collect();
+    Some(prices?.into_iter().max())
 }
 
 /// `input_cost_per_token_above_200k_tokens`: the lowest such step, and what input and output cost

@@ -8,7 +8,7 @@ use domain::{
     limits::{Meter, Metric, Mode, Scope, Worst},
     money::Money,
     spend::Outcome,
-    usage::Usage,
+    usage::{ToolUnits, Usage},
     users::Role,
     window::{Calendar, Window},
 };
@@ -125,6 +125,7 @@ impl World {
             audio_input: number % 4,
             audio_output: number % 6,
             images: 0,
+            tools: ToolUnits { web_searches: number % 3, ..ToolUnits::default() },
         };
         let failed = number % 10 == 9;
         Event {

@@ -209,8 +209,16 @@ fn anthropic_whole(call: &Call, script: &Script, tokens: Tokens) -> Value {
     });
     if script.reports_usage {
         body["usage"] = json!({ "input_tokens": tokens.input, "output_tokens": tokens.output });
+        searched(&mut body["usage"], script);
     }
     body
+}
+
+/// How Anthropic tells of its searches.
+fn searched(usage: &mut Value, script: &Script) {
+    if script.searches > 0 {
+        usage["server_tool_use"] = json!({ "web_search_requests": script.searches });
+    }
 }
 
 fn anthropic_events(call: &Call, script: &Script, tokens: Tokens) -> Vec<String> {
@@ -225,6 +233,7 @@ fn anthropic_events(call: &Call, script: &Script, tokens: Tokens) -> Vec<String>
     if script.reports_usage {
         message["usage"] = json!({ "input_tokens": tokens.input, "output_tokens": 1 });
         end["usage"] = json!({ "output_tokens": tokens.output });
+        searched(&mut end["usage"], script);
     }
     let mut events = vec![
         event("message_start", json!({ "message": message })),

@@ -21,9 +21,11 @@ fn usage(tokens: Tokens) -> Value {
 
 fn output(script: &Script) -> Value {
     let content = json!([{ "type": "output_text", "text": script.text, "annotations": [] }]);
-    let mut output = vec![
+    let search = json!({ "id": "ws_1", "type": "web_search_call", "status": "completed", "action": { "type": "search" } });
+    let mut output = vec![search; usize::try_from(script.searches).unwrap_or_default()];
+    output.push(
         json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content }),
-    ];
+    );
     if script.calls_tool {
         output.push(json!({
             "id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "look_up",
@@ -75,7 +77,9 @@ pub(super) fn events(model: &str, script: &Script, tokens: Tokens) -> Vec<String
     data.push(at("response.output_text.done", json!({ "text": script.text, "logprobs": [] })));
     data.push(at("response.content_part.done", part(&script.text)));
     let all = output(script);
-    data.push(json!({ "type": "response.output_item.done", "output_index": 0, "item": all[0] }));
+    for item in all.as_array().into_iter().flatten().filter(|item| item["type"] != "function_call") {
+        data.push(json!({ "type": "response.output_item.done", "output_index": 0, "item": item }));
+    }
     let whole = whole(model, script, tokens);
     let status = whole["status"].as_str().unwrap_or_default().to_owned();
     data.push(json!({ "type": format!("response.{status}"), "response": whole }));

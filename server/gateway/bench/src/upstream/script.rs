@@ -17,6 +17,8 @@ pub struct Script {
     pub reports_usage: bool,
     /// Whether the answer also calls a tool.
     pub calls_tool: bool,
+    /// How often the provider searches the web for it.
+    pub searches: u64,
     /// Whether a streamed response is followed by the mark that ends a chat.
     pub ends_with_done: bool,
     /// Before the answer's head.
@@ -76,6 +78,7 @@ impl Default for Script {
             tokens: Tokens { input: 10, output: 20 },
             reports_usage: true,
             calls_tool: false,
+            searches: 0,
             ends_with_done: false,
             before_headers: Duration::ZERO,
             between: Duration::ZERO,

@@ -1,0 +1,142 @@
+//! The provider's own tools, billed by the piece: bounded before the call, counted after it.
+
+use bench::upstream::Script;
+use domain::{
+    limits::{Metric, Scope},
+    models::Review,
+    money::{Money, Price},
+    prices::PriceKey,
+    spend::CallRow,
+    usage::ToolUnits,
+    window::Window,
+};
+use gateway::wire::Route;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::{World, cost, named, prices};
+
+/// A cent a search: a million cost ten thousand dollars.
+const SEARCH: i64 = 10_000_000;
+
+async fn searching() -> World {
+    let world = World::new().await;
+    let prices = prices().with(PriceKey::WebSearch, Some(Price(SEARCH * 1_000_000)));
+    world.model("finder", Some(prices), Review::Accepted).await;
+    world
+}
+
+/// A call that brings a search, in the way of its route.
+fn ask(route: Route, model: &str, streams: bool, bound: Option<u64>) -> Value {
+    let mut body = json!({ "model": named(model, route.dialect()), "stream": streams });
+    match route {
+        Route::Responses => {
+            body["input"] = json!("Hi");
+            body["max_output_tokens"] = json!(50);
+            body["tools"] = json!([{ "type": "web_search" }]);
+            if let Some(bound) = bound {
+                body["max_tool_calls"] = json!(bound);
+            }
+        }
+        Route::Messages => {
+            body["messages"] = json!([{ "role": "user", "content": "Hi" }]);
+            body["max_tokens"] = json!(50);
+            body["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
+            if let Some(bound) = bound {
+                body["tools"][0]["max_uses"] = json!(bound);
+            }
+        }
+        _ => {
+            body["messages"] = json!([{ "role": "user", "content": "Hi" }]);
+            body["max_tokens"] = json!(50);
+            body["web_search_options"] = json!({});
+        }
+    }
+    body
+}
+
+/// The bound as it went upstream.
+fn bound(world: &World, route: Route) -> Value {
+    let asked = world.upstream.asked().pop().expect("a call").json();
+    match route {
+        Route::Messages => asked["tools"][0]["max_uses"].clone(),
+        _ => asked["max_tool_calls"].clone(),
+    }
+}
+
+fn searches(booked: &CallRow) -> u64 {
+    let ToolUnits { web_searches, file_searches: 0, code_sessions: 0 } = booked.usage.tools else {
+        panic!("{booked:?}")
+    };
+    web_searches
+}
+
+#[tokio::test]
+async fn searches_are_bounded_before_the_call_and_priced_after_it() {
+    let world = searching().await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
+    for route in [Route::Responses, Route::Messages] {
+        for streams in [false, true] {
+            world.script("finder", Script { searches: 3, ..Script::default() });
+            let answer = world.client.to(route, &ask(route, "finder", streams, None)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            assert_eq!(bound(&world, route), 16, "what is left open is written in");
+            let booked = &world.ledger().await[0];
+            assert_eq!((searches(booked), booked.estimated), (3, false));
+            assert_eq!(booked.cost, Money(cost(10, 20).0 + 3 * SEARCH));
+            let answer = world.client.to(route, &ask(route, "finder", streams, Some(5))).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            assert_eq!(bound(&world, route), 5, "the caller's stays");
+        }
+    }
+    // In a chat there is one for each answer, and nobody says so.
+    for streams in [false, true] {
+        world.script("finder", Script::default());
+        let answer = world
+            .client
+            .to(Route::ChatCompletions, &ask(Route::ChatCompletions, "finder", streams, None))
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!(world.ledger().await[0].cost, Money(cost(10, 20).0 + SEARCH));
+    }
+    world.quiet().await;
+    world.books_agree().await;
+}
+
+#[tokio::test]
+async fn searches_are_held_before_anybody_searches() {
+    let world = searching().await;
+    // Room for ten searches and whatever the tokens cost.
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, 10 * SEARCH + 1_000_000).await;
+    for route in [Route::Responses, Route::Messages] {
+        let answer = world.client.to(route, &ask(route, "finder", false, None)).await;
+        assert_eq!(answer.status, StatusCode::PAYMENT_REQUIRED, "sixteen do not fit: {}", answer.text());
+    }
+    assert_eq!(world.upstream.served().calls, 0);
+    world.script("finder", Script { searches: 2, ..Script::default() });
+    let answer = world.client.to(Route::Messages, &ask(Route::Messages, "finder", false, Some(2))).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(searches(&world.ledger().await[0]), 2);
+    world.quiet().await;
+    world.books_agree().await;
+}
+
+#[tokio::test]
+async fn a_tool_without_a_price_is_refused_and_its_tokens_can_be_counted() {
+    let world = searching().await;
+    for route in [Route::Responses, Route::Messages, Route::ChatCompletions] {
+        let answer = world.client.to(route, &ask(route, "small", false, None)).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.text());
+        assert_eq!(answer.bursar()["reason"], "feature_not_allowed");
+        assert!(answer.text().contains("no price for web searches"), "{}", answer.text());
+    }
+    assert_eq!(world.upstream.served().calls, 0);
+    let answer = world.client.to(Route::CountTokens, &ask(Route::Messages, "small", false, None)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    // Free is a price, and then nothing is written in.
+    let free = prices().with(PriceKey::WebSearch, Some(Price(0)));
+    world.model("free", Some(free), Review::Accepted).await;
+    let answer = world.client.to(Route::Responses, &ask(Route::Responses, "free", false, None)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(bound(&world, Route::Responses), Value::Null);
+}
