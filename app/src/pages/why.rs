@@ -244,5 +244,5 @@ fn HelpCard(help: Vec<Help>) -> impl IntoView {
             view! { <li>{if href.is_empty() { view! { {sentence} }.into_any() } else { view! { <a href=href>{sentence}</a> }.into_any() }}</li> }
         })
         .collect_view();
-    view! { <Card title="What would make it a yes" note><ol class="list">{items}</ol></Card> }
+    view! { <Card title="What would make it a yes" note><ol class="list helps">{items}</ol></Card> }
 }

@@ -292,7 +292,7 @@ async fn kept(world: &World, answer: &Answer) -> store::refusals::Refused {
 
 #[tokio::test]
 async fn a_secret_that_was_somebody_s_is_kept_as_theirs_and_one_that_never_was_is_nobody_s() {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let (uma, secret) = world.member("Uma").await;
     let hers = world.client.with(secret.reveal());
     let mut change = world.change().await;
