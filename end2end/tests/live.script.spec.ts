@@ -35,3 +35,20 @@ test('a finished call comes to every open page that shows it, without a reload',
     });
   }
 });
+
+test('whoever is on the way to another page arrives, however much is booked meanwhile', async ({ page, world }) => {
+  const person = await join(world, fresh('Pia'), 'member', world.research);
+  const { secret } = (await person.console.post('keys/open-personal', { group: world.research })).once.Secret;
+  const listening = page.waitForResponse((response) => response.url().includes('/live?since='));
+  await visit(page, world.owner, '/groups');
+  await listening;
+  // The page is held back until a call that comes meanwhile has been told, and looked at by whoever looks.
+  await page.route(`**/groups/${world.engineering}`, async (route) => {
+    await call(world, secret);
+    await page.waitForTimeout(2_500);
+    await route.continue();
+  });
+  await page.getByRole('link', { name: 'Engineering', exact: true }).first().click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Engineering');
+  await expect(page).toHaveURL(new RegExp(world.engineering));
+});

@@ -26,4 +26,21 @@ test('what happens when a model fails is said while a policy is made, and surviv
   await dialog.getByRole('button', { name: 'Save' }).click();
   await said(page, 'Policy saved.');
   await expect(page.getByRole('row').filter({ hasText: name })).toContainText('small-chat: 2 tries, after connection');
+
+  // What is added to a saved policy brings what is said of it along.
+  const added = fresh('more').replace(' ', '-');
+  await world.owner.create('models/create', {
+    name: added, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
+    max_output_tokens: '1000', price_input: '1', price_output: '1',
+  });
+  await page.getByRole('row').filter({ hasText: name }).getByRole('link', { name: 'Edit' }).click();
+  const edit = page.getByRole('dialog', { name: 'Edit the policy' });
+  await edit.getByLabel('Models', { exact: true }).fill(`${added}\nsmall-chat`);
+  const fresher = await fold(edit, javaScriptEnabled === false ? 'the first model you add' : added);
+  await fresher.getByLabel('It is tried').selectOption({ label: 'Up to 3 times' });
+  await edit.getByRole('button', { name: 'Save' }).click();
+  await said(page, 'Policy saved.');
+  const row = page.getByRole('row').filter({ hasText: name });
+  await expect(row).toContainText(`${added}: 3 tries`);
+  await expect(row, 'and what was said stays').toContainText('small-chat: 2 tries, after connection');
 });

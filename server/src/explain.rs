@@ -1,7 +1,8 @@
 //! `bursar explain`: may this person, or this application, use this model now, and why?
 //!
 //! It asks the function the gateway asks, with the same facts, and prints its trace: the sentence
-//! first, then every rule that was looked at, then the limits the call would have to fit into.
+//! first, then every rule that was looked at and who set it, what would make a no a yes, and the limits
+//! the call would have to fit into.
 
 mod print;
 mod subject;
@@ -15,6 +16,7 @@ use domain::{
     ids::{ApplicationId, ModelId},
     keys::Feature,
     limits::{self, Level},
+    why,
     window::Span,
 };
 use serde_json::json;
@@ -61,6 +63,10 @@ struct Answer<'a> {
     subject: Subject<'a>,
     decision: Decision,
     steps: Vec<Step>,
+    /// Of each step, who set what it names, and when.
+    set_by: Vec<Option<(String, DateTime<Utc>)>>,
+    /// The cheapest changes after which it is yes, in order.
+    help: Vec<String>,
     /// What a call would have to fit into, with what is used of it.
     limits: Vec<(Applied, Span, Level)>,
 }
@@ -114,6 +120,11 @@ async fn answer<'a>(
     let ask = Ask { features: using.iter().copied().collect(), ..subject.ask(model) };
     let mut steps = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut steps);
+    let mut set_by = Vec::new();
+    for step in &steps {
+        set_by.push(setter(store, facts, *step).await?);
+    }
+    let help = why::fixes(facts, &ask, now).iter().map(|fix| why::words(facts, fix)).collect();
     let nobody = ApplicationId(Uuid::nil());
     let counted = limits::Subject {
         path: facts.groups.get(&subject.group).map_or(&[], |group| &group.path),
@@ -133,5 +144,21 @@ async fn answer<'a>(
     let levels = store::limits::levels(store, facts.org, &keys).await?;
     let limits =
         applied.into_iter().zip(keys).zip(levels).map(|((applied, (_, span)), level)| (applied, span, level));
-    Ok(Answer { subject, decision, steps, limits: limits.collect() })
+    Ok(Answer { subject, decision, steps, set_by, help, limits: limits.collect() })
+}
+
+/// Who changed last what a step names.
+async fn setter(store: &Store, facts: &Facts, step: Step) -> Result<Option<(String, DateTime<Utc>)>, Fatal> {
+    let subject = match step {
+        Step::Rule { group, target, .. } => why::rule_of(facts, group, target).map(|rule| rule.id.0),
+        Step::Grant(id) => Some(id.0),
+        Step::Observed(observed) => Some(observed.rule.0),
+        Step::Verdict(_) => None,
+    };
+    if subject.is_none() {
+        return Ok(None);
+    }
+    let filter = store::audit::Filter { subject, ..Default::default() };
+    let rows = store::audit::list(store, facts.org, &filter, 1).await?;
+    Ok(rows.into_iter().next().map(|row| (row.actor, row.at)))
 }

@@ -188,6 +188,18 @@ ids! {
     CallId = "req";
 }
 
+impl CallId {
+    /// When it was minted, in milliseconds since 1970; none for an id that does not say. One that tells
+    /// of a refusal (version 8) says it where others do.
+    pub const fn minted_at(self) -> Option<i64> {
+        let (high, _) = self.0.as_u64_pair();
+        match (high >> 12) & 0xf {
+            7 | 8 => Some((high >> 16).cast_signed()),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

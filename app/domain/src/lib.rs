@@ -42,6 +42,7 @@ pub mod prompts;
 pub mod providers;
 pub mod receipts;
 pub mod recommendations;
+pub mod refusals;
 pub mod rehearsal;
 pub mod reports;
 pub mod requests;

@@ -157,6 +157,13 @@ pub struct Policy {
     pub version: i64,
 }
 
+impl Policy {
+    /// Its models, and what is said of them.
+    pub fn said(self) -> (Vec<ModelId>, Rules) {
+        (self.steps.into_iter().map(|(id, ..)| id).collect(), self.rules)
+    }
+}
+
 /// The lines of a list of models: each with its name and its weight, 1 where none is written. Empty
 /// lines are none.
 pub fn written(text: &str) -> impl Iterator<Item = (&str, i32)> {

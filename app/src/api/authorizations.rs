@@ -41,8 +41,10 @@ pub fn rule_href(cell: Cell) -> String {
 pub struct Shown {
     /// Which.
     pub cell: Cell,
-    /// What the rules come to.
+    /// What it comes to: what the rules say, or closed where the model cannot be called yet.
     pub state: State,
+    /// Whether the model cannot be called yet, whatever the rules say.
+    pub waits: bool,
     /// What is said in this very cell.
     pub own: Option<Own>,
     /// Where the state comes from, when not from here: `from Engineering`. Empty when nothing is said

@@ -46,6 +46,8 @@ pub struct ObservedLine {
     pub calls: i64,
     /// People among them.
     pub people: i64,
+    /// What they are called, who called last first; of very many the first.
+    pub names: Vec<String>,
     /// What those calls cost.
     pub spend: Money,
     /// The first and the last of them.

@@ -44,22 +44,22 @@ pub async fn save_policy(
     #[server(default)] first_byte: Vec<String>,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{ids::PolicyId, policies::Rules, roles::Act};
+    use domain::{ids::PolicyId, roles::Act};
     use store::policies::PolicyForm;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditPolicies)?;
         let models = store::models::list(&cx.store, permit.org()).await.known()?;
         let id = read_some::<PolicyId>("id", &id)?;
-        let known = match id {
-            Some(id) => store::policies::get(&cx.store, permit.org(), id).await.known()?.rules,
-            None => Rules::new(),
+        let (before, known) = match id {
+            Some(id) => store::policies::get(&cx.store, permit.org(), id).await.known()?.said(),
+            None => Default::default(),
         };
         let steps = read_steps(&models, &steps)?;
         let lines = RuleLines { after, attempts, first_byte };
         let form = PolicyForm {
             name: read("name", &name)?,
             routing: read("routing", &routing)?,
-            rules: lines.read(&models, &steps, &known)?,
+            rules: lines.read(&models, &steps, &before, &known)?,
             steps,
         };
         let mut change = cx.change(permit).await?;

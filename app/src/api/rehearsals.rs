@@ -118,7 +118,7 @@ pub async fn rehearse_policy(
     #[server(default)] days: String,
 ) -> Result<Done, AppError> {
     use crate::{api::policies::SavePolicy, backend::*};
-    use domain::{ids::PolicyId, policies::Rules, rehearsal::Draft, roles::Act};
+    use domain::{ids::PolicyId, rehearsal::Draft, roles::Act};
     use leptos::server_fn::ServerFn;
     handle(|cx| async move {
         let org = cx.permit(Act::EditPolicies)?.org();
@@ -126,16 +126,16 @@ pub async fn rehearse_policy(
         let steps_read = read_steps(&models, &steps)?;
         let lines = RuleLines { after, attempts, first_byte };
         let policy = read_some::<PolicyId>("id", &id)?;
-        let known = match policy {
-            Some(id) => store::policies::get(&cx.store, org, id).await.known()?.rules,
-            None => Rules::new(),
+        let (before, known) = match policy {
+            Some(id) => store::policies::get(&cx.store, org, id).await.known()?.said(),
+            None => Default::default(),
         };
         let draft = Draft::Policy {
             id: policy,
             version: read_some("version", &version)?.unwrap_or_default(),
             name: read("name", &name)?,
             routing: read("routing", &routing)?,
-            rules: Some(lines.read(&models, &steps_read, &known)?),
+            rules: Some(lines.read(&models, &steps_read, &before, &known)?),
             steps: steps_read,
         };
         // What it does after a failure is not replayed, and not lost on the way.

@@ -83,10 +83,31 @@ pub struct RefusedCall {
     pub model: String,
     /// The answer's status and code.
     pub code: String,
+    /// The sentence the caller read, with what was found out since; empty where none was kept.
+    pub message: String,
     /// What the answer said about it, as names and values.
     pub detail: Vec<(String, String)>,
+    /// What would help, where no rule decided.
+    pub help: Option<Help>,
+    /// Rules, limits or the key decided, so that what they say now is worth a look.
+    pub decided: bool,
     /// It passed: a limit that only observes would have refused it.
     pub observed: bool,
+}
+
+/// A call that its request id tells of, and nothing else does; or one that is in the books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldCall {
+    /// Its request id.
+    pub id: CallId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why it was refused, or how it ended.
+    pub sentence: String,
+    /// What would help, or where more is to be seen.
+    pub help: Help,
+    /// It was let through, and is in the books.
+    pub booked: bool,
 }
 
 /// Everything on the page.
@@ -106,6 +127,8 @@ pub struct Why {
     pub using: String,
     /// The refused call it is about.
     pub refused: Option<RefusedCall>,
+    /// A call of which only this is known.
+    pub told: Option<ToldCall>,
     /// One for each group, what is open first.
     pub answers: Vec<Answer>,
     /// Why there is no answer.

@@ -87,7 +87,17 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
         Some(_) => ruling_in(facts, path, cell.target, Some(cell), now),
         None => ruling,
     };
+    let waits = match cell.target {
+        Target::Model(id) => facts.models.get(&id).and_then(|model| match () {
+            () if model.review == Review::Pending => Some("waits for review"),
+            () if model.prices_at(now).is_none() => Some("has no price"),
+            () => None,
+        }),
+        _ => None,
+    };
     let from = match ruling {
+        // Whatever the rules say: until then nobody can call it.
+        _ if waits.is_some() => waits.unwrap_or_default().to_owned(),
         Some((group, target, _)) if group == cell.group && target == cell.target => String::new(),
         Some((group, target, _)) if group == cell.group => format!("by {}", facts.target_name(target)),
         Some((group, ..)) => format!("from {}", place_name(facts, group)),
@@ -99,7 +109,8 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
     };
     Shown {
         cell,
-        state: ruling.map_or(State::Closed, |(.., rule)| rule.state),
+        state: ruling.filter(|_| waits.is_none()).map_or(State::Closed, |(.., rule)| rule.state),
+        waits: waits.is_some(),
         own: own.map(|(seen, say)| Own { seen: *seen, say: *say, quotas: quotas(seen) }),
         from,
         above: above.map_or(State::Closed, |(.., rule)| rule.state),

@@ -73,6 +73,7 @@ pub async fn list(cx: &Cx) -> Result<Vec<ObservedLine>, AppError> {
             Some(noted) => ObservedLine {
                 calls: noted.calls,
                 people: noted.people,
+                names: noted.names.clone(),
                 spend: noted.spend,
                 noted: Some((noted.first, noted.last)),
                 ..line
@@ -100,6 +101,7 @@ fn line(
         href,
         calls: 0,
         people: 0,
+        names: Vec::new(),
         spend: domain::money::Money::ZERO,
         noted: None,
         editable,

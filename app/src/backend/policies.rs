@@ -35,21 +35,31 @@ pub struct RuleLines {
 }
 
 impl RuleLines {
-    /// Reads them for these steps.
+    /// Reads them for these steps. `before`: those the policy had.
     ///
     /// # Errors
     /// About the field `steps`.
-    pub fn read(&self, models: &[Model], steps: &[(ModelId, i32)], known: &Rules) -> Result<Rules, AppError> {
+    pub fn read(
+        &self,
+        models: &[Model],
+        steps: &[(ModelId, i32)],
+        before: &[ModelId],
+        known: &Rules,
+    ) -> Result<Rules, AppError> {
+        let added: Vec<ModelId> =
+            steps.iter().map(|(model, _)| *model).filter(|model| !before.contains(model)).collect();
         let wrong = |line: &str| AppError::field("steps", format!("{line} says nothing about a model."));
-        // By its name, or, while the policy is being made, by its place in the list: `#2`. Of places
-        // that no model stands at, nothing is said.
+        // By its name, or, while the policy is being made, by its place in the list: `#2`, or among those
+        // that are new in it: `#+1`. Of places that no model stands at, nothing is said.
         let said = |line: &String| -> Result<Option<(ModelId, String)>, AppError> {
             let (name, word) = line.rsplit_once(' ').ok_or_else(|| wrong(line))?;
-            let model = match name.strip_prefix('#').and_then(|place| place.parse::<usize>().ok()) {
-                Some(place) => {
-                    place.checked_sub(1).and_then(|place| steps.get(place)).map(|(model, _)| *model)
+            let place = |prefix| name.strip_prefix(prefix)?.parse::<usize>().ok()?.checked_sub(1);
+            let model = match (place("#+"), name.strip_prefix('#')) {
+                (Some(place), _) => added.get(place).copied(),
+                (None, Some(_)) => {
+                    place("#").and_then(|place| steps.get(place)).map(|(model, _)| *model)
                 }
-                None => {
+                (None, None) => {
                     let known = models.iter().find(|model| model.name == name);
                     Some(known.ok_or_else(|| wrong(line))?.id)
                 }

@@ -17,7 +17,9 @@ use domain::{
 };
 
 use super::{AppError, Cx, Known, read, read_date};
-use crate::api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep};
+use crate::api::why::{Answer, Help, Say, Why, WhyStep};
+
+mod by_id;
 
 /// How many people and applications there are to choose from.
 const CHOICES: i64 = 300;
@@ -70,6 +72,10 @@ impl Looking<'_> {
         self.all || actor.is_some_and(|actor| allows(actor, Act::ReadGroup, Place::Group(path)))
     }
 
+    fn is_own(&self, user: Option<UserId>) -> bool {
+        user.is_some() && user == self.me
+    }
+
     /// A page for those who see everything.
     fn to(&self, href: String) -> String {
         if self.all { href } else { String::new() }
@@ -112,20 +118,21 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let people = if all { store::users::names(&cx.store, org, CHOICES).await.known()? } else { Vec::new() };
     let mut page = Why { people: choices(&looking, &paths, &people), ..Why::default() };
     if let Some(id) = question.request {
-        let refused = store::refusals::get(&cx.store, org, id).await.known()?;
-        let own = refused.user.is_some() && refused.user == looking.me;
-        if !own && !looking.reads(refused.group) {
-            return Err(AppError::Forbidden(
-                "A refused call is for whoever made it, leads of its group, admins and auditors.".to_owned(),
-            ));
-        }
+        let refused = match by_id::find(&looking, id).await? {
+            by_id::Found::Refused(refused) => refused,
+            by_id::Found::Told(told) => {
+                (page.models, page.told) = (models(&looking), Some(told));
+                return Ok(page);
+            }
+        };
+        let own = looking.is_own(refused.user);
         question.who = match (refused.user, own) {
             (Some(user), true) => user.to_string(),
             _ => refused.application.to_string(),
         };
         (question.model, question.on) = (refused.model.clone(), Some(refused.group));
         question.features = refused.features;
-        page.refused = Some(told(refused));
+        page.refused = Some(by_id::told(&looking, *refused).await?);
     }
     page.models = models(&looking);
     if let Some(at) = question.at {
@@ -179,31 +186,6 @@ fn asked_for(facts: &Facts, whom: &Whom<'_>, group: GroupId, name: &str) -> Vec<
     };
     let found = named.or_else(|| unnamed().map(|found| found.policy));
     found.map(|policy| policy.steps.iter().map(|(model, _)| *model).collect()).unwrap_or_default()
-}
-
-fn told(refused: store::refusals::Refused) -> RefusedCall {
-    // The link and the person to ask stand on the page anyway.
-    const SHOWN: [&str; 9] =
-        ["reason", "scope", "scope_name", "metric", "window", "cap", "used", "reserved", "resets_at"];
-    let value = |name: &str| match refused.detail.get(name)? {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
-    let wanted: Vec<&str> = refused.features.iter().map(Feature::label).collect();
-    let wanted = (!wanted.is_empty()).then(|| ("wanted to use".to_owned(), wanted.join(", ")));
-    RefusedCall {
-        id: refused.id,
-        at: refused.at,
-        code: format!("{} {}", refused.status, refused.code),
-        detail: SHOWN
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), value(name)?)))
-            .chain(wanted)
-            .collect(),
-        model: refused.model.clone(),
-        observed: refused.observed,
-    }
 }
 
 fn path_of(paths: &[(GroupId, String)], group: GroupId) -> &str {

@@ -227,6 +227,8 @@ fn line(call: CallLine) -> impl IntoView {
     let all = frame().may(domain::roles::Act::ReadOrganization);
     let model = match call.model {
         (Some(id), name) if all => view! { <a class="nw" href=format!("/models/{id}")>{name}</a> }.into_any(),
+        // Refused before anybody looked which one it meant.
+        (_, name) if name.is_empty() => view! { <span class="muted">"–"</span> }.into_any(),
         (_, name) => view! { <span class="nw">{name}</span> }.into_any(),
     };
     let user = user.map(|(id, name)| {

@@ -254,17 +254,23 @@ fn Content(view: ModelView) -> impl IntoView {
         </Head>
         {review}
         {model.archived_at.is_some().then(|| view! { <p class="banner bad">"This model is archived. Nobody can call it."</p> })}
-        <div class="two">
-            <Card title="Model">
-                <dl class="facts-list">
-                    <dt>"Provider"</dt><dd><a href=format!("/providers/{}", model.provider.0)>{model.provider.1.clone()}</a></dd>
-                    <dt>"Name there"</dt><dd class="mono">{model.upstream.clone()}</dd>
-                    <dt>"Modality"</dt><dd>{capital(model.modality.as_str())}</dd>
-                    <dt>"Tier"</dt><dd>{model.tier.1.clone()}{model.high_cost.then(|| view! { " "<Badge text="high-cost" kind=Kind::Warn/> })}</dd>
-                    <dt>"Context"</dt><dd class="num">{tokens(model.context_tokens)}</dd>
-                    <dt>"Most output"</dt><dd class="num">{tokens(model.max_output_tokens)}</dd>
-                </dl>
-            </Card>
+        <div class="two wide-left">
+            <div>
+                <Card title="Model">
+                    <dl class="facts-list">
+                        <dt>"Provider"</dt><dd><a href=format!("/providers/{}", model.provider.0)>{model.provider.1.clone()}</a></dd>
+                        <dt>"Name there"</dt><dd class="mono">{model.upstream.clone()}</dd>
+                        <dt>"Modality"</dt><dd>{capital(model.modality.as_str())}</dd>
+                        <dt>"Tier"</dt><dd>{model.tier.1.clone()}{model.high_cost.then(|| view! { " "<Badge text="high-cost" kind=Kind::Warn/> })}</dd>
+                        <dt>"Context"</dt><dd class="num">{tokens(model.context_tokens)}</dd>
+                        <dt>"Most output"</dt><dd class="num">{tokens(model.max_output_tokens)}</dd>
+                    </dl>
+                </Card>
+                <Card title="Prices" note="US dollars per million" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="prices" label="Set prices" look="btn small"/> })} })>
+                    {book.map(|(listed, book)| view! { <InBook listed book current/> })}
+                    <Prices prices modality=model.modality/>
+                </Card>
+            </div>
             <Card title="Groups" note=if pending { "that would get it" } else { "that have it" }>
                 {if group_count == 0 {
                     view! { <Empty title="Closed to everybody" text="No rule opens this model or its tier."><a class="btn" href="/authorization">"To the authorizations"</a></Empty> }.into_any()
@@ -273,10 +279,6 @@ fn Content(view: ModelView) -> impl IntoView {
                 }}
             </Card>
         </div>
-        <Card title="Prices" note="US dollars per million" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="prices" label="Set prices" look="btn small"/> })} })>
-            {book.map(|(listed, book)| view! { <InBook listed book current/> })}
-            <Prices prices modality=model.modality/>
-        </Card>
         <Dialog name="edit" title="Edit the model">
             <Form to=EditModel::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>

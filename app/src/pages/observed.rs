@@ -47,7 +47,7 @@ fn Content(lines: Vec<ObservedLine>) -> impl IntoView {
 
 #[component]
 fn Line(line: ObservedLine) -> impl IntoView {
-    let ObservedLine { id, kind, name, says, href, calls, people, spend, noted, editable } = line;
+    let ObservedLine { id, kind, name, says, href, calls, people, names, spend, noted, editable } = line;
     let was = says.clone();
     let count = |number: i64| grouped(number.unsigned_abs());
     let figures = match calls {
@@ -59,7 +59,12 @@ fn Line(line: ObservedLine) -> impl IntoView {
                 1 => "of 1 person".to_owned(),
                 people => format!("of {} people", count(people)),
             };
-            view! { <b class="num">{format!("{} {word}", count(calls))}</b><div class="sub num">{format!("{whom}, {spend}")}</div> }.into_any()
+            let others = people - i64::try_from(names.len()).unwrap_or(people);
+            let who = (!names.is_empty()).then(|| {
+                let others = if others > 0 { format!(" and {} others", count(others)) } else { String::new() };
+                view! { <details class="whom"><summary class="sub">"Who"</summary><p class="sub">{names.join(", ")}{others}</p></details> }
+            });
+            view! { <b class="num">{format!("{} {word}", count(calls))}</b><div class="sub num">{format!("{whom}, {spend}")}</div>{who} }.into_any()
         }
     };
     let since = noted.map(|(first, last)| {

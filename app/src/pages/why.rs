@@ -4,7 +4,7 @@ use domain::keys::Feature;
 use leptos::prelude::*;
 
 use crate::{
-    api::why::{Answer, Help, RefusedCall, Say, Why, WhyStep, load_why},
+    api::why::{Answer, Help, RefusedCall, Say, ToldCall, Why, WhyStep, load_why},
     ui::{Badge, Card, Empty, Head, Kind, LimitMeter, Load, Page, When, query},
 };
 
@@ -22,15 +22,11 @@ pub fn href(about: &[(&str, &str)]) -> String {
 #[component]
 pub fn WhyPage() -> impl IntoView {
     let of = |name| query::value(name);
-    let by_id = !of("request").is_empty();
     let why = load_why(of("who"), of("model"), of("on"), of("at"), of("tokens"), of("using"), of("request"));
     view! {
         <Page title="Why">
             <Head title="Why, or why not"/>
             <p class="lead">"The gateway asks one function whether a call may be made. This asks it too, and shows what it looked at, in order."</p>
-            {by_id.then(|| view! {
-                <p class="lead">"What a rule, a limit, a key or a policy refused is kept under its request id. A call without a valid secret, one that is not well formed, and one that could not be served at that moment are refused before anything is decided: their answer says all there is."</p>
-            })}
             <Load data=why let(why)><Content why/></Load>
         </Page>
     }
@@ -38,13 +34,15 @@ pub fn WhyPage() -> impl IntoView {
 
 #[component]
 fn Content(why: Why) -> impl IntoView {
-    let Why { who, name, model, people, models, using, refused, answers, problem } = why;
-    let idle = model.is_empty() && problem.is_none();
+    let Why { who, name, model, people, models, using, refused, told, answers, problem } = why;
+    let by_id = refused.is_some() || told.is_some();
+    let idle = model.is_empty() && problem.is_none() && !by_id;
     let several = answers.len() > 1;
     let answers = answers.into_iter().map(|answer| view! { <AnswerView answer several/> }).collect_view();
     view! {
         <Question who model people models using/>
         {refused.map(|refused| view! { <RefusedView refused/> })}
+        {told.map(|told| view! { <ToldView told/> })}
         {problem.map(|sentence| view! { <p class="banner warn" role="status">{sentence}</p> })}
         {idle.then(|| view! {
             <Card><Empty title="Choose a model" text=format!("Then you see whether {name} may use it, what that rests on, and what would change it.")/></Card>
@@ -112,17 +110,54 @@ fn RefusedView(refused: RefusedCall) -> impl IntoView {
         .map(|(name, value)| view! { <dt>{super::capital(&name)}</dt><dd class="num">{value}</dd> })
         .collect_view();
     let title = if refused.observed { "A call that would have been refused" } else { "The refused call" };
+    let model = match refused.model.as_str() {
+        "" => view! { <dd class="muted">"none that was looked at"</dd> }.into_any(),
+        name => view! { <dd class="mono">{name.to_owned()}</dd> }.into_any(),
+    };
+    let below = match (refused.decided, refused.model.is_empty()) {
+        (true, _) => Some("Below is what holds now. Rules and limits may have changed since."),
+        (false, false) => Some("No rule refused it. Below is what the rules say of that model now."),
+        (false, true) => None,
+    };
     view! {
+        {(!refused.message.is_empty()).then(|| view! { <p class="banner bad">{refused.message}</p> })}
         <Card title=title note="as it was answered then">
             <dl class="facts-list">
                 <dt>"When"</dt><dd><When at=refused.at/></dd>
-                <dt>"Model"</dt><dd class="mono">{refused.model}</dd>
+                <dt>"Model"</dt>{model}
                 <dt>"Answer"</dt><dd class="mono">{refused.code}</dd>
                 {rows}
                 <dt>"Request id"</dt><dd class="mono">{refused.id.to_string()}</dd>
             </dl>
-            <p class="note-line">"Below is what holds now. Rules and limits may have changed since."</p>
+            {below.map(|text| view! { <p class="note-line">{text}</p> })}
         </Card>
+        {refused.help.map(|help| view! { <HelpCard help=vec![help]/> })}
+    }
+}
+
+/// A call of which only its id tells, or that is in the books.
+#[component]
+fn ToldView(told: ToldCall) -> impl IntoView {
+    let (title, kept) = match told.booked {
+        true => ("The call", None),
+        false => ("The refused call", Some("Its request id says this. Nothing else is kept of such a call, or it is not for you to see.")),
+    };
+    let look = if told.booked { "banner" } else { "banner bad" };
+    let help = told.help;
+    view! {
+        <p class=look>{told.sentence}</p>
+        <Card title>
+            <dl class="facts-list">
+                <dt>"When"</dt><dd><When at=told.at/></dd>
+                <dt>"Request id"</dt><dd class="mono">{told.id.to_string()}</dd>
+            </dl>
+            {kept.map(|text| view! { <p class="note-line">{text}</p> })}
+        </Card>
+        {if told.booked {
+            view! { <p><a class="btn" href=help.href>{help.sentence}</a></p> }.into_any()
+        } else {
+            view! { <HelpCard help=vec![help]/> }.into_any()
+        }}
     }
 }
 
@@ -209,5 +244,5 @@ fn HelpCard(help: Vec<Help>) -> impl IntoView {
             view! { <li>{if href.is_empty() { view! { {sentence} }.into_any() } else { view! { <a href=href>{sentence}</a> }.into_any() }}</li> }
         })
         .collect_view();
-    view! { <Card title="What would make it a yes" note><ol class="list">{items}</ol></Card> }
+    view! { <Card title="What would make it a yes" note><ol class="list helps">{items}</ol></Card> }
 }

@@ -6,7 +6,7 @@ use std::{cell::Cell, time::Duration};
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use super::visit::{Visit, here, is_busy, visit};
+use super::visit::{Visit, here, is_busy, is_going, visit};
 
 /// Many calls at once are one look.
 const GATHER: Duration = Duration::from_millis(700);
@@ -47,7 +47,7 @@ fn look(page: &'static str) {
 fn look_after(moment: Duration) {
     set_timeout(
         || {
-            if has("[data-live]") && is_busy() {
+            if has("[data-live]") && (is_busy() || is_going()) {
                 return look_after(BUSY_FOR);
             }
             WAITING.set(false);

@@ -16,6 +16,8 @@ type Guard = fn(&str) -> bool;
 thread_local! {
     /// Counts visits: an answer that comes after a later visit began is thrown away.
     static LATEST: Cell<u32> = const { Cell::new(0) };
+    /// The visit that somebody waits for.
+    static GOING: Cell<Option<u32>> = const { Cell::new(None) };
     /// The link that opened the dialog: where the focus returns to.
     static OPENER: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Asks whether a link may be followed at once.
@@ -50,9 +52,9 @@ impl Visit {
 }
 
 /// What somebody is in the middle of: a dialog, a stretch of a chart, a secret that is shown once, ticks,
-/// people being dragged, an open menu.
+/// people being dragged, an open menu, a form that is being sent.
 const BUSY: &str = "dialog[open], [data-picked], .once, .tick:checked, .members-tick:checked, .members-dragged, \
-    [popover]:popover-open";
+    [popover]:popover-open, [aria-busy=true]";
 
 /// Somebody types, has marked text to copy, is in the middle of something, or looks elsewhere.
 pub fn is_busy() -> bool {
@@ -64,20 +66,34 @@ pub fn is_busy() -> bool {
     typing || marked || page.hidden() || page.query_selector(BUSY).ok().flatten().is_some()
 }
 
-/// Goes there.
+/// Whether somebody is on the way to another page.
+pub fn is_going() -> bool {
+    GOING.get().is_some()
+}
+
+/// Goes there. Where somebody goes comes before what a page does by itself: a look neither begins while
+/// they are on the way, nor takes the place of a visit that began after it.
 pub fn visit(address: String, how: Visit) {
-    let turn = LATEST.with(|latest| {
-        latest.set(latest.get() + 1);
-        latest.get()
-    });
+    if how == Visit::Look && is_going() {
+        return;
+    }
+    let turn = LATEST.get() + 1;
+    LATEST.set(turn);
+    if how != Visit::Look {
+        GOING.set(Some(turn));
+    }
     spawn_local(async move {
-        let Some((page, reached)) = fetch(&address).await else {
+        let fetched = fetch(&address).await;
+        if GOING.get() == Some(turn) {
+            GOING.set(None);
+        }
+        let Some((page, reached)) = fetched else {
             if !how.is_again() {
                 let _ = window().location().assign(&address);
             }
             return;
         };
-        if LATEST.with(Cell::get) != turn || (how == Visit::Look && is_busy()) {
+        if LATEST.get() != turn || (how == Visit::Look && is_busy()) {
             return;
         }
         if show(&page, how).is_none() {

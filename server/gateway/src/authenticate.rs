@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{access::ApplicationFacts, ids::CallId};
+use domain::{access::ApplicationFacts, ids::CallId, keys::Features, refusals::Told};
 use http::{HeaderMap, HeaderName, header};
 use store::keys::KnownSecret;
 
 use crate::{
     Gateway,
+    refused::Unknown,
     snapshot::Snapshot,
     wire::refusal::{Kind, Refusal},
 };
@@ -52,21 +53,33 @@ pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Call
     let (id, now): (CallId, _) = (store::clock::id(), store::clock::now());
     let refuse = |message: &str| Refusal::new(Kind::InvalidSecret, id, message);
     let Some(text) = secret(headers) else {
-        return Err(refuse("Send your Bursar secret as a bearer token, in x-api-key or in api-key."));
+        let message = "Send your Bursar secret as a bearer token, in x-api-key or in api-key.";
+        return Err(refuse(message).because(Told::NoSecret));
     };
-    let unknown = || refuse("This secret is not known here. It may have been mistyped, rotated or revoked.");
-    let hash = store::keys::lookup_hash(&gateway.store, text).ok_or_else(unknown)?;
+    let unknown = |told: Told| {
+        refuse("This secret is not known here. It may have been mistyped, rotated or revoked.").because(told)
+    };
+    let hash =
+        store::keys::lookup_hash(&gateway.store, text).ok_or_else(|| unknown(Told::NotASecret))?;
     let found = gateway.snapshots.find(&gateway.store, &hash).await.map_err(|error| {
         tracing::warn!(%error, call = %id, "facts are not available");
         Refusal::new(Kind::Unavailable, id, UNCERTAIN)
     })?;
-    let (snapshot, secret) = found.ok_or_else(unknown)?;
-    if secret.expires_at.is_some_and(|end| end <= now) {
-        return Err(refuse("This secret was rotated and its grace period is over. Use the new one."));
-    }
+    let Some((snapshot, secret)) = found else {
+        let refusal = unknown(Told::UnknownSecret);
+        // Perhaps it was somebody's once: that is looked up beside the call.
+        gateway.booking.push_unknown(Unknown { hash, at: now, refusal: refusal.clone() });
+        return Err(refusal);
+    };
     let caller = Caller { snapshot, secret, id, now };
+    if caller.secret.expires_at.is_some_and(|end| end <= now) {
+        let message = "This secret was rotated and its grace period is over. Use the new one.";
+        let refusal = refuse(message).because(Told::RotatedSecret);
+        gateway.refused(&caller, "", Features::default(), &refusal);
+        return Err(refusal);
+    }
     if caller.application().is_none() {
-        return Err(unknown());
+        return Err(unknown(Told::UnknownSecret));
     }
     Ok(caller)
 }

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use domain::{
     ids::OrgId,
     limits::{Bucket, Metric},
@@ -29,7 +30,13 @@ use store::{
 };
 use tokio::sync::Notify;
 
-use crate::{Gateway, leases::Reservation, spool::Place};
+use crate::{
+    Gateway,
+    leases::Reservation,
+    refused::{Bounded, Unknown, Unknowns},
+    spool::Place,
+    wire::refusal::Kind,
+};
 
 /// How long finished calls are gathered, unless somebody waits for them or a batch is full.
 const GATHER: Duration = Duration::from_millis(100);
@@ -62,6 +69,10 @@ pub struct Finished {
 pub struct Booking {
     finished: Mutex<VecDeque<Finished>>,
     refusals: Mutex<Vec<Refusal>>,
+    /// Those of which not each is kept.
+    bounded: Bounded,
+    /// Secrets nobody knows, until they are looked up among dead ones.
+    unknown: Unknowns,
     wake: Notify,
     /// Woken when there is no time to gather.
     hurry: Notify,
@@ -109,8 +120,33 @@ impl Booking {
         }
     }
 
+    /// Takes down what is kept within bounds.
+    pub fn push_bounded(&self, kind: Kind, refusal: Refusal) {
+        for refusal in self.bounded.take(kind, refusal) {
+            self.push_refusal(refusal);
+        }
+    }
+
+    /// Takes down how many there were beyond those, in seconds that are over.
+    pub fn sum_up(&self, now: DateTime<Utc>) {
+        for refusal in self.bounded.over(now) {
+            self.push_refusal(refusal);
+        }
+    }
+
+    /// Somebody came with a secret that opens nothing.
+    pub fn push_unknown(&self, unknown: Unknown) {
+        self.unknown.push(unknown);
+        self.wake.notify_one();
+    }
+
+    /// Those that came so.
+    pub fn unknown(&self) -> Vec<Unknown> {
+        self.unknown.take()
+    }
+
     fn waits(&self) -> bool {
-        !self.finished.lock().is_empty() || !self.refusals.lock().is_empty()
+        !self.finished.lock().is_empty() || !self.refusals.lock().is_empty() || self.unknown.wait()
     }
 
     /// Waits until everything is booked: what waits, and what is on its way.
@@ -231,6 +267,7 @@ async fn book_org(
 }
 
 async fn book_refusals(gateway: &Gateway) -> Result<(), StoreError> {
+    gateway.look_up_unknown().await?;
     let refusals = std::mem::take(&mut *gateway.booking.refusals.lock());
     let mut of_org = FxHashMap::<OrgId, Vec<Refusal>>::default();
     for refusal in refusals {

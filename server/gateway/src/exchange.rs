@@ -92,27 +92,19 @@ impl Turn {
         }
     }
 
-    /// Looks at a refusal.
-    #[must_use]
-    pub fn inspect_refused(self, look: impl FnOnce(&Refusal)) -> Self {
-        if let Self::Refused(refusal) = &self {
-            look(refusal);
-        }
-        self
-    }
-
     fn failed(refusal: Refusal, trouble: Trouble, again: bool) -> Self {
         let reason = format!("upstream_{trouble}");
         Self::Failed(Failed { answer: Err(refusal), reason, trouble, again })
     }
 
     /// There was no answer.
-    fn unanswered(id: CallId, failure: &Failure) -> Self {
+    fn unanswered(id: CallId, failure: &Failure, booked: bool) -> Self {
         let trouble = match failure.kind {
             Kind::UpstreamTimeout => Trouble::Timeout,
             _ => Trouble::Connection,
         };
-        Self::failed(unanswered(id, failure), trouble, !failure.may_be_billed)
+        let refusal = Refusal { booked, ..unanswered(id, failure) };
+        Self::failed(refusal, trouble, !failure.may_be_billed)
     }
 }
 
@@ -238,14 +230,14 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
             } else {
                 books.release();
             }
-            return Turn::unanswered(id, &failure);
+            return Turn::unanswered(id, &failure, failure.may_be_billed);
         }
     };
     let status = upstream.status();
     books.answered(status.as_u16());
     if let Some(refusal) = credential_refused(id, status) {
         books.close_error();
-        return Turn::failed(refusal, Trouble::Credential, false);
+        return Turn::failed(refusal.booked(), Trouble::Credential, false);
     }
     let (parts, body) = upstream.into_parts();
     let mut headers = head(&parts.headers, &authorized, id);
@@ -313,7 +305,7 @@ async fn count(gateway: &Gateway, authorized: Authorized, sent: Sent<'_>) -> Tur
     let id = authorized.caller.id;
     let upstream = match ask(gateway, &authorized, None, sent).await {
         Ok(upstream) => upstream,
-        Err(failure) => return Turn::unanswered(id, &failure),
+        Err(failure) => return Turn::unanswered(id, &failure, false),
     };
     let status = upstream.status();
     if let Some(refusal) = credential_refused(id, status) {
@@ -392,7 +384,8 @@ async fn whole(
         Ok(bytes) => bytes,
         Err(cause) => {
             books.close_doubtful();
-            return Err(Box::new(Turn::failed(broken_off(id, &cause), Trouble::Connection, false)));
+            let refusal = broken_off(id, &cause).booked();
+            return Err(Box::new(Turn::failed(refusal, Trouble::Connection, false)));
         }
     };
     let mut goes_on = Ok(bytes.clone());

@@ -109,7 +109,10 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
     if let Some(mut answer) = failed {
         match &mut answer {
             Ok(response) => say_skipped(&skipped, response),
-            Err(refusal) => refusal.detail.skipped = skipped,
+            Err(refusal) => {
+                refusal.detail.skipped = skipped;
+                gateway.refused(&first, &name, features, refusal);
+            }
         }
         return answer;
     }

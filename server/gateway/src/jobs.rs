@@ -150,6 +150,7 @@ async fn rounds(gateway: Arc<Gateway>) {
         }
         let slow = count.is_multiple_of(slow);
         count = count.wrapping_add(1);
+        gateway.booking.sum_up(store::clock::now());
         if let Err(error) = within(PATIENCE, round(&gateway, slow)).await {
             tracing::warn!(%error, "a round of background work failed; the next one tries again");
             // The next one is then the one that says that this replica lives.

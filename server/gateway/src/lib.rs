@@ -25,6 +25,7 @@ mod meter;
 mod pipeline;
 mod post;
 mod prompts;
+mod refused;
 mod reserve;
 mod routing;
 mod settle;
@@ -204,6 +205,7 @@ impl Gateway {
         if !closed {
             tracing::warn!(calls = self.open.len(), "some calls are still open; the next start books them");
         }
+        self.booking.sum_up(chrono::DateTime::<chrono::Utc>::MAX_UTC);
         let booked = closed && tokio::time::timeout(CLOSING, self.booking.drained()).await.is_ok();
         self.stopping.cancel();
         if !booked {

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use domain::{ids::CallId, keys::Features};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::{BodyExt, Limited};
-use store::ledger::Observer;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -56,10 +55,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 }
 
 async fn call(gateway: Arc<Gateway>, route: Route, RawQuery(query): RawQuery, request: Request) -> Response {
-    let dialect = route.dialect();
-    match pass(gateway, route, query, request).await {
+    match pass(Arc::clone(&gateway), route, query, request).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_response(dialect),
+        Err(refusal) => gateway.say(refusal, route.dialect()),
     }
 }
 
@@ -74,9 +72,11 @@ async fn pass(
     let (parts, body) = request.into_parts();
     let caller = authenticate(&gateway, &parts.headers).await?;
     let id = caller.id;
-    let body = read_body(body, &parts.headers, id).await?;
+    let unread = |refusal: &Refusal| gateway.refused(&caller, "", Features::default(), refusal);
+    let body = read_body(body, &parts.headers, id).await.inspect_err(unread)?;
     let mut request = request::Request::read(route, body)
-        .map_err(|bad| Refusal::new(Kind::BadRequest, id, bad.message).about(bad.param))?;
+        .map_err(|bad| Refusal::new(Kind::BadRequest, id, bad.message).about(bad.param))
+        .inspect_err(unread)?;
     labels(&parts.headers, &mut request);
     if caller.application().is_some_and(|application| !application.handling.guardrails.is_empty()) {
         let (asked, features) = (request.model.clone().unwrap_or_default(), request.features);
@@ -104,8 +104,8 @@ async fn pass(
         match plan {
             Plan::Model(model) => attempt(&gateway, caller, request, (model, None), sent)
                 .await
-                .inspect_refused(|refusal| gateway.refused(&refused, &name, features, refusal))
-                .answer(),
+                .answer()
+                .inspect_err(|refusal| gateway.refused(&refused, &name, features, refusal)),
             Plan::Policy { id, models } => {
                 let asked = Asked { caller, request, policy: (id, name), models, left };
                 // Beside the call, which would otherwise be as large as all the hops it rarely takes.
@@ -147,66 +147,11 @@ async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes,
     }
 }
 
-impl Gateway {
-    /// Takes a refusal down, with what the call would have used of its key, without keeping the caller
-    /// waiting.
-    pub(crate) fn refused(&self, caller: &Caller, model: &str, features: Features, refusal: &Refusal) {
-        // What concerns a request's form, or our own trouble, is nobody's limit or rule.
-        if !matches!(refusal.kind, Kind::BadRequest | Kind::Unavailable) {
-            self.booking.push_refusal(record(caller, model, features, refusal, None));
-        }
-    }
-
-    /// Takes down what an observed rule or limit would have refused.
-    pub(crate) fn observed(
-        &self,
-        authorized: &authorize::Authorized,
-        refusal: &Refusal,
-        observer: Option<Observer>,
-    ) {
-        // A limit that is gone meanwhile has nobody to tell.
-        if observer.is_some() {
-            let name = authorized.model().map_or("", |model| &model.name);
-            let features = authorized.request.features;
-            self.booking.push_refusal(record(&authorized.caller, name, features, refusal, observer));
-        }
-    }
-}
-
-fn record(
-    caller: &Caller,
-    model: &str,
-    features: Features,
-    refusal: &Refusal,
-    observer: Option<Observer>,
-) -> store::ledger::Refusal {
-    let facts = &caller.snapshot.facts;
-    let group = caller.application().and_then(|application| facts.groups.get(&application.group));
-    let user = caller.secret.user.and_then(|id| facts.users.get(&id));
-    store::ledger::Refusal {
-        id: caller.id,
-        org: facts.org,
-        at: caller.now,
-        application: caller.secret.application,
-        secret: caller.secret.id,
-        path: group.map(|group| group.path.clone()).unwrap_or_default(),
-        user: caller.secret.user,
-        member_of: user.map(|user| store::ledger::member_of(facts, user, caller.now)).unwrap_or_default(),
-        model: model.chars().take(100).collect(),
-        model_id: facts.model_names.get(model).copied(),
-        features,
-        status: refusal.status.as_u16(),
-        code: refusal.kind.code().to_owned(),
-        message: refusal.message.clone(),
-        detail: serde_json::to_value(&refusal.detail).unwrap_or_default(),
-        observer,
-    }
-}
-
 /// The caller of a route that is about no model.
 async fn known_caller(gateway: &Gateway, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let caller = authenticate(gateway, headers).await?;
-    authorize::person(&caller)?;
+    authorize::person(&caller)
+        .inspect_err(|refusal| gateway.refused(&caller, "", Features::default(), refusal))?;
     Ok(caller)
 }
 
@@ -223,7 +168,7 @@ async fn list_models(
             let listed = authorize::list(&caller, requestable);
             with_id(caller.id, Json(models::list(dialect, &listed)).into_response())
         }
-        Err(refusal) => refusal.into_response(dialect),
+        Err(refusal) => gateway.say(refusal, dialect),
     }
 }
 
@@ -235,13 +180,15 @@ async fn get_model(
     let dialect = wire::dialect_of(&headers);
     let caller = match known_caller(&gateway, &headers).await {
         Ok(caller) => caller,
-        Err(refusal) => return refusal.into_response(dialect),
+        Err(refusal) => return gateway.say(refusal, dialect),
     };
     match authorize::list(&caller, false).iter().find(|model| model.name == name) {
         Some(model) => with_id(caller.id, Json(models::one(dialect, model)).into_response()),
         None => {
             let message = "There is no such model for this key. GET /v1/models lists what there is.";
-            Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model")).into_response(dialect)
+            let refusal = Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model"));
+            gateway.refused(&caller, &name, Features::default(), &refusal);
+            gateway.say(refusal, dialect)
         }
     }
 }
@@ -250,25 +197,28 @@ async fn get_limits(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> 
     let dialect = wire::dialect_of(&headers);
     let caller = match known_caller(&gateway, &headers).await {
         Ok(caller) => caller,
-        Err(refusal) => return refusal.into_response(dialect),
+        Err(refusal) => return gateway.say(refusal, dialect),
     };
     match headroom::limits(&gateway, &caller).await {
         Ok(limits) => with_id(caller.id, Json(limits).into_response()),
         Err(error) => {
             tracing::warn!(%error, call = %caller.id, "limits cannot be read");
-            Refusal::new(Kind::Unavailable, caller.id, "Bursar cannot read your limits right now.")
-                .into_response(dialect)
+            let message = "Bursar cannot read your limits right now.";
+            let refusal = Refusal::new(Kind::Unavailable, caller.id, message);
+            gateway.refused(&caller, "", Features::default(), &refusal);
+            gateway.say(refusal, dialect)
         }
     }
 }
 
-async fn unknown_route(headers: HeaderMap) -> Response {
+async fn unknown_route(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     let routes: Vec<&str> = Route::ALL.iter().map(|route| route.full_path()).collect();
     let message = format!(
         "There is no such route here. Bursar serves {}, /v1/models and /v1/me/limits.",
         routes.join(", ")
     );
-    Refusal::new(Kind::UnknownRoute, store::clock::id(), message).into_response(wire::dialect_of(&headers))
+    let refusal = Refusal::new(Kind::UnknownRoute, store::clock::id(), message);
+    gateway.say(refusal, wire::dialect_of(&headers))
 }
 
 fn with_id(id: CallId, mut response: Response) -> Response {

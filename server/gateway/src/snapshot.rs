@@ -246,6 +246,11 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Every organization.
+    pub fn organizations(&self) -> Vec<OrgId> {
+        self.world.load().organizations.keys().copied().collect()
+    }
+
     /// One organization's facts, for those who know it by its id.
     pub fn organization(&self, org: OrgId) -> Option<Arc<Snapshot>> {
         self.world.load().organizations.get(&org).cloned()

@@ -29,8 +29,16 @@ pub fn rank(verdict: Verdict) -> u8 {
 pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Utc>) -> String {
     let mut text = format!("{}\n\n", sentence(facts, model, answer));
     // Writing into a string does not fail.
-    for step in &answer.steps {
+    for (step, set_by) in answer.steps.iter().zip(&answer.set_by) {
         let _ = writeln!(text, "  {}", step_line(facts, *step));
+        if let Some((who, at)) = set_by {
+            let _ = writeln!(text, "      set by {who}, {}", moment(*at));
+        }
+    }
+    for (place, help) in answer.help.iter().enumerate() {
+        let head = if place == 0 { "To a yes" } else { "" };
+        let gap = if place == 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{gap}  {head:<8} {help}");
     }
     let _ = writeln!(text, "\n  Model   {}", model_line(facts, model, now));
     if let Some((_, application)) = answer.subject.application {
@@ -124,7 +132,19 @@ pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
         Verdict::NeedsApproval => ("needs_approval", None),
         Verdict::Deny(reason) => ("deny", Some(reason.as_str())),
     };
-    let trace: Vec<Value> = answer.steps.iter().filter_map(|step| step_json(facts, *step)).collect();
+    let trace: Vec<Value> = answer
+        .steps
+        .iter()
+        .zip(&answer.set_by)
+        .filter_map(|(step, set_by)| {
+            let mut step = step_json(facts, *step)?;
+            if let Some((who, at)) = set_by {
+                step["set_by"] = json!(who);
+                step["set_at"] = json!(at);
+            }
+            Some(step)
+        })
+        .collect();
     let limits: Vec<Value> = answer
         .limits
         .iter()
@@ -142,6 +162,7 @@ pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
         "authorization": answer.decision.rule,
         "grant": answer.decision.grant,
         "trace": trace,
+        "would_help": answer.help,
         "limits": limits,
     })
 }

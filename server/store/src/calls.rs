@@ -415,8 +415,7 @@ pub async fn get(store: &Store, org: OrgId, id: CallId) -> Result<CallView> {
 
 /// The days whose partitions can have a call: its id says when it was made.
 fn days_of(id: CallId) -> Option<(NaiveDate, NaiveDate)> {
-    let (seconds, _) = id.0.get_timestamp()?.to_unix();
-    let day = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?.date_naive();
+    let day = DateTime::from_timestamp_millis(id.minted_at()?)?.date_naive();
     Some((day.checked_sub_days(Days::new(1))?, day.checked_add_days(Days::new(1))?))
 }
 

@@ -12,13 +12,18 @@ use crate::{Result, Store, clock};
 /// How many days are looked back.
 pub const DAYS: i64 = 90;
 
+/// How many people are named.
+const NAMED: i64 = 50;
+
 /// What a rule or a limit would have refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noted {
     /// How many calls.
     pub calls: i64,
     /// Of how many people.
     pub people: i64,
+    /// What the first fifty of them are called, who called last first.
+    pub names: Vec<String>,
     /// What those calls cost.
     pub spend: Money,
     /// The first of them.
@@ -36,7 +41,10 @@ pub async fn noted(store: &Store, org: OrgId, ids: &[Uuid]) -> Result<HashMap<Uu
     let rows = sqlx::query!(
         r#"select s.observer_id, sum(s.calls)::bigint as "calls!", sum(s.spend)::bigint as "spend!", min(s.first_at) as "first!",
                   max(s.last_at) as "last!",
-                  (select count(*) from observed_people p where p.org_id = $1 and p.observer_id = s.observer_id and p.last_at >= $3) as "people!"
+                  (select count(*) from observed_people p where p.org_id = $1 and p.observer_id = s.observer_id and p.last_at >= $3) as "people!",
+                  array(select u.name from observed_people p join users u on u.org_id = $1 and u.user_id = p.user_id
+                        where p.org_id = $1 and p.observer_id = s.observer_id and p.last_at >= $3
+                        order by p.last_at desc, u.name limit $5) as "names!"
            from observed_sums s
            where s.org_id = $1 and s.observer_id = any ($2) and s.day >= $4 and s.calls > 0
            group by s.observer_id"#,
@@ -44,6 +52,7 @@ pub async fn noted(store: &Store, org: OrgId, ids: &[Uuid]) -> Result<HashMap<Uu
         ids,
         since,
         since.date_naive(),
+        NAMED,
     )
     .fetch_all(store.pool())
     .await?;
@@ -53,6 +62,7 @@ pub async fn noted(store: &Store, org: OrgId, ids: &[Uuid]) -> Result<HashMap<Uu
             let noted = Noted {
                 calls: row.calls,
                 people: row.people,
+                names: row.names,
                 spend: Money(row.spend),
                 first: row.first,
                 last: row.last,

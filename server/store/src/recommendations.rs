@@ -5,15 +5,15 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use domain::{
-    access::{Ask, Facts, Verdict, decide},
-    ids::{GroupId, LimitId, ModelId, OrgId, UserId},
+    access::{Ask, Facts, Verdict, belongs, decide},
+    ids::{GroupId, LimitId, ModelId, OrgId, SecretId, UserId},
     keys::Features,
     limits::Scope,
     models::Review,
     money::Money,
     prices,
     recommendations::{
-        Alternative, Belonging, LIMIT_MONTHS, LimitUse, MODEL_DAYS, ModelUse, PEOPLE_DAYS, Recommendation,
+        Alternative, Belonging, Kind, LIMIT_MONTHS, LimitUse, MODEL_DAYS, ModelUse, PEOPLE_DAYS, Recommendation,
         SecretUse, cheaper, join, leave, limit, secret,
     },
     roles::Act,
@@ -24,7 +24,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, access, alerts::Sees, analytics};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, alerts::Sees, analytics, clock};
 
 /// How many are kept of an organization: those that save most, then as they come.
 const KEPT: usize = 300;
@@ -345,8 +345,52 @@ async fn people(
     Ok(found)
 }
 
-/// What somebody sees of what was found at the last look, without what was dismissed. What saves most is
-/// first.
+/// Whether nobody has done yet what one recommends. Who follows one does not wait for the next look until
+/// it is gone. `live`: which secrets still live.
+fn stands(facts: &Facts, live: &HashSet<SecretId>, one: &Recommendation, now: DateTime<Utc>) -> bool {
+    let mut words = one.topic.split(' ').skip(1);
+    let (about, of) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let person = || Some((about.parse::<GroupId>().ok()?, facts.users.get(&of.parse::<UserId>().ok()?)?));
+    let stands = match one.kind {
+        Kind::Cheaper => about.parse().ok().zip(of.parse().ok()).map(|(group, model)| is_open(facts, group, model, now)),
+        Kind::Limit => {
+            let cap = one.figures.split(' ').next().and_then(|cap| cap.parse::<i64>().ok());
+            let id = about.parse::<LimitId>().ok();
+            let mut all = facts.limits.values().flatten();
+            Some(all.any(|limit| limit.id == id && Some(limit.cap) == cap))
+        }
+        Kind::Secret => about.parse().ok().map(|secret| live.contains(&secret)),
+        Kind::Join => person().map(|(group, user)| !belongs(facts, user, group, now)),
+        Kind::Leave => person().map(|(group, user)| {
+            user.memberships.iter().any(|at| at.group == group && at.ends_at.is_none_or(|end| now < end))
+        }),
+    };
+    stands.unwrap_or_default()
+}
+
+/// Those of these secrets that still let calls through.
+async fn live(store: &Store, org: OrgId, found: &[Recommendation]) -> Result<HashSet<SecretId>> {
+    let secrets = found.iter().filter(|one| one.kind == Kind::Secret);
+    let secrets: Vec<Uuid> = secrets
+        .filter_map(|one| Some(one.topic.split(' ').nth(1)?.parse::<SecretId>().ok()?.0))
+        .collect();
+    if secrets.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let live = sqlx::query_scalar!(
+        "select secret_id from secrets
+         where org_id = $1 and secret_id = any ($2) and revoked_at is null and (expires_at is null or expires_at > $3)",
+        org.0,
+        &secrets,
+        clock::now(),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(live.into_iter().map(SecretId).collect())
+}
+
+/// What somebody sees of what was found at the last look, without what was dismissed or done since. What
+/// saves most is first.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -372,7 +416,8 @@ pub async fn list(
     )
     .fetch_all(store.pool())
     .await?;
-    rows.into_iter()
+    let mut found = rows
+        .into_iter()
         .map(|row| {
             Ok(Recommendation {
                 kind: row.kind.parse()?,
@@ -386,7 +431,12 @@ pub async fn list(
                 path: row.path.into_iter().map(GroupId).collect(),
             })
         })
-        .collect()
+        .collect::<Result<Vec<_>>>()?;
+    if !found.is_empty() {
+        let (facts, live) = (access::current(store, org).await?, live(store, org, &found).await?);
+        found.retain(|one| stands(&facts, &live, one, clock::now()));
+    }
+    Ok(found)
 }
 
 /// The group a recommendation is about.

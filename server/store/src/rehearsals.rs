@@ -577,6 +577,7 @@ async fn refused(
                   detail->>'metric' as metric, detail->>'window' as "window"
            from refusals
            where org_id = $1 and day >= $2 and at >= $3 and at < $4 and (at, call_id) > ($3, $5) and not observed
+             and code not in ('invalid_api_key', 'invalid_request', 'request_too_large', 'unavailable', 'upstream_error')
            order by at, call_id limit $6"#,
         org.0,
         at.date_naive(),

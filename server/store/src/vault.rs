@@ -61,6 +61,8 @@ pub enum Purpose {
     Audit,
     /// Calls whose answers are given again.
     Cache,
+    /// Ids that tell of a refusal.
+    Refusal,
 }
 
 /// What a sealed value is bound to: moved to another row, it does not open.
@@ -94,6 +96,7 @@ pub struct Vault {
     token: HmacSha256,
     audit: HmacSha256,
     cache: HmacSha256,
+    refusal: HmacSha256,
     sealing: XChaCha20Poly1305,
 }
 
@@ -125,6 +128,7 @@ impl Vault {
             token: mac("token"),
             audit: mac("audit"),
             cache: mac("cache"),
+            refusal: mac("refusal"),
             sealing: XChaCha20Poly1305::new(&derive(&master, "sealing").into()),
         }
     }
@@ -137,6 +141,7 @@ impl Vault {
             Purpose::Token => self.token.clone(),
             Purpose::Audit => self.audit.clone(),
             Purpose::Cache => self.cache.clone(),
+            Purpose::Refusal => self.refusal.clone(),
         };
         mac.update(bytes);
         mac.finalize().into_bytes().into()

@@ -72,6 +72,8 @@ async fn an_explanation_says_first_whether_and_then_why() {
         "{text}"
     );
     assert!(text.contains("and locks it"), "{text}");
+    assert!(text.contains("← decides\n      set by "), "who set it: {text}");
+    assert!(text.contains("To a yes An admin or owner unlocks"), "what would help: {text}");
     let text = world.text(&["Marketing/Campaigns/campaign-writer", "gpt-5-mini"]);
     assert!(text.contains("the key is narrowed to other models"), "{text}");
     let text = world.text(&["Data/Analytics/sql-helper", "o3"]);

@@ -25,4 +25,5 @@ mod serve;
 mod setup;
 mod verify;
 mod webhooks;
+mod why;
 mod world;

@@ -277,7 +277,11 @@ fn Inside(shown: Shown) -> impl IntoView {
         let overruled = own.say.state != shown.state;
         view! {
             {own.say.locked.then(|| view! { <span class="sub">"locked"</span> })}
-            {overruled.then(|| view! { <span class="sub">{format!("says {}, a lock above overrules", own.say.state.label().to_lowercase())}</span> })}
+            {overruled.then(|| {
+                let said = own.say.state.label().to_lowercase();
+                let words = if shown.waits { format!("says {said}") } else { format!("says {said}, a lock above overrules") };
+                view! { <span class="sub">{words}</span> }
+            })}
             {quotas}
         }
     });

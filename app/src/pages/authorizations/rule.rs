@@ -130,7 +130,7 @@ fn Now(view: RuleView) -> impl IntoView {
         let ends = last_day(own.say).map(domain::time::date);
         view! {
             <dt>"Said here"</dt>
-            <dd>{own.say.state.label()}{own.say.locked.then(|| view! { " "<Badge text="locked"/> })}{overruled.then_some(", overruled by a lock above")}</dd>
+            <dd>{own.say.state.label()}{own.say.locked.then(|| view! { " "<Badge text="locked"/> })}{overruled.then_some(if shown.waits { ", once it can be called" } else { ", overruled by a lock above" })}</dd>
             {ends.map(|day| view! { <dt>"Last day"</dt><dd class="num">{day}</dd> })}
         }
     });

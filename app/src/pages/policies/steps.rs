@@ -1,6 +1,7 @@
 //! What is done when a model of a policy fails: a fold for each line of the list. With script there
 //! are as many as lines are written, and each goes along with its line. Without it a new policy has
-//! five, for the places of the list, and a saved one those of its models.
+//! some for the places of the list, and a saved one those of its models and some for models that are
+//! added.
 
 use domain::policies::{Policy, StepRules, Trouble, follow, written};
 use leptos::{html, prelude::*};
@@ -12,14 +13,17 @@ use super::steps_text;
 use crate::ui::form;
 
 /// The places of a list for which something can be said before anything is written.
-const PLACES: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+const PLACES: [&str; 8] = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
+/// How many models can be added to a saved policy with something said of each at once.
+const ADDED: usize = 3;
 /// Seconds one can choose, beside what was said elsewhere.
 const WAITS: [u16; 7] = [5, 10, 20, 30, 60, 120, 300];
 
 /// What is said of one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
-    /// What its fields say they are about: a model's name, or `#2`, a place of the list.
+    /// What its fields say they are about: a model's name, or `#2`, a place of the list, or `#+1`, a place
+    /// among those that are new in it.
     about: String,
     /// The same for people.
     called: String,
@@ -57,19 +61,37 @@ pub fn Steps(
     let text = typed.iter().find(|(name, _)| name == "steps").map(|(_, text)| text.clone());
     let text = text.unwrap_or_else(|| policy.as_ref().map(steps_text).unwrap_or_default());
     let lines: Vec<&str> = written(&text).map(|(name, _)| name).collect();
-    let places = if policy.is_none() { lines.len().max(PLACES.len()) } else { lines.len() };
+    let is_saved = |name: &str| {
+        policy.as_ref().is_some_and(|policy| policy.steps.iter().any(|(_, known, _)| known == name))
+    };
+    let added = |place: usize| lines[..place.min(lines.len())].iter().filter(|name| !is_saved(name)).count();
+    let places = match policy {
+        None => lines.len().max(PLACES.len()),
+        Some(_) => lines.len() + ADDED.saturating_sub(added(lines.len())),
+    };
     let saved = |name: &str| {
         let policy = policy.as_ref()?;
         let (id, ..) = policy.steps.iter().find(|(_, known, _)| known == name)?;
         Some(policy.rules.get(id).copied().unwrap_or_default())
     };
     let fold = |place: usize| {
-        let (name, by_place) = (lines.get(place).copied(), format!("#{}", place + 1));
-        let called =
-            name.map(str::to_owned).or_else(|| Some(format!("the {} model of the list", PLACES.get(place)?)));
+        let name = lines.get(place).copied();
+        let (by_place, elsewhere) = match (&policy, place.checked_sub(lines.len())) {
+            (None, _) => {
+                let called = PLACES.get(place).map(|place| format!("the {place} model of the list"));
+                (format!("#{}", place + 1), called)
+            }
+            (Some(_), beyond) => {
+                let place = added(lines.len().min(place)) + beyond.unwrap_or_default();
+                let called = PLACES.get(place).map(|place| format!("the {place} model you add"));
+                (format!("#+{}", place + 1), called)
+            }
+        };
+        let called = name.map(str::to_owned).or(elsewhere);
         let saved = name.and_then(saved);
         let named = name.and_then(|name| Some((name.to_owned(), said(&typed, name)?)));
-        let placed = said(&typed, &by_place).map(|rules| (by_place.clone(), rules));
+        let new = policy.is_none() || !name.is_some_and(&is_saved);
+        let placed = said(&typed, &by_place).filter(|_| new).map(|rules| (by_place.clone(), rules));
         let theirs = named.as_ref().zip(saved).filter(|((_, mine), saved)| form::stale() && mine != saved);
         let theirs = theirs.map(|(_, saved)| match saved.words() {
             words if words.is_empty() => "Somebody else saved what is usual.".to_owned(),

@@ -52,7 +52,7 @@ pub fn run(times: u32) -> Result<(), Failure> {
     let limits: usize = world.facts.limits.values().map(Vec::len).sum();
     let applied = applicable(&world.facts, &subject(&world, &one(&world, world.models[0], now))).len();
     println!(
-        "{LEVELS} levels of {GROUPS} groups, {rules} rules, {MODELS} models, {limits} limits of which {applied} apply; \
+        "{LEVELS} levels of groups ({GROUPS} in all), {rules} rules, {MODELS} models, {limits} limits of which {applied} apply; \
          a person with a key"
     );
     let decided = median(times, |place| {

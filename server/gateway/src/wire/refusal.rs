@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use domain::{ids::CallId, providers::Dialect};
+use domain::{ids::CallId, providers::Dialect, refusals::Told};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
@@ -113,6 +113,30 @@ impl Kind {
         }
     }
 
+    /// What its request id says of it.
+    const fn told(self) -> Told {
+        match self {
+            Self::InvalidSecret => Told::OrphanedSecret,
+            Self::BadRequest => Told::BadRequest,
+            Self::TooLarge => Told::TooLarge,
+            Self::UnknownRoute => Told::UnknownRoute,
+            Self::ModelNotFound => Told::ModelNotFound,
+            Self::ModelNotAllowed => Told::ModelNotAllowed,
+            Self::RequiresApproval => Told::RequiresApproval,
+            Self::FeatureNotAllowed => Told::FeatureNotAllowed,
+            Self::BudgetExceeded => Told::BudgetExceeded,
+            Self::QuotaExceeded => Told::QuotaExceeded,
+            Self::Busy => Told::Busy,
+            Self::RateLimited => Told::RateLimited,
+            Self::Unavailable => Told::Unavailable,
+            Self::Ended => Told::Ended,
+            Self::GuardrailRefused => Told::GuardrailRefused,
+            Self::AnswerNotFound => Told::AnswerNotFound,
+            Self::UpstreamError => Told::UpstreamError,
+            Self::UpstreamTimeout => Told::UpstreamTimeout,
+        }
+    }
+
     /// `type` in Anthropic's dialect.
     const fn anthropic_type(self) -> &'static str {
         match self {
@@ -191,8 +215,14 @@ pub struct Detail {
 /// A refusal, ready to be written.
 #[derive(Clone, Debug)]
 pub struct Refusal {
+    /// The call's id.
+    pub id: CallId,
     /// Why.
     pub kind: Kind,
+    /// What its request id says of it.
+    pub told: Told,
+    /// Whether the call is in the books, where its id finds it.
+    pub booked: bool,
     /// The status, where the organization maps it.
     pub status: StatusCode,
     /// One plain sentence.
@@ -215,7 +245,10 @@ impl Refusal {
             _ => None,
         };
         Self {
+            id,
             kind,
+            told: kind.told(),
+            booked: false,
             status: kind.status(),
             message: message.into(),
             param: None,
@@ -228,6 +261,28 @@ impl Refusal {
     #[must_use]
     pub fn about(mut self, param: Option<&'static str>) -> Self {
         self.param = param;
+        self
+    }
+
+    /// More precisely why, for its request id.
+    #[must_use]
+    pub fn because(mut self, told: Told) -> Self {
+        self.told = told;
+        self
+    }
+
+    /// Of a call that is in the books.
+    #[must_use]
+    pub fn booked(mut self) -> Self {
+        self.booked = true;
+        self
+    }
+
+    /// With another id.
+    #[must_use]
+    pub fn known_by(mut self, id: CallId) -> Self {
+        self.id = id;
+        self.detail.request_id = id.to_string();
         self
     }
 

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 
-use domain::providers::Dialect;
+use domain::{providers::Dialect, refusals::Told};
 use serde_json::Value;
 
 use crate::{
@@ -25,17 +25,33 @@ pub async fn refused(name: &str, world: &World, model: &str, names: Names<'_>) {
     written_down(world, answers.iter().map(|(_, answer)| answer)).await;
 }
 
-/// Waits until every refusal by a rule, a limit or a key is kept under the request id that its caller
-/// was told, as it was answered: by that id its page of reasons is found. Of who nobody knows, and of
-/// trouble that is nobody's rule, nothing is kept.
+/// What the request id of an answer says of it by itself: of every refusal, whatever it is about.
+pub fn told_by(world: &World, answer: &Answer) -> Told {
+    let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+    let (told, at) = store::refusals::told(&world.store, id).unwrap_or_else(|| panic!("{}", answer.text()));
+    assert!((store::clock::now() - at).num_minutes() == 0, "when it was");
+    told
+}
+
+/// Waits until every refusal of a known caller is kept under the request id that its caller was told, as
+/// it was answered: by that id its page of reasons is found. Of who nobody knows nothing is kept, and
+/// while the database is away nothing can be yet: their ids say why.
 pub async fn written_down(world: &World, answers: impl IntoIterator<Item = &Answer>) {
     for answer in answers {
         let told = &answer.json()["error"]["bursar"];
         let reason = told["reason"].as_str().expect("a refusal says why").to_owned();
-        if ["invalid_api_key", "unavailable"].contains(&reason.as_str()) || reason.starts_with("upstream_") {
+        let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+        if reason.starts_with("upstream_") && store::refusals::told(&world.store, id).is_none() {
+            // What may have been executed is in the books.
+            while store::calls::get(&world.store, world.tenant.org, id).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             continue;
         }
-        let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+        told_by(world, answer);
+        if ["invalid_api_key", "unavailable"].contains(&reason.as_str()) {
+            continue;
+        }
         let written = async {
             loop {
                 match store::refusals::get(&world.store, world.tenant.org, id).await {

@@ -39,7 +39,7 @@ async fn noted(world: &World, id: Uuid, calls: i64) -> Noted {
         loop {
             let noted = observed::noted(&world.store, world.tenant.org, &[id]).await.expect("an answer");
             match noted.get(&id) {
-                Some(noted) if noted.calls >= calls => return *noted,
+                Some(noted) if noted.calls >= calls => return noted.clone(),
                 _ => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }

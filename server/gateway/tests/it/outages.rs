@@ -6,6 +6,7 @@ use bench::upstream::{Hold, Script};
 use domain::{
     limits::{Metric, Scope},
     providers::Dialect,
+    refusals::Told,
     spend::Outcome,
     window::Window,
 };
@@ -106,6 +107,8 @@ async fn without_postgres_nothing_passes_and_afterwards_everything_works_again()
     notices(&world).await;
     let before = world.upstream.served().calls;
     golden::refused("unavailable", &world, "small", &[]).await;
+    let known = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(golden::told_by(&world, &known), Told::Unavailable, "its id needs no database");
     // Perhaps it was made a moment ago by somebody else: nobody can say that it is unknown.
     let unknown = world.client.with(testing::unknown_secret().reveal());
     for path in ["/v1/models", "/v1/me/limits"] {
@@ -115,6 +118,7 @@ async fn without_postgres_nothing_passes_and_afterwards_everything_works_again()
     for dialect in DIALECTS {
         let answer = unknown.call(dialect, &body(&named("small", dialect), 16)).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
+        assert_eq!(golden::told_by(&world, &answer), Told::Unavailable);
         assert!(answer.header("retry-after").is_some());
         let malformed = world.client.with("sk-not-ours").call(dialect, &body("small", 16)).await;
         assert_eq!(malformed.status, StatusCode::UNAUTHORIZED, "this can never have been one of ours");

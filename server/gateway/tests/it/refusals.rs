@@ -9,13 +9,14 @@ use domain::{
     models::Review,
     prices::{PriceKey, Prices},
     providers::Dialect,
+    refusals::Told,
 };
 use http::{StatusCode, header};
 use serde_json::json;
 use store::{groups, keys, leaks, users};
 
 use crate::{
-    client::{DIALECTS, body, route, streamed},
+    client::{Answer, DIALECTS, body, route, streamed},
     golden,
     world::{World, named, prices},
 };
@@ -34,6 +35,9 @@ async fn without_a_secret_nobody_gets_in() {
         answers.push((dialect, world.client.send(request, body("small", 16).to_string()).await));
     }
     golden::compare("no_secret", &world, &answers, &[]);
+    for (_, answer) in &answers {
+        assert_eq!(golden::told_by(&world, answer), Told::NoSecret);
+    }
     nobody_called(&world).await;
 }
 
@@ -254,7 +258,7 @@ async fn a_model_is_called_in_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_call_is_refused_and_not_kept() {
+async fn a_body_that_is_no_call_is_refused_and_kept() {
     let world = World::new().await;
     for dialect in DIALECTS {
         for bad in
@@ -264,6 +268,8 @@ async fn a_body_that_is_no_call_is_refused_and_not_kept() {
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad:?}: {}", answer.text());
             assert_eq!(answer.json()["error"]["type"], "invalid_request_error", "{bad:?}");
             assert_eq!(answer.header("x-should-retry"), Some("false"), "{bad:?}");
+            assert_eq!(golden::told_by(&world, &answer), Told::BadRequest, "{bad:?}");
+            golden::written_down(&world, [&answer]).await;
         }
         let not_utf8 = b"{\"model\":\"small\",\"messages\":[{\"content\":\"\xff\"}]}";
         let answer =
@@ -271,6 +277,78 @@ async fn a_body_that_is_no_call_is_refused_and_not_kept() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
     }
     nobody_called(&world).await;
+}
+
+/// Waits for what is kept of a refused call.
+async fn kept(world: &World, answer: &Answer) -> store::refusals::Refused {
+    let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+    loop {
+        match store::refusals::get(&world.store, world.tenant.org, id).await {
+            Ok(refused) => return refused,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_somebody_s_is_kept_as_theirs_and_one_that_never_was_is_nobody_s() {
+    let world = World::new().await;
+    let (uma, secret) = world.member("Uma").await;
+    let hers = world.client.with(secret.reveal());
+    let mut change = world.change().await;
+    users::set_suspended(&mut change, uma, true).await.expect("suspended");
+    change.commit().await.expect("it");
+    let answer = hers.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(golden::told_by(&world, &answer), Told::UnknownSecret, "its id says no more than its answer");
+    let refused = kept(&world, &answer).await;
+    assert_eq!((refused.user, refused.application), (Some(uma), world.application));
+    assert_eq!((refused.status, refused.code.as_str()), (401, "invalid_api_key"));
+    let end = store::refusals::end_of(&world.store, world.tenant.org, refused.secret).await.expect("its end");
+    assert!(end.revoked_at.is_some() && secret.reveal().ends_with(&end.tail));
+
+    // Nobody's, and none at all: only their ids say something, to whoever has them.
+    let unknown = world.client.with(store::testing::unknown_secret().reveal());
+    let unknown = unknown.call(Dialect::OpenAi, &body("small", 16)).await;
+    let no_secret = world.client.with("sk-not-ours").call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(golden::told_by(&world, &unknown), Told::UnknownSecret);
+    assert_eq!(golden::told_by(&world, &no_secret), Told::NotASecret);
+    // What comes after them is kept, so they have been looked at.
+    let answer = hers.call(Dialect::OpenAi, &body("small", 16)).await;
+    kept(&world, &answer).await;
+    for answer in [unknown, no_secret] {
+        let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
+        assert!(store::refusals::get(&world.store, world.tenant.org, id).await.is_err());
+    }
+    nobody_called(&world).await;
+}
+
+#[tokio::test]
+async fn of_a_flood_of_bad_calls_a_few_are_kept_and_the_rest_is_counted() {
+    const CALLS: u64 = 300;
+    let world = World::new().await;
+    let mut told = Vec::new();
+    for _ in 0..CALLS {
+        let request = world.client.request(Dialect::OpenAi, route(Dialect::OpenAi));
+        let answer = world.client.send(request, "{").await;
+        assert_eq!(golden::told_by(&world, &answer), Told::BadRequest, "each says why");
+        told.push(answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id"));
+    }
+    let counted = async {
+        loop {
+            let (mut rows, mut calls) = (0, 0);
+            for id in &told {
+                if let Ok(refused) = store::refusals::get(&world.store, world.tenant.org, *id).await {
+                    rows += 1;
+                    calls += refused.detail["times"].as_u64().unwrap_or(1);
+                }
+            }
+            if calls == CALLS {
+                return rows;
+            }
+        }
+    };
+    let rows = tokio::time::timeout(std::time::Duration::from_secs(60), counted).await.expect("all of them");
+    assert!(rows < CALLS, "{rows} rows for {CALLS} calls");
 }
 
 #[tokio::test]
@@ -284,6 +362,7 @@ async fn a_body_of_forty_megabytes_is_too_large() {
         answers.push((dialect, world.client.send(request, huge.clone()).await));
     }
     golden::compare("too_large", &world, &answers, &[]);
+    golden::written_down(&world, answers.iter().map(|(_, answer)| answer)).await;
     nobody_called(&world).await;
 }
 
@@ -296,7 +375,7 @@ async fn a_route_that_is_not_metered_does_not_exist() {
             let answer = world.client.send(request, body("small", 16).to_string()).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
             assert_eq!(answer.header("x-should-retry"), Some("false"), "{path}");
-            assert!(answer.header("x-request-id").is_some(), "{path}");
+            assert_eq!(golden::told_by(&world, &answer), Told::UnknownRoute, "{path}");
         }
     }
     for method in ["GET", "PUT", "DELETE"] {

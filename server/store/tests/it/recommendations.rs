@@ -75,6 +75,16 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     let other = Sees::Some(acme.user, vec![clock::id()]);
     assert_eq!(recommendations::list(&acme.store, acme.tenant.org, &other, None).await.expect("a list"), []);
 
+    // Followed, it is gone at once, and does not come back while the model stays by request.
+    let model = Target::Model(acme.model);
+    let mut change = acme.change().await;
+    let say = Say { state: State::ByRequest, ..OPEN };
+    authorizations::set(&mut change, Some(acme.child), model, Some(say)).await.expect("by request");
+    change.commit().await.expect("kept");
+    let now = recommendations::list(&acme.store, acme.tenant.org, &Sees::All, None).await.expect("a list");
+    assert_eq!(now, []);
+    assert_eq!(found(&acme).await, []);
+
     let page = analytics::page(&acme.store, acme.tenant.org, acme.parent).await.expect("analytics");
     assert_eq!(page.own.per_call, Some(Money(100_000_000)));
     assert_eq!(
