@@ -26,6 +26,7 @@ pub struct Change {
     recorded: bool,
     new: bool,
     batch: Option<BatchId>,
+    whence: audit::Whence,
 }
 
 impl std::fmt::Debug for Change {
@@ -110,7 +111,15 @@ impl Change {
         at: DateTime<Utc>,
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
-        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false, batch: None })
+        let whence = audit::Whence::default();
+        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false, batch: None, whence })
+    }
+
+    /// Says which request makes it, and from which address it came: both stand in the log.
+    #[must_use]
+    pub fn asked_from(mut self, request: &str, address: Option<&str>) -> Self {
+        self.whence = audit::Whence { request: Some(request.to_owned()), address: address.map(str::to_owned) };
+        self
     }
 
     /// In which organization.
@@ -178,10 +187,11 @@ impl Change {
     /// Writes a line of the audit log. `verb` completes the noun: `rename` makes `group.rename`.
     pub(crate) async fn record(&mut self, subject: Subject<'_>, verb: &str, diff: &Diff) -> Result<()> {
         self.recorded = true;
-        let actor = self.permit.actor().clone();
+        let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
         let row = audit::Line {
             at: self.at,
             actor: &actor,
+            whence: &whence,
             batch: self.batch,
             act: format!("{}.{verb}", subject.kind),
             subject,
@@ -198,12 +208,13 @@ impl Change {
     ) -> Result<()> {
         let lines: Vec<(Subject<'a>, String, Diff)> =
             lines.map(|(subject, verb, diff)| (subject, format!("{}.{verb}", subject.kind), diff)).collect();
-        let actor = self.permit.actor().clone();
+        let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
         let lines: Vec<audit::Line<'_>> = lines
             .iter()
             .map(|(subject, act, diff)| audit::Line {
                 at: self.at,
                 actor: &actor,
+                whence: &whence,
                 batch: self.batch,
                 act: act.clone(),
                 subject: *subject,
