@@ -23,9 +23,8 @@ use tower_sessions::Session;
 /// How many changes are read at once.
 const CHUNK: i64 = 500;
 
-const HEAD: [&str; 12] = [
-    "number", "at", "who", "door", "address", "request", "act", "kind", "id", "name", "before", "after",
-];
+const HEAD: [&str; 12] =
+    ["number", "at", "who", "door", "address", "request", "act", "kind", "id", "name", "before", "after"];
 
 /// What is being written. `before` of the filter: where it goes on.
 struct Export {

@@ -9,7 +9,7 @@ use std::{net::IpAddr, sync::Arc};
 use app::{
     Assets,
     backend::Backend,
-    frame::{Flash, Asked, Theme},
+    frame::{Asked, Flash, Theme},
     shell,
 };
 use axum::{
@@ -195,6 +195,7 @@ pub fn router(
             Router::new()
                 .route("/api/v1/secrets/leaked", post(leaks::report))
                 .layer(DefaultBodyLimit::max(leaks::BODY_MAX))
+                .layer(middleware::from_fn(numbered))
                 .with_state(store.clone()),
         )
         .merge(pages)
@@ -246,7 +247,8 @@ fn address(request: &Request) -> Option<String> {
         IpAddr::V4(peer) => peer.is_loopback() || peer.is_private(),
         IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local(),
     };
-    let forwarded = || request.headers().get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
+    let forwarded =
+        || request.headers().get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
     let address: Option<IpAddr> = if inside { forwarded() } else { None };
     Some(address.unwrap_or(*peer).to_canonical().to_string())
 }

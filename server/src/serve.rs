@@ -153,7 +153,7 @@ async fn accept(
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => (stream, Peer(peer.ip())),
+                Ok((stream, peer)) => (stream, http::Peer(peer.ip())),
                 Err(error) => {
                     // Out of file descriptors, most likely: some will be free in a moment.
                     tracing::warn!(%error, "a connection could not be taken");
@@ -177,7 +177,7 @@ async fn accept(
     }
 }
 
-fn connection(stream: TcpStream, peer: Peer, router: &Router, graceful: &GracefulShutdown) {
+fn connection(stream: TcpStream, peer: http::Peer, router: &Router, graceful: &GracefulShutdown) {
     // Small answers, and each piece of a stream, go out at once.
     let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new());

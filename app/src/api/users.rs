@@ -46,6 +46,8 @@ pub struct UserView {
     pub sessions: Vec<SessionRow>,
     /// Their calls by day and model, of the last 30 days.
     pub days: Explored,
+    /// Their spend of the same days.
+    pub spent: Explored,
     /// What they answer for and call for, with their secrets.
     pub applications: Vec<UsedApplication>,
     /// The last changes that are about them.
@@ -133,9 +135,11 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             top: 4,
             week_start: facts.calendar.week_start,
         };
+        let spent = store::explore::Question { measure: Measure::Spend, ..question };
         Ok(Person::Here(Box::new(UserView {
             sessions: store::sessions::of_user(&cx.store, org, id, here).await.known()?,
             days: store::explore::ask(&cx.store, org, &which, &question).await.known()?,
+            spent: store::explore::ask(&cx.store, org, &which, &spent).await.known()?,
             applications: store::applications::used_by(&cx.store, org, id).await.known()?,
             changes: if cx.permit(Act::ReadAudit).is_ok() {
                 let about = store::audit::Filter { subject: Some(id.0), ..Default::default() };

@@ -48,7 +48,7 @@ use tower_sessions::Session;
 pub use self::policies::{RuleLines, read_steps};
 pub use crate::{
     error::AppError,
-    frame::{Done, Once, Asked},
+    frame::{Asked, Done, Once},
 };
 
 /// The session's field that says who is signed in.

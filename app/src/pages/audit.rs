@@ -19,7 +19,7 @@ use crate::{
 const FILTERS: [&str; 8] = ["subject", "batch", "who", "what", "kind", "field", "door", "request"];
 
 /// Kinds of things that are changed, as the log calls them.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 25] = [
     "organization",
     "user",
     "group",
@@ -32,8 +32,19 @@ const KINDS: [&str; 14] = [
     "request",
     "grant",
     "model",
+    "tier",
     "provider",
     "policy",
+    "review",
+    "recommendation",
+    "test",
+    "alerts",
+    "webhook",
+    "invoice",
+    "month",
+    "call",
+    "prompt",
+    "replica",
 ];
 
 /// Who changed what, before and after.

@@ -211,7 +211,7 @@ fn Bar(matching: i64) -> impl IntoView {
                     <b class="ticked" role="status">"Those selected"</b>
                     <label class="check"><input type="checkbox" class="tick-all" name="all" value="true" autocomplete="off"/><span>{format!("All {} that match", grouped(matching.unsigned_abs()))}</span></label>
                 </div>
-                <div class="row end">{buttons}</div>
+                <div class="row end">{buttons}<button class="btn small" formaction="/users.csv" formmethod="get">"Export"</button></div>
             </Form>
         </div>
     }

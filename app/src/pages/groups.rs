@@ -22,8 +22,8 @@ use crate::{
         rehearsals::RehearseMove,
     },
     ui::{
-        AtOnce, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, PickGroup,
-        Select, Submit, TreeKeys, context::frame, may, query,
+        AtOnce, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page,
+        PickGroup, Select, Submit, TreeKeys, context::frame, may, query,
     },
 };
 
@@ -200,7 +200,9 @@ fn Content(view: GroupView) -> impl IntoView {
     let leaver = (add && query::value("dialog") == "leave")
         .then(|| named.iter().find(|member| member.through.is_none()))
         .flatten()
-        .map(|member| (member.user.to_string(), member.name.clone(), seen_as(member.standing, member.ends_at)));
+        .map(|member| {
+            (member.user.to_string(), member.name.clone(), seen_as(member.standing, member.ends_at))
+        });
     let unled = (!leads.is_empty() && leads.iter().all(|lead| lead.suspended))
         .then(|| leads.iter().map(|lead| lead.name.clone()).collect::<Vec<_>>().join(", "));
     let leave = match people_in.0 {

@@ -14,8 +14,8 @@ use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{EditMember, HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        AtOnce, Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, Pager,
-        PickGroup, Select, Submit, context::frame, may, query,
+        AtOnce, Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog,
+        Pager, PickGroup, Select, Submit, context::frame, may, query,
     },
 };
 

@@ -5,7 +5,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
     api::notices::{Notices, ReadNotice, ReadNotices, SetPreferences, load_notices, load_preferences},
-    ui::{Ago, AtOnce, Badge, Card, Check, Empty, Form, Head, Hidden, Kind, Load, Page, Pager, Submit, query},
+    ui::{
+        Ago, AtOnce, Badge, Card, Check, Empty, Form, Head, Hidden, Kind, Load, Page, Pager, Submit, query,
+    },
 };
 
 /// What I was told, the newest first.

@@ -17,7 +17,8 @@ use crate::{
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
+        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
+        TextArea, may,
     },
 };
 
@@ -53,7 +54,8 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
         .iter()
         .map(|policy| {
             let id = policy.id.to_string();
-            let steps = steps_text(policy).replace('\n', if policy.routing == Routing::Fallback { " → " } else { " · " });
+            let steps = steps_text(policy)
+                .replace('\n', if policy.routing == Routing::Fallback { " → " } else { " · " });
             let unusual = policy.steps.iter().filter_map(|(id, name, _)| {
                 let words = policy.rules.get(id)?.words();
                 Some(view! { <div class="sub">{format!("{name}: {words}")}</div> })

@@ -18,8 +18,8 @@ use crate::{
         },
     },
     ui::{
-        AtOnce, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, PickGroup, Select,
-        Submit, may, query,
+        AtOnce, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, PickGroup,
+        Select, Submit, may, query,
     },
 };
 

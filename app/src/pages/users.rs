@@ -23,8 +23,8 @@ use crate::{
     },
     filters::Filters,
     ui::{
-        Ago, AtOnce, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
-        PickGroup, Select, Submit, When,
+        Ago, AtOnce, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
+        Page, PickGroup, Select, Submit, When,
         badge::StatusMark,
         chart::{Chart, ChartView, Legend},
         context::now,
@@ -124,6 +124,7 @@ fn Content(view: UserView) -> impl IntoView {
         mail,
         sessions,
         days,
+        spent,
         applications,
         changes,
     } = view;
@@ -131,6 +132,10 @@ fn Content(view: UserView) -> impl IntoView {
     let brush = Some(filters.href("/explore", &[("measure", "calls"), ("by", "model")]));
     let chart = Chart { brush, ..chart_of(&days, "Calls by day".to_owned(), &filters) };
     let (legend, sentence, called) = (chart.series.clone(), chart.sentence.clone(), !days.rows.is_empty());
+    let brush = Some(filters.href("/explore", &[("measure", "spend"), ("by", "model")]));
+    let trend = Chart { brush, ..chart_of(&spent, "Spend by day".to_owned(), &filters) };
+    let trend_sentence = trend.sentence.clone();
+    let trend_legend = trend.series.clone();
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
@@ -197,6 +202,13 @@ fn Content(view: UserView) -> impl IntoView {
         <Applications applications/>
         <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
         <Receipts receipts/>
+        <Card title="Spend by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=trend_legend.clone()/> })>
+            {if called {
+                view! { <ChartView chart=trend/><p class="note-line">{trend_sentence}</p> }.into_any()
+            } else {
+                view! { <Empty title="Nothing spent in 30 days" text="A day appears here as soon as one of their secrets calls."/> }.into_any()
+            }}
+        </Card>
         <Card title="Calls by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             {if called {
                 view! { <ChartView chart/><p class="note-line">{sentence}</p> }.into_any()

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::{context::frame, query, sending::Sending};
 use crate::{
     error::AppError,
-    frame::{Flash, PAGE, Asked, WHICH},
+    frame::{Asked, Flash, PAGE, WHICH},
 };
 
 /// What the fields of a form share while it is drawn. A field outside of every form has none of it.

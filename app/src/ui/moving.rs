@@ -61,9 +61,9 @@ fn unmark(node: &Element) {
 
 /// Shows them where they were dropped, and, unless they stay, gone from where they were.
 fn arrived(node: &Element, place: &Element, users: &[String], copy: bool) -> Drawn {
-    let rows = all(node, "tr[data-user]").into_iter().filter(|row| {
-        !copy && row.get_attribute("data-user").is_some_and(|user| users.contains(&user))
-    });
+    let rows = all(node, "tr[data-user]")
+        .into_iter()
+        .filter(|row| !copy && row.get_attribute("data-user").is_some_and(|user| users.contains(&user)));
     let drawn = Drawn::gone(rows.collect());
     let Some(count) = place.query_selector(".members-new").ok().flatten() else { return drawn };
     drawn.and(Drawn::turned(&count, &format!("+{}", users.len())))

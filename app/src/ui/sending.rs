@@ -43,11 +43,15 @@ pub fn Sending(
         if form.enctype().starts_with("multipart/") {
             return;
         }
+        let button = event.submitter();
+        // A button that only asks for something (a file of those who are ticked) is the browser's.
+        if button.as_ref().and_then(|button| button.get_attribute("formmethod")).is_some() {
+            return;
+        }
         event.prevent_default();
         if pending.get_untracked() {
             return;
         }
-        let button = event.submitter();
         let body = encode(&form, button.clone().map(JsValue::from));
         let address = button
             .as_ref()

@@ -80,7 +80,8 @@ pub(crate) async fn append_all(
     }
     let column = |of: fn(&Line<'_>) -> Option<Uuid>| lines.iter().map(of).collect::<Vec<_>>();
     let text = |of: fn(&Line<'_>) -> String| lines.iter().map(of).collect::<Vec<_>>();
-    let whence = |of: fn(&Whence) -> Option<String>| lines.iter().map(|line| of(line.whence)).collect::<Vec<_>>();
+    let whence =
+        |of: fn(&Whence) -> Option<String>| lines.iter().map(|line| of(line.whence)).collect::<Vec<_>>();
     sqlx::query!(
         "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id, request, address)
          select $1, k.* from unnest($2::bigint[], $3::timestamptz[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],

@@ -27,6 +27,7 @@ pub struct Change {
     new: bool,
     batch: Option<BatchId>,
     whence: audit::Whence,
+    looks: bool,
 }
 
 impl std::fmt::Debug for Change {
@@ -112,13 +113,32 @@ impl Change {
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
         let whence = audit::Whence::default();
-        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false, batch: None, whence })
+        Ok(Self {
+            tx,
+            store: store.clone(),
+            permit,
+            at,
+            head,
+            recorded: false,
+            new: false,
+            batch: None,
+            whence,
+            looks: false,
+        })
+    }
+
+    /// Only to see what it would do: no line of the log is written for it, and it cannot be committed.
+    #[must_use]
+    pub const fn only_a_look(mut self) -> Self {
+        self.looks = true;
+        self
     }
 
     /// Says which request makes it, and from which address it came: both stand in the log.
     #[must_use]
     pub fn asked_from(mut self, request: &str, address: Option<&str>) -> Self {
-        self.whence = audit::Whence { request: Some(request.to_owned()), address: address.map(str::to_owned) };
+        self.whence =
+            audit::Whence { request: Some(request.to_owned()), address: address.map(str::to_owned) };
         self
     }
 
@@ -187,6 +207,9 @@ impl Change {
     /// Writes a line of the audit log. `verb` completes the noun: `rename` makes `group.rename`.
     pub(crate) async fn record(&mut self, subject: Subject<'_>, verb: &str, diff: &Diff) -> Result<()> {
         self.recorded = true;
+        if self.looks {
+            return Ok(());
+        }
         let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
         let row = audit::Line {
             at: self.at,
@@ -206,6 +229,10 @@ impl Change {
         &mut self,
         lines: impl Iterator<Item = (Subject<'a>, &'a str, Diff)>,
     ) -> Result<()> {
+        if self.looks {
+            self.recorded |= lines.count() > 0;
+            return Ok(());
+        }
         let lines: Vec<(Subject<'a>, String, Diff)> =
             lines.map(|(subject, verb, diff)| (subject, format!("{}.{verb}", subject.kind), diff)).collect();
         let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
@@ -234,7 +261,7 @@ impl Change {
     /// then nothing has happened.
     pub async fn commit(mut self) -> Result<bool> {
         let org = self.permit.org();
-        if !self.recorded {
+        if !self.recorded || self.looks {
             self.tx.rollback().await?;
             return Ok(false);
         }

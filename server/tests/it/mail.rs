@@ -299,7 +299,8 @@ async fn a_leaked_secret_is_told_by_mail_to_whoever_answers_for_it_and_to_those_
     let page = owner.get("/users?q=mia").await.text;
     let mia = crate::world::id_at(&page, "usr_");
     let page = owner.get(&format!("/applications/{app}?dialog=hand-over")).await.text;
-    let was = page.split("name=\"was\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("");
+    let was =
+        page.split("name=\"was\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("");
     let give = [("id", app.as_str()), ("was", was), ("user", &mia)];
     owner.must("/console/applications/hand-over", &give).await;
     let page = owner.get(&format!("/applications/{app}?dialog=secret")).await.text;
