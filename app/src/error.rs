@@ -50,7 +50,7 @@ impl AppError {
                 "Somebody else changed this while you were editing. What you typed is still here, and what they saved stands beside it. Save again to put yours in its place.".to_owned()
             }
             Self::Unavailable => "The database does not answer right now. Nothing was changed. Try again in a moment.".to_owned(),
-            Self::Internal(id) => format!("Bursar met a defect; nothing was changed. Its number in the log is {id}."),
+            Self::Internal(id) => format!("Bursar met a defect; nothing was changed. Try again; if it stays, this is its number in the log: request {id}."),
             Self::Network(cause) => format!("The server could not be reached ({cause}). Nothing was lost; try again."),
         }
     }
@@ -71,6 +71,11 @@ impl AppError {
         let rest: Vec<&str> =
             fields.iter().filter(|(name, _)| !beside(name)).map(|(_, text)| text.as_str()).collect();
         (!rest.is_empty()).then(|| rest.join(" "))
+    }
+
+    /// Whether it is the server's, or the way's to it: then the request's number helps to find out why.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::Network(_))
     }
 
     /// As an HTTP status.

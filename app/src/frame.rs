@@ -129,6 +129,16 @@ impl Theme {
     }
 }
 
+/// The number of the request that a page or a form is answered in: in its head, on what fails, and in
+/// the log of changes; there with the address it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its number: `req_…`.
+    pub id: String,
+    /// The address it came from, where it is known.
+    pub address: Option<String>,
+}
+
 /// The field that tells forms with the same address apart.
 pub const WHICH: &str = "_form";
 

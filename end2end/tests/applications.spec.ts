@@ -32,12 +32,19 @@ test('an application gets its key’s secret once, calls, and is stopped', async
   await expect(page.locator('body'), 'shown once').not.toContainText(secret);
   await expect(page.locator('main')).toContainText(secret.slice(-4));
 
-  await page.getByRole('button', { name: 'Revoke' }).click();
+  await page.getByRole('link', { name: 'Revoke' }).click();
+  await dialog.getByLabel(/^Type/).fill('what');
+  await dialog.getByRole('button', { name: 'Revoke it' }).click();
+  await expect(dialog).toContainText('exactly as it is written');
+  expect((await call(world, secret)).status, 'nothing was done').toBe(200);
+  await dialog.getByLabel(/^Type/).fill(secret.slice(-4));
+  await dialog.getByRole('button', { name: 'Revoke it' }).click();
   await said(page, 'Revoked');
   expect((await call(world, secret)).status).toBe(401);
 
   await page.goto(address);
   await page.getByRole('link', { name: 'Archive' }).click();
+  await dialog.getByLabel(/^Type/).fill(name);
   await dialog.getByRole('button', { name: 'Archive the application' }).click();
   await said(page, /archived/i);
 });

@@ -44,6 +44,7 @@ test('a group is made, filled, renamed, moved and archived', async ({ page, worl
   await page.goto(address);
   await page.getByRole('link', { name: 'Archive' }).click();
   await expect(dialog).toContainText('This cannot be undone');
+  await dialog.getByLabel(/^Type/).fill(`${name} 🔭 רדאר`);
   await dialog.getByRole('button', { name: 'Archive the group' }).click();
   await said(page, /archived/i);
   await page.goto(`${world.base}/groups`);

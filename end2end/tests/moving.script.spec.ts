@@ -65,3 +65,51 @@ test('two quick clicks are two choices', async ({ page, world }) => {
   await dialog.getByRole('button', { name: 'Add 2 people' }).click();
   await expect(page.locator('main')).toContainText('2 people changed');
 });
+
+test('a change shows at once, and is taken back with a message when the server cannot take it', async ({ page, world, complaints }) => {
+  const [from, to] = [fresh('Here'), fresh('There')];
+  const groups = [];
+  for (const name of [from, to]) groups.push(await world.owner.create('groups/create', { name, kind: 'custom', parent: world.research }));
+  const name = fresh('Ann');
+  await join(world, name, 'member', groups[0]);
+  await visit(page, world.owner, `/groups/${groups[0]}`);
+  const row = page.getByRole('row').filter({ hasText: name });
+  const node = page.locator('.members-node').filter({ hasText: to });
+  const toast = page.locator('.toast');
+
+  // Dragged, while the server takes its time and then fails.
+  let answer = () => {};
+  await page.route('**/console/groups/move-people', async (route) => {
+    await new Promise<void>((resolve) => (answer = resolve));
+    await route.fulfill({ status: 503, headers: { 'x-request-id': 'req_of_this_try' }, json: 'Unavailable' });
+  });
+  await row.dragTo(node);
+  await expect(row).toBeHidden();
+  await expect(node).toContainText('+1');
+  answer();
+  await expect(row).toBeVisible();
+  await expect(node).not.toContainText('+1');
+  await expect(toast.filter({ hasText: 'Nothing was changed' })).toContainText('req_of_this_try');
+
+  // Taken out by the menu, while there is no connection.
+  await page.route('**/console/groups/remove-member', async (route) => {
+    await new Promise<void>((resolve) => (answer = resolve));
+    await route.abort('internetdisconnected');
+  });
+  await row.getByRole('button', { name: `Actions for ${name}` }).click();
+  await page.getByRole('button', { name: 'Remove from the group' }).click();
+  await expect(row).toBeHidden();
+  answer();
+  await expect(row).toBeVisible();
+  await expect(toast.filter({ hasText: 'could not be reached' })).toBeVisible();
+
+  // With the connection back it goes through, and can be undone from where it was done.
+  await page.unrouteAll();
+  await row.getByRole('button', { name: `Actions for ${name}` }).click();
+  await page.getByRole('button', { name: 'Remove from the group' }).click();
+  await expect(toast.filter({ hasText: 'Removed from the group' })).toBeVisible();
+  await expect(row).toHaveCount(0);
+  await toast.getByRole('button', { name: 'Undo' }).click();
+  await expect(row).toBeVisible();
+  complaints.length = 0;
+});

@@ -111,7 +111,8 @@ async function fill(world: World): Promise<Place[]> {
   await handOver(owner, apps['code-review'].id, gil.id);
   const gone = await join(world, 'Ava Lund', 'member', research);
   await handOver(owner, apps['help-desk'].id, gone.id);
-  const receipt = (await owner.post('users/remove', { id: gone.id, heir: gil.id, typed: 'Ava Lund' })).go;
+  const version = /name="version" value="(\d+)"/.exec(await owner.page(`/users/${gone.id}?dialog=remove`))![1];
+  const receipt = (await owner.post('users/remove', { id: gone.id, version, heir: gil.id, typed: 'Ava Lund' })).go;
   const day = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
   const review = await owner.create('reviews/open', { group: engineering, below: 'true', due_on: day });
   // Calls are booked a moment after they are answered.

@@ -23,7 +23,8 @@ use tower_sessions::Session;
 /// How many changes are read at once.
 const CHUNK: i64 = 500;
 
-const HEAD: [&str; 10] = ["number", "at", "who", "door", "act", "kind", "id", "name", "before", "after"];
+const HEAD: [&str; 12] =
+    ["number", "at", "who", "door", "address", "request", "act", "kind", "id", "name", "before", "after"];
 
 /// What is being written. `before` of the filter: where it goes on.
 struct Export {
@@ -57,6 +58,7 @@ pub async fn serve(
         what: text("what"),
         kind: text("kind"),
         field: text("field"),
+        request: text("request"),
         before: None,
     };
     let export = Export { store, org: permit.org(), filter, begun: false, ended: false };
@@ -95,6 +97,8 @@ fn line(row: &AuditRow) -> String {
         &row.at.to_rfc3339_opts(SecondsFormat::Secs, true),
         row.actor.as_str(),
         row.door.as_str(),
+        row.address.as_deref().unwrap_or_default(),
+        row.request.as_deref().unwrap_or_default(),
         &row.act,
         &row.subject_kind,
         &row.subject_id,

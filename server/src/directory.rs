@@ -1,6 +1,6 @@
 //! The directory of people as a table: everybody whom the filters show, written as it is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use app::backend::{current_actor, directory::order};
 use axum::{
@@ -13,7 +13,7 @@ use chrono::SecondsFormat;
 use domain::{
     csv,
     directory::{Filter, Words},
-    ids::{GroupId, OrgId},
+    ids::{GroupId, OrgId, UserId},
     money::Money,
     roles::{Act, Place, permit},
     users::UserRow,
@@ -39,6 +39,8 @@ struct Export {
     month: Month,
     default_limit: Option<Money>,
     filter: Filter,
+    /// Those who are ticked; empty: everybody who matches.
+    only: HashSet<UserId>,
     sort: String,
     paths: HashMap<GroupId, String>,
     next: Next,
@@ -53,11 +55,11 @@ enum Next {
 }
 
 /// `GET /users.csv`: for those who may read the organization. Takes the filters and the order of the
-/// page from its address.
+/// page from its address; of people who are ticked (`users[]`), those alone, whatever the filters say.
 pub async fn serve(
     State(store): State<Store>,
     session: Session,
-    Query(asked): Query<HashMap<String, String>>,
+    Query(asked): Query<Vec<(String, String)>>,
 ) -> Response {
     let Some(actor) = current_actor(&store, &session).await else {
         return StatusCode::UNAUTHORIZED.into_response();
@@ -83,12 +85,18 @@ pub async fn serve(
 }
 
 impl Export {
-    async fn begin(store: Store, org: OrgId, asked: &HashMap<String, String>) -> Result<Self, StoreError> {
-        let text = |name: &str| asked.get(name).map(String::as_str).unwrap_or_default();
+    async fn begin(store: Store, org: OrgId, asked: &[(String, String)]) -> Result<Self, StoreError> {
+        let text = |name: &str| {
+            asked.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+        };
+        let ticked = asked.iter().filter(|(key, _)| key == "users[]" && text("all") != "true");
+        let only: HashSet<UserId> = ticked.filter_map(|(_, id)| id.parse().ok()).collect();
+        let all = Filter::read(&Words::read(|name| text(name).to_owned()));
         Ok(Self {
             month: Month::current(&store, org).await?,
             default_limit: store::organizations::get(&store, org).await?.default_user_limit,
-            filter: Filter::read(&Words::read(|name| text(name).to_owned())),
+            filter: if only.is_empty() { all } else { Filter::default() },
+            only,
             sort: text("sort").to_owned(),
             paths: store::groups::paths(&store, org).await?.into_iter().collect(),
             next: Next::Head,
@@ -114,7 +122,12 @@ impl Export {
             order: order(&self.sort),
         };
         let found = store::directory::page(&self.store, self.org, &ask, after.as_ref(), CHUNK).await?;
-        let text: String = found.rows.iter().map(|row| self.line(row)).collect();
+        let text: String = found
+            .rows
+            .iter()
+            .filter(|row| self.only.is_empty() || self.only.contains(&row.id))
+            .map(|row| self.line(row))
+            .collect();
         self.next = found.next.map_or(Next::End, Next::After);
         Ok(Some((text.into(), self)))
     }

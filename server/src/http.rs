@@ -4,12 +4,12 @@
 //! compress, refuse changes that another site sends, open the session. The gateway stands beside
 //! them: its callers have no session and no browser, and its answers are passed on byte for byte.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use app::{
     Assets,
     backend::Backend,
-    frame::{Flash, Theme},
+    frame::{Asked, Flash, Theme},
     shell,
 };
 use axum::{
@@ -54,11 +54,15 @@ impl Console {
         let backend = self.backend.clone();
         let session = request.extensions().get::<Session>().cloned();
         let flash = request.extensions().get::<Flash>().cloned();
+        let number = request.extensions().get::<Asked>().cloned();
         move || {
             provide_context(backend.clone());
             leptos::nonce::provide_nonce();
             if let Some(session) = session.clone() {
                 provide_context(session);
+            }
+            if let Some(request) = number.clone() {
+                provide_context(request);
             }
             if let Some(flash) = flash.clone() {
                 provide_context(flash);
@@ -175,6 +179,7 @@ pub fn router(
         .layer(sessions::layer(store, public_url))
         .layer(middleware::from_fn(refuse_unsigned_changes))
         .layer(csrf)
+        .layer(middleware::from_fn(numbered))
         // What guards changes is in headers, and a secret is shown once: no page holds anything that
         // its compressed length could give away to whoever makes a browser ask again and again.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
@@ -190,6 +195,7 @@ pub fn router(
             Router::new()
                 .route("/api/v1/secrets/leaked", post(leaks::report))
                 .layer(DefaultBodyLimit::max(leaks::BODY_MAX))
+                .layer(middleware::from_fn(numbered))
                 .with_state(store.clone()),
         )
         .merge(pages)
@@ -214,6 +220,37 @@ async fn server_function(State(console): State<Console>, request: Request) -> Re
         return (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
     }
     forms::serve(&console, request).await
+}
+
+/// Every request has a number: what fails shows it, and changes are written down with it.
+async fn numbered(mut request: Request, next: Next) -> Response {
+    let id = store::clock::id::<domain::ids::CallId>().to_string();
+    let value = HeaderValue::from_str(&id);
+    let address = address(&request);
+    request.extensions_mut().insert(Asked { id, address });
+    let mut response = next.run(request).await;
+    if let Ok(value) = value {
+        response.headers_mut().entry("x-request-id").or_insert(value);
+    }
+    response
+}
+
+/// Who a connection is to, at its other end.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// The address a request came from. What is on this machine or in a private network may be a proxy: then
+/// the last address that it has written down.
+fn address(request: &Request) -> Option<String> {
+    let Peer(peer) = request.extensions().get::<Peer>()?;
+    let inside = match peer {
+        IpAddr::V4(peer) => peer.is_loopback() || peer.is_private(),
+        IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local(),
+    };
+    let forwarded =
+        || request.headers().get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok();
+    let address: Option<IpAddr> = if inside { forwarded() } else { None };
+    Some(address.unwrap_or(*peer).to_canonical().to_string())
 }
 
 /// Browsers say where a change comes from. A change with our cookie and without any word about its

@@ -1,8 +1,9 @@
 //! `POST /api/v1/secrets/leaked`: whoever finds a secret has it killed. No sign-in, no secret of their
 //! own; the answer never says whether it was one of ours.
 
-use app::backend::may_report;
+use app::{backend::may_report, frame::Asked};
 use axum::{
+    Extension,
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -30,7 +31,12 @@ fn secret(headers: &HeaderMap, body: &[u8]) -> Option<String> {
 
 /// Takes a report. 202 for every secret, known or not; 429 when there are too many reports, 503 when
 /// the database does not answer: then the reporter tries again.
-pub async fn report(State(store): State<Store>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn report(
+    State(store): State<Store>,
+    asked: Option<Extension<Asked>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if !may_report() {
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "Too many reports at once.\n")
             .into_response();
@@ -40,7 +46,8 @@ pub async fn report(State(store): State<Store>, headers: HeaderMap, body: Bytes)
             "Send {\"secret\": \"bsr_live_…\"} as application/json, or the secret alone as text/plain.\n";
         return (StatusCode::BAD_REQUEST, how).into_response();
     };
-    match store::leaks::report(&store, &secret).await {
+    let whence = asked.as_ref().map(|asked| (asked.id.as_str(), asked.address.as_deref()));
+    match store::leaks::report_from(&store, &secret, whence).await {
         Ok(_) => (StatusCode::ACCEPTED, "Thank you. If it is one of ours, it is dead now.\n").into_response(),
         Err(error) => {
             tracing::warn!(%error, "a leak report could not be taken");

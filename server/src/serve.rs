@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
 };
-use tower::ServiceExt;
+use tower::{ServiceExt, util::MapRequest};
 
 use crate::{
     Fatal, assets, config::Config, database::Database, http, jobs, live::Live, mail::Mailer, outbox, watch,
@@ -151,9 +151,9 @@ async fn accept(
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => (stream, http::Peer(peer.ip())),
                 Err(error) => {
                     // Out of file descriptors, most likely: some will be free in a moment.
                     tracing::warn!(%error, "a connection could not be taken");
@@ -163,7 +163,7 @@ async fn accept(
             },
             () = &mut stop => break,
         };
-        connection(stream, &router, &graceful);
+        connection(stream, peer, &router, &graceful);
     }
     drop(listener);
     tracing::info!("stopping: running answers may end");
@@ -177,13 +177,20 @@ async fn accept(
     }
 }
 
-fn connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
+fn connection(stream: TcpStream, peer: http::Peer, router: &Router, graceful: &GracefulShutdown) {
     // Small answers, and each piece of a stream, go out at once.
     let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let service = TowerToHyperService::new(router.clone());
+    // Changes are written down with where they came from; calls know whose secret they carry.
+    let known = move |mut request: Request<_>| {
+        if !request.uri().path().starts_with("/v1/") {
+            request.extensions_mut().insert(peer);
+        }
+        request
+    };
+    let service = TowerToHyperService::new(MapRequest::new(router.clone(), known));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {

@@ -34,6 +34,10 @@ pub struct AuditRow {
     pub door: Door,
     /// The change to many people that it belongs to.
     pub batch: Option<BatchId>,
+    /// The number of the request that made it, where one did.
+    pub request: Option<String>,
+    /// The address it was asked from.
+    pub address: Option<String>,
     /// What was done: `group.rename`.
     pub act: String,
     /// To what kind of thing: `group`.

@@ -187,6 +187,13 @@ pub struct SecretRow {
     pub leaked_at: Option<DateTime<Utc>>,
 }
 
+impl SecretRow {
+    /// Whether a call with it still gets in.
+    pub fn lives(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
 /// For how many days nobody has to use a secret until it is listed as unused.
 pub const UNUSED_DAYS: i64 = 60;
 

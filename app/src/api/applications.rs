@@ -236,14 +236,19 @@ pub async fn edit_application(
     .await
 }
 
-/// Closes an application for good.
+/// Closes an application for good. `version`: as it was shown; `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "applications/archive")]
-pub async fn archive_application(id: String) -> Result<Done, AppError> {
+pub async fn archive_application(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::ApplicationId, roles::Act};
     handle(|cx| async move {
-        let id = read("id", &id)?;
+        let id: ApplicationId = read("id", &id)?;
         let mut change = cx.change(cx.permit_for(Act::EditApplications, id).await?).await?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
         store::applications::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Application archived. Its secrets are dead, its spend stays on the books.")

@@ -40,6 +40,7 @@ pub async fn load_audit(
     #[server(default)] kind: String,
     #[server(default)] field: String,
     #[server(default)] door: String,
+    #[server(default)] request: String,
 ) -> Result<Log, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
@@ -57,6 +58,7 @@ pub async fn load_audit(
             what: some(what),
             kind: some(kind),
             field: some(field),
+            request: some(request),
             // A word that is none is left out: an old link shows more, not an error.
             door: door.parse().ok(),
         };

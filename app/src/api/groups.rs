@@ -411,14 +411,19 @@ pub async fn move_group(
     .await
 }
 
-/// Closes a group for good.
+/// Closes a group for good. `version`: as it was shown; `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "groups/archive")]
-pub async fn archive_group(id: String) -> Result<Done, AppError> {
+pub async fn archive_group(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
-        let id = read("id", &id)?;
+        let id: GroupId = read("id", &id)?;
         let mut change = cx.change(cx.permit_in(Act::ArchiveGroup, id).await?).await?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
         store::groups::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Group archived. Its spend stays on the books.").then("/groups"))
@@ -455,25 +460,36 @@ pub async fn add_member(
     #[server(default)] ends_on: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{groups::Standing, roles::Act};
+    use domain::{
+        batches::{Outcome, Task, Undo},
+        groups::Standing,
+        roles::Act,
+    };
     handle(|cx| async move {
         let (group, user) = (groups::named(&cx, "group", &group).await?, read("user", &user)?);
         let standing = if lead { Standing::Lead } else { Standing::Member };
         let calendar = cx.calendar().await?;
         let ends_at =
             read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt()).map(|day| calendar.midnight(day));
-        let was_lead = store::groups::leads(&cx.store, cx.org()?, group, user).await.known()?;
-        let act = if lead || was_lead { Act::EditLeads } else { Act::EditMembers };
-        let mut change = cx.change(cx.permit_in(act, group).await?).await?;
+        if store::groups::leads(&cx.store, cx.org()?, group, user).await.known()? {
+            cx.permit_in(Act::EditLeads, group).await?;
+        }
+        let task = Task::Join { group, standing, ends_at };
+        let permit = batches::permit(&cx, task).await?;
+        let (mut change, batch, effect) = batches::of_one(&cx, permit, user, task).await?;
         // Who is in it already is changed where it is shown what they are.
-        if let Some(now) = store::groups::standing(&mut change, group, user).await.known()?
-            && now != (standing, ends_at)
-        {
+        let there = match effect.undo {
+            Some(Undo::Member { ends_at, .. }) => Some((Standing::Member, ends_at)),
+            _ if effect.outcome == Outcome::Already => {
+                store::groups::standing(&mut change, group, user).await.known()?
+            }
+            _ => None,
+        };
+        if let Some(now) = there.filter(|now| *now != (standing, ends_at)) {
             return Err(groups::there_already(calendar, now));
         }
-        store::groups::set_member(&mut change, group, user, standing, ends_at).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Membership saved."))
+        let undo = change.commit().await.known()?.then_some(batch);
+        Ok(Done { undo, ..Done::said("Membership saved.") })
     })
     .await
 }
@@ -552,19 +568,39 @@ pub async fn add_members(
     .await
 }
 
-/// Takes a person out of a group.
+/// Takes a person out of a group. `was`: what they were shown as, as [`domain::groups::seen_as`] writes
+/// it.
 #[server(prefix = "/console", endpoint = "groups/remove-member")]
-pub async fn remove_member(group: String, user: String) -> Result<Done, AppError> {
+pub async fn remove_member(group: String, user: String, was: String) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{
+        batches::{Task, Undo},
+        groups::{Standing, seen_as},
+        roles::Act,
+    };
     handle(|cx| async move {
         let (group, user) = (read("group", &group)?, read("user", &user)?);
-        let lead = store::groups::leads(&cx.store, cx.org()?, group, user).await.known()?;
-        let act = if lead { Act::EditLeads } else { Act::EditMembers };
-        let mut change = cx.change(cx.permit_in(act, group).await?).await?;
-        store::groups::remove_member(&mut change, group, user).await.known()?;
+        let said = "Removed from the group. Secrets that only it carried are dead.";
+        if store::groups::leads(&cx.store, cx.org()?, group, user).await.known()? {
+            let mut change = cx.change(cx.permit_in(Act::EditLeads, group).await?).await?;
+            let now = store::groups::standing(&mut change, group, user).await.known()?;
+            let now = now.ok_or(AppError::NotFound)?;
+            if seen_as(now.0, now.1) != was {
+                return Err(groups::not_as_shown(cx.calendar().await?, now));
+            }
+            store::groups::remove_member(&mut change, group, user).await.known()?;
+            change.commit().await.known()?;
+            return Ok(Done::said(said));
+        }
+        let task = Task::Leave(group);
+        let permit = batches::permit(&cx, task).await?;
+        let (change, batch, effect) = batches::of_one(&cx, permit, user, task).await?;
+        let Some(Undo::Join { ends_at, .. }) = effect.undo else { return Err(AppError::NotFound) };
+        if seen_as(Standing::Member, ends_at) != was {
+            return Err(groups::not_as_shown(cx.calendar().await?, (Standing::Member, ends_at)));
+        }
         change.commit().await.known()?;
-        Ok(Done::said("Removed from the group."))
+        Ok(Done { undo: Some(batch), ..Done::said(said) })
     })
     .await
 }

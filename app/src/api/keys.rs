@@ -86,9 +86,13 @@ pub async fn issue_secret(
     .await
 }
 
-/// Kills a secret at once.
+/// Kills a secret at once. `typed`: its last characters, typed out.
 #[server(prefix = "/console", endpoint = "keys/revoke")]
-pub async fn revoke_secret(application: String, secret: String) -> Result<Done, AppError> {
+pub async fn revoke_secret(
+    application: String,
+    secret: String,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
@@ -100,7 +104,9 @@ pub async fn revoke_secret(application: String, secret: String) -> Result<Done, 
             Err(error) => return Err(error),
         };
         let mut change = cx.change(permit).await?;
-        store::keys::revoke(&mut change, read("secret", &secret)?).await.known()?;
+        // Looked at before it is so: what was not meant is not committed.
+        let tail = store::keys::revoke(&mut change, read("secret", &secret)?).await.known()?;
+        typed_out(&typed, &tail)?;
         change.commit().await.known()?;
         Ok(Done::said("Revoked. The next call with it is refused."))
     })

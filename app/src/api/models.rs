@@ -241,14 +241,21 @@ pub async fn accept_model(id: String) -> Result<Done, AppError> {
     .await
 }
 
-/// Takes a model out of the catalogue.
+/// Takes a model out of the catalogue. `version`: as it was shown; `typed`: its
+/// name, typed out.
 #[server(prefix = "/console", endpoint = "models/archive")]
-pub async fn archive_model(id: String) -> Result<Done, AppError> {
+pub async fn archive_model(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::ModelId, roles::Act};
     handle(|cx| async move {
+        let id: ModelId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
-        store::models::archive(&mut change, read("id", &id)?).await.known()?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
+        store::models::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Model archived.").then("/models"))
     })
@@ -374,14 +381,16 @@ pub async fn edit_tier(
     .await
 }
 
-/// Takes a tier out of use.
+/// Takes a tier out of use. `version`: as it was shown.
 #[server(prefix = "/console", endpoint = "models/archive-tier")]
-pub async fn archive_tier(id: String) -> Result<Done, AppError> {
+pub async fn archive_tier(id: String, version: i64) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::TierId, roles::Act};
     handle(|cx| async move {
+        let id: TierId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
-        store::models::archive_tier(&mut change, read("id", &id)?).await.known()?;
+        as_shown(&mut change, id.0, version, None).await?;
+        store::models::archive_tier(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Tier archived."))
     })

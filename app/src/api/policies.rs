@@ -77,14 +77,21 @@ pub async fn save_policy(
     .await
 }
 
-/// Takes a policy out of use.
+/// Takes a policy out of use. `version`: as it was shown; `typed`: its
+/// name, typed out.
 #[server(prefix = "/console", endpoint = "policies/archive")]
-pub async fn archive_policy(id: String) -> Result<Done, AppError> {
+pub async fn archive_policy(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::PolicyId, roles::Act};
     handle(|cx| async move {
+        let id: PolicyId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditPolicies)?).await?;
-        store::policies::archive(&mut change, read("id", &id)?).await.known()?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
+        store::policies::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Policy archived."))
     })

@@ -175,14 +175,21 @@ pub async fn set_waits(
     .await
 }
 
-/// Takes a provider out of use.
+/// Takes a provider out of use. `version`: as it was shown; `typed`: its
+/// name, typed out.
 #[server(prefix = "/console", endpoint = "providers/archive")]
-pub async fn archive_provider(id: String) -> Result<Done, AppError> {
+pub async fn archive_provider(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::ProviderId, roles::Act};
     handle(|cx| async move {
+        let id: ProviderId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
-        store::providers::archive(&mut change, read("id", &id)?).await.known()?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
+        store::providers::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Provider archived.").then("/providers"))
     })

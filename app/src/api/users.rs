@@ -46,6 +46,8 @@ pub struct UserView {
     pub sessions: Vec<SessionRow>,
     /// Their calls by day and model, of the last 30 days.
     pub days: Explored,
+    /// Their spend of the same days.
+    pub spent: Explored,
     /// What they answer for and call for, with their secrets.
     pub applications: Vec<UsedApplication>,
     /// The last changes that are about them.
@@ -133,9 +135,11 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             top: 4,
             week_start: facts.calendar.week_start,
         };
+        let spent = store::explore::Question { measure: Measure::Spend, ..question };
         Ok(Person::Here(Box::new(UserView {
             sessions: store::sessions::of_user(&cx.store, org, id, here).await.known()?,
             days: store::explore::ask(&cx.store, org, &which, &question).await.known()?,
+            spent: store::explore::ask(&cx.store, org, &which, &spent).await.known()?,
             applications: store::applications::used_by(&cx.store, org, id).await.known()?,
             changes: if cx.permit(Act::ReadAudit).is_ok() {
                 let about = store::audit::Filter { subject: Some(id.0), ..Default::default() };
@@ -238,37 +242,53 @@ pub async fn set_user_limit(
     #[server(default)] cap: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{money::Money, roles::Act};
+    use domain::{
+        batches::{Task, Undo},
+        money::Money,
+    };
     handle(|cx| async move {
-        let (id, cap) = (read("id", &id)?, read_some::<Money>("cap", &cap)?);
-        let was = read_some::<Money>("was", &was)?;
-        let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-        if store::limits::set_month(&mut change, id, cap).await.known()? != was {
+        let task = Task::Limit(read_some::<Money>("cap", &cap)?);
+        let permit = batches::permit(&cx, task).await?;
+        let (id, was) = (read("id", &id)?, read_some::<Money>("was", &was)?);
+        let (change, batch, effect) = batches::of_one(&cx, permit, id, task).await?;
+        let before = match (&effect.undo, task) {
+            (Some(Undo::Limit { before, .. }), _) => *before,
+            (_, Task::Limit(cap)) => cap,
+            _ => was,
+        };
+        if before != was {
             return Err(AppError::Stale);
         }
-        change.commit().await.known()?;
-        Ok(Done::said(cap.map_or_else(
-            || "The organization's default applies again.".to_owned(),
-            |cap| format!("Limit set: {cap} a month."),
-        )))
+        let undo = change.commit().await.known()?.then_some(batch);
+        let said = match task {
+            Task::Limit(Some(cap)) => format!("Limit set: {cap} a month."),
+            _ => "The organization's default applies again.".to_owned(),
+        };
+        Ok(Done { undo, ..Done::said(said) })
     })
     .await
 }
 
 /// Suspends a person, or lets them in again. `heir`: who takes over what they answer for; empty: each
-/// thing goes to whoever leads above it, else to an owner.
+/// thing goes to whoever leads above it, else to an owner. `version`: as they were shown, where the
+/// page shows more of them than whether they are suspended.
 #[server(prefix = "/console", endpoint = "users/suspend")]
 pub async fn suspend_user(
     id: String,
     #[server(default)] suspended: bool,
     #[server(default)] heir: String,
+    #[server(default)] version: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::UserId, roles::Act};
     handle(|cx| async move {
-        let id = read("id", &id)?;
-        let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
+        let permit = cx.permit(Act::EditUsers)?;
+        let (id, version): (UserId, _) = (read("id", &id)?, read_some::<i64>("version", &version)?);
+        let mut change = cx.change(permit).await?;
         let org = change.org();
+        if let Some(version) = version {
+            as_shown(&mut change, id.0, version, None).await?;
+        }
         match read_some("heir", &heir)?.filter(|_| suspended) {
             Some(heir) => store::users::suspend(&mut change, id, heir).await.known()?,
             None => store::users::set_suspended(&mut change, id, suspended).await.known()?,
@@ -286,24 +306,21 @@ pub async fn suspend_user(
 }
 
 /// Takes a person out of the organization for good; what they answered for goes to `heir`, or as with a
-/// suspension.
+/// suspension. `version`: as they were shown; `typed`: their name, typed out.
 #[server(prefix = "/console", endpoint = "users/remove")]
 pub async fn remove_user(
     id: String,
+    version: i64,
     #[server(default)] heir: String,
     #[server(default)] typed: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::UserId, roles::Act};
     handle(|cx| async move {
-        let id = read("id", &id)?;
         let permit = cx.permit(Act::EditUsers)?;
-        let org = permit.org();
-        let (name, _) = store::users::name(&cx.store, org, id).await.known()?;
-        if typed.trim() != name {
-            return Err(AppError::field("typed", format!("Type the name exactly as it is written: {name}")));
-        }
+        let (id, org): (UserId, _) = (read("id", &id)?, permit.org());
         let mut change = cx.change(permit).await?;
+        let name = as_shown(&mut change, id.0, version, Some(&typed)).await?;
         store::users::remove(&mut change, id, read_some("heir", &heir)?).await.known()?;
         change.commit().await.known()?;
         let receipts = store::receipts::of_user(&cx.store, org, id).await.known()?;

@@ -89,14 +89,16 @@ pub async fn edit_webhook(
     .await
 }
 
-/// Takes a webhook away.
+/// Takes a webhook away. `version`: as it was shown.
 #[server(prefix = "/console", endpoint = "webhooks/archive")]
-pub async fn archive_webhook(id: String) -> Result<Done, AppError> {
+pub async fn archive_webhook(id: String, version: i64) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::WebhookId, roles::Act};
     handle(|cx| async move {
+        let id: WebhookId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
-        store::webhooks::archive(&mut change, read("id", &id)?).await.known()?;
+        as_shown(&mut change, id.0, version, None).await?;
+        store::webhooks::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("The webhook was removed.").then("/alerts/settings"))
     })

@@ -6,13 +6,13 @@ use domain::{
     authorizations::State,
     batches::{Action, Effect, Outcome, Task, count},
     groups::Standing,
-    ids::{GroupId, ModelId},
+    ids::{BatchId, GroupId, ModelId, UserId},
     money::Money,
     roles::Permit,
     window::Calendar,
 };
 
-use store::Change;
+use store::{Change, StoreError};
 
 use super::{Cx, Known, Once, matrix, read_date, read_some};
 use crate::error::AppError;
@@ -63,6 +63,32 @@ pub async fn permit(cx: &Cx, task: Task) -> Result<Permit, AppError> {
         ((act, Some(group)), None) => cx.permit_in(act, group).await,
         ((act, None), _) => cx.permit(act),
     }
+}
+
+/// A change to one person that can be undone from where it was made, as far as before its commit: the
+/// change, what it can be undone by, and what became of them.
+///
+/// # Errors
+/// When the person is not there, or it cannot be done to them.
+pub async fn of_one(
+    cx: &Cx,
+    permit: Permit,
+    id: UserId,
+    task: Task,
+) -> Result<(Change, BatchId, Effect), AppError> {
+    let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
+    let batch = match store::batches::prepare(&cx.store, &permit, &[id]).await {
+        Err(StoreError::Invalid { field: "users", .. }) => return Err(AppError::NotFound),
+        batch => batch.known()?,
+    };
+    let batch = store::batches::get(&cx.store, org, me, batch).await.known()?;
+    let mut change = cx.change(permit).await?;
+    let effects = store::batches::confirm(&mut change, &batch, task).await.known()?;
+    let effect = effects.into_iter().next().ok_or(AppError::NotFound)?;
+    if effect.outcome == Outcome::Refused {
+        return Err(AppError::field("user", effect.text));
+    }
+    Ok((change, batch.id, effect))
 }
 
 /// `1 person`, `37 people`.
@@ -146,7 +172,7 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
             format!("{who} become{s} {role}. Roles govern the console; they never open a model.")
         }
         Task::Suspend => format!(
-            "Every secret of {who} is revoked for good, and they are signed out; each gets a receipt. Groups and grants are kept for a return."
+            "Every secret of {who} is revoked for good, and they are signed out; each gets a receipt. Groups and grants are kept for a return. What they answer for is handed over. Undo lets them in again and gives applications back that are still with whoever took over; secrets stay dead, and whoever took a group over leads it, too."
         ),
         Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),

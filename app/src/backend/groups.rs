@@ -176,6 +176,15 @@ pub fn there_already(calendar: Calendar, (standing, until): (Standing, Option<Da
     ))
 }
 
+/// Why somebody is not taken out of a group: they are something else in it than they were shown as.
+pub fn not_as_shown(calendar: Calendar, (standing, until): (Standing, Option<DateTime<Utc>>)) -> AppError {
+    let last = |end: DateTime<Utc>| calendar.day(end - chrono::Duration::seconds(1));
+    let until = until.map(|end| format!(", through {}", domain::time::date(last(end)))).unwrap_or_default();
+    AppError::Changed(format!(
+        "Somebody changed this membership since it was shown to you: it is that of a {standing}{until} now. Nothing was done; say it again if you still mean it."
+    ))
+}
+
 /// Groups as the choices of a picker: id and path.
 pub fn places(paths: &[(GroupId, String)]) -> Vec<(String, String)> {
     paths.iter().map(|(id, path)| (id.to_string(), path.clone())).collect()

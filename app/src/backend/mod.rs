@@ -48,7 +48,7 @@ use tower_sessions::Session;
 pub use self::policies::{RuleLines, read_steps};
 pub use crate::{
     error::AppError,
-    frame::{Done, Once},
+    frame::{Asked, Done, Once},
 };
 
 /// The session's field that says who is signed in.
@@ -159,6 +159,8 @@ pub struct Cx {
     pub session: Session,
     /// Who is asking; none when nobody is signed in.
     pub who: Option<Who>,
+    /// The number of the request.
+    pub request: Option<Asked>,
 }
 
 impl Cx {
@@ -167,7 +169,8 @@ impl Cx {
         let session = expect_context::<Session>();
         let store = backend.store.clone();
         let who = who(&store, &session).await.map_err(translate)?;
-        Ok(Self { backend, store, session, who })
+        let request = use_context::<Asked>();
+        Ok(Self { backend, store, session, who, request })
     }
 
     /// Who is signed in.
@@ -260,7 +263,11 @@ impl Cx {
     /// # Errors
     /// When the database does not answer.
     pub async fn change(&self, permit: Permit) -> Result<Change, AppError> {
-        Change::begin(&self.store, permit).await.map_err(translate)
+        let change = Change::begin(&self.store, permit).await.map_err(translate)?;
+        Ok(match &self.request {
+            Some(Asked { id, address }) => change.asked_from(id, address.as_deref()),
+            None => change,
+        })
     }
 
     /// Signs somebody in: a new session id, so that one that was planted before is worth nothing.
@@ -363,7 +370,8 @@ pub fn translate(error: StoreError) -> AppError {
 
 /// A defect: logged with a number, which is all the browser learns.
 fn internal(doing: &str, error: &dyn std::error::Error) -> AppError {
-    let id = store::clock::id::<domain::ids::CallId>().to_string();
+    let id = use_context::<Asked>()
+        .map_or_else(|| store::clock::id::<domain::ids::CallId>().to_string(), |Asked { id, .. }| id);
     tracing::error!(%id, %error, "{doing}");
     AppError::Internal(id)
 }
@@ -403,6 +411,35 @@ impl<T> Known<T> for Result<T, StoreError> {
     fn known(self) -> Result<T, AppError> {
         self.map_err(translate)
     }
+}
+
+/// Proves that what ends for good is as it was shown, and, where `typed` is asked for, that its name
+/// was typed. Its name.
+///
+/// # Errors
+/// When somebody changed it since, or another name was typed.
+pub async fn as_shown(
+    change: &mut Change,
+    id: store::seen::Uuid,
+    version: i64,
+    typed: Option<&str>,
+) -> Result<String, AppError> {
+    let name = store::seen::unchanged(change, id, version).await.known()?;
+    if let Some(typed) = typed {
+        typed_out(typed, &name)?;
+    }
+    Ok(name)
+}
+
+/// Proves that a name was typed out.
+///
+/// # Errors
+/// About the field `typed`.
+pub fn typed_out(typed: &str, name: &str) -> Result<(), AppError> {
+    if typed.trim() == name.trim() {
+        return Ok(());
+    }
+    Err(AppError::field("typed", format!("Type it exactly as it is written: {name}")))
 }
 
 /// Reads a form's field, with the sentence beside it when it cannot be read.

@@ -158,6 +158,14 @@ fn Content(view: ApplicationView) -> impl IntoView {
         .filter(|secret| secret.leaked_at.is_some())
         .map(|secret| secret.hint.clone())
         .collect();
+    let alive = view.secrets.iter().filter(|secret| secret.lives(now()));
+    let stops = match alive.clone().count() {
+        0 => "It has no live secret: nothing stops".to_owned(),
+        1 => "1 live secret of its key stops".to_owned(),
+        count => format!("{count} live secrets of its key stop"),
+    };
+    let last = alive.filter_map(|secret| secret.last_used_at).max();
+    let last = last.map(|at| format!(", the last on {}", frame.zone.full(at))).unwrap_or_default();
     let id = app.id;
     let mut crumbs = vec![("/applications".to_owned(), "Applications".to_owned())];
     crumbs.extend(app.path.iter().map(|(id, name)| (format!("/groups/{id}"), name.clone())));
@@ -229,8 +237,8 @@ fn Content(view: ApplicationView) -> impl IntoView {
             </Form>
         </Dialog>
         <Confirm
-            name="archive" title=format!("Archive {}?", app.name) to=ArchiveApplication::PATH label="Archive the application" fields=vec![("id", id.to_string())]
-            consequence="Every secret of its key stops working with the next call. Its spend stays on the books. This cannot be undone."
+            name="archive" title=format!("Archive {}?", app.name) to=ArchiveApplication::PATH label="Archive the application" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=app.name.clone()
+            consequence=format!("{stops} with the next call; it made {} calls this month{last}. Its spend stays on the books. This cannot be undone.", grouped(view.month.calls.unsigned_abs()))
         />
     }
 }
@@ -384,12 +392,20 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
     if secrets.is_empty() {
         return view! { <Empty title="No secrets yet" text="Without one nothing can call. A secret is shown once, when it is made."/> }.into_any();
     }
+    let dialogs = secrets
+        .iter()
+        .filter(|secret| edit && secret.lives(now()))
+        .map(|secret| {
+            let whose = secret.user.as_ref().map_or_else(|| "Programs that send it".to_owned(), |(_, name)| format!("{name}'s programs"));
+            view! { <Revoke secret=secret.id.to_string() application=application.clone() hint=secret.hint.clone() whose used=secret.last_used_at/> }
+        })
+        .collect_view();
     let rows = secrets
         .into_iter()
         .map(|secret| {
             let id = secret.id.to_string();
             let ended = secret.expires_at.is_some_and(|end| end <= now());
-            let dead = secret.revoked_at.is_some() || ended;
+            let dead = !secret.lives(now());
             let state = match (secret.revoked_at, secret.expires_at) {
                 (Some(at), _) if secret.leaked_at.is_some() => view! { <Badge text="leaked, revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
                 (Some(at), _) => view! { <Badge text="revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
@@ -406,21 +422,44 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
                         None => view! { {if secret.kind == SecretKind::Service { "Service" } else { "Member" }} }.into_any(),
                     }}</div></td>
                     <td>{state}{idle.then(|| view! { " "<Badge text="unused for 60 days" kind=Kind::Warn/> })}</td>
-                    <td class="r">{(edit && !dead).then(|| view! {
-                        <Form to=RevokeSecret::PATH which=id.clone() class="inline" clone:application>
-                            <Hidden name="application" value=application.clone()/><Hidden name="secret" value=id.clone()/>
-                            <button class="link danger">"Revoke"</button>
-                        </Form>
-                    })}</td>
+                    <td class="r">{(edit && !dead).then(|| view! { <OpenDialog name=format!("revoke-{id}") label="Revoke" look="link danger"/> })}</td>
                 </tr>
             }
         })
         .collect_view();
     view! {
+        {dialogs}
         <table class="table">
             <thead><tr><th>"Secret"</th><th>"State"</th><th><span class="sr">"Actions"</span></th></tr></thead>
             <tbody>{rows}</tbody>
         </table>
     }
     .into_any()
+}
+
+/// Asks for the last characters of a secret before it dies for good.
+#[component]
+pub fn Revoke(
+    /// Which.
+    secret: String,
+    /// Whose key it is of.
+    application: String,
+    /// What is known of it.
+    hint: String,
+    /// Whose programs stop.
+    whose: String,
+    /// When it was used last.
+    used: Option<chrono::DateTime<chrono::Utc>>,
+) -> impl IntoView {
+    let typed = hint.rsplit('…').next().unwrap_or_default().to_owned();
+    let used = used.map_or_else(
+        || "It was never used.".to_owned(),
+        |at| format!("It was used last on {}.", frame().zone.full(at)),
+    );
+    view! {
+        <Confirm
+            name=format!("revoke-{secret}") title=format!("Revoke {hint}?") to=RevokeSecret::PATH label="Revoke it" fields=vec![("application", application), ("secret", secret)] typed
+            consequence=format!("{whose} are refused with the next call, for good. {used} To replace it without a gap, make a new secret first and let this one run out. This cannot be undone.")
+        />
+    }
 }

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// What the address says about which changes to show.
-const FILTERS: [&str; 7] = ["subject", "batch", "who", "what", "kind", "field", "door"];
+const FILTERS: [&str; 8] = ["subject", "batch", "who", "what", "kind", "field", "door", "request"];
 
 /// Kinds of things that are changed, as the log calls them.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 25] = [
     "organization",
     "user",
     "group",
@@ -32,15 +32,26 @@ const KINDS: [&str; 14] = [
     "request",
     "grant",
     "model",
+    "tier",
     "provider",
     "policy",
+    "review",
+    "recommendation",
+    "test",
+    "alerts",
+    "webhook",
+    "invoice",
+    "month",
+    "call",
+    "prompt",
+    "replica",
 ];
 
 /// Who changed what, before and after.
 #[component]
 pub fn AuditPage() -> impl IntoView {
-    let [subject, batch, who, what, kind, field, door] = FILTERS.map(query::value);
-    let log = load_audit(query::value("after"), subject, batch, who, what, kind, field, door);
+    let [subject, batch, who, what, kind, field, door, request] = FILTERS.map(query::value);
+    let log = load_audit(query::value("after"), subject, batch, who, what, kind, field, door, request);
     view! {
         <Page title="Audit">
             <Load data=log let(log)><Content log/></Load>
@@ -198,10 +209,13 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
             view! {
                 <tr>
                     <td class="nw"><When at=row.at/><div class="sub num">{format!("#{}", row.seq)}</div></td>
-                    <td class="nw beside"><b>{row.actor}</b><div class="sub">{super::capital(row.door.as_str())}</div></td>
+                    <td class="nw beside"><b>{row.actor}</b>
+                        <div class="sub">{super::capital(row.door.as_str())}{row.address.map(|address| format!(" · {address}"))}</div>
+                        {row.request.map(|id| view! { <div class="sub"><a class="mono" href=format!("/audit?request={id}") title="Everything this request changed">{id.clone()}</a></div> })}
+                    </td>
                     <td title=row.act.clone()>
                         {words(&row.act)}<div class="sub">{row.subject}</div>
-                        {row.batch.map(|batch| view! { <div class="sub"><a href=format!("/audit?batch={batch}")>"One of many"</a></div> })}
+                        {row.batch.map(|batch| view! { <div class="sub"><a href=format!("/audit?batch={batch}")>"All of this change"</a></div> })}
                     </td>
                     <td><ul class="changes">{changes}</ul></td>
                 </tr>

@@ -211,7 +211,7 @@ fn Bar(matching: i64) -> impl IntoView {
                     <b class="ticked" role="status">"Those selected"</b>
                     <label class="check"><input type="checkbox" class="tick-all" name="all" value="true" autocomplete="off"/><span>{format!("All {} that match", grouped(matching.unsigned_abs()))}</span></label>
                 </div>
-                <div class="row end">{buttons}</div>
+                <div class="row end">{buttons}<button class="btn small" formaction="/users.csv" formmethod="get">"Export"</button></div>
             </Form>
         </div>
     }
@@ -336,7 +336,10 @@ fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
     view! {
         <tr>
             {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name)/></td> })}
-            <td><a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div></td>
+            <td>
+                <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div>
+                <div class="narrow-only"><Badges user=user.clone()/></div>
+            </td>
             <td class="hide">{capital(user.role.as_str())}</td>
             <td class="hide groups"><Badges user=user.clone()/></td>
             <td class="r num">{user.spend.to_string()}</td>

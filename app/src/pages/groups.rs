@@ -1,7 +1,7 @@
 //! The tree of groups, and a group's page.
 
 use domain::{
-    groups::{Group, GroupKind},
+    groups::{Group, GroupKind, seen_as},
     limits::Scope,
     money::{Money, grouped},
     roles::{Act, Place},
@@ -22,8 +22,8 @@ use crate::{
         rehearsals::RehearseMove,
     },
     ui::{
-        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page, PickGroup,
-        Select, Submit, TreeKeys, context::frame, may, query,
+        AtOnce, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page,
+        PickGroup, Select, Submit, TreeKeys, context::frame, may, query,
     },
 };
 
@@ -200,9 +200,16 @@ fn Content(view: GroupView) -> impl IntoView {
     let leaver = (add && query::value("dialog") == "leave")
         .then(|| named.iter().find(|member| member.through.is_none()))
         .flatten()
-        .map(|member| (member.user.to_string(), member.name.clone()));
+        .map(|member| {
+            (member.user.to_string(), member.name.clone(), seen_as(member.standing, member.ends_at))
+        });
     let unled = (!leads.is_empty() && leads.iter().all(|lead| lead.suspended))
         .then(|| leads.iter().map(|lead| lead.name.clone()).collect::<Vec<_>>().join(", "));
+    let leave = match people_in.0 {
+        0 => "Nobody is in it".to_owned(),
+        1 => "1 person leaves it".to_owned(),
+        people => format!("{} people leave it", grouped(people.unsigned_abs())),
+    };
     let facts = format!(
         "{}{}{}",
         capital(kind.as_str()),
@@ -250,7 +257,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
             {may(Act::EditOrganization).then(|| view! {
-                <Form to=SetDefaultGroup::PATH>
+                <Form to=SetDefaultGroup::PATH at_once=AtOnce::Turned(if group.is_default { "New users do not join it" } else { "New users join it" })>
                     <Hidden name="id" value=group.id.to_string()/>
                     <Hidden name="default" value=(!group.is_default).to_string()/>
                     <div class="row"><Submit label=if group.is_default { "Stop new users from joining it" } else { "Let new users join it" } look=""/></div>
@@ -274,15 +281,15 @@ fn Content(view: GroupView) -> impl IntoView {
                 <div class="row end"><Submit label="See what changes"/></div>
             </Form>
         </Dialog>
-        {leaver.map(|(user, who)| view! {
+        {leaver.map(|(user, who, was)| view! {
             <Confirm
-                name="leave" title=format!("Take {who} out of {name}?") to=RemoveMember::PATH label=format!("Take {who} out") fields=vec![("group", id.to_string()), ("user", user)]
+                name="leave" title=format!("Take {who} out of {name}?") to=RemoveMember::PATH label=format!("Take {who} out") fields=vec![("group", id.to_string()), ("user", user), ("was", was)]
                 consequence=format!("{who} no longer has what {name} opens, and secrets that only this group carried die for good. What they spent stays on the books.")
             />
         })}
         <Confirm
-            name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string())]
-            consequence="Nothing in it can call any more, and its people leave it. Names and spend stay on the books. This cannot be undone."
+            name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=name.clone()
+            consequence=format!("{leave}, and secrets that only it carried die with the next call. It can be archived only when no group and no application is in it. Names and spend stay on the books. This cannot be undone.")
         />
     }
 }

@@ -14,8 +14,8 @@ use super::{heirs::FindHeir, users::source};
 use crate::{
     api::groups::{EditMember, HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog, Pager,
-        PickGroup, Select, Submit, context::frame, may, query,
+        AtOnce, Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog,
+        Pager, PickGroup, Select, Submit, context::frame, may, query,
     },
 };
 
@@ -136,6 +136,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
     let changes = removable && matches!(member.source, Source::Manual | Source::Default);
     let any = removable || gives || movable;
     let remove = user.clone();
+    let was = seen_as(member.standing, member.ends_at);
     view! {
         <tr draggable=moves.then_some("true") data-user=movable.then(|| user.clone()) data-name=name.clone()>
             {movable.then(|| view! { <td class="tick-cell">
@@ -160,8 +161,8 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                         {changes.then(|| view! { <li><a href=change data-within="">"Edit the membership…"</a></li> })}
                         {gives.then(|| view! { <li><a href=give data-within="">"Hand the lead over…"</a></li> })}
                         {removable.then(|| view! {
-                            <li><Form to=RemoveMember::PATH which=remove.clone()>
-                                <Hidden name="group" value=group.clone()/><Hidden name="user" value=remove.clone()/>
+                            <li><Form to=RemoveMember::PATH which=remove.clone() at_once=AtOnce::Gone>
+                                <Hidden name="group" value=group.clone()/><Hidden name="user" value=remove.clone()/><Hidden name="was" value=was.clone()/>
                                 <button class="members-remove">"Remove from the group"</button>
                             </Form></li>
                         })}
@@ -227,7 +228,7 @@ fn Tree(tree: Vec<Node>) -> impl IntoView {
             let open = node.closed.is_none();
             view! {
                 <li class=format!("members-node depth-{}", node.depth.min(8)) data-into=open.then(|| node.id.to_string()) data-closed=node.closed>
-                    <a href=format!("/groups/{}", node.id) draggable="false">{node.name}</a>
+                    <a href=format!("/groups/{}", node.id) draggable="false">{node.name}</a><span class="members-new num"></span>
                 </li>
             }
         })

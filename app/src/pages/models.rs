@@ -188,7 +188,7 @@ fn Tiers(tiers: Vec<Tier>, edit: bool) -> impl IntoView {
                         <div class="row end"><Submit label="Save"/></div>
                     </Form>
                     {(tier.models == 0).then(|| view! {
-                        <Form to=ArchiveTier::PATH which=id.clone() clone:id><Hidden name="id" value=id.clone()/><div class="row"><Submit label="Archive the tier" look="danger"/></div></Form>
+                        <Form to=ArchiveTier::PATH which=id.clone() clone:id><Hidden name="id" value=id.clone()/><Hidden name="version" value=tier.version.to_string()/><div class="row"><Submit label="Archive the tier" look="danger"/></div></Form>
                     })}
                 </Dialog>
             }
@@ -318,8 +318,12 @@ fn Content(view: ModelView) -> impl IntoView {
             </Form>
         </Dialog>
         <Confirm
-            name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string())]
-            consequence="Calls that name it are refused from now on. Its spend stays on the books. This cannot be undone."
+            name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string()), ("version", model.version.to_string())] typed=model.name.clone()
+            consequence=format!("Calls that name it are refused from now on, in every group; {}. Policies pass it over. Its spend stays on the books. This cannot be undone.", match group_count {
+                0 => "no group has it now".to_owned(),
+                1 => "1 group has it now".to_owned(),
+                count => format!("{count} groups have it now"),
+            })
         />
     }
 }

@@ -3,14 +3,14 @@
 use domain::authorizations::State;
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::LastCalls, requests::Grants, snippets::Snippets};
+use super::{applications::Revoke, calls::LastCalls, requests::Grants, snippets::Snippets};
 use crate::{
     api::{
-        keys::{IssueOwnSecret, OpenPersonal, RevokeSecret},
+        keys::{IssueOwnSecret, OpenPersonal},
         my_models::{Door, MyPage, load_my_models},
     },
     ui::{
-        Ago, Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, Page, StateMark, Submit,
+        Ago, Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, OpenDialog, Page, StateMark, Submit,
         context::frame, money::pair, once::Outcome, query,
     },
 };
@@ -103,11 +103,9 @@ fn Content(page: MyPage) -> impl IntoView {
                             <Hidden name="key" value=key.key.clone()/>
                             <Submit label=if has { "Replace my secret" } else { "Make my secret" } look="small"/>
                         </Form>
-                        {key.secret.map(|(id, ..)| view! {
-                            <Form to=RevokeSecret::PATH which=id.clone() class="inline">
-                                <Hidden name="application" value=key.application.clone()/><Hidden name="secret" value=id/>
-                                <button class="link danger">"Revoke"</button>
-                            </Form>
+                        {key.secret.map(|(id, hint, used)| view! {
+                            <OpenDialog name=format!("revoke-{id}") label="Revoke" look="link danger"/>
+                            <Revoke secret=id application=key.application.clone() hint whose="Your programs".to_owned() used/>
                         })}
                     </div>
                 </li>

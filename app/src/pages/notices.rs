@@ -5,7 +5,9 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
     api::notices::{Notices, ReadNotice, ReadNotices, SetPreferences, load_notices, load_preferences},
-    ui::{Ago, Badge, Card, Check, Empty, Form, Head, Hidden, Kind, Load, Page, Pager, Submit, query},
+    ui::{
+        Ago, AtOnce, Badge, Card, Check, Empty, Form, Head, Hidden, Kind, Load, Page, Pager, Submit, query,
+    },
 };
 
 /// What I was told, the newest first.
@@ -75,7 +77,7 @@ fn Line(notice: Notice) -> impl IntoView {
             <div class="notice-side">
                 <span class="muted"><Ago at=Some(notice.created_at)/></span>
                 {unread.then(|| view! {
-                    <Form to=ReadNotice::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link" aria-label=label>"Mark as read"</button></Form>
+                    <Form to=ReadNotice::PATH which=id.clone() class="inline" at_once=AtOnce::Turned("Read")><Hidden name="id" value=id.clone()/><button class="link" aria-label=label>"Mark as read"</button></Form>
                 })}
             </div>
         </li>

@@ -17,7 +17,8 @@ use crate::{
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit, TextArea, may,
+        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
+        TextArea, may,
     },
 };
 
@@ -53,7 +54,8 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
         .iter()
         .map(|policy| {
             let id = policy.id.to_string();
-            let steps = steps_text(policy).replace('\n', if policy.routing == Routing::Fallback { " → " } else { " · " });
+            let steps = steps_text(policy)
+                .replace('\n', if policy.routing == Routing::Fallback { " → " } else { " · " });
             let unusual = policy.steps.iter().filter_map(|(id, name, _)| {
                 let words = policy.rules.get(id)?.words();
                 Some(view! { <div class="sub">{format!("{name}: {words}")}</div> })
@@ -66,7 +68,7 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
                     <td>{steps}{unusual}</td>
                     <td class="beside"><div class="row end">{edit.then(|| view! {
                         <OpenDialog name=format!("policy-{id}") label="Edit" look="link"/>
-                        <Form to=ArchivePolicy::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Archive"</button></Form>
+                        <OpenDialog name=format!("archive-{id}") label="Archive" look="link danger"/>
                     })}</div></td>
                 </tr>
             }
@@ -75,7 +77,16 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
     let dialogs = policies
         .into_iter()
         .filter(|_| edit)
-        .map(|policy| view! { <PolicyDialog policy=Some(policy) names=names.clone()/> })
+        .map(|policy| {
+            let fields = vec![("id", policy.id.to_string()), ("version", policy.version.to_string())];
+            view! {
+                <Confirm
+                    name=format!("archive-{}", policy.id) title=format!("Archive policy/{}?", policy.name) to=ArchivePolicy::PATH label="Archive the policy" fields typed=policy.name.clone()
+                    consequence="Calls to it are refused from now on. It can be archived only when no key and no group names it any more. This cannot be undone."
+                />
+                <PolicyDialog policy=Some(policy) names=names.clone()/>
+            }
+        })
         .collect_view();
     view! {
         <Card>

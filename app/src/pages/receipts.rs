@@ -96,6 +96,7 @@ fn HandedOver(receipt: Receipt) -> impl IntoView {
     }
     let open = handed.iter().any(|handed| handed.to.is_none());
     let note = if open { "still theirs: hand it on if they do not come back" } else { "handed over" };
+    let removed = receipt.kind == Departure::Removed;
     let rows = handed
         .into_iter()
         .map(|Handed { charge, name, to, because }| {
@@ -120,6 +121,7 @@ fn HandedOver(receipt: Receipt) -> impl IntoView {
     view! {
         <Card title="What they answered for" note>
             <table class="table"><thead><tr><th>"What"</th><th>"Who answers for it now"</th></tr></thead><tbody>{rows}</tbody></table>
+            {(!removed).then(|| view! { <p class="receipt-note">"Letting them in again does not give this back, nor revive a secret: whoever took over hands it back. Undoing a change to many people gives applications back that are still with whoever took over."</p> })}
         </Card>
     }
     .into_any()

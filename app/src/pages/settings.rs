@@ -18,8 +18,8 @@ use crate::{
         },
     },
     ui::{
-        Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, PickGroup, Select,
-        Submit, may, query,
+        AtOnce, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, PickGroup,
+        Select, Submit, may, query,
     },
 };
 
@@ -119,7 +119,7 @@ fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit
                 <li class="row between">
                     <a href=format!("/groups/{id}")>{path.clone()}</a>
                     {edit.then(|| view! {
-                        <Form to=SetDefaultGroup::PATH which=id.clone() class="inline">
+                        <Form to=SetDefaultGroup::PATH which=id.clone() class="inline" at_once=AtOnce::Gone>
                             <Hidden name="id" value=id.clone()/><Hidden name="default" value="false"/>
                             <button class="link" aria-label=format!("Stop new people from joining {path}")>"Leave out"</button>
                         </Form>
@@ -133,10 +133,10 @@ fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit
             {if none {
                 view! { <Empty title="None" text="Who is invited, created or imported is in no group until somebody puts them into one."/> }.into_any()
             } else {
-                view! { <ul class="list">{rows}</ul> }.into_any()
+                view! { <ul class="list" id="default-groups">{rows}</ul> }.into_any()
             }}
             {(edit && !groups.is_empty()).then(|| view! {
-                <Form to=SetDefaultGroup::PATH which="add" class="pad">
+                <Form to=SetDefaultGroup::PATH which="add" class="pad" at_once=AtOnce::Listed("default-groups")>
                     <Hidden name="default" value="true"/>
                     <PickGroup name="id" label="Another group" groups=groups.clone() hint="From now on. Who is here already stays where they are."/>
                     <div class="row end"><Submit label="Let new people join it" look=""/></div>

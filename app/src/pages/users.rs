@@ -1,7 +1,7 @@
 //! People.
 
 use domain::{
-    groups::Source,
+    groups::{Source, seen_as},
     limits::Scope,
     notices::Sending,
     receipts::{Charge, Handed},
@@ -23,8 +23,8 @@ use crate::{
     },
     filters::Filters,
     ui::{
-        Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
-        PickGroup, Select, Submit, When,
+        Ago, AtOnce, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
+        Page, PickGroup, Select, Submit, When,
         badge::StatusMark,
         chart::{Chart, ChartView, Legend},
         context::now,
@@ -124,6 +124,7 @@ fn Content(view: UserView) -> impl IntoView {
         mail,
         sessions,
         days,
+        spent,
         applications,
         changes,
     } = view;
@@ -131,12 +132,16 @@ fn Content(view: UserView) -> impl IntoView {
     let brush = Some(filters.href("/explore", &[("measure", "calls"), ("by", "model")]));
     let chart = Chart { brush, ..chart_of(&days, "Calls by day".to_owned(), &filters) };
     let (legend, sentence, called) = (chart.series.clone(), chart.sentence.clone(), !days.rows.is_empty());
+    let brush = Some(filters.href("/explore", &[("measure", "spend"), ("by", "model")]));
+    let trend = Chart { brush, ..chart_of(&spent, "Spend by day".to_owned(), &filters) };
+    let trend_sentence = trend.sentence.clone();
+    let trend_legend = trend.series.clone();
     let edit = may(Act::EditUsers);
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
     let limit = user.limit(default_limit);
     let badges = user.groups.iter().filter(|badge| !badge.inherited).map(|badge| {
-        let group = badge.group.to_string();
+        let (group, was) = (badge.group.to_string(), seen_as(badge.standing, badge.ends_at));
         view! {
             <li class="row between">
                 <span>
@@ -145,8 +150,9 @@ fn Content(view: UserView) -> impl IntoView {
                     {(badge.source != Source::Manual).then(|| view! { " "<span class="muted">{source(badge.source)}</span> })}
                 </span>
                 {edit.then(|| view! {
-                    <Form to=RemoveMember::PATH which=group.clone() class="inline">
+                    <Form to=RemoveMember::PATH which=group.clone() class="inline" at_once=AtOnce::Gone>
                         <Hidden name="group" value=group.clone()/><Hidden name="user" value=id.to_string()/>
+                        <Hidden name="was" value=was.clone()/>
                         <button class="link">"Remove"</button>
                     </Form>
                 })}
@@ -170,7 +176,7 @@ fn Content(view: UserView) -> impl IntoView {
             {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {edit.then(|| if suspended {
                 view! {
-                    <Form to=SuspendUser::PATH class="inline"><Hidden name="id" value=id.to_string()/><Hidden name="suspended" value="false"/><Submit label="Let in again" look=""/></Form>
+                    <Form to=SuspendUser::PATH class="inline" at_once=AtOnce::Turned("Let in")><Hidden name="id" value=id.to_string()/><Hidden name="suspended" value="false"/><Submit label="Let in again" look=""/></Form>
                 }.into_any()
             } else {
                 view! { <OpenDialog name="suspend" label="Suspend"/> }.into_any()
@@ -188,7 +194,7 @@ fn Content(view: UserView) -> impl IntoView {
                 {if user.groups.is_empty() {
                     view! { <Empty title="In no group" text="Models come through groups: without one there is nothing this person can use."/> }.into_any()
                 } else {
-                    view! { <ul class="list">{badges}</ul> }.into_any()
+                    view! { <ul class="list" id="their-groups">{badges}</ul> }.into_any()
                 }}
             </Card>
             <LimitCard scope=Scope::User(user.id) limits may_set=may(Act::LoosenLimits) may_remove=may(Act::LoosenLimits)/>
@@ -196,6 +202,13 @@ fn Content(view: UserView) -> impl IntoView {
         <Applications applications/>
         <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
         <Receipts receipts/>
+        <Card title="Spend by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=trend_legend.clone()/> })>
+            {if called {
+                view! { <ChartView chart=trend/><p class="note-line">{trend_sentence}</p> }.into_any()
+            } else {
+                view! { <Empty title="Nothing spent in 30 days" text="A day appears here as soon as one of their secrets calls."/> }.into_any()
+            }}
+        </Card>
         <Card title="Calls by day" note="the last 30 days, by model" actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             {if called {
                 view! { <ChartView chart/><p class="note-line">{sentence}</p> }.into_any()
@@ -214,8 +227,8 @@ fn Content(view: UserView) -> impl IntoView {
             </Card>
         })}
         <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
-        <Suspend id=id.to_string() name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/>
-        <Remove id=id.to_string() name=user.name.clone() charges heirs/>
+        <Suspend id=id.to_string() version=user.version name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/>
+        <Remove id=id.to_string() version=user.version name=user.name.clone() charges heirs/>
         <Dialog name="edit" title="Edit the user">
             <Form to=EditUser::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
@@ -227,7 +240,7 @@ fn Content(view: UserView) -> impl IntoView {
             </Form>
         </Dialog>
         <Dialog name="join" title="Add to a group">
-            <Form to=AddMember::PATH>
+            <Form to=AddMember::PATH at_once=AtOnce::Listed("their-groups")>
                 <Hidden name="user" value=edited.id.to_string()/>
                 <PickGroup name="group" label="Group" groups=groups.clone()/>
                 <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
@@ -314,7 +327,13 @@ fn Heir(heirs: Vec<(String, String)>) -> impl IntoView {
 
 /// Out until somebody lets them in again: what they answer for is handed over with it.
 #[component]
-fn Suspend(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, String)>) -> impl IntoView {
+fn Suspend(
+    id: String,
+    version: i64,
+    name: String,
+    charges: Vec<Handed>,
+    heirs: Vec<(String, String)>,
+) -> impl IntoView {
     let page = format!("/users/{id}");
     let heir = !charges.is_empty();
     view! {
@@ -323,6 +342,7 @@ fn Suspend(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, S
             {heir.then(|| view! { <Charges charges=charges.clone()/><FindHeir page dialog="suspend"/> })}
             <Form to=SuspendUser::PATH>
                 <Hidden name="id" value=id.clone()/>
+                <Hidden name="version" value=version.to_string()/>
                 <Hidden name="suspended" value="true"/>
                 {heir.then(|| view! { <Heir heirs=heirs.clone()/> })}
                 <div class="row end"><Submit label="Suspend" look="danger"/></div>
@@ -333,7 +353,13 @@ fn Suspend(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, S
 
 /// Out for good, and what they answer for is handed over.
 #[component]
-fn Remove(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, String)>) -> impl IntoView {
+fn Remove(
+    id: String,
+    version: i64,
+    name: String,
+    charges: Vec<Handed>,
+    heirs: Vec<(String, String)>,
+) -> impl IntoView {
     let page = format!("/users/{id}");
     let heir = !charges.is_empty();
     view! {
@@ -345,6 +371,7 @@ fn Remove(id: String, name: String, charges: Vec<Handed>, heirs: Vec<(String, St
             })}
             <Form to=RemoveUser::PATH>
                 <Hidden name="id" value=id.clone()/>
+                <Hidden name="version" value=version.to_string()/>
                 {heir.then(|| view! { <Heir heirs=heirs.clone()/> })}
                 <Field name="typed" label=format!("Type {name} to confirm")/>
                 <div class="row end"><Submit label="Remove for good" look="danger"/></div>

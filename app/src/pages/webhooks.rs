@@ -142,7 +142,7 @@ fn Content(view: WebhookView) -> impl IntoView {
         </Card>
         <Pager next=next.map(|id| id.to_string())/>
         <Confirm
-            name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", webhook.id.to_string())]
+            name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", webhook.id.to_string()), ("version", webhook.version.to_string())]
             consequence="Nothing is sent there any more, and what waits is given up. Its secret is of no use afterwards."
         />
     }

@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use super::{
-    form::{Form, Hidden, Submit},
+    form::{Field, Form, Hidden, Submit},
     query,
     visit::{Visit, here_without_dialog, visit},
 };
@@ -97,12 +97,16 @@ pub fn Confirm(
     label: String,
     /// What goes along: names and values.
     fields: Vec<(&'static str, String)>,
+    /// What has to be typed out first, where it ends something for good.
+    #[prop(optional, into)]
+    typed: String,
 ) -> impl IntoView {
     let which = name.clone();
     view! {
         <Dialog name title>
             <Form to which>
                 <p>{consequence}</p>
+                {(!typed.is_empty()).then(|| view! { <Field name="typed" label=format!("Type {typed} to confirm")/> })}
                 {fields.into_iter().map(|(name, value)| view! { <Hidden name value/> }).collect_view()}
                 <div class="row end"><Submit label look="danger"/></div>
             </Form>

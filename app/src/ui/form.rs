@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::{context::frame, query, sending::Sending};
 use crate::{
     error::AppError,
-    frame::{Flash, PAGE, WHICH},
+    frame::{Asked, Flash, PAGE, WHICH},
 };
 
 /// What the fields of a form share while it is drawn. A field outside of every form has none of it.
@@ -70,7 +70,12 @@ impl FormState {
     /// What is wrong with the form as a whole, or with what it does not show a field for.
     fn summary(&self) -> Option<String> {
         let shown = self.shown.lock().map(|shown| shown.clone()).unwrap_or_default();
-        self.error.as_ref()?.summary(|name| shown.iter().any(|field| field == name))
+        let error = self.error.as_ref()?;
+        let text = error.summary(|name| shown.iter().any(|field| field == name))?;
+        Some(match use_context::<Asked>() {
+            Some(Asked { id, .. }) if error.is_ours() => format!("{text} Request {id}."),
+            _ => text,
+        })
     }
 }
 
@@ -89,6 +94,38 @@ pub fn typed() -> Arc<Vec<(String, String)>> {
 /// Whether somebody else saved what the form around is about while it was filled in.
 pub fn stale() -> bool {
     FormState::here().error == Some(AppError::Stale)
+}
+
+/// What a form shows before the server has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AtOnce {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The line it stands in is gone.
+    Gone,
+    /// Its button says this.
+    Turned(&'static str),
+    /// What is chosen in it stands in the list with this id.
+    Listed(&'static str),
+}
+
+impl AtOnce {
+    const fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Gone => Some("gone"),
+            Self::Turned(_) => Some("turned"),
+            Self::Listed(_) => Some("listed"),
+        }
+    }
+
+    const fn text(&self) -> Option<&'static str> {
+        match self {
+            Self::Turned(text) | Self::Listed(text) => Some(text),
+            Self::Nothing | Self::Gone => None,
+        }
+    }
 }
 
 /// A form that tells a server function something.
@@ -112,6 +149,9 @@ pub fn Form(
     /// Whether a file goes along.
     #[prop(optional)]
     file: bool,
+    /// What shows at once, before the server has answered, and is taken back where it refuses.
+    #[prop(optional)]
+    at_once: AtOnce,
     children: Children,
 ) -> impl IntoView {
     let flash = frame().flash.clone();
@@ -136,7 +176,7 @@ pub fn Form(
     Owner::on_cleanup(move || drop(owner));
     view! {
         <Sending summary=state.summary() once inline=class.contains("inline")>
-            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") novalidate="" enctype=file.then_some("multipart/form-data")>
+            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") data-at-once=at_once.word() data-then=at_once.text() novalidate="" enctype=file.then_some("multipart/form-data")>
                 {(!which.is_empty()).then(|| view! { <input type="hidden" name=WHICH value=which/> })}
                 {page.map(|page| view! { <input type="hidden" name=PAGE value=page/> })}
                 {fields}

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use leptos::prelude::*;
 
-use crate::error::AppError;
+use crate::{error::AppError, frame::Asked};
 
 /// Draws what has to be waited for. The page goes out whole: without script nothing could be put in
 /// later.
@@ -61,6 +61,7 @@ pub fn Failed(
         AppError::Unavailable => "Not available right now",
         _ => "This did not work",
     };
+    let request = use_context::<Asked>();
     let action = match &error {
         AppError::SignedOut => {
             view! { <a class="btn go" href="/sign-in" rel="external">"Sign in"</a> }.into_any()
@@ -75,6 +76,7 @@ pub fn Failed(
             <h1>{title}</h1>
             <p class="muted">{error.sentence()}</p>
             {action}
+            {request.map(|Asked { id, .. }| view! { <p class="hint">"Request "<span class="mono">{id}</span></p> })}
         </section>
     }
 }

@@ -1,5 +1,6 @@
 //! The parts pages are made of.
 
+pub mod at_once;
 pub mod badge;
 pub mod brush;
 pub mod chart;
@@ -31,7 +32,7 @@ pub mod visit;
 pub use badge::{Badge, Kind, StateMark};
 pub use context::may;
 pub use dialog::{Confirm, Dialog, OpenDialog};
-pub use form::{Check, Field, FileField, Folded, Form, Hidden, Kept, Select, Submit, TextArea};
+pub use form::{AtOnce, Check, Field, FileField, Folded, Form, Hidden, Kept, Select, Submit, TextArea};
 pub use load::{Empty, Load};
 pub use menu::Menu;
 pub use meter::{LimitMeter, Meter};

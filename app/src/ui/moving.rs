@@ -10,8 +10,9 @@ use wasm_bindgen::JsCast;
 use web_sys::{DragEvent, Element, HtmlElement, HtmlInputElement, KeyboardEvent};
 
 use super::{
+    at_once::Drawn,
     combo::typing,
-    sending::post,
+    sending::{numbered, post},
     toast,
     visit::{Visit, here, opened_by, visit},
 };
@@ -58,8 +59,18 @@ fn unmark(node: &Element) {
     }
 }
 
+/// Shows them where they were dropped, and, unless they stay, gone from where they were.
+fn arrived(node: &Element, place: &Element, users: &[String], copy: bool) -> Drawn {
+    let rows = all(node, "tr[data-user]")
+        .into_iter()
+        .filter(|row| !copy && row.get_attribute("data-user").is_some_and(|user| users.contains(&user)));
+    let drawn = Drawn::gone(rows.collect());
+    let Some(count) = place.query_selector(".members-new").ok().flatten() else { return drawn };
+    drawn.and(Drawn::turned(&count, &format!("+{}", users.len())))
+}
+
 /// Tells the server, says what came of it, and shows the group as it is then.
-fn shift(from: String, to: String, users: &[String], copy: bool) {
+fn shift(from: String, to: String, users: &[String], copy: bool, drawn: Drawn) {
     let mut body = format!("from={from}&to={to}&copy={copy}");
     for user in users {
         body += &format!("&users[]={user}");
@@ -73,7 +84,11 @@ fn shift(from: String, to: String, users: &[String], copy: bool) {
                 }
                 visit(here(), Visit::Again);
             }
-            Err(error) => toast::say(error.summary(|_| false).unwrap_or_else(|| error.sentence())),
+            Err(error) => {
+                drawn.take_back();
+                let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
+                toast::say(numbered(text, &error));
+            }
         }
     });
 }
@@ -136,15 +151,14 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
     let drop = {
         let drag = Rc::clone(&drag);
         move |event: DragEvent| {
-            let Some(to) =
-                within(event.target(), ".members-node").and_then(|place| place.get_attribute("data-into"))
-            else {
-                return;
-            };
+            let Some(place) = within(event.target(), ".members-node") else { return };
+            let Some(to) = place.get_attribute("data-into") else { return };
             event.prevent_default();
             let users = std::mem::take(&mut *drag.borrow_mut()).users;
             if !users.is_empty() {
-                shift(from.clone(), to, &users, event.alt_key() || event.shift_key());
+                let copy = event.alt_key() || event.shift_key();
+                let drawn = here_node().map(|node| arrived(&node, &place, &users, copy));
+                shift(from.clone(), to, &users, copy, drawn.unwrap_or_default());
             }
         }
     };

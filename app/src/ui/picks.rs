@@ -59,6 +59,10 @@ pub fn Ticks(children: Children) -> impl IntoView {
     };
     // The server is told by the form itself; afterwards the choice has been made.
     let sent = move |event: ev::SubmitEvent| {
+        // A file of them is no choice: they stay ticked.
+        if event.submitter().is_some_and(|button| button.has_attribute("formmethod")) {
+            return;
+        }
         let form = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         if form.is_some_and(|form| form.query_selector(".ticked").ok().flatten().is_some()) {
             TICKED.with_borrow_mut(BTreeSet::clear);

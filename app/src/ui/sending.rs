@@ -1,5 +1,7 @@
 //! Sends forms in the background, as the browser would, and shows what came of it.
 
+use std::cell::RefCell;
+
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -8,6 +10,7 @@ use web_sys::{
 };
 
 use super::{
+    at_once::Drawn,
     once::once_panel,
     toast,
     visit::{Visit, here_without_dialog, show, visit},
@@ -40,11 +43,15 @@ pub fn Sending(
         if form.enctype().starts_with("multipart/") {
             return;
         }
+        let button = event.submitter();
+        // A button that only asks for something (a file of those who are ticked) is the browser's.
+        if button.as_ref().and_then(|button| button.get_attribute("formmethod")).is_some() {
+            return;
+        }
         event.prevent_default();
         if pending.get_untracked() {
             return;
         }
-        let button = event.submitter();
         let body = encode(&form, button.clone().map(JsValue::from));
         let address = button
             .as_ref()
@@ -52,9 +59,16 @@ pub fn Sending(
             .unwrap_or_else(|| form.get_attribute("action").unwrap_or_default());
         pending.set(true);
         busy(button.as_ref(), true);
+        let drawn = Drawn::of(&form, button.as_deref().map(AsRef::as_ref));
         let (summary, once, pending) = (summary.clone(), once.clone(), pending.clone());
         spawn_local(async move {
             let outcome = post(&address, &body).await;
+            // The message stands in the form, which may be in a menu: it is said, too.
+            if let Err(error) = &outcome
+                && drawn.take_back()
+            {
+                toast::say(error.summary(|_| false).unwrap_or_else(|| error.sentence()));
+            }
             if matches!(outcome, Err(AppError::Stale | AppError::Changed(_)))
                 && compared(&address, &body).await
             {
@@ -63,10 +77,9 @@ pub fn Sending(
             pending.set(false);
             busy(button.as_ref(), false);
             let beside = mark(&form, outcome.as_ref().err());
-            let rest = outcome
-                .as_ref()
-                .err()
-                .and_then(|error| error.summary(|name| beside.iter().any(|it| it == name)));
+            let rest = outcome.as_ref().err().and_then(|error| {
+                error.summary(|name| beside.iter().any(|it| it == name)).map(|text| numbered(text, error))
+            });
             summary.set(rest);
             if let Ok(done) = outcome {
                 if let Some(Once::Filled { values, .. } | Once::Difference { values, .. }) = &done.once {
@@ -199,12 +212,29 @@ async fn compared(address: &str, body: &str) -> bool {
     }
 }
 
+thread_local! {
+    /// The number of the last request that was answered with an error.
+    static FAILED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// With the number of the request, where that helps to find out why.
+pub fn numbered(text: String, error: &AppError) -> String {
+    match FAILED.take() {
+        Some(id) if error.is_ours() => format!("{text} Request {id}."),
+        _ => text,
+    }
+}
+
 /// Posts fields to a server function.
 ///
 /// # Errors
 /// Those of the function, and of the way there.
 pub async fn post(address: &str, body: &str) -> Result<Done, AppError> {
+    FAILED.take();
     let (response, text) = send(address, body, "application/json").await?;
+    if !response.ok() {
+        FAILED.set(response.headers().get("x-request-id").ok().flatten());
+    }
     if response.ok() {
         return serde_json::from_str(&text)
             .map_err(|_| AppError::Network("an answer that cannot be read".to_owned()));

@@ -87,6 +87,7 @@ impl<'a> Writer<'a> {
         self.organization().await?;
         self.users().await?;
         self.memberships().await?;
+        self.suspensions().await?;
         self.authorizations().await?;
         self.policies().await?;
         self.group_policies().await?;

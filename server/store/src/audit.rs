@@ -23,10 +23,18 @@ pub(crate) struct Head {
     hash: Vec<u8>,
 }
 
+/// Where a change came from: the number of the request, and the address it was asked from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Whence {
+    pub request: Option<String>,
+    pub address: Option<String>,
+}
+
 /// A line to be written.
 pub(crate) struct Line<'a> {
     pub at: DateTime<Utc>,
     pub actor: &'a Actor,
+    pub whence: &'a Whence,
     pub batch: Option<BatchId>,
     pub act: String,
     pub subject: Subject<'a>,
@@ -72,10 +80,12 @@ pub(crate) async fn append_all(
     }
     let column = |of: fn(&Line<'_>) -> Option<Uuid>| lines.iter().map(of).collect::<Vec<_>>();
     let text = |of: fn(&Line<'_>) -> String| lines.iter().map(of).collect::<Vec<_>>();
+    let whence =
+        |of: fn(&Whence) -> Option<String>| lines.iter().map(|line| of(line.whence)).collect::<Vec<_>>();
     sqlx::query!(
-        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id)
+        "insert into audit (org_id, seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id, request, address)
          select $1, k.* from unnest($2::bigint[], $3::timestamptz[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
-                                    $9::uuid[], $10::text[], $11::jsonb[], $12::jsonb[], $13::bytea[], $14::uuid[]) as k",
+                                    $9::uuid[], $10::text[], $11::jsonb[], $12::jsonb[], $13::bytea[], $14::uuid[], $15::text[], $16::text[]) as k",
         first.actor.org.0,
         &seqs,
         &lines.iter().map(|line| line.at).collect::<Vec<_>>(),
@@ -90,6 +100,8 @@ pub(crate) async fn append_all(
         &lines.iter().map(|line| json!(line.diff.after)).collect::<Vec<_>>(),
         &hashes,
         &column(|line| line.batch.map(|batch| batch.0)) as &[Option<Uuid>],
+        &whence(|it| it.request.clone()) as &[Option<String>],
+        &whence(|it| it.address.clone()) as &[Option<String>],
     )
     .execute(db)
     .await?;
@@ -112,6 +124,7 @@ fn follow(store: &Store, head: &Head, line: &Line<'_>) -> Head {
             &line.subject,
             line.diff,
             line.batch.map(|batch| batch.0),
+            line.whence,
         ),
     );
     Head { seq, hash: hash.to_vec() }
@@ -152,6 +165,7 @@ fn canonical(
     subject: &Subject<'_>,
     diff: &Diff,
     batch: Option<Uuid>,
+    whence: &Whence,
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut part = |part: &[u8]| {
@@ -180,6 +194,14 @@ fn canonical(
     if let Some(batch) = batch {
         part(batch.as_bytes());
     }
+    // A word as long as no batch's id, so that one cannot be read as the other.
+    if whence.request.is_some() || whence.address.is_some() {
+        part(b"whence");
+        for value in [&whence.request, &whence.address] {
+            part(&[u8::from(value.is_some())]);
+            part(value.as_deref().unwrap_or_default().as_bytes());
+        }
+    }
     bytes
 }
 
@@ -200,6 +222,8 @@ pub struct Filter {
     pub door: Option<Door>,
     /// Of this change to many people.
     pub batch: Option<BatchId>,
+    /// Made by this request.
+    pub request: Option<String>,
     /// Before this sequence number: the next page.
     pub before: Option<i64>,
 }
@@ -214,9 +238,10 @@ fn like(text: Option<&str>) -> Option<String> {
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<AuditRow>> {
     let rows = sqlx::query!(
-        r#"select seq, at, actor, door, act, subject_kind, subject_id, subject, before, after, batch_id
+        r#"select seq, at, actor, door, act, subject_kind, subject_id, subject, before, after, batch_id, request, address
            from audit
            where org_id = $1
+             and ($11::text is null or request = $11)
              and ($2::uuid is null or subject_id = $2)
              and ($3::text is null or actor ilike $3)
              and ($4::bigint is null or seq < $4)
@@ -237,6 +262,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
         filter.kind,
         filter.door.map(Door::as_str),
         like(filter.field.as_deref()),
+        filter.request,
     )
     .fetch_all(store.pool())
     .await?;
@@ -249,6 +275,8 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
                 actor: row.actor,
                 door: row.door.parse::<Door>()?,
                 batch: row.batch_id.map(BatchId),
+                request: row.request,
+                address: row.address,
                 act: row.act,
                 subject_kind: row.subject_kind,
                 subject_id: row.subject_id.to_string(),
@@ -259,14 +287,14 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
         .collect()
 }
 
-fn read_diff(before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Diff {
+pub(crate) fn read_diff(before: Option<serde_json::Value>, after: Option<serde_json::Value>) -> Diff {
     let read = |value: Option<serde_json::Value>| {
         value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
     };
     Diff { before: read(before), after: read(after) }
 }
 
-fn changes(diff: Diff) -> Vec<(String, Option<String>, Option<String>)> {
+pub(crate) fn changes(diff: Diff) -> Vec<(String, Option<String>, Option<String>)> {
     let Diff { mut before, after } = diff;
     after.into_iter().map(|(field, after)| (field.clone(), before.remove(&field).flatten(), after)).collect()
 }
@@ -278,7 +306,7 @@ fn changes(diff: Diff) -> Vec<(String, Option<String>, Option<String>)> {
 /// When the database does not answer.
 pub async fn fits_key(store: &Store, org: OrgId) -> Result<bool> {
     let rows = sqlx::query!(
-        "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id
+        "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id, request, address
          from audit where org_id = $1 order by seq desc limit 2",
         org.0
     )
@@ -300,6 +328,7 @@ pub async fn fits_key(store: &Store, org: OrgId) -> Result<bool> {
         &subject,
         &diff,
         newest.batch_id,
+        &Whence { request: newest.request, address: newest.address },
     );
     Ok(store.vault().hash(Purpose::Audit, &bytes)[..] == newest.hash)
 }
@@ -330,7 +359,7 @@ pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
     let (mut seq, mut previous) = (0_i64, Vec::new());
     while seq < head.audit_seq {
         let rows = sqlx::query!(
-            "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id
+            "select seq, at, actor_id, actor, door, act, subject_kind, subject_id, subject, before, after, hash, batch_id, request, address
              from audit where org_id = $1 and seq > $2 and seq <= $3 order by seq limit 1000",
             org.0,
             seq,
@@ -355,6 +384,7 @@ pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
                 &subject,
                 &diff,
                 row.batch_id,
+                &Whence { request: row.request, address: row.address },
             );
             let hash = store.vault().hash(Purpose::Audit, &bytes);
             if row.seq != seq + 1 || hash[..] != row.hash {

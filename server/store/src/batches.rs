@@ -16,7 +16,7 @@ use domain::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Change, Result, Store, StoreError, access, clock, groups, limits, users};
+use crate::{Change, Result, Store, StoreError, access, clock, groups, limits, receipts, users};
 
 /// How long people who were chosen are kept without anything being done.
 const KEPT_HOURS: i64 = 24;
@@ -490,7 +490,10 @@ async fn bring_back(change: &mut Change, facts: &Facts, person: &Person, undo: &
             let person = newest(change, person.id).await?;
             give_role(change, &person, *before).await
         }
-        Undo::Suspended(suspended) => users::set_suspended(change, person.id, *suspended).await,
+        Undo::Suspended(suspended) => {
+            users::set_suspended(change, person.id, *suspended).await?;
+            if *suspended { Ok(()) } else { receipts::give_back(change, person.id).await }
+        }
         Undo::Name { before, .. } => {
             let person = newest(change, person.id).await?;
             let role = person.role;

@@ -26,6 +26,8 @@ pub struct Change {
     recorded: bool,
     new: bool,
     batch: Option<BatchId>,
+    whence: audit::Whence,
+    looks: bool,
 }
 
 impl std::fmt::Debug for Change {
@@ -110,7 +112,34 @@ impl Change {
         at: DateTime<Utc>,
     ) -> Result<Self> {
         let head = audit::lock_head(&mut tx, permit.org()).await?;
-        Ok(Self { tx, store: store.clone(), permit, at, head, recorded: false, new: false, batch: None })
+        let whence = audit::Whence::default();
+        Ok(Self {
+            tx,
+            store: store.clone(),
+            permit,
+            at,
+            head,
+            recorded: false,
+            new: false,
+            batch: None,
+            whence,
+            looks: false,
+        })
+    }
+
+    /// Only to see what it would do: no line of the log is written for it, and it cannot be committed.
+    #[must_use]
+    pub const fn only_a_look(mut self) -> Self {
+        self.looks = true;
+        self
+    }
+
+    /// Says which request makes it, and from which address it came: both stand in the log.
+    #[must_use]
+    pub fn asked_from(mut self, request: &str, address: Option<&str>) -> Self {
+        self.whence =
+            audit::Whence { request: Some(request.to_owned()), address: address.map(str::to_owned) };
+        self
     }
 
     /// In which organization.
@@ -178,10 +207,14 @@ impl Change {
     /// Writes a line of the audit log. `verb` completes the noun: `rename` makes `group.rename`.
     pub(crate) async fn record(&mut self, subject: Subject<'_>, verb: &str, diff: &Diff) -> Result<()> {
         self.recorded = true;
-        let actor = self.permit.actor().clone();
+        if self.looks {
+            return Ok(());
+        }
+        let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
         let row = audit::Line {
             at: self.at,
             actor: &actor,
+            whence: &whence,
             batch: self.batch,
             act: format!("{}.{verb}", subject.kind),
             subject,
@@ -196,14 +229,19 @@ impl Change {
         &mut self,
         lines: impl Iterator<Item = (Subject<'a>, &'a str, Diff)>,
     ) -> Result<()> {
+        if self.looks {
+            self.recorded |= lines.count() > 0;
+            return Ok(());
+        }
         let lines: Vec<(Subject<'a>, String, Diff)> =
             lines.map(|(subject, verb, diff)| (subject, format!("{}.{verb}", subject.kind), diff)).collect();
-        let actor = self.permit.actor().clone();
+        let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
         let lines: Vec<audit::Line<'_>> = lines
             .iter()
             .map(|(subject, act, diff)| audit::Line {
                 at: self.at,
                 actor: &actor,
+                whence: &whence,
                 batch: self.batch,
                 act: act.clone(),
                 subject: *subject,
@@ -223,7 +261,7 @@ impl Change {
     /// then nothing has happened.
     pub async fn commit(mut self) -> Result<bool> {
         let org = self.permit.org();
-        if !self.recorded {
+        if !self.recorded || self.looks {
             self.tx.rollback().await?;
             return Ok(false);
         }

@@ -393,14 +393,14 @@ pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret
     Ok(plain)
 }
 
-/// Kills a secret at once.
+/// Kills a secret at once. Returns its last characters, which are all that is known of it.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
-pub async fn revoke(change: &mut Change, id: SecretId) -> Result<()> {
+pub async fn revoke(change: &mut Change, id: SecretId) -> Result<String> {
     let org = change.org();
     let row = sqlx::query!(
-        "select key_id, user_id, revoked_at from secrets where org_id = $1 and secret_id = $2",
+        "select key_id, user_id, tail, revoked_at from secrets where org_id = $1 and secret_id = $2",
         org.0,
         id.0
     )
@@ -415,10 +415,10 @@ pub async fn revoke(change: &mut Change, id: SecretId) -> Result<()> {
     } else {
         change.expect(Act::EditSecrets, Some(home.group))?;
     }
-    if row.revoked_at.is_some() {
-        return Ok(());
+    if row.revoked_at.is_none() {
+        kill(change, id).await?;
     }
-    kill(change, id).await
+    Ok(row.tail)
 }
 
 /// Revokes a secret, for whoever has asked for a permit.

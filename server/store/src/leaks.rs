@@ -13,11 +13,11 @@ use uuid::Uuid;
 use crate::{Change, Diff, Result, Store, StoreError, Subject, keys, notices, organizations};
 
 /// Kills the secret that a text is, if it is one of ours: revoked in the transaction that says so in
-/// the log. Whether there was one is for the program, never for whoever reports.
+/// the log, with the number of the request and the address it came from. Whether there was one is for the program, never for whoever reports.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn report(store: &Store, text: &str) -> Result<bool> {
+pub async fn report_from(store: &Store, text: &str, whence: Option<(&str, Option<&str>)>) -> Result<bool> {
     let Some(hash) = keys::lookup_hash(store, text.trim()) else { return Ok(false) };
     let orgs: Vec<Uuid> = organizations::all(store).await?.into_iter().map(|org| org.0).collect();
     let found = sqlx::query!(
@@ -28,14 +28,22 @@ pub async fn report(store: &Store, text: &str) -> Result<bool> {
     .fetch_optional(store.pool())
     .await?;
     let Some(found) = found else { return Ok(false) };
-    match kill(store, found.org_id.into(), found.secret_id.into()).await {
+    match kill(store, found.org_id.into(), found.secret_id.into(), whence).await {
         // The organization was deleted a moment ago, and the secret with it.
         Err(StoreError::NotFound) => Ok(false),
         killed => killed.map(|()| true),
     }
 }
 
-async fn kill(store: &Store, org: OrgId, id: SecretId) -> Result<()> {
+/// As [`report_from`], of a report that came by no request.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn report(store: &Store, text: &str) -> Result<bool> {
+    report_from(store, text, None).await
+}
+
+async fn kill(store: &Store, org: OrgId, id: SecretId, whence: Option<(&str, Option<&str>)>) -> Result<()> {
     let reporter = Actor {
         org,
         user: None,
@@ -47,6 +55,9 @@ async fn kill(store: &Store, org: OrgId, id: SecretId) -> Result<()> {
     let permit = permit(&reporter, Act::EditSecrets, Place::Organization)
         .map_err(|refused| StoreError::NotPermitted(refused.act))?;
     let mut change = Change::begin(store, permit).await?;
+    if let Some((request, address)) = whence {
+        change = change.asked_from(request, address);
+    }
     let at = change.at();
     let row = sqlx::query!(
         r#"select s.tail, s.revoked_at, s.leaked_at, s.user_id, u.name as "person?", a.application_id, a.name, a.owner_id, a.group_id

@@ -58,6 +58,7 @@ pub mod requests;
 pub mod reviews;
 pub mod rolls;
 pub mod rollups;
+pub mod seen;
 pub mod sessions;
 pub mod spend;
 mod sums;

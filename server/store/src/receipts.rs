@@ -195,7 +195,11 @@ async fn grants(change: &mut Change, user: UserId) -> Result<Vec<(domain::ids::G
 }
 
 /// Gives everything they answer for to `heir`, or each thing to who comes next, and tells them. A
-/// file says itself who owns and leads what: what it leaves with somebody stays with them.
+/// file says itself who leads what, so it has to name another lead; who answers for an application it
+/// does not say.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when a file leaves a group without a lead who can act.
 async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId>) -> Result<Vec<Handed>> {
     // Whoever is named has to be somebody, whether there is something to take over or not.
     let named = match heir {
@@ -210,7 +214,13 @@ async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId
             Some(named) => {
                 Handed { charge: charged.charge, name: charged.name, to: Some(named.clone()), because: None }
             }
-            None if by_file => Handed::to_next(charged.charge, charged.name, None),
+            None if by_file && matches!(charged.charge, Charge::Group(_)) => {
+                let sentence = format!(
+                    "{} is the only one who leads {} and can act. Let somebody else lead it in this file, too.",
+                    leaver.name, charged.name
+                );
+                return Err(StoreError::invalid("suspended", sentence));
+            }
             None => {
                 let next = charged.next(change.db(), org, leaver.id, actor, at).await?;
                 Handed::to_next(charged.charge, charged.name, next)
@@ -226,6 +236,38 @@ async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId
     }
     tell_heirs(change, leaver, &handed).await?;
     Ok(handed)
+}
+
+/// Gives back to somebody whose suspension is undone the applications that are still with whom they
+/// went to. The groups they lead they lead again; whoever took those over leads them, too, until
+/// somebody says otherwise: the receipt does not know whether they were of the group before.
+pub(crate) async fn give_back(change: &mut Change, user: UserId) -> Result<()> {
+    let org = change.org();
+    let content = sqlx::query_scalar!(
+        "select content from receipts where org_id = $1 and user_id = $2 and kind = 'suspended' order by receipt_id desc limit 1",
+        org.0,
+        user.0
+    )
+    .fetch_optional(change.db())
+    .await?;
+    let Some(content) = content else { return Ok(()) };
+    let contents: Contents =
+        serde_json::from_value(content).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    for handed in contents.handed {
+        let (Charge::Application(id), Some((heir, _))) = (handed.charge, handed.to) else { continue };
+        let owner = sqlx::query_scalar!(
+            "select owner_id from applications where org_id = $1 and application_id = $2 and archived_at is null",
+            org.0,
+            id.0
+        )
+        .fetch_optional(change.db())
+        .await?
+        .flatten();
+        if owner == Some(heir.0) {
+            applications::give(change, id, user).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Each of those who answer for something now, once; not whoever did it.

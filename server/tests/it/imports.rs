@@ -38,6 +38,8 @@ async fn an_import_is_undone_as_one_and_everybody_is_as_before() {
     let before = world.owner.get("/users.csv").await.text;
     let seen = shown(&world.owner, TABLE).await;
     assert_eq!(world.owner.get("/users.csv").await.text, before, "a look changes nothing");
+    let ticked = world.owner.get(&format!("/users.csv?q=olga&users[]={}", world.mia)).await.text;
+    assert!(ticked.contains("mia@acme.example") && !ticked.contains("olga@"), "those alone: {ticked}");
     let batch = world.owner.create("/console/imports/run", &[("csv", TABLE), ("seen", &seen)]).await;
     let after = world.owner.get("/users.csv").await.text;
     assert!(after.contains("Mia Berg,mia@acme.example,auditor,Support,7.00"), "{after}");

@@ -281,3 +281,47 @@ async fn a_request_goes_by_mail_to_whoever_decides_and_the_answer_to_whoever_ask
         assert!(answered.text.contains(subject), "{}", answered.text);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaked_secret_is_told_by_mail_to_whoever_answers_for_it_and_to_those_who_run_the_organization() {
+    let mut post = Post::open(&[]).await;
+    let server = post.server().await;
+    let owner = set_up(&server, "Acme").await;
+    for (name, role) in [("Adam", "admin"), ("Mia", "member"), ("Noa", "member")] {
+        let email = format!("{}@acme.example", name.to_lowercase());
+        owner.must("/console/users/create", &[("name", name), ("email", &email), ("role", role)]).await;
+        let path = link(&post.letter().await);
+        assert_eq!(accept(&server, &path, name).await.1, 200);
+    }
+    let group = [("name", "Research"), ("kind", "custom"), ("parent", "")];
+    let group = owner.create("/console/groups/create", &group).await;
+    let app = owner.create("/console/applications/create", &[("name", "bot"), ("group", &group)]).await;
+    let page = owner.get("/users?q=mia").await.text;
+    let mia = crate::world::id_at(&page, "usr_");
+    let page = owner.get(&format!("/applications/{app}?dialog=hand-over")).await.text;
+    let was =
+        page.split("name=\"was\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("");
+    let give = [("id", app.as_str()), ("was", was), ("user", &mia)];
+    owner.must("/console/applications/hand-over", &give).await;
+    let page = owner.get(&format!("/applications/{app}?dialog=secret")).await.text;
+    let key = crate::world::id_at(&page, "key_");
+    let done = owner.must("/console/keys/issue", &[("application", &app), ("key", &key)]).await;
+    let secret = done["once"]["Secret"]["secret"].as_str().expect("a secret").to_owned();
+
+    let kind = [("content-type", "text/plain")];
+    let stranger = server.browser();
+    let told = stranger.send(http::Method::POST, "/api/v1/secrets/leaked", &kind, secret.clone()).await;
+    assert_eq!(told.status, 202);
+    let mut to = Vec::new();
+    for _ in 0..3 {
+        let letter = post.letter().await;
+        assert!(letter.text.contains("leaked"), "{}", letter.text);
+        assert!(letter.text.contains(&format!("{}/applications/{app}", server.base)), "{}", letter.text);
+        assert!(letter.text.contains(&secret[secret.len() - 4..]), "which one: {}", letter.text);
+        assert!(!letter.text.contains(&secret), "and never the secret itself");
+        to.push(letter.to);
+    }
+    for name in ["olga", "adam", "mia"] {
+        assert!(to.iter().any(|to| to.contains(&format!("{name}@acme.example"))), "{name}: {to:?}");
+    }
+}

@@ -17,6 +17,7 @@ mod load;
 mod mail;
 mod offers;
 mod proofs;
+mod reach;
 mod recommendations;
 mod reports;
 mod roles;

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 
 use crate::{
     harness::Browser,
-    world::{World, parts},
+    world::{WHO, World, parts},
 };
 
 /// How a route is asked.
@@ -39,7 +39,12 @@ fn routes() -> Vec<(&'static str, How)> {
         ("/live", Stream),
         (
             "/users.csv",
-            Signed(&[("/users.csv", 200), ("/users.csv?group={team}", 200), ("/users.csv?q=mia", 200)]),
+            Signed(&[
+                ("/users.csv", 200),
+                ("/users.csv?group={team}", 200),
+                ("/users.csv?q=mia", 200),
+                ("/users.csv?users[]={member}", 200),
+            ]),
         ),
         (
             "/explore.csv",
@@ -67,6 +72,77 @@ fn routes() -> Vec<(&'static str, How)> {
         ("/v1/responses", Secret(Method::POST, "/v1/responses", INPUT, 404)),
         ("/v1/embeddings", Secret(Method::POST, "/v1/embeddings", INPUT, 404)),
     ]
+}
+
+/// Addresses as every role: those of routes that are no server function, and every page of the site map
+/// that is not about one thing. A page says what its server function says (303: to the sign-in).
+/// In the order of [`WHO`].
+#[rustfmt::skip]
+const ROLES: &[(&str, [u16; 8])] = &[
+    ("/users.csv",                         [401, 403, 403, 403, 200, 200, 200, 200]),
+    ("/audit.csv",                         [401, 403, 403, 403, 200, 200, 200, 200]),
+    ("/reports.csv?month={month}",         [401, 403, 403, 403, 200, 200, 200, 200]),
+    ("/reports.focus.csv?month={month}",   [401, 403, 403, 403, 200, 200, 200, 200]),
+    ("/invoices.csv?id={invoice}",         [401, 403, 403, 403, 200, 200, 200, 404]),
+    ("/explore.csv",                       [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("/explore.csv?group={team}",          [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("/",                                  [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/my-models",                         [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/notices",                           [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/alerts",                            [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/alerts/settings",                   [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/users",                             [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/groups",                            [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/authorization",                     [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/authorization/observed",            [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/authorization/tests",               [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/models",                            [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/models/review",                     [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/providers",                         [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/policies",                          [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/applications",                      [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/calls",                             [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/calls/live",                        [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/sessions",                          [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/explore",                           [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/spend",                             [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/recommendations",                   [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/invoices",                          [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/reports",                           [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/requests",                          [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/requests/new",                      [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/roles",                             [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/reviews",                           [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/why",                               [303, 200, 200, 200, 200, 200, 200, 200]),
+    ("/limits",                            [303, 403, 200, 200, 200, 200, 200, 200]),
+    ("/audit",                             [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/settings",                          [303, 403, 403, 403, 200, 200, 200, 200]),
+    ("/account",                           [303, 200, 200, 200, 200, 200, 200, 200]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_download_and_every_page_answers_every_role_as_the_table_says() {
+    let mut world = World::new().await;
+    let mut wrong = Vec::new();
+    for (address, expected) in ROLES {
+        let path = world.fill(address).await;
+        for (place, who) in WHO.iter().enumerate() {
+            let answer = world.people[place].get(&path).await;
+            if answer.status.as_u16() != expected[place] {
+                wrong.push(format!("{address} as {who}: {} instead of {}", answer.status, expected[place]));
+            }
+        }
+    }
+    let source = include_str!("../../../app/src/app.rs");
+    // Forms without anything to load, and pages of those who are not signed in.
+    let alone = ["users/import", "models/import", "", "*any"];
+    for path in source.split("path=path!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let known = ROLES.iter().any(|(address, _)| address.split('?').next() == Some(&format!("/{path}")));
+        if !known && !path.contains(':') && !path.starts_with('/') && !alone.contains(&path) {
+            wrong.push(format!("say what every role gets of {path}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 /// Names of people of Acme whose like Other does not have.

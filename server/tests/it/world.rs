@@ -189,7 +189,7 @@ impl World {
             // Somebody with what it takes to remove them.
             "named" => {
                 let user = Box::pin(self.fresh("user")).await;
-                format!("{user}&typed=user-{}", self.counter)
+                format!("{user}&version=1&typed=user-{}", self.counter)
             }
             "review" => {
                 let (group, day) = (id("team"), last_day());
@@ -390,6 +390,19 @@ impl World {
             }
             "org" => {
                 self.ids.get("org").cloned().unwrap_or_else(|| "org_00000000000000000000000000".to_owned())
+            }
+            // A new thing with what it takes to end it.
+            "typed secret" => {
+                let secret = Box::pin(self.fresh("secret")).await;
+                let page = self.owner.get(&format!("/applications/{}", self.ids["app"])).await.text;
+                let before = &page[..page.find(&secret).expect("the secret")];
+                let tail = &before[before.rfind('…').expect("its end") + '…'.len_utf8()..];
+                format!("{secret}&typed={}", tail.chars().take(4).collect::<String>())
+            }
+            what if what.starts_with("typed ") => {
+                let thing = what.trim_start_matches("typed ").to_owned();
+                let id = Box::pin(self.fresh(&thing)).await;
+                format!("{id}&version=1&typed={thing}-{}", self.counter)
             }
             what => match what.strip_prefix("new ") {
                 Some(thing) => Box::pin(self.fresh(thing)).await,

@@ -153,13 +153,29 @@ impl Writer<'_> {
                     id
                 }
             };
-            if line.touches(|field| field == "suspended") {
-                store::users::set_suspended(self.change, id, user.suspended).await.map_err(blame)?;
+            if line.touches(|field| field == "suspended") && !user.suspended {
+                store::users::set_suspended(self.change, id, false).await.map_err(blame)?;
             }
         }
         if let Some(operator) = self.operator.take_if(|_| !names_owner(self.file)) {
             store::users::let_in(self.change, &operator).await?;
             self.operator = Some(operator);
+        }
+        Ok(())
+    }
+
+    /// Once it is known who leads what: a suspension hands over what somebody answers for.
+    pub(super) async fn suspensions(&mut self) -> Step {
+        for user in self.file.users.iter().filter(|user| user.suspended) {
+            let email = user.email.as_str();
+            let line = self.plan.of(&things::user_key(email));
+            if !line.is_some_and(|line| line.touches(|field| field == "suspended")) {
+                continue;
+            }
+            let id = self.present.ids.users.get(email).ok_or(StoreError::NotFound)?.0;
+            store::users::set_suspended(self.change, id, true)
+                .await
+                .map_err(|error| blame(&user.lines, error))?;
         }
         Ok(())
     }

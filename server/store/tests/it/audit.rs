@@ -135,3 +135,20 @@ async fn settings_are_logged_field_by_field() {
     assert_eq!(fields, ["time_zone", "week_start"]);
     rows(&acme).await;
 }
+
+#[tokio::test]
+async fn where_a_change_came_from_is_in_its_line_and_in_the_chain() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await.asked_from("req_of_the_page", Some("203.0.113.7"));
+    groups::update(&mut change, acme.child, 1, &group("Renamed")).await.expect("renamed");
+    change.commit().await.expect("it");
+    let of_it = Filter { request: Some("req_of_the_page".to_owned()), ..Filter::default() };
+    let lines = audit::list(&acme.store, acme.tenant.org, &of_it, 9).await.expect("the log");
+    assert_eq!(lines.len(), 1, "what it changed, and nothing else: {lines:?}");
+    assert_eq!(lines[0].address.as_deref(), Some("203.0.113.7"));
+    let newest = rows(&acme).await;
+    run(&acme, "update audit set address = '198.51.100.1' where address is not null").await;
+    assert_eq!(chain(&acme).await, Chain::Broken { seq: newest });
+    run(&acme, "update audit set address = '203.0.113.7', request = null where address is not null").await;
+    assert_eq!(chain(&acme).await, Chain::Broken { seq: newest });
+}

@@ -9,7 +9,7 @@ use domain::{
     users::Role,
 };
 use store::{
-    Change, StoreError, audit,
+    Change, StoreError, applications, audit,
     audit::Chain,
     batches,
     directory::{self, Ask},
@@ -195,4 +195,40 @@ async fn a_lead_is_not_taken_out_with_many_others() {
     change.commit().await.expect("it");
     let (_, effects) = world.confirm(&[lead, world.org.user], Task::Leave(world.org.child)).await;
     assert_eq!((count(&effects, Outcome::Changed), count(&effects, Outcome::Refused)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_a_suspension_gives_back_what_is_still_with_whoever_took_over() {
+    let world = World::new().await;
+    let (store, org) = (&world.org.store, world.org.tenant.org);
+    let [ann, ben, cid] = world.people[..] else { panic!("three people") };
+    let task = Task::Suspend;
+    let mut change = world.change(task).await;
+    let token = users::invite(&mut change, ben).await.expect("a token");
+    change.commit().await.expect("it");
+    let name = "Ben".parse().expect("a name");
+    users::accept(store, org, ben, &token, &name, "a calm green ledger".to_owned()).await.expect("joined");
+    let app = world.org.application;
+    let owner =
+        async || applications::get(store, org, app).await.expect("it is there").owner.map(|(owner, _)| owner);
+    let give = async |to: UserId| {
+        let mut change = world.org.change().await;
+        applications::hand_over(&mut change, app, owner().await, to).await.expect("handed over");
+        change.commit().await.expect("it");
+    };
+    let mut change = world.org.change().await;
+    groups::set_member(&mut change, world.org.child, ben, Standing::Lead, None).await.expect("a lead");
+    change.commit().await.expect("it");
+
+    give(ann).await;
+    let (id, _) = world.confirm(&[ann], task).await;
+    assert_eq!(owner().await, Some(ben), "it went to the nearest lead");
+    world.undo(id, task).await.expect("undone");
+    assert_eq!(owner().await, Some(ann), "and back");
+
+    // What somebody has handed on since is theirs to hand on.
+    let (id, _) = world.confirm(&[ann], task).await;
+    give(cid).await;
+    world.undo(id, task).await.expect("undone");
+    assert_eq!(owner().await, Some(cid));
 }

@@ -238,7 +238,7 @@ async fn no_way_of_changing_people_takes_the_last_owner_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspension_hands_over_to_whoever_is_named_and_what_a_file_leaves_is_listed() {
+async fn a_suspension_hands_over_to_whoever_is_named_and_by_a_file_too() {
     let org = Organization::new().await;
     let mut change = org.change().await;
     let heir = person(&mut change, "Heir").await;
@@ -255,15 +255,29 @@ async fn a_suspension_hands_over_to_whoever_is_named_and_what_a_file_leaves_is_l
         assert_eq!(list.len() as i64, numbers.owner_away, "the number leads to the list");
         numbers.owner_away
     };
-    // A file says itself who owns what: what it leaves with somebody is listed.
+    // A file says itself who leads what, so it may not leave a group without anybody; who answers for an
+    // application it does not say, so that goes on to who comes next.
     let by_file = Actor { door: Door::File, ..org.tenant.owner.clone() };
+    let mut change = testing::begin(&org.store, &by_file, Act::EditUsers).await;
+    invalid(users::set_suspended(&mut change, org.user, true).await, "suspended");
+    drop(change);
+    let mut change = org.change().await;
+    groups::set_member(&mut change, org.parent, heir, Standing::Lead, None).await.expect("another lead");
+    change.commit().await.expect("it");
     let mut change = testing::begin(&org.store, &by_file, Act::EditUsers).await;
     users::set_suspended(&mut change, org.user, true).await.expect("suspended");
     change.commit().await.expect("it");
-    assert_eq!(away().await, 1);
-    assert_eq!(last_receipt(&org, org.user).await.contents.handed[0].to, None);
+    let handed = last_receipt(&org, org.user).await.contents.handed;
+    assert_eq!(handed.len(), 1, "{handed:?}");
+    let went_on = i64::from(handed[0].to.is_none());
+    assert_eq!(away().await, went_on, "it goes to somebody who can act, or is listed");
     let mut change = org.change().await;
     users::set_suspended(&mut change, org.user, false).await.expect("let in again");
+    if owner_of(&org).await != Some(org.user) {
+        let now = owner_of(&org).await;
+        applications::hand_over(&mut change, org.application, now, org.user).await.expect("back");
+    }
+    groups::remove_member(&mut change, org.parent, heir).await.expect("one lead again");
     change.commit().await.expect("it");
     assert_eq!(away().await, 0);
     // Not to oneself; and to somebody else in the same change.
