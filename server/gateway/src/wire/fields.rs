@@ -74,6 +74,10 @@ pub(super) struct Fields<'a> {
     conversation: Option<&'a RawValue>,
     store: Option<bool>,
     #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    speed: Option<&'a RawValue>,
+    #[serde(borrow)]
     prompt: Option<&'a RawValue>,
     #[serde(borrow)]
     background: Option<&'a RawValue>,
@@ -149,6 +153,17 @@ impl<'a> Fields<'a> {
                 if field.is_some_and(|raw| !is_null(raw)) {
                     return Err(bad(name, format!("Give `max_output_tokens` here, not `{name}`.")));
                 }
+            }
+        }
+        // Slower ones cost less, and are booked like any other call.
+        for (name, field, dearer) in
+            [("service_tier", self.service_tier, "\"priority\""), ("speed", self.speed, "\"fast\"")]
+        {
+            if field.is_some_and(|raw| raw.get() == dearer) {
+                return Err(bad(
+                    name,
+                    format!("`{name}` {dearer} costs more than the prices here say, so it cannot be capped. Ask without it."),
+                ));
             }
         }
         if !(1..=128).contains(&self.n.unwrap_or(1)) {

@@ -354,6 +354,19 @@ mod tests {
     }
 
     #[test]
+    fn what_costs_more_than_the_prices_say_is_refused() {
+        for (route, body, fits) in [
+            (Route::ChatCompletions, r#"{"model":"m","service_tier":"priority"}"#, false),
+            (Route::Responses, r#"{"model":"m","service_tier":"priority"}"#, false),
+            (Route::Messages, r#"{"model":"m","max_tokens":9,"speed":"fast"}"#, false),
+            (Route::ChatCompletions, r#"{"model":"m","service_tier":"flex"}"#, true),
+            (Route::Messages, r#"{"model":"m","max_tokens":9,"service_tier":"auto","speed":"standard"}"#, true),
+        ] {
+            assert_eq!(Request::read(route, Bytes::from(body)).is_ok(), fits, "{body}");
+        }
+    }
+
+    #[test]
     fn a_bound_of_tools_that_is_left_open_is_written_in() {
         for (route, body, expected) in [
             (
