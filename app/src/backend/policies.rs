@@ -56,9 +56,7 @@ impl RuleLines {
             let place = |prefix| name.strip_prefix(prefix)?.parse::<usize>().ok()?.checked_sub(1);
             let model = match (place("#+"), name.strip_prefix('#')) {
                 (Some(place), _) => added.get(place).copied(),
-                (None, Some(_)) => {
-                    place("#").and_then(|place| steps.get(place)).map(|(model, _)| *model)
-                }
+                (None, Some(_)) => place("#").and_then(|place| steps.get(place)).map(|(model, _)| *model),
                 (None, None) => {
                     let known = models.iter().find(|model| model.name == name);
                     Some(known.ok_or_else(|| wrong(line))?.id)

@@ -249,7 +249,9 @@ fn Attribution(call: CallView) -> impl IntoView {
     };
     let model = match call.model {
         (Some(id), name) => link(format!("/models/{id}"), name),
-        (None, name) if name.is_empty() => view! { <span class="muted">"none that was looked at"</span> }.into_any(),
+        (None, name) if name.is_empty() => {
+            view! { <span class="muted">"none that was looked at"</span> }.into_any()
+        }
         (None, name) => view! { <span class="mono">{name}</span> }.into_any(),
     };
     let secret = match (call.key, call.secret_tail) {

@@ -140,7 +140,12 @@ fn RefusedView(refused: RefusedCall) -> impl IntoView {
 fn ToldView(told: ToldCall) -> impl IntoView {
     let (title, kept) = match told.booked {
         true => ("The call", None),
-        false => ("The refused call", Some("Its request id says this. Nothing else is kept of such a call, or it is not for you to see.")),
+        false => (
+            "The refused call",
+            Some(
+                "Its request id says this. Nothing else is kept of such a call, or it is not for you to see.",
+            ),
+        ),
     };
     let look = if told.booked { "banner" } else { "banner bad" };
     let help = told.help;

@@ -59,8 +59,7 @@ pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Call
     let unknown = |told: Told| {
         refuse("This secret is not known here. It may have been mistyped, rotated or revoked.").because(told)
     };
-    let hash =
-        store::keys::lookup_hash(&gateway.store, text).ok_or_else(|| unknown(Told::NotASecret))?;
+    let hash = store::keys::lookup_hash(&gateway.store, text).ok_or_else(|| unknown(Told::NotASecret))?;
     let found = gateway.snapshots.find(&gateway.store, &hash).await.map_err(|error| {
         tracing::warn!(%error, call = %id, "facts are not available");
         Refusal::new(Kind::Unavailable, id, UNCERTAIN)

@@ -13,8 +13,8 @@ use domain::{
     money::Money,
     prices,
     recommendations::{
-        Alternative, Belonging, Kind, LIMIT_MONTHS, LimitUse, MODEL_DAYS, ModelUse, PEOPLE_DAYS, Recommendation,
-        SecretUse, cheaper, join, leave, limit, secret,
+        Alternative, Belonging, Kind, LIMIT_MONTHS, LimitUse, MODEL_DAYS, ModelUse, PEOPLE_DAYS,
+        Recommendation, SecretUse, cheaper, join, leave, limit, secret,
     },
     roles::Act,
     spend::Sums,
@@ -352,7 +352,9 @@ fn stands(facts: &Facts, live: &HashSet<SecretId>, one: &Recommendation, now: Da
     let (about, of) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let person = || Some((about.parse::<GroupId>().ok()?, facts.users.get(&of.parse::<UserId>().ok()?)?));
     let stands = match one.kind {
-        Kind::Cheaper => about.parse().ok().zip(of.parse().ok()).map(|(group, model)| is_open(facts, group, model, now)),
+        Kind::Cheaper => {
+            about.parse().ok().zip(of.parse().ok()).map(|(group, model)| is_open(facts, group, model, now))
+        }
         Kind::Limit => {
             let cap = one.figures.split(' ').next().and_then(|cap| cap.parse::<i64>().ok());
             let id = about.parse::<LimitId>().ok();
@@ -371,9 +373,8 @@ fn stands(facts: &Facts, live: &HashSet<SecretId>, one: &Recommendation, now: Da
 /// Those of these secrets that still let calls through.
 async fn live(store: &Store, org: OrgId, found: &[Recommendation]) -> Result<HashSet<SecretId>> {
     let secrets = found.iter().filter(|one| one.kind == Kind::Secret);
-    let secrets: Vec<Uuid> = secrets
-        .filter_map(|one| Some(one.topic.split(' ').nth(1)?.parse::<SecretId>().ok()?.0))
-        .collect();
+    let secrets: Vec<Uuid> =
+        secrets.filter_map(|one| Some(one.topic.split(' ').nth(1)?.parse::<SecretId>().ok()?.0)).collect();
     if secrets.is_empty() {
         return Ok(HashSet::new());
     }

@@ -27,7 +27,8 @@ impl Program {
     }
 
     async fn call(&self, model: &str) -> Answer {
-        let body = json!({ "model": model, "max_tokens": 20, "messages": [{ "role": "user", "content": "Hi" }] });
+        let body =
+            json!({ "model": model, "max_tokens": 20, "messages": [{ "role": "user", "content": "Hi" }] });
         self.say("/v1/chat/completions", body.to_string()).await
     }
 }
@@ -84,8 +85,7 @@ async fn edit_key(owner: &Browser, ids: &Ids, fields: &[(&str, &str)]) {
     let value = &form[form.find("name=\"version\"").expect("its version")..];
     let version: String =
         value.split("value=\"").nth(1).expect("a value").chars().take_while(char::is_ascii_digit).collect();
-    let which =
-        [("application", ids.app.as_str()), ("key", ids.key.as_str()), ("version", version.as_str())];
+    let which = [("application", ids.app.as_str()), ("key", ids.key.as_str()), ("version", version.as_str())];
     owner.must("/console/keys/edit", &[&which, fields].concat()).await;
 }
 
@@ -132,7 +132,8 @@ async fn every_refusal_leads_to_why_by_its_request_id() {
         }
     };
     rule("closed").await;
-    let page = page_says(&owner, &program.call("small").await, 404, "model_not_found", "404 model_not_found").await;
+    let page =
+        page_says(&owner, &program.call("small").await, 404, "model_not_found", "404 model_not_found").await;
     assert!(page.contains("What would make it a yes"), "{page}");
     rule("by_request").await;
     let asked = program.call("small").await;
@@ -142,7 +143,8 @@ async fn every_refusal_leads_to_why_by_its_request_id() {
     let narrowed = program.call("small").await;
     page_says(&owner, &narrowed, 403, "model_not_allowed", "The key of Assistant is narrowed").await;
     edit_key(&owner, &ids, &[("all_models", "true")]).await;
-    let streams = json!({ "model": "small", "stream": true, "messages": [{ "role": "user", "content": "Hi" }] });
+    let streams =
+        json!({ "model": "small", "stream": true, "messages": [{ "role": "user", "content": "Hi" }] });
     let streams = program.say("/v1/chat/completions", streams.to_string()).await;
     page_says(&owner, &streams, 403, "feature_not_allowed", "turned off").await;
 

@@ -45,10 +45,7 @@ pub async fn find(looking: &Looking<'_>, id: CallId) -> Result<Found, AppError> 
         return Err(forbidden());
     }
     let sentence = match &call.what {
-        What::Finished(finished) => format!(
-            "It was let through, and is in the books: {}.",
-            finished.outcome
-        ),
+        What::Finished(finished) => format!("It was let through, and is in the books: {}.", finished.outcome),
         What::Refused(refused) => refused.message.clone(),
     };
     let help = Help { sentence: "See the call".to_owned(), href: format!("/calls/{id}") };
@@ -67,8 +64,18 @@ fn of_id(id: CallId, told: Told, at: DateTime<Utc>) -> ToldCall {
 /// A kept refusal as it is shown.
 pub async fn told(looking: &Looking<'_>, refused: Refused) -> Result<RefusedCall, AppError> {
     // The link and the person to ask stand on the page anyway.
-    const SHOWN: [&str; 10] =
-        ["reason", "scope", "scope_name", "metric", "window", "cap", "used", "reserved", "resets_at", "times"];
+    const SHOWN: [&str; 10] = [
+        "reason",
+        "scope",
+        "scope_name",
+        "metric",
+        "window",
+        "cap",
+        "used",
+        "reserved",
+        "resets_at",
+        "times",
+    ];
     let value = |name: &str| match refused.detail.get(name)? {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) => Some(text.clone()),
