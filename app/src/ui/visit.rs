@@ -16,6 +16,8 @@ type Guard = fn(&str) -> bool;
 thread_local! {
     /// Counts visits: an answer that comes after a later visit began is thrown away.
     static LATEST: Cell<u32> = const { Cell::new(0) };
+    /// How many visits that somebody meant have not come yet.
+    static ON_THE_WAY: Cell<u32> = const { Cell::new(0) };
     /// The link that opened the dialog: where the focus returns to.
     static OPENER: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Asks whether a link may be followed at once.
@@ -66,18 +68,28 @@ pub fn is_busy() -> bool {
 
 /// Goes there.
 pub fn visit(address: String, how: Visit) {
-    let turn = LATEST.with(|latest| {
-        latest.set(latest.get() + 1);
-        latest.get()
-    });
+    let looks = how == Visit::Look;
+    // A look keeps nobody from going where they want to; the page that comes is as new as it.
+    if looks && ON_THE_WAY.get() > 0 {
+        return;
+    }
+    if !looks {
+        LATEST.set(LATEST.get() + 1);
+        ON_THE_WAY.set(ON_THE_WAY.get() + 1);
+    }
+    let turn = LATEST.get();
     spawn_local(async move {
-        let Some((page, reached)) = fetch(&address).await else {
+        let fetched = fetch(&address).await;
+        if !looks {
+            ON_THE_WAY.set(ON_THE_WAY.get() - 1);
+        }
+        let Some((page, reached)) = fetched else {
             if !how.is_again() {
                 let _ = window().location().assign(&address);
             }
             return;
         };
-        if LATEST.with(Cell::get) != turn || (how == Visit::Look && is_busy()) {
+        if LATEST.get() != turn || (how == Visit::Look && is_busy()) {
             return;
         }
         if show(&page, how).is_none() {
