@@ -101,6 +101,8 @@ pub struct ApplicationView {
     pub secrets: Vec<SecretRow>,
     /// Its limits.
     pub limits: Vec<LimitLevel>,
+    /// Limits from above: in words, and of what.
+    pub above: Vec<(String, String)>,
     /// Its last calls.
     pub calls: Option<Vec<CallRow>>,
     /// The month so far.
@@ -153,6 +155,10 @@ pub async fn load_application(
         };
         Ok(ApplicationView {
             secrets: store::keys::secrets(&cx.store, org, key.id).await.known()?,
+            above: groups::limits_from_above(
+                &facts,
+                &application.path.iter().map(|(group, _)| *group).collect::<Vec<_>>(),
+            ),
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Application(id))
                 .await
                 .known()?,

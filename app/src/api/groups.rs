@@ -133,6 +133,8 @@ pub struct GroupView {
     pub below: Vec<(GroupId, String, i64)>,
     /// Its limits.
     pub limits: Vec<LimitLevel>,
+    /// Limits from above: in words, and of what.
+    pub above: Vec<(String, String)>,
     /// What it may use, model by model.
     pub models: Vec<Line>,
     /// Requests on its account that wait, and grants that hold.
@@ -263,6 +265,13 @@ pub async fn load_group(
                 .into_iter()
                 .map(|row| (row.id, row.name, row.members_below))
                 .collect(),
+            above: facts
+                .groups
+                .get(&id)
+                .map(|group| {
+                    groups::limits_from_above(&facts, &group.path[..group.path.len().saturating_sub(1)])
+                })
+                .unwrap_or_default(),
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Group(id))
                 .await
                 .known()?,

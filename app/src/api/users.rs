@@ -26,6 +26,8 @@ pub struct UserView {
     pub default_limit: Option<Money>,
     /// Their limits.
     pub limits: Vec<LimitLevel>,
+    /// Limits from above: in words, and of what.
+    pub above: Vec<(String, String)>,
     /// Their last calls.
     pub calls: Option<Vec<CallRow>>,
     /// Their requests that wait, and their grants that hold.
@@ -153,6 +155,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             invitation,
             mail: cx.backend.mail,
             default_limit: facts.default_user_limit,
+            above: groups::limits_from_above(&facts, &[]),
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::User(id))
                 .await
                 .known()?,

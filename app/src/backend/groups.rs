@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::{
+    access::Facts,
     groups::Standing,
     ids::GroupId,
+    limits::Scope,
     roles::{Act, Actor, Place, allows},
     window::Calendar,
 };
@@ -165,6 +167,17 @@ pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError
 /// As [`named`].
 pub async fn named_some(cx: &Cx, field: &str, text: &str) -> Result<Option<GroupId>, AppError> {
     if text.trim().is_empty() { Ok(None) } else { named(cx, field, text).await.map(Some) }
+}
+
+/// Limits of the organization and of the groups on a path, which apply below them, too: in words, and of
+/// what. What is used of them is for those who may read it there.
+pub fn limits_from_above(facts: &Facts, path: &[GroupId]) -> Vec<(String, String)> {
+    let scopes = std::iter::once(Scope::Organization).chain(path.iter().copied().map(Scope::Group));
+    let own = |scope: Scope| facts.limits.get(&scope).map_or(&[][..], Vec::as_slice);
+    scopes
+        .flat_map(|scope| own(scope).iter().map(move |limit| (scope, limit)))
+        .map(|(scope, limit)| (limit.meter.show_cap(limit.cap), facts.scope_name(scope)))
+        .collect()
 }
 
 /// Why somebody is not put into a group: they are in it, as something else.

@@ -118,7 +118,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
             }}
         </Card>
         <Pager next/>
-        <Dialog name="new" title="New application">
+        <Dialog name="new" title="New application" when=create>
             <Form to=CreateApplication::PATH>
                 <Field name="name" label="Name" placeholder="research-bot"/>
                 <PickGroup name="group" label="Group" groups=groups.clone() hint="Its models and budgets apply, and its spend counts there."/>
@@ -202,11 +202,11 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 <Card title="Secrets" note="strings that clients send" actions=ViewFn::from(move || view! { {(secrets && live).then(|| view! { <OpenDialog name="secret" label="Make a secret" look="btn small"/> })} })>
                     <Secrets secrets=view.secrets.clone() application=id.to_string() edit=secrets && live/>
                 </Card>
-                <LimitCard scope=Scope::Application(app.id) limits=view.limits.clone() may_set=allows(Act::TightenLimits) && live may_remove=may(Act::LoosenLimits)/>
+                <LimitCard scope=Scope::Application(app.id) limits=view.limits.clone() above=view.above.clone() may_set=allows(Act::TightenLimits) && live may_remove=may(Act::LoosenLimits)/>
             </div>
         </div>
         <LastCalls title="Last calls" calls=view.calls.clone()/>
-        <Dialog name="edit" title="Edit the application">
+        <Dialog name="edit" title="Edit the application" when=edit && live>
             <Form to=EditApplication::PATH>
                 <Hidden name="id" value=app.id.to_string()/>
                 <Hidden name="version" value=version.to_string()/>
@@ -216,7 +216,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>
-        <Dialog name="hand-over" title="Who answers for it?">
+        <Dialog name="hand-over" title="Who answers for it?" when=give && live>
             <FindHeir page=format!("/applications/{id}") dialog="hand-over"/>
             <Form to=HandOverApplication::PATH>
                 <Hidden name="id" value=id.to_string()/>
@@ -225,7 +225,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 <div class="row end"><Submit label="Hand over"/></div>
             </Form>
         </Dialog>
-        <Dialog name="secret" title="Make a secret">
+        <Dialog name="secret" title="Make a secret" when=secrets && live>
             <Form to=IssueSecret::PATH>
                 <Hidden name="application" value=app.id.to_string()/>
                 <Hidden name="key" value=app.key.to_string()/>
@@ -237,7 +237,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
             </Form>
         </Dialog>
         <Confirm
-            name="archive" title=format!("Archive {}?", app.name) to=ArchiveApplication::PATH label="Archive the application" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=app.name.clone()
+            when=edit && live name="archive" title=format!("Archive {}?", app.name) to=ArchiveApplication::PATH label="Archive the application" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=app.name.clone()
             consequence=format!("{stops} with the next call; it made {} calls this month{last}. Its spend stays on the books. This cannot be undone.", grouped(view.month.calls.unsigned_abs()))
         />
     }
@@ -292,7 +292,7 @@ fn KeyCard(view: ApplicationView, edit: bool) -> impl IntoView {
                 <dt>"Assigned groups"</dt><dd>{assigned}{nobody.then_some("None: no personal secrets")}</dd>
             </dl>
         </Card>
-        <Dialog name="key" title="Edit the key"><KeyForm view=view.clone()/></Dialog>
+        <Dialog name="key" title="Edit the key" when=edit><KeyForm view=view.clone()/></Dialog>
     }
 }
 

@@ -91,7 +91,7 @@ fn Content(directory: Directory, filter: Filter, wrong: String) -> impl IntoView
         <Pager next/>
         {(edit && !nobody).then(|| view! { <Bar matching/> })}
         </Ticks>
-        <Dialog name="invite" title="Invite somebody">
+        <Dialog name="invite" title="Invite somebody" when=edit>
             <Form to=CreateUser::PATH>
                 <Field name="name" label="Name"/>
                 <Field name="email" label="Email" kind="email"/>
@@ -338,7 +338,10 @@ fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
             {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name)/></td> })}
             <td>
                 <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div>
-                <div class="narrow-only"><Badges user=user.clone()/></div>
+                <div class="narrow-only">
+                    {(user.status != UserStatus::Active).then(|| view! { <div class="sub"><StatusMark status=user.status/></div> })}
+                    <Badges user=user.clone()/>
+                </div>
             </td>
             <td class="hide">{capital(user.role.as_str())}</td>
             <td class="hide groups"><Badges user=user.clone()/></td>

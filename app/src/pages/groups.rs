@@ -77,7 +77,7 @@ fn TreeView(tree: Tree) -> impl IntoView {
                 }.into_any()
             }}
         </Card>
-        <Dialog name="new" title="New group">
+        <Dialog name="new" title="New group" when=create>
             <Form to=CreateGroup::PATH>
                 <Field name="name" label="Name" placeholder="Engineering"/>
                 <PickGroup name="parent" label="Inside" groups=places.clone() none="At the top"/>
@@ -169,6 +169,7 @@ fn Content(view: GroupView) -> impl IntoView {
         applications_below,
         below,
         limits,
+        above,
         models,
         requests,
         places,
@@ -230,7 +231,7 @@ fn Content(view: GroupView) -> impl IntoView {
         <div class="two wide-left">
             <People members matching next named heirs count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>
-                <LimitCard scope=Scope::Group(group.id) limits may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
+                <LimitCard scope=Scope::Group(group.id) limits above may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications_below.to_string()><Applications group=id.to_string() all=applications_below applications/></Card>
                 <Unnamed group=group.clone() routing edit/>
                 {(!below.is_empty()).then(|| view! {
@@ -244,10 +245,10 @@ fn Content(view: GroupView) -> impl IntoView {
         </div>
         <Grants requests empty="What people ask for on this group’s account, and what was agreed to until when, stands here."/>
         <Lines models group=id.to_string()/>
-        <Dialog name="add" title="Add people">
+        <Dialog name="add" title="Add people" when=add>
             <AddPeople group=id.to_string() chosen=chosen.clone() found=people.clone() leads=edit_leads/>
         </Dialog>
-        <Dialog name="edit" title="Edit the group" clone:name>
+        <Dialog name="edit" title="Edit the group" when=edit clone:name>
             <Form to=EditGroup::PATH>
                 <Hidden name="id" value=group.id.to_string()/>
                 <Hidden name="version" value=version.to_string()/>
@@ -264,7 +265,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 </Form>
             })}
         </Dialog>
-        <Dialog name="new" title="New group below">
+        <Dialog name="new" title="New group below" when=create>
             <Form to=CreateGroup::PATH>
                 <Hidden name="parent" value=group.id.to_string()/>
                 <Field name="name" label="Name"/>
@@ -273,7 +274,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 <div class="row end"><Submit label="Create the group"/></div>
             </Form>
         </Dialog>
-        <Dialog name="move" title="Move the group">
+        <Dialog name="move" title="Move the group" when=shift>
             // Nothing is moved from here: first it is said who gains and loses what, and which limits tighten.
             <Form to=RehearseMove::PATH>
                 <Hidden name="id" value=group.id.to_string()/>
@@ -288,7 +289,7 @@ fn Content(view: GroupView) -> impl IntoView {
             />
         })}
         <Confirm
-            name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=name.clone()
+            when=archive name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=name.clone()
             consequence=format!("{leave}, and secrets that only it carried die with the next call. It can be archived only when no group and no application is in it. Names and spend stay on the books. This cannot be undone.")
         />
     }

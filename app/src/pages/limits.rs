@@ -196,7 +196,15 @@ pub fn LimitCard(
     may_set: bool,
     /// Whether they may take one away.
     may_remove: bool,
+    /// Those that apply from above: in words, and of what.
+    #[prop(optional)]
+    above: Vec<(String, String)>,
 ) -> impl IntoView {
+    let inherited = above
+        .into_iter()
+        .map(|(limit, of)| view! { <li class="row between"><span class="num">{limit}</span><Badge text=format!("from {of}") kind=Kind::Inherited/></li> })
+        .collect_view();
+    let from_above = !inherited.is_empty();
     let empty = limits.is_empty();
     let items = limits
         .iter()
@@ -223,11 +231,14 @@ pub fn LimitCard(
         limits.into_iter().filter(|_| may_set).map(|limit| view! { <EditDialog limit/> }).collect_view();
     view! {
         <Card title="Limits" actions=ViewFn::from(move || view! { {may_set.then(|| view! { <OpenDialog name="new-limit" label="New limit" look="btn small"/> })} })>
-            {if empty {
+            {if empty && from_above {
+                ().into_any()
+            } else if empty {
                 view! { <Empty title="No limit of its own" text="Limits of everything above it still apply."/> }.into_any()
             } else {
                 view! { <ul class="list">{items}</ul> }.into_any()
             }}
+            {from_above.then(|| view! { <p class="note-line">{if empty { "None of its own; these apply from above:" } else { "These apply from above, too:" }}</p><ul class="list">{inherited}</ul> })}
         </Card>
         {dialogs}
         <Dialog name="new-limit" title="New limit">

@@ -147,6 +147,9 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                 {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
                 {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
                 <div class="sub">{member.email}</div>
+                {member.through.clone().map(|(id, name)| view! {
+                    <div class="narrow-only"><Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/></div>
+                })}
             </td>
             <td class="hide">{match member.through {
                 Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),

@@ -279,7 +279,7 @@ fn Content(view: ModelView) -> impl IntoView {
                 }}
             </Card>
         </div>
-        <Dialog name="edit" title="Edit the model">
+        <Dialog name="edit" title="Edit the model" when=edit>
             <Form to=EditModel::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
                 <Hidden name="version" value=edited.version.to_string()/>
@@ -299,7 +299,7 @@ fn Content(view: ModelView) -> impl IntoView {
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>
-        <Dialog name="prices" title="Set prices">
+        <Dialog name="prices" title="Set prices" when=edit>
             <Form to=SetPrices::PATH also=FillPrices::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
                 <div class="row"><Submit label="Fill from the price book" look="small" to=FillPrices::PATH/></div>
@@ -318,7 +318,7 @@ fn Content(view: ModelView) -> impl IntoView {
             </Form>
         </Dialog>
         <Confirm
-            name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string()), ("version", model.version.to_string())] typed=model.name.clone()
+            when=edit name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string()), ("version", model.version.to_string())] typed=model.name.clone()
             consequence=format!("Calls that name it are refused from now on, in every group; {}. Policies pass it over. Its spend stays on the books. This cannot be undone.", match group_count {
                 0 => "no group has it now".to_owned(),
                 1 => "1 group has it now".to_owned(),

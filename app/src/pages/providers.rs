@@ -122,7 +122,7 @@ fn Content(provider: Provider) -> impl IntoView {
         }}
         <Patience id=id.to_string() version waits edit/>
         <Confirm
-            name="archive" title=format!("Archive {name}?") to=ArchiveProvider::PATH label="Archive the provider" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=name.clone()
+            when=edit name="archive" title=format!("Archive {name}?") to=ArchiveProvider::PATH label="Archive the provider" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=name.clone()
             consequence="Its credential is forgotten. It can be archived only when no model uses it any more. This cannot be undone."
         />
     }

@@ -114,6 +114,7 @@ fn Content(view: UserView) -> impl IntoView {
         user,
         default_limit,
         limits,
+        above,
         calls,
         requests,
         groups,
@@ -197,7 +198,7 @@ fn Content(view: UserView) -> impl IntoView {
                     view! { <ul class="list" id="their-groups">{badges}</ul> }.into_any()
                 }}
             </Card>
-            <LimitCard scope=Scope::User(user.id) limits may_set=may(Act::LoosenLimits) may_remove=may(Act::LoosenLimits)/>
+            <LimitCard scope=Scope::User(user.id) limits above may_set=may(Act::LoosenLimits) may_remove=may(Act::LoosenLimits)/>
         </div>
         <Applications applications/>
         <Grants requests empty="What this person asked for, and what was agreed to until when, stands here."/>
@@ -227,9 +228,9 @@ fn Content(view: UserView) -> impl IntoView {
             </Card>
         })}
         <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
-        <Suspend id=id.to_string() version=user.version name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/>
-        <Remove id=id.to_string() version=user.version name=user.name.clone() charges heirs/>
-        <Dialog name="edit" title="Edit the user">
+        {(edit && !suspended).then(|| view! { <Suspend id=id.to_string() version=user.version name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/> })}
+        {edit.then(|| view! { <Remove id=id.to_string() version=user.version name=user.name.clone() charges heirs/> })}
+        <Dialog name="edit" title="Edit the user" when=edit>
             <Form to=EditUser::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
                 <Hidden name="version" value=edited.version.to_string()/>
@@ -239,7 +240,7 @@ fn Content(view: UserView) -> impl IntoView {
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>
-        <Dialog name="join" title="Add to a group">
+        <Dialog name="join" title="Add to a group" when=edit>
             <Form to=AddMember::PATH at_once=AtOnce::Listed("their-groups")>
                 <Hidden name="user" value=edited.id.to_string()/>
                 <PickGroup name="group" label="Group" groups=groups.clone()/>
@@ -247,7 +248,7 @@ fn Content(view: UserView) -> impl IntoView {
                 <div class="row end"><Submit label="Add"/></div>
             </Form>
         </Dialog>
-        <Dialog name="invite" title="Invite again">
+        <Dialog name="invite" title="Invite again" when=edit>
             <Form to=InviteUser::PATH>
                 <p>{if mail { format!("Sends a new link to {}; the one before stops working.", email) } else { "Makes a new link; the one before stops working.".to_owned() }}</p>
                 <Hidden name="id" value=edited.id.to_string()/>

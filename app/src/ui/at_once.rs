@@ -29,6 +29,7 @@ impl Drawn {
         let then = form.get_attribute("data-then").unwrap_or_default();
         match form.get_attribute("data-at-once").as_deref() {
             Some("gone") => {
+                close(form);
                 let line = form.closest("[data-line], tr, li.row, li").ok().flatten();
                 // A menu stands in a line of its own; the line that goes is the one around it.
                 let around = line.as_ref().and_then(|line| line.closest("tr, .list > li").ok().flatten());
@@ -90,6 +91,14 @@ impl Drawn {
         }
         any
     }
+}
+
+/// Closes the menu around a form: out of sight it would stay open, and be so when it comes back.
+fn close(form: &HtmlFormElement) -> Option<()> {
+    let menu = form.closest("[popover]").ok()??;
+    let hide = js_sys::Reflect::get(&menu, &"hidePopover".into()).ok()?;
+    hide.dyn_into::<js_sys::Function>().ok()?.call0(&menu).ok()?;
+    Some(())
 }
 
 /// What is chosen in a form, in words.

@@ -39,9 +39,12 @@ pub fn Dialog(
     /// Its title.
     #[prop(into)]
     title: String,
+    /// Whether it is for whoever looks: who may not is not shown the form by an address either.
+    #[prop(default = true)]
+    when: bool,
     children: Children,
 ) -> impl IntoView {
-    (query::value("dialog") == name).then(|| {
+    (when && query::value("dialog") == name).then(|| {
         let label = title.clone();
         view! {
             <Opened label>
@@ -100,10 +103,13 @@ pub fn Confirm(
     /// What has to be typed out first, where it ends something for good.
     #[prop(optional, into)]
     typed: String,
+    /// Whether it is for whoever looks.
+    #[prop(default = true)]
+    when: bool,
 ) -> impl IntoView {
     let which = name.clone();
     view! {
-        <Dialog name title>
+        <Dialog name title when>
             <Form to which>
                 <p>{consequence}</p>
                 {(!typed.is_empty()).then(|| view! { <Field name="typed" label=format!("Type {typed} to confirm")/> })}

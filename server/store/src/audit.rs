@@ -4,6 +4,8 @@
 //! breaks the chain from there on; the organization's row keeps the newest hash, so a log that was
 //! cut short does not match it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::{
     audit::{AuditRow, Door},
@@ -103,9 +105,35 @@ pub(crate) async fn append_all(
         &whence(|it| it.request.clone()) as &[Option<String>],
         &whence(|it| it.address.clone()) as &[Option<String>],
     )
+    .execute(&mut *db)
+    .await?;
+    note_fields(db, first.actor.org, lines, &seqs).await?;
+    Ok(head)
+}
+
+/// Notes which fields stand between which lines.
+async fn note_fields(db: &mut PgConnection, org: OrgId, lines: &[Line<'_>], seqs: &[i64]) -> Result<()> {
+    let mut spans = BTreeMap::<&str, (i64, i64)>::new();
+    for (line, seq) in lines.iter().zip(seqs) {
+        for field in line.diff.after.keys() {
+            let (first, last) = spans.entry(field).or_insert((*seq, *seq));
+            (*first, *last) = ((*first).min(*seq), (*last).max(*seq));
+        }
+    }
+    let fields: Vec<String> = spans.keys().map(|field| (*field).to_owned()).collect();
+    let (first, last): (Vec<i64>, Vec<i64>) = spans.into_values().unzip();
+    sqlx::query!(
+        "insert into audit_fields as f (org_id, field, first_seq, last_seq)
+         select $1, k.* from unnest($2::text[], $3::bigint[], $4::bigint[]) as k
+         on conflict (org_id, field) do update set last_seq = greatest(f.last_seq, excluded.last_seq)",
+        org.0,
+        &fields,
+        &first,
+        &last,
+    )
     .execute(db)
     .await?;
-    Ok(head)
+    Ok(())
 }
 
 /// The end of the chain after one more line.
@@ -249,7 +277,9 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
              and ($7::text is null or subject ilike $7)
              and ($8::text is null or subject_kind = $8)
              and ($9::text is null or door = $9)
-             and ($10::text is null or exists (select from jsonb_object_keys(after) as k (name) where k.name ilike $10))
+             and ($10::text is null or after ?| array(select f.field from audit_fields f where f.org_id = $1 and f.field ilike $10))
+             and ($10::text is null or seq between (select min(f.first_seq) from audit_fields f where f.org_id = $1 and f.field ilike $10)
+                                               and (select max(f.last_seq) from audit_fields f where f.org_id = $1 and f.field ilike $10))
            order by seq desc
            limit $5"#,
         org.0,
