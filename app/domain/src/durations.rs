@@ -10,6 +10,9 @@ pub const BOUNDS: [i32; 31] = [
     10_000, 14_000, 20_000, 28_000, 40_000, 56_000, 80_000, 110_000, 160_000, 220_000, 320_000,
 ];
 
+/// How many digits a class has in a number of counts.
+const DIGITS: usize = 12;
+
 /// Counts by class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Durations([i32; BOUNDS.len() + 1]);
@@ -25,6 +28,33 @@ impl Durations {
         let mut durations = Self::default();
         let place = usize::try_from(class).unwrap_or_default().min(BOUNDS.len());
         durations.0[place] = i32::try_from(calls).unwrap_or(i32::MAX);
+        durations
+    }
+
+    /// As one number, which adds up with others as the counts do: twelve digits for each class, the
+    /// shortest last. `3e24` are three calls of the third class.
+    pub fn to_number(&self) -> String {
+        let Some(first) = self.0.iter().position(|count| *count != 0) else { return "0".to_owned() };
+        let mut text = String::new();
+        for count in self.0[first..].iter().rev().skip_while(|count| **count == 0) {
+            // The first one has no digits before it.
+            let width = if text.is_empty() { 1 } else { DIGITS };
+            text.push_str(&format!("{count:0width$}"));
+        }
+        text.push_str(&format!("e{}", first * DIGITS));
+        text
+    }
+
+    /// Reads what [`Durations::to_number`] stands for, written out in digits. What is no such number is
+    /// nothing that is known.
+    pub fn of_number(digits: &str) -> Self {
+        let mut durations = Self::default();
+        let mut rest = digits;
+        for count in &mut durations.0 {
+            let (above, own) = rest.split_at_checked(rest.len().saturating_sub(DIGITS)).unwrap_or_default();
+            *count = own.parse().unwrap_or_default();
+            rest = above;
+        }
         durations
     }
 
@@ -93,6 +123,25 @@ mod tests {
     fn a_duration_is_in_the_class_that_holds_it() {
         for (millis, expected) in [(0, 0), (9, 0), (10, 1), (13, 1), (14, 2), (319_999, 30), (i32::MAX, 31)] {
             assert_eq!(class(millis), expected, "{millis}");
+        }
+    }
+
+    #[test]
+    fn counts_are_one_number_and_come_back() {
+        assert_eq!(Durations::default().to_number(), "0");
+        assert_eq!(
+            (Durations::of(0, 7).to_number(), Durations::of(2, 3).to_number()),
+            ("7e0".into(), "3e24".into())
+        );
+        let mut two = Durations::of(1, 5);
+        two += Durations::of(3, 12);
+        assert_eq!(two.to_number(), "12000000000000000000000005e12");
+        let zeros = "0".repeat(12);
+        assert_eq!(Durations::of_number(&format!("12000000000000000000000005{zeros}")), two);
+        let (one, last) = (Durations::of(31, 1), format!("1{}", "0".repeat(31 * 12)));
+        assert_eq!(Durations::of_number(&last), one);
+        for nothing in ["0", ""] {
+            assert!(Durations::of_number(nothing).is_empty(), "{nothing:?}");
         }
     }
 

@@ -79,9 +79,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
                 view! { <Empty title="Nothing in these days" text="Choose other days, or take a filter away."/> }.into_any()
             } else if untold {
                 view! {
-                    <Empty title="Not kept of these" text="How long each call took is kept for the organization and its models, for groups, applications, use cases and features; not for single people, nor for several filters at once.">
-                        <a class="btn" href=query::href(&[("measure", Some(Measure::Latency.as_str()))])>"Show the mean"</a>
-                    </Empty>
+                    <Empty title="No finished calls in these days" text="How long calls took is known of those that were finished; these were refused."/>
                 }.into_any()
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()

@@ -207,7 +207,7 @@ async fn features(
                   coalesce(e.calls, 0)::bigint as "should_calls!", coalesce(d.spend, 0)::bigint as "spend!",
                   coalesce(e.spend, 0)::bigint as "should_spend!"
            from (select day, features, sum(calls) as calls, sum(spend) as spend
-                 from feature_usage_by_day
+                 from usage_by_day
                  where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity') group by 1, 2) d
            full join (select (started_at at time zone $2::text)::date as day, features, count(*) as calls, sum(cost) as spend
                       from events

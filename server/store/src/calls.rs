@@ -133,7 +133,7 @@ async fn days_with(
     let to = [filter.to, last.succ_opt()].into_iter().flatten().min().unwrap_or(last);
     let mut sums = BTreeMap::<NaiveDate, Sums>::new();
     let period = Period { from: first, to };
-    for (day, _, of_day) in rollups::read(store, org, which, None, period, Steps::Days, None).await? {
+    for (day, _, of_day) in rollups::read(store, org, which, None, period, Steps::Days, None, false).await? {
         *sums.entry(day).or_default() += of_day;
     }
     let (mut days, mut sure) = (BTreeSet::new(), 0);

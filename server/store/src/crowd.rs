@@ -21,6 +21,7 @@ use domain::{
     users::Role,
     window::{Calendar, Window},
 };
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::{
@@ -409,11 +410,11 @@ pub async fn limits(change: &mut Change, limits: &[(Meter, i64)]) -> Result<()> 
     change.record_all(lines).await
 }
 
-/// Makes a year of calls and books them: ledger, sums, windows and last uses, all or nothing. Calls
-/// that are booked already stay and are counted with them. Nothing else may book meanwhile.
+/// Makes a year of calls and books them: ledger, sums, windows and last uses, a day at a time, two of them
+/// at once. Calls that are booked already stay and are counted with them. Nothing else may book meanwhile.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database does not answer: then some days are there and others are not.
 pub async fn calls(
     store: &Store,
     org: OrgId,
@@ -431,37 +432,38 @@ pub async fn calls(
     let first = year.from.checked_sub_days(Days::new(1)).unwrap_or(year.from);
     make_partitions(store, first, u64::try_from(days.len()).unwrap_or_default() + 1).await?;
     let mut tx = store.pool().begin().await?;
-    windows::hold_bookings(&mut tx, org).await?;
     write_names(&mut tx, org, callers).await?;
+    sqlx::query!("delete from usage_sums where org_id = $1", org.0).execute(&mut *tx).await?;
+    let indexes = if year.calls > MANY { without_indexes(&mut tx).await? } else { Vec::new() };
+    tx.commit().await?;
+    let mut tx = store.pool().begin().await?;
+    windows::hold_bookings(&mut tx, org).await?;
     // Services first, then people: half the calls are theirs.
     let mut callers: Vec<&Caller> = callers.iter().collect();
     callers.sort_by_key(|caller| (caller.user.is_some(), caller.secret));
-    let services = callers.iter().take_while(|caller| caller.user.is_none()).count();
-    stage(&mut tx, &callers, models).await?;
-    let weights: Vec<f64> =
-        days.iter().enumerate().map(|(place, day)| weight(place, days.len(), *day)).collect();
-    let sum: f64 = weights.iter().sum();
-    let (mut due, mut made) = (0.0, 0_i64);
-    for (day, weight) in days.iter().zip(weights) {
-        due += weight / sum * year.calls as f64;
-        let next = due.round() as i64;
-        let midnight = calendar.midnight(*day);
-        let end = calendar.midnight(day.succ_opt().unwrap_or(*day)).min(year.until);
-        sqlx::query(DAY)
-            .bind(org.0)
-            .bind(day)
-            .bind(midnight)
-            .bind((end - midnight).num_microseconds().unwrap_or_default())
-            .bind(made)
-            .bind(next)
-            .bind(year.seed)
-            .bind(i64::try_from(services).unwrap_or_default())
-            .bind(i64::try_from(callers.len() - services).unwrap_or_default())
-            .bind(i64::try_from(models.len()).unwrap_or_default())
-            .execute(&mut *tx)
-            .await?;
-        made = next;
+    let drawn = numbered(calendar, year, &days);
+    let (even, odd): (Vec<_>, Vec<_>) = drawn.into_iter().enumerate().partition(|(place, _)| place % 2 == 0);
+    tokio::try_join!(
+        book_days(store, org, &callers, models, year.seed, even),
+        book_days(store, org, &callers, models, year.seed, odd)
+    )?;
+    for text in ["set local work_mem = '256MB'", "set local maintenance_work_mem = '512MB'"] {
+        sqlx::query(text).execute(&mut *tx).await?;
     }
+    for text in indexes {
+        sqlx::query(AssertSqlSafe(text)).execute(&mut *tx).await?;
+    }
+    let others = sqlx::query_scalar!(
+        "select distinct day from usage_by_day where org_id = $1 and not day = any ($2)",
+        org.0,
+        &days
+    );
+    for day in others.fetch_all(&mut *tx).await? {
+        sums::day(&mut tx, org, day).await?;
+    }
+    let from = sqlx::query_scalar!("select min(first_day) from usage_sums where org_id = $1", org.0);
+    let from = from.fetch_one(&mut *tx).await?.unwrap_or(first);
+    sums::months(&mut tx, org, from.with_day(1).unwrap_or(from)).await?;
     sqlx::query!(
         "insert into use_case_labels
          select distinct org_id, md5(use_case)::uuid, use_case from usage_by_day where org_id = $1 and use_case <> ''
@@ -470,7 +472,6 @@ pub async fn calls(
     )
     .execute(&mut *tx)
     .await?;
-    sums::rebuild(&mut tx, org).await?;
     count_windows(&mut tx, org, calendar, year.until).await?;
     sqlx::query!(
         "update secrets s set last_used_at = e.at
@@ -487,6 +488,77 @@ pub async fn calls(
     Ok(())
 }
 
+/// From so many calls on indexes are made when everything is there: sorted once, instead of row by row.
+const MANY: u64 = 500_000;
+
+/// Takes the indexes of sums away, except what keeps rows apart, and returns what makes them again.
+async fn without_indexes(tx: &mut sqlx::PgConnection) -> Result<Vec<String>> {
+    let rows = sqlx::query!(
+        r#"select indexrelid::regclass::text as "name!", pg_get_indexdef(indexrelid) as "text!"
+           from pg_index
+           where indrelid in ('usage_by_day'::regclass, 'usage_sums_of_things'::regclass, 'usage_sums_of_people'::regclass) and not indisprimary"#
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &rows {
+        sqlx::query(AssertSqlSafe(format!("drop index {}", row.name))).execute(&mut *tx).await?;
+    }
+    Ok(rows.into_iter().map(|row| row.text).collect())
+}
+
+/// A day, its midnight, how long it lasts in microseconds, and the numbers of its calls.
+type Drawn = (NaiveDate, DateTime<Utc>, i64, i64, i64);
+
+/// Which calls each day has.
+fn numbered(calendar: Calendar, year: Year, days: &[NaiveDate]) -> Vec<Drawn> {
+    let weights: Vec<f64> =
+        days.iter().enumerate().map(|(place, day)| weight(place, days.len(), *day)).collect();
+    let sum: f64 = weights.iter().sum();
+    let (mut due, mut made) = (0.0, 0_i64);
+    let numbered = days.iter().zip(weights).map(|(day, weight)| {
+        due += weight / sum * year.calls as f64;
+        let from = made;
+        made = due.round() as i64;
+        let midnight = calendar.midnight(*day);
+        let end = calendar.midnight(day.succ_opt().unwrap_or(*day)).min(year.until);
+        (*day, midnight, (end - midnight).num_microseconds().unwrap_or_default(), from, made)
+    });
+    numbered.collect()
+}
+
+/// Makes and books the calls of some days, and what they count in by day.
+async fn book_days(
+    store: &Store,
+    org: OrgId,
+    callers: &[&Caller],
+    models: &[Model],
+    seed: i64,
+    days: Vec<(usize, Drawn)>,
+) -> Result<()> {
+    let services = callers.iter().take_while(|caller| caller.user.is_none()).count();
+    let mut tx = store.pool().begin().await?;
+    sqlx::query("set local work_mem = '256MB'").execute(&mut *tx).await?;
+    stage(&mut tx, callers, models).await?;
+    for (_, (day, midnight, lasts, from, to)) in days {
+        sqlx::query(DAY)
+            .bind(org.0)
+            .bind(day)
+            .bind(midnight)
+            .bind(lasts)
+            .bind(from)
+            .bind(to)
+            .bind(seed)
+            .bind(i64::try_from(services).unwrap_or_default())
+            .bind(i64::try_from(callers.len() - services).unwrap_or_default())
+            .bind(i64::try_from(models.len()).unwrap_or_default())
+            .execute(&mut *tx)
+            .await?;
+        sums::day(&mut tx, org, day).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
 /// How many bytes of disk calls take, with their indexes: by table, the largest first.
 ///
 /// # Errors
@@ -498,7 +570,7 @@ pub async fn on_disk(store: &Store) -> Result<Vec<(String, i64)>> {
            left join pg_inherits i on i.inhrelid = c.oid
            left join pg_class p on p.oid = i.inhparent
            where c.relkind = 'r' and coalesce(p.relname, c.relname) in
-                 ('events', 'usage_by_day', 'feature_usage_by_day', 'usage_sums', 'duration_sums', 'call_sessions', 'windows', 'group_paths', 'member_sets')
+                 ('events', 'usage_by_day', 'usage_sums', 'call_sessions', 'windows', 'group_paths', 'member_sets')
            group by 1 order by 2 desc"#
     )
     .fetch_all(store.pool())
@@ -635,31 +707,25 @@ with drawn as materialized (
            case when failed then 'upstream_error' else 'ok' end, case when failed then 503 else 200 end, tokens_in, tokens_cached, 0, 0,
            tokens_out, 0, 0, 0, 0,
            (tokens_in * price_in + tokens_cached * price_cached + tokens_out * price_out + 999999) / 1000000, priced_at, false, false, features
-    from priced
+    from priced order by at
     returning path_id, application_id, user_id, set_id, model_id, use_case, features, outcome, cost, input, cache_read, output, duration_ms
 ), summed as (
     select path_id, application_id, coalesce(user_id, '00000000-0000-0000-0000-000000000000') as user_id, set_id, model_id,
            use_case, features, count(*) as calls, count(*) filter (where outcome = 'upstream_error') as failed, sum(cost) as spend, sum(input) as input,
-           sum(cache_read) as cache_read, sum(output) as output, sum(duration_ms) as duration_ms
+           sum(cache_read) as cache_read, sum(output) as output, sum(duration_ms) as duration_ms,
+           sum(('1e' || 12 * width_bucket(duration_ms, array[10, 14, 20, 28, 40, 56, 80, 110, 160, 220, 320, 450, 630, 900, 1250, 1800,
+                2500, 3500, 5000, 7000, 10000, 14000, 20000, 28000, 40000, 56000, 80000, 110000, 160000, 220000, 320000]))::numeric) as took
     from new group by path_id, application_id, user_id, set_id, model_id, use_case, features
-), days as (
-    insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, calls, failed, spend, input,
-                                   cache_read, output, duration_ms)
-    select $1, $2, path_id, application_id, user_id, set_id, model_id, use_case, calls, failed, spend, input, cache_read, output, duration_ms
-    from summed
-    on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
-        set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, spend = d.spend + excluded.spend,
-            input = d.input + excluded.input, cache_read = d.cache_read + excluded.cache_read, output = d.output + excluded.output,
-            duration_ms = d.duration_ms + excluded.duration_ms
 )
-insert into feature_usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed,
-                                       spend, input, cache_read, output, duration_ms)
-select $1, $2, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed, spend, input, cache_read, output, duration_ms
-from summed
+insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed,
+                               spend, input, cache_read, output, duration_ms, took)
+select $1, $2, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed, spend, input, cache_read, output,
+       duration_ms, took
+from summed order by path_id, application_id, user_id
 on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) do update
     set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, spend = d.spend + excluded.spend,
         input = d.input + excluded.input, cache_read = d.cache_read + excluded.cache_read, output = d.output + excluded.output,
-        duration_ms = d.duration_ms + excluded.duration_ms
+        duration_ms = d.duration_ms + excluded.duration_ms, took = d.took + excluded.took
 "#;
 
 /// Everybody's months, and the current window of every limit whose window is a day or longer, from
@@ -672,12 +738,11 @@ async fn count_windows(
 ) -> Result<()> {
     sqlx::query!(
         "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
-         select $1, 'user', user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month',
-                date_trunc('month', day)::timestamp at time zone $2::text,
-                (date_trunc('month', day) + interval '1 month')::timestamp at time zone $2::text, sum(spend)
-         from usage_by_day
-         where org_id = $1 and user_id <> '00000000-0000-0000-0000-000000000000' and calls > 0
-         group by user_id, date_trunc('month', day)
+         select $1, 'user', thing_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month',
+                first_day::timestamp at time zone $2::text, (first_day + interval '1 month')::timestamp at time zone $2::text, sum(spend)
+         from usage_sums
+         where org_id = $1 and scope = 'user' and grain = 'month' and thing_id <> '00000000-0000-0000-0000-000000000000' and calls > 0
+         group by thing_id, first_day
          on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
              do update set settled = excluded.settled",
         org.0,
@@ -696,12 +761,10 @@ async fn count_windows(
                  select coalesce(sum(d.spend), 0) as spend, coalesce(sum(d.calls), 0) as calls,
                         coalesce(sum(d.input + d.cache_read + d.cache_write), 0) as input,
                         coalesce(sum(d.output + d.reasoning), 0) as output
-                 from usage_by_day d
-                 where d.org_id = l.org_id and d.day >= $5 and case l.scope_kind
-                     when 'organization' then true
-                     when 'group' then d.path_id in (select path_id from group_paths p where p.org_id = l.org_id
-                                                                                         and p.groups @> array[l.thing_id])
-                     else d.application_id = l.thing_id end
+                 from usage_sums d
+                 where d.org_id = l.org_id and d.scope = l.scope_kind and d.grain = 'day' and d.first_day >= $5
+                   and d.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+                   and d.thing_id = case l.scope_kind when 'organization' then '00000000-0000-0000-0000-000000000000' else l.thing_id end
              ) d
              where l.org_id = $1 and l.window_kind = $2 and l.metric <> 'concurrent_calls'
                and l.scope_kind in ('organization', 'group', 'application')

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{NaiveDate, Weekday};
 use domain::{
-    durations::Durations,
     explore::{By, Explored, Interval, Measure, NONE, Period, Row},
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
-    keys::{Feature, Features},
+    keys::Feature,
     spend::Sums,
 };
 use uuid::Uuid;
@@ -137,42 +136,7 @@ async fn lines(
     steps: Steps,
     only: Option<&[Key]>,
 ) -> Result<Vec<sums::Line>> {
-    let mut lines = rollups::read(store, org, which, by, period, steps, only).await?;
-    if !measure.is_percentile() {
-        return Ok(lines);
-    }
-    let mut known = sums::durations(store, org, which, by, period, steps).await?;
-    if by == Some(By::Feature) {
-        known = apart(known);
-    }
-    for (step, key, sums) in &mut lines {
-        if let Some(durations) = key.as_ref().and_then(|key| known.remove(&(*step, key.clone()))) {
-            sums.durations = durations;
-        }
-    }
-    // What is not told apart is what is left.
-    for (step, _, sums) in lines.iter_mut().filter(|(_, key, _)| by.is_some() && key.is_none()) {
-        let rest = known.iter().filter(|((other, _), _)| other == step).map(|(_, durations)| *durations);
-        rest.for_each(|durations| sums.durations += durations);
-    }
-    Ok(lines)
-}
-
-/// By set of features as by feature: a call is with each that it used.
-fn apart(sets: HashMap<(NaiveDate, Key), Durations>) -> HashMap<(NaiveDate, Key), Durations> {
-    let mut found = HashMap::<(NaiveDate, Key), Durations>::new();
-    for ((step, key), durations) in sets {
-        let features = Features::from_bits(key.label.parse().unwrap_or_default());
-        let mut add = |label: &str| {
-            let key = Key { id: Uuid::nil(), label: label.to_owned() };
-            *found.entry((step, key)).or_default() += durations;
-        };
-        features.iter().for_each(|feature| add(feature.as_str()));
-        if features.is_empty() {
-            add("");
-        }
-    }
-    found
+    rollups::read(store, org, which, by, period, steps, only, measure.is_percentile()).await
 }
 
 /// Things with their sums of the period, and of the one before.

@@ -165,7 +165,8 @@ pub(crate) enum Steps {
     Marks(NaiveDate, NaiveDate),
 }
 
-/// Sums of some days: by step and thing. `only`: these things; all others together as the rest.
+/// Sums of some days: by step and thing. `only`: these things; all others together as the rest. `timed`:
+/// with how long calls took.
 pub(crate) async fn read(
     store: &Store,
     org: OrgId,
@@ -174,14 +175,15 @@ pub(crate) async fn read(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
+    timed: bool,
 ) -> Result<Vec<Line>> {
-    match sums::read(store, org, which, by, period, steps, only).await? {
+    match sums::read(store, org, which, by, period, steps, only, timed).await? {
         Some(lines) if by == Some(By::Feature) => Ok(lines.into_iter().flat_map(features::apart).collect()),
         Some(lines) => Ok(lines),
         None if by == Some(By::Feature) || which.features.is_some() => {
-            features::read(store, org, which, by, period, steps, only).await
+            features::read(store, org, which, by, period, steps, only, timed).await
         }
-        None => exact(store, org, which, by, period, steps, only).await,
+        None => exact(store, org, which, by, period, steps, only, timed).await,
     }
 }
 
@@ -227,6 +229,7 @@ async fn exact(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
+    timed: bool,
 ) -> Result<Vec<Line>> {
     let (daily, first, second) = match steps {
         Steps::Days => (true, period.from, period.from),
@@ -248,7 +251,7 @@ async fn exact(
                       end as id,
                       case $7::text when 'use_case' then d.use_case else '' end as label,
                       d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms,
-                      d.cached, d.saved
+                      d.cached, d.saved, case when $22 then d.took end as took
                from usage_by_day d
                join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join models m on m.org_id = d.org_id and m.model_id = d.model_id
@@ -271,7 +274,8 @@ async fn exact(
                   sum(calls)::bigint as "calls!", sum(failed)::bigint as "failed!", sum(refused)::bigint as "refused!",
                   sum(spend)::bigint as "spend!", sum(input)::bigint as "input!", sum(cache_read)::bigint as "cache_read!",
                   sum(cache_write)::bigint as "cache_write!", sum(output)::bigint as "output!", sum(reasoning)::bigint as "reasoning!",
-                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!"
+                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!",
+                  sum(took)::text as took
            from d group by 1, 2, 3"#,
         org.0,
         period.from,
@@ -294,6 +298,7 @@ async fn exact(
         &labels,
         within.sets.as_deref(),
         which.provider.map(|id| id.0),
+        timed,
     )
     .fetch_all(store.pool())
     .await?;
@@ -313,7 +318,7 @@ async fn exact(
                 duration_ms: row.duration_ms,
                 cached: row.cached,
                 saved: Money(row.saved),
-                durations: Default::default(),
+                durations: sums::took(row.took.as_deref()),
             };
             (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
         })
@@ -325,7 +330,8 @@ async fn exact(
 /// # Errors
 /// When the database does not answer.
 pub async fn sums(store: &Store, org: OrgId, which: &Which, from: NaiveDate, to: NaiveDate) -> Result<Sums> {
-    let rows = read(store, org, which, None, Period { from, to }, Steps::Marks(from, from), None).await?;
+    let rows =
+        read(store, org, which, None, Period { from, to }, Steps::Marks(from, from), None, false).await?;
     Ok(rows.into_iter().map(|(_, _, sums)| sums).sum())
 }
 
@@ -341,7 +347,7 @@ pub async fn by_model(
     to: NaiveDate,
 ) -> Result<Vec<(ModelId, Sums)>> {
     let (period, steps) = (Period { from, to }, Steps::Marks(from, from));
-    let rows = read(store, org, which, Some(By::Model), period, steps, None).await?;
+    let rows = read(store, org, which, Some(By::Model), period, steps, None, false).await?;
     Ok(rows.into_iter().filter_map(|(_, key, sums)| Some((ModelId(key?.id), sums))).collect())
 }
 

@@ -303,7 +303,7 @@ async fn before_steps(
         interval => interval.steps(before.from, before.to, question.week_start),
     };
     let mut sums = vec![Money::ZERO; steps.len()];
-    for (day, _, found) in rollups::read(store, org, which, None, before, Steps::Days, None).await? {
+    for (day, _, found) in rollups::read(store, org, which, None, before, Steps::Days, None, false).await? {
         if let Some(sum) = sums.get_mut(steps.partition_point(|(_, next)| *next <= day)) {
             sum.0 += found.spend.0;
         }
@@ -366,7 +366,7 @@ async fn most(
 ) -> Result<Option<(uuid::Uuid, Money)>> {
     let marks = Steps::Marks(period.from, period.from);
     let mut things = std::collections::HashMap::<uuid::Uuid, Money>::new();
-    for (_, key, sums) in rollups::read(store, org, which, Some(by), period, marks, None).await? {
+    for (_, key, sums) in rollups::read(store, org, which, Some(by), period, marks, None, false).await? {
         if let Some(key) = key.filter(|key| !key.id.is_nil()) {
             things.entry(key.id).or_default().0 += sums.spend.0;
         }
@@ -387,7 +387,7 @@ async fn ahead(
     let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
     let period = Period { from: first.min(month), to: tomorrow };
     let days: std::collections::HashMap<NaiveDate, Money> =
-        rollups::read(store, org, which, None, period, Steps::Days, None)
+        rollups::read(store, org, which, None, period, Steps::Days, None, false)
             .await?
             .into_iter()
             .map(|(day, _, sums)| (day, sums.spend))

@@ -1,20 +1,18 @@
 //! Coarser sums than those by day and person: what pages about many read.
 //!
-//! `usage_sums` follows from `feature_usage_by_day` and is written with it. Questions it cannot answer
-//! (a label of one person, a model of one application) are asked of `usage_by_day`. `duration_sums` has
-//! the same keys, and how many calls took how long.
+//! `usage_sums` follows from `usage_by_day` and is written with it. Questions it cannot answer (a label of
+//! one person, a model of one application) are asked of `usage_by_day`.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use domain::{
+    durations::Durations,
     explore::{By, Measure, Period},
     ids::OrgId,
     money::Money,
     spend::Sums,
 };
-use serde::Serialize;
-use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
@@ -23,111 +21,15 @@ use crate::{
 };
 
 mod drift;
-mod durations;
 mod stretches;
+mod written;
 
 pub(crate) use drift::drift;
-pub(crate) use durations::{add as add_durations, read as durations};
 use stretches::{Columns, Segment, whole_months};
+pub(crate) use written::{Amounts, Part, add, day, months};
 
 /// A step of time, a thing (none: all the rest), and what it comes to.
 pub(crate) type Line = (NaiveDate, Option<Key>, Sums);
-
-/// The sums that rows of `feature_usage_by_day`, or rows with its keys, count in: `$source` reads those
-/// rows as `d`, and what they count in is `k`.
-macro_rules! spread {
-    ($head:literal, $source:literal, $tail:literal $(, $more:expr)*) => {
-        sqlx::query!(
-            $head
-                + " from "
-                + $source
-                + r#" d
-           left join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-           left join member_sets m on m.org_id = d.org_id and m.set_id = d.set_id
-           cross join lateral (values (uuid '00000000-0000-0000-0000-000000000000', uuid 'ffffffff-ffff-ffff-ffff-ffffffffffff',
-                                       date_trunc('month', d.day)::date)) as c (none, every, month)
-           cross join lateral (
-               select 'organization', c.none, g.grain, g.first_day, c.none, c.none, g.model_id
-               from (values ('day', d.day, c.every), ('month', c.month, c.every), ('day', d.day, d.model_id)) as g (grain, first_day, model_id)
-               union all
-               select 'group', coalesce(p.groups[a.place - 1], c.none), g.grain, g.first_day, a.id, c.none, g.model_id
-               from unnest(p.groups) with ordinality as a (id, place)
-               cross join (values ('day', d.day, c.every), ('month', c.month, c.every), ('day', d.day, d.model_id))
-                    as g (grain, first_day, model_id)
-               union all
-               select 'application', c.none, g.grain, g.first_day, d.application_id, d.path_id, c.every
-               from (values ('day', d.day), ('month', c.month)) as g (grain, first_day)
-               union all
-               select 'user', c.none, g.grain, g.first_day, d.user_id, d.path_id, c.every
-               from (values ('day', d.day), ('month', c.month)) as g (grain, first_day)
-               union all
-               select 'members', c.none, g.grain, g.first_day, a.id, c.none, c.every
-               from unnest(m.groups) as a (id) cross join (values ('day', d.day), ('month', c.month)) as g (grain, first_day)
-               union all
-               select 'use_case', a.id, 'day', d.day, md5(d.use_case)::uuid, c.none, c.every
-               from unnest(array_prepend(c.none, p.groups)) as a (id) where d.use_case <> ''
-               union all
-               select 'feature', a.id, 'day', d.day, lpad(to_hex(d.features), 32, '0')::uuid, c.none, c.every
-               from unnest(array_prepend(c.none, p.groups)) as a (id) where d.features <> 0
-           ) as k (scope, within_id, grain, first_day, thing_id, path_id, model_id)
-           "#
-                + $tail
-            $(, $more)*
-        )
-    };
-}
-pub(crate) use spread;
-
-/// Adds what was added to rows of `feature_usage_by_day`: in the order of keys, so that two that book at
-/// once wait for each other and never cross.
-pub(crate) async fn add<Row: Serialize + Sync>(db: &mut PgConnection, rows: &[Row]) -> Result<()> {
-    sqlx::query!(
-        "insert into use_case_labels
-         select distinct d.org_id, md5(d.use_case)::uuid, d.use_case from jsonb_populate_recordset(null::feature_usage_by_day, $1) d
-         where d.use_case <> '' order by 1, 2 on conflict do nothing",
-        Json(rows) as _
-    )
-    .execute(&mut *db)
-    .await?;
-    spread!(
-        "insert into usage_sums as s
-         select d.org_id, k.scope, k.within_id, k.grain, k.first_day, k.thing_id, k.path_id, k.model_id, sum(d.calls), sum(d.failed),
-                sum(d.refused), sum(d.spend), sum(d.input), sum(d.cache_read), sum(d.cache_write), sum(d.output), sum(d.reasoning),
-                sum(d.duration_ms), sum(d.cached), sum(d.saved)",
-        "jsonb_populate_recordset(null::feature_usage_by_day, $1)",
-        "group by 1, 2, 3, 4, 5, 6, 7, 8
-         order by 1, 2, 3, 4, 5, 6, 7, 8
-         on conflict (org_id, scope, within_id, grain, first_day, thing_id, path_id, model_id) do update
-             set calls = s.calls + excluded.calls, failed = s.failed + excluded.failed, refused = s.refused + excluded.refused,
-                 spend = s.spend + excluded.spend, input = s.input + excluded.input,
-                 cache_read = s.cache_read + excluded.cache_read, cache_write = s.cache_write + excluded.cache_write,
-                 output = s.output + excluded.output, reasoning = s.reasoning + excluded.reasoning,
-                 duration_ms = s.duration_ms + excluded.duration_ms, cached = s.cached + excluded.cached,
-                 saved = s.saved + excluded.saved",
-        Json(rows) as _
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Makes them anew from `feature_usage_by_day`, and those of durations from the ledger. Nothing may book
-/// meanwhile.
-pub(crate) async fn rebuild(db: &mut PgConnection, org: OrgId) -> Result<()> {
-    sqlx::query!("delete from usage_sums where org_id = $1", org.0).execute(&mut *db).await?;
-    spread!(
-        "insert into usage_sums
-         select d.org_id, k.scope, k.within_id, k.grain, k.first_day, k.thing_id, k.path_id, k.model_id, sum(d.calls), sum(d.failed),
-                sum(d.refused), sum(d.spend), sum(d.input), sum(d.cache_read), sum(d.cache_write), sum(d.output), sum(d.reasoning),
-                sum(d.duration_ms), sum(d.cached), sum(d.saved)",
-        "(select * from feature_usage_by_day where org_id = $1)",
-        "group by 1, 2, 3, 4, 5, 6, 7, 8",
-        org.0
-    )
-    .execute(&mut *db)
-    .await?;
-    durations::rebuild(db, org).await
-}
 
 /// Answers, if these sums can: as [`crate::rollups::read`]. Split by features, labels are sets of them.
 pub(crate) async fn read(
@@ -138,13 +40,19 @@ pub(crate) async fn read(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
+    timed: bool,
 ) -> Result<Option<Vec<Line>>> {
-    let Some(asked) = Asked::of(store, org, which, period, steps).await? else { return Ok(None) };
+    let Some(asked) = Asked::of(store, org, which, period, steps, timed).await? else { return Ok(None) };
     // Features overlap: all others together are nothing that could be told.
     let Some(keys) = only.filter(|_| by != Some(By::Feature)) else { return asked.all(by).await };
     let Some(mut lines) = asked.these(by, keys).await? else { return Ok(None) };
     lines.extend(left(asked.total(None).await?, &lines).into_iter().map(|(step, sums)| (step, None, sums)));
     Ok(Some(lines))
+}
+
+/// How long calls took, as Postgres says it.
+pub(crate) fn took(digits: Option<&str>) -> Durations {
+    digits.map(Durations::of_number).unwrap_or_default()
 }
 
 /// What is left of a whole without its parts, where anything is.
@@ -173,7 +81,7 @@ pub(crate) async fn top(
     limit: usize,
 ) -> Result<Option<(Vec<Key>, usize)>> {
     let steps = Steps::Marks(period.from, period.from);
-    let Some(asked) = Asked::of(store, org, which, period, steps).await? else { return Ok(None) };
+    let Some(asked) = Asked::of(store, org, which, period, steps, false).await? else { return Ok(None) };
     if asked.of_a_model() || !asked.is_group() {
         return Ok(None);
     }
@@ -253,6 +161,8 @@ struct Asked<'a> {
     period: Period,
     steps: Steps,
     today: NaiveDate,
+    /// With how long calls took.
+    timed: bool,
 }
 
 /// Which rows: of what, in which group, and which of them.
@@ -275,6 +185,7 @@ impl<'a> Asked<'a> {
         which: &'a Which,
         period: Period,
         steps: Steps,
+        timed: bool,
     ) -> Result<Option<Self>> {
         let Which {
             group,
@@ -300,7 +211,7 @@ impl<'a> Asked<'a> {
             return Ok(None);
         }
         let today = access::current(store, org).await?.calendar.day(clock::now());
-        Ok(Some(Self { store, org, which, period, steps, today }))
+        Ok(Some(Self { store, org, which, period, steps, today, timed }))
     }
 
     /// Whether rows for each model are needed.
@@ -462,7 +373,8 @@ impl<'a> Asked<'a> {
                       sum(k.sign * s.input)::bigint as "input!", sum(k.sign * s.cache_read)::bigint as "cache_read!",
                       sum(k.sign * s.cache_write)::bigint as "cache_write!", sum(k.sign * s.output)::bigint as "output!",
                       sum(k.sign * s.reasoning)::bigint as "reasoning!", sum(k.sign * s.duration_ms)::bigint as "duration_ms!",
-                      sum(k.sign * s.cached)::bigint as "cached!", sum(k.sign * s.saved)::bigint as "saved!"
+                      sum(k.sign * s.cached)::bigint as "cached!", sum(k.sign * s.saved)::bigint as "saved!",
+                      sum(case when $18 then k.sign * s.took end)::text as took
                from unnest($2::text[], $3::date[], $4::date[], $5::date[], $16::int[]) as k (grain, first, next, step, sign)
                cross join lateral (
                    select * from usage_sums s
@@ -496,6 +408,7 @@ impl<'a> Asked<'a> {
             paths.as_deref(),
             &columns.signs,
             self.which.provider.map(|id| id.0),
+            self.timed,
         )
         .fetch_all(self.store.pool())
         .await?;
@@ -513,7 +426,7 @@ impl<'a> Asked<'a> {
                 duration_ms: row.duration_ms,
                 cached: row.cached,
                 saved: Money(row.saved),
-                durations: Default::default(),
+                durations: took(row.took.as_deref()),
             };
             (row.step, Some(Key::of(row.id)), sums)
         });

@@ -270,10 +270,10 @@ pub async fn spoil(url: &str, spoil: Spoil) {
                     where calls > 0 limit 1)"
         }
         Spoil::Feature => {
-            "update feature_usage_by_day set calls = calls - 1
+            "update usage_by_day set calls = calls - 1
              where (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) in
                    (select org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features
-                    from feature_usage_by_day where calls > 0 and features <> 0 limit 1)"
+                    from usage_by_day where calls > 0 and features <> 0 limit 1)"
         }
         Spoil::Audit => "update audit set actor = 'Nobody' where seq = 12",
     };

@@ -18,7 +18,7 @@ use store::{MasterKey, Store, audit::Chain, directory, rollups::Month, testing::
 use crate::{
     explore,
     harness::{Answer, Browser, TempDir, command},
-    recommendations, reports,
+    live, recommendations, reports,
 };
 
 /// A running demo; killed when dropped.
@@ -46,7 +46,7 @@ impl Demo {
         assert!(self.child.wait().expect("it ends").success());
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {}", self.key);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         Browser::new(&self.base).send(Method::POST, path, &headers, body.to_string()).await
@@ -148,6 +148,7 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
     explore::agrees_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::features_agree_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::numbers_lead_to_their_calls(&owner).await;
+    live::a_finished_call_is_told_within_two_seconds(&demo, &owner).await;
     reports::agree_with_the_ledger(&owner, &store, only(&store).await).await;
     recommendations::lead_to_filled_forms(&owner).await;
     simulated_provider_answers(&demo).await;

@@ -262,6 +262,16 @@ impl Browser {
         response.into_body()
     }
 
+    /// How long a file is that comes compressed, by its own last word; it is read to its end.
+    pub async fn length_compressed(&self, path: &str) -> usize {
+        let request = self.request(Method::GET, path, &[("accept-encoding", "gzip")], String::new());
+        let response = self.client.request(request).await.expect("an answer");
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip", "{path}");
+        let bytes = response.into_body().collect().await.expect("all of it").to_bytes();
+        let last = bytes.last_chunk::<4>().expect("a file");
+        u32::from_le_bytes(*last) as usize
+    }
+
     /// None when there is no whole answer.
     pub async fn try_send(
         &self,

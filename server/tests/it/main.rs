@@ -13,6 +13,7 @@ mod imports;
 mod keys;
 mod leases;
 mod ledgers;
+mod live;
 mod load;
 mod mail;
 mod offers;

@@ -63,6 +63,14 @@ pub async fn agree_with_the_ledger(browser: &Browser, store: &Store, org: OrgId)
     assert_eq!(sums(browser, &month).await, [spent; 4], "open");
     browser.must("/console/reports/close", &[("month", &month)]).await;
     assert_eq!(sums(browser, &month).await, [spent; 4], "closed");
+    for file in [
+        format!("/reports.csv?month={month}"),
+        format!("/reports.focus.csv?month={month}"),
+        "/explore.csv?by=model".to_owned(),
+    ] {
+        let plain = browser.get(&file).await.text;
+        assert_eq!(browser.length_compressed(&file).await, plain.len(), "{file} comes whole, compressed");
+    }
     let list = browser.get("/reports").await.text;
     assert!(list.contains("closed"), "the list says so");
 }

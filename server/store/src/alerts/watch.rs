@@ -350,7 +350,7 @@ async fn days_of(
     };
     let from = today.checked_sub_days(Days::new(LOOK_BACK)).unwrap_or(today);
     let to = today.checked_add_days(Days::new(1)).unwrap_or(today);
-    let rows = rollups::read(store, org, &which, None, Period { from, to }, Steps::Days, None).await?;
+    let rows = rollups::read(store, org, &which, None, Period { from, to }, Steps::Days, None, false).await?;
     Ok(rows.into_iter().map(|(day, _, sums)| (day, amount(&sums))).collect())
 }
 

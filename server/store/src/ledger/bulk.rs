@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Map,
-    durations::class,
+    durations::{Durations, class},
     guardrails::write_found,
     ids::{CallId, GroupId, OrgId, SecretId, UserId},
-    keys::Features,
     limits::{Bucket, Meter, Metric, Scope},
-    spend::Outcome,
+    spend::{Outcome, Sums},
     usage::Usage,
     window::{Calendar, Span, Window},
 };
@@ -27,7 +26,8 @@ use crate::{
     Result, Store, StoreError, call_sessions,
     kept_answers::{self, Kept},
     leases::{self, Consumed},
-    observed, rolls, sums,
+    observed, rolls,
+    sums::{self, Amounts, Part},
     windows::{self, Charge},
 };
 
@@ -64,16 +64,19 @@ pub async fn book(
         return Ok(0);
     }
     names.write(&mut tx, org).await?;
-    let charges = charges(&mut tx, org, calendar, &named).await?;
-    windows::charge(&mut tx, org, &charges).await?;
-    if let Some(consumed) = consumed {
-        leases::consume(&mut tx, org, consumed).await?;
-    }
+    // First what hardly any two batches have in common, last what all of them have: they wait for each
+    // other as late as can be.
     let mut days = Days::default();
     for named in &named {
         days.add(calendar, named);
     }
     days.write(&mut tx, org).await?;
+    let charges = charges(&mut tx, org, calendar, &named).await?;
+    windows::charge(&mut tx, org, &charges).await?;
+    if let Some(consumed) = consumed {
+        leases::consume(&mut tx, org, consumed).await?;
+    }
+    days.write_sums(&mut tx, org).await?;
     let calls = named.iter().map(|named| (named.event, named.path_id, named.set_id));
     late::note(&mut tx, org, calendar, calls).await?;
     let costs = named
@@ -138,6 +141,7 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
     }
     names.write(&mut tx, org).await?;
     days.write(&mut tx, org).await?;
+    days.write_sums(&mut tx, org).await?;
     tx.commit().await?;
     Ok(new.len())
 }
@@ -436,59 +440,27 @@ impl Tally {
 }
 
 /// What names a row of `usage_by_day` within its organization, in the order of its key.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct DayKey {
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct DayKey<'a> {
     day: NaiveDate,
     path_id: Uuid,
     application_id: Uuid,
     user_id: Uuid,
     set_id: Uuid,
     model_id: Uuid,
-    use_case: String,
-}
-
-#[derive(Default, Serialize)]
-struct DaySums {
-    calls: i64,
-    failed: i64,
-    refused: i64,
-    spend: i64,
-    input: u64,
-    cache_read: u64,
-    cache_write: u64,
-    output: u64,
-    reasoning: u64,
-    duration_ms: i64,
-    cached: i64,
-    saved: i64,
-}
-
-/// The same row, split by what its calls used.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct FeatureKey {
-    #[serde(flatten)]
-    day: DayKey,
+    use_case: &'a str,
     features: i32,
 }
 
-/// How many calls of such a row took how long.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct DurationKey {
-    #[serde(flatten)]
-    row: FeatureKey,
-    class: i16,
-}
-
-/// Sums by day, in the order in which their rows are written.
+/// Sums by day, with the groups that their names stand for.
 #[derive(Default)]
-struct Days {
-    days: BTreeMap<DayKey, DaySums>,
-    features: BTreeMap<FeatureKey, DaySums>,
-    durations: BTreeMap<DurationKey, i64>,
+struct Days<'a> {
+    days: Map<DayKey<'a>, Sums>,
+    groups: Map<Uuid, &'a [GroupId]>,
 }
 
-impl Days {
-    fn add(&mut self, calendar: Calendar, named: &Named<'_>) {
+impl<'a> Days<'a> {
+    fn add(&mut self, calendar: Calendar, named: &Named<'a>) {
         let &Named { event, path_id, set_id } = named;
         let Event { call, usage, .. } = event;
         let day = DayKey {
@@ -498,32 +470,34 @@ impl Days {
             user_id: call.user.map_or(Uuid::nil(), |user| user.0),
             set_id,
             model_id: call.model.0,
-            use_case: call.use_case.clone(),
+            use_case: &call.use_case,
+            features: call.features.bits(),
         };
-        let row = FeatureKey { day: day.clone(), features: call.features.bits() };
-        *self.durations.entry(DurationKey { row, class: class(event.duration_ms) }).or_default() += 1;
-        for sums in self.both(day, call.features) {
-            sums.calls += 1;
-            sums.failed += i64::from(event.outcome == Outcome::UpstreamError);
-            sums.spend += event.cost.0;
-            sums.input += usage.input + usage.audio_input;
-            sums.cache_read += usage.cache_read;
-            sums.cache_write += usage.cache_write + usage.cache_write_long;
-            sums.output += usage.output + usage.audio_output;
-            sums.reasoning += usage.reasoning;
-            sums.duration_ms += i64::from(event.duration_ms);
-            sums.cached += i64::from(event.marks.cached.is_some());
-            sums.saved += event.marks.cached.unwrap_or_default().0;
-        }
+        let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        *self.row(day, &call.path, &call.member_of) += Sums {
+            calls: 1,
+            failed: i64::from(event.outcome == Outcome::UpstreamError),
+            refused: 0,
+            spend: event.cost,
+            input: tokens(usage.input + usage.audio_input),
+            cache_read: tokens(usage.cache_read),
+            cache_write: tokens(usage.cache_write + usage.cache_write_long),
+            output: tokens(usage.output + usage.audio_output),
+            reasoning: tokens(usage.reasoning),
+            duration_ms: i64::from(event.duration_ms),
+            cached: i64::from(event.marks.cached.is_some()),
+            saved: event.marks.cached.unwrap_or_default(),
+            durations: Durations::of(class(event.duration_ms), 1),
+        };
     }
 
-    /// The row of a day, and its part for a set of features.
-    fn both(&mut self, day: DayKey, features: Features) -> [&mut DaySums; 2] {
-        let part = FeatureKey { day: day.clone(), features: features.bits() };
-        [self.days.entry(day).or_default(), self.features.entry(part).or_default()]
+    fn row(&mut self, day: DayKey<'a>, path: &'a [GroupId], set: &'a [GroupId]) -> &mut Sums {
+        self.groups.insert(day.path_id, path);
+        self.groups.insert(day.set_id, set);
+        self.days.entry(day).or_default()
     }
 
-    fn add_refusal(&mut self, calendar: Calendar, refusal: &Refusal, path_id: Uuid) {
+    fn add_refusal(&mut self, calendar: Calendar, refusal: &'a Refusal, path_id: Uuid) {
         let day = DayKey {
             day: calendar.day(refusal.at),
             path_id,
@@ -531,66 +505,83 @@ impl Days {
             user_id: refusal.user.map_or(Uuid::nil(), |user| user.0),
             set_id: name_of(&refusal.member_of),
             model_id: refusal.model_id.map_or(Uuid::nil(), |model| model.0),
-            use_case: String::new(),
+            use_case: "",
+            features: refusal.features.bits(),
         };
-        for sums in self.both(day, refusal.features) {
-            sums.refused += 1;
-        }
+        self.row(day, &refusal.path, &refusal.member_of).refused += 1;
     }
 
-    async fn write(self, db: &mut PgConnection, org: OrgId) -> Result<()> {
-        #[derive(Serialize)]
-        struct Row<Key> {
-            org_id: Uuid,
-            #[serde(flatten)]
-            key: Key,
-            #[serde(flatten)]
-            sums: DaySums,
+    /// In the order of keys: batches that overlap wait for each other and never cross.
+    async fn write(&self, db: &mut PgConnection, org: OrgId) -> Result<()> {
+        let mut rows: Vec<(&DayKey<'_>, &Sums)> = self.days.iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        fn column<'a, T>(rows: &[(&'a DayKey<'a>, &Sums)], of: impl Fn(&'a DayKey<'a>) -> T) -> Vec<T> {
+            rows.iter().map(|(key, _)| of(key)).collect()
         }
-        let rows: Vec<Row<DayKey>> =
-            self.days.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
+        let Amounts { counts, took } = Amounts::of(rows.iter().map(|(_, sums)| *sums));
         sqlx::query!(
-            "insert into usage_by_day as d select * from jsonb_populate_recordset(null::usage_by_day, $1)
-             on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case) do update
-                 set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
-                     spend = d.spend + excluded.spend, input = d.input + excluded.input,
-                     cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
-                     output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
-                     duration_ms = d.duration_ms + excluded.duration_ms,
-                     cached = d.cached + excluded.cached, saved = d.saved + excluded.saved",
-            Json(&rows) as _,
-        )
-        .execute(&mut *db)
-        .await?;
-        let rows: Vec<Row<FeatureKey>> =
-            self.features.into_iter().map(|(key, sums)| Row { org_id: org.0, key, sums }).collect();
-        sqlx::query!(
-            "insert into feature_usage_by_day as d select * from jsonb_populate_recordset(null::feature_usage_by_day, $1)
+            "insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed,
+                                            refused, spend, input, cache_read, cache_write, output, reasoning, duration_ms, cached, saved,
+                                            took)
+             select $1, k.day, k.path_id, k.application_id, k.user_id, k.set_id, k.model_id, k.use_case, k.features, k.calls, k.failed,
+                    k.refused, k.spend, k.input, k.cache_read, k.cache_write, k.output, k.reasoning, k.duration_ms, k.cached, k.saved,
+                    k.took::numeric
+             from unnest($2::date[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::int[], $10::bigint[],
+                         $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+                         $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::text[])
+                  as k (day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed, refused, spend, input,
+                        cache_read, cache_write, output, reasoning, duration_ms, cached, saved, took)
              on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) do update
                  set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
                      spend = d.spend + excluded.spend, input = d.input + excluded.input,
                      cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
                      output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
-                     duration_ms = d.duration_ms + excluded.duration_ms,
-                     cached = d.cached + excluded.cached, saved = d.saved + excluded.saved",
-            Json(&rows) as _,
+                     duration_ms = d.duration_ms + excluded.duration_ms, cached = d.cached + excluded.cached,
+                     saved = d.saved + excluded.saved, took = d.took + excluded.took",
+            org.0,
+            &column(&rows, |key| key.day),
+            &column(&rows, |key| key.path_id),
+            &column(&rows, |key| key.application_id),
+            &column(&rows, |key| key.user_id),
+            &column(&rows, |key| key.set_id),
+            &column(&rows, |key| key.model_id),
+            &column(&rows, |key| key.use_case) as &[&str],
+            &column(&rows, |key| key.features),
+            &counts[0],
+            &counts[1],
+            &counts[2],
+            &counts[3],
+            &counts[4],
+            &counts[5],
+            &counts[6],
+            &counts[7],
+            &counts[8],
+            &counts[9],
+            &counts[10],
+            &counts[11],
+            &took,
         )
         .execute(&mut *db)
         .await?;
-        sums::add(db, &rows).await?;
-        #[derive(Serialize)]
-        struct Took {
-            org_id: Uuid,
-            #[serde(flatten)]
-            key: DurationKey,
-            calls: i64,
-        }
-        let took: Vec<Took> =
-            self.durations.into_iter().map(|(key, calls)| Took { org_id: org.0, key, calls }).collect();
-        if !took.is_empty() {
-            sums::add_durations(db, &took).await?;
-        }
         Ok(())
+    }
+
+    /// Every coarser sum.
+    async fn write_sums(&self, db: &mut PgConnection, org: OrgId) -> Result<()> {
+        let groups = |id: &Uuid| self.groups.get(id).copied().unwrap_or_default();
+        let parts = self.days.iter().map(|(key, sums)| Part {
+            day: key.day,
+            path_id: key.path_id,
+            path: groups(&key.path_id),
+            application_id: key.application_id,
+            user_id: key.user_id,
+            set: groups(&key.set_id),
+            model_id: key.model_id,
+            use_case: key.use_case,
+            features: key.features,
+            sums,
+        });
+        sums::add(db, org, parts).await
     }
 }
 

@@ -11,7 +11,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::{Key, REST, Steps, Which};
-use crate::{Result, Store};
+use crate::{Result, Store, sums};
 
 /// As [`super::read`]. Split by features, a call is in the row of each that it used.
 pub(super) async fn read(
@@ -22,6 +22,7 @@ pub(super) async fn read(
     period: Period,
     steps: Steps,
     only: Option<&[Key]>,
+    timed: bool,
 ) -> Result<Vec<(NaiveDate, Option<Key>, Sums)>> {
     // There are few features: each is told apart.
     let only = only.filter(|_| by != Some(By::Feature));
@@ -45,8 +46,8 @@ pub(super) async fn read(
                       end as id,
                       case $7::text when 'use_case' then d.use_case when 'feature' then d.features::text else '' end as label,
                       d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms,
-                      d.cached, d.saved
-               from feature_usage_by_day d
+                      d.cached, d.saved, case when $23 then d.took end as took
+               from usage_by_day d
                join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join models m on m.org_id = d.org_id and m.model_id = d.model_id
                where d.org_id = $1 and d.day >= $2 and d.day < $3
@@ -69,7 +70,8 @@ pub(super) async fn read(
                   sum(calls)::bigint as "calls!", sum(failed)::bigint as "failed!", sum(refused)::bigint as "refused!",
                   sum(spend)::bigint as "spend!", sum(input)::bigint as "input!", sum(cache_read)::bigint as "cache_read!",
                   sum(cache_write)::bigint as "cache_write!", sum(output)::bigint as "output!", sum(reasoning)::bigint as "reasoning!",
-                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!"
+                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!",
+                  sum(took)::text as took
            from d group by 1, 2, 3"#,
         org.0,
         period.from,
@@ -93,6 +95,7 @@ pub(super) async fn read(
         which.features.map(Features::bits),
         within.sets.as_deref(),
         which.provider.map(|id| id.0),
+        timed,
     )
     .fetch_all(store.pool())
     .await?;
@@ -112,7 +115,7 @@ pub(super) async fn read(
                 duration_ms: row.duration_ms,
                 cached: row.cached,
                 saved: Money(row.saved),
-                durations: Default::default(),
+                durations: sums::took(row.took.as_deref()),
             };
             (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
         })

@@ -317,23 +317,23 @@ fn told(sums: Sums, told: bool) -> Sums {
     if told { sums } else { Sums { durations: Durations::default(), ..sums } }
 }
 
-/// The table, its totals and its file against the lines it is made of. `durations`: whether it is known
-/// how long calls took, in all and of each thing.
-fn agree(table: &Explored, lines: &[&Line], durations: (bool, bool), what: &str) {
+/// The table, its totals and its file against the lines it is made of. `durations`: whether it says
+/// how long calls took.
+fn agree(table: &Explored, lines: &[&Line], durations: bool, what: &str) {
     let Explored { measure, by, period, .. } = *table;
     let inside = |line: &&&Line| line.day >= period.from && line.day < period.to;
     let amount = |sums: &Sums| measure.of(sums);
-    let whole = told(sum(lines.iter().filter(inside).copied()), durations.0);
+    let whole = told(sum(lines.iter().filter(inside).copied()), durations);
     assert_eq!(table.total(), whole, "{what}: in all");
     let before =
         sum(lines.iter().filter(|line| line.day >= table.before.from && line.day < table.before.to).copied());
-    let before = told(before, durations.0);
+    let before = told(before, durations);
     assert_eq!(table.total_before(), before, "{what}: before");
     let top: Vec<&str> = table.rows.iter().filter_map(|row| row.key.as_deref()).collect();
     for (place, (from, to)) in table.steps.iter().enumerate() {
         let step: Vec<&Line> =
             lines.iter().filter(|line| line.day >= *from && line.day < *to).copied().collect();
-        assert_eq!(table.step(place), told(sum(step.iter().copied()), durations.0), "{what}: {from}");
+        assert_eq!(table.step(place), told(sum(step.iter().copied()), durations), "{what}: {from}");
         for row in &table.rows {
             let of_row = step.iter().filter(|line| match row.key.as_deref() {
                 Some(key) => line.keys[&by].iter().any(|other| other == key),
@@ -341,7 +341,7 @@ fn agree(table: &Explored, lines: &[&Line], durations: (bool, bool), what: &str)
             });
             assert_eq!(
                 row.cells[place],
-                told(sum(of_row.copied()), durations.1),
+                told(sum(of_row.copied()), durations),
                 "{what}: {} on {from}",
                 row.name
             );
@@ -366,8 +366,10 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
     let (year, year_before) = (Period { from: day("2024-01-01"), to: day("2025-01-01") }, day("2023-01-01"));
     let spring = Period { from: day("2024-02-29"), to: day("2024-10-30") };
     type Keep = Box<dyn Fn(&Line) -> bool>;
+    let (streaming, streamed) =
+        (Features::default().with(Feature::Streaming), Feature::Streaming.to_string());
     let (parent, user, model, app) = (acme.parent.0, acme.user.0, acme.model.0, acme.application.0);
-    let whichs: [(&str, Which, Keep); 6] = [
+    let whichs: [(&str, Which, Keep); 8] = [
         ("everything", Which::default(), Box::new(|_| true)),
         (
             "a group",
@@ -393,6 +395,16 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
             "a model",
             Which { model: Some(acme.model), ..Which::default() },
             Box::new(move |line| line.model == model),
+        ),
+        (
+            "a person with a model",
+            Which { user: Some(acme.user), model: Some(acme.model), ..Which::default() },
+            Box::new(move |line| line.user == user && line.model == model),
+        ),
+        (
+            "a group with a feature",
+            Which { group: Some(acme.parent), features: Some(streaming), ..Which::default() },
+            Box::new(move |line| line.path.contains(&parent) && line.keys[&By::Feature].contains(&streamed)),
         ),
     ];
     assert!(
@@ -422,15 +434,12 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
                 let question =
                     Question { measure, by: *by, interval, period, before, top: 2, week_start: Weekday::Mon };
                 let table = ask(&acme.store, acme.tenant.org, which, &question).await.expect("an answer");
-                let (whole, things) = match *name {
-                    "everything" => (true, *by != By::User),
-                    "a group" => (true, !matches!(by, By::User | By::Model | By::Tier | By::Provider)),
-                    "a model" => (true, matches!(by, By::Model | By::Tier | By::Provider)),
-                    "an application" => (true, false),
-                    _ => (false, false),
-                };
-                let durations = (measure.is_percentile() && whole, measure.is_percentile() && things);
-                agree(&table, &kept, durations, &format!("{name}: {measure} by {by} and {interval}"));
+                agree(
+                    &table,
+                    &kept,
+                    measure.is_percentile(),
+                    &format!("{name}: {measure} by {by} and {interval}"),
+                );
             }
         }
     }

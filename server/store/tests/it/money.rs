@@ -346,8 +346,8 @@ async fn every_kind_of_drift_is_found() {
             vec![("sums", 4, 2)],
         ),
         (
-            "update duration_sums set calls = calls + 1 where scope = 'organization'",
-            "update duration_sums set calls = calls - 1 where scope = 'organization'",
+            "update usage_sums set took = took * 2 where scope = 'organization'",
+            "update usage_sums set took = took / 2 where scope = 'organization'",
             vec![("sums", 2, 1)],
         ),
         (
@@ -378,8 +378,8 @@ async fn every_kind_of_drift_is_found() {
             ],
         ),
         (
-            "update feature_usage_by_day set features = 2, spend = spend + 1",
-            "update feature_usage_by_day set features = 0, spend = spend - 1",
+            "update usage_by_day set features = 2, spend = spend + 1",
+            "update usage_by_day set features = 0, spend = spend - 1",
             vec![("features", 0, 1), ("features", 1, 0), ("features", 0, 30_000), ("features", 30_001, 0)],
         ),
     ] {
