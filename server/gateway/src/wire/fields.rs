@@ -162,7 +162,9 @@ impl<'a> Fields<'a> {
             if field.is_some_and(|raw| raw.get() == dearer) {
                 return Err(bad(
                     name,
-                    format!("`{name}` {dearer} costs more than the prices here say, so it cannot be capped. Ask without it."),
+                    format!(
+                        "`{name}` {dearer} costs more than the prices here say, so it cannot be capped. Ask without it."
+                    ),
                 ));
             }
         }

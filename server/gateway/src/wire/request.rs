@@ -360,7 +360,11 @@ mod tests {
             (Route::Responses, r#"{"model":"m","service_tier":"priority"}"#, false),
             (Route::Messages, r#"{"model":"m","max_tokens":9,"speed":"fast"}"#, false),
             (Route::ChatCompletions, r#"{"model":"m","service_tier":"flex"}"#, true),
-            (Route::Messages, r#"{"model":"m","max_tokens":9,"service_tier":"auto","speed":"standard"}"#, true),
+            (
+                Route::Messages,
+                r#"{"model":"m","max_tokens":9,"service_tier":"auto","speed":"standard"}"#,
+                true,
+            ),
         ] {
             assert_eq!(Request::read(route, Bytes::from(body)).is_ok(), fits, "{body}");
         }
