@@ -3,7 +3,9 @@ import { expect, test } from '@playwright/test';
 import { start } from './server';
 
 test('what is recommended is one click from the form that does it, filled in, and gone once it is done', async ({ page }) => {
-  const server = await start('demo', '--calls', '4000');
+  // Three months are filled before it can be looked at.
+  test.setTimeout(240_000);
+  const server = await start('demo', '--calls', '4000', '--quiet');
   try {
     await page.goto(`${server.base}/sign-in`);
     await page.getByLabel('Email').fill('olga@acme.example');
