@@ -1,6 +1,8 @@
 import { byRequest, call, card, day, expect, fresh, join, lead, refused, said, test, visit, type Page, type World } from './bursar';
 
 async function fill(page: Page, reason: string, amount: string, until: string): Promise<void> {
+  // A form that is being sent takes no second click.
+  await expect(page.getByRole('button', { name: 'Ask', exact: true })).not.toHaveAttribute('aria-busy', 'true');
   await page.getByLabel('Why', { exact: true }).fill(reason);
   await page.getByLabel('Money, in US dollars').fill(amount);
   await page.getByLabel('Counted').selectOption('total');

@@ -228,7 +228,7 @@ fn Content(view: ModelView) -> impl IntoView {
     let group_rows = groups
         .into_iter()
         .take(50)
-        .map(|(id, path, state)| view! { <tr><td><a href=format!("/groups/{id}")>{path}</a></td><td><StateMark state/></td></tr> })
+        .map(|(id, path, state)| view! { <tr><td class="wrap"><a href=format!("/groups/{id}")>{path}</a></td><td><StateMark state/></td></tr> })
         .collect_view();
     let review = (pending && edit).then(|| {
         let what = match group_count {
