@@ -78,10 +78,11 @@ alter table usage_sums_of_things rename constraint usage_sums_pkey to usage_sums
 alter table usage_sums_of_things rename constraint usage_sums_org_id_fkey to usage_sums_of_things_org_id_fkey;
 alter table usage_sums_of_things rename constraint usage_sums_scope_check to usage_sums_of_things_scope_check;
 alter table usage_sums_of_things rename constraint usage_sums_grain_check to usage_sums_of_things_grain_check;
-create table usage_sums (like usage_sums_of_things including defaults including comments) partition by list (scope);
-alter table usage_sums
-    add primary key (org_id, scope, within_id, grain, first_day, thing_id, path_id, model_id),
-    add foreign key (org_id) references organizations (org_id) on delete cascade;
+create table usage_sums (
+    like usage_sums_of_things including defaults including comments,
+    primary key (org_id, scope, within_id, grain, first_day, thing_id, path_id, model_id),
+    foreign key (org_id) references organizations (org_id) on delete cascade
+) partition by list (scope);
 create table usage_sums_of_people partition of usage_sums for values in ('user');
 insert into usage_sums_of_people select * from usage_sums_of_things where scope = 'user';
 delete from usage_sums_of_things where scope = 'user';

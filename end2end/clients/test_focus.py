@@ -11,12 +11,13 @@ from sysconfig import get_path
 
 from conftest import Bursar
 
-#: What version 1.2 asks of every file; the validator knows 1.0.
+#: What version 1.2 asks of every file; the validator that this Python can run knows 1.0. (2.2 wants Python
+#: 3.12 and knows 1.2: of its rules only the half of an either-or fails that wants an invoice's id where there is no invoice.)
 MANDATORY = """BilledCost BillingAccountId BillingAccountName BillingCurrency BillingPeriodEnd BillingPeriodStart ChargeCategory
-ChargeClass ChargeDescription ChargePeriodEnd ChargePeriodStart ContractedCost EffectiveCost InvoiceIssuerName ListCost
+ChargeClass ChargeDescription ChargePeriodEnd ChargePeriodStart ContractedCost EffectiveCost InvoiceId InvoiceIssuerName ListCost
 PricingQuantity PricingUnit ProviderName PublisherName ServiceCategory ServiceName""".split()
 #: Those of them that may be empty.
-NULLABLE = {"BillingAccountName", "ChargeClass", "ChargeDescription", "PricingQuantity", "PricingUnit"}
+NULLABLE = {"BillingAccountName", "ChargeClass", "ChargeDescription", "InvoiceId", "PricingQuantity", "PricingUnit"}
 
 
 def test_the_public_validator_takes_the_report_of_the_month(bursar: Bursar, tmp_path: Path) -> None:
@@ -28,6 +29,7 @@ def test_the_public_validator_takes_the_report_of_the_month(bursar: Bursar, tmp_
     for row in rows:
         assert not [name for name in MANDATORY if name not in row]
         assert not [name for name in MANDATORY if name not in NULLABLE and not row[name]]
+        assert row["ChargeDescription"].isascii()
         price, quantity = Decimal(row["ListUnitPrice"]), Decimal(row["PricingQuantity"])
         assert round(price * quantity, 9) == Decimal(row["ListCost"])
     file = tmp_path / "focus.csv"

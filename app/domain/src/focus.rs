@@ -1,7 +1,7 @@
 //! FOCUS 1.2: a month's report as the FinOps Open Cost and Usage Specification writes it.
 //!
 //! A line gathers the calls of one application, person and model in one group and month. All of the
-//! specification's mandatory columns are there, those that version 1.0 required besides, because its
+//! specification's mandatory columns are there, and `InvoiceId`, which it recommends; those that version 1.0 required besides, because its
 //! validator asks for them (for `ChargeType`, too, which is older still), and our own, which start with
 //! `x_`.
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The columns, in the order of the lines.
-pub const COLUMNS: [&str; 64] = [
+pub const COLUMNS: [&str; 65] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -39,6 +39,7 @@ pub const COLUMNS: [&str; 64] = [
     "ContractedCost",
     "ContractedUnitPrice",
     "EffectiveCost",
+    "InvoiceId",
     "InvoiceIssuer",
     "InvoiceIssuerName",
     "ListCost",
@@ -135,6 +136,11 @@ fn average(cost: Money, count: i64) -> String {
     text
 }
 
+/// A text with a question mark for each letter that is not in ASCII.
+fn ascii(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_ascii() { letter } else { '?' }).collect()
+}
+
 /// A text within a JSON text.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
@@ -159,13 +165,14 @@ pub fn line(charge: &Charge<'_>) -> String {
     let (quantity, unit) = if tokens > 0 { (tokens, "Tokens") } else { (sums.calls, "Calls") };
     let price = average(sums.spend, quantity);
     let quantity = decimal(quantity);
-    let told = format!(
+    // The specification wants letters of ASCII here; names in full stand in columns of their own.
+    let told = ascii(&format!(
         "{} calls of {} with {}{}",
         sums.calls,
         charge.application.1,
         charge.model.1,
         if correction { ", booked after their month was closed" } else { "" }
-    );
+    ));
     let price_id = format!("{}/average", charge.model.0);
     let tags = format!(
         "{{{}: {}, {}: {}}}",
@@ -204,6 +211,8 @@ pub fn line(charge: &Charge<'_>) -> String {
         &cost,
         &price,
         &cost,
+        // A provider's invoice says what a day and a model cost, not what a program did.
+        "",
         charge.provider,
         charge.provider,
         &cost,
