@@ -19,7 +19,7 @@ pub async fn a_finished_call_is_told_within_two_seconds(demo: &Demo, owner: &Bro
         format!("app_{}", &rest[..26])
     };
     for path in [
-        "/".to_owned(),
+        "/spend".to_owned(),
         "/calls".to_owned(),
         format!("/calls?application={app}"),
         format!("/applications/{app}"),

@@ -194,7 +194,8 @@ async fn every_refusal_leads_to_why_by_its_request_id() {
     page_says(&owner, &gone, 502, "upstream_error", "The provider cannot be reached.").await;
 
     // Whose secret it was is known: to those who may see that.
-    let fields = [("application", ids.app.as_str()), ("secret", ids.secret.as_str())];
+    let typed = &program.bearer[program.bearer.len() - 4..];
+    let fields = [("application", ids.app.as_str()), ("secret", ids.secret.as_str()), ("typed", typed)];
     owner.must("/console/keys/revoke", &fields).await;
     let dead = program.call("small").await;
     let page = page_says(&owner, &dead, 401, "invalid_api_key", "was revoked on").await;
