@@ -47,7 +47,7 @@ test('whoever is on the way to another page arrives, however much is booked mean
     await call(world, secret);
     await page.waitForTimeout(2_500);
     await route.continue();
-  });
+  }, { times: 1 });
   await page.getByRole('link', { name: 'Engineering', exact: true }).first().click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Engineering');
   await expect(page).toHaveURL(new RegExp(world.engineering));

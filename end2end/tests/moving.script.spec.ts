@@ -1,4 +1,4 @@
-import { card, expect, fresh, join, test, visit } from './bursar';
+import { alive, card, expect, fresh, join, test, visit } from './bursar';
 
 test('people are dragged onto a group, with Alt into both, and where they are not taken it says why', async ({ page, world }) => {
   const [from, to] = [fresh('Here'), fresh('There')];
@@ -73,6 +73,7 @@ test('a change shows at once, and is taken back with a message when the server c
   const name = fresh('Ann');
   await join(world, name, 'member', groups[0]);
   await visit(page, world.owner, `/groups/${groups[0]}`);
+  await alive(page);
   const row = page.getByRole('row').filter({ hasText: name });
   const node = page.locator('.members-node').filter({ hasText: to });
   const toast = page.locator('.toast');
