@@ -81,7 +81,13 @@ test('the refused person and the lead see why a call was refused, others do not'
   // What was refused before anything was decided is kept nowhere: its id says why.
   const unknown = await call(world, 'bsr_live_nobody', name);
   expect(unknown.status).toBe(401);
-  await visit(page, world.owner, `/why?request=${unknown.headers.get('x-request-id')}`);
+  await visit(page, world.owner, '/why');
+  await page.getByLabel('Or a refused call').fill('sentence of nobody');
+  await page.getByRole('button', { name: 'Look it up' }).click();
+  await expect(page.getByRole('status').filter({ hasText: 'That is no request id.' })).toBeVisible();
+  await expect(page.getByLabel('Or a refused call'), 'what was typed is still there').toHaveValue('sentence of nobody');
+  await page.getByLabel('Or a refused call').fill(unknown.headers.get('x-request-id')!);
+  await page.getByRole('button', { name: 'Look it up' }).click();
   await expect(page.getByText('cannot be one of Bursar’s').or(page.getByText("cannot be one of Bursar's"))).toBeVisible();
   await expect(card(page, 'What would make it a yes')).toContainText('Make a secret of your own');
 

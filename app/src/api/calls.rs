@@ -87,7 +87,7 @@ pub async fn load_call(id: String) -> Result<CallAnswer, AppError> {
                     What::Refused(refused) => refused.features,
                 },
                 tokens: None,
-                request: None,
+                request: String::new(),
             };
             // What is gone by now has no answer, and the call is the page all the same.
             let answer = why::answer(&cx, question).await.ok().and_then(|why| why.answers.into_iter().next());

@@ -159,7 +159,7 @@ pub async fn load_why(
             at: why::moment(&at)?,
             features: why::features(&using)?,
             tokens,
-            request: read_some("request", &request).map_err(|_| AppError::NotFound)?,
+            request: request.trim().to_owned(),
         };
         why::answer(&cx, question).await
     })

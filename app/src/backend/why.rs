@@ -44,9 +44,12 @@ pub struct Question {
     pub features: Features,
     /// How large the call would be.
     pub tokens: Option<u64>,
-    /// A refused call.
-    pub request: Option<CallId>,
+    /// The request id of a refused call; empty for none.
+    pub request: String,
 }
+
+/// What was typed is not one.
+const NO_REQUEST_ID: &str = "That is no request id. It begins with req_ and stands in every answer: in x-request-id, and in error.bursar of a refusal.";
 
 /// Whom it is about.
 struct Whom<'a> {
@@ -117,7 +120,12 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let paths = store::groups::paths(&cx.store, org).await.known()?;
     let people = if all { store::users::names(&cx.store, org, CHOICES).await.known()? } else { Vec::new() };
     let mut page = Why { people: choices(&looking, &paths, &people), ..Why::default() };
-    if let Some(id) = question.request {
+    if !question.request.is_empty() {
+        let Ok(id) = question.request.parse::<CallId>() else {
+            page.models = models(&looking);
+            page.problem = Some(NO_REQUEST_ID.to_owned());
+            return Ok(page);
+        };
         let refused = match by_id::find(&looking, id).await? {
             by_id::Found::Refused(refused) => refused,
             by_id::Found::Told(told) => {

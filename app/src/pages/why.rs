@@ -82,7 +82,7 @@ fn Question(
     let at = if at.len() == 10 { at + "T12:00" } else { at };
     view! {
         <Card class="pad">
-            <form method="get" action="/why" class="why-form" role="search">
+            <form method="get" action="/why" class="why-form" role="search" aria-label="Somebody and a model">
                 {choose.then(|| view! {
                     <div class="field"><label for="why-who">"Person or application"</label>
                         <input id="why-who" name="who" value=who list="why-people" placeholder="Me" autocomplete="off"/>
@@ -97,6 +97,11 @@ fn Question(
                 <div class="field"><label for="why-using">"Using"<span class="muted">" optional"</span></label>
                     <select id="why-using" name="using"><option value="">"Plain text"</option>{features}</select></div>
                 <button class="btn go">"Ask"</button>
+            </form>
+            <form method="get" action="/why" class="why-form why-by-id" role="search" aria-label="A refused call">
+                <div class="field"><label for="why-request">"Or a refused call"<span class="muted">" by its request id"</span></label>
+                    <input id="why-request" name="request" value=query::value("request") class="mono" placeholder="req_…" autocomplete="off" spellcheck="false" required=""/></div>
+                <button class="btn">"Look it up"</button>
             </form>
         </Card>
     }

@@ -230,9 +230,11 @@ async fn book_batch(gateway: &Gateway) -> Result<(), StoreError> {
             continue;
         }
         let finished = events.into_iter().zip(rest);
-        gateway
-            .booking
-            .put_back(finished.map(|(event, (reservation, place))| Finished { event, reservation, place }));
+        gateway.booking.put_back(finished.map(|(event, (reservation, place))| Finished {
+            event,
+            reservation,
+            place,
+        }));
         result = result.and(done.map(|_| ()));
     }
     result
