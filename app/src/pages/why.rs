@@ -82,7 +82,7 @@ fn Question(
     let at = if at.len() == 10 { at + "T12:00" } else { at };
     view! {
         <Card class="pad">
-            <form method="get" action="/why" class="why-form" role="search" aria-label="Somebody and a model">
+            <form method="get" action="/why" class="why-form" role="search" aria-label="A call that might be made">
                 {choose.then(|| view! {
                     <div class="field"><label for="why-who">"Person or application"</label>
                         <input id="why-who" name="who" value=who list="why-people" placeholder="Me" autocomplete="off"/>
