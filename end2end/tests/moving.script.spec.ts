@@ -1,3 +1,5 @@
+import type { Page, Route } from '@playwright/test';
+
 import { alive, card, expect, fresh, join, test, visit } from './bursar';
 
 test('people are dragged onto a group, with Alt into both, and where they are not taken it says why', async ({ page, world }) => {
@@ -66,6 +68,23 @@ test('two quick clicks are two choices', async ({ page, world }) => {
   await expect(page.locator('main')).toContainText('2 people changed');
 });
 
+/** Holds back what is sent there; what comes back ends it so, once it has been sent. */
+async function held(page: Page, path: string, end: (route: Route) => Promise<void>): Promise<() => Promise<void>> {
+  let sent = () => {};
+  let go = () => {};
+  const isSent = new Promise<void>((resolve) => (sent = resolve));
+  const mayGo = new Promise<void>((resolve) => (go = resolve));
+  await page.route(path, async (route) => {
+    sent();
+    await mayGo;
+    await end(route);
+  });
+  return async () => {
+    await isSent;
+    go();
+  };
+}
+
 test('a change shows at once, and is taken back with a message when the server cannot take it', async ({ page, world, complaints }) => {
   const [from, to] = [fresh('Here'), fresh('There')];
   const groups = [];
@@ -79,28 +98,22 @@ test('a change shows at once, and is taken back with a message when the server c
   const toast = page.locator('.toast');
 
   // Dragged, while the server takes its time and then fails.
-  let answer = () => {};
-  await page.route('**/console/groups/move-people', async (route) => {
-    await new Promise<void>((resolve) => (answer = resolve));
-    await route.fulfill({ status: 503, headers: { 'x-request-id': 'req_of_this_try' }, json: 'Unavailable' });
-  });
+  let answer = await held(page, '**/console/groups/move-people', (route) =>
+    route.fulfill({ status: 503, headers: { 'x-request-id': 'req_of_this_try' }, json: 'Unavailable' }));
   await row.dragTo(node);
   await expect(row).toBeHidden();
   await expect(node).toContainText('+1');
-  answer();
+  await answer();
   await expect(row).toBeVisible();
   await expect(node).not.toContainText('+1');
   await expect(toast.filter({ hasText: 'Nothing was changed' })).toContainText('req_of_this_try');
 
   // Taken out by the menu, while there is no connection.
-  await page.route('**/console/groups/remove-member', async (route) => {
-    await new Promise<void>((resolve) => (answer = resolve));
-    await route.abort('internetdisconnected');
-  });
+  answer = await held(page, '**/console/groups/remove-member', (route) => route.abort('internetdisconnected'));
   await row.getByRole('button', { name: `Actions for ${name}` }).click();
   await page.getByRole('button', { name: 'Remove from the group' }).click();
   await expect(row).toBeHidden();
-  answer();
+  await answer();
   await expect(row).toBeVisible();
   await expect(toast.filter({ hasText: 'could not be reached' })).toBeVisible();
 

@@ -52,9 +52,10 @@ impl Visit {
 }
 
 /// What somebody is in the middle of: a dialog, a stretch of a chart, a secret that is shown once, ticks,
-/// people being dragged, an open menu, a form that is being sent.
+/// people being dragged, an open menu, a form that is being sent, what shows before the server has
+/// answered.
 const BUSY: &str = "dialog[open], [data-picked], .once, .tick:checked, .members-tick:checked, .members-dragged, \
-    [popover]:popover-open, [aria-busy=true]";
+    [popover]:popover-open, [aria-busy=true], .gone-at-once, .at-once";
 
 /// Somebody types, has marked text to copy, is in the middle of something, or looks elsewhere.
 pub fn is_busy() -> bool {
