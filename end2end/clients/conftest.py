@@ -124,13 +124,14 @@ class Bursar:
         return re.search(r"tier-(tir_[a-z0-9]+)", page[page.index(f">{name}<") :])[1]
 
     def model(
-        self, name: str, provider: str, tier: str, modality: str = "chat", upstream: str = NAME, context: int = 2048, most: int = 256
+        self, name: str, provider: str, tier: str, modality: str = "chat", upstream: str = NAME, context: int = 2048, most: int = 256,
+        **prices: str,
     ) -> str:
         model = self.owner.create(
             "models/create",
             name=name, provider=provider, upstream=upstream, modality=modality, tier=tier,
             context_tokens=context, max_output_tokens=most,
-            price_input=f"{PRICE_IN / 1e9:.9f}", price_output=f"{PRICE_OUT / 1e9:.9f}",
+            price_input=f"{PRICE_IN / 1e9:.9f}", price_output=f"{PRICE_OUT / 1e9:.9f}", **prices,
         )  # fmt: skip
         self.owner.post("models/accept", id=model)
         return model
@@ -228,7 +229,8 @@ class Labs:
         """A model of the dialect its name begins with, large enough for an agent."""
         kind = name.partition("-")[0]
         provider = self.providers[f"{kind}, stalling" if name.endswith("-stall-agent") else kind]
-        self.bursar.model(name, provider, self.tier, upstream=name, context=200_000, most=32_000)
+        # Codex lets every model search the web, and what has no price is refused.
+        self.bursar.model(name, provider, self.tier, upstream=name, context=200_000, most=32_000, web_search="10")
 
     def application(self, name: str) -> tuple[str, str]:
         return self.bursar.application(name, self.group)
