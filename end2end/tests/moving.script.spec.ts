@@ -8,6 +8,7 @@ test('people are dragged onto a group, with Alt into both, and where they are no
   for (const name of [from, to]) groups.push(await world.owner.create('groups/create', { name, kind: 'custom', parent: world.research }));
   const names = [fresh('Ann'), fresh('Ben'), fresh('Cid')];
   for (const name of names) await join(world, name, 'member', groups[0]);
+  await tall(page);
   await visit(page, world.owner, `/groups/${groups[0]}`);
   const row = (name: string) => page.getByRole('row').filter({ hasText: name });
   const node = (name: string) => page.locator('.members-node').filter({ hasText: name });
@@ -68,6 +69,11 @@ test('two quick clicks are two choices', async ({ page, world }) => {
   await expect(page.locator('main')).toContainText('2 people changed');
 });
 
+/** A window in which nothing has to be scrolled while something is dragged, however many groups there are. */
+async function tall(page: Page): Promise<void> {
+  await page.setViewportSize({ width: 1280, height: 2400 });
+}
+
 /** Holds back what is sent there; what comes back ends it so, once it has been sent. */
 async function held(page: Page, path: string, end: (route: Route) => Promise<void>): Promise<() => Promise<void>> {
   let sent = () => {};
@@ -91,6 +97,7 @@ test('a change shows at once, and is taken back with a message when the server c
   for (const name of [from, to]) groups.push(await world.owner.create('groups/create', { name, kind: 'custom', parent: world.research }));
   const name = fresh('Ann');
   await join(world, name, 'member', groups[0]);
+  await tall(page);
   await visit(page, world.owner, `/groups/${groups[0]}`);
   await alive(page);
   const row = page.getByRole('row').filter({ hasText: name });
