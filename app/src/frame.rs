@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
-    ids::{BatchId, GroupId, OrgId, UserId},
+    ids::{GroupId, OrgId, UserId},
     roles::{self, Act, Actor, Place},
     time::Zone,
     users::Role,
@@ -32,6 +32,8 @@ pub struct Frame {
     pub flash: Option<Flash>,
     /// One line about what was just done.
     pub notice: Option<String>,
+    /// What would undo that.
+    pub undo: Option<WayBack>,
 }
 
 /// Somebody who is signed in.
@@ -171,9 +173,59 @@ pub struct Done {
     pub reload: bool,
     /// Something that is shown once, here, and nowhere afterwards.
     pub once: Option<Once>,
-    /// The change to many people that it was, which can be undone. With script the page stays and
-    /// offers that; without it the next page does.
-    pub undo: Option<BatchId>,
+    /// What would undo it: offered with the line, on this page or the next.
+    pub undo: Option<WayBack>,
+    /// With script this page stays, wherever a page without it goes on.
+    pub stays: bool,
+}
+
+/// The form that undoes a change, filled in: what was said before, and the version that the change made.
+/// So it is refused like any other form where somebody changed the thing since, or who sends it may not;
+/// and it stands in the log as the change it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// The address of its server function.
+    pub to: String,
+    /// Its fields.
+    pub fields: Vec<(String, String)>,
+}
+
+/// The field that says that a form undoes something.
+pub const UNDOES: &str = "_undo";
+
+impl WayBack {
+    /// By a form that goes there.
+    pub fn by(to: &str) -> Self {
+        Self { to: to.to_owned(), fields: Vec::new() }
+    }
+
+    /// With a field.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.fields.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// With a field, where there is something to say in it.
+    #[must_use]
+    pub fn with_some(self, name: &str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// With several of one name.
+    #[must_use]
+    pub fn with_each<T: ToString>(self, name: &str, values: impl IntoIterator<Item = T>) -> Self {
+        values.into_iter().fold(self, |form, value| form.with(name, value))
+    }
+
+    /// With a box that is ticked, or not.
+    #[must_use]
+    pub fn ticked(self, name: &str, ticked: bool) -> Self {
+        if ticked { self.with(name, true) } else { self }
+    }
 }
 
 /// Something that is shown once.
@@ -249,5 +301,18 @@ impl Done {
     /// Something to show once.
     pub fn once(once: Once) -> Self {
         Self { once: Some(once), ..Self::default() }
+    }
+
+    /// Done, and undone by this.
+    #[must_use]
+    pub fn undone_by(self, undo: impl Into<Option<WayBack>>) -> Self {
+        Self { undo: undo.into(), ..self }
+    }
+
+    /// What is left to say of it where it undid something: the page stays.
+    #[must_use]
+    pub fn undid(self) -> Self {
+        let said = self.notice.filter(|notice| notice.starts_with("Undone"));
+        Self::said(said.unwrap_or_else(|| "Undone.".to_owned()))
     }
 }

@@ -68,7 +68,7 @@ async function world(server: Server, providerUrl: string): Promise<World> {
     name: 'small-chat', provider, upstream: 'tiny-1', modality: 'chat', tier, context_tokens: '8192',
     max_output_tokens: '1024', price_input: '0.10', price_output: '0.40',
   });
-  await owner.post('models/accept', { id: model });
+  await owner.post('models/accept', { id: model, version: '1' });
   const engineering = await owner.create('groups/create', { name: 'Engineering', kind: 'department', parent: '' });
   const research = await owner.create('groups/create', { name: 'Research', kind: 'function', parent: engineering });
   await owner.post('authorizations/set', { group: engineering, target: `tier:${tier}`, state: 'open' });
@@ -100,7 +100,7 @@ export async function byRequest(world: World, stem: string, price: string): Prom
     name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
     max_output_tokens: '1000', price_input: price, price_output: price,
   });
-  await world.owner.post('models/accept', { id });
+  await world.owner.post('models/accept', { id, version: '1' });
   await world.owner.post('authorizations/set', { group: world.engineering, target: `model:${id}`, state: 'by_request' });
   return { id, name };
 }

@@ -56,6 +56,7 @@ test('a tier is made, marked high-cost, and archived', async ({ page, world }) =
   const row = page.getByRole('row').filter({ hasText: name });
   await expect(row).toContainText('high-cost');
   await row.getByRole('link', { name: 'Edit' }).click();
+  await dialog.getByLabel(`Type ${name} to archive it`).fill(name);
   await dialog.getByRole('button', { name: 'Archive the tier' }).click();
   await expect(page.getByRole('row').filter({ hasText: name })).toHaveCount(0);
 });

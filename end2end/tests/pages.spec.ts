@@ -27,7 +27,7 @@ async function fill(world: World): Promise<Place[]> {
   const large = await owner.create('models/create', {
     ...model, name: 'big-chat', upstream: 'huge-1', tier: dear, price_input: '15.00', price_output: '75.00',
   });
-  await owner.post('models/accept', { id: large });
+  await owner.post('models/accept', { id: large, version: '1' });
   await owner.create('models/create', { ...model, name: 'embedder', upstream: 'embed-1', modality: 'embedding', tier, price_input: '0.02', price_output: '' });
   await owner.post('authorizations/set', { group: '', target: `tier:${tier}`, state: 'open' });
   await owner.post('authorizations/set', { group: engineering, target: `tier:${dear}`, state: 'by_request' });

@@ -113,7 +113,7 @@ test('a policy is rehearsed: its calls go to the next model instead of being ref
     name: fresh('free').replace(' ', '-'), provider: world.provider, upstream: 'tiny-2', modality: 'chat', tier: world.tier,
     context_tokens: '8192', max_output_tokens: '1024', price_input: '0', price_output: '0',
   });
-  await world.owner.post('models/accept', { id: model });
+  await world.owner.post('models/accept', { id: model, version: '1' });
   const name = (await world.owner.page(`/models/${model}`)).match(/<h1>([^<]+)/)![1];
   await visit(page, world.owner, '/policies');
   await page.getByRole('row').filter({ hasText: policy }).getByRole('link', { name: 'Edit' }).click();

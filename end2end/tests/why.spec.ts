@@ -22,7 +22,7 @@ test('a model becomes usable by following, step by step, what the page says woul
   await expect(help.getByRole('listitem')).toHaveText([`An admin or owner reviews ${name}.`, `An admin or owner opens ${name} for Engineering/Research.`]);
   await help.getByRole('link').first().click();
   await expect(page).toHaveURL(new RegExp(`/models/${id}`));
-  await world.owner.post('models/accept', { id });
+  await world.owner.post('models/accept', { id, version: '1' });
 
   // The second change is a cell of the matrix: its page says so.
   await page.goto(world.base + why);
@@ -48,7 +48,7 @@ test('a model becomes usable by following, step by step, what the page says woul
 
 test('the refused person and the lead see why a call was refused, others do not', async ({ page, world }) => {
   const { id, name } = await silent(world);
-  await world.owner.post('models/accept', { id });
+  await world.owner.post('models/accept', { id, version: '1' });
   await world.owner.post('authorizations/set', { group: world.engineering, target: `model:${id}`, state: 'by_request', locked: 'true' });
   const [sam, eve, lena] = [await join(world, fresh('Sam'), 'member', world.research), await join(world, fresh('Eve'), 'member', world.research), await join(world, fresh('Lena'), 'member')];
   await world.owner.post('groups/add-member', { group: world.research, user: lena.id, lead: 'true' });

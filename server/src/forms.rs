@@ -5,7 +5,7 @@
 //! it; if it was refused, or has something to show once, the page the form stood on is made anew
 //! with everything that was typed still in it. Nothing of that is stored anywhere.
 
-use app::frame::{Done, Flash, Once, PAGE, WHICH};
+use app::frame::{Done, Flash, Once, PAGE, UNDOES, WHICH, WayBack};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::Request,
@@ -106,7 +106,9 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let outcome = if head.status.is_success() {
-        serde_json::from_slice::<Done>(&answer).map_err(|_| unreadable())
+        let undoes = !field(&body, UNDOES).is_empty();
+        let done = serde_json::from_slice::<Done>(&answer).map_err(|_| unreadable());
+        done.map(|done| if undoes { done.undid() } else { done })
     } else {
         Err(serde_json::from_slice(&answer).unwrap_or_else(|_| unreadable()))
     };
@@ -176,7 +178,26 @@ fn sent_on(done: &Done, page: &str) -> Response {
             headers.append(header::SET_COOKIE, cookie);
         }
     }
+    if let Some(cookie) = done.undo.as_ref().and_then(way_back) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
     response
+}
+
+/// What no cookie holds as it is.
+const NOT_IN_COOKIES: &percent_encoding::AsciiSet =
+    &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
+
+/// The most that a cookie holds in every browser, with its name and what is said of it.
+const COOKIE_MAX: usize = 3_900;
+
+/// What undoes it, on its way to the next page. One that is too long for a cookie stays behind: a key
+/// that names a hundred models is changed back on its own page.
+fn way_back(undo: &WayBack) -> Option<HeaderValue> {
+    let text = serde_json::to_string(undo).ok()?;
+    let text = percent_encoding::utf8_percent_encode(&text, NOT_IN_COOKIES);
+    let cookie = format!("bursar_undo={text}; Path=/; Max-Age=30; SameSite=Lax; HttpOnly");
+    HeaderValue::from_str(&cookie).ok().filter(|cookie| cookie.len() <= COOKIE_MAX)
 }
 
 fn without_dialog(page: &str) -> String {

@@ -75,7 +75,8 @@ impl Console {
         let theme = app::backend::cookie(request.headers(), "bursar_theme")
             .map_or(Theme::System, |text| Theme::from_text(&text));
         let address = request.extensions().get::<Flash>().map(|flash| flash.page.clone());
-        let said = app::backend::cookie(request.headers(), "bursar_notice").is_some();
+        let left = ["bursar_notice", "bursar_undo"];
+        let said = left.map(|name| app::backend::cookie(request.headers(), name).map(|_| name));
         let assets = self.assets();
         let context = self.context(&request);
         let policy = Arc::new(std::sync::OnceLock::new());
@@ -102,11 +103,11 @@ impl Console {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if said {
-            headers.append(
-                header::SET_COOKIE,
-                HeaderValue::from_static("bursar_notice=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly"),
-            );
+        for name in said.into_iter().flatten() {
+            let gone = format!("{name}=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly");
+            if let Ok(gone) = HeaderValue::from_str(&gone) {
+                headers.append(header::SET_COOKIE, gone);
+            }
         }
         response
     }

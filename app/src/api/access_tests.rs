@@ -139,16 +139,18 @@ pub async fn create_access_test(
     .await
 }
 
-/// Takes a test away.
+/// Takes a test away. `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "access-tests/remove")]
-pub async fn remove_access_test(id: String) -> Result<Done, AppError> {
+pub async fn remove_access_test(id: String, #[server(default)] typed: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let mut change = cx.change(cx.permit(Act::EditAccessTests)?).await?;
-        store::access_tests::remove(&mut change, read("id", &id)?).await.known()?;
+        // Looked at before it is so: what was not meant is not committed.
+        let name = store::access_tests::remove(&mut change, read("id", &id)?).await.known()?;
+        typed_out(&typed, &name)?;
         change.commit().await.known()?;
-        Ok(Done::said("Test removed. What it held may change again."))
+        Ok(Done::said("Test removed. What it held may change again.").then("/authorization/tests"))
     })
     .await
 }

@@ -104,10 +104,11 @@ pub async fn edit_watching(
             (None, Some(_)) => return Err(AppError::field("quiet_from", "Say when it begins, too.")),
         };
         let settings = AlertSettings { kinds, floor: read("floor", &floor)?, quiet, version };
+        let before = store::alerts::settings(&cx.store, permit.org()).await.known()?;
         let mut change = cx.change(permit).await?;
         store::alerts::set_settings(&mut change, &settings).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Saved.").then("/alerts/settings"))
+        let undo = change.commit().await.known()?.then(|| ways_back::watching(&before));
+        Ok(Done::said("Saved.").then("/alerts/settings").undone_by(undo))
     })
     .await
 }

@@ -234,10 +234,13 @@ pub async fn edit_application(
             .filter(|name| !name.is_empty())
             .collect();
         let form = ApplicationForm { name: read("name", &name)?, description, use_cases };
-        let mut change = cx.change(cx.permit_for(Act::EditApplications, id).await?).await?;
+        let permit = cx.permit_for(Act::EditApplications, id).await?;
+        let before = store::applications::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::applications::update(&mut change, id, version, &form).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Application saved.").then(format!("/applications/{id}")))
+        let saved = change.commit().await.known()?;
+        let undo = saved.then(|| ways_back::application(&before));
+        Ok(Done::said("Application saved.").then(format!("/applications/{id}")).undone_by(undo))
     })
     .await
 }
@@ -275,12 +278,15 @@ pub async fn hand_over_application(id: String, was: String, user: String) -> Res
             Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,
             permit => permit?,
         };
+        // Whoever hands over what is their own has no say in it afterwards.
+        let again = permit.act() == Act::EditApplications;
         let mut change = cx.change(permit).await?;
         let was = read_some("was", &was)?;
         store::applications::hand_over(&mut change, id, was, user).await.known()?;
-        change.commit().await.known()?;
+        let saved = change.commit().await.known()?;
+        let undo = was.filter(|_| saved && again).map(|was| ways_back::application_owner(id, was, user));
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
-        Ok(Done::said(format!("{name} answers for it now.")))
+        Ok(Done::said(format!("{name} answers for it now.")).undone_by(undo))
     })
     .await
 }

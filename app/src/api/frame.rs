@@ -13,7 +13,7 @@ use crate::{
 pub async fn load_frame() -> Result<Frame, AppError> {
     use crate::{
         backend::*,
-        frame::{Flash, Here, Me, Theme},
+        frame::{Flash, Here, Me, Theme, WayBack},
     };
     use chrono::Duration;
     use domain::time::Zone;
@@ -37,9 +37,14 @@ pub async fn load_frame() -> Result<Frame, AppError> {
             }
             None => Zone::utc(),
         };
-        let notice = cookie(&headers, "bursar_notice").and_then(|text| {
+        let left = |name| {
+            let text = cookie(&headers, name)?;
             percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
-        });
+        };
+        let notice = left("bursar_notice");
+        let undo = left("bursar_undo").and_then(|text| serde_json::from_str::<WayBack>(&text).ok());
+        // It is a form of this console, whoever wrote the cookie.
+        let undo = undo.filter(|back| back.to.starts_with("/console/"));
         let fresh = me.is_none() && !store::installation::is_set_up(&cx.store).await.known()?;
         Ok(Frame {
             me,
@@ -50,6 +55,7 @@ pub async fn load_frame() -> Result<Frame, AppError> {
             public_url: cx.backend.public_url,
             flash: use_context::<Flash>(),
             notice,
+            undo,
         })
     })
     .await

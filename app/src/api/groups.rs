@@ -372,10 +372,13 @@ pub async fn edit_group(
             kind: read("kind", &kind)?,
             ends_on: read_date("ends_on", &ends_on)?,
         };
-        let mut change = cx.change(cx.permit_in(Act::EditGroup, id).await?).await?;
+        let permit = cx.permit_in(Act::EditGroup, id).await?;
+        let before = store::groups::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::groups::update(&mut change, id, version, &form).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Group saved.").then(format!("/groups/{id}")))
+        let saved = change.commit().await.known()?;
+        let undo = saved.then(|| ways_back::group(&before));
+        Ok(Done::said("Group saved.").then(format!("/groups/{id}")).undone_by(undo))
     })
     .await
 }
@@ -391,10 +394,13 @@ pub async fn set_group_policy(
     use domain::roles::Act;
     handle(|cx| async move {
         let id = read("id", &id)?;
-        let mut change = cx.change(cx.permit_in(Act::EditGroup, id).await?).await?;
+        let permit = cx.permit_in(Act::EditGroup, id).await?;
+        let before = store::groups::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::groups::set_policy(&mut change, id, version, read_some("policy", &policy)?).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Saved. It holds from the next call on.").then(format!("/groups/{id}")))
+        let saved = change.commit().await.known()?;
+        let undo = saved.then(|| ways_back::group_policy(&before));
+        Ok(Done::said("Saved. It holds from the next call on.").then(format!("/groups/{id}")).undone_by(undo))
     })
     .await
 }
@@ -412,10 +418,10 @@ pub async fn move_group(
         let id: GroupId = read("id", &id)?;
         let permit = cx.permit(Act::MoveGroup)?;
         let parent = groups::named_some(&cx, "parent", &parent).await?;
-        let mut change = cx.change(permit).await?;
-        store::groups::move_from(&mut change, id, read_some("was", &was)?, parent).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Group moved.").then(format!("/groups/{id}")))
+        let (mut change, was) = (cx.change(permit).await?, read_some("was", &was)?);
+        store::groups::move_from(&mut change, id, was, parent).await.known()?;
+        let undo = change.commit().await.known()?.then(|| ways_back::place(id, was, parent));
+        Ok(Done::said("Group moved.").then(format!("/groups/{id}")).undone_by(undo))
     })
     .await
 }
@@ -440,22 +446,24 @@ pub async fn archive_group(
     .await
 }
 
-/// Says whether new users join a group.
+/// Says whether new users join a group. `was`: whether they do, as it was shown.
 #[server(prefix = "/console", endpoint = "groups/default")]
-pub async fn set_default_group(id: String, #[server(default)] default: bool) -> Result<Done, AppError> {
+pub async fn set_default_group(
+    id: String,
+    was: bool,
+    #[server(default)] default: bool,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditOrganization)?;
         let id = groups::named(&cx, "id", &id).await?;
         let mut change = cx.change(permit).await?;
-        store::groups::set_default(&mut change, id, default).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said(if default {
-            "New users join this group."
-        } else {
-            "New users no longer join this group."
-        }))
+        store::groups::turn_default(&mut change, id, was, default).await.known()?;
+        let undo = change.commit().await.known()?.then(|| ways_back::default_group(id, default));
+        let said =
+            if default { "New users join this group." } else { "New users no longer join this group." };
+        Ok(Done::said(said).undone_by(undo))
     })
     .await
 }
@@ -497,8 +505,8 @@ pub async fn add_member(
         if let Some(now) = there.filter(|now| *now != (standing, ends_at)) {
             return Err(groups::there_already(calendar, now));
         }
-        let undo = change.commit().await.known()?.then_some(batch);
-        Ok(Done { undo, ..Done::said("Membership saved.") })
+        let undo = change.commit().await.known()?.then(|| ways_back::batch(batch));
+        Ok(Done::said("Membership saved.").undone_by(undo))
     })
     .await
 }
@@ -533,8 +541,12 @@ pub async fn edit_member(
             return Err(AppError::Stale);
         }
         store::groups::set_member(&mut change, group, user, standing, ends_at).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Membership saved.").then(format!("/groups/{group}")))
+        let now = store::groups::standing(&mut change, group, user).await.known()?;
+        let saved = change.commit().await.known()?;
+        let undo = now
+            .filter(|_| saved)
+            .map(|now| ways_back::membership(calendar, group, user, (standing_now, until), now));
+        Ok(Done::said("Membership saved.").then(format!("/groups/{group}")).undone_by(undo))
     })
     .await
 }
@@ -599,7 +611,8 @@ pub async fn remove_member(group: String, user: String, was: String) -> Result<D
             }
             store::groups::remove_member(&mut change, group, user).await.known()?;
             change.commit().await.known()?;
-            return Ok(Done::said(said));
+            let undo = ways_back::lead(cx.calendar().await?, group, user, now.1);
+            return Ok(Done::said(said).undone_by(undo));
         }
         let task = Task::Leave(group);
         let permit = batches::permit(&cx, task).await?;
@@ -609,7 +622,7 @@ pub async fn remove_member(group: String, user: String, was: String) -> Result<D
             return Err(groups::not_as_shown(cx.calendar().await?, (Standing::Member, ends_at)));
         }
         change.commit().await.known()?;
-        Ok(Done { undo: Some(batch), ..Done::said(said) })
+        Ok(Done::said(said).undone_by(ways_back::batch(batch)))
     })
     .await
 }
@@ -659,10 +672,8 @@ pub async fn move_people(
         let rest =
             if left == 0 { String::new() } else { format!(" {} left where they were.", batches::were(left)) };
         let verb = if copy { "Added" } else { "Moved" };
-        Ok(Done {
-            undo: Some(id),
-            ..Done::said(format!("{verb} {who} to {name}.{rest}")).then(format!("/users/batch/{id}"))
-        })
+        let done = Done::said(format!("{verb} {who} to {name}.{rest}"));
+        Ok(Done { stays: true, ..done.then(format!("/users/batch/{id}")).undone_by(ways_back::batch(id)) })
     })
     .await
 }
@@ -676,7 +687,7 @@ pub async fn hand_over_group(
     #[server(default)] stays: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{groups::Standing, roles::Act};
     handle(|cx| async move {
         let (group, from, user) = (read("group", &group)?, read("from", &from)?, read("user", &user)?);
         let permit = match cx.permit_in(Act::EditLeads, group).await {
@@ -685,15 +696,20 @@ pub async fn hand_over_group(
             permit => permit?,
         };
         let mut change = cx.change(permit).await?;
+        let there = store::groups::standing(&mut change, group, user).await.known()?;
         store::leads::hand_over(&mut change, group, from, user, stays).await.known()?;
         change.commit().await.known()?;
+        // Who led it and handed it over has no say in who leads it; who led it already goes on.
+        let led = there.is_some_and(|(standing, _)| standing == Standing::Lead);
+        let undo = (!led && cx.permit_in(Act::EditLeads, group).await.is_ok())
+            .then(|| ways_back::group_lead(group, from, user, there.is_some()));
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
         let next = if cx.permit_in(Act::ReadGroup, group).await.is_ok() {
             format!("/groups/{group}")
         } else {
             "/".to_owned()
         };
-        Ok(Done::said(format!("{name} leads the group now.")).then(next))
+        Ok(Done::said(format!("{name} leads the group now.")).then(next).undone_by(undo))
     })
     .await
 }

@@ -113,16 +113,18 @@ pub async fn compare_invoice(id: String) -> Result<Done, AppError> {
     .await
 }
 
-/// Puts an invoice away.
+/// Puts an invoice away. `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "invoices/archive")]
-pub async fn archive_invoice(id: String) -> Result<Done, AppError> {
+pub async fn archive_invoice(id: String, #[server(default)] typed: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let permit = cx.permit(Act::KeepBooks)?;
         let id = id.parse().map_err(|_| AppError::NotFound)?;
         let mut change = cx.change(permit).await?;
-        store::invoices::archive(&mut change, id).await.known()?;
+        // Looked at before it is so: what was not meant is not committed.
+        let name = store::invoices::archive(&mut change, id).await.known()?;
+        typed_out(&typed, &name)?;
         change.commit().await.known()?;
         Ok(Done::said("The invoice is put away.").then("/invoices"))
     })

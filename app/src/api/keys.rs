@@ -53,11 +53,14 @@ pub async fn edit_key(
         let handling =
             Handling { cache_seconds: read_some("cache_seconds", &cache_seconds)?, guardrails: rails };
         let form = KeyForm { models, features, policy: read_some("policy", &policy)?, assigned, handling };
-        let mut change = cx.change(cx.permit_for(Act::EditApplications, application).await?).await?;
+        let permit = cx.permit_for(Act::EditApplications, application).await?;
+        let before = store::keys::of_application(&cx.store, permit.org(), application).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::keys::update(&mut change, read("key", &key)?, version, &form).await.known()?;
-        change.commit().await.known()?;
+        let saved = change.commit().await.known()?;
         Ok(Done::said("Key saved. It holds from the next call on.")
-            .then(format!("/applications/{application}")))
+            .then(format!("/applications/{application}"))
+            .undone_by(saved.then(|| ways_back::key(application, &before))))
     })
     .await
 }

@@ -156,9 +156,13 @@ pub async fn set_limit(
         let mut change = cx.change(permit).await?;
         let meter = Meter { scope, metric, window };
         let seen = read_some::<i64>("version", &version)?.into();
-        store::limits::set(&mut change, meter, &form, seen).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said(format!("Limit set: {}.", meter.show_cap(form.cap))))
+        let before = store::limits::said(&mut change, &meter).await.known()?;
+        let id = store::limits::set(&mut change, meter, &form, seen).await.known()?;
+        let saved = change.commit().await.known()?;
+        // What was there before is looser, mostly, and so not a lead's to set again.
+        let undo =
+            (saved && cx.permit(Act::LoosenLimits).is_ok()).then(|| ways_back::limit(id, &meter, before));
+        Ok(Done::said(format!("Limit set: {}.", meter.show_cap(form.cap))).undone_by(undo))
     })
     .await
 }
@@ -170,9 +174,9 @@ pub async fn remove_limit(id: String, version: i64) -> Result<Done, AppError> {
     use domain::roles::Act;
     handle(|cx| async move {
         let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-        store::limits::remove(&mut change, read("id", &id)?, version).await.known()?;
+        let (meter, form) = store::limits::remove(&mut change, read("id", &id)?, version).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Limit removed."))
+        Ok(Done::said("Limit removed.").undone_by(ways_back::limit_again(&meter, &form)))
     })
     .await
 }

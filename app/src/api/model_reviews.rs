@@ -96,9 +96,11 @@ pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbo
 }
 
 /// Accepts models, each into the tier chosen for it: from now on the rules decide who may call them.
+/// `seen`: the version each was shown with.
 #[server(prefix = "/console", endpoint = "model-reviews/accept")]
 pub async fn accept_reviews(
     #[server(default)] ids: Vec<String>,
+    #[server(default)] seen: HashMap<String, i64>,
     #[server(default)] tiers: HashMap<String, String>,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
@@ -110,24 +112,25 @@ pub async fn accept_reviews(
             let tier = tiers.get(id).map(String::as_str).unwrap_or_default();
             choices.push((read::<ModelId>("ids", id)?, read_some::<TierId>("tiers", tier)?));
         }
-        if choices.is_empty() {
-            return Err(AppError::field("ids", "Tick the models that this is about."));
-        }
+        let known = catalogue::as_seen(&cx, &mut change, &ids, &seen).await?;
         let accepted = store::model_reviews::accept(&mut change, &choices).await.known()?;
-        change.commit().await.known()?;
+        let undo = change.commit().await.known()?.then(|| ways_back::reviews(&known));
         Ok(Done::said(match accepted {
             0 => "They were accepted already.".to_owned(),
             1 => "Accepted. From now on the rules decide who may call it.".to_owned(),
             count => format!("{count} models accepted. From now on the rules decide who may call them."),
-        }))
+        })
+        .undone_by(undo))
     })
     .await
 }
 
-/// Dismisses models: they leave the catalogue without ever having been called.
+/// Dismisses models: they leave the catalogue without ever having been called. `seen`: the version each was
+/// shown with.
 #[server(prefix = "/console", endpoint = "model-reviews/dismiss")]
 pub async fn dismiss_reviews(
     #[server(default)] ids: Vec<String>,
+    #[server(default)] seen: HashMap<String, i64>,
     #[server(default)] tiers: HashMap<String, String>,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
@@ -136,17 +139,41 @@ pub async fn dismiss_reviews(
         // Which tier they would have gone into is of no account.
         drop(tiers);
         let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
-        let ids: Vec<ModelId> = ids.iter().map(|id| read("ids", id)).collect::<Result<_, _>>()?;
-        if ids.is_empty() {
-            return Err(AppError::field("ids", "Tick the models that this is about."));
-        }
+        let known = catalogue::as_seen(&cx, &mut change, &ids, &seen).await?;
+        let ids: Vec<ModelId> = known.iter().map(|(id, ..)| *id).collect();
         let dismissed = store::model_reviews::dismiss(&mut change, &ids).await.known()?;
-        change.commit().await.known()?;
+        let undo = change.commit().await.known()?.then(|| ways_back::reviews(&known));
         Ok(Done::said(match dismissed {
             0 => "They were dismissed already.".to_owned(),
             1 => "Dismissed. It is out of the catalogue.".to_owned(),
             count => format!("{count} models dismissed. They are out of the catalogue."),
-        }))
+        })
+        .undone_by(undo))
+    })
+    .await
+}
+
+/// Puts models back into the inbox that were accepted or dismissed: `seen` as that left them, into the tiers
+/// they were in.
+#[server(prefix = "/console", endpoint = "model-reviews/reopen")]
+pub async fn reopen_reviews(
+    #[server(default)] ids: Vec<String>,
+    #[server(default)] seen: HashMap<String, i64>,
+    #[server(default)] tiers: HashMap<String, String>,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let known = catalogue::as_seen(&cx, &mut change, &ids, &seen).await?;
+        let mut models = Vec::new();
+        for (id, version, _) in known {
+            let tier = tiers.get(&id.to_string()).map(String::as_str).unwrap_or_default();
+            models.push((id, version, read_some::<TierId>("tiers", tier)?));
+        }
+        store::model_reviews::reopen(&mut change, &models).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Undone: they wait for review as before, and cannot be called."))
     })
     .await
 }

@@ -218,25 +218,31 @@ pub async fn edit_model(
             context_tokens: read_some("context_tokens", &context_tokens)?,
             max_output_tokens: read_some("max_output_tokens", &max_output_tokens)?,
         };
-        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let before = store::models::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::models::update(&mut change, id, version, &form).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Model saved.").then(format!("/models/{id}")))
+        let undo = change.commit().await.known()?.then(|| ways_back::model(&before));
+        Ok(Done::said("Model saved.").then(format!("/models/{id}")).undone_by(undo))
     })
     .await
 }
 
-/// Says that a person has looked at a new model.
+/// Says that a person has looked at a new model. `version`: as it was shown.
 #[server(prefix = "/console", endpoint = "models/accept")]
-pub async fn accept_model(id: String) -> Result<Done, AppError> {
+pub async fn accept_model(id: String, version: i64) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::ModelId, roles::Act};
     handle(|cx| async move {
-        let id = read("id", &id)?;
-        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let id: ModelId = read("id", &id)?;
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let before = store::models::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
+        as_shown(&mut change, id.0, version, None).await?;
         store::models::accept(&mut change, id).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Reviewed. From now on the rules decide who may call it."))
+        let saved = change.commit().await.known()?;
+        let undo = saved.then(|| ways_back::reviews(&[(id, version, before.tier.0)]));
+        Ok(Done::said("Reviewed. From now on the rules decide who may call it.").undone_by(undo))
     })
     .await
 }
@@ -262,10 +268,11 @@ pub async fn archive_model(
     .await
 }
 
-/// Sets a model's prices from now, or from the start of a day.
+/// Sets a model's prices from now, or from the start of a day. `version`: as it was shown.
 #[server(prefix = "/console", endpoint = "models/price")]
 pub async fn set_prices(
     id: String,
+    version: i64,
     #[server(default)] from: String,
     #[server(default)] input: String,
     #[server(default)] cache_read: String,
@@ -325,9 +332,12 @@ pub async fn set_prices(
         let of_book = catalogue::is_of_book(&provider, &model.upstream, &prices);
         let origin = if of_book { book().origin() } else { Origin::TYPED };
         let from = day.filter(|day| *day > now).unwrap_or(now);
-        store::prices::set(&mut change, id, from, &prices, origin).await.known()?;
+        store::prices::edit(&mut change, id, version, from, &prices, origin).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Prices saved."))
+        // What was called meanwhile keeps its price; from now on it is the one before.
+        let before = model.prices.filter(|_| from == now);
+        let undo = before.map(|dated| ways_back::prices(id, version + 1, &dated.prices));
+        Ok(Done::said("Prices saved.").undone_by(undo))
     })
     .await
 }
@@ -371,25 +381,31 @@ pub async fn edit_tier(
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
-        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
-        store::models::update_tier(&mut change, read("id", &id)?, version, &read("name", &name)?, high_cost)
-            .await
-            .known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Tier saved."))
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let (id, name) = (read("id", &id)?, read("name", &name)?);
+        let tiers = store::models::tiers(&cx.store, permit.org()).await.known()?;
+        let before = tiers.into_iter().find(|tier| tier.id == id);
+        let mut change = cx.change(permit).await?;
+        store::models::update_tier(&mut change, id, version, &name, high_cost).await.known()?;
+        let saved = change.commit().await.known()?;
+        Ok(Done::said("Tier saved.").undone_by(before.as_ref().filter(|_| saved).map(ways_back::tier)))
     })
     .await
 }
 
-/// Takes a tier out of use. `version`: as it was shown.
+/// Takes a tier out of use. `version`: as it was shown; `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "models/archive-tier")]
-pub async fn archive_tier(id: String, version: i64) -> Result<Done, AppError> {
+pub async fn archive_tier(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{ids::TierId, roles::Act};
     handle(|cx| async move {
         let id: TierId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
-        as_shown(&mut change, id.0, version, None).await?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
         store::models::archive_tier(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Tier archived."))

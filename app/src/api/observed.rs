@@ -70,9 +70,10 @@ pub async fn promote_observed(id: String, was: String) -> Result<Done, AppError>
     handle(|cx| async move {
         let draft = observed::as_shown(&cx, &id, &was).await?;
         let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
+        let undo = ways_back::draft(&mut change, &draft).await.known()?;
         store::rehearsals::apply(&mut change, &draft).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Promoted. It decides from the next call on."))
+        Ok(Done::said("Promoted. It decides from the next call on.").undone_by(undo))
     })
     .await
 }
@@ -96,6 +97,7 @@ pub async fn drop_observed(id: String, was: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{rehearsal::Draft, roles::Act};
     handle(|cx| async move {
+        let mut undo = None;
         if let Ok(limit) = id.parse() {
             let permit = cx.permit(Act::LoosenLimits)?;
             let Draft::Limit { version: Some(version), .. } = observed::as_shown(&cx, &id, &was).await?
@@ -103,8 +105,9 @@ pub async fn drop_observed(id: String, was: String) -> Result<Done, AppError> {
                 return Err(AppError::NotFound);
             };
             let mut change = cx.change(permit).await?;
-            store::limits::remove(&mut change, limit, version).await.known()?;
+            let (meter, form) = store::limits::remove(&mut change, limit, version).await.known()?;
             change.commit().await.known()?;
+            undo = Some(ways_back::limit_again(&meter, &form));
         } else {
             let draft = observed::as_shown(&cx, &id, &was).await?;
             let draft = observed::without(draft);
@@ -112,7 +115,7 @@ pub async fn drop_observed(id: String, was: String) -> Result<Done, AppError> {
             store::rehearsals::apply(&mut change, &draft).await.known()?;
             change.commit().await.known()?;
         }
-        Ok(Done::said("Dropped. It takes note of nothing any more."))
+        Ok(Done::said("Dropped. It takes note of nothing any more.").undone_by(undo))
     })
     .await
 }

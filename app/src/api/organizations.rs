@@ -75,10 +75,11 @@ pub async fn edit_organization(
             budget_status: read("budget_status", &budget_status)?,
             contact: read_some::<Name>("contact", &contact)?.map(String::from),
         };
+        let before = store::organizations::get(&cx.store, permit.org()).await.known()?;
         let mut change = cx.change(permit).await?;
         store::organizations::update(&mut change, version, &settings).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Settings saved."))
+        let saved = change.commit().await.known()?;
+        Ok(Done::said("Settings saved.").undone_by(saved.then(|| ways_back::organization(&before))))
     })
     .await
 }
@@ -93,23 +94,33 @@ pub async fn set_members_may(
     use crate::backend::*;
     use domain::{organizations::MembersMay, roles::Act};
     handle(|cx| async move {
-        let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
+        let permit = cx.permit(Act::EditOrganization)?;
+        let before = store::organizations::get(&cx.store, permit.org()).await.known()?;
+        let mut change = cx.change(permit).await?;
         let may = MembersMay { applications, requests };
         store::organizations::set_members_may(&mut change, version, may).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Settings saved."))
+        let saved = change.commit().await.known()?;
+        Ok(Done::said("Settings saved.").undone_by(saved.then(|| ways_back::members_may(&before))))
     })
     .await
 }
 
-/// Makes somebody else an owner, and oneself what one says to be from then on.
+/// Makes somebody else an owner, and oneself what one says to be from then on. `typed` is the organization's
+/// name.
 #[server(prefix = "/console", endpoint = "organizations/hand-over")]
-pub async fn hand_over_organization(user: String, then: String) -> Result<Done, AppError> {
+pub async fn hand_over_organization(
+    user: String,
+    then: String,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let (user, then) = (read("user", &user)?, read("then", &then)?);
-        let mut change = cx.change(cx.permit(Act::EditRoles)?).await?;
+        let permit = cx.permit(Act::EditRoles)?;
+        let organization = store::organizations::get(&cx.store, permit.org()).await.known()?;
+        typed_out(&typed, &organization.name)?;
+        let mut change = cx.change(permit).await?;
         store::users::hand_over_organization(&mut change, user, then).await.known()?;
         change.commit().await.known()?;
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;

@@ -50,10 +50,11 @@ pub async fn save_policy(
         let permit = cx.permit(Act::EditPolicies)?;
         let models = store::models::list(&cx.store, permit.org()).await.known()?;
         let id = read_some::<PolicyId>("id", &id)?;
-        let (before, known) = match id {
-            Some(id) => store::policies::get(&cx.store, permit.org(), id).await.known()?.said(),
-            None => Default::default(),
+        let was = match id {
+            Some(id) => Some(store::policies::get(&cx.store, permit.org(), id).await.known()?),
+            None => None,
         };
+        let (before, known) = was.clone().map(domain::policies::Policy::said).unwrap_or_default();
         let steps = read_steps(&models, &steps)?;
         let lines = RuleLines { after, attempts, first_byte };
         let form = PolicyForm {
@@ -71,8 +72,9 @@ pub async fn save_policy(
                 store::policies::insert(&mut change, &form).await.known()?;
             }
         }
-        change.commit().await.known()?;
-        Ok(Done::said("Policy saved.").then("/policies"))
+        let saved = change.commit().await.known()?;
+        let undo = was.as_ref().filter(|_| saved).map(ways_back::policy);
+        Ok(Done::said("Policy saved.").then("/policies").undone_by(undo))
     })
     .await
 }

@@ -25,12 +25,13 @@ pub async fn keep_prompts(
     application: String,
     was: String,
     #[server(default)] days: String,
+    #[server(default)] typed: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::ApplicationId, roles::Act};
     handle(|cx| async move {
         let permit = cx.permit(Act::EditOrganization)?;
-        let which = application.parse().map_err(|_| AppError::NotFound)?;
+        let which: ApplicationId = application.parse().map_err(|_| AppError::NotFound)?;
         let days = match days.trim() {
             "" => None,
             days => {
@@ -42,12 +43,18 @@ pub async fn keep_prompts(
         if before.map(|days| days.to_string()).unwrap_or_default() != was {
             return Err(AppError::Stale);
         }
-        change.commit().await.known()?;
+        let less = before.is_some_and(|before| days.is_none_or(|days| days < before));
+        let name = store::applications::get(&cx.store, change.org(), which).await.known()?.name;
+        if less {
+            typed_out(&typed, &name)?;
+        }
+        let saved = change.commit().await.known()?;
+        let undo = (saved && !less).then(|| ways_back::prompts(which, &name, before, days));
         let said = match days {
             Some(days) => format!("From the next call on, what is said is kept for {days} days."),
             None => "Nothing is kept any more; what was kept is deleted.".to_owned(),
         };
-        Ok(Done::said(said).then(format!("/applications/{application}")))
+        Ok(Done::said(said).then(format!("/applications/{application}")).undone_by(undo))
     })
     .await
 }

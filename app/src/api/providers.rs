@@ -127,10 +127,16 @@ pub async fn edit_provider(
             "" => Credential::Keep,
             text => Credential::Set(text.to_owned()),
         };
-        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let before = store::providers::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::providers::update(&mut change, id, version, &form, &credential).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Provider saved.").then(format!("/providers/{id}")))
+        let saved = change.commit().await.known()?;
+        // What it was reached with is forgotten when another one takes its place, and with another address.
+        let same = matches!(credential, Credential::Keep)
+            && (!before.has_credential || store::providers::same_origin(&before.base_url, &form.base_url));
+        let undo = (saved && same).then(|| ways_back::provider(&before));
+        Ok(Done::said("Provider saved.").then(format!("/providers/{id}")).undone_by(undo))
     })
     .await
 }
@@ -167,10 +173,13 @@ pub async fn set_waits(
                 waits = waits.with(wait, Some(seconds));
             }
         }
-        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let permit = cx.permit(Act::EditCatalogue)?;
+        let before = store::providers::get(&cx.store, permit.org(), id).await.known()?;
+        let mut change = cx.change(permit).await?;
         store::providers::set_waits(&mut change, id, version, &waits).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Saved. It holds from the next call on.").then(format!("/providers/{id}")))
+        let undo = change.commit().await.known()?.then(|| ways_back::waits(&before));
+        let said = Done::said("Saved. It holds from the next call on.");
+        Ok(said.then(format!("/providers/{id}")).undone_by(undo))
     })
     .await
 }

@@ -24,21 +24,34 @@ pub async fn load_recommendations() -> Result<Vec<Recommendation>, AppError> {
     .await
 }
 
-/// Puts one aside until its figures are others.
+/// Puts one aside until its figures are others. `figures`: as they were shown.
 #[server(prefix = "/console", endpoint = "recommendations/dismiss")]
-pub async fn dismiss_recommendation(topic: String, reason: String) -> Result<Done, AppError> {
+pub async fn dismiss_recommendation(
+    topic: String,
+    figures: String,
+    reason: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
     handle(|cx| async move {
-        let org = cx.org()?;
-        let permit = match store::recommendations::group_of(&cx.store, org, &topic).await.known()? {
-            Some(group) => cx.permit_in(Act::ReviewAccess, group).await?,
-            None => cx.permit(Act::ReviewAccess)?,
-        };
-        let mut change = cx.change(permit).await?;
-        store::recommendations::dismiss(&mut change, &topic, &reason).await.known()?;
+        let mut change = cx.change(cx.permit_on(&topic).await?).await?;
+        store::recommendations::dismiss(&mut change, &topic, &figures, &reason).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Put aside. It comes back when its figures change.").then("/recommendations"))
+        Ok(Done::said("Put aside. It comes back when its figures change.")
+            .then("/recommendations")
+            .undone_by(ways_back::recommendation(&topic, &figures)))
+    })
+    .await
+}
+
+/// Brings a recommendation back that was put aside with these figures.
+#[server(prefix = "/console", endpoint = "recommendations/restore")]
+pub async fn restore_recommendation(topic: String, figures: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        let mut change = cx.change(cx.permit_on(&topic).await?).await?;
+        store::recommendations::restore(&mut change, &topic, &figures).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Undone: it is recommended again."))
     })
     .await
 }

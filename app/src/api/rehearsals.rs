@@ -211,13 +211,15 @@ pub async fn save_rehearsal(id: String, #[server(default)] observe: bool) -> Res
             prepared.draft = prepared.draft.observing();
         }
         let mut change = cx.change(rehearsals::permit(&cx, &prepared.draft).await?).await?;
+        let undo = ways_back::draft(&mut change, &prepared.draft).await.known()?;
         let saved = store::rehearsals::save(&mut change, &prepared).await.known();
-        saved.map_err(rehearsals::overtaken)?;
+        let rules = saved.map_err(rehearsals::overtaken)?;
         if !change.commit().await.known()? {
             return Err(AppError::field("", "It is so already: there is nothing to save."));
         }
         Ok(Done::said(rehearsals::saved(prepared.draft.only_observes()))
-            .then(rehearsals::closed(&prepared.page)))
+            .then(rehearsals::closed(&prepared.page))
+            .undone_by(rules.map(ways_back::rules).or(undo)))
     })
     .await
 }

@@ -40,12 +40,13 @@ pub async fn load_report(
 
 /// Closes a month for good.
 #[server(prefix = "/console", endpoint = "reports/close")]
-pub async fn close_month(month: String) -> Result<Done, AppError> {
+pub async fn close_month(month: String, #[server(default)] typed: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let permit = cx.permit(Act::KeepBooks)?;
         let day = reports::month(&month)?;
+        typed_out(&typed, &day.format("%B %Y").to_string())?;
         let calendar = cx.calendar().await?;
         let mut change = cx.change(permit).await?;
         store::reports::close(&mut change, calendar, day).await.known()?;

@@ -292,15 +292,17 @@ pub async fn edit_approval_rule(
             (None, 0 | 1) => Money::ZERO,
             (None, _) => return Err(AppError::field("above", "Enter a sum, for instance 500.")),
         };
+        let before = store::requests::rule(&cx.store, permit.org()).await.known()?;
         let mut change = cx.change(permit).await?;
         store::requests::set_rule(&mut change, &ApprovalRule { above, approvers, version }).await.known()?;
-        change.commit().await.known()?;
+        let undo = change.commit().await.known()?.then(|| ways_back::approval_rule(before, approvers));
         let warning =
             inbox::too_few(&cx, approvers).await?.map(|text| format!(" {text}")).unwrap_or_default();
         Ok(Done::said(match approvers {
             1 => "Saved. One always suffices.".to_owned(),
             several => format!("Saved. Above {above}, {several} have to agree.{warning}"),
-        }))
+        })
+        .undone_by(undo))
     })
     .await
 }

@@ -228,10 +228,16 @@ pub async fn edit_user(
             name: read("name", &name)?,
             role: read("role", &role)?,
         };
-        let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
+        let permit = cx.permit(Act::EditUsers)?;
+        let me = permit.actor().user == Some(id);
+        let mut change = cx.change(permit).await?;
+        let (before, _) = store::users::said(&mut change, id).await.known()?;
         store::users::update(&mut change, id, version, &form).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Saved.").then(format!("/users/{id}")))
+        let saved = change.commit().await.known()?;
+        // Who gave up a role may not give it back to themselves.
+        let undo =
+            (saved && !(me && before.role != form.role)).then(|| ways_back::user(id, &before, version + 1));
+        Ok(Done::said("Saved.").then(format!("/users/{id}")).undone_by(undo))
     })
     .await
 }
@@ -262,25 +268,27 @@ pub async fn set_user_limit(
         if before != was {
             return Err(AppError::Stale);
         }
-        let undo = change.commit().await.known()?.then_some(batch);
+        let undo = change.commit().await.known()?.then(|| ways_back::batch(batch));
         let said = match task {
             Task::Limit(Some(cap)) => format!("Limit set: {cap} a month."),
             _ => "The organization's default applies again.".to_owned(),
         };
-        Ok(Done { undo, ..Done::said(said) })
+        Ok(Done::said(said).undone_by(undo))
     })
     .await
 }
 
 /// Suspends a person, or lets them in again. `heir`: who takes over what they answer for; empty: each
 /// thing goes to whoever leads above it, else to an owner. `version`: as they were shown, where the
-/// page shows more of them than whether they are suspended.
+/// page shows more of them than whether they are suspended. `back`: a suspension is undone, and
+/// applications come back that are still with whoever took them over.
 #[server(prefix = "/console", endpoint = "users/suspend")]
 pub async fn suspend_user(
     id: String,
     #[server(default)] suspended: bool,
     #[server(default)] heir: String,
     #[server(default)] version: String,
+    #[server(default)] back: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{ids::UserId, roles::Act};
@@ -294,16 +302,23 @@ pub async fn suspend_user(
         }
         match read_some("heir", &heir)?.filter(|_| suspended) {
             Some(heir) => store::users::suspend(&mut change, id, heir).await.known()?,
+            None if back && !suspended => {
+                store::users::take_back_suspension(&mut change, id).await.known()?
+            }
             None => store::users::set_suspended(&mut change, id, suspended).await.known()?,
         }
-        change.commit().await.known()?;
+        let (_, version) = store::users::said(&mut change, id).await.known()?;
+        let saved = change.commit().await.known()?;
+        let undo = saved.then(|| ways_back::suspension(id, suspended, version));
         if !suspended {
             let notice = "They can sign in again. Their old secrets stay dead; they make new ones.";
-            return Ok(Done::said(notice).then(format!("/users/{id}")));
+            return Ok(Done::said(notice).then(format!("/users/{id}")).undone_by(undo));
         }
         let receipts = store::receipts::of_user(&cx.store, org, id).await.known()?;
         let (receipt, ..) = receipts.first().ok_or(AppError::NotFound)?;
-        Ok(Done::said("Suspended. Every secret of theirs is dead.").then(format!("/receipts/{receipt}")))
+        Ok(Done::said("Suspended. Every secret of theirs is dead.")
+            .then(format!("/receipts/{receipt}"))
+            .undone_by(undo))
     })
     .await
 }

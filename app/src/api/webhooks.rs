@@ -81,23 +81,28 @@ pub async fn edit_webhook(
         let which = read("id", &id)?;
         let kinds = kinds.iter().map(|kind| read("kinds", kind)).collect::<Result<Vec<AlertKind>, _>>()?;
         let form = WebhookForm { url, kinds, allow_private_address };
+        let before = store::webhooks::get(&cx.store, permit.org(), which).await.known()?;
         let mut change = cx.change(permit).await?;
         store::webhooks::update(&mut change, which, version, &form).await.known()?;
-        change.commit().await.known()?;
-        Ok(Done::said("Saved.").then(format!("/webhooks/{id}")))
+        let undo = change.commit().await.known()?.then(|| ways_back::webhook(&before));
+        Ok(Done::said("Saved.").then(format!("/webhooks/{id}")).undone_by(undo))
     })
     .await
 }
 
-/// Takes a webhook away. `version`: as it was shown.
+/// Takes a webhook away. `version`: as it was shown; `typed`: its address, typed out.
 #[server(prefix = "/console", endpoint = "webhooks/archive")]
-pub async fn archive_webhook(id: String, version: i64) -> Result<Done, AppError> {
+pub async fn archive_webhook(
+    id: String,
+    version: i64,
+    #[server(default)] typed: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{ids::WebhookId, roles::Act};
     handle(|cx| async move {
         let id: WebhookId = read("id", &id)?;
         let mut change = cx.change(cx.permit(Act::EditOrganization)?).await?;
-        as_shown(&mut change, id.0, version, None).await?;
+        as_shown(&mut change, id.0, version, Some(&typed)).await?;
         store::webhooks::archive(&mut change, id).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("The webhook was removed.").then("/alerts/settings"))

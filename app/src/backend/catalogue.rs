@@ -17,11 +17,12 @@ use domain::{
     providers::Provider,
 };
 use store::{
+    Change,
     model_reviews::Candidate,
     price_lists::book::{Book, book},
 };
 
-use super::{AppError, Cx, Known, Once};
+use super::{AppError, Cx, Known, Once, as_shown, read};
 use crate::api::model_reviews::Reach;
 
 /// What suggestions rest on.
@@ -275,4 +276,31 @@ pub fn taken_words(count: usize) -> String {
         1 => "1 model waits for review. It stays closed until somebody decides.".to_owned(),
         count => format!("{count} models wait for review. They stay closed until somebody decides."),
     }
+}
+
+/// Models that a decision is about, each with its version as it was shown and the tier it is in: none of them
+/// was changed since.
+///
+/// # Errors
+/// About `ids` when there are none, or one comes without its version; when somebody changed one since.
+pub async fn as_seen(
+    cx: &Cx,
+    change: &mut Change,
+    ids: &[String],
+    seen: &HashMap<String, i64>,
+) -> Result<Vec<(ModelId, i64, TierId)>, AppError> {
+    if ids.is_empty() {
+        return Err(AppError::field("ids", "Tick the models that this is about."));
+    }
+    let mut known = Vec::new();
+    for id in ids {
+        let Some(version) = seen.get(id).copied() else {
+            return Err(AppError::field("ids", "Say of each model at which version it was shown."));
+        };
+        let id: ModelId = read("ids", id)?;
+        as_shown(change, id.0, version, None).await?;
+        let model = store::models::get(&cx.store, change.org(), id).await.known()?;
+        known.push((id, version, model.tier.0));
+    }
+    Ok(known)
 }

@@ -20,6 +20,7 @@ pub mod rehearsals;
 pub mod reports;
 pub mod rule;
 pub mod targets;
+pub mod ways_back;
 pub mod which;
 pub mod why;
 
@@ -256,6 +257,18 @@ impl Cx {
         let group =
             store::applications::group_of(&self.store, self.org()?, application).await.map_err(translate)?;
         self.permit_in(act, group).await
+    }
+
+    /// Proves that they may decide about what a recommendation is about.
+    ///
+    /// # Errors
+    /// When they may not, or nothing like it is recommended.
+    pub async fn permit_on(&self, topic: &str) -> Result<Permit, AppError> {
+        let group = store::recommendations::group_of(&self.store, self.org()?, topic).await;
+        match group.map_err(translate)? {
+            Some(group) => self.permit_in(Act::ReviewAccess, group).await,
+            None => self.permit(Act::ReviewAccess),
+        }
     }
 
     /// Starts a change.

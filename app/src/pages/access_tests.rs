@@ -7,7 +7,7 @@ use super::choices;
 use crate::{
     api::access_tests::{CreateAccessTest, RemoveAccessTest, TestLine, Tests, load_access_tests},
     ui::{
-        Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page, Select, Submit,
+        Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Kind, Load, OpenDialog, Page, Select, Submit,
         may,
     },
 };
@@ -80,11 +80,15 @@ fn Line(test: TestLine, edit: bool) -> impl IntoView {
     };
     view! {
         <tr>
-            <td><b>{name}</b><div class="sub">{pinned}</div></td>
+            <td><b>{name.clone()}</b><div class="sub">{pinned}</div></td>
             <td>{whom}": "<span class="mono">{target}</span>" is "{expected.label().to_lowercase()}</td>
             <td>{now}</td>
             <td class="beside"><div class="row end">{edit.then(|| view! {
-                <Form to=RemoveAccessTest::PATH which=id.clone() class="inline"><Hidden name="id" value=id.clone()/><button class="link danger">"Remove"</button></Form>
+                <OpenDialog name=format!("remove-{id}") label="Remove" look="link danger"/>
+                <Confirm
+                    name=format!("remove-{id}") title="Remove the test?" to=RemoveAccessTest::PATH label="Remove it" fields=vec![("id", id.clone())] typed=name.clone()
+                    consequence="What it held may change again, and nobody is told when it does. This cannot be undone."
+                />
             })}</div></td>
         </tr>
     }

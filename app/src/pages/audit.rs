@@ -182,6 +182,8 @@ fn words(act: &str) -> String {
         "agree" => "agreed to",
         "refuse" => "refused",
         "dismiss" => "dismissed",
+        "restore" => "brought back",
+        "reopen" => "put back into the inbox",
         "compare" => "compared",
         "sign-out" => "signed out",
         "replay" => "sent again",

@@ -260,6 +260,7 @@ fn Content(view: GroupView) -> impl IntoView {
             {may(Act::EditOrganization).then(|| view! {
                 <Form to=SetDefaultGroup::PATH at_once=AtOnce::Turned(if group.is_default { "New users do not join it" } else { "New users join it" })>
                     <Hidden name="id" value=group.id.to_string()/>
+                    <Hidden name="was" value=group.is_default.to_string()/>
                     <Hidden name="default" value=(!group.is_default).to_string()/>
                     <div class="row"><Submit label=if group.is_default { "Stop new users from joining it" } else { "Let new users join it" } look=""/></div>
                 </Form>

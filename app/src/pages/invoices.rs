@@ -164,8 +164,8 @@ fn Content(both: (Invoice, Vec<InvoiceLine>)) -> impl IntoView {
         <Models invoice=invoice.clone() lines=lines.clone()/>
         <Differences invoice=invoice.clone() lines/>
         <Confirm
-            name="archive" title="Put the invoice away?" to=ArchiveInvoice::PATH label="Put it away" fields=vec![("id", invoice.id.to_string())]
-            consequence="It is not listed any more. The ledger is as it was."
+            name="archive" title="Put the invoice away?" to=ArchiveInvoice::PATH label="Put it away" fields=vec![("id", invoice.id.to_string())] typed=invoice.name.clone()
+            consequence="It is not listed any more, and this cannot be undone. The ledger is as it was."
         />
     }
 }

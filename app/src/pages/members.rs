@@ -107,13 +107,19 @@ fn Table(members: Vec<Member>, group: String, movable: bool, edit: bool, edit_le
             <table class="table">
                 <thead><tr>
                     {movable.then(|| view! { <th class="tick-cell"><span class="sr">"Select"</span></th> })}
-                    <th>"Person"</th><th class="hide">"Through"</th><th class="r">"Month, anywhere"</th><th><span class="sr">"Actions"</span></th>
+                    <th>"Person"</th><th class="hide">"Through"</th><th class="r hide">"Month, anywhere"</th><th><span class="sr">"Actions"</span></th>
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
     }
     .into_any()
+}
+
+/// An address that breaks after its signs, where it does not fit into a line.
+fn address(email: &str) -> impl IntoView {
+    let pieces = email.split_inclusive(['.', '@', '-', '_', '+']);
+    pieces.map(|piece| view! { {piece.to_owned()}<wbr/> }).collect_view()
 }
 
 #[component]
@@ -146,7 +152,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                 <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
                 {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
                 {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
-                <div class="sub">{member.email}</div>
+                <div class="sub">{address(&member.email)}<span class="narrow-only num">{format!("{} this month", member.spend)}</span></div>
                 {member.through.clone().map(|(id, name)| view! {
                     <div class="narrow-only"><Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/></div>
                 })}
@@ -155,7 +161,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                 Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
                 None => view! { <span class="muted">{super::capital(source(member.source))}{last_day(member.ends_at).map(|day| format!(" · through {}", time::date(day)))}</span> }.into_any(),
             }}</td>
-            <td class="r num">{member.spend.to_string()}</td>
+            <td class="r num hide">{member.spend.to_string()}</td>
             <td class="r">{any.then(|| view! {
                 <Menu id=format!("menu-{user}") label="⋯" name=actions look="btn small dots">
                     <ul>

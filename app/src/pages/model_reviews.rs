@@ -84,7 +84,7 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
     let Waiting { model, origin, caution, suggestion, reaches } = waiting;
     let id = model.id.to_string();
     let tick =
-        edit.then(|| view! { <Check name="ids[]" label=format!("Choose {}", model.name) value=id.clone()/> });
+        edit.then(|| view! { <Check name="ids[]" label=format!("Choose {}", model.name) value=id.clone()/><input type="hidden" name=format!("seen[{id}]") value=model.version.to_string()/> });
     let priced = model.prices.filter(|dated| dated.prices.complete_for(model.modality));
     let price = match priced {
         Some(dated) => view! {

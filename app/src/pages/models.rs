@@ -177,7 +177,7 @@ fn Tiers(tiers: Vec<Tier>, edit: bool) -> impl IntoView {
         .filter(|_| edit)
         .map(|tier| {
             let tier = tier.clone();
-            let id = tier.id.to_string();
+            let (id, name) = (tier.id.to_string(), tier.name.clone());
             view! {
                 <Dialog name=format!("tier-{id}") title="Edit the tier">
                     <Form to=EditTier::PATH which=id.clone() clone:id>
@@ -188,7 +188,11 @@ fn Tiers(tiers: Vec<Tier>, edit: bool) -> impl IntoView {
                         <div class="row end"><Submit label="Save"/></div>
                     </Form>
                     {(tier.models == 0).then(|| view! {
-                        <Form to=ArchiveTier::PATH which=id.clone() clone:id><Hidden name="id" value=id.clone()/><Hidden name="version" value=tier.version.to_string()/><div class="row"><Submit label="Archive the tier" look="danger"/></div></Form>
+                        <Form to=ArchiveTier::PATH which=id.clone() clone:id><Hidden name="id" value=id.clone()/><Hidden name="version" value=tier.version.to_string()/>
+                            <p>"No model is in it, and none can be put into it any more. This cannot be undone."</p>
+                            <Field name="typed" label=format!("Type {name} to archive it")/>
+                            <div class="row"><Submit label="Archive the tier" look="danger"/></div>
+                        </Form>
                     })}
                 </Dialog>
             }
@@ -239,7 +243,7 @@ fn Content(view: ModelView) -> impl IntoView {
         view! {
             <div class="banner warn row between">
                 <span><b>"This model waits for review. "</b>{what}</span>
-                <Form to=AcceptModel::PATH class="inline"><Hidden name="id" value=id.to_string()/><Submit label="Accept"/></Form>
+                <Form to=AcceptModel::PATH class="inline"><Hidden name="id" value=id.to_string()/><Hidden name="version" value=model.version.to_string()/><Submit label="Accept"/></Form>
             </div>
         }
     });
@@ -302,6 +306,7 @@ fn Content(view: ModelView) -> impl IntoView {
         <Dialog name="prices" title="Set prices" when=edit>
             <Form to=SetPrices::PATH also=FillPrices::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
+                <Hidden name="version" value=edited.version.to_string()/>
                 <div class="row"><Submit label="Fill from the price book" look="small" to=FillPrices::PATH/></div>
                 <Field name="from" label="From the start of" kind="date" optional=true hint="Empty: from now on. Finished calls keep the price they had."/>
                 <div class="pair">

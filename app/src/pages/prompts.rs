@@ -34,6 +34,7 @@ pub fn Keeping(
                     <Hidden name="was" value=value.clone()/>
                     <p>"From the next call on, request and answer of every call are kept: the first 64 kB of each, sealed with the master key. Tell the people who use this application. Emptied, nothing is kept from now on, and what was kept is deleted."</p>
                     <Field name="days" label="Days to keep each" inputmode="numeric" optional=true value=value hint=format!("1 to {DAYS_MAX}. Empty: keep nothing.")/>
+                    {days.map(|_| view! { <Field name="typed" label="To keep less than now, type the application's name" optional=true hint="What is older is deleted, and cannot be brought back."/> })}
                     <div class="row end"><Submit label="Save"/></div>
                 </Form>
             </Dialog>

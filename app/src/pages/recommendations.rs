@@ -61,7 +61,7 @@ pub fn Recommended(
             let decides = frame.allows(Act::ReviewAccess, place);
             let name = format!("dismiss-{}", one.topic.replace(' ', "-"));
             let open = decides && dialog == name;
-            let topic = one.topic.clone();
+            let (topic, figures) = (one.topic.clone(), one.figures.clone());
             view! {
                 <li class="recommendation">
                     <div>
@@ -78,7 +78,7 @@ pub fn Recommended(
                         <Dialog name=name title="Put this aside?">
                             <Form to=DismissRecommendation::PATH>
                                 <p><b>{one.title.clone()}</b></p>
-                                <Hidden name="topic" value=topic.clone()/>
+                                <Hidden name="topic" value=topic.clone()/><Hidden name="figures" value=figures.clone()/>
                                 <Field name="reason" label="Why" placeholder="Needed again in spring" hint="It stands in the audit log. It comes back only when its figures change."/>
                                 <div class="row end"><Submit label="Put it aside"/></div>
                             </Form>

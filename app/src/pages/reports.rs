@@ -112,7 +112,7 @@ fn CloseDialog(month: NaiveDate, spend: String) -> impl IntoView {
         "{name} stays at {spend} for good: it cannot be opened again. Its days are those of {zone}. Calls of {name} that are booked from now on, for instance by a server that was away, count as adjustments in the month that is next."
     );
     let fields = vec![("month", month_key(month))];
-    view! { <Confirm name="close" title=format!("Close {name}?") consequence to=CloseMonth::PATH label=format!("Close {name}") fields/> }
+    view! { <Confirm name="close" title=format!("Close {name}?") consequence to=CloseMonth::PATH label=format!("Close {name}") fields typed=name.clone()/> }
 }
 
 /// The report of one month.

@@ -120,7 +120,7 @@ fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit
                     <a href=format!("/groups/{id}")>{path.clone()}</a>
                     {edit.then(|| view! {
                         <Form to=SetDefaultGroup::PATH which=id.clone() class="inline" at_once=AtOnce::Gone>
-                            <Hidden name="id" value=id.clone()/><Hidden name="default" value="false"/>
+                            <Hidden name="id" value=id.clone()/><Hidden name="was" value="true"/><Hidden name="default" value="false"/>
                             <button class="link" aria-label=format!("Stop new people from joining {path}")>"Leave out"</button>
                         </Form>
                     })}
@@ -137,6 +137,7 @@ fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit
             }}
             {(edit && !groups.is_empty()).then(|| view! {
                 <Form to=SetDefaultGroup::PATH which="add" class="pad" at_once=AtOnce::Listed("default-groups")>
+                    <Hidden name="was" value="false"/>
                     <Hidden name="default" value="true"/>
                     <PickGroup name="id" label="Another group" groups=groups.clone() hint="From now on. Who is here already stays where they are."/>
                     <div class="row end"><Submit label="Let new people join it" look=""/></div>
@@ -183,6 +184,7 @@ fn Danger(weight: Weight, name: String, heirs: Vec<(String, String)>) -> impl In
         role => capital(role.as_str()),
     });
     let number = |count: i64| grouped(count.unsigned_abs());
+    let typed = format!("Type {name} to confirm");
     view! {
         <Card title="Danger zone" note="owners only" class="settings-danger">
             <ul class="list">
@@ -195,6 +197,7 @@ fn Danger(weight: Weight, name: String, heirs: Vec<(String, String)>) -> impl In
             <Form to=HandOverOrganization::PATH>
                 <Select name="user" label="Its next owner" options=heirs.clone() hint="Somebody who has accepted their invitation. Not listed? Look for them above."/>
                 <Select name="then" label="What you are from then on" options=roles.clone() value="admin"/>
+                <Field name="typed" label=typed.clone() hint="What is yours alone as an owner you cannot take back yourself."/>
                 <div class="row end"><Submit label="Hand over" look="danger"/></div>
             </Form>
         </Dialog>

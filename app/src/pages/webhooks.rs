@@ -109,6 +109,7 @@ fn Content(view: WebhookView) -> impl IntoView {
     ];
     let empty = deliveries.is_empty();
     let rows = deliveries.into_iter().map(|delivery| view! { <Line delivery edit/> }).collect_view();
+    let url = webhook.url.clone();
     view! {
         <Head title="Webhook" crumbs>
             {edit.then(|| view! {
@@ -142,8 +143,8 @@ fn Content(view: WebhookView) -> impl IntoView {
         </Card>
         <Pager next=next.map(|id| id.to_string())/>
         <Confirm
-            name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", webhook.id.to_string()), ("version", webhook.version.to_string())]
-            consequence="Nothing is sent there any more, and what waits is given up. Its secret is of no use afterwards."
+            name="archive" title="Remove the webhook?" to=ArchiveWebhook::PATH label="Remove it" fields=vec![("id", webhook.id.to_string()), ("version", webhook.version.to_string())] typed=url
+            consequence="Nothing is sent there any more, and what waits is given up. Its secret is of no use afterwards. This cannot be undone."
         />
     }
 }

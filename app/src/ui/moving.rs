@@ -78,10 +78,7 @@ fn shift(from: String, to: String, users: &[String], copy: bool, drawn: Drawn) {
     spawn_local(async move {
         match post(MovePeople::PATH, &body).await {
             Ok(done) => {
-                match done.undo {
-                    Some(batch) => toast::say_undo(done.notice.unwrap_or_default(), batch),
-                    None => toast::say(done.notice.unwrap_or_default()),
-                }
+                toast::say_with(done.notice.unwrap_or_default(), done.undo);
                 visit(here(), Visit::Again);
             }
             Err(error) => {

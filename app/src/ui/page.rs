@@ -10,7 +10,7 @@ use super::{brush::Brush, context::frame, live::Live, nav::Nav, toast::Toasts, v
 #[component]
 pub fn Layout() -> impl IntoView {
     let frame = frame();
-    let notice = frame.notice.clone();
+    let (notice, undo) = (frame.notice.clone(), frame.undo.clone());
     match &frame.me {
         None if frame.fresh => view! { <Redirect path="/setup"/> }.into_any(),
         None => view! { <SignInFirst/> }.into_any(),
@@ -21,7 +21,7 @@ pub fn Layout() -> impl IntoView {
                 <Nav/>
                 <main id="main" tabindex="-1"><Outlet/></main>
             </div>
-            <Toasts first=notice/>
+            <Toasts first=notice back=undo/>
             <Visits/>
             <Brush/>
             <Live since=frame.now.timestamp_millis()/>

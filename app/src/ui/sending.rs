@@ -131,17 +131,10 @@ fn after(done: Done, form: &HtmlFormElement) {
         };
         return;
     }
-    if let Some(batch) = done.undo {
-        // The page stays; what was done can be undone from here.
-        toast::say_undo(done.notice.unwrap_or_default(), batch);
-        form.reset();
-        visit(here_without_dialog(), Visit::Again);
-        return;
-    }
     if let Some(notice) = done.notice {
-        toast::say(notice);
+        toast::say_with(notice, done.undo);
     }
-    match done.go {
+    match done.go.filter(|_| !done.stays) {
         Some(go) => visit(go, Visit::To),
         // What is shown once stays until somebody leaves the page.
         None if done.once.is_some() => {}

@@ -2,22 +2,24 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use domain::ids::BatchId;
-use leptos::{prelude::*, server_fn::ServerFn, task::spawn_local};
+use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 
 use super::{
     sending::post,
     visit::{Visit, here, visit},
 };
-use crate::api::batches::UndoBatch;
+use crate::{
+    error::AppError,
+    frame::{UNDOES, WayBack},
+};
 
 thread_local! {
     /// The lines that are shown now, for every island of the page.
     static LINES: RefCell<Option<Lines>> = const { RefCell::new(None) };
 }
 
-/// A line: its number, what it says, what it can undo.
-type Line = (u32, String, Option<BatchId>);
+/// A line: its number, what it says, what would undo it.
+type Line = (u32, String, Option<WayBack>);
 
 #[derive(Clone)]
 struct Lines {
@@ -31,23 +33,19 @@ const STAYS_TO_UNDO: Duration = Duration::from_secs(20);
 
 /// Says something.
 pub fn say(line: String) {
-    add(line, None);
+    say_with(line, None);
 }
 
-/// Says what was done, with a way back.
-pub fn say_undo(line: String, batch: BatchId) {
-    add(line, Some(batch));
-}
-
-fn add(line: String, undo: Option<BatchId>) {
+/// Says what was done, with a way back where there is one.
+pub fn say_with(line: String, undo: Option<WayBack>) {
     let next = LINES.with_borrow_mut(|lines| {
         let lines = lines.as_mut()?;
         lines.next += 1;
         Some((lines.next, lines.shown.clone()))
     });
     let Some((id, shown)) = next else { return };
-    shown.update(|shown| shown.push((id, line, undo)));
     let stays = if undo.is_some() { STAYS_TO_UNDO } else { STAYS };
+    shown.update(|shown| shown.push((id, line, undo)));
     set_timeout(move || drop_line(&shown, id), stays);
 }
 
@@ -55,23 +53,37 @@ fn drop_line(shown: &ArcRwSignal<Vec<Line>>, id: u32) {
     shown.update(|shown| shown.retain(|(other, ..)| *other != id));
 }
 
+/// The fields as a form sends them.
+fn body(back: &WayBack) -> String {
+    let params = web_sys::UrlSearchParams::new().ok();
+    params.map_or_else(String::new, |params| {
+        for (name, value) in &back.fields {
+            params.append(name, value);
+        }
+        params.to_string().into()
+    })
+}
+
 /// Undoes it, says so, and shows the page as it is then.
-fn undo(batch: BatchId) {
+fn undo(back: WayBack) {
     spawn_local(async move {
-        match post(UndoBatch::PATH, &format!("id={batch}")).await {
+        match post(&back.to, &body(&back)).await {
             Ok(done) => {
-                say(done.notice.unwrap_or_default());
+                say(done.undid().notice.unwrap_or_default());
                 visit(here(), Visit::Again);
             }
-            Err(error) => say(error.sentence()),
+            Err(AppError::Stale) => say("Somebody changed it since. Nothing was undone.".to_owned()),
+            Err(AppError::Changed(what)) => say(format!("{what} Nothing was undone.")),
+            Err(error) => say(error.summary(|_| false).unwrap_or_else(|| error.sentence())),
         }
     });
 }
 
-/// Where they are shown. `first`: what a page without script has to say.
+/// Where they are shown. `first`: what a page without script has to say, and what would undo that.
 #[island]
-pub fn Toasts(first: Option<String>) -> impl IntoView {
-    let shown = ArcRwSignal::new(first.into_iter().map(|line| (0, line, None)).collect::<Vec<_>>());
+pub fn Toasts(first: Option<String>, back: Option<WayBack>) -> impl IntoView {
+    let first = first.map(|line| (0, line, back)).into_iter();
+    let shown = ArcRwSignal::new(first.collect::<Vec<Line>>());
     LINES.set(Some(Lines { shown: shown.clone(), next: 0 }));
     let each = shown.clone();
     view! {
@@ -79,15 +91,24 @@ pub fn Toasts(first: Option<String>) -> impl IntoView {
             <For
                 each=move || each.get()
                 key=|(id, ..)| *id
-                children=move |(id, line, batch)| {
+                children=move |(id, line, back)| {
                     let shown = shown.clone();
-                    let back = batch.map(|batch| {
+                    let back = back.map(|back| {
                         let shown = shown.clone();
-                        let click = move |_| {
+                        let fields = back.fields.clone().into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> });
+                        let fields = fields.collect_view();
+                        let to = back.to.clone();
+                        let submit = move |event: SubmitEvent| {
+                            event.prevent_default();
                             drop_line(&shown, id);
-                            undo(batch);
+                            undo(back.clone());
                         };
-                        view! { <button type="button" class="link" on:click=click>"Undo"</button> }
+                        view! {
+                            <form method="post" action=to on:submit=submit>
+                                {fields}<input type="hidden" name=UNDOES value="1"/>
+                                <button class="link">"Undo"</button>
+                            </form>
+                        }
                     });
                     view! {
                         <div class="toast">

@@ -142,7 +142,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
-pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<()> {
+pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<String> {
     change.expect(Act::EditAccessTests, None)?;
     let org = change.org();
     let row = sqlx::query!(
@@ -153,7 +153,8 @@ pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<()> {
     .fetch_one(change.db())
     .await?;
     let diff = Diff::new().field("expected", Some(row.expected), None::<String>);
-    change.record(Subject { kind: "access_test", id: id.0, name: &row.name }, "remove", &diff).await
+    change.record(Subject { kind: "access_test", id: id.0, name: &row.name }, "remove", &diff).await?;
+    Ok(row.name)
 }
 
 /// Refuses a change that breaks a test: one that held before it, and would not afterwards. Run with

@@ -16,7 +16,7 @@ use domain::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Change, Result, Store, StoreError, access, clock, groups, limits, receipts, users};
+use crate::{Change, Result, Store, StoreError, access, clock, groups, limits, users};
 
 /// How long people who were chosen are kept without anything being done.
 const KEPT_HOURS: i64 = 24;
@@ -491,8 +491,11 @@ async fn bring_back(change: &mut Change, facts: &Facts, person: &Person, undo: &
             give_role(change, &person, *before).await
         }
         Undo::Suspended(suspended) => {
-            users::set_suspended(change, person.id, *suspended).await?;
-            if *suspended { Ok(()) } else { receipts::give_back(change, person.id).await }
+            if *suspended {
+                users::set_suspended(change, person.id, true).await
+            } else {
+                users::take_back_suspension(change, person.id).await
+            }
         }
         Undo::Name { before, .. } => {
             let person = newest(change, person.id).await?;

@@ -173,7 +173,8 @@ impl Change {
         self.batch = Some(batch);
     }
 
-    pub(crate) const fn store(&self) -> &Store {
+    /// The store it changes.
+    pub const fn store(&self) -> &Store {
         &self.store
     }
 

@@ -471,6 +471,25 @@ pub async fn archive(change: &mut Change, id: GroupId) -> Result<()> {
     change.record(Subject { kind: "group", id: id.0, name: group.name() }, "archive", &diff).await
 }
 
+/// Says whether new users join a group, as somebody does who saw whether they do.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not there; [`StoreError::Meanwhile`] when somebody else said so, or
+/// the opposite, since: who, and how it is now.
+pub async fn turn_default(change: &mut Change, id: GroupId, was: bool, default: bool) -> Result<()> {
+    let org = change.org();
+    let group = read(change.db(), org, id).await?;
+    if group.is_default == was {
+        return set_default(change, id, default).await;
+    }
+    let (who, _) = crate::seen::last(change, id.0).await?;
+    let now = if group.is_default { "join" } else { "do not join" };
+    Err(StoreError::Meanwhile(format!(
+        "{who} was here before you: new users {now} {} now. Nothing was changed.",
+        group.name()
+    )))
+}
+
 /// Whether new users join a group.
 ///
 /// # Errors

@@ -167,7 +167,7 @@ pub async fn compare(change: &mut Change, id: InvoiceId) -> Result<()> {
 ///
 /// # Errors
 /// [`StoreError::Stale`] when it is not there.
-pub async fn archive(change: &mut Change, id: InvoiceId) -> Result<()> {
+pub async fn archive(change: &mut Change, id: InvoiceId) -> Result<String> {
     change.expect(Act::KeepBooks, None)?;
     let (org, at) = (change.org(), change.at());
     let name = sqlx::query_scalar!(
@@ -187,7 +187,8 @@ pub async fn archive(change: &mut Change, id: InvoiceId) -> Result<()> {
     .await?;
     exactly_one(&done)?;
     let diff = Diff::new().set("archived", at);
-    change.record(Subject { kind: "invoice", id: id.0, name: &name }, "archive", &diff).await
+    change.record(Subject { kind: "invoice", id: id.0, name: &name }, "archive", &diff).await?;
+    Ok(name)
 }
 
 /// A provider's models by its own names for them.

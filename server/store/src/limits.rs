@@ -123,7 +123,7 @@ async fn read(store: &Store, org: OrgId, facts: &Facts, ids: &[Uuid]) -> Result<
             meter,
             cap: row.cap,
             mode: row.mode.parse()?,
-            thresholds: row.thresholds.iter().filter_map(|percent| u8::try_from(*percent).ok()).collect(),
+            thresholds: percents(&row.thresholds).into(),
         };
         let span = facts.calendar.span(meter.window, now);
         list.push(LimitLevel {
@@ -238,6 +238,22 @@ pub async fn set_all(
         set_in(change, &facts, *meter, form, Seen::Whatever).await.map_err(|error| (place, error))?;
     }
     Ok(())
+}
+
+fn percents(thresholds: &[i16]) -> Vec<u8> {
+    thresholds.iter().filter_map(|percent| u8::try_from(*percent).ok()).collect()
+}
+
+/// What is said of a meter now, and its version: what was said before a change, read in it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn said(change: &mut Change, meter: &Meter) -> Result<Option<(LimitId, LimitForm, i64)>> {
+    let org = change.org();
+    Ok(known(change.db(), org, meter).await?.map(|known| {
+        let form = LimitForm { cap: known.cap, mode: known.mode, thresholds: percents(&known.thresholds) };
+        (known.id, form, known.version)
+    }))
 }
 
 async fn set_in(
@@ -540,23 +556,24 @@ async fn known(db: &mut PgConnection, org: OrgId, meter: &Meter) -> Result<Optio
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization; [`StoreError::Meanwhile`] when it
 /// changed since.
-pub async fn remove(change: &mut Change, id: LimitId, version: i64) -> Result<()> {
+pub async fn remove(change: &mut Change, id: LimitId, version: i64) -> Result<(Meter, LimitForm)> {
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
     let removed = remove_in(change, &facts, id).await?;
     if removed.version == version {
-        return Ok(());
+        return Ok((removed.meter, removed.form));
     }
     let sentence = format!(
         "Somebody changed this limit meanwhile: it is {} now. It was not removed; do it again if it still is to go.",
-        removed.words
+        removed.meter.show_cap(removed.form.cap)
     );
     Err(StoreError::Meanwhile(sentence))
 }
 
 /// A limit that went.
 struct Removed {
-    words: String,
+    meter: Meter,
+    form: LimitForm,
     version: i64,
 }
 
@@ -579,7 +596,7 @@ pub async fn remove_all(change: &mut Change, ids: &[LimitId]) -> Result<()> {
 async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<Removed> {
     let org = change.org();
     let row = sqlx::query!(
-        "select scope_kind, thing_id, person_id, metric, window_kind, cap, mode, version from limits where org_id = $1 and limit_id = $2",
+        "select scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, version from limits where org_id = $1 and limit_id = $2",
         org.0,
         id.0
     )
@@ -593,12 +610,13 @@ async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<Re
         .await?;
     let diff = Diff::new().field("cap", Some(meter.show_cap(row.cap)), None::<String>).field(
         "mode",
-        Some(row.mode),
+        Some(&row.mode),
         None::<String>,
     );
     let name = facts.scope_name(scope);
     change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await?;
-    Ok(Removed { words: meter.show_cap(row.cap), version: row.version })
+    let form = LimitForm { cap: row.cap, mode: row.mode.parse()?, thresholds: percents(&row.thresholds) };
+    Ok(Removed { meter, form, version: row.version })
 }
 
 /// Gives a rule the quotas of another one, which it takes the place of, and counts them anew. Where it

@@ -200,6 +200,43 @@ pub async fn dismiss(change: &mut Change, ids: &[ModelId]) -> Result<usize> {
     Ok(dismissed)
 }
 
+/// Puts models back into the inbox that were accepted or dismissed by mistake, each as it was left, and
+/// into the tier it was in. From the next call on nobody can call them until somebody decides anew.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`] when somebody changed one since: then none is put back;
+/// [`StoreError::Conflict`] when another model has its name by now.
+pub async fn reopen(change: &mut Change, models: &[(ModelId, i64, Option<TierId>)]) -> Result<usize> {
+    change.expect(Act::EditCatalogue, None)?;
+    at_most(models.len())?;
+    together(change, models.len());
+    let org = change.org();
+    for &(id, version, tier) in models {
+        crate::seen::unchanged(change, id.0, version).await?;
+        if let Some(tier) = tier {
+            in_use(change, tier).await?;
+        }
+        let before = models::read_one(change.db(), org, id).await?;
+        sqlx::query!(
+            "update models set review = 'pending', archived_at = null, tier_id = $3, version = version + 1
+             where org_id = $1 and model_id = $2",
+            org.0,
+            id.0,
+            tier.unwrap_or(before.tier.0).0,
+        )
+        .execute(change.db())
+        .await?;
+        let after = models::read_one(change.db(), org, id).await?;
+        let archived = before.archived_at.is_some();
+        let diff = Diff::new()
+            .field("review", Some(before.review), Some(after.review))
+            .field("tier", Some(before.tier.1), Some(after.tier.1))
+            .field("archived", Some(archived), Some(false));
+        change.record(Subject { kind: "model", id: id.0, name: &before.name }, "reopen", &diff).await?;
+    }
+    Ok(models.len())
+}
+
 fn together(change: &mut Change, count: usize) {
     if count > 1 {
         change.in_batch(clock::id::<BatchId>());

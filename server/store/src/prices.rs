@@ -106,3 +106,25 @@ pub async fn set(
         PriceKey::ALL.iter().fold(diff, |diff, &key| diff.field(key.as_str(), old.own(key), prices.own(key)));
     change.record(Subject { kind: "model", id: id.0, name: &before.name }, "price", &diff).await
 }
+
+/// As [`set`], by somebody who saw the model at this version. Whoever saw it before does not set prices,
+/// and does not accept it, without having seen these.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`](crate::StoreError::Meanwhile) when it was changed since; those of [`set`].
+pub async fn edit(
+    change: &mut Change,
+    id: ModelId,
+    version: i64,
+    from: DateTime<Utc>,
+    prices: &Prices,
+    origin: Origin,
+) -> Result<()> {
+    crate::seen::unchanged(change, id.0, version).await?;
+    set(change, id, from, prices, origin).await?;
+    let org = change.org();
+    sqlx::query!("update models set version = version + 1 where org_id = $1 and model_id = $2", org.0, id.0)
+        .execute(change.db())
+        .await?;
+    Ok(())
+}

@@ -459,14 +459,14 @@ pub async fn group_of(store: &Store, org: OrgId, topic: &str) -> Result<Option<G
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when there is none like it now.
-pub async fn dismiss(change: &mut Change, topic: &str, reason: &str) -> Result<()> {
+pub async fn dismiss(change: &mut Change, topic: &str, figures: &str, reason: &str) -> Result<()> {
     let (org, at) = (change.org(), change.at());
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > 400 {
         return Err(StoreError::invalid("reason", "Say why, in at most 400 characters."));
     }
     let row = sqlx::query!(
-        "select title, figures, path from recommendations where org_id = $1 and topic = $2",
+        "select title, body, figures, path from recommendations where org_id = $1 and topic = $2",
         org.0,
         topic
     )
@@ -474,6 +474,22 @@ pub async fn dismiss(change: &mut Change, topic: &str, reason: &str) -> Result<(
     .await?;
     let group = row.path.last().copied();
     change.expect(Act::ReviewAccess, group.map(GroupId))?;
+    if row.figures != figures {
+        let sentence = format!(
+            "Its figures changed since they were shown to you. Now it says: {} {} It was not put aside.",
+            row.title, row.body
+        );
+        return Err(StoreError::Meanwhile(sentence));
+    }
+    let known = sqlx::query_scalar!(
+        "select by_name from dismissals where org_id = $1 and topic = $2 and figures = $3",
+        org.0,
+        topic,
+        figures
+    );
+    if let Some(who) = known.fetch_optional(change.db()).await? {
+        return Err(StoreError::Meanwhile(format!("{who} has put this aside already. Nothing was changed.")));
+    }
     let actor = change.permit().actor().clone();
     sqlx::query!(
         "insert into dismissals (org_id, topic, figures, reason, dismissed_at, dismissed_by, by_name) values ($1, $2, $3, $4, $5, $6, $7)
@@ -493,4 +509,37 @@ pub async fn dismiss(change: &mut Change, topic: &str, reason: &str) -> Result<(
     let diff = Diff::new().set("dismissed", &row.title).set("reason", reason);
     let id = group.unwrap_or(org.0);
     change.record(Subject { kind: "recommendation", id, name: &row.title }, "dismiss", &diff).await
+}
+
+/// Brings a recommendation back that was put aside, with the figures it was put aside for.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is recommended no more; [`StoreError::Meanwhile`] when somebody brought
+/// it back already, or put it aside anew.
+pub async fn restore(change: &mut Change, topic: &str, figures: &str) -> Result<()> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select title, path from recommendations where org_id = $1 and topic = $2",
+        org.0,
+        topic
+    )
+    .fetch_one(change.db())
+    .await?;
+    let group = row.path.last().copied();
+    change.expect(Act::ReviewAccess, group.map(GroupId))?;
+    let gone = sqlx::query!(
+        "delete from dismissals where org_id = $1 and topic = $2 and figures = $3",
+        org.0,
+        topic,
+        figures
+    )
+    .execute(change.db())
+    .await?;
+    if gone.rows_affected() == 0 {
+        let sentence = "It is not put aside for these figures any more. Nothing was changed.".to_owned();
+        return Err(StoreError::Meanwhile(sentence));
+    }
+    let diff = Diff::new().field("dismissed", Some(&row.title), None::<String>);
+    let id = group.unwrap_or(org.0);
+    change.record(Subject { kind: "recommendation", id, name: &row.title }, "restore", &diff).await
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Days, Duration, Utc};
 use domain::{
     access::Facts,
     authorizations::EDITS_MAX,
-    ids::{ApplicationId, CallId, GroupId, OrgId, PolicyId, RehearsalId, UserId},
+    ids::{ApplicationId, BatchId, CallId, GroupId, OrgId, PolicyId, RehearsalId, UserId},
     limits::{Meter, Mode, Scope, ScopeKind, Subject},
     money::Money,
     rehearsal::{
@@ -148,14 +148,20 @@ pub async fn get(store: &Store, org: OrgId, actor: UserId, id: RehearsalId) -> R
 ///
 /// # Errors
 /// [`StoreError::Stale`] when it was saved already; those of the change itself.
-pub async fn save(change: &mut Change, prepared: &Prepared) -> Result<()> {
+pub async fn save(change: &mut Change, prepared: &Prepared) -> Result<Option<BatchId>> {
     let org = change.org();
     let done =
         sqlx::query!("delete from rehearsals where org_id = $1 and rehearsal_id = $2", org.0, prepared.id.0)
             .execute(change.db())
             .await?;
     crate::change::exactly_one(&done)?;
-    apply(change, &prepared.draft).await
+    if let Draft::Authorizations(edits) = &prepared.draft
+        && edits.iter().all(|rule| rule.mode == Mode::Enforce)
+    {
+        let edits = edits.iter().map(|rule| rule.edit).collect();
+        return drafts::save_at_once(change, &domain::authorizations::Draft { edits }).await.map(Some);
+    }
+    apply(change, &prepared.draft).await.map(|()| None)
 }
 
 /// Makes a draft come true.

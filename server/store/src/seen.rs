@@ -29,17 +29,7 @@ pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<St
     if now.version == version {
         return Ok(now.name);
     }
-    let last = sqlx::query!(
-        "select actor, before, after from audit where org_id = $1 and subject_id = $2 order by seq desc limit 1",
-        org.0,
-        id
-    )
-    .fetch_optional(change.db())
-    .await?;
-    let (who, what) = last.map_or_else(
-        || ("Somebody".to_owned(), Vec::new()),
-        |row| (row.actor, crate::audit::changes(crate::audit::read_diff(row.before, row.after))),
-    );
+    let (who, what) = last(change, id).await?;
     let quoted = |text: Option<String>| {
         text.filter(|text| !text.is_empty()).map_or_else(|| "nothing".to_owned(), |text| format!("“{text}”"))
     };
@@ -51,4 +41,23 @@ pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<St
     Err(StoreError::Meanwhile(format!(
         "{who} changed it since it was shown to you{what}. Nothing was done; say it again if you still mean it."
     )))
+}
+
+/// Who changed a thing last, and what: before and after, by field.
+pub(crate) async fn last(
+    change: &mut Change,
+    id: Uuid,
+) -> Result<(String, Vec<(String, Option<String>, Option<String>)>)> {
+    let org = change.org();
+    let last = sqlx::query!(
+        "select actor, before, after from audit where org_id = $1 and subject_id = $2 order by seq desc limit 1",
+        org.0,
+        id
+    )
+    .fetch_optional(change.db())
+    .await?;
+    Ok(last.map_or_else(
+        || ("Somebody".to_owned(), Vec::new()),
+        |row| (row.actor, crate::audit::changes(crate::audit::read_diff(row.before, row.after))),
+    ))
 }

@@ -410,6 +410,38 @@ pub(crate) fn may_give(change: &Change, role: Role) -> Result<()> {
     Ok(())
 }
 
+/// What somebody's form says of them now, and its version: what was said before a change, read in it.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when they are not in the organization.
+pub async fn said(change: &mut Change, id: UserId) -> Result<(UserForm, i64)> {
+    let org = change.org();
+    let row = sqlx::query!(
+        "select name, email, role, version from users where org_id = $1 and user_id = $2 and removed_at is null",
+        org.0,
+        id.0
+    )
+    .fetch_one(change.db())
+    .await?;
+    let unreadable = |error: domain::names::NameError| StoreError::Unreadable(error.to_string());
+    let form = UserForm {
+        email: row.email.parse().map_err(unreadable)?,
+        name: row.name.parse().map_err(unreadable)?,
+        role: row.role.parse()?,
+    };
+    Ok((form, row.version))
+}
+
+/// Lets somebody in again whose suspension is undone: applications that are still with whoever took them
+/// over are theirs again. Secrets stay dead.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when they are not in the organization.
+pub async fn take_back_suspension(change: &mut Change, id: UserId) -> Result<()> {
+    set_suspended(change, id, false).await?;
+    receipts::give_back(change, id).await
+}
+
 /// Changes name, address and role.
 ///
 /// # Errors

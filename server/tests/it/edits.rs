@@ -7,25 +7,25 @@ use crate::{
 };
 
 /// A form that two people fill in.
-struct Edit {
+pub struct Edit {
     /// The server function.
-    function: &'static str,
+    pub function: &'static str,
     /// What is edited: `new group`; empty: the organization.
-    what: &'static str,
+    pub what: &'static str,
     /// The page the form stands on; empty: none, it is a program's.
-    page: &'static str,
+    pub page: &'static str,
     /// Fields of both.
-    same: &'static str,
+    pub same: &'static str,
     /// What the first one says.
-    first: &'static str,
+    pub first: &'static str,
     /// What the second one says.
-    second: &'static str,
+    pub second: &'static str,
     /// What the second one reads of the first.
-    theirs: &'static str,
+    pub theirs: &'static str,
     /// What is left of what the second one typed.
-    mine: &'static str,
+    pub mine: &'static str,
     /// Whether the second one can say it again, having seen that.
-    again: bool,
+    pub again: bool,
 }
 
 const fn edit(function: &'static str, what: &'static str, page: &'static str) -> Edit {
@@ -33,13 +33,15 @@ const fn edit(function: &'static str, what: &'static str, page: &'static str) ->
 }
 
 #[rustfmt::skip]
-const EDITS: &[Edit] = &[
+pub const EDITS: &[Edit] = &[
     Edit { same: "role=member&email={it}@acme.example", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
         ..edit("users/edit", "new user", "/users/{it}?dialog=edit") },
     Edit { first: "cap=10", second: "cap=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
         ..edit("users/limit", "new user", "/users?cell={it}") },
     Edit { same: "kind=custom", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
         ..edit("groups/edit", "new group", "/groups/{it}?dialog=edit") },
+    Edit { theirs: "Olga was here before you: new users join group-", again: false,
+        ..edit("groups/default", "new group", "/groups/{it}?dialog=edit") },
     Edit { first: "policy={new policy}", second: "policy={new policy}", theirs: "Somebody else saved: policy/policy-",
         ..edit("groups/policy", "new group", "/groups/{it}") },
     Edit { same: "id={it}&was={team}", first: "parent={elsewhere}", second: "parent={top}", theirs: "in Marketing now", again: false,
@@ -75,6 +77,14 @@ const EDITS: &[Edit] = &[
         ..edit("providers/waits", "new provider", "/providers/{it}") },
     Edit { same: "provider={provider}&upstream=x&modality=chat&tier={tier}&context_tokens=&max_output_tokens=", first: "name=first-model", second: "name=second-model",
         theirs: "Somebody else saved: first-model", mine: "value=\"second-model\"", ..edit("models/edit", "new model", "/models/{it}?dialog=edit") },
+    Edit { first: "input=1&output=2", second: "input=3&output=4", theirs: "Olga changed it since it was shown to you", mine: "value=\"3\"",
+        ..edit("models/price", "new model", "/models/{it}?dialog=prices") },
+    Edit { theirs: "Olga changed it since it was shown to you (review: “pending” → “accepted”)", again: false,
+        ..edit("models/accept", "new model", "/models/{it}") },
+    Edit { same: "ids[0]={it}&seen[{it}]=1", theirs: "Olga changed it since it was shown to you (review: “pending” → “accepted”)", again: false,
+        ..edit("model-reviews/accept", "new model", "") },
+    Edit { same: "ids[0]={it}&seen[{it}]=1", theirs: "Olga changed it since it was shown to you (archived:", again: false,
+        ..edit("model-reviews/dismiss", "new model", "") },
     Edit { first: "name=first-tier", second: "name=second-tier", theirs: "Somebody else saved: first-tier", mine: "value=\"second-tier\"",
         ..edit("models/edit-tier", "new tier", "/models?dialog=tier-{it}") },
     Edit { first: "days=7", second: "days=9", theirs: "Somebody else saved: 7", mine: "value=\"9\"",
@@ -99,11 +109,8 @@ const EDITS: &[Edit] = &[
 const ENDS: &str = "applications/archive groups/archive groups/remove-member models/archive models/archive-tier \
     policies/archive providers/archive users/remove webhooks/archive";
 
-/// Why nothing of anybody is lost by other forms, and which they are.
-const OTHERWISE: &[(&str, &str)] = &[
-    (
-        "it reads",
-        "access-tests/list accounts/sessions alerts/list alerts/settings analytics/get applications/get \
+/// What only reads.
+pub const READS: &str = "access-tests/list accounts/sessions alerts/list alerts/settings analytics/get applications/get \
         applications/list audit/list audit/verify authorizations/draft authorizations/matrix authorizations/rule batches/get \
         calls/get calls/list counts explore/table frame groups/find groups/get groups/tree imports/check in-flight/list \
         invoices/compare invoices/get invoices/list join/invitation leases/list limits/list model-reviews/list models/fill \
@@ -112,13 +119,16 @@ const OTHERWISE: &[(&str, &str)] = &[
         prompts/keeping prompts/kept prompts/read providers/get providers/list providers/test receipts/get recommendations/list \
         rehearsals/get reports/get reports/months requests/askable requests/get requests/list requests/rule requests/waiting \
         reviews/get reviews/list roles sessions/get sessions/list setup/call setup/state setup/steps spend/page users/get \
-        users/list webhooks/get why",
-    ),
+        users/list webhooks/get why";
+
+/// Why nothing of anybody is lost by other forms, and which they are.
+pub const OTHERWISE: &[(&str, &str)] = &[
+    ("it reads", READS),
     (
         "it makes something new, and of two with one name the second is told",
         "access-tests/create applications/create \
         groups/create invoices/create keys/issue keys/issue-own keys/open-personal models/create models/create-tier \
-        models/price offers/take price-lists/read providers/create requests/create reviews/open setup/model \
+        offers/take price-lists/read providers/create requests/create reviews/open setup/model \
         setup/organization setup/owner users/create users/invite webhooks/create webhooks/replay webhooks/test",
     ),
     (
@@ -136,10 +146,10 @@ const OTHERWISE: &[(&str, &str)] = &[
         in-flight/end invoices/archive keys/revoke leases/take-back reports/close requests/end requests/withdraw",
     ),
     (
-        "it says which of two it shall be: who says the same agrees",
-        "groups/default model-reviews/accept \
-        model-reviews/dismiss models/accept recommendations/dismiss",
+        "its figures as they were shown go along: tried in recommendations.rs",
+        "recommendations/dismiss recommendations/restore",
     ),
+    ("it undoes, of a model as that was left: tried in ways_back.rs", "model-reviews/reopen"),
     (
         "who is in a group already is told, and who leads it is not moved",
         "groups/add-member \
@@ -159,7 +169,7 @@ const OTHERWISE: &[(&str, &str)] = &[
 ];
 
 /// What a form on a page sends along unseen: that of several which is about `it`.
-fn hidden(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
+pub fn hidden(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
     let action = format!("action=\"/console/{function}\"");
     let forms: Vec<&str> = page
         .split("<form ")
@@ -182,14 +192,14 @@ fn hidden(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
 }
 
 /// Fields of both, then of one.
-fn fields(texts: [&str; 2]) -> Vec<(String, String)> {
+pub fn fields(texts: [&str; 2]) -> Vec<(String, String)> {
     texts
         .iter()
         .flat_map(|text| serde_urlencoded::from_str::<Vec<(String, String)>>(text).expect("fields"))
         .collect()
 }
 
-async fn send(
+pub async fn send(
     who: &Browser,
     edit: &Edit,
     page: &str,
@@ -336,7 +346,7 @@ async fn what_somebody_edited_is_not_ended_by_somebody_who_has_not_seen_it() {
 }
 
 /// What of a page is worth reading when something is wrong.
-fn main(page: &str) -> &str {
+pub fn main(page: &str) -> &str {
     let start = page.find("<main").unwrap_or_default();
     page.get(start..start + 2000).unwrap_or(&page[start..])
 }

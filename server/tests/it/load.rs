@@ -46,7 +46,7 @@ pub async fn secret(owner: &Browser, base_url: &str) -> String {
         ("price_output", "2"),
     ];
     let model = owner.create("/console/models/create", &fields).await;
-    owner.must("/console/models/accept", &[("id", &model)]).await;
+    owner.must("/console/models/accept", &[("id", &model), ("version", "1")]).await;
     let group = owner
         .create("/console/groups/create", &[("name", "Team"), ("kind", "project"), ("parent", "")])
         .await;

@@ -251,7 +251,7 @@ async fn a_request_goes_by_mail_to_whoever_decides_and_the_answer_to_whoever_ask
         ("price_output", "1"),
     ];
     let model = owner.create("/console/models/create", &fields).await;
-    owner.must("/console/models/accept", &[("id", &model)]).await;
+    owner.must("/console/models/accept", &[("id", &model), ("version", "1")]).await;
     let target = format!("model:{model}");
     let fields = [("group", team.as_str()), ("target", &target), ("state", "by_request")];
     owner.must("/console/authorizations/set", &fields).await;

@@ -26,6 +26,7 @@ mod routes;
 mod serve;
 mod setup;
 mod verify;
+mod ways_back;
 mod webhooks;
 mod why;
 mod world;

@@ -46,7 +46,7 @@ const REACH: &[(&str, &str, &str, &str)] = &[
     ("new webhook", "/webhooks/{it}", "edit", "webhooks/edit"),
     ("new webhook", "/webhooks/{it}", "archive", "webhooks/archive"),
     ("new test", "/authorization/tests", "new", "access-tests/create"),
-    ("new test", "/authorization/tests", "", "access-tests/remove"),
+    ("new test", "/authorization/tests", "remove-{it}", "access-tests/remove"),
     ("new grant", "/requests/{it}", "end", "requests/end"),
     ("new review", "/reviews", "new", "reviews/open"),
     ("new invoice", "/invoices", "new", "invoices/create"),

@@ -61,7 +61,8 @@ pub async fn agree_with_the_ledger(browser: &Browser, store: &Store, org: OrgId)
     let (month, spent) = (first.month.format("%Y-%m").to_string(), ledger(store, org, first.month).await);
     assert!(spent > 0 && months.len() > 1, "{months:?}");
     assert_eq!(sums(browser, &month).await, [spent; 4], "open");
-    browser.must("/console/reports/close", &[("month", &month)]).await;
+    let typed = first.month.format("%B %Y").to_string();
+    browser.must("/console/reports/close", &[("month", &month), ("typed", &typed)]).await;
     assert_eq!(sums(browser, &month).await, [spent; 4], "closed");
     for file in [
         format!("/reports.csv?month={month}"),

@@ -60,12 +60,12 @@ const MIXED: [&str; 12] = [
     "reviews/decide | id={new line}&verdict=confirm",
     "groups/hand-over | group={team}&from={lead}&user={member}&stays=true",
     "users/remove | id={new named}&heir={member}",
-    "organizations/hand-over | user={member}&then=owner",
-    "groups/default | id={new group}&default=true",
+    "organizations/hand-over | user={member}&then=owner&typed={org name}",
+    "groups/default | id={new group}&was=false&default=true",
 ];
 
 /// What fills a template in without naming anything of an organization.
-const NO_ID: [&str; 5] = ["n", "day", "month", "pricelist", "org"];
+const NO_ID: [&str; 6] = ["n", "day", "month", "pricelist", "org", "org name"];
 
 /// What says nothing of anybody's all the same: tiers of models that are not accepted are not read, and
 /// nothing was kept of a call that never was.

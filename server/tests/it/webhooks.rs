@@ -93,7 +93,7 @@ async fn application(owner: &Browser) -> String {
         ("price_output", "1"),
     ];
     let model = owner.create("/console/models/create", &fields).await;
-    owner.must("/console/models/accept", &[("id", &model)]).await;
+    owner.must("/console/models/accept", &[("id", &model), ("version", "1")]).await;
     let group =
         owner.create("/console/groups/create", &[("name", "Team"), ("kind", "custom"), ("parent", "")]).await;
     let target = format!("model:{model}");

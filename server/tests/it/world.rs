@@ -92,6 +92,9 @@ impl World {
         ]);
         let people = vec![server.browser(), member, lead, other, auditor, admin, owner.clone(), stranger];
         let mut world = Self { server, owner, people, ids, counter: 0 };
+        let settings = world.owner.must("/console/organizations/settings", &[]).await;
+        let name = settings["organization"]["name"].as_str().expect("its name").to_owned();
+        world.ids.insert("org name", name);
         let id = world.id_in_page(&format!("/users?q={owner_name}"), "usr_", owner_name).await;
         world.ids.insert("owner", id);
         world.ids.insert("pricelist", PRICE_LIST.to_owned());
@@ -264,7 +267,7 @@ impl World {
             }
             "asked" => {
                 let model = Box::pin(self.fresh("model")).await;
-                owner.must("/console/models/accept", &[("id", &model)]).await;
+                owner.must("/console/models/accept", &[("id", &model), ("version", "1")]).await;
                 let (group, target) = (self.ids["team"].clone(), format!("model:{model}"));
                 let fields = [("group", group.as_str()), ("target", &target), ("state", "by_request")];
                 owner.must("/console/authorizations/set", &fields).await;
@@ -328,6 +331,15 @@ impl World {
                     [("scope", scope.as_str()), ("metric", "requests"), ("window", "year"), ("cap", "5")];
                 owner.must("/console/limits/set", &fields).await;
                 self.last_id_in_page(&format!("/groups/{group}"), "lim_").await
+            }
+            // A model that waits, and one that was accepted, as somebody was shown it.
+            "waiting" => {
+                let model = Box::pin(self.fresh("model")).await;
+                format!("{model}&seen[{model}]=1")
+            }
+            "accepted" => {
+                let model = Box::pin(self.fresh("asked")).await;
+                format!("{model}&seen[{model}]=2")
             }
             // An application with its key, as two fields.
             "pair" => {
@@ -401,8 +413,10 @@ impl World {
             }
             what if what.starts_with("typed ") => {
                 let thing = what.trim_start_matches("typed ").to_owned();
+                let name = format!("{thing}-{}", self.counter + 1);
                 let id = Box::pin(self.fresh(&thing)).await;
-                format!("{id}&version=1&typed={thing}-{}", self.counter)
+                let name = if thing == "webhook" { format!("https://2130706433/{name}") } else { name };
+                format!("{id}&version=1&typed={name}")
             }
             what => match what.strip_prefix("new ") {
                 Some(thing) => Box::pin(self.fresh(thing)).await,

@@ -219,6 +219,30 @@ pub async fn save(change: &mut Change, kept: &Kept) -> Result<usize> {
     Ok(made.len())
 }
 
+/// Makes every edit of a draft that was not kept before, and keeps it as one that was saved, so that it can
+/// be undone like any other. Its id.
+///
+/// # Errors
+/// Those of [`run`].
+pub(crate) async fn save_at_once(change: &mut Change, draft: &Draft) -> Result<BatchId> {
+    let (org, at, id) = (change.org(), change.at(), clock::id::<BatchId>());
+    let actor = change.permit().actor().user.ok_or(StoreError::NotPermitted(change.permit().act()))?;
+    change.in_batch(id);
+    let made = run(change, draft).await?;
+    sqlx::query!(
+        "insert into drafts (org_id, draft_id, actor_id, edits, prepared_at, made, done_at) values ($1, $2, $3, $4, $5, $6, $5)",
+        org.0,
+        id.0,
+        actor.0,
+        json!(draft),
+        at,
+        json!(made),
+    )
+    .execute(change.db())
+    .await?;
+    Ok(id)
+}
+
 /// Puts every cell back to what it said before a draft was saved: the inverse draft, judged like any
 /// other. All of them, or none. Returns how many that were.
 ///

@@ -61,9 +61,11 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     assert!(one.href.starts_with("/authorization/rule?of=grp_"), "{}", one.href);
 
     let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::ReviewAccess).await;
-    let nothing = recommendations::dismiss(&mut change, &one.topic, " ").await;
+    let nothing = recommendations::dismiss(&mut change, &one.topic, &one.figures, " ").await;
     assert!(matches!(nothing, Err(StoreError::Invalid { field: "reason", .. })), "{nothing:?}");
-    recommendations::dismiss(&mut change, &one.topic, "It writes better").await.expect("put aside");
+    recommendations::dismiss(&mut change, &one.topic, &one.figures, "It writes better")
+        .await
+        .expect("put aside");
     change.commit().await.expect("kept");
     book(&acme, 2, 100_000_000).await;
     assert_eq!(found(&acme).await, [], "nearly the same figures");

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ACME, json, lines, run};
-use crate::harness::{Browser, PASSWORD, Server, set_up};
+use super::{ACME, errors, json, lines, run};
+use crate::harness::{Browser, PASSWORD, Server, join, set_up};
 
 /// Applies a file to the installation of a running server.
 fn apply(server: &Server, file: &str) -> serde_json::Value {
@@ -140,4 +140,63 @@ async fn what_a_file_makes_later_belongs_to_who_set_the_installation_up() {
     assert_eq!(lines(&apply(&server, file)), ["+ group Team"]);
     assert!(owner.get("/groups").await.text.contains("Team"));
     assert_eq!(owner.get("/users").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_file_that_suspends_somebody_hands_on_what_they_answer_for() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let group = [("name", "Team"), ("kind", "custom"), ("parent", "")];
+    let group = owner.create("/console/groups/create", &group).await;
+    let (sam, _) = join(&server, &owner, "Sam", "member").await;
+    let (lou, _) = join(&server, &owner, "Lou", "member").await;
+    let app = owner.create("/console/applications/create", &[("name", "bot"), ("group", &group)]).await;
+    for (user, leads) in [(&sam, "true"), (&lou, "false")] {
+        let fields = [("group", group.as_str()), ("user", user.as_str()), ("lead", leads)];
+        owner.must("/console/groups/add-member", &fields).await;
+    }
+    let shown = owner.get(&format!("/applications/{app}?dialog=hand-over")).await.text;
+    let mut fields = crate::edits::hidden(&shown, "applications/hand-over", &app);
+    fields.push(("user".to_owned(), sam.clone()));
+    let fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    owner.must("/console/applications/hand-over", &fields).await;
+
+    let output = run(&server.database, server.data(), &[], &["export"], b"");
+    assert!(output.status.success(), "{}", errors(&output));
+    let file = String::from_utf8(output.stdout).expect("text");
+    let (before, of_sam) = file.split_once("email = \"sam@acme.example\"").expect("Sam is in the file");
+    let suspended = format!("{before}email = \"sam@acme.example\"\nsuspended = true{of_sam}");
+    // Nobody else leads the group: the file has to say who does.
+    let refused = run(&server.database, server.data(), &[], &["apply", "-", "--json"], suspended.as_bytes());
+    assert!(!refused.status.success(), "a group without a lead who can act");
+    assert!(errors(&refused).contains("Team"), "{}", errors(&refused));
+    let answers = async |name: &str| {
+        let page = owner.get(&format!("/applications/{app}")).await.text;
+        page.split("Owner: ")
+            .nth(1)
+            .is_some_and(|rest| rest.split("</p>").next().unwrap_or("").contains(name))
+    };
+    assert!(answers("Sam").await, "nothing of a refused file is done");
+
+    // Lou leads it, too: what Sam answers for goes to the nearest lead.
+    let fields = [("group", group.as_str()), ("user", lou.as_str()), ("was", "member"), ("lead", "true")];
+    owner.must("/console/groups/edit-member", &fields).await;
+    let output = run(&server.database, server.data(), &[], &["export"], b"");
+    let file = String::from_utf8(output.stdout).expect("text");
+    let (before, of_sam) = file.split_once("email = \"sam@acme.example\"").expect("Sam is in the file");
+    let suspended = format!("{before}email = \"sam@acme.example\"\nsuspended = true{of_sam}");
+    let made = lines(&apply(&server, &suspended));
+    assert_eq!(made, ["~ user sam@acme.example suspended: false → true"]);
+    assert!(answers("Lou").await, "the application is Lou's");
+    // The receipt and the log say so, and by which door.
+    let page = owner.get(&format!("/users/{sam}")).await.text;
+    let receipt =
+        page.find("/receipts/").map(|at| page[at..].split('"').next().unwrap_or_default().to_owned());
+    let receipt = owner.get(&receipt.expect("a receipt")).await.text;
+    assert!(receipt.contains("bot") && receipt.contains("Lou"), "{receipt}");
+    let log = owner.must("/console/audit/list", &[("before", ""), ("subject", &sam)]).await;
+    let rows = log["rows"].as_array().expect("rows");
+    assert!(rows.iter().any(|row| row["door"] == "file" && row["act"] == "user.suspend"), "{log}");
+    assert_eq!(lines(&apply(&server, &suspended)), Vec::<String>::new());
 }

@@ -1,0 +1,301 @@
+//! What was just changed is changed back by the form that the answer brings: as long as nobody else has
+//! changed it since, and by whoever may.
+
+use serde_json::Value;
+
+use crate::{
+    edits::{EDITS, Edit, READS, fields, hidden},
+    harness::{Answer, Browser},
+    world::{WHO, World},
+};
+
+/// Why there is no way back, and of what.
+const ONE_WAY: &[(&str, &str)] = &[
+    ("it changes nothing", READS),
+    (
+        "it makes something new, which has its own end",
+        "access-tests/create applications/create groups/create invoices/create keys/issue keys/issue-own \
+        keys/open-personal models/create models/create-tier offers/take price-lists/apply \
+        price-lists/read providers/create requests/create reviews/open setup/model setup/organization \
+        setup/owner users/create users/invite webhooks/create webhooks/replay webhooks/test",
+    ),
+    (
+        "it cannot be undone, and has a name typed out or the consequence confirmed first",
+        "access-tests/remove applications/archive groups/archive in-flight/end invoices/archive keys/revoke \
+        leases/take-back models/archive models/archive-tier organizations/delete organizations/hand-over \
+        policies/archive providers/archive reports/close requests/end reviews/decide users/remove webhooks/archive",
+    ),
+    (
+        "somebody was answered, who may act on it: what was approved is ended, what was refused is asked for again",
+        "requests/approve requests/approve-several requests/refuse requests/refuse-several requests/withdraw",
+    ),
+    (
+        "its page has a way back for as long as nobody changed it since",
+        "authorizations/save batches/confirm imports/run",
+    ),
+    (
+        "it is a draft, or looks at one",
+        "authorizations/stage authorizations/unstage batches/prepare imports/check observed/rehearse \
+        rehearsals/authorization rehearsals/limit rehearsals/move rehearsals/policy",
+    ),
+    ("it undoes", "authorizations/undo batches/undo model-reviews/reopen recommendations/restore"),
+    ("it is a program's", "authorizations/set"),
+    (
+        "it is one's own, and the same form says the other thing",
+        "accounts/end-session accounts/enter accounts/password accounts/sign-in accounts/sign-out join/accept \
+        notices/prefer notices/read notices/read-all theme",
+    ),
+];
+
+/// What is tried elsewhere, or below.
+const TRIED: &str = "groups/add-member groups/add-members groups/move-people groups/remove-member limits/remove \
+    observed/drop observed/promote recommendations/dismiss rehearsals/save";
+
+/// The forms of the page that are about something, as a browser would send them: each name with its value,
+/// without what a form was made from.
+fn said(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
+    let action = format!("action=\"/console/{function}\"");
+    let forms = page.split("<form ").skip(1).filter_map(|form| form.split("</form>").next());
+    let forms: Vec<&str> = forms.filter(|form| form.contains(&action)).collect();
+    let form = forms.iter().find(|form| form.contains(it)).or(forms.first()).copied().unwrap_or_default();
+    let value = |tag: &str, name: &str| {
+        let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+        tag[start..].split('"').next().map(str::to_owned)
+    };
+    let mut pairs = Vec::new();
+    for tag in form.split("<input").skip(1).filter_map(|tag| tag.split('>').next()) {
+        let name = value(tag, "name").unwrap_or_default();
+        let box_left = tag.contains("type=\"checkbox\"") && !tag.contains(" checked");
+        if !box_left && !["version", "was", "default"].contains(&name.as_str()) {
+            pairs.push((name, value(tag, "value").unwrap_or_default()));
+        }
+    }
+    for select in form.split("<select").skip(1).filter_map(|select| select.split("</select>").next()) {
+        let options =
+            select.split("<option").skip(1).map(|option| option.split('>').next().unwrap_or_default());
+        let chosen = options.clone().find(|option| option.contains(" selected")).or(options.clone().next());
+        let chosen = chosen.and_then(|option| value(option, "value")).unwrap_or_default();
+        pairs.push((value(select, "name").unwrap_or_default(), chosen));
+    }
+    for area in form.split("<textarea").skip(1) {
+        let (tag, rest) = area.split_once('>').unwrap_or_default();
+        let text = rest.split("</textarea").next().unwrap_or_default();
+        pairs.push((value(tag, "name").unwrap_or_default(), text.to_owned()));
+    }
+    pairs.sort();
+    pairs
+}
+
+/// Sends a form, as script does.
+async fn send(who: &Browser, function: &str, pairs: &[(String, String)]) -> Answer {
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    who.post(&format!("/console/{function}"), &pairs).await
+}
+
+/// Sends what undoes something.
+async fn back(who: &Browser, undo: &Value) -> Answer {
+    let to = undo["to"].as_str().expect("an address").to_owned();
+    let fields = undo["fields"].as_array().expect("fields").iter();
+    let pairs: Vec<(String, String)> = fields
+        .map(|pair| {
+            let text = |place: usize| pair[place].as_str().expect("text").to_owned();
+            (text(0), text(1))
+        })
+        .collect();
+    send(who, to.trim_start_matches("/console/"), &pairs).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_edit_brings_the_form_that_undoes_it() {
+    let mut world = World::new().await;
+    let name = world.name_of("model").await;
+    world.ids.insert("model name", name);
+    world.value("new policy").await;
+    let owner = world.owner.clone();
+    let admin = world.people[WHO.iter().position(|who| *who == "admin").expect("an admin")].clone();
+    let one_way =
+        |function: &str| ONE_WAY.iter().any(|(_, list)| list.split_whitespace().any(|it| it == function));
+    let mut wrong = Vec::new();
+    for edit in EDITS.iter().filter(|edit| !one_way(edit.function)) {
+        if TRIED.split_whitespace().any(|it| it == edit.function) {
+            continue;
+        }
+        let it = if edit.what.is_empty() { String::new() } else { world.value(edit.what).await };
+        world.ids.insert("it", it.clone());
+        let page = world.fill(edit.page).await;
+        let same = world.fill(edit.same).await;
+        let (first, second) = (world.fill(edit.first).await, world.fill(edit.second).await);
+        let form = async |who: &Browser, more: &str| {
+            let text = if page.is_empty() { String::new() } else { who.get(&page).await.text };
+            let unseen = if page.is_empty() { Vec::new() } else { hidden(&text, edit.function, &it) };
+            let all: Vec<_> = unseen.into_iter().chain(fields([&same, more])).collect();
+            (said(&text, edit.function, &it), all)
+        };
+        let (before, all) = form(&owner, &first).await;
+        let done = send(&owner, edit.function, &all).await;
+        let undo = if done.status.is_success() { done.json()["undo"].clone() } else { Value::Null };
+        if undo.is_null() {
+            wrong.push(format!("{} of {} has no way back: {}", edit.function, edit.what, done.text));
+            continue;
+        }
+        let undone = back(&owner, &undo).await;
+        let (after, _) = form(&owner, &first).await;
+        if !undone.status.is_success() || before != after {
+            wrong.push(format!(
+                "{} of {} is not as before: {} {}\n{before:?}\n{after:?}",
+                edit.function, edit.what, undone.status, undone.text
+            ));
+            continue;
+        }
+        // Once more; then somebody else changes it, and it is theirs.
+        if !edit.again {
+            continue;
+        }
+        let (_, all) = form(&owner, &first).await;
+        let done = send(&owner, edit.function, &all).await;
+        let undo = if done.status.is_success() { done.json()["undo"].clone() } else { Value::Null };
+        let (_, all) = form(&admin, &second).await;
+        let theirs = send(&admin, edit.function, &all).await;
+        let refused = if undo.is_null() { done } else { back(&owner, &undo).await };
+        // What is changed as a change to many is refused as such: with a sentence.
+        let expected = [409, if edit.function == "users/limit" { 422 } else { 409 }];
+        if !theirs.status.is_success() || !expected.contains(&refused.status.as_u16()) {
+            wrong.push(format!(
+                "{} of {}: theirs {} {}; undone {} {}",
+                edit.function, edit.what, theirs.status, theirs.text, refused.status, refused.text
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Whether somebody answers for an application.
+async fn answers(owner: &Browser, user: &str, app: &str) -> bool {
+    owner.get(&format!("/applications/{app}")).await.text.contains(&format!("/users/{user}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memberships_suspensions_limits_and_saved_rehearsals_come_back() {
+    let mut world = World::new().await;
+    let (owner, team) = (world.owner.clone(), world.ids["team"].clone());
+    let undo = async |done: Value| {
+        assert!(!done["undo"].is_null(), "{done}");
+        let answer = back(&owner, &done["undo"]).await;
+        assert!(answer.status.is_success(), "{}", answer.text);
+        // Once.
+        let twice = back(&owner, &done["undo"]).await;
+        assert!([409, 422].contains(&twice.status.as_u16()), "{} {}", twice.status, twice.text);
+    };
+    let shows = async |path: String, text: &str| owner.get(&path).await.text.contains(text);
+
+    // In and out of a group, as a member and as a lead.
+    let user = world.value("new user").await;
+    let of = format!("/users/{user}");
+    let pair = [("group", team.as_str()), ("user", user.as_str())];
+    undo(owner.must("/console/groups/add-member", &pair).await).await;
+    assert!(!shows(of.clone(), "groups/remove-member").await);
+    owner.must("/console/groups/add-member", &pair).await;
+    undo(owner.must("/console/groups/remove-member", &[pair[0], pair[1], ("was", "member")]).await).await;
+    assert!(shows(of.clone(), "groups/remove-member").await);
+    owner.must("/console/groups/edit-member", &[pair[0], pair[1], ("was", "member"), ("lead", "true")]).await;
+    let led = owner.must("/console/groups/remove-member", &[pair[0], pair[1], ("was", "lead")]).await;
+    assert!(back(&owner, &led["undo"]).await.status.is_success());
+    assert!(
+        owner.post("/console/groups/remove-member", &[pair[0], pair[1], ("was", "lead")]).await.status == 200
+    );
+
+    // Out of the organization's doors and in again, with what they answer for.
+    let (user, heir) = (world.value("new member").await, world.ids["member"].clone());
+    let app = world.value("new app").await;
+    let page = owner.get(&format!("/applications/{app}?dialog=hand-over")).await.text;
+    let mut give = hidden(&page, "applications/hand-over", &app);
+    give.push(("user".to_owned(), user.clone()));
+    assert!(send(&owner, "applications/hand-over", &give).await.status.is_success());
+    let fields = [("id", user.as_str()), ("suspended", "true"), ("heir", heir.as_str())];
+    let gone = owner.must("/console/users/suspend", &fields).await;
+    assert!(!answers(&owner, &user, &app).await, "it was handed over");
+    undo(gone).await;
+    assert!(answers(&owner, &user, &app).await, "it came back");
+    owner.must("/console/users/suspend", &[("id", &user), ("suspended", "true")]).await;
+    undo(owner.must("/console/users/suspend", &[("id", user.as_str())]).await).await;
+
+    // A limit that is new, and one that is gone.
+    let group = world.value("new group").await;
+    let scope = format!("group:{group}");
+    let limit = [("scope", scope.as_str()), ("metric", "requests"), ("window", "day"), ("cap", "7")];
+    undo(owner.must("/console/limits/set", &limit).await).await;
+    let of = format!("/groups/{group}");
+    assert!(!shows(of.clone(), "7 requests a day").await);
+    owner.must("/console/limits/set", &limit).await;
+    let text = owner.get(&of).await.text;
+    let id = crate::world::id_at(&text, "lim_");
+    let gone = owner.must("/console/limits/remove", &[("id", id.as_str()), ("version", "1")]).await;
+    undo(gone).await;
+    assert!(shows(of, "7 requests a day").await);
+
+    // What was saved from a rehearsal.
+    let rehearsal = world.value("new rehearsal").await;
+    let saved = owner.must("/console/rehearsals/save", &[("id", &rehearsal)]).await;
+    undo(saved).await;
+
+    // Models that were accepted or dismissed wait again.
+    for verb in ["accept", "dismiss"] {
+        let model = world.value("new model").await;
+        let seen = format!("seen[{model}]");
+        let fields = [("ids[]", model.as_str()), (seen.as_str(), "1")];
+        undo(owner.must(&format!("/console/model-reviews/{verb}"), &fields).await).await;
+        assert!(shows(format!("/models/{model}"), "waits for review").await, "{verb}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_script_the_next_page_has_the_way_back() {
+    let mut world = World::new().await;
+    let (owner, group) = (world.owner.clone(), world.value("new group").await);
+    let page = format!("/groups/{group}?dialog=edit");
+    let name = format!("a \"b\"; c, {group}");
+    let fields = [("id", group.as_str()), ("version", "1"), ("kind", "project"), ("name", &name)];
+    let sent = owner.submit(&page, "/console/groups/edit", &fields).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    let next = owner.get(&format!("/groups/{group}")).await.text;
+    let form = next.split("<form ").find(|form| form.contains("name=\"_undo\"")).expect("a way back");
+    assert!(form.contains("action=\"/console/groups/edit\"") && form.contains(">Undo<"), "{form}");
+    assert!(form.contains("name=\"version\" value=\"2\""), "{form}");
+    let last = owner.get(&format!("/groups/{group}")).await.text;
+    assert!(!last.contains("name=\"_undo\""), "it is offered once");
+    let before = form.split("name=\"name\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let fields = [
+        ("id", group.as_str()),
+        ("version", "2"),
+        ("kind", "custom"),
+        ("name", before.expect("its name")),
+        ("_undo", "1"),
+    ];
+    let sent = owner.submit(&format!("/groups/{group}"), "/console/groups/edit", &fields).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    let shown = owner.get(&format!("/groups/{group}")).await.text;
+    assert!(shown.contains("Undone.") && !shown.contains("name=\"_undo\""), "there is no way back from it");
+}
+
+#[test]
+fn every_form_has_a_way_back_or_says_why_not() {
+    let mut functions: Vec<&str> = include_str!("roles.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once('|')?.0.trim()))
+        .collect();
+    functions.dedup();
+    let listed: Vec<&str> = ONE_WAY.iter().flat_map(|(_, list)| list.split_whitespace()).collect();
+    for function in &functions {
+        let edited = EDITS.iter().any(|Edit { function: edited, .. }| edited == function);
+        let tried = edited || TRIED.split_whitespace().any(|it| it == *function);
+        assert!(tried || listed.contains(function), "say why {function} has no way back");
+        assert!(
+            !listed.contains(function) || !TRIED.split_whitespace().any(|it| it == *function),
+            "{function} has one"
+        );
+    }
+    let gone: Vec<_> = listed.iter().filter(|it| !functions.contains(it)).collect();
+    assert!(gone.is_empty(), "no such functions: {gone:?}");
+}
