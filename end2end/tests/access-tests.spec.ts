@@ -40,7 +40,9 @@ test('a pinned test stops what would break it, by the form and by a move, until 
   await expect(page.getByText(/would break: expected not open/)).toBeVisible();
 
   await page.goto(`${world.base}/authorization/tests`);
-  await row.getByRole('button', { name: 'Remove' }).click();
+  await row.getByRole('link', { name: 'Remove' }).click();
+  await dialog.getByLabel(`Type ${pinned} to confirm`).fill(pinned);
+  await dialog.getByRole('button', { name: 'Remove it' }).click();
   await said(page, 'Test removed');
   await page.goto(`${world.base}/groups/${group}?dialog=move`);
   await dialog.getByLabel('Inside').selectOption(world.engineering);

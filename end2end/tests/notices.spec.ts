@@ -139,7 +139,8 @@ test('a threshold that is crossed stands among the alerts, and a webhook is adde
   await said(page, 'Not delivered.');
   await expect(card(page, 'Deliveries')).toContainText('It cannot be reached');
   await page.getByRole('link', { name: 'Remove' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Remove it' }).click();
+  await dialog.getByLabel(/^Type .* to confirm$/).fill(`https://2130706433/${path}`);
+  await dialog.getByRole('button', { name: 'Remove it' }).click();
   await said(page, 'The webhook was removed.');
   await expect(page.getByRole('link', { name: new RegExp(path) })).toHaveCount(0);
 });

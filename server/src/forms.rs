@@ -178,7 +178,8 @@ fn sent_on(done: &Done, page: &str) -> Response {
             headers.append(header::SET_COOKIE, cookie);
         }
     }
-    if let Some(cookie) = done.undo.as_ref().and_then(way_back) {
+    // Where script stays, the page that one goes on to without it has the way back itself.
+    if let Some(cookie) = done.undo.as_ref().filter(|_| !done.stays).and_then(way_back) {
         headers.append(header::SET_COOKIE, cookie);
     }
     response
