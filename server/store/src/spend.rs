@@ -201,7 +201,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         }
     };
     // None needs what another finds: the page takes as long as the longest of them.
-    let (table, leaders, whole, flying, above, budget, calls) = tokio::try_join!(
+    let (table, (leaders, crowd), whole, flying, above, budget, calls) = tokio::try_join!(
         explore::ask(store, org, &which, &question),
         leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month)),
         Whole::read(store, org, &which, [shown_before, Period { from: before_month, to: month }, looked_back]),
@@ -224,6 +224,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         above,
         flying,
         leaders,
+        crowd,
         budget,
         calls,
         tabs,
@@ -350,7 +351,7 @@ fn before_steps(whole: &Whole, question: &Question, before: Period) -> Vec<Money
 }
 
 /// What most of it went to: the model and the person, where the page is not about one or split by
-/// them.
+/// them. And how many people there are, where those are too many to look for one.
 async fn leaders(
     store: &Store,
     org: OrgId,
@@ -359,7 +360,7 @@ async fn leaders(
     question: &Question,
     which: &Which,
     month: Option<NaiveDate>,
-) -> Result<Vec<Leader>> {
+) -> Result<(Vec<Leader>, Option<i64>)> {
     let Question { by, period, .. } = *question;
     let models = by != By::Model && !matches!(of, Of::Model(_));
     let people = match of {
@@ -372,6 +373,7 @@ async fn leaders(
     let month =
         month.filter(|_| people > CROWD && !which.members && matches!(of, Of::Organization | Of::Group(_)));
     let persons = by != By::User && (people <= CROWD || month.is_some());
+    let many = matches!(of, Of::Organization | Of::Group(_)) && by != By::User && !persons;
     let model = async {
         let found = if models { most(store, org, which, By::Model, period).await? } else { None };
         leader(store, org, By::Model, found).await
@@ -388,7 +390,7 @@ async fn leaders(
         leader(store, org, By::User, found).await
     };
     let (model, person) = tokio::try_join!(model, person)?;
-    Ok(model.into_iter().chain(person).collect())
+    Ok((model.into_iter().chain(person).collect(), many.then_some(people)))
 }
 
 /// What was found, with its name.
