@@ -64,7 +64,8 @@ pub async fn load_overview() -> Result<Overview, AppError> {
             store::audit::list(&cx.store, org, &all, 8),
         )
         .known()?;
-        let waits = facts.models.iter().filter(|(_, model)| !model.archived && model.review == Review::Pending);
+        let waits =
+            facts.models.iter().filter(|(_, model)| !model.archived && model.review == Review::Pending);
         let mut reviews: Vec<(String, String)> =
             waits.map(|(id, model)| (id.to_string(), model.name.clone())).collect();
         reviews.sort_by_key(|(_, name)| name.to_lowercase());

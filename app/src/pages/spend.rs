@@ -327,7 +327,9 @@ pub fn Answers(page: Data) -> impl IntoView {
     if let Some(people) = page.crowd.filter(|_| total.0 > 0) {
         let text = format!("Who of {} people?", grouped(people.unsigned_abs()));
         let href = query::href(&[("by", Some(By::User.as_str()))]);
-        drivers.push(view! { <a href=href title="The split by person has everybody who spent.">{text}</a> }.into_any());
+        drivers.push(
+            view! { <a href=href title="The split by person has everybody who spent.">{text}</a> }.into_any(),
+        );
     }
     let drives = (!drivers.is_empty()).then(|| {
         let drivers: Vec<AnyView> = drivers

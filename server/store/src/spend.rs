@@ -204,7 +204,12 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
     let (table, (leaders, crowd), whole, flying, above, budget, calls) = tokio::try_join!(
         explore::ask(store, org, &which, &question),
         leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month)),
-        Whole::read(store, org, &which, [shown_before, Period { from: before_month, to: month }, looked_back]),
+        Whole::read(
+            store,
+            org,
+            &which,
+            [shown_before, Period { from: before_month, to: month }, looked_back]
+        ),
         flying,
         above,
         budget,
@@ -244,10 +249,9 @@ impl Whole {
     /// Of every day of these periods, and of what lies between them.
     async fn read(store: &Store, org: OrgId, which: &Which, periods: [Period; 3]) -> Result<Self> {
         let [first, others @ ..] = periods;
-        let all = others.into_iter().fold(first, |all, period| Period {
-            from: all.from.min(period.from),
-            to: all.to.max(period.to),
-        });
+        let all = others
+            .into_iter()
+            .fold(first, |all, period| Period { from: all.from.min(period.from), to: all.to.max(period.to) });
         let mut days = BTreeMap::<NaiveDate, Money>::new();
         for (day, _, sums) in rollups::read(store, org, which, None, all, Steps::Days, None, false).await? {
             days.entry(day).or_default().0 += sums.spend.0;
@@ -347,7 +351,10 @@ fn before_steps(whole: &Whole, question: &Question, before: Period) -> Vec<Money
         }
         interval => interval.steps(before.from, before.to, question.week_start),
     };
-    steps.into_iter().map(|(from, to)| whole.of(Period { from: from.max(before.from), to: to.min(before.to) })).collect()
+    steps
+        .into_iter()
+        .map(|(from, to)| whole.of(Period { from: from.max(before.from), to: to.min(before.to) }))
+        .collect()
 }
 
 /// What most of it went to: the model and the person, where the page is not about one or split by

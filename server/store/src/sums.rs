@@ -244,9 +244,7 @@ impl<'a> Asked<'a> {
             Some(By::Group) => self.children(None).await.map(Some),
             _ if self.of_a_model() => Ok(None),
             Some(By::Application) => self.things("application", None).await.map(Some),
-            Some(By::User) if !matches!(self.steps, Steps::Days) => {
-                self.things("user", None).await.map(Some)
-            }
+            Some(By::User) if !matches!(self.steps, Steps::Days) => self.things("user", None).await.map(Some),
             Some(By::UseCase) => self.labels().await.map(Some),
             Some(By::Feature) => self.features().await.map(Some),
             Some(By::User | By::Key) => Ok(None),

@@ -81,15 +81,7 @@ async fn counts(store: &Store) -> Vec<i64> {
     let newest = store::audit::list(store, org, &store::audit::Filter::default(), 1).await.expect("the log");
     let sums = all_time(store, org).await;
     let whole = store::census::current(store, org).await.expect("the census").whole;
-    vec![
-        newest[0].seq,
-        whole.users,
-        whole.groups,
-        whole.applications,
-        sums.calls,
-        sums.refused,
-        sums.spend.0,
-    ]
+    vec![newest[0].seq, whole.users, whole.groups, whole.applications, sums.calls, sums.refused, sums.spend.0]
 }
 
 pub async fn only(store: &Store) -> OrgId {
