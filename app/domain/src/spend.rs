@@ -313,6 +313,9 @@ pub struct SpendPage {
     pub flying: Option<Flying>,
     /// What most of it went to, by other splits than the table's.
     pub leaders: Vec<Leader>,
+    /// How many people there are, where they are too many to look for the one who spent most: of days
+    /// that are no month. The split by person has them all.
+    pub crowd: Option<i64>,
     /// What this month comes to, if it runs and there is enough to go by.
     pub forecast: Option<Forecast>,
     /// The last calls; none when the ledger cannot be read.

@@ -41,7 +41,8 @@ pub async fn load_explored(
         let which = which::which(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let calendar = cx.calendar().await?;
-        let tomorrow = calendar.day(store::clock::now()).succ_opt().ok_or(AppError::NotFound)?;
+        let today = calendar.day(store::clock::now());
+        let tomorrow = today.succ_opt().ok_or(AppError::NotFound)?;
         let (from, to) = which::days(&from, &to)?;
         let to = to.unwrap_or(tomorrow);
         let from = from.or(to.checked_sub_days(Days::new(USUAL))).unwrap_or(to);
@@ -57,6 +58,7 @@ pub async fn load_explored(
             before: period.before(),
             top: TOP,
             week_start: calendar.week_start,
+            today,
         };
         let explored = store::explore::ask(&cx.store, cx.org()?, &which, &question).await.known()?;
         Ok(Answer { explored, named })

@@ -80,19 +80,12 @@ pub struct Counts {
 #[server(prefix = "/console", endpoint = "counts")]
 pub async fn load_counts() -> Result<Counts, AppError> {
     use crate::backend::*;
-    use domain::{models::Review, roles::Act};
+    use domain::roles::Act;
     handle(|cx| async move {
         let permit = cx.permit(Act::ReadOrganization)?;
-        let (users, _) = store::users::count(&cx.store, permit.org(), None).await.known()?;
-        let models = store::models::list(&cx.store, permit.org()).await.known()?;
-        Ok(Counts {
-            users,
-            groups: store::groups::count(&cx.store, permit.org()).await.known()?,
-            applications: store::applications::count(&cx.store, permit.org()).await.known()?,
-            reviews: i64::try_from(models.iter().filter(|model| model.review == Review::Pending).count())
-                .unwrap_or(0),
-            requests: inbox::waiting(&cx).await?,
-        })
+        let census = store::census::current(&cx.store, permit.org()).await.known()?;
+        let store::census::Whole { users, groups, applications, reviews } = census.whole;
+        Ok(Counts { users, groups, applications, reviews, requests: inbox::waiting(&cx).await? })
     })
     .await
 }

@@ -101,17 +101,6 @@ pub struct Steps {
     pub called: bool,
 }
 
-impl Steps {
-    /// Whether everything is there.
-    pub fn complete(&self) -> bool {
-        !self.providers.is_empty()
-            && !self.models.is_empty()
-            && !self.groups.is_empty()
-            && !self.applications.is_empty()
-            && self.called
-    }
-}
-
 /// How far the first steps have come.
 #[server(prefix = "/console", endpoint = "setup/steps")]
 pub async fn load_steps() -> Result<Steps, AppError> {

@@ -125,7 +125,8 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
         };
         let here = cx.session_id();
         let here = here.as_ref().map(|id| id.as_slice());
-        let tomorrow = facts.calendar.day(store::clock::now()).succ_opt().ok_or(AppError::NotFound)?;
+        let today = facts.calendar.day(store::clock::now());
+        let tomorrow = today.succ_opt().ok_or(AppError::NotFound)?;
         let from = tomorrow.checked_sub_days(chrono::Days::new(30)).unwrap_or(tomorrow);
         let period = Period { from, to: tomorrow };
         let question = store::explore::Question {
@@ -136,6 +137,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             before: period.before(),
             top: 4,
             week_start: facts.calendar.week_start,
+            today,
         };
         let spent = store::explore::Question { measure: Measure::Spend, ..question };
         Ok(Person::Here(Box::new(UserView {

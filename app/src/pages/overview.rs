@@ -38,21 +38,21 @@ pub fn OverviewPage() -> impl IntoView {
 #[component]
 fn Content(overview: Overview) -> impl IntoView {
     let Overview { spend, steps, reviews, near, neglected, changes } = overview;
-    let open = [
-        (steps.providers.is_empty(), "Add a provider", "/welcome/provider"),
-        (steps.models.is_empty(), "Add a model with its price", "/welcome/model"),
-        (steps.groups.is_empty(), "Create a group", "/welcome/group"),
-        (steps.applications.is_empty(), "Create an application and its key", "/welcome/application"),
-        (!steps.called, "Make the first call", "/welcome/application"),
+    let steps = [
+        (steps.provider, "Add a provider", "/welcome/provider"),
+        (steps.model, "Add a model with its price", "/welcome/model"),
+        (steps.group, "Create a group", "/welcome/group"),
+        (steps.application, "Create an application and its key", "/welcome/application"),
+        (steps.call, "Make the first call", "/welcome/application"),
     ];
-    let checklist = (!steps.complete()).then(|| {
-        let items = open
+    let checklist = steps.iter().any(|(done, ..)| !done).then(|| {
+        let items = steps
             .into_iter()
-            .map(|(missing, text, href)| {
-                if missing {
-                    view! { <li class="todo"><a href=href>{text}</a></li> }.into_any()
-                } else {
+            .map(|(done, text, href)| {
+                if done {
                     view! { <li class="ok">{text}</li> }.into_any()
+                } else {
+                    view! { <li class="todo"><a href=href>{text}</a></li> }.into_any()
                 }
             })
             .collect_view();

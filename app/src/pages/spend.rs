@@ -324,6 +324,13 @@ pub fn Answers(page: Data) -> impl IntoView {
         let href = all.then(|| format!("/spend/{}", leader.key));
         drivers.push(driver(href, leader.name.clone(), leader.spend, total));
     }
+    if let Some(people) = page.crowd.filter(|_| total.0 > 0) {
+        let text = format!("Who of {} people?", grouped(people.unsigned_abs()));
+        let href = query::href(&[("by", Some(By::User.as_str()))]);
+        drivers.push(
+            view! { <a href=href title="The split by person has everybody who spent.">{text}</a> }.into_any(),
+        );
+    }
     let drives = (!drivers.is_empty()).then(|| {
         let drivers: Vec<AnyView> = drivers
             .into_iter()

@@ -55,6 +55,7 @@ pub async fn page(store: &Store, org: OrgId, group: GroupId) -> Result<Analytics
             before: period.before(),
             top,
             week_start,
+            today,
         };
         explore::ask(store, org, &which, &question).await
     };

@@ -166,18 +166,6 @@ pub async fn most(
     Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name, Money(row.spend))).collect())
 }
 
-/// How many applications there are.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from applications where org_id = $1 and archived_at is null"#,
-        org.0
-    );
-    Ok(count.fetch_one(store.pool()).await?)
-}
-
 /// Applications that a person answers for, by name; not their private contexts.
 ///
 /// # Errors

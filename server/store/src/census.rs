@@ -34,9 +34,24 @@ pub struct Count {
     pub applications: i64,
 }
 
+/// How much there is in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// People who were not removed.
+    pub users: i64,
+    /// Groups that are not archived.
+    pub groups: i64,
+    /// Applications that are not archived.
+    pub applications: i64,
+    /// Models that wait for review.
+    pub reviews: i64,
+}
+
 /// The open groups of an organization, and who is in them.
 #[derive(Debug)]
 pub struct Census {
+    /// How much there is in all.
+    pub whole: Whole,
     /// In the order of the tree, parents before children, siblings by name.
     pub order: Vec<Outline>,
     /// Every group by its path text, in order: for pickers.
@@ -76,6 +91,16 @@ async fn take(store: &Store, org: OrgId, facts: &Facts, now: DateTime<Utc>) -> R
     )
     .fetch_all(store.pool())
     .await?;
+    let whole = sqlx::query_as!(
+        Whole,
+        r#"select (select count(*) from users where org_id = $1 and removed_at is null) as "users!",
+                  (select count(*) from groups where org_id = $1 and archived_at is null) as "groups!",
+                  (select count(*) from applications where org_id = $1 and archived_at is null) as "applications!",
+                  (select count(*) from models where org_id = $1 and review = 'pending' and archived_at is null) as "reviews!""#,
+        org.0
+    )
+    .fetch_one(store.pool())
+    .await?;
     let by_name = rows.iter().map(|row| GroupId(row.group_id)).collect();
     let mut children = HashMap::<Option<Uuid>, Vec<Outline>>::new();
     for row in rows {
@@ -93,7 +118,7 @@ async fn take(store: &Store, org: OrgId, facts: &Facts, now: DateTime<Utc>) -> R
         order.push(group);
     }
     let (counts, until) = count(facts, now);
-    Ok(Census { paths: paths(&order), order, by_name, below, counts, version: facts.version, until })
+    Ok(Census { whole, paths: paths(&order), order, by_name, below, counts, version: facts.version, until })
 }
 
 /// Every group with its path as text, in order.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{NaiveDate, Weekday};
+use chrono::{Datelike, NaiveDate, Weekday};
 use domain::{
     explore::{By, Explored, Interval, Measure, NONE, Period, Row},
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
@@ -37,6 +37,17 @@ pub struct Question {
     pub top: usize,
     /// The day a week begins.
     pub week_start: Weekday,
+    /// The organization's day: nothing comes after it.
+    pub today: NaiveDate,
+}
+
+impl Question {
+    /// How days are read that are shown step by step: no finer than they are shown.
+    fn finest(&self) -> Steps {
+        let Period { from, to } = self.period;
+        let whole = from.day() == 1 && (to.day() == 1 || to > self.today);
+        if self.interval == Interval::Month && whole { Steps::Months } else { Steps::Days }
+    }
 }
 
 /// Answers.
@@ -52,7 +63,7 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
         name_keys(store, org, &mut explored).await?;
         return Ok(explored);
     }
-    let Question { measure, by, interval, period, before, top, week_start } = *question;
+    let Question { measure, by, interval, period, before, top, week_start, .. } = *question;
     let size = |sums: &Sums| measure.of(sums).unwrap_or_default();
     let Things { things, others, count } = match of_many(store, org, which, question).await? {
         Some(found) => found,
@@ -71,9 +82,18 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
     // What overlaps has no rest: what is left over would be counted with what is not.
     let top = if by.overlaps() { things.len() } else { top };
     let largest: Vec<Key> = things.iter().take(top).map(|(key, ..)| key.clone()).collect();
-    let mut cells = over_time(store, org, which, question, &steps, &largest).await?;
     let ids: Vec<Uuid> = things.iter().take(top + MORE).map(|(key, ..)| key.id).collect();
-    let names = rollups::names(store, org, by, &ids).await?;
+    let whole = async {
+        match by.overlaps() || measure.is_percentile() {
+            true => together(store, org, which, question, &steps).await.map(Some),
+            false => Ok(None),
+        }
+    };
+    let (mut cells, names, whole) = tokio::try_join!(
+        over_time(store, org, which, question, &steps, &largest),
+        rollups::names(store, org, by, &ids),
+        whole
+    )?;
     let row = |(key, total, before): &(Key, Sums, Sums), cells| Row {
         key: Some(text(by, key)),
         name: name(by, key, &names),
@@ -98,10 +118,6 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
         });
     }
     let more = rest.iter().take(MORE).map(|thing| row(thing, Vec::new())).collect();
-    let whole = match by.overlaps() || measure.is_percentile() {
-        true => Some(together(store, org, which, question, &steps).await?),
-        false => None,
-    };
     Ok(Explored { measure, by, interval, period, before, steps, rows, more, things: count, whole })
 }
 
@@ -177,11 +193,13 @@ async fn of_many(store: &Store, org: OrgId, which: &Which, question: &Question) 
         return Ok(None);
     }
     let (mut things, mut others) = (HashMap::<Key, (Sums, Sums)>::new(), (Sums::default(), Sums::default()));
-    for (period, then) in [(period, false), (before, true)] {
+    let of = |period: Period| {
         let start = Steps::Marks(period.from, period.from);
-        for (_, key, sums) in
-            lines(store, org, which, (measure, Some(by)), period, start, Some(&shown)).await?
-        {
+        lines(store, org, which, (measure, Some(by)), period, start, Some(&shown))
+    };
+    let (now, then) = tokio::try_join!(of(period), of(before))?;
+    for (lines, then) in [(now, false), (then, true)] {
+        for (_, key, sums) in lines {
             let pair = key.map_or(&mut others, |key| things.entry(key).or_default());
             *(if then { &mut pair.1 } else { &mut pair.0 }) += sums;
         }
@@ -199,7 +217,12 @@ async fn together(
 ) -> Result<Row> {
     let Question { measure, period, before, .. } = *question;
     let mut cells = vec![Sums::default(); steps.len()];
-    for (day, _, sums) in lines(store, org, which, (measure, None), period, Steps::Days, None).await? {
+    let start = Steps::Marks(before.from, before.from);
+    let (now, then) = tokio::try_join!(
+        lines(store, org, which, (measure, None), period, question.finest(), None),
+        lines(store, org, which, (measure, None), before, start, None)
+    )?;
+    for (day, _, sums) in now {
         if let Some(cell) = cells.get_mut(steps.partition_point(|(_, next)| *next <= day)) {
             *cell += sums;
         }
@@ -208,19 +231,7 @@ async fn together(
         key: None,
         name: "All calls".to_owned(),
         total: cells.iter().copied().sum(),
-        before: lines(
-            store,
-            org,
-            which,
-            (measure, None),
-            before,
-            Steps::Marks(before.from, before.from),
-            None,
-        )
-        .await?
-        .into_iter()
-        .map(|(.., sums)| sums)
-        .sum(),
+        before: then.into_iter().map(|(.., sums)| sums).sum(),
         cells,
     })
 }
@@ -237,7 +248,7 @@ async fn over_time(
     let Question { measure, by, period, .. } = *question;
     let mut cells = HashMap::<Option<Key>, Vec<Sums>>::new();
     for (day, key, sums) in
-        lines(store, org, which, (measure, Some(by)), period, Steps::Days, Some(largest)).await?
+        lines(store, org, which, (measure, Some(by)), period, question.finest(), Some(largest)).await?
     {
         let place = steps.partition_point(|(_, next)| *next <= day);
         let line = cells.entry(key).or_insert_with(|| vec![Sums::default(); steps.len()]);

@@ -724,18 +724,6 @@ pub(crate) async fn end(change: &mut Change, group: GroupId, user: UserId) -> Re
     change.record(Subject { kind: "membership", id: user.0, name: &names.user_name }, "end", &diff).await
 }
 
-/// How many groups are open.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn count(store: &Store, org: OrgId) -> Result<i64> {
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from groups where org_id = $1 and archived_at is null"#,
-        org.0
-    );
-    Ok(count.fetch_one(store.pool()).await?)
-}
-
 /// Whether a person leads this very group.
 ///
 /// # Errors

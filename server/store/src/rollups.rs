@@ -161,6 +161,9 @@ impl Key {
 pub(crate) enum Steps {
     /// Each by itself.
     Days,
+    /// Each month by itself where sums by month know, otherwise each day. The days begin with a month, and
+    /// end with one or today.
+    Months,
     /// From the beginning, from the first of these on, and from the second on.
     Marks(NaiveDate, NaiveDate),
 }
@@ -232,7 +235,7 @@ async fn exact(
     timed: bool,
 ) -> Result<Vec<Line>> {
     let (daily, first, second) = match steps {
-        Steps::Days => (true, period.from, period.from),
+        Steps::Days | Steps::Months => (true, period.from, period.from),
         Steps::Marks(first, second) => (false, first, second),
     };
     let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());

@@ -1,5 +1,7 @@
 //! The spend page: the same for everything that spends.
 
+use std::collections::BTreeMap;
+
 use chrono::{Days, Months, NaiveDate};
 use domain::{
     access::Facts,
@@ -173,6 +175,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         before,
         top: TOP,
         week_start: facts.calendar.week_start,
+        today,
     };
     let which = of.which(look.view);
     let runs = look.range == Range::Month && month == this_month;
@@ -181,18 +184,37 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         Range::Month => Period { from: before_month, to: month },
         _ => before,
     };
-    let flying = match look.view {
-        View::Attributed if period.to > today && period.from <= today => {
-            let found = in_flight::list(store, org, &which, now, 1).await?;
-            Some(Flying { calls: found.calls, cost: found.cost })
+    let looked_back = if runs { back(today) } else { shown_before };
+    let counted = look.view == View::Attributed;
+    let flying = async {
+        if !counted || period.to <= today || period.from > today {
+            return Ok(None);
         }
-        _ => None,
+        let found = in_flight::list(store, org, &which, now, 1).await?;
+        Ok(Some(Flying { calls: found.calls, cost: found.cost }))
     };
-    let above =
-        if runs && look.view == View::Attributed { above(store, org, &facts, of).await? } else { None };
-    let leaders =
-        leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month))
-            .await?;
+    let above = async { if runs && counted { above(store, org, &facts, of).await } else { Ok(None) } };
+    let budget = async {
+        match of.scope().filter(|_| runs && counted) {
+            Some(scope) => budget(store, org, &facts, scope).await,
+            None => Ok(None),
+        }
+    };
+    // None needs what another finds: the page takes as long as the longest of them.
+    let (table, (leaders, crowd), whole, flying, above, budget, calls) = tokio::try_join!(
+        explore::ask(store, org, &which, &question),
+        leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month)),
+        Whole::read(
+            store,
+            org,
+            &which,
+            [shown_before, Period { from: before_month, to: month }, looked_back]
+        ),
+        flying,
+        above,
+        budget,
+        async { Ok(rollups::last_calls(store, org, &which, now, 10).await) },
+    )?;
     Ok(SpendPage {
         whose,
         view: look.view,
@@ -200,20 +222,53 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         month,
         end,
         today,
-        table: explore::ask(store, org, &which, &question).await?,
-        before_whole: rollups::sums(store, org, &which, before_month, month).await?.spend,
-        before_steps: before_steps(store, org, &which, &question, shown_before).await?,
+        before_whole: whole.of(Period { from: before_month, to: month }),
+        before_steps: before_steps(&whole, &question, shown_before),
+        forecast: if runs { ahead(&whole, month, today, end) } else { None },
+        table,
         above,
         flying,
         leaders,
-        budget: match of.scope().filter(|_| runs && look.view == View::Attributed) {
-            Some(scope) => budget(store, org, &facts, scope).await?,
-            None => None,
-        },
-        forecast: if runs { ahead(store, org, &which, month, today, end).await? } else { None },
-        calls: rollups::last_calls(store, org, &which, now, 10).await,
+        crowd,
+        budget,
+        calls,
         tabs,
     })
+}
+
+/// The days a forecast looks at.
+fn back(today: NaiveDate) -> Period {
+    let from = today.checked_sub_days(Days::new(LOOK_BACK)).unwrap_or(today);
+    Period { from, to: today.checked_add_days(Days::new(1)).unwrap_or(today) }
+}
+
+/// What all of it came to, by day.
+struct Whole(BTreeMap<NaiveDate, Money>);
+
+impl Whole {
+    /// Of every day of these periods, and of what lies between them.
+    async fn read(store: &Store, org: OrgId, which: &Which, periods: [Period; 3]) -> Result<Self> {
+        let [first, others @ ..] = periods;
+        let all = others
+            .into_iter()
+            .fold(first, |all, period| Period { from: all.from.min(period.from), to: all.to.max(period.to) });
+        let mut days = BTreeMap::<NaiveDate, Money>::new();
+        for (day, _, sums) in rollups::read(store, org, which, None, all, Steps::Days, None, false).await? {
+            days.entry(day).or_default().0 += sums.spend.0;
+        }
+        Ok(Self(days))
+    }
+
+    fn on(&self, day: NaiveDate) -> Money {
+        self.0.get(&day).copied().unwrap_or_default()
+    }
+
+    fn of(&self, period: Period) -> Money {
+        if period.from >= period.to {
+            return Money::ZERO;
+        }
+        Money(self.0.range(period.from..period.to).map(|(_, spend)| spend.0).sum())
+    }
 }
 
 async fn whose(store: &Store, org: OrgId, of: Of) -> Result<Whose> {
@@ -286,13 +341,7 @@ async fn above(store: &Store, org: OrgId, facts: &Facts, of: Of) -> Result<Optio
 }
 
 /// What each step's counterpart came to: steps of the same length, from the start of the time before.
-async fn before_steps(
-    store: &Store,
-    org: OrgId,
-    which: &Which,
-    question: &Question,
-    before: Period,
-) -> Result<Vec<Money>> {
+fn before_steps(whole: &Whole, question: &Question, before: Period) -> Vec<Money> {
     let steps = match question.interval {
         // Weeks are seven days from the first: those of the calendar would not fall together.
         Interval::Week => {
@@ -302,17 +351,14 @@ async fn before_steps(
         }
         interval => interval.steps(before.from, before.to, question.week_start),
     };
-    let mut sums = vec![Money::ZERO; steps.len()];
-    for (day, _, found) in rollups::read(store, org, which, None, before, Steps::Days, None, false).await? {
-        if let Some(sum) = sums.get_mut(steps.partition_point(|(_, next)| *next <= day)) {
-            sum.0 += found.spend.0;
-        }
-    }
-    Ok(sums)
+    steps
+        .into_iter()
+        .map(|(from, to)| whole.of(Period { from: from.max(before.from), to: to.min(before.to) }))
+        .collect()
 }
 
 /// What most of it went to: the model and the person, where the page is not about one or split by
-/// them.
+/// them. And how many people there are, where those are too many to look for one.
 async fn leaders(
     store: &Store,
     org: OrgId,
@@ -321,12 +367,9 @@ async fn leaders(
     question: &Question,
     which: &Which,
     month: Option<NaiveDate>,
-) -> Result<Vec<Leader>> {
+) -> Result<(Vec<Leader>, Option<i64>)> {
     let Question { by, period, .. } = *question;
-    let mut kinds = Vec::new();
-    if by != By::Model && !matches!(of, Of::Model(_)) {
-        kinds.push(By::Model);
-    }
+    let models = by != By::Model && !matches!(of, Of::Model(_));
     let people = match of {
         Of::Organization => i64::try_from(facts.users.len()).unwrap_or(i64::MAX),
         Of::Group(group) => census::current(store, org).await?.count(group).members_below,
@@ -336,24 +379,38 @@ async fn leaders(
     // The first day of the month the page is about, if it is: nothing comes after its last day.
     let month =
         month.filter(|_| people > CROWD && !which.members && matches!(of, Of::Organization | Of::Group(_)));
-    if by != By::User && (people <= CROWD || month.is_some()) {
-        kinds.push(By::User);
-    }
-    let mut leaders = Vec::new();
-    for by in kinds {
-        let found = match month.filter(|_| by == By::User) {
+    let persons = by != By::User && (people <= CROWD || month.is_some());
+    let many = matches!(of, Of::Organization | Of::Group(_)) && by != By::User && !persons;
+    let model = async {
+        let found = if models { most(store, org, which, By::Model, period).await? } else { None };
+        leader(store, org, By::Model, found).await
+    };
+    let person = async {
+        let found = match month {
+            _ if !persons => None,
             Some(month) => {
                 let paths = rollups::within(store, org, which).await?.paths;
                 sums::top_person(store, org, month, paths.as_deref()).await?
             }
-            None => most(store, org, which, by, period).await?,
+            None => most(store, org, which, By::User, period).await?,
         };
-        let Some((id, spend)) = found else { continue };
-        let Some(name) = rollups::names(store, org, by, &[id]).await?.remove(&id) else { continue };
-        let key = if by == By::Model { ModelId(id).to_string() } else { UserId(id).to_string() };
-        leaders.push(Leader { by, key, name, spend });
-    }
-    Ok(leaders)
+        leader(store, org, By::User, found).await
+    };
+    let (model, person) = tokio::try_join!(model, person)?;
+    Ok((model.into_iter().chain(person).collect(), many.then_some(people)))
+}
+
+/// What was found, with its name.
+async fn leader(
+    store: &Store,
+    org: OrgId,
+    by: By,
+    found: Option<(uuid::Uuid, Money)>,
+) -> Result<Option<Leader>> {
+    let Some((id, spend)) = found else { return Ok(None) };
+    let name = rollups::names(store, org, by, &[id]).await?.remove(&id);
+    let key = if by == By::Model { ModelId(id).to_string() } else { UserId(id).to_string() };
+    Ok(name.map(|name| Leader { by, key, name, spend }))
 }
 
 /// What of some kind spent most, and how much.
@@ -375,28 +432,11 @@ async fn most(
 }
 
 /// What the running month comes to.
-async fn ahead(
-    store: &Store,
-    org: OrgId,
-    which: &Which,
-    month: NaiveDate,
-    today: NaiveDate,
-    end: NaiveDate,
-) -> Result<Option<Forecast>> {
-    let first = today.checked_sub_days(Days::new(LOOK_BACK)).unwrap_or(today);
-    let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today);
-    let period = Period { from: first.min(month), to: tomorrow };
-    let days: std::collections::HashMap<NaiveDate, Money> =
-        rollups::read(store, org, which, None, period, Steps::Days, None, false)
-            .await?
-            .into_iter()
-            .map(|(day, _, sums)| (day, sums.spend))
-            .collect();
-    let on = |day: NaiveDate| days.get(&day).copied().unwrap_or_default();
+fn ahead(whole: &Whole, month: NaiveDate, today: NaiveDate, end: NaiveDate) -> Option<Forecast> {
+    let Period { from: first, to: tomorrow } = back(today);
     let past: Vec<(NaiveDate, Money)> =
-        first.iter_days().take_while(|day| *day < today).map(|day| (day, on(day))).collect();
-    let spent = Money(month.iter_days().take_while(|day| *day <= today).map(|day| on(day).0).sum());
-    Ok(forecast(&past, spent, on(today), today, end))
+        first.iter_days().take_while(|day| *day < today).map(|day| (day, whole.on(day))).collect();
+    forecast(&past, whole.of(Period { from: month, to: tomorrow }), whole.on(today), today, end)
 }
 
 /// The application that has a key.

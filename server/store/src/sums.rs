@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use domain::{
     durations::Durations,
     explore::{By, Measure, Period},
@@ -16,7 +16,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    Result, Store, access, clock,
+    Result, Store, clock,
     rollups::{self, Key, Sight, Steps, Which},
 };
 
@@ -42,11 +42,14 @@ pub(crate) async fn read(
     only: Option<&[Key]>,
     timed: bool,
 ) -> Result<Option<Vec<Line>>> {
-    let Some(asked) = Asked::of(store, org, which, period, steps, timed).await? else { return Ok(None) };
+    let Some(asked) = Asked::of(store, org, which, period, steps, timed) else { return Ok(None) };
     // Features overlap: all others together are nothing that could be told.
     let Some(keys) = only.filter(|_| by != Some(By::Feature)) else { return asked.all(by).await };
-    let Some(mut lines) = asked.these(by, keys).await? else { return Ok(None) };
-    lines.extend(left(asked.total(None).await?, &lines).into_iter().map(|(step, sums)| (step, None, sums)));
+    if !asked.knows(by) {
+        return Ok(None);
+    }
+    let (mut lines, whole) = tokio::try_join!(asked.these(by, keys), asked.total(None))?;
+    lines.extend(left(whole, &lines).into_iter().map(|(step, sums)| (step, None, sums)));
     Ok(Some(lines))
 }
 
@@ -81,7 +84,7 @@ pub(crate) async fn top(
     limit: usize,
 ) -> Result<Option<(Vec<Key>, usize)>> {
     let steps = Steps::Marks(period.from, period.from);
-    let Some(asked) = Asked::of(store, org, which, period, steps, false).await? else { return Ok(None) };
+    let Some(asked) = Asked::of(store, org, which, period, steps, false) else { return Ok(None) };
     if asked.of_a_model() || !asked.is_group() {
         return Ok(None);
     }
@@ -160,6 +163,7 @@ struct Asked<'a> {
     which: &'a Which,
     period: Period,
     steps: Steps,
+    /// Nothing comes after it.
     today: NaiveDate,
     /// With how long calls took.
     timed: bool,
@@ -179,14 +183,14 @@ struct Rows<'a> {
 
 impl<'a> Asked<'a> {
     /// None: whose calls these are is not what sums are kept of.
-    async fn of(
+    fn of(
         store: &'a Store,
         org: OrgId,
         which: &'a Which,
         period: Period,
         steps: Steps,
         timed: bool,
-    ) -> Result<Option<Self>> {
+    ) -> Option<Self> {
         let Which {
             group,
             members,
@@ -205,13 +209,14 @@ impl<'a> Asked<'a> {
         let narrowed = one.into_iter().filter(|set| *set).count();
         let alone = narrowed == 0 || (narrowed == 1 && (one[2] || group.is_none()));
         if !alone || (*members && narrowed > 0) || *directly || use_case.is_some() || features.is_some() {
-            return Ok(None);
+            return None;
         }
         if *sight != Sight::All {
-            return Ok(None);
+            return None;
         }
-        let today = access::current(store, org).await?.calendar.day(clock::now());
-        Ok(Some(Self { store, org, which, period, steps, today, timed }))
+        // Nowhere is it a later day than this, and nothing is booked ahead.
+        let today = clock::now().date_naive().succ_opt()?;
+        Some(Self { store, org, which, period, steps, today, timed })
     }
 
     /// Whether rows for each model are needed.
@@ -239,33 +244,36 @@ impl<'a> Asked<'a> {
             Some(By::Group) => self.children(None).await.map(Some),
             _ if self.of_a_model() => Ok(None),
             Some(By::Application) => self.things("application", None).await.map(Some),
-            Some(By::User) if matches!(self.steps, Steps::Marks(..)) => {
-                self.things("user", None).await.map(Some)
-            }
+            Some(By::User) if !matches!(self.steps, Steps::Days) => self.things("user", None).await.map(Some),
             Some(By::UseCase) => self.labels().await.map(Some),
             Some(By::Feature) => self.features().await.map(Some),
             Some(By::User | By::Key) => Ok(None),
         }
     }
 
-    /// Only these things.
-    async fn these(&self, by: Option<By>, keys: &[Key]) -> Result<Option<Vec<Line>>> {
-        if !self.is_group() {
-            return Ok(None);
-        }
+    /// Whether single things are known.
+    fn knows(&self, by: Option<By>) -> bool {
+        self.is_group()
+            && match by {
+                Some(By::Model | By::Tier | By::Provider | By::Group) => true,
+                Some(By::Application | By::User | By::UseCase) => !self.of_a_model(),
+                _ => false,
+            }
+    }
+
+    /// Only these things, of those that are known.
+    async fn these(&self, by: Option<By>, keys: &[Key]) -> Result<Vec<Line>> {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.id).collect();
         let chosen = |lines: Vec<Line>| {
             let known = |line: &Line| line.1.as_ref().is_some_and(|key| keys.contains(key));
             lines.into_iter().filter(known).collect::<Vec<_>>()
         };
         Ok(match by {
-            Some(By::Model | By::Tier | By::Provider) => Some(chosen(self.total(by).await?)),
-            Some(By::Group) => Some(chosen(self.children(Some(&ids)).await?)),
-            _ if self.of_a_model() => None,
-            Some(By::Application) => Some(self.things("application", Some(&ids)).await?),
-            Some(By::User) => Some(self.things("user", Some(&ids)).await?),
-            Some(By::UseCase) => Some(chosen(self.labels().await?)),
-            _ => None,
+            Some(By::Model | By::Tier | By::Provider) => chosen(self.total(by).await?),
+            Some(By::Group) => chosen(self.children(Some(&ids)).await?),
+            Some(By::Application) => self.things("application", Some(&ids)).await?,
+            Some(By::User) => self.things("user", Some(&ids)).await?,
+            _ => chosen(self.labels().await?),
         })
     }
 
@@ -396,7 +404,7 @@ impl<'a> Asked<'a> {
             &columns.from,
             &columns.to,
             &columns.steps,
-            matches!(self.steps, Steps::Days),
+            !matches!(self.steps, Steps::Marks(..)),
             rows.scope,
             rows.models,
             rows.within,
@@ -428,7 +436,12 @@ impl<'a> Asked<'a> {
                 saved: Money(row.saved),
                 durations: took(row.took.as_deref()),
             };
-            (row.step, Some(Key::of(row.id)), sums)
+            // What is kept by day only is of its month, too.
+            let step = match self.steps {
+                Steps::Months => row.step.with_day(1).unwrap_or(row.step),
+                _ => row.step,
+            };
+            (step, Some(Key::of(row.id)), sums)
         });
         // What a month had outside the period is taken from it: nothing may be left.
         Ok(lines.filter(|(.., sums)| *sums != Sums::default()).collect())
@@ -437,8 +450,10 @@ impl<'a> Asked<'a> {
     /// The period, cut where steps begin, into whole months (if they serve) and single days.
     fn segments(&self, months: bool) -> Vec<Segment> {
         let Period { from, to } = self.period;
-        let Steps::Marks(first, second) = self.steps else {
-            return vec![Segment { months: false, sign: 1, from, to, step: from }];
+        let (first, second) = match self.steps {
+            Steps::Marks(first, second) => (first, second),
+            Steps::Days => return vec![Segment { months: false, sign: 1, from, to, step: from }],
+            Steps::Months => return vec![Segment { months, sign: 1, from, to, step: from }],
         };
         let cuts = [from, first.clamp(from, to), second.clamp(from, to), to];
         let steps = [from, first, second];

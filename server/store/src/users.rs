@@ -178,23 +178,6 @@ async fn badges(
     Ok(badges)
 }
 
-/// How many people there are, and how many match a search.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn count(store: &Store, org: OrgId, search: Option<&str>) -> Result<(i64, i64)> {
-    let search = search.map(|text| format!("%{}%", escape_like(text)));
-    let row = sqlx::query!(
-        r#"select count(*) as "all!", count(*) filter (where $2::text is null or name ilike $2 or email ilike $2) as "matching!"
-           from users where org_id = $1 and removed_at is null"#,
-        org.0,
-        search
-    )
-    .fetch_one(store.pool())
-    .await?;
-    Ok((row.all, row.matching))
-}
-
 /// The name and address of somebody who is or was here.
 ///
 /// # Errors

@@ -82,6 +82,7 @@ async fn sums_say_what_days_say(store: &Store, org: domain::ids::OrgId, root: Gr
                 before,
                 top: 4,
                 week_start: Weekday::Mon,
+                today,
             };
             let which = Which { group: Some(root), ..Which::default() };
             // Whoever leads a group sees all of it, from the sums by day and person.

@@ -80,15 +80,8 @@ async fn counts(store: &Store) -> Vec<i64> {
     let org = only(store).await;
     let newest = store::audit::list(store, org, &store::audit::Filter::default(), 1).await.expect("the log");
     let sums = all_time(store, org).await;
-    vec![
-        newest[0].seq,
-        store::users::count(store, org, None).await.expect("people").0,
-        store::groups::count(store, org).await.expect("groups"),
-        store::applications::count(store, org).await.expect("applications"),
-        sums.calls,
-        sums.refused,
-        sums.spend.0,
-    ]
+    let whole = store::census::current(store, org).await.expect("the census").whole;
+    vec![newest[0].seq, whole.users, whole.groups, whole.applications, sums.calls, sums.refused, sums.spend.0]
 }
 
 pub async fn only(store: &Store) -> OrgId {

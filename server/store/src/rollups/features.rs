@@ -27,7 +27,7 @@ pub(super) async fn read(
     // There are few features: each is told apart.
     let only = only.filter(|_| by != Some(By::Feature));
     let (daily, first, second) = match steps {
-        Steps::Days => (true, period.from, period.from),
+        Steps::Days | Steps::Months => (true, period.from, period.from),
         Steps::Marks(first, second) => (false, first, second),
     };
     let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());

@@ -365,6 +365,7 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
     let lines = lines(&world).await;
     let (year, year_before) = (Period { from: day("2024-01-01"), to: day("2025-01-01") }, day("2023-01-01"));
     let spring = Period { from: day("2024-02-29"), to: day("2024-10-30") };
+    let today = year.last();
     type Keep = Box<dyn Fn(&Line) -> bool>;
     let (streaming, streamed) =
         (Features::default().with(Feature::Streaming), Feature::Streaming.to_string());
@@ -431,8 +432,16 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
                     continue;
                 }
                 let before = Period { from: year_before, to: period.from };
-                let question =
-                    Question { measure, by: *by, interval, period, before, top: 2, week_start: Weekday::Mon };
+                let question = Question {
+                    measure,
+                    by: *by,
+                    interval,
+                    period,
+                    before,
+                    top: 2,
+                    week_start: Weekday::Mon,
+                    today,
+                };
                 let table = ask(&acme.store, acme.tenant.org, which, &question).await.expect("an answer");
                 agree(
                     &table,
