@@ -126,7 +126,9 @@ pub(crate) async fn share_bookings(db: &mut PgConnection, org: OrgId) -> Result<
 /// Until the transaction ends nobody deletes the organization: its sums and windows do not ask for
 /// themselves whether it is there.
 pub(crate) async fn hold_organization(db: &mut PgConnection, org: OrgId) -> Result<()> {
-    sqlx::query!("select org_id from organizations where org_id = $1 for key share", org.0).fetch_one(db).await?;
+    sqlx::query!("select org_id from organizations where org_id = $1 for key share", org.0)
+        .fetch_one(db)
+        .await?;
     Ok(())
 }
 

@@ -74,7 +74,8 @@ impl World {
         let hash =
             number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let draw = |shift: u32, of: usize| (hash.rotate_right(shift) % of as u64) as usize;
-        let skewed = |shift: u32, of: usize| if self.even { draw(shift, of) } else { draw(shift, of).pow(2) / of };
+        let skewed =
+            |shift: u32, of: usize| if self.even { draw(shift, of) } else { draw(shift, of).pow(2) / of };
         let person = (hash & 1 == 0).then(|| skewed(19, PEOPLE));
         let application = match person {
             Some(person) if !self.even => {

@@ -58,9 +58,7 @@ pub async fn book(
     named.sort_by_key(|named| named.event.call.id);
     if let Some(new) = insert_events(&mut tx, org, &named).await? {
         let mut seen = HashSet::new();
-        named.retain(|named| {
-            new.contains(&named.event.call.id) && seen.insert(named.event.call.id)
-        });
+        named.retain(|named| new.contains(&named.event.call.id) && seen.insert(named.event.call.id));
     }
     if named.is_empty() && consumed.is_none() {
         tx.rollback().await?;
@@ -303,7 +301,8 @@ async fn insert_events(
             Err(error) => return Err(error.into()),
         }
     }
-    let new = write_events!(org, events, "on conflict do nothing returning call_id").fetch_all(&mut **tx).await?;
+    let new =
+        write_events!(org, events, "on conflict do nothing returning call_id").fetch_all(&mut **tx).await?;
     Ok(Some(new.into_iter().map(|row| CallId(row.call_id)).collect()))
 }
 
