@@ -45,6 +45,12 @@ pub enum What {
         /// How many
         #[arg(long, default_value_t = 200_000)]
         calls: usize,
+        /// How many in one transaction
+        #[arg(long, default_value_t = 10_000)]
+        batch: usize,
+        /// Everybody and every program calls as often as any other, and with any model
+        #[arg(long)]
+        even: bool,
     },
     /// What each page of the console costs the server, with the demo behind it
     Pages {
@@ -81,8 +87,10 @@ pub fn run(workspace: &Workspace, what: &What) -> Outcome {
         What::Soak { minutes, whole } => {
             gateway(workspace, "soak", &["--minutes".to_owned(), minutes.to_string()], *whole)
         }
-        What::Booking { calls } => {
-            gateway(workspace, "booking", &["--calls".to_owned(), calls.to_string()], false)
+        What::Booking { calls, batch, even } => {
+            let mut arguments = vec![format!("--calls={calls}"), format!("--batch={batch}")];
+            arguments.extend(even.then(|| "--even".to_owned()));
+            gateway(workspace, "booking", &arguments, false)
         }
         What::Pages { times, only, at: Some(base), .. } => pages::look_at(base, *times, only),
         What::Pages { times, size, only, at: None } => pages::measure(workspace, *times, size, only),
@@ -119,7 +127,7 @@ fn gateway(workspace: &Workspace, what: &str, arguments: &[String], whole: bool)
     let mut bench = command::new(workspace, workspace.target.join("release/bench"));
     bench.arg(what).args(arguments);
     bench.arg("--database-url").arg(database::create(workspace, &cluster, "bench")?);
-    if what == "gateway" {
+    if what != "soak" {
         bench.arg("--postgres-data").arg(cluster.data_dir());
     }
     if whole {

@@ -26,7 +26,7 @@ mod written;
 
 pub(crate) use drift::drift;
 use stretches::{Columns, Segment, whole_months};
-pub(crate) use written::{Amounts, Part, add, day, months};
+pub(crate) use written::{Amounts, Part, add, add_amounts, day, months};
 
 /// A step of time, a thing (none: all the rest), and what it comes to.
 pub(crate) type Line = (NaiveDate, Option<Key>, Sums);

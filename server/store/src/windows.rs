@@ -62,8 +62,9 @@ pub(crate) async fn charge(db: &mut PgConnection, org: OrgId, charges: &[Charge]
     let used: Vec<i64> = charges.iter().map(|charge| charge.used).collect();
     sqlx::query!(
         "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
-         select $1, k.* from unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-                                    $9::bigint[]) as k
+         select $1, k.*
+         from (select unnest($2::text[]), unnest($3::uuid[]), unnest($4::uuid[]), unnest($5::text[]), unnest($6::text[]),
+                      unnest($7::timestamptz[]), unnest($8::timestamptz[]), unnest($9::bigint[])) as k
          on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
              do update set settled = w.settled + excluded.settled",
         org.0,
@@ -110,9 +111,24 @@ pub(crate) async fn limited(db: &mut PgConnection, org: OrgId, scopes: &[Scope])
 }
 
 /// Booking a call takes this shared; counting a meter anew takes it alone. The lock is on a number
-/// made of the organization's id, and goes with the transaction.
+/// made of the organization's id, and goes with the transaction. Holds the organization, too.
 pub(crate) async fn share_bookings(db: &mut PgConnection, org: OrgId) -> Result<()> {
-    sqlx::query!("select pg_advisory_xact_lock_shared($1)", lock_number(org)).execute(db).await?;
+    sqlx::query!(
+        "select pg_advisory_xact_lock_shared($2) from organizations where org_id = $1 for key share",
+        org.0,
+        lock_number(org)
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(())
+}
+
+/// Until the transaction ends nobody deletes the organization: its sums and windows do not ask for
+/// themselves whether it is there.
+pub(crate) async fn hold_organization(db: &mut PgConnection, org: OrgId) -> Result<()> {
+    sqlx::query!("select org_id from organizations where org_id = $1 for key share", org.0)
+        .fetch_one(db)
+        .await?;
     Ok(())
 }
 

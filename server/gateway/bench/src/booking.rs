@@ -1,7 +1,7 @@
 //! How fast finished calls go into the books of one Postgres: the ledger, windows and every sum, as a
 //! server books them, of a large organization.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -18,50 +18,77 @@ use store::{
     ledger::{self, Call, Event, Finish, Marks},
 };
 
-use crate::{Failure, comparison::Folder, organization, serve};
+use crate::{Failure, comparison::Folder, organization, process, serve};
 
 /// Who there is.
 const PEOPLE: usize = 50_000;
-const APPLICATIONS: usize = 2_000;
-const ROOTS: usize = 10;
+const APPLICATIONS: usize = 10_000;
+/// Groups on each of five levels: 5 000 in all. People and applications are in those of the last.
+const LEVELS: [usize; 5] = [10, 40, 200, 1_000, 3_750];
 const MODELS: usize = 40;
-/// How many calls are booked at once, and how many such batches are on their way.
-const BATCH: usize = 5_000;
-const AT_ONCE: usize = 2;
+/// How many models each application is used with.
+const FAVOURITES: usize = 4;
+
+/// What is booked, and how.
+pub struct Run {
+    /// How many calls.
+    pub calls: usize,
+    /// How many of them at once, and how many such batches are on their way.
+    pub batch: usize,
+    pub at_once: usize,
+    /// Everybody calls as often as everybody else, by any application and with any model, instead of as
+    /// people do.
+    pub even: bool,
+}
 
 /// Everything that calls can be made of.
 struct World {
     org: OrgId,
     provider: ProviderId,
     people: Vec<UserId>,
-    /// With the path of their group: five levels, as wide as fits.
+    /// With the path of their group.
     applications: Vec<(ApplicationId, KeyId, SecretId, Vec<GroupId>)>,
     models: Vec<ModelId>,
+    even: bool,
 }
 
 impl World {
-    fn new(org: OrgId) -> Self {
-        let levels: Vec<Vec<GroupId>> =
-            (0..5).map(|level| (0..ROOTS << level).map(|_| clock::id()).collect()).collect();
+    fn new(org: OrgId, even: bool) -> Self {
+        let levels = LEVELS.map(|groups| (0..groups).map(|_| clock::id()).collect::<Vec<GroupId>>());
         let applications = (0..APPLICATIONS)
             .map(|place| {
-                let leaf = place % (ROOTS << 4);
-                let path = levels.iter().enumerate().map(|(level, groups)| groups[leaf >> (4 - level)]);
+                let leaf = place % LEVELS[4];
+                let path = levels.iter().map(|groups| groups[leaf * groups.len() / LEVELS[4]]);
                 (clock::id(), clock::id(), clock::id(), path.collect())
             })
             .collect();
         let people = (0..PEOPLE).map(|_| clock::id()).collect();
         let models = (0..MODELS).map(|_| clock::id()).collect();
-        Self { org, provider: clock::id(), people, applications, models }
+        Self { org, provider: clock::id(), people, applications, models, even }
     }
 
-    /// The call with this number: which it is follows from a hash of it.
+    /// The call with this number: which it is follows from a hash of it. Half the calls are people's, by an
+    /// application of their own group; some people, applications and models are used much more than others
+    /// (the tenth that is used most makes a third of the calls).
     fn call(&self, number: u64, now: DateTime<Utc>) -> Event {
         let hash =
             number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let draw = |shift: u32, of: usize| (hash.rotate_right(shift) % of as u64) as usize;
-        let (application, key, secret, path) = &self.applications[draw(7, APPLICATIONS)];
-        let user = (hash & 1 == 0).then(|| self.people[draw(19, PEOPLE)]);
+        let skewed =
+            |shift: u32, of: usize| if self.even { draw(shift, of) } else { draw(shift, of).pow(2) / of };
+        let person = (hash & 1 == 0).then(|| skewed(19, PEOPLE));
+        let application = match person {
+            Some(person) if !self.even => {
+                // Two or three belong to a group.
+                let place = person % LEVELS[4] + LEVELS[4] * draw(7, 3);
+                if place < APPLICATIONS { place } else { person % LEVELS[4] }
+            }
+            _ => skewed(7, APPLICATIONS),
+        };
+        let model =
+            if self.even { draw(41, MODELS) } else { (application * 7 + skewed(41, FAVOURITES)) % MODELS };
+        let (application, key, secret, path) = &self.applications[application];
+        let user = person.map(|person| self.people[person]);
         let started_at = now - TimeDelta::milliseconds(i64::try_from(hash % 3_600_000).unwrap_or_default());
         let duration_ms = 200 + i32::try_from(draw(31, 9_000)).unwrap_or_default();
         let call = Call {
@@ -74,7 +101,7 @@ impl World {
             path: path.clone(),
             user,
             member_of: if user.is_some() { path.clone() } else { Vec::new() },
-            model: self.models[draw(41, MODELS)],
+            model: self.models[model],
             provider: self.provider,
             authorization: None,
             beside: None,
@@ -109,36 +136,51 @@ impl World {
     }
 }
 
-/// Books so many calls of the last hour, and says how long that took and what it takes on disk.
-pub async fn run(database_url: &str, calls: usize) -> Result<(), Failure> {
+/// Books calls of the last hour, and says how long that took, how much of Postgres' time (where it is known
+/// where that keeps its data), and what it takes on disk.
+pub async fn run(database_url: &str, postgres_data: Option<&Path>, run: Run) -> Result<(), Failure> {
+    let Run { calls, batch, at_once, even } = run;
     let data = Folder::new()?;
     let store = Store::connect(database_url, 10, serve::master_key(&data.0)?).await?;
     let (org, _) = organization::found(&store).await?;
     let now = clock::now();
     let calendar: Calendar = store::organizations::calendar(&store, org).await?;
     ledger::make_partitions(&store, now.date_naive() - chrono::Days::new(2), 4).await?;
-    let world = Arc::new(World::new(org));
+    let world = Arc::new(World::new(org, even));
+    let groups: usize = LEVELS.iter().sum();
     println!(
-        "{calls} calls of {PEOPLE} people and {APPLICATIONS} programs with {MODELS} models, {BATCH} a batch, {AT_ONCE} at once"
+        "{calls} calls of {PEOPLE} people and {APPLICATIONS} programs in {groups} groups with {MODELS} models{}, \
+         {batch} a batch, {at_once} at once; load {}",
+        if even { ", all of them used alike" } else { "" },
+        std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim(),
     );
-    let begun = Instant::now();
+    let postgres = || postgres_data.map(process::postgres_time).unwrap_or_default();
+    let (begun, before) = (Instant::now(), postgres());
     let mut done = 0;
-    for part in (0..calls).step_by(BATCH * AT_ONCE) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for start in (part..calls.min(part + BATCH * AT_ONCE)).step_by(BATCH) {
+    let mut starts = (0..calls).step_by(batch);
+    let mut tasks = tokio::task::JoinSet::new();
+    loop {
+        while tasks.len() < at_once
+            && let Some(start) = starts.next()
+        {
             let (store, world) = (store.clone(), world.clone());
             tasks.spawn(async move {
-                let numbers = start..calls.min(start + BATCH);
+                let numbers = start..calls.min(start + batch);
                 let events: Vec<Event> = numbers.map(|number| world.call(number as u64, now)).collect();
                 ledger::bulk::book(&store, org, calendar, &events, None).await
             });
         }
-        while let Some(booked) = tasks.join_next().await {
-            done += booked??;
-        }
+        let Some(booked) = tasks.join_next().await else { break };
+        done += booked??;
     }
-    let took = begun.elapsed();
+    let (took, used) = (begun.elapsed(), postgres().saturating_sub(before));
+    let each = 1e6 / done.max(1) as f64;
     println!("{done} booked in {:.1} s: {:.0} calls/s", took.as_secs_f64(), done as f64 / took.as_secs_f64());
+    println!(
+        "processor time a call: Postgres {:.1} µs, whoever books {:.1} µs",
+        used.as_secs_f64() * each,
+        process::processor_time(std::process::id()).as_secs_f64() * each
+    );
     for (table, bytes) in crowd::on_disk(&store).await? {
         println!(
             "{table:<24} {:>9.1} MB {:>8.0} bytes a call",

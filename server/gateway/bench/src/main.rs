@@ -71,9 +71,21 @@ enum Program {
         /// An empty database
         #[arg(long, env = "DATABASE_URL")]
         database_url: String,
+        /// Where that Postgres keeps its data, to read its processor time
+        #[arg(long)]
+        postgres_data: Option<PathBuf>,
         /// How many
         #[arg(long, default_value_t = 200_000)]
         calls: usize,
+        /// How many in one transaction
+        #[arg(long, default_value_t = 10_000)]
+        batch: usize,
+        /// How many transactions at a time
+        #[arg(long, default_value_t = 2)]
+        at_once: usize,
+        /// Everybody and every program calls as often as any other, and with any model
+        #[arg(long)]
+        even: bool,
     },
     /// What one decision costs
     Decide {
@@ -119,7 +131,10 @@ async fn perform(program: Program) -> Result<(), Failure> {
             comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds, only }).await
         }
         Program::Soak { database_url, bursar, minutes } => soak::run(database_url, bursar, minutes).await,
-        Program::Booking { database_url, calls } => booking::run(&database_url, calls).await,
+        Program::Booking { database_url, postgres_data, calls, batch, at_once, even } => {
+            let run = booking::Run { calls, batch, at_once, even };
+            booking::run(&database_url, postgres_data.as_deref(), run).await
+        }
         Program::Decide { times } => decide::run(times),
         Program::Upstream => upstream().await,
         Program::Proxy { upstream } => {

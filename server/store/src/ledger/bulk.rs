@@ -18,7 +18,7 @@ use domain::{
     window::{Calendar, Span, Window},
 };
 use serde::Serialize;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{Acquire, PgConnection, PgTransaction, types::Json};
 use uuid::Uuid;
 
 use super::{Event, Observer, Refusal, late, name_of, partition_day};
@@ -27,9 +27,12 @@ use crate::{
     kept_answers::{self, Kept},
     leases::{self, Consumed},
     observed, rolls,
-    sums::{self, Amounts, Part},
+    sums::{self, Amounts, Part, add_amounts},
     windows::{self, Charge},
 };
+
+/// So many calls of a batch are many.
+const MANY: usize = 200;
 
 /// Books finished calls of one organization, and takes them out of the leases they were let through
 /// by. What is booked already counts no second time. Returns how many were new.
@@ -53,12 +56,10 @@ pub async fn book(
     let mut named: Vec<Named<'_>> = events.iter().map(|event| names.of_call(event)).collect();
     // In one order everywhere: batches that overlap wait for each other and never cross.
     named.sort_by_key(|named| named.event.call.id);
-    let new = insert_events(&mut tx, org, &named).await?;
-    let mut seen = HashSet::new();
-    let named: Vec<Named<'_>> = named
-        .into_iter()
-        .filter(|named| new.contains(&named.event.call.id) && seen.insert(named.event.call.id))
-        .collect();
+    if let Some(new) = insert_events(&mut tx, org, &named).await? {
+        let mut seen = HashSet::new();
+        named.retain(|named| new.contains(&named.event.call.id) && seen.insert(named.event.call.id));
+    }
     if named.is_empty() && consumed.is_none() {
         tx.rollback().await?;
         return Ok(0);
@@ -71,12 +72,13 @@ pub async fn book(
         days.add(calendar, named);
     }
     days.write(&mut tx, org).await?;
+    days.write_sums(&mut tx, org).await?;
+    // Whoever needs more of a lease waits for who has changed its window: for what is left from here on.
     let charges = charges(&mut tx, org, calendar, &named).await?;
     windows::charge(&mut tx, org, &charges).await?;
     if let Some(consumed) = consumed {
         leases::consume(&mut tx, org, consumed).await?;
     }
-    days.write_sums(&mut tx, org).await?;
     let calls = named.iter().map(|named| (named.event, named.path_id, named.set_id));
     late::note(&mut tx, org, calendar, calls).await?;
     let costs = named
@@ -104,6 +106,7 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
         return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
     }
     let mut tx = store.pool().begin().await?;
+    windows::hold_organization(&mut tx, org).await?;
     if refusals.iter().any(|refusal| refusal.observer.is_some()) {
         // What such a call costs is added by whoever comes second, so one has to see the other.
         windows::hold_bookings(&mut tx, org).await?;
@@ -206,73 +209,101 @@ fn tokens(events: &[Named<'_>], of: impl Fn(&Usage) -> u64) -> Vec<i64> {
     events.iter().map(|named| i64::try_from(of(&named.event.usage)).unwrap_or(i64::MAX)).collect()
 }
 
-/// Writes the rows that are new, and says which those are.
-async fn insert_events(db: &mut PgConnection, org: OrgId, events: &[Named<'_>]) -> Result<HashSet<CallId>> {
-    let new = sqlx::query_scalar!(
-        "insert into events (org_id, day, call_id, started_at, finished_at, first_byte_ms, duration_ms, application_id, key_id,
-                             secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
-                             policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
-                             cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                             overage, features, cached, saved, guarded, observed_by, web_searches, file_searches, code_sessions)
-         select $1, k.*
-         from unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::uuid[], $9::uuid[],
-                     $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[],
-                     $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::bool[], $24::text[], $25::smallint[],
-                     $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
-                     $33::bigint[], $34::bigint[], $35::bigint[], $36::timestamptz[], $37::bool[], $38::bool[],
-                     $39::int[], $40::bool[], $41::bigint[], $42::text[], $43::uuid[], $44::bigint[], $45::bigint[], $46::bigint[]) as k
-         on conflict do nothing
-         returning call_id",
-        org.0,
-        &column(events, |event| partition_day(event.call.started_at)),
-        &column(events, |event| event.call.id.0),
-        &column(events, |event| event.call.started_at),
-        &column(events, |event| event.finished_at),
-        &column(events, |event| event.first_byte_ms) as &[Option<i32>],
-        &column(events, |event| event.duration_ms),
-        &column(events, |event| event.call.application.0),
-        &column(events, |event| event.call.key.0),
-        &column(events, |event| event.call.secret.0),
-        &column(events, |event| event.call.path.last().map_or(Uuid::nil(), |group| group.0)),
-        &events.iter().map(|named| named.path_id).collect::<Vec<_>>(),
-        &column(events, |event| event.call.user.map(|id| id.0)) as &[Option<Uuid>],
-        &events.iter().map(|named| named.set_id).collect::<Vec<_>>(),
-        &column(events, |event| event.call.model.0),
-        &column(events, |event| event.call.provider.0),
-        &column(events, |event| event.call.authorization.map(|id| id.0)) as &[Option<Uuid>],
-        &column(events, |event| event.call.grant.map(|id| id.0)) as &[Option<Uuid>],
-        &column(events, |event| event.call.policy.map(|id| id.0)) as &[Option<Uuid>],
-        &column(events, |event| event.call.use_case.as_str()) as &[&str],
-        &column(events, |event| event.call.session.as_str()) as &[&str],
-        &column(events, |event| event.call.route.as_str()) as &[&str],
-        &column(events, |event| event.call.streamed),
-        &column(events, |event| event.outcome.as_str()) as &[&str],
-        &column(events, |event| i16::try_from(event.status).unwrap_or_default()),
-        &tokens(events, |usage| usage.input),
-        &tokens(events, |usage| usage.cache_read),
-        &tokens(events, |usage| usage.cache_write),
-        &tokens(events, |usage| usage.cache_write_long),
-        &tokens(events, |usage| usage.output),
-        &tokens(events, |usage| usage.reasoning),
-        &tokens(events, |usage| usage.audio_input),
-        &tokens(events, |usage| usage.audio_output),
-        &tokens(events, |usage| usage.images),
-        &column(events, |event| event.cost.0),
-        &column(events, |event| event.call.priced_at) as &[Option<DateTime<Utc>>],
-        &column(events, |event| event.estimated),
-        &column(events, Event::overage),
-        &column(events, |event| event.call.features.bits()),
-        &column(events, |event| event.marks.cached.is_some()),
-        &column(events, |event| event.marks.cached.unwrap_or_default().0),
-        &column(events, |event| write_found(&event.call.guarded)),
-        &column(events, |event| event.call.beside.map(|id| id.0)) as &[Option<Uuid>],
-        &tokens(events, |usage| usage.tools.web_searches),
-        &tokens(events, |usage| usage.tools.file_searches),
-        &tokens(events, |usage| usage.tools.code_sessions),
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(new.into_iter().map(CallId).collect())
+/// Writes rows of `events`; what is said at the end makes the difference.
+macro_rules! write_events {
+    ($org:expr, $events:expr, $end:tt) => {
+        sqlx::query!(
+            "insert into events (org_id, day, call_id, started_at, finished_at, first_byte_ms, duration_ms, application_id, key_id,
+                                      secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
+                                      policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
+                                      cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
+                                      overage, features, cached, saved, guarded, observed_by, web_searches, file_searches, code_sessions)
+             select $1, k.*
+             from (select unnest($2::date[]), unnest($3::uuid[]), unnest($4::timestamptz[]), unnest($5::timestamptz[]),
+                                unnest($6::int[]), unnest($7::int[]), unnest($8::uuid[]), unnest($9::uuid[]), unnest($10::uuid[]),
+                                unnest($11::uuid[]), unnest($12::uuid[]), unnest($13::uuid[]), unnest($14::uuid[]), unnest($15::uuid[]),
+                                unnest($16::uuid[]), unnest($17::uuid[]), unnest($18::uuid[]), unnest($19::uuid[]), unnest($20::text[]),
+                                unnest($21::text[]), unnest($22::text[]), unnest($23::bool[]), unnest($24::text[]),
+                                unnest($25::smallint[]), unnest($26::bigint[]), unnest($27::bigint[]), unnest($28::bigint[]),
+                                unnest($29::bigint[]), unnest($30::bigint[]), unnest($31::bigint[]), unnest($32::bigint[]),
+                                unnest($33::bigint[]), unnest($34::bigint[]), unnest($35::bigint[]), unnest($36::timestamptz[]),
+                                unnest($37::bool[]), unnest($38::bool[]), unnest($39::int[]), unnest($40::bool[]), unnest($41::bigint[]),
+                                unnest($42::text[]), unnest($43::uuid[]), unnest($44::bigint[]), unnest($45::bigint[]),
+                                unnest($46::bigint[])) as k
+             " + $end,
+                $org.0,
+                &column($events, |event| partition_day(event.call.started_at)),
+                &column($events, |event| event.call.id.0),
+                &column($events, |event| event.call.started_at),
+                &column($events, |event| event.finished_at),
+                &column($events, |event| event.first_byte_ms) as &[Option<i32>],
+                &column($events, |event| event.duration_ms),
+                &column($events, |event| event.call.application.0),
+                &column($events, |event| event.call.key.0),
+                &column($events, |event| event.call.secret.0),
+                &column($events, |event| event.call.path.last().map_or(Uuid::nil(), |group| group.0)),
+                &$events.iter().map(|named| named.path_id).collect::<Vec<_>>(),
+                &column($events, |event| event.call.user.map(|id| id.0)) as &[Option<Uuid>],
+                &$events.iter().map(|named| named.set_id).collect::<Vec<_>>(),
+                &column($events, |event| event.call.model.0),
+                &column($events, |event| event.call.provider.0),
+                &column($events, |event| event.call.authorization.map(|id| id.0)) as &[Option<Uuid>],
+                &column($events, |event| event.call.grant.map(|id| id.0)) as &[Option<Uuid>],
+                &column($events, |event| event.call.policy.map(|id| id.0)) as &[Option<Uuid>],
+                &column($events, |event| event.call.use_case.as_str()) as &[&str],
+                &column($events, |event| event.call.session.as_str()) as &[&str],
+                &column($events, |event| event.call.route.as_str()) as &[&str],
+                &column($events, |event| event.call.streamed),
+                &column($events, |event| event.outcome.as_str()) as &[&str],
+                &column($events, |event| i16::try_from(event.status).unwrap_or_default()),
+                &tokens($events, |usage| usage.input),
+                &tokens($events, |usage| usage.cache_read),
+                &tokens($events, |usage| usage.cache_write),
+                &tokens($events, |usage| usage.cache_write_long),
+                &tokens($events, |usage| usage.output),
+                &tokens($events, |usage| usage.reasoning),
+                &tokens($events, |usage| usage.audio_input),
+                &tokens($events, |usage| usage.audio_output),
+                &tokens($events, |usage| usage.images),
+                &column($events, |event| event.cost.0),
+                &column($events, |event| event.call.priced_at) as &[Option<DateTime<Utc>>],
+                &column($events, |event| event.estimated),
+                &column($events, Event::overage),
+                &column($events, |event| event.call.features.bits()),
+                &column($events, |event| event.marks.cached.is_some()),
+                &column($events, |event| event.marks.cached.unwrap_or_default().0),
+                &column($events, |event| write_found(&event.call.guarded)),
+                &column($events, |event| event.call.beside.map(|id| id.0)) as &[Option<Uuid>],
+                &tokens($events, |usage| usage.tools.web_searches),
+                &tokens($events, |usage| usage.tools.file_searches),
+                &tokens($events, |usage| usage.tools.code_sessions),
+        )
+    };
+}
+
+/// Writes the rows that are new, and says which those are. None: all of them.
+///
+/// Nearly always all of many are. Whether each is there is asked only when one was: a row that may be
+/// there costs half as much again as one that is not.
+async fn insert_events(
+    tx: &mut PgTransaction<'_>,
+    org: OrgId,
+    events: &[Named<'_>],
+) -> Result<Option<HashSet<CallId>>> {
+    if events.len() >= MANY {
+        let mut attempt = tx.begin().await?;
+        match write_events!(org, events, "").execute(&mut *attempt).await {
+            Ok(_) => {
+                attempt.commit().await?;
+                return Ok(None);
+            }
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => attempt.rollback().await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let new =
+        write_events!(org, events, "on conflict do nothing returning call_id").fetch_all(&mut **tx).await?;
+    Ok(Some(new.into_iter().map(|row| CallId(row.call_id)).collect()))
 }
 
 /// The lists of groups of a batch by their names, each named once.
@@ -518,27 +549,14 @@ impl<'a> Days<'a> {
         fn column<'a, T>(rows: &[(&'a DayKey<'a>, &Sums)], of: impl Fn(&'a DayKey<'a>) -> T) -> Vec<T> {
             rows.iter().map(|(key, _)| of(key)).collect()
         }
-        let Amounts { counts, took } = Amounts::of(rows.iter().map(|(_, sums)| *sums));
-        sqlx::query!(
-            "insert into usage_by_day as d (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed,
-                                            refused, spend, input, cache_read, cache_write, output, reasoning, duration_ms, cached, saved,
-                                            took)
-             select $1, k.day, k.path_id, k.application_id, k.user_id, k.set_id, k.model_id, k.use_case, k.features, k.calls, k.failed,
-                    k.refused, k.spend, k.input, k.cache_read, k.cache_write, k.output, k.reasoning, k.duration_ms, k.cached, k.saved,
-                    k.took::numeric
-             from unnest($2::date[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::int[], $10::bigint[],
-                         $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                         $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::text[])
-                  as k (day, path_id, application_id, user_id, set_id, model_id, use_case, features, calls, failed, refused, spend, input,
-                        cache_read, cache_write, output, reasoning, duration_ms, cached, saved, took)
-             on conflict (org_id, day, path_id, application_id, user_id, set_id, model_id, use_case, features) do update
-                 set calls = d.calls + excluded.calls, failed = d.failed + excluded.failed, refused = d.refused + excluded.refused,
-                     spend = d.spend + excluded.spend, input = d.input + excluded.input,
-                     cache_read = d.cache_read + excluded.cache_read, cache_write = d.cache_write + excluded.cache_write,
-                     output = d.output + excluded.output, reasoning = d.reasoning + excluded.reasoning,
-                     duration_ms = d.duration_ms + excluded.duration_ms, cached = d.cached + excluded.cached,
-                     saved = d.saved + excluded.saved, took = d.took + excluded.took",
-            org.0,
+        add_amounts!(
+            db,
+            org,
+            Amounts::of(rows.iter().map(|(_, sums)| *sums)),
+            "usage_by_day",
+            "day, path_id, application_id, user_id, set_id, model_id, use_case, features",
+            "unnest($15::date[]), unnest($16::uuid[]), unnest($17::uuid[]), unnest($18::uuid[]), unnest($19::uuid[]),
+             unnest($20::uuid[]), unnest($21::text[]), unnest($22::int[])",
             &column(&rows, |key| key.day),
             &column(&rows, |key| key.path_id),
             &column(&rows, |key| key.application_id),
@@ -547,23 +565,7 @@ impl<'a> Days<'a> {
             &column(&rows, |key| key.model_id),
             &column(&rows, |key| key.use_case) as &[&str],
             &column(&rows, |key| key.features),
-            &counts[0],
-            &counts[1],
-            &counts[2],
-            &counts[3],
-            &counts[4],
-            &counts[5],
-            &counts[6],
-            &counts[7],
-            &counts[8],
-            &counts[9],
-            &counts[10],
-            &counts[11],
-            &took,
         )
-        .execute(&mut *db)
-        .await?;
-        Ok(())
     }
 
     /// Every coarser sum.

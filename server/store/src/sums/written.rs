@@ -99,6 +99,50 @@ impl Amounts {
     }
 }
 
+/// Adds amounts to the rows of a table of sums that have some keys, in the order they come in: the columns of
+/// its key beyond the organization, what unpacks them (from the fifteenth parameter on), and they themselves.
+/// Columns are unpacked side by side as they are read, because from a function in `from` each would be
+/// written down first.
+macro_rules! add_amounts {
+    ($db:expr, $org:expr, $amounts:expr, $table:tt, $keys:tt, $unpacked:tt, $($key:expr),+ $(,)?) => {{
+        let $crate::sums::Amounts { counts, took } = $amounts;
+        sqlx::query!(
+            "insert into " + $table + " as s (org_id, calls, failed, refused, spend, input, cache_read, cache_write, output, reasoning,
+                                              duration_ms, cached, saved, took, " + $keys + ")
+             select $1, k.*
+             from (select unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                          unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]), unnest($11::bigint[]),
+                          unnest($12::bigint[]), unnest($13::bigint[]), unnest($14::text[])::numeric, " + $unpacked + ") as k
+             on conflict (org_id, " + $keys + ") do update
+                 set calls = s.calls + excluded.calls, failed = s.failed + excluded.failed, refused = s.refused + excluded.refused,
+                     spend = s.spend + excluded.spend, input = s.input + excluded.input,
+                     cache_read = s.cache_read + excluded.cache_read, cache_write = s.cache_write + excluded.cache_write,
+                     output = s.output + excluded.output, reasoning = s.reasoning + excluded.reasoning,
+                     duration_ms = s.duration_ms + excluded.duration_ms, cached = s.cached + excluded.cached,
+                     saved = s.saved + excluded.saved, took = s.took + excluded.took",
+            $org.0,
+            &counts[0],
+            &counts[1],
+            &counts[2],
+            &counts[3],
+            &counts[4],
+            &counts[5],
+            &counts[6],
+            &counts[7],
+            &counts[8],
+            &counts[9],
+            &counts[10],
+            &counts[11],
+            &took,
+            $($key),+
+        )
+        .execute($db)
+        .await?;
+        Ok(())
+    }};
+}
+pub(crate) use add_amounts;
+
 /// The name of a label, as Postgres's `md5` makes it.
 fn label_id(label: &str) -> Uuid {
     Uuid::from_bytes(Md5::digest(label).into())
@@ -171,25 +215,14 @@ pub(crate) async fn add<'a>(
     fn column<T>(rows: &[(Key, Sums)], of: impl Fn(&Key) -> T) -> Vec<T> {
         rows.iter().map(|(key, _)| of(key)).collect()
     }
-    let Amounts { counts, took } = Amounts::of(rows.iter().map(|(_, sums)| sums));
-    sqlx::query!(
-        "insert into usage_sums as s (org_id, scope, within_id, grain, first_day, thing_id, path_id, model_id, calls, failed, refused, spend,
-                                      input, cache_read, cache_write, output, reasoning, duration_ms, cached, saved, took)
-         select $1, k.scope, k.within_id, k.grain, k.first_day, k.thing_id, k.path_id, k.model_id, k.calls, k.failed, k.refused, k.spend,
-                k.input, k.cache_read, k.cache_write, k.output, k.reasoning, k.duration_ms, k.cached, k.saved, k.took::numeric
-         from unnest($2::text[], $3::uuid[], $4::text[], $5::date[], $6::uuid[], $7::uuid[], $8::uuid[], $9::bigint[], $10::bigint[],
-                     $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                     $18::bigint[], $19::bigint[], $20::bigint[], $21::text[])
-              as k (scope, within_id, grain, first_day, thing_id, path_id, model_id, calls, failed, refused, spend, input, cache_read,
-                    cache_write, output, reasoning, duration_ms, cached, saved, took)
-         on conflict (org_id, scope, within_id, grain, first_day, thing_id, path_id, model_id) do update
-             set calls = s.calls + excluded.calls, failed = s.failed + excluded.failed, refused = s.refused + excluded.refused,
-                 spend = s.spend + excluded.spend, input = s.input + excluded.input,
-                 cache_read = s.cache_read + excluded.cache_read, cache_write = s.cache_write + excluded.cache_write,
-                 output = s.output + excluded.output, reasoning = s.reasoning + excluded.reasoning,
-                 duration_ms = s.duration_ms + excluded.duration_ms, cached = s.cached + excluded.cached,
-                 saved = s.saved + excluded.saved, took = s.took + excluded.took",
-        org.0,
+    add_amounts!(
+        db,
+        org,
+        Amounts::of(rows.iter().map(|(_, sums)| sums)),
+        "usage_sums",
+        "scope, within_id, grain, first_day, thing_id, path_id, model_id",
+        "unnest($15::text[]), unnest($16::uuid[]), unnest($17::text[]), unnest($18::date[]), unnest($19::uuid[]), unnest($20::uuid[]),
+         unnest($21::uuid[])",
         &column(&rows, |key| key.scope) as &[&str],
         &column(&rows, |key| key.within),
         &column(&rows, |key| key.grain) as &[&str],
@@ -197,23 +230,7 @@ pub(crate) async fn add<'a>(
         &column(&rows, |key| key.thing),
         &column(&rows, |key| key.path),
         &column(&rows, |key| key.model),
-        &counts[0],
-        &counts[1],
-        &counts[2],
-        &counts[3],
-        &counts[4],
-        &counts[5],
-        &counts[6],
-        &counts[7],
-        &counts[8],
-        &counts[9],
-        &counts[10],
-        &counts[11],
-        &took,
     )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// Makes the sums of a day anew from `usage_by_day`, where there are none.
