@@ -347,6 +347,12 @@ fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap 
     {
         headers.insert("x-bursar-model", value);
     }
+    let left_out = &authorized.request.left_out;
+    if !left_out.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&left_out.join(", "))
+    {
+        headers.insert("x-bursar-tools-left-out", value);
+    }
     headers
 }
 

@@ -7,6 +7,7 @@ pub mod estimate;
 mod fields;
 pub mod last_words;
 pub mod models;
+mod offers;
 pub mod refusal;
 pub mod request;
 pub mod sse;
