@@ -178,6 +178,11 @@ impl Books {
         self.book_doubtful(Outcome::UpstreamError);
     }
 
+    /// Books an answer that came whole and that nobody here can read: the same.
+    pub fn close_unread(mut self) {
+        self.book_doubtful(Outcome::Ok);
+    }
+
     /// Books a call that was ended before anything was known of its answer: the same.
     pub fn close_ended(mut self) {
         self.book_doubtful(Outcome::Ended);

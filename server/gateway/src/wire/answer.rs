@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use domain::usage::{ToolUnits, Usage};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -278,8 +279,14 @@ impl Seen {
         self.deltas += u64::from(found);
     }
 
-    /// Looks at a whole answer that is not a stream.
+    /// Looks at a whole answer that is not a stream, or does not say that it is one.
     pub fn whole(&mut self, body: &[u8]) {
+        if [&b"data:"[..], b"event:", b":"].iter().any(|mark| body.trim_ascii_start().starts_with(mark)) {
+            let mut splitter = sse::Splitter::default();
+            splitter.feed(Bytes::copy_from_slice(body), |event| self.event(event));
+            splitter.end(|event| self.event(event));
+            return;
+        }
         self.finished = true;
         match self.route {
             Route::ChatCompletions | Route::Embeddings => {

@@ -5,6 +5,8 @@ pub mod answer;
 mod content;
 pub mod estimate;
 mod fields;
+#[cfg(test)]
+mod hostile;
 pub mod last_words;
 pub mod models;
 mod offers;
