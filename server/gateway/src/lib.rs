@@ -21,6 +21,7 @@ mod in_flight;
 mod jobs;
 mod kept_answers;
 mod leases;
+mod linger;
 mod meter;
 mod pipeline;
 mod post;
