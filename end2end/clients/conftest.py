@@ -225,12 +225,12 @@ class Labs:
             for kind in ("chat", "letter"):
                 self.model(f"{kind}-{mood}")
 
-    def model(self, name: str) -> None:
-        """A model of the dialect its name begins with, large enough for an agent."""
+    def model(self, name: str, searches: bool = True) -> None:
+        """A model of the dialect its name begins with, large enough for an agent; with a price for searches or without."""
         kind = name.partition("-")[0]
         provider = self.providers[f"{kind}, stalling" if name.endswith("-stall-agent") else kind]
-        # Codex lets every model search the web, and what has no price is refused.
-        self.bursar.model(name, provider, self.tier, upstream=name, context=200_000, most=32_000, web_search="10")
+        prices = {"web_search": "10"} if searches else {}
+        self.bursar.model(name, provider, self.tier, upstream=name, context=200_000, most=32_000, **prices)
 
     def application(self, name: str) -> tuple[str, str]:
         return self.bursar.application(name, self.group)

@@ -103,6 +103,21 @@ def test_an_agent_runs_a_command_and_says_the_last_word(kind: str, trial: str, l
     assert secret not in str(asked[0].headers)
 
 
+@pytest.mark.parametrize("searches", [True, False])
+def test_codex_goes_on_without_a_search_that_has_no_price(searches: bool, labs: Labs, home: Path) -> None:
+    model = f"chat-{'searching' if searches else 'unpriced'}-agent"
+    labs.model(model, searches)
+    application, secret = labs.application(model)
+    done = codex(labs.bursar.base, secret, model, home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert TEXT in done.stdout, done.stdout
+    asked = labs.scripted.of(model)
+    kinds = [{tool["type"] for tool in call.body["tools"]} for call in asked]
+    assert len(kinds) == 2 and all(("web_search" in kind) == searches for kind in kinds), kinds
+    assert all("function" in kind for kind in kinds), kinds
+    assert len(labs.booked(application, 2)) == 2
+
+
 @pytest.mark.parametrize("kind", AGENTS)
 def test_an_agent_without_money_is_told_once(kind: str, labs: Labs, home: Path) -> None:
     application, secret = labs.application(f"{AGENTS[kind].__name__} without money")

@@ -142,6 +142,11 @@ impl Place {
             Ok(store) => store,
             Err(error) => return self.gone_or("the database cannot be reached", &error).await,
         };
+        if matches!(store.schema().await, Ok(Schema::Newer)) {
+            store.close().await;
+            stop(self.cluster, self.turn).await;
+            return Err(newer());
+        }
         match store.migrate().await {
             Ok(()) if self.is_there() => {
                 Ok(Tried::Done(Database { store, cluster: self.cluster, turn: self.turn }))
@@ -236,9 +241,7 @@ async fn usable(
                 "it was made by an older version; `bursar serve` or `bursar apply` brings it up to date",
             ));
         }
-        (Schema::Newer, _) => {
-            return Err(Fatal::new("the database", "it was made by a newer version of this program"));
-        }
+        (Schema::Newer, _) => return Err(newer()),
         (Schema::Older, Upgrade::Migrate) => store.migrate().await?,
         (Schema::Current, _) => {}
     }
@@ -257,6 +260,11 @@ async fn usable(
             path.display()
         ),
     ))
+}
+
+/// Nobody reads what they cannot know.
+fn newer() -> Fatal {
+    Fatal::new("the database", "it was made by a newer version of this program; start that one")
 }
 
 async fn take_turn(data_dir: &Path) -> Result<File, Fatal> {

@@ -177,9 +177,16 @@ async fn accept(
     }
 }
 
+/// Small answers, and each piece of a stream, go out at once.
+fn at_once(stream: TcpStream) -> TcpStream {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection is gone already");
+    }
+    stream
+}
+
 fn connection(stream: TcpStream, peer: http::Peer, router: &Router, graceful: &GracefulShutdown) {
-    // Small answers, and each piece of a stream, go out at once.
-    let _ = stream.set_nodelay(true);
+    let stream = at_once(stream);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
@@ -233,5 +240,19 @@ fn hooks(store: &store::Store, router: Router) -> Hooks {
                 (status, String::from_utf8_lossy(&body).into_owned())
             })
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_taken_waits_for_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, taken) = tokio::join!(client, listener.accept());
+        assert!(!client.unwrap().nodelay().unwrap(), "it is not so by itself");
+        assert!(at_once(taken.unwrap().0).nodelay().unwrap());
     }
 }

@@ -318,7 +318,7 @@ fn Content(view: ModelView) -> impl IntoView {
                     <PriceField key=PriceKey::WebSearch current/><PriceField key=PriceKey::FileSearch current/>
                     <PriceField key=PriceKey::CodeSession current/>
                 </div>
-                <p class="hint">"US dollars per million tokens (images, calls, searches and code sessions: per million of those). An empty bucket takes the price of the one it is part of; 0 makes it free. Calls that bring a tool of the provider without a price here are refused."</p>
+                <p class="hint">"US dollars per million tokens (images, calls, searches and code sessions: per million of those). An empty bucket takes the price of the one it is part of; 0 makes it free. A tool of the provider without a price here is left out of calls that merely offer it; calls that insist on it are refused."</p>
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>

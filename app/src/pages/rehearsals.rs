@@ -281,8 +281,8 @@ fn Examples(examples: Vec<Example>) -> impl IntoView {
     }
 }
 
-/// The first models by name, and how many more.
-fn named<'a>(models: impl Iterator<Item = &'a (String, State, State)>) -> String {
+/// Models by name: the first few, and the others where one asks for them.
+fn named<'a>(models: impl Iterator<Item = &'a (String, State, State)>) -> AnyView {
     let mut names: Vec<String> = models
         .map(|(name, from, to)| match (from, to) {
             (_, State::ByRequest) => format!("{name} (by request)"),
@@ -290,10 +290,16 @@ fn named<'a>(models: impl Iterator<Item = &'a (String, State, State)>) -> String
             _ => name.clone(),
         })
         .collect();
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    let list = names.join(", ");
-    if more > 0 { format!("{list} and {more} more") } else { list }
+    if names.is_empty() {
+        return view! { <span class="muted">"none"</span> }.into_any();
+    }
+    let others = names.split_off(names.len().min(NAMED));
+    let more = format!("and {} more", others.len());
+    view! {
+        {names.join(", ")}
+        {(!others.is_empty()).then(|| view! { <details class="whom"><summary class="sub">{more}</summary><p class="sub">{others.join(", ")}</p></details> })}
+    }
+    .into_any()
 }
 
 #[component]
@@ -310,12 +316,11 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
                 count => format!(" and {count} groups below"),
             };
             let people = if reach.people == 1 { "1 person".to_owned() } else { format!("{} people", reach.people) };
-            let or_none = |text: String| if text.is_empty() { view! { <span class="muted">"none"</span> }.into_any() } else { view! { {text} }.into_any() };
             view! {
                 <tr>
                     <td><a href=format!("/groups/{}", reach.group)>{reach.name}</a><div class="sub">{format!("{people}{below}")}</div></td>
-                    <td data-th="Gains"><span>{or_none(gains)}</span></td>
-                    <td data-th="Loses"><span>{or_none(loses)}</span></td>
+                    <td data-th="Gains"><span>{gains}</span></td>
+                    <td data-th="Loses"><span>{loses}</span></td>
                 </tr>
             }
         })

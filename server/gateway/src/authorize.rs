@@ -80,8 +80,8 @@ pub fn authorize(
         Verdict::NeedsApproval => return Err(needs_approval(public_url, &caller, name())),
         Verdict::Deny(reason) => return Err(denied(&caller, name(), reason)),
     }
-    let authorized = Authorized { caller, request, route, model, policy, decision };
-    served(&authorized)?;
+    let mut authorized = Authorized { caller, request, route, model, policy, decision };
+    served(&mut authorized)?;
     Ok(authorized)
 }
 
@@ -135,8 +135,8 @@ fn route_of(facts: &Facts, model: &ModelFacts, now: DateTime<Utc>) -> Option<Rou
 }
 
 /// Whether the model answers on this route: nothing is translated from one dialect to another.
-fn served(authorized: &Authorized) -> Result<(), Refusal> {
-    let Authorized { caller, route, .. } = authorized;
+fn served(authorized: &mut Authorized) -> Result<(), Refusal> {
+    let Authorized { caller, route, .. } = &*authorized;
     let Some((model, provider)) = authorized.model().zip(authorized.provider()) else {
         return Err(no_such_model(caller, ""));
     };
@@ -146,7 +146,7 @@ fn served(authorized: &Authorized) -> Result<(), Refusal> {
         return Err(no_such_model(caller, &model.name));
     }
     if provider.dialect == route.dialect() && route.serves(model.modality) {
-        return priced_tools(authorized, &model.name);
+        return priced_tools(authorized);
     }
     let message = match known {
         Some(other) => format!("{} is served at {}. Call it there.", model.name, other.full_path()),
@@ -156,12 +156,20 @@ fn served(authorized: &Authorized) -> Result<(), Refusal> {
 }
 
 /// What a provider's own tool does costs something beside the tokens: without a price for it that
-/// could be neither held nor charged.
-fn priced_tools(authorized: &Authorized, name: &str) -> Result<(), Refusal> {
-    let Authorized { caller, request, route, .. } = authorized;
-    let unpriced = authorized.prices().and_then(|prices| request.tools.unpriced(prices));
-    let Some(key) = unpriced.filter(|_| *route != Route::CountTokens) else { return Ok(()) };
-    let what = key.label().to_lowercase();
+/// could be neither held nor charged. What is only offered is left out; what is asked for is refused.
+fn priced_tools(authorized: &mut Authorized) -> Result<(), Refusal> {
+    if authorized.route == Route::CountTokens {
+        return Ok(());
+    }
+    let Some(prices) = authorized.prices() else { return Ok(()) };
+    let Some(label) = authorized.request.tools.unpriced(prices) else { return Ok(()) };
+    if let Some(rest) = authorized.request.without_unpriced(prices) {
+        authorized.request = rest;
+        return Ok(());
+    }
+    let Authorized { caller, .. } = &*authorized;
+    let name = authorized.model().map_or("", |model| &model.name);
+    let what = label.to_lowercase();
     let message = format!(
         "{name} has no price for {what} here, and this call could make some. Take the tool out, or have a price set."
     );

@@ -248,16 +248,18 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
     if slot.is_some() {
         headers.insert(CACHE, HeaderValue::from_static("miss"));
     }
+    let coded = is_coded(&parts.headers);
     // An answer that was made shorter than asked for, or that is no plain yes, is not given again.
-    let slot = slot.filter(|_| !lowered && status == StatusCode::OK);
-    let body = if status.is_success() && is_stream(&parts.headers) {
-        let times = (patience.silence, until);
+    let slot = slot.filter(|_| !lowered && !coded && status == StatusCode::OK);
+    let body = if status.is_success() && is_stream(&parts.headers) && !coded {
+        let times = ((patience.beat, patience.silence), until);
         let metered = Metered::new(Arc::clone(gateway), body, books, &authorized.request, slot, times);
         let watch = guard::streamed::Watch::of(&gateway.store, &authorized.caller, sent.route);
         Body::new(metered.heard_by(listener).watched_by(watch))
     } else {
         let within = until.saturating_duration_since(Instant::now()).min(patience.head);
-        match whole(gateway, &authorized.caller, body, books, status, within, listener).await {
+        let how = Whole { status, coded, within, listener };
+        match whole(gateway, &authorized.caller, body, books, how).await {
             Ok((body, cost)) => {
                 if let Some(slot) = &slot {
                     gateway.cache.keep_whole(slot, &headers, &body, cost);
@@ -332,8 +334,17 @@ fn finish(status: StatusCode, headers: HeaderMap, body: Body) -> Turn {
 fn is_stream(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("text/event-stream"))
+        .and_then(|value| value.as_bytes().get(..STREAM.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(STREAM))
+}
+
+/// What a stream of events is called.
+const STREAM: &[u8] = b"text/event-stream";
+
+/// Whether an answer came in a coding, which nobody asked for and nobody here can read.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    codings.any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The head of an answer: the provider's, the call's id, and which model a policy chose.
@@ -346,6 +357,12 @@ fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap 
         && let Some(value) = authorized.model().and_then(|model| HeaderValue::from_str(&model.name).ok())
     {
         headers.insert("x-bursar-model", value);
+    }
+    let left_out = &authorized.request.left_out;
+    if !left_out.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&left_out.join(", "))
+    {
+        headers.insert("x-bursar-tools-left-out", value);
     }
     headers
 }
@@ -363,15 +380,23 @@ fn broken_off(id: CallId, cause: &str) -> Refusal {
     Refusal::new(Kind::UpstreamError, id, "The provider broke off in the middle of its answer.")
 }
 
+/// How an answer is that is read whole.
+struct Whole {
+    status: StatusCode,
+    /// Whether it came in a coding.
+    coded: bool,
+    /// How long it may take.
+    within: Duration,
+    listener: Option<Box<Listener>>,
+}
+
 /// An answer that is not a stream: read whole, booked, then handed on.
 async fn whole(
     gateway: &Gateway,
     caller: &Caller,
     body: Incoming,
     mut books: Books,
-    status: StatusCode,
-    within: Duration,
-    listener: Option<Box<Listener>>,
+    Whole { status, coded, within, listener }: Whole,
 ) -> Result<(Bytes, Money), Box<Turn>> {
     let (id, route) = (books.id(), books.route());
     let collected = tokio::select! {
@@ -388,6 +413,17 @@ async fn whole(
             return Err(Box::new(Turn::failed(refusal, Trouble::Connection, false)));
         }
     };
+    if coded && status.is_success() {
+        tracing::warn!(call = %id, "an answer came in a coding that was not asked for");
+        books.close_unread();
+        if guard::looks_back(caller) {
+            let message =
+                "The provider answered in a coding that was not asked for, so this key cannot look into it.";
+            let refusal = Refusal::new(Kind::UpstreamError, id, message).booked();
+            return Err(Box::new(Turn::Answered(refusal.into_response(route.dialect()))));
+        }
+        return Ok((bytes, Money::ZERO));
+    }
     let mut goes_on = Ok(bytes.clone());
     if let Some(answer) = guard::look_back(gateway, caller, &bytes).await {
         books.found(&answer.found);

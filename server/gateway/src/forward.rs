@@ -29,6 +29,8 @@ use crate::{
 };
 
 #[cfg(test)]
+mod at_once;
+#[cfg(test)]
 mod http2;
 
 /// How often a connection is tried for, and how long is waited in between. Nothing has been sent by
@@ -73,12 +75,17 @@ pub fn client(allow_private: bool, connection: Duration) -> HttpClient {
     pooled(HttpsConnectorBuilder::new().with_webpki_roots(), allow_private, connection)
 }
 
-fn pooled(tls: HttpsConnectorBuilder<WantsSchemes>, allow_private: bool, connection: Duration) -> HttpClient {
+fn tcp(allow_private: bool, connection: Duration) -> HttpConnector<Vetted> {
     let mut tcp = HttpConnector::new_with_resolver(Vetted { allow_private });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(connection));
     tcp.set_keepalive(Some(Duration::from_secs(60)));
+    tcp
+}
+
+fn pooled(tls: HttpsConnectorBuilder<WantsSchemes>, allow_private: bool, connection: Duration) -> HttpClient {
+    let tcp = tcp(allow_private, connection);
     let tls = tls.https_or_http().enable_all_versions().wrap_connector(tcp);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

@@ -5,6 +5,7 @@
 //! plainly data: images and sounds in base 64. What is masked is replaced in its text; everything
 //! else stays byte for byte as it came.
 
+mod again;
 mod personal;
 mod secrets;
 pub mod streamed;
@@ -101,12 +102,21 @@ pub struct Answer {
     pub found: Vec<Found>,
 }
 
+/// What a caller's key looks for in answers, if it does.
+fn rails_back(caller: &Caller) -> Option<Guardrails> {
+    let rails = caller.application()?.handling.guardrails;
+    (rails.answers && !rails.is_empty()).then_some(rails)
+}
+
+/// Whether a caller's key looks into answers.
+pub fn looks_back(caller: &Caller) -> bool {
+    rails_back(caller).is_some()
+}
+
 /// Looks into a whole answer, as its key wants it; none: it is not looked into.
 pub async fn look_back(gateway: &Gateway, caller: &Caller, body: &Bytes) -> Option<Answer> {
-    let rails = caller.application()?.handling.guardrails;
-    if !rails.answers || rails.is_empty() {
-        return None;
-    }
+    let rails = rails_back(caller)?;
+    let body = &again::without(rails, body.clone());
     let (store, whole) = (gateway.store.clone(), body.clone());
     let scan = move || scan(rails, &whole, |text| store::keys::lookup_hash(&store, text).is_some());
     let looked = if body.len() > LARGE {

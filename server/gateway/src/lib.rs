@@ -21,6 +21,7 @@ mod in_flight;
 mod jobs;
 mod kept_answers;
 mod leases;
+mod linger;
 mod meter;
 mod pipeline;
 mod post;
@@ -89,11 +90,16 @@ pub struct Patience {
     pub hop: Duration,
     /// Between two pieces of a stream.
     pub silence: Duration,
+    /// How long a client hears nothing while a stream is silent.
+    pub beat: Duration,
     /// From when a call is sent until its answer is whole.
     pub total: Duration,
     /// How long a stream is read on after its client has left.
     pub read_on: Duration,
 }
+
+/// Proxies on the way cut connections on which nothing was said for a minute, some for half of that.
+const BEAT: Duration = Duration::from_secs(15);
 
 impl Default for Patience {
     fn default() -> Self {
@@ -103,6 +109,7 @@ impl Default for Patience {
             head: usual(Wait::FirstByte),
             hop: Duration::from_secs(60),
             silence: usual(Wait::Silence),
+            beat: BEAT,
             total: usual(Wait::Total),
             read_on: Duration::from_secs(120),
         }

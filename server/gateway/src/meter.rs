@@ -38,6 +38,9 @@ use crate::{
 /// nothing, and only the connection is free for the next call.
 const TRAILING: Duration = Duration::from_millis(250);
 
+/// Said to a client while its provider thinks: a comment, which every reader of events leaves out.
+const HEARTBEAT: &[u8] = b": still waiting for the provider\n\n";
+
 /// How much of a stream is read after its client has left.
 const READ_ON_BYTES: usize = 64 << 20;
 
@@ -66,9 +69,12 @@ struct Reading {
     books: Books,
     /// For a key that keeps what its calls say.
     listener: Option<Box<Listener>>,
+    /// Rings when the client has heard nothing for a while, or the upstream has said nothing for too long.
     idle: Pin<Box<Sleep>>,
-    /// How long the upstream may say nothing.
-    silence: Duration,
+    /// How long the client may hear nothing, and the upstream say nothing.
+    waits: (Duration, Duration),
+    /// When the upstream has said nothing for too long.
+    silent: Instant,
     /// When it has to be at its end.
     until: Instant,
     /// More events with content than this go beyond what is held.
@@ -151,17 +157,19 @@ impl Reading {
 }
 
 impl Metered {
-    /// `silence`: how long the upstream may say nothing; `until`: when its answer has to be whole.
+    /// `waits`: how long the client may hear nothing, and the upstream say nothing; `until`: when its answer
+    /// has to be whole.
     pub fn new(
         gateway: Arc<Gateway>,
         upstream: Incoming,
         books: Books,
         request: &Request,
         slot: Option<Slot>,
-        (silence, until): (Duration, std::time::Instant),
+        (waits, until): ((Duration, Duration), std::time::Instant),
     ) -> Self {
         let hides_usage = books.route() == Route::ChatCompletions && !request.wants_usage;
-        let until = Instant::from_std(until);
+        let (now, until) = (Instant::now(), Instant::from_std(until));
+        let silent = until.min(now + waits.1);
         let reading = Reading {
             upstream,
             splitter: Splitter::default(),
@@ -173,8 +181,9 @@ impl Metered {
             books,
             listener: None,
             watch: None,
-            idle: Box::pin(tokio::time::sleep_until(until.min(Instant::now() + silence))),
-            silence,
+            idle: Box::pin(tokio::time::sleep_until(silent.min(now + waits.0))),
+            waits,
+            silent,
             until,
         };
         Self { gateway, stage: Stage::Reading(Box::new(reading)), ready: VecDeque::new() }
@@ -281,7 +290,9 @@ impl Metered {
             Poll::Ready(Some(Ok(frame))) => {
                 let Ok(piece) = frame.into_data() else { return Poll::Ready(()) };
                 // One clock for both: a stream that never pauses does not go on for ever either.
-                reading.idle.as_mut().reset(reading.until.min(Instant::now() + reading.silence));
+                let now = Instant::now();
+                reading.silent = reading.until.min(now + reading.waits.1);
+                reading.idle.as_mut().reset(reading.silent.min(now + reading.waits.0));
                 let (pieces, at_end) = reading.take(piece);
                 let beyond = reading.seen.written() > reading.most;
                 if let Some(refusal) = reading.refusal() {
@@ -316,7 +327,15 @@ impl Metered {
                     return Poll::Ready(());
                 }
                 ready!(reading.idle.as_mut().poll(cx));
-                let late = reading.until <= Instant::now();
+                let now = Instant::now();
+                if now < reading.silent {
+                    reading.idle.as_mut().reset(reading.silent.min(now + reading.waits.0));
+                    if !reading.splitter.within_event() {
+                        self.ready.push_back(Bytes::from_static(HEARTBEAT));
+                    }
+                    return Poll::Ready(());
+                }
+                let late = reading.until <= now;
                 self.broken(if late { "not whole in time" } else { "silent for too long" });
                 Poll::Ready(())
             }

@@ -23,7 +23,7 @@ use crate::{
     goes_on::GoesOn,
     guard, headroom,
     hops::{Asked, hops},
-    kept_answers,
+    kept_answers, linger,
     routing::{Plan, plan},
     wire::{
         self, Route, models,
@@ -70,7 +70,13 @@ async fn pass(
 ) -> Result<Response, Refusal> {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let caller = authenticate(&gateway, &parts.headers).await?;
+    let caller = match authenticate(&gateway, &parts.headers).await {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            linger::read_on(body);
+            return Err(refusal);
+        }
+    };
     let id = caller.id;
     let unread = |refusal: &Refusal| gateway.refused(&caller, "", Features::default(), refusal);
     let body = read_body(body, &parts.headers, id).await.inspect_err(unread)?;
@@ -130,7 +136,7 @@ fn labels(headers: &HeaderMap, request: &mut request::Request) {
     request.session = text(&SESSION).or_else(|| request.session.take());
 }
 
-async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes, Refusal> {
+async fn read_body(mut body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes, Refusal> {
     let too_large = || {
         let message = format!("The body is larger than {} MB.", BODY_MAX >> 20);
         Refusal::new(Kind::TooLarge, id, message)
@@ -138,11 +144,15 @@ async fn read_body(body: Body, headers: &HeaderMap, id: CallId) -> Result<Bytes,
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_MAX) {
+        linger::read_on(body);
         return Err(too_large());
     }
-    match Limited::new(body, BODY_MAX).collect().await {
+    match Limited::new(&mut body, BODY_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            linger::read_on(body);
+            Err(too_large())
+        }
         Err(_) => Err(Refusal::new(Kind::BadRequest, id, "The body broke off.")),
     }
 }
@@ -211,14 +221,16 @@ async fn get_limits(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> 
     }
 }
 
-async fn unknown_route(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+async fn unknown_route(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    linger::read_on(body);
     let routes: Vec<&str> = Route::ALL.iter().map(|route| route.full_path()).collect();
     let message = format!(
         "There is no such route here. Bursar serves {}, /v1/models and /v1/me/limits.",
         routes.join(", ")
     );
     let refusal = Refusal::new(Kind::UnknownRoute, store::clock::id(), message);
-    gateway.say(refusal, wire::dialect_of(&headers))
+    gateway.say(refusal, wire::dialect_of(&parts.headers))
 }
 
 fn with_id(id: CallId, mut response: Response) -> Response {

@@ -178,6 +178,11 @@ impl Books {
         self.book_doubtful(Outcome::UpstreamError);
     }
 
+    /// Books an answer that came whole and that nobody here can read: the same.
+    pub fn close_unread(mut self) {
+        self.book_doubtful(Outcome::Ok);
+    }
+
     /// Books a call that was ended before anything was known of its answer: the same.
     pub fn close_ended(mut self) {
         self.book_doubtful(Outcome::Ended);
@@ -200,13 +205,17 @@ impl Books {
         self.book(usage, true, outcome);
     }
 
-    /// Searches that a provider makes for every answer and does not count.
+    /// With the searches that a provider makes for every answer and does not count, and without machines
+    /// that the call brought no tool for: some of the provider's own searches run code, at no cost.
     fn with_unsaid(&self, usage: Usage) -> Usage {
         let unsaid = self.tools.unsaid().web_searches;
-        if unsaid == 0 || usage.tools.web_searches > 0 {
-            return usage;
-        }
-        Usage { tools: ToolUnits { web_searches: unsaid, ..usage.tools }, ..usage }
+        let machines = self.tools.most().tools.code_sessions > 0;
+        let tools = ToolUnits {
+            web_searches: if usage.tools.web_searches > 0 { usage.tools.web_searches } else { unsaid },
+            code_sessions: if machines { usage.tools.code_sessions } else { 0 },
+            ..usage.tools
+        };
+        Usage { tools, ..usage }
     }
 
     /// Our own figure never goes beyond what the upstream was allowed.

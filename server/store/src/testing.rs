@@ -281,3 +281,55 @@ pub async fn spoil(url: &str, spoil: Spoil) {
     assert_eq!(done.rows_affected(), 1);
     db.close().await.expect("the connection ends");
 }
+
+/// Everything a server has to give, taken from those who call: no connection is left to them.
+#[derive(Debug)]
+pub struct Crowd(Vec<PgConnection>);
+
+impl Crowd {
+    /// Takes what is free, and ends what programs of ours have, until nothing is left.
+    pub async fn on(maintenance: &str) -> Self {
+        let mut taken = vec![PgConnection::connect(maintenance).await.expect("the test Postgres answers")];
+        loop {
+            while let Ok(one) = PgConnection::connect(maintenance).await {
+                taken.push(one);
+            }
+            let ended: Vec<Option<bool>> = sqlx::query_scalar(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'bursar'",
+            )
+            .fetch_all(&mut taken[0])
+            .await
+            .expect("an answer");
+            if ended.is_empty() {
+                return Self(taken);
+            }
+        }
+    }
+
+    /// Gives all of it back.
+    pub async fn leave(self) {
+        for one in self.0 {
+            one.close().await.expect("it closes");
+        }
+    }
+}
+
+/// What a newer version of the program does to a database when it starts beside others: it adds to tables
+/// that every call reads and writes.
+pub async fn newer_version(url: &str) {
+    let mut db = PgConnection::connect(url).await.expect("the database answers");
+    let mut statements = vec!["create table newer (org_id uuid primary key, text text)".to_owned()];
+    let tables = [
+        "organizations", "groups", "models", "secrets", "applications", "limits", "windows", "leases", "events",
+        "usage_by_day", "usage_sums", "authorizations", "providers", "prices",
+    ];
+    statements.extend(tables.map(|table| format!("alter table {table} add column newer bigint not null default 0")));
+    statements.push(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (999999, 'newer', true, '', 1)"
+            .to_owned(),
+    );
+    for statement in statements {
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut db).await.expect("it is done");
+    }
+}

@@ -52,6 +52,13 @@ impl Server {
         Self::in_folder(empty_database().await, Arc::new(TempDir::new()), settings)
     }
 
+    /// On a database of its own, with everything it has to say written into a file.
+    pub async fn heard_in(log: &Path) -> Self {
+        let said = std::fs::File::create(log).expect("a file");
+        let data = Arc::new(TempDir::new());
+        Self::saying_to(said.into(), empty_database().await, data, vec![("BURSAR_LOG", "trace".to_owned())])
+    }
+
     /// The power is cut; then it starts again, where it was.
     pub fn crash_and_restart(self) -> Self {
         let (database, data) = (self.database.clone(), Arc::clone(&self.data));
@@ -61,10 +68,20 @@ impl Server {
     }
 
     fn in_folder(database: String, data: Arc<TempDir>, settings: Vec<(&'static str, String)>) -> Self {
+        Self::saying_to(Stdio::inherit(), database, data, settings)
+    }
+
+    fn saying_to(
+        log: Stdio,
+        database: String,
+        data: Arc<TempDir>,
+        settings: Vec<(&'static str, String)>,
+    ) -> Self {
         let mut child = command(&database, data.path())
             .arg("serve")
             .envs(settings.iter().cloned())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .expect("bursar starts");
         let mut line = String::new();

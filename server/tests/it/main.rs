@@ -23,9 +23,12 @@ mod recommendations;
 mod reports;
 mod roles;
 mod routes;
+mod secrecy;
 mod serve;
 mod setup;
 mod verify;
+
+mod versions;
 mod ways_back;
 mod webhooks;
 mod why;

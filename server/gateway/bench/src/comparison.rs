@@ -56,6 +56,7 @@ const OTHER: usize = 1;
 
 const CONNECTIONS: [usize; 3] = [1, 8, 64];
 const HELD: usize = 1_000;
+const SILENT: usize = 10_000;
 
 /// Somebody who answers calls.
 struct Target<'a> {
@@ -228,31 +229,43 @@ fn open_loop(setting: &Setting, targets: &[Target<'_>]) -> Result<(), Failure> {
 
 fn memory(targets: &[Target<'_>], idle: u64) -> Result<(), Failure> {
     println!("RESIDENT MEMORY, MB");
-    println!("{:<16}{:>10}{:>14}{:>18}", "", "idle", "after load", "1 000 streams");
+    println!(
+        "{:<16}{:>10}{:>14}{:>18}{:>14}{:>26}",
+        "", "idle", "after load", "1 000 streams", "afterwards", "10 000 idle connections"
+    );
+    let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     for target in &targets[1..] {
-        let after = target.process.memory();
-        let mut command = on_core(OTHER, &ourselves()?);
-        command.args(["load", "--hold", "--model", "held", "--secret", target.secret]);
-        command.args(["--connections", &HELD.to_string()]).arg(target.process.address.to_string());
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
-        let held = target.process.memory();
-        let _ = child.kill();
-        let _ = child.wait();
-        let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let idle = if target.name == "bursar" { format!("{:.1}", megabytes(idle)) } else { "–".to_owned() };
+        let after = target.process.memory();
+        let (streams, held) = keeping(target, &["--hold", "--model", "held"], HELD)?;
+        let afterwards = target.process.memory();
+        let (connections, silent) = keeping(target, &["--idle"], SILENT)?;
         println!(
-            "{:<16}{idle:>10}{:>14.1}{:>18.1}  ({} open)",
+            "{:<16}{idle:>10}{:>14.1}{:>18.1}{:>14.1}{:>26.1}  ({streams} streams and {connections} connections open)",
             target.name,
             megabytes(after),
             megabytes(held),
-            line.trim()
+            megabytes(afterwards),
+            megabytes(silent),
         );
     }
     Ok(())
+}
+
+/// What a target's memory is while somebody keeps so many connections; how many they have.
+fn keeping(target: &Target<'_>, arguments: &[&str], connections: usize) -> Result<(String, u64), Failure> {
+    let mut command = on_core(OTHER, &ourselves()?);
+    command.arg("load").args(arguments).args(["--secret", target.secret]);
+    command.args(["--connections", &connections.to_string()]).arg(target.process.address.to_string());
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    if let Some(out) = child.stdout.take() {
+        BufReader::new(out).read_line(&mut line)?;
+    }
+    let held = target.process.memory();
+    let _ = child.kill();
+    let _ = child.wait();
+    Ok((line.trim().to_owned(), held))
 }
 
 /// One load, with what it cost the one who was called.

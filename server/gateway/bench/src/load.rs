@@ -17,7 +17,11 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 use crate::Failure;
 
@@ -50,6 +54,9 @@ pub struct Ask {
     /// Only open the streams, say so, and keep them.
     #[arg(long)]
     pub hold: bool,
+    /// Only open the connections, ask once for something that is not there, and keep them.
+    #[arg(long)]
+    pub idle: bool,
 }
 
 /// What was measured.
@@ -85,6 +92,9 @@ type Sample = Option<(f64, f64)>;
 pub async fn run(ask: Ask) -> Result<(), Failure> {
     if ask.hold {
         return hold(ask).await;
+    }
+    if ask.idle {
+        return idle(ask).await;
     }
     let begun = Instant::now();
     let mut connections = JoinSet::new();
@@ -202,6 +212,20 @@ async fn hold(ask: Ask) -> Result<(), Failure> {
         if answer.body_mut().frame().await.is_some_and(|frame| frame.is_ok()) && answer.status().is_success()
         {
             open.push((sender, answer));
+        }
+    }
+    println!("{}", open.len());
+    std::future::pending().await
+}
+
+/// Opens the connections, says how many there are, and keeps them without a word.
+async fn idle(ask: Ask) -> Result<(), Failure> {
+    let mut open = Vec::new();
+    for _ in 0..ask.connections {
+        let mut stream = TcpStream::connect(ask.address).await?;
+        stream.write_all(b"GET /v1 HTTP/1.1\r\nhost: bursar.test\r\n\r\n").await?;
+        if stream.read_u8().await.is_ok() {
+            open.push(stream);
         }
     }
     println!("{}", open.len());

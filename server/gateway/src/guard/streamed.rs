@@ -20,7 +20,7 @@ use serde_json::{Value, json, value::RawValue};
 use smallvec::SmallVec;
 use store::Store;
 
-use super::{Hit, Looked, Text, Where, hits, refusal, scan, without};
+use super::{Hit, Looked, Text, Where, again, hits, rails_back, refusal, scan, without};
 use crate::{
     authenticate::Caller,
     wire::{
@@ -107,10 +107,7 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     /// For a key that looks into answers; none for any other.
     pub fn of(store: &Store, caller: &Caller, route: Route) -> Option<Box<Self>> {
-        let rails = caller.application()?.handling.guardrails;
-        if !rails.answers || rails.is_empty() {
-            return None;
-        }
+        let rails = rails_back(caller)?;
         Some(Box::new(Self {
             rails,
             route,
@@ -127,7 +124,7 @@ impl Watch {
         if !self.refused.is_empty() {
             return;
         }
-        let event = Bytes::copy_from_slice(event);
+        let event = again::without(self.rails, Bytes::copy_from_slice(event));
         let read = self.read(&event);
         let keys: SmallVec<[Key; 2]> = read.pieces.iter().map(|piece| piece.key.clone()).collect();
         let ends = |key: &Key| read.ends_all || read.ends.contains(&key.part);
@@ -223,6 +220,7 @@ impl Watch {
                 }
                 "input" => json!({ "tool_calls": [{ "index": piece, "custom": { "input": text } }] }),
                 "function_call" => json!({ "function_call": { "arguments": text } }),
+                "transcript" => json!({ "audio": { "transcript": text } }),
                 field => json!({ field: text }),
             };
             chunk["choices"] = json!([{ "index": part, "delta": delta, "finish_reason": null }]);
@@ -415,9 +413,16 @@ fn chat(data: &[u8]) -> Read<'_> {
         #[serde(borrow)]
         refusal: Option<&'a RawValue>,
         #[serde(borrow)]
+        audio: Option<Audio<'a>>,
+        #[serde(borrow)]
         tool_calls: Option<Vec<ToolCall<'a>>>,
         #[serde(borrow)]
         function_call: Option<Function<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Audio<'a> {
+        #[serde(borrow)]
+        transcript: Option<&'a RawValue>,
     }
     #[derive(Deserialize)]
     struct ToolCall<'a> {
@@ -448,6 +453,7 @@ fn chat(data: &[u8]) -> Read<'_> {
             texts.push((0, "reasoning_content", delta.reasoning_content));
             texts.push((0, "reasoning", delta.reasoning));
             texts.push((0, "refusal", delta.refusal));
+            texts.push((0, "transcript", delta.audio.and_then(|audio| audio.transcript)));
             for call in delta.tool_calls.into_iter().flatten() {
                 let index = call.index.unwrap_or(0);
                 for function in [call.function, call.custom].into_iter().flatten() {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use domain::usage::Usage;
+use bytes::Bytes;
+use domain::usage::{ToolUnits, Usage};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -59,11 +60,19 @@ struct Groq {
 struct AnthropicEvent {
     usage: Option<AnthropicUsage>,
     message: Option<AnthropicMessage>,
+    delta: Option<AnthropicEnd>,
 }
 
 #[derive(Deserialize)]
 struct AnthropicMessage {
     usage: Option<AnthropicUsage>,
+    container: Option<IgnoredAny>,
+}
+
+/// What a stream says at its end: whether there was a machine for code, among it.
+#[derive(Deserialize)]
+struct AnthropicEnd {
+    container: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -237,11 +246,21 @@ impl Seen {
         }
         for data in sse::data(event) {
             let Ok(event) = serde_json::from_slice::<AnthropicEvent>(data) else { continue };
+            let ran = [
+                event.message.as_ref().and_then(|message| message.container),
+                event.delta.and_then(|end| end.container),
+            ];
+            self.ran_code(ran.iter().any(Option::is_some));
             for usage in [event.message.and_then(|message| message.usage), event.usage].into_iter().flatten()
             {
                 self.anthropic.update(usage);
             }
         }
+    }
+
+    /// Code ran on a machine of the provider's.
+    fn ran_code(&mut self, ran: bool) {
+        self.used.tools.code_sessions = self.used.tools.code_sessions.max(u64::from(ran));
     }
 
     /// Counts what will be needed if usage never comes.
@@ -260,8 +279,14 @@ impl Seen {
         self.deltas += u64::from(found);
     }
 
-    /// Looks at a whole answer that is not a stream.
+    /// Looks at a whole answer that is not a stream, or does not say that it is one.
     pub fn whole(&mut self, body: &[u8]) {
+        if [&b"data:"[..], b"event:", b":"].iter().any(|mark| body.trim_ascii_start().starts_with(mark)) {
+            let mut splitter = sse::Splitter::default();
+            splitter.feed(Bytes::copy_from_slice(body), |event| self.event(event));
+            splitter.end(|event| self.event(event));
+            return;
+        }
         self.finished = true;
         match self.route {
             Route::ChatCompletions | Route::Embeddings => {
@@ -276,8 +301,11 @@ impl Seen {
                 }
             }
             Route::Messages | Route::CountTokens => {
-                if let Ok(AnthropicMessage { usage: Some(usage) }) = serde_json::from_slice(body) {
-                    self.anthropic.update(usage);
+                if let Ok(AnthropicMessage { usage, container }) = serde_json::from_slice(body) {
+                    self.ran_code(container.is_some());
+                    if let Some(usage) = usage {
+                        self.anthropic.update(usage);
+                    }
                 }
             }
         }
@@ -296,7 +324,10 @@ impl Seen {
             Route::Responses => self.openai.map(|usage| self.used.beside(usage)),
             // The first event carries the input; without a later one the output is not known.
             Route::Messages | Route::CountTokens => {
-                self.anthropic.buckets().filter(|_| self.finished || self.anthropic_reported_output())
+                let told =
+                    self.anthropic.buckets().filter(|_| self.finished || self.anthropic_reported_output())?;
+                let tools = ToolUnits { code_sessions: self.used.tools.code_sessions, ..told.tools };
+                Some(Usage { tools, ..told })
             }
         }
     }

@@ -78,10 +78,21 @@ pub(super) struct Fields<'a> {
     #[serde(borrow)]
     speed: Option<&'a RawValue>,
     #[serde(borrow)]
+    inference_geo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    fallbacks: Option<&'a RawValue>,
+    #[serde(borrow)]
+    models: Option<&'a RawValue>,
+    #[serde(borrow)]
+    plugins: Option<&'a RawValue>,
+    #[serde(borrow)]
     prompt: Option<&'a RawValue>,
     #[serde(borrow)]
     background: Option<&'a RawValue>,
 }
+
+/// Ways to be served that cost no more than the prices say.
+const TIERS: [&str; 7] = ["auto", "default", "flex", "scale", "standard", "standard_only", "batch"];
 
 /// A field that is there with `null` has a place too, and is patched there.
 fn even_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
@@ -155,15 +166,31 @@ impl<'a> Fields<'a> {
                 }
             }
         }
-        // Slower ones cost less, and are booked like any other call.
-        for (name, field, dearer) in
-            [("service_tier", self.service_tier, "\"priority\""), ("speed", self.speed, "\"fast\"")]
-        {
-            if field.is_some_and(|raw| raw.get() == dearer) {
+        // Slower ones cost less, and are booked like any other call. What is not known may cost anything.
+        for (name, field, usual) in [
+            ("service_tier", self.service_tier, &TIERS[..]),
+            ("speed", self.speed, &["standard"][..]),
+            ("inference_geo", self.inference_geo, &["global"][..]),
+        ] {
+            let Some(raw) = field.filter(|raw| !is_null(raw)) else { continue };
+            if !serde_json::from_str::<Cow<'_, str>>(raw.get()).is_ok_and(|word| usual.contains(&&*word)) {
+                let word: String = raw.get().chars().take(40).collect();
                 return Err(bad(
                     name,
                     format!(
-                        "`{name}` {dearer} costs more than the prices here say, so it cannot be capped. Ask without it."
+                        "`{name}` {word} can cost more than the prices here say, so it cannot be capped. Ask without it."
+                    ),
+                ));
+            }
+        }
+        for (name, field) in
+            [("fallbacks", self.fallbacks), ("models", self.models), ("plugins", self.plugins)]
+        {
+            if given(field) {
+                return Err(bad(
+                    name,
+                    format!(
+                        "`{name}` would have the provider use something else than the model that was decided on. Ask without it; a policy goes from model to model here."
                     ),
                 ));
             }

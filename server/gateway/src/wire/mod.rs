@@ -5,8 +5,11 @@ pub mod answer;
 mod content;
 pub mod estimate;
 mod fields;
+#[cfg(test)]
+mod hostile;
 pub mod last_words;
 pub mod models;
+mod offers;
 pub mod refusal;
 pub mod request;
 pub mod sse;

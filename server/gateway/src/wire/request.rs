@@ -5,7 +5,7 @@
 //! each a splice of bytes, so that a large body is never copied or put together anew.
 
 use bytes::Bytes;
-use domain::{guardrails::Found, keys::Features};
+use domain::{guardrails::Found, keys::Features, prices::Prices};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::{
     Route, estimate,
     fields::{BadRequest, Fields, Reach, bad, is_null},
+    offers,
     tools::{MOST_USES, Tools},
 };
 
@@ -68,6 +69,8 @@ pub struct Request {
     pub keeps_answer: bool,
     /// What it brings of tools that are billed by the piece.
     pub tools: Tools,
+    /// Tools that it offered and that were left out, by their kinds.
+    pub left_out: Vec<String>,
     /// What was found in it.
     pub guarded: Vec<Found>,
     model_at: Option<Place>,
@@ -128,6 +131,7 @@ impl Request {
             keeps_answer,
             tools,
             tool_calls_at: bound.map(place),
+            left_out: Vec::new(),
             guarded: Vec::new(),
             route,
             model,
@@ -145,6 +149,21 @@ impl Request {
             stream_options_at,
             body,
         })
+    }
+
+    /// The same call without the tools that it merely offers and that have no price with these; none
+    /// where that is not what it asks for.
+    pub fn without_unpriced(&self, prices: &Prices) -> Option<Self> {
+        let rest = offers::without_unpriced(self.route, &self.body, prices)?;
+        let mut request = Self::read(self.route, rest.body).ok()?;
+        if request.tools.unpriced(prices).is_some() {
+            return None;
+        }
+        request.left_out = rest.kinds;
+        request.guarded.clone_from(&self.guarded);
+        request.use_case.clone_from(&self.use_case);
+        request.session.clone_from(&self.session);
+        Some(request)
     }
 
     /// As it came.
@@ -360,6 +379,17 @@ mod tests {
             (Route::Responses, r#"{"model":"m","service_tier":"priority"}"#, false),
             (Route::Messages, r#"{"model":"m","max_tokens":9,"speed":"fast"}"#, false),
             (Route::ChatCompletions, r#"{"model":"m","service_tier":"flex"}"#, true),
+            (Route::ChatCompletions, r#"{"model":"m","service_tier":null}"#, true),
+            (Route::ChatCompletions, r#"{"model":"m","service_tier":"\u0070riority"}"#, false),
+            (Route::Responses, r#"{"model":"m","service_tier":"fast"}"#, false),
+            (Route::Responses, r#"{"model":"m","service_tier":"ultrafast"}"#, false),
+            (Route::Messages, r#"{"model":"m","max_tokens":9,"inference_geo":"us"}"#, false),
+            (Route::Messages, r#"{"model":"m","max_tokens":9,"inference_geo":"global"}"#, true),
+            (Route::Messages, r#"{"model":"m","max_tokens":9,"fallbacks":[{"model":"dear"}]}"#, false),
+            (Route::ChatCompletions, r#"{"model":"m","models":["dear"]}"#, false),
+            (Route::ChatCompletions, r#"{"model":"m","fallbacks":["dear"]}"#, false),
+            (Route::ChatCompletions, r#"{"model":"m","plugins":[{"id":"web"}]}"#, false),
+            (Route::ChatCompletions, r#"{"model":"m","fallbacks":[],"models":null}"#, true),
             (
                 Route::Messages,
                 r#"{"model":"m","max_tokens":9,"service_tier":"auto","speed":"standard"}"#,

@@ -71,6 +71,11 @@ impl Splitter {
         pieces
     }
 
+    /// Whether the beginning of an event has gone on, and its end has not.
+    pub const fn within_event(&self) -> bool {
+        self.unseen
+    }
+
     /// An endless event is passed on unseen instead of filling the memory. Only the bytes that may
     /// begin its end are kept.
     fn keep_bounded(&mut self, pieces: &mut Pieces) {

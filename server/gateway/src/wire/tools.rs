@@ -30,6 +30,8 @@ pub struct Tools {
     pub open: SmallVec<[usize; 1]>,
     /// Whether the bound over all tools is left open.
     pub all_open: bool,
+    /// Whether a tool asks another model, at prices of its own.
+    asks_another: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +39,40 @@ struct Tool<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
     max_uses: Option<u64>,
+    #[serde(borrow)]
+    environment: Option<Kind<'a>>,
+}
+
+/// What a tool is billed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Billed {
+    /// By the piece.
+    Piece(PriceKey),
+    /// By what another model does.
+    Another,
+}
+
+impl Billed {
+    /// What the uses of a tool are billed by; none where they cost their tokens only.
+    pub fn of(route: Route, tool: &RawValue) -> Option<Self> {
+        serde_json::from_str::<Tool<'_>>(tool.get()).ok()?.billed(route)
+    }
+
+    /// What it is called where it has no price.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Piece(key) => key.label(),
+            Self::Another => "Another model's advice",
+        }
+    }
+
+    /// Whether there is a price for it.
+    pub fn has_price(self, prices: &Prices) -> bool {
+        match self {
+            Self::Piece(key) => prices.of(key).is_some(),
+            Self::Another => false,
+        }
+    }
 }
 
 impl Tools {
@@ -62,10 +98,17 @@ impl Tools {
         let bound = bound.and_then(|raw| raw.get().parse::<u64>().ok());
         for raw in list {
             let Ok(tool) = serde_json::from_str::<Tool<'_>>(raw.get()) else { continue };
-            let Some(key) = tool.kind.as_deref().and_then(|kind| key(route, kind)) else { continue };
+            let key = match tool.billed(route) {
+                None => continue,
+                Some(Billed::Another) => {
+                    read.asks_another = true;
+                    continue;
+                }
+                Some(Billed::Piece(key)) => key,
+            };
             let uses = match route {
                 Route::Messages => {
-                    if tool.max_uses.is_none() {
+                    if tool.max_uses.is_none() && key != PriceKey::CodeSession {
                         read.open.push(place(raw) + 1);
                     }
                     tool.max_uses
@@ -100,8 +143,10 @@ impl Tools {
     }
 
     /// What it brings that has no price with these.
-    pub fn unpriced(&self, prices: &Prices) -> Option<PriceKey> {
-        self.keys().find(|key| prices.of(*key).is_none())
+    pub(crate) fn unpriced(&self, prices: &Prices) -> Option<&'static str> {
+        let pieces = self.keys().map(Billed::Piece);
+        let another = self.asks_another.then_some(Billed::Another);
+        pieces.chain(another).find(|billed| !billed.has_price(prices)).map(Billed::label)
     }
 
     /// Whether anything of it costs something: then a bound that was left open is written in.
@@ -123,18 +168,30 @@ impl Tools {
     }
 }
 
-/// What uses of a tool are billed by; none where they cost their tokens only, or time, which no answer
-/// tells.
-fn key(route: Route, kind: &str) -> Option<PriceKey> {
-    // Kinds carry dates: `web_search_20250305`, `web_search_preview_2025_03_11`.
-    if kind.starts_with("web_search") {
-        return Some(PriceKey::WebSearch);
-    }
-    match kind {
-        "file_search" if route == Route::Responses => Some(PriceKey::FileSearch),
-        "code_interpreter" if route == Route::Responses => Some(PriceKey::CodeSession),
-        "image_generation" if route == Route::Responses => Some(PriceKey::Image),
-        _ => None,
+impl Tool<'_> {
+    /// What uses of it are billed by; none where they cost their tokens only.
+    fn billed(&self, route: Route) -> Option<Billed> {
+        let kind = self.kind.as_deref()?;
+        // Kinds carry dates: `web_search_20250305`, `web_search_preview_2025_03_11`.
+        if kind.starts_with("web_search") {
+            return Some(Billed::Piece(PriceKey::WebSearch));
+        }
+        // A shell is one on the caller's own machine, unless it says otherwise.
+        let elsewhere = || self.environment.as_ref()?.kind.as_deref().filter(|kind| *kind != "local");
+        let key = match route {
+            Route::Responses => match kind {
+                "file_search" => PriceKey::FileSearch,
+                "code_interpreter" => PriceKey::CodeSession,
+                "shell" if elsewhere().is_some() => PriceKey::CodeSession,
+                "image_generation" => PriceKey::Image,
+                _ => return None,
+            },
+            // Billed by the time a machine is there, which no answer tells: it counts as one.
+            Route::Messages if kind.starts_with("code_execution") => PriceKey::CodeSession,
+            Route::Messages if kind.starts_with("advisor") => return Some(Billed::Another),
+            _ => return None,
+        };
+        Some(Billed::Piece(key))
     }
 }
 
@@ -157,12 +214,22 @@ struct Item<'a> {
     action: Option<&'a RawValue>,
     #[serde(borrow)]
     container_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    environment: Option<Machine<'a>>,
 }
 
+/// Where a shell ran: on a machine of the provider's, if it has a name.
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct Machine<'a> {
+    #[serde(borrow)]
+    container_id: Option<Cow<'a, str>>,
+}
+
+/// Of what kind something is.
+#[derive(Deserialize)]
+pub(super) struct Kind<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    pub kind: Option<Cow<'a, str>>,
 }
 
 /// Nobody runs code on more machines in one answer.
@@ -192,15 +259,22 @@ impl Used {
             }
             Some("file_search_call") => self.tools.file_searches += 1,
             Some("image_generation_call") => self.images += 1,
-            Some("code_interpreter_call") => {
-                let machine = item.container_id.as_deref().unwrap_or_default();
-                let known = self.machines.iter().any(|known| **known == *machine);
-                if !known && self.machines.len() < MACHINES {
-                    self.machines.push(machine.into());
-                    self.tools.code_sessions += 1;
+            Some("code_interpreter_call") => self.ran_on(item.container_id.as_deref().unwrap_or_default()),
+            Some("shell_call") => {
+                if let Some(machine) = item.environment.and_then(|machine| machine.container_id) {
+                    self.ran_on(&machine);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Code ran on a machine: each counts once.
+    fn ran_on(&mut self, machine: &str) {
+        let known = self.machines.iter().any(|known| **known == *machine);
+        if !known && self.machines.len() < MACHINES {
+            self.machines.push(machine.into());
+            self.tools.code_sessions += 1;
         }
     }
 
@@ -273,7 +347,19 @@ mod tests {
             ),
             (Route::ChatCompletions, r#"{"web_search_options":{}}"#, (2, 0, 0, 0), false),
             (Route::Responses, r#"{"tools":[{"type":"function"},{"type":"mcp"}]}"#, (0, 0, 0, 0), false),
-            (Route::Messages, r#"{"tools":[{"type":"code_execution_20250825"}]}"#, (0, 0, 0, 0), false),
+            (Route::Messages, r#"{"tools":[{"type":"code_execution_20250825"}]}"#, (0, 0, 2, 0), false),
+            (
+                Route::Responses,
+                r#"{"tools":[{"type":"shell","environment":{"type":"container_auto"}}]}"#,
+                (0, 0, 2, 0),
+                false,
+            ),
+            (
+                Route::Responses,
+                r#"{"tools":[{"type":"shell","environment":{"type":"local"}},{"type":"shell"}]}"#,
+                (0, 0, 0, 0),
+                false,
+            ),
         ] {
             let tools = read(route, body);
             assert_eq!(counts(&tools), most, "{body}");
@@ -282,12 +368,23 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_counts_once_whatever_ran_on_it() {
+        let items = r#"[{"type":"shell_call","environment":{"type":"container_reference","container_id":"c1"}},
+            {"type":"shell_call","environment":{"type":"local"}},{"type":"shell_call"},
+            {"type":"code_interpreter_call","container_id":"c1"},{"type":"code_interpreter_call","container_id":"c2"}]"#;
+        let used = Used::of(serde_json::from_str(items).unwrap());
+        assert_eq!(used.tools, ToolUnits { code_sessions: 2, ..ToolUnits::default() });
+    }
+
+    #[test]
     fn a_tool_without_a_price_is_named() {
         let tools = read(Route::Responses, r#"{"tools":[{"type":"web_search"},{"type":"file_search"}]}"#);
         let with = |prices: Prices, key| prices.with(key, Some(domain::money::Price(0)));
         let prices = with(Prices::default(), PriceKey::WebSearch);
-        assert_eq!(tools.unpriced(&Prices::default()), Some(PriceKey::WebSearch));
-        assert_eq!(tools.unpriced(&prices), Some(PriceKey::FileSearch));
+        assert_eq!(tools.unpriced(&Prices::default()), Some("Web searches"));
+        assert_eq!(tools.unpriced(&prices), Some("File searches"));
+        let advice = read(Route::Messages, r#"{"tools":[{"type":"advisor_20260301","model":"dear"}]}"#);
+        assert_eq!(advice.unpriced(&prices), Some("Another model's advice"));
         let free = with(prices, PriceKey::FileSearch);
         assert_eq!((tools.unpriced(&free), tools.cost(&free)), (None, false));
     }

@@ -157,6 +157,37 @@ pub struct AnthropicUsage {
     output_tokens: Option<u64>,
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerToolUse>,
+    #[serde(default, deserialize_with = "summaries")]
+    iterations: Option<Summaries>,
+}
+
+/// What summing up a long conversation took: billed, and in none of the other figures.
+#[derive(Clone, Copy, Debug, Default)]
+struct Summaries {
+    input: u64,
+    cache_read: u64,
+    cache_write: u64,
+    output: u64,
+}
+
+fn summaries<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Summaries>, D::Error> {
+    #[derive(Deserialize)]
+    struct Iteration {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        input_tokens: Option<u64>,
+        cache_read_input_tokens: Option<u64>,
+        cache_creation_input_tokens: Option<u64>,
+        output_tokens: Option<u64>,
+    }
+    let Some(all) = Option::<Vec<Iteration>>::deserialize(from)? else { return Ok(None) };
+    let sums = all.iter().filter(|one| one.kind.as_deref() == Some("compaction"));
+    Ok(Some(sums.fold(Summaries::default(), |sum, one| Summaries {
+        input: sum.input.saturating_add(one.input_tokens.unwrap_or(0)),
+        cache_read: sum.cache_read.saturating_add(one.cache_read_input_tokens.unwrap_or(0)),
+        cache_write: sum.cache_write.saturating_add(one.cache_creation_input_tokens.unwrap_or(0)),
+        output: sum.output.saturating_add(one.output_tokens.unwrap_or(0)),
+    })))
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -181,6 +212,7 @@ impl AnthropicUsage {
             output_tokens,
             output_tokens_details,
             server_tool_use,
+            iterations,
         } = later;
         self.input_tokens = input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens = cache_creation_input_tokens.or(self.cache_creation_input_tokens);
@@ -189,6 +221,7 @@ impl AnthropicUsage {
         self.output_tokens = output_tokens.or(self.output_tokens);
         self.output_tokens_details = output_tokens_details.or(self.output_tokens_details);
         self.server_tool_use = server_tool_use.or(self.server_tool_use);
+        self.iterations = iterations.or(self.iterations);
     }
 
     /// As disjoint buckets; none when it says nothing.
@@ -203,12 +236,13 @@ impl AnthropicUsage {
         let output = self.output_tokens.unwrap_or(0);
         let reasoning =
             self.output_tokens_details.and_then(|parts| parts.thinking_tokens).unwrap_or(0).min(output);
+        let summed = self.iterations.unwrap_or_default();
         Some(Usage {
-            input: self.input_tokens.unwrap_or(0),
-            cache_read: self.cache_read_input_tokens.unwrap_or(0),
-            cache_write: written - long.min(written),
+            input: self.input_tokens.unwrap_or(0).saturating_add(summed.input),
+            cache_read: self.cache_read_input_tokens.unwrap_or(0).saturating_add(summed.cache_read),
+            cache_write: (written - long.min(written)).saturating_add(summed.cache_write),
             cache_write_long: long.min(written),
-            output: output - reasoning,
+            output: (output - reasoning).saturating_add(summed.output),
             reasoning,
             tools: self.server_tool_use.unwrap_or_default().units(),
             ..Usage::default()

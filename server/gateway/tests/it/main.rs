@@ -17,6 +17,7 @@ mod limits;
 mod lists;
 mod model_reviews;
 mod observed;
+mod odd_answers;
 mod outages;
 mod passing;
 mod policies;

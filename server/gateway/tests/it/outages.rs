@@ -1,6 +1,6 @@
 //! Postgres goes and comes back: nothing passes meanwhile, nothing is lost, nobody has to restart.
 
-use std::{process::Command, time::Duration};
+use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use bench::upstream::{Hold, Script};
 use domain::{
@@ -12,8 +12,13 @@ use domain::{
 };
 use gateway::Settings;
 use http::StatusCode;
+use parking_lot::Mutex;
 use postgres::{Cluster, Options, Programs};
 use store::testing;
+use tokio::{
+    net::{TcpListener, UnixStream},
+    task::AbortHandle,
+};
 
 use crate::{
     client::{DIALECTS, body, route, streamed},
@@ -242,6 +247,111 @@ async fn whoever_is_cut_off_ends_the_calls_that_hold_a_place_among_calls_at_once
     assert_eq!(ended, DIALECTS.len(), "each is in the books, once");
     assert_eq!(world.level(Metric::ConcurrentCalls).await.1, 0);
     remove(cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_without_a_connection_to_give_is_one_that_is_not_there() {
+    let (cluster, world) = world().await;
+    recovers(&world).await;
+    let crowd = testing::Crowd::on(&cluster.url("postgres")).await;
+    notices(&world).await;
+    let before = world.upstream.served().calls;
+    for dialect in DIALECTS {
+        let answer = world.client.call(dialect, &body(&named("small", dialect), 16)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text());
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(world.upstream.served().calls, before);
+    crowd.leave().await;
+    recovers(&world).await;
+    world.books_agree().await;
+    remove(cluster).await;
+}
+
+/// An address that leads to a Postgres, or to none, or to another one later.
+struct Address {
+    port: u16,
+    leads_to: Arc<Mutex<Option<PathBuf>>>,
+    connections: Arc<Mutex<Vec<AbortHandle>>>,
+}
+
+impl Address {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let (leads_to, connections) = <(Arc<Mutex<Option<PathBuf>>>, Arc<Mutex<Vec<AbortHandle>>>)>::default();
+        let (target, all) = (Arc::clone(&leads_to), Arc::clone(&connections));
+        tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let Some(socket) = target.lock().clone() else { continue };
+                let passing = tokio::spawn(async move {
+                    if let Ok(mut to) = UnixStream::connect(socket).await {
+                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                    }
+                });
+                all.lock().push(passing.abort_handle());
+            }
+        });
+        Self { port, leads_to, connections }
+    }
+
+    /// From now on it leads there; whoever is connected is cut off.
+    fn leads_to(&self, cluster: Option<&Cluster>) {
+        *self.leads_to.lock() = cluster.map(|cluster| cluster.socket_dir().join(".s.PGSQL.5432"));
+        self.connections.lock().drain(..).for_each(|passing| passing.abort());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_is_somewhere_else_now_is_found_behind_its_address() {
+    let data = |name: &str| std::env::temp_dir().join(format!("bursar-{name}-{:016x}", rand::random::<u64>()));
+    let start = |data: PathBuf| async move {
+        let start = move || {
+            let programs = Programs::find().expect("Postgres is installed");
+            let options = Options { durable: true, max_connections: 50, die_with_parent: true };
+            Cluster::start(&programs, &data, options).expect("Postgres starts")
+        };
+        tokio::task::spawn_blocking(start).await.expect("it starts")
+    };
+    let first = start(data("first")).await;
+    let address = Address::new().await;
+    address.leads_to(Some(&first));
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", address.port);
+    let store = testing::connect(&testing::migrated_database_in(&url).await).await;
+    let world = World::on(store).await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000_000_000).await;
+    recovers(&world).await;
+    world.script("small", Script { hold: Some(Hold::MidStream), ..Script::default() });
+    let mut stream = world.client.stream(Dialect::OpenAi, &streamed("small", 100)).await;
+    stream.until("Hello").await;
+
+    // The first one is lost; another has everything it had.
+    let elsewhere = data("second");
+    let copied = elsewhere.clone();
+    let gone = tokio::task::spawn_blocking(move || {
+        let from = first.data_dir().to_owned();
+        first.stop().expect("it stops");
+        let copied = Command::new("cp").arg("-a").args([&from, &copied]).status().expect("cp");
+        assert!(copied.success());
+        std::fs::remove_dir_all(from).expect("it is gone");
+    });
+    address.leads_to(None);
+    gone.await.expect("it is gone");
+    notices(&world).await;
+    let second = start(elsewhere).await;
+    world.upstream.release(1);
+    assert!(stream.rest().await.text().contains("[DONE]"), "it goes on without any");
+    world.script("small", Script::default());
+    address.leads_to(Some(&second));
+    recovers(&world).await;
+    // What is changed there is heard of.
+    world.limit(Scope::Organization, Metric::Requests, Window::Year, 1).await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::PAYMENT_REQUIRED, "{}", answer.text());
+    world.books_agree().await;
+    assert!(world.ledger().await.iter().all(|call| !call.estimated), "each as it was reported");
+    address.leads_to(None);
+    remove(second).await;
 }
 
 /// A Postgres with all its processes; told to stand still, or to go on.

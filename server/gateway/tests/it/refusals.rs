@@ -14,6 +14,10 @@ use domain::{
 use http::{StatusCode, header};
 use serde_json::json;
 use store::{groups, keys, leaks, users};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     client::{Answer, DIALECTS, body, route, streamed},
@@ -405,4 +409,33 @@ async fn a_secret_is_taken_from_any_of_the_three_headers() {
             "the secret went upstream"
         );
     }
+}
+
+/// An SDK that sends all of it before it listens.
+async fn sent_whole(world: &World, head: &str, bytes: usize) -> String {
+    let mut stream = TcpStream::connect(world.client.address).await.expect("the gateway listens");
+    stream.write_all(head.as_bytes()).await.expect("the head goes out");
+    for _ in 0..bytes >> 20 {
+        stream.write_all(&[b'x'; 1 << 20]).await.expect("nobody resets it while it sends");
+    }
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).await.expect("nobody resets it before it has read");
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+#[tokio::test]
+async fn who_is_refused_while_still_sending_reads_why() {
+    let world = World::new().await;
+    let bearer = format!("authorization: Bearer {}\r\n", world.client.secret);
+    for (path, who, length, status) in [
+        ("/v1/chat/completions", bearer.as_str(), "content-length: 41943040", "413"),
+        ("/v1/chat/completions", "", "content-length: 31457280", "401"),
+        ("/v1/files", bearer.as_str(), "content-length: 41943040", "404"),
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: bursar.test\r\n{who}{length}\r\n\r\n");
+        let bytes = length.rsplit(' ').next().and_then(|bytes| bytes.parse().ok()).expect("bytes");
+        let answer = sent_whole(&world, &head, bytes).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
+    nobody_called(&world).await;
 }

@@ -6,6 +6,7 @@ use domain::{
     models::Review,
     money::{Money, Price},
     prices::PriceKey,
+    providers::Dialect,
     spend::CallRow,
     usage::ToolUnits,
     window::Window,
@@ -139,4 +140,69 @@ async fn a_tool_without_a_price_is_refused_and_its_tokens_can_be_counted() {
     let answer = world.client.to(Route::Responses, &ask(Route::Responses, "free", false, None)).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(bound(&world, Route::Responses), Value::Null);
+}
+
+#[tokio::test]
+async fn a_tool_that_is_merely_offered_and_has_no_price_is_left_out() {
+    let world = searching().await;
+    for route in [Route::Responses, Route::Messages] {
+        for streams in [false, true] {
+            let kit = |model: &str| {
+                let mut body = ask(route, model, streams, None);
+                let own = json!({ "type": "function", "name": "run", "input_schema": {}, "parameters": {} });
+                body["tools"].as_array_mut().expect("tools").insert(0, own);
+                body
+            };
+            let sent = || world.upstream.asked().pop().expect("a call").json();
+            let answer = world.client.to(route, &kit("small")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            let search = kit("small")["tools"][1]["type"].clone();
+            assert_eq!(answer.header("x-bursar-tools-left-out"), search.as_str(), "the answer says so");
+            let mut expected = kit("small");
+            expected["tools"].as_array_mut().expect("tools").pop();
+            expected["model"] = json!("up-small");
+            assert_eq!(sent(), expected, "everything else is as it came");
+            // Where it has a price it goes along, bounded.
+            let answer = world.client.to(route, &kit("finder")).await;
+            assert_eq!((answer.status, answer.header("x-bursar-tools-left-out")), (StatusCode::OK, None));
+            assert_eq!(sent()["tools"].as_array().map(Vec::len), Some(2));
+            // Whoever insists on it is told.
+            let mut insists = kit("small");
+            insists["tool_choice"] = match route {
+                Route::Messages => json!({ "type": "tool", "name": "web_search" }),
+                _ => json!("required"),
+            };
+            let answer = world.client.to(route, &insists).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.text());
+        }
+    }
+    assert_eq!(world.upstream.served().calls, 8);
+    world.quiet().await;
+    assert!(world.ledger().await.iter().all(|call| searches(call) == 0));
+    world.books_agree().await;
+}
+
+/// What would have another model answer, or this one at another price.
+#[tokio::test]
+async fn a_call_cannot_choose_what_it_was_not_decided_for() {
+    let world = World::new().await;
+    for (dialect, field, value) in [
+        (Dialect::OpenAi, "models", json!(["dear"])),
+        (Dialect::OpenAi, "fallbacks", json!(["dear"])),
+        (Dialect::OpenAi, "plugins", json!([{ "id": "web" }])),
+        (Dialect::OpenAi, "service_tier", json!("fast")),
+        (Dialect::Anthropic, "fallbacks", json!([{ "model": "dear" }])),
+        (Dialect::Anthropic, "inference_geo", json!("us")),
+    ] {
+        let mut body = crate::client::body(&named("small", dialect), 20);
+        body[field] = value;
+        let answer = world.client.call(dialect, &body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{field}: {}", answer.text());
+        assert!(answer.text().contains(field), "{}", answer.text());
+    }
+    let mut advised = ask(Route::Messages, "small", false, None);
+    advised["tools"] = json!([{ "type": "advisor_20260301", "name": "advisor", "model": "dear" }]);
+    let answer = world.client.to(Route::Messages, &advised).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.text());
+    assert_eq!(world.upstream.served().calls, 0);
 }
