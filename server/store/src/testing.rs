@@ -320,10 +320,24 @@ pub async fn newer_version(url: &str) {
     let mut db = PgConnection::connect(url).await.expect("the database answers");
     let mut statements = vec!["create table newer (org_id uuid primary key, text text)".to_owned()];
     let tables = [
-        "organizations", "groups", "models", "secrets", "applications", "limits", "windows", "leases", "events",
-        "usage_by_day", "usage_sums", "authorizations", "providers", "prices",
+        "organizations",
+        "groups",
+        "models",
+        "secrets",
+        "applications",
+        "limits",
+        "windows",
+        "leases",
+        "events",
+        "usage_by_day",
+        "usage_sums",
+        "authorizations",
+        "providers",
+        "prices",
     ];
-    statements.extend(tables.map(|table| format!("alter table {table} add column newer bigint not null default 0")));
+    statements.extend(
+        tables.map(|table| format!("alter table {table} add column newer bigint not null default 0")),
+    );
     statements.push(
         "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
          values (999999, 'newer', true, '', 1)"

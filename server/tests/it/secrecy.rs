@@ -39,7 +39,11 @@ async fn a_secret_is_in_no_log_no_table_no_file_and_no_answer() {
     let mut answers = Vec::new();
     let call = async |secret: &str, body: &str| {
         let bearer = format!("Bearer {secret}");
-        let headers = [("authorization", bearer.as_str()), ("x-api-key", &unknown), ("content-type", "application/json")];
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("x-api-key", &unknown),
+            ("content-type", "application/json"),
+        ];
         let answer = owner.send(Method::POST, "/v1/chat/completions", &headers, body.to_owned()).await;
         (answer.status, format!("{:?} {}", answer.headers, answer.text))
     };
@@ -85,7 +89,8 @@ async fn a_secret_is_in_no_log_no_table_no_file_and_no_answer() {
         }
     }
     let said = answers.into_iter().enumerate();
-    places.extend(said.map(|(place, (status, text))| (format!("answer {place}, {status}"), text.into_bytes())));
+    places
+        .extend(said.map(|(place, (status, text))| (format!("answer {place}, {status}"), text.into_bytes())));
     for (name, text) in &places {
         for one in planted {
             // What a caller has written into its body as a name may be said to it again.

@@ -129,8 +129,9 @@ fn unpatched(body: &[u8]) -> Option<Map<String, Value>> {
     Some(fields)
 }
 
-fn put_together(request: &Request, max_output: Option<u64>) -> Vec<u8> {
-    let patch = Patch { model: "up", max_output, max_field: "max_tokens", bounds_tools: true };
+fn put_together(route: Route, request: &Request, max_output: Option<u64>) -> Vec<u8> {
+    let max_field = if route == Route::Responses { "max_output_tokens" } else { "max_tokens" };
+    let patch = Patch { model: "up", max_output, max_field, bounds_tools: true };
     request.patched(&patch).concat()
 }
 
@@ -143,8 +144,10 @@ proptest! {
         let Ok(request) = Request::read(route, Bytes::from(body.clone())) else { return Ok(()) };
         // Numbers that no reader can hold are left to the provider.
         let Some(meant) = unpatched(&body) else { return Ok(()) };
-        for max_output in [None, Some(64)] {
-            let sent = put_together(&request, max_output);
+        // Elsewhere nothing is written in.
+        let writes = matches!(route, Route::ChatCompletions | Route::Responses | Route::Messages);
+        for max_output in [None, writes.then_some(64)] {
+            let sent = put_together(route, &request, max_output);
             prop_assert_eq!(unpatched(&sent), Some(meant.clone()), "{}", String::from_utf8_lossy(&sent));
             let fields: Map<String, Value> = serde_json::from_slice(&sent).expect("JSON");
             prop_assert_eq!(&fields["model"], "up");

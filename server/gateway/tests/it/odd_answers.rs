@@ -62,7 +62,8 @@ async fn an_answer_in_a_coding_nobody_asked_for_goes_on_as_it_is_and_counts_in_f
         ("application/json", streamed("small", 16)),
         ("text/event-stream", streamed("small", 16)),
     ] {
-        let head = format!("content-type: {kind}\r\ncontent-encoding: gzip\r\ncontent-length: {}", coded.len());
+        let head =
+            format!("content-type: {kind}\r\ncontent-encoding: gzip\r\ncontent-length: {}", coded.len());
         world.lead_to(Dialect::OpenAi, saying(answer(&head, coded)).await).await;
         let given = world.client.call(Dialect::OpenAi, &call).await;
         assert_eq!((given.status, given.header("content-encoding")), (StatusCode::OK, Some("gzip")));
@@ -75,8 +76,8 @@ async fn an_answer_in_a_coding_nobody_asked_for_goes_on_as_it_is_and_counts_in_f
     let mut change = world.change().await;
     world
         .edit_key(&mut change, |form| {
-            let rails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
-            form.handling.guardrails = domain::guardrails::Guardrails { answers: true, ..rails };
+            form.handling.guardrails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
+            form.handling.guardrails.answers = true;
         })
         .await;
     change.commit().await.expect("it");
@@ -142,8 +143,7 @@ async fn an_answer_of_another_length_than_it_says_is_no_other_calls_answer() {
 
 #[tokio::test]
 async fn a_client_hears_something_while_its_provider_thinks_and_the_answer_stays_as_it_is() {
-    let world =
-        World::with(|settings| settings.patience.beat = std::time::Duration::from_millis(50)).await;
+    let world = World::with(|settings| settings.patience.beat = std::time::Duration::from_millis(50)).await;
     for dialect in DIALECTS {
         world.script("small", Script { hold: Some(Hold::MidStream), ..Script::default() });
         let mut call = streamed(&named("small", dialect), 100);
@@ -170,22 +170,24 @@ async fn what_is_masked_cannot_be_read_in_what_says_the_text_again() {
     let mut change = world.change().await;
     world
         .edit_key(&mut change, |form| {
-            let rails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
-            form.handling.guardrails = domain::guardrails::Guardrails { answers: true, ..rails };
+            form.handling.guardrails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
+            form.handling.guardrails.answers = true;
         })
         .await;
     change.commit().await.expect("it");
     let pieces = ["write to ada", "@math.", "example now"];
-    let chunks: String = pieces
-        .iter()
-        .map(|piece| {
-            let tokens = json!({ "content": [{ "token": piece, "logprob": -0.1, "top_logprobs": [{ "token": piece }] }] });
-            let delta = json!({ "content": "", "reasoning": piece, "reasoning_details": [{ "type": "reasoning.text", "text": piece }] });
-            format!("data: {}\n\ndata: {}\n\n",
-                json!({ "choices": [{ "index": 0, "delta": delta }] }),
-                json!({ "choices": [{ "index": 0, "delta": { "content": piece, "audio": { "transcript": piece } }, "logprobs": tokens }] }))
-        })
-        .collect();
+    let chunk = |choice: serde_json::Value| format!("data: {}\n\n", json!({ "choices": [choice] }));
+    let thought = pieces.iter().map(|piece| {
+        let details = json!([{ "type": "reasoning.text", "text": piece }]);
+        let delta = json!({ "content": "", "reasoning": piece, "reasoning_details": details });
+        chunk(json!({ "index": 0, "delta": delta }))
+    });
+    let said = pieces.iter().map(|piece| {
+        let tokens = json!([{ "token": piece, "logprob": -0.1, "top_logprobs": [{ "token": piece }] }]);
+        let delta = json!({ "content": piece, "audio": { "transcript": piece } });
+        chunk(json!({ "index": 0, "delta": delta, "logprobs": { "content": tokens } }))
+    });
+    let chunks: String = thought.chain(said).collect();
     let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5}}"#;
     let stream = format!("{chunks}{usage}\n\ndata: [DONE]\n\n");
     let whole = json!({

@@ -279,7 +279,8 @@ impl Address {
     async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        let (leads_to, connections) = <(Arc<Mutex<Option<PathBuf>>>, Arc<Mutex<Vec<AbortHandle>>>)>::default();
+        let (leads_to, connections) =
+            <(Arc<Mutex<Option<PathBuf>>>, Arc<Mutex<Vec<AbortHandle>>>)>::default();
         let (target, all) = (Arc::clone(&leads_to), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
@@ -304,7 +305,8 @@ impl Address {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_is_somewhere_else_now_is_found_behind_its_address() {
-    let data = |name: &str| std::env::temp_dir().join(format!("bursar-{name}-{:016x}", rand::random::<u64>()));
+    let data =
+        |name: &str| std::env::temp_dir().join(format!("bursar-{name}-{:016x}", rand::random::<u64>()));
     let start = |data: PathBuf| async move {
         let start = move || {
             let programs = Programs::find().expect("Postgres is installed");
