@@ -73,7 +73,7 @@ async fn pass(
     let caller = match authenticate(&gateway, &parts.headers).await {
         Ok(caller) => caller,
         Err(refusal) => {
-            linger::read_on(body);
+            linger::read_on(body, &parts.headers);
             return Err(refusal);
         }
     };
@@ -144,13 +144,13 @@ async fn read_body(mut body: Body, headers: &HeaderMap, id: CallId) -> Result<By
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_MAX) {
-        linger::read_on(body);
+        linger::read_on(body, headers);
         return Err(too_large());
     }
     match Limited::new(&mut body, BODY_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            linger::read_on(body);
+            linger::read_on(body, headers);
             Err(too_large())
         }
         Err(_) => Err(Refusal::new(Kind::BadRequest, id, "The body broke off.")),
@@ -223,7 +223,7 @@ async fn get_limits(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> 
 
 async fn unknown_route(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    linger::read_on(body);
+    linger::read_on(body, &parts.headers);
     let routes: Vec<&str> = Route::ALL.iter().map(|route| route.full_path()).collect();
     let message = format!(
         "There is no such route here. Bursar serves {}, /v1/models and /v1/me/limits.",
