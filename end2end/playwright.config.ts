@@ -1,7 +1,14 @@
+import { existsSync, statfsSync } from 'node:fs';
 import { defineConfig } from '@playwright/test';
 
 // The browser is the one the system has: nothing is downloaded. `cargo xtask test` says where it is.
 const chromium = process.env.BURSAR_CHROMIUM ?? '/usr/bin/chromium';
+
+// Playwright has Chromium keep the memory its processes share in files on the disk, because containers
+// often have little of the other kind. On a disk that is nearly full pages then crash, or lose what they load
+// (ERR_INSUFFICIENT_RESOURCES). Where there is memory enough, it is used.
+const shared = existsSync('/dev/shm') ? statfsSync('/dev/shm') : { bavail: 0, bsize: 0 };
+const roomy = shared.bavail * shared.bsize >= 2 ** 30;
 
 const desktop = { viewport: { width: 1280, height: 800 } };
 
@@ -22,6 +29,7 @@ export default defineConfig({
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath: chromium,
+      ignoreDefaultArgs: roomy ? ['--disable-dev-shm-usage'] : [],
       args: [
         // Root, as in a container, has no sandbox to offer; every page here is our own.
         '--no-sandbox',
@@ -35,8 +43,8 @@ export default defineConfig({
     },
   },
   projects: [
-    // Every page, in every look. First, because it takes longest.
-    { name: 'pages', testMatch: /pages\.spec/, use: desktop },
+    // Every page, in every look. First, because it takes longest; without a trace, which would be gigabytes.
+    { name: 'pages', testMatch: /pages\.spec/, use: { ...desktop, trace: 'off' } },
     { name: 'hydrated', testIgnore: /(pages|phone)\.spec/, use: desktop },
     { name: 'noscript', testIgnore: /(pages|phone|script)\.spec/, use: { ...desktop, javaScriptEnabled: false } },
     {

@@ -34,7 +34,8 @@ async fn a_secret_is_in_no_log_no_table_no_file_and_no_answer() {
     let owner = set_up(&server, "Acme").await;
     let secret = load::secret(&owner, &upstream.base_url()).await;
     let unknown = store::testing::unknown_secret().reveal().to_owned();
-    let planted = [&secret, &unknown, "sk-upstream", PASSWORD, server.token.as_deref().expect("a token")];
+    let token = server.token.clone().expect("a token");
+    let planted = [&secret, &unknown, "sk-upstream", PASSWORD, &token];
 
     let mut answers = Vec::new();
     let call = async |secret: &str, body: &str| {
