@@ -288,6 +288,14 @@ fn hits(rails: Guardrails, text: &str, is_ours: &impl Fn(&str) -> bool) -> Vec<H
     hits
 }
 
+/// A text without what has the form of a credential: for what a caller wrote where none belongs, a model's
+/// name say, before it is kept.
+pub fn without_secrets(text: &str) -> String {
+    let rails = Guardrails::default().with(Guard::Secret, Some(Action::Mask));
+    let hits = hits(rails, text, &|_| true);
+    without(text, &hits.iter().collect::<Vec<_>>())
+}
+
 fn without(text: &str, hits: &[&Hit]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut from = 0;

@@ -25,6 +25,7 @@ use crate::{
     Gateway,
     authenticate::Caller,
     authorize::Authorized,
+    guard::without_secrets,
     wire::refusal::{Kind, Refusal},
 };
 
@@ -211,6 +212,17 @@ fn record(
     let facts = &caller.snapshot.facts;
     let group = caller.application().and_then(|application| facts.groups.get(&application.group));
     let user = caller.secret.user.and_then(|id| facts.users.get(&id));
+    let model_id = facts.model_names.get(model).copied();
+    let detail = serde_json::to_value(&refusal.detail).unwrap_or_default();
+    // What is nobody's name may be anything, also the secret that was meant for another field.
+    let (model, message, detail) = match model_id {
+        Some(_) => (model.to_owned(), refusal.message.clone(), detail),
+        None => (
+            without_secrets(model).chars().take(100).collect(),
+            without_secrets(&refusal.message),
+            serde_json::from_str(&without_secrets(&detail.to_string())).unwrap_or_default(),
+        ),
+    };
     Record {
         id: refusal.id,
         org: facts.org,
@@ -220,13 +232,13 @@ fn record(
         path: group.map(|group| group.path.clone()).unwrap_or_default(),
         user: caller.secret.user,
         member_of: user.map(|user| store::ledger::member_of(facts, user, caller.now)).unwrap_or_default(),
-        model: model.chars().take(100).collect(),
-        model_id: facts.model_names.get(model).copied(),
+        model,
+        model_id,
         features,
         status: refusal.status.as_u16(),
         code: refusal.kind.code().to_owned(),
-        message: refusal.message.clone(),
-        detail: serde_json::to_value(&refusal.detail).unwrap_or_default(),
+        message,
+        detail,
         observer,
     }
 }
