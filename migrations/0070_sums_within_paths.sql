@@ -7,3 +7,4 @@ drop index usage_sums_within;
 create index usage_sums_within on usage_sums_of_things
     (org_id, scope, within_id, grain, first_day, path_id, thing_id)
     where model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+alter table usage_sums_of_people set (fillfactor = 80);
