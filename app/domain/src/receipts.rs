@@ -73,6 +73,24 @@ pub struct Handed {
     /// Why it is they, where nobody was named: `leads Engineering`.
     #[serde(default)]
     pub because: Option<String>,
+    /// What they were in a group before they took it over; none: it is no group, or nobody wrote it down.
+    #[serde(default)]
+    pub was: Option<WasIn>,
+}
+
+/// What somebody was in a group before they led it in somebody's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WasIn {
+    /// Not in it.
+    Outside,
+    /// A member of it.
+    Member {
+        /// Until then; none: for good.
+        until: Option<DateTime<Utc>>,
+    },
+    /// A lead already, and stays one.
+    Lead,
 }
 
 /// Who takes something over when nobody is named.
@@ -90,7 +108,7 @@ impl Handed {
     /// To whoever comes next; none: to nobody.
     pub fn to_next(charge: Charge, name: String, heir: Option<Heir>) -> Self {
         let (to, because) = heir.map(|heir| ((heir.id, heir.name), heir.because)).unzip();
-        Self { charge, name, to, because }
+        Self { charge, name, to, because, was: None }
     }
 
     /// `Billing to Lea`.

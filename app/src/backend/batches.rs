@@ -172,7 +172,7 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
             format!("{who} become{s} {role}. Roles govern the console; they never open a model.")
         }
         Task::Suspend => format!(
-            "Every secret of {who} is revoked for good, and they are signed out; each gets a receipt. Groups and grants are kept for a return. What they answer for is handed over. Undo lets them in again and gives applications back that are still with whoever took over; secrets stay dead, and whoever took a group over leads it, too."
+            "Every secret of {who} is revoked for good, and they are signed out; each gets a receipt. Groups and grants are kept for a return. What they answer for is handed over. Undo lets them in again and gives back what is still with whoever took over; secrets stay dead."
         ),
         Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),

@@ -63,7 +63,7 @@ pub fn user(id: UserId, before: &UserForm, version: i64) -> WayBack {
         .with("role", before.role)
 }
 
-/// Of a suspension, which gives applications back, or of letting somebody in again.
+/// Of a suspension, which gives back what was handed over, or of letting somebody in again.
 pub fn suspension(id: UserId, suspended: bool, version: i64) -> WayBack {
     WayBack::by(SuspendUser::PATH)
         .with("id", id)

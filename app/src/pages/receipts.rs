@@ -99,7 +99,7 @@ fn HandedOver(receipt: Receipt) -> impl IntoView {
     let removed = receipt.kind == Departure::Removed;
     let rows = handed
         .into_iter()
-        .map(|Handed { charge, name, to, because }| {
+        .map(|Handed { charge, name, to, because, .. }| {
             let (href, what) = match charge {
                 Charge::Application(id) => (format!("/applications/{id}"), "Application"),
                 Charge::Group(id) => (format!("/groups/{id}"), "Group without another lead"),
@@ -121,7 +121,7 @@ fn HandedOver(receipt: Receipt) -> impl IntoView {
     view! {
         <Card title="What they answered for" note>
             <table class="table"><thead><tr><th>"What"</th><th>"Who answers for it now"</th></tr></thead><tbody>{rows}</tbody></table>
-            {(!removed).then(|| view! { <p class="receipt-note">"Letting them in again does not give this back, nor revive a secret: whoever took over hands it back. Undoing a change to many people gives applications back that are still with whoever took over."</p> })}
+            {(!removed).then(|| view! { <p class="receipt-note">"Letting them in again does not give this back, nor revive a secret: whoever took over hands it back. Undoing the suspension gives back what is still with whoever took over."</p> })}
         </Card>
     }
     .into_any()

@@ -302,7 +302,7 @@ fn Applications(applications: Vec<UsedApplication>) -> impl IntoView {
 fn Charges(charges: Vec<Handed>) -> impl IntoView {
     let items = charges
         .into_iter()
-        .map(|Handed { charge, name, to, because }| {
+        .map(|Handed { charge, name, to, because, .. }| {
             let (href, what) = match charge {
                 Charge::Application(id) => (format!("/applications/{id}"), "application"),
                 Charge::Group(id) => (format!("/groups/{id}"), "group, as its last lead"),

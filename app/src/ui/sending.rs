@@ -67,7 +67,8 @@ pub fn Sending(
             if let Err(error) = &outcome
                 && drawn.take_back()
             {
-                toast::say(error.summary(|_| false).unwrap_or_else(|| error.sentence()));
+                let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
+                toast::say(numbered(text, error));
             }
             if matches!(outcome, Err(AppError::Stale | AppError::Changed(_)))
                 && compared(&address, &body).await
@@ -212,7 +213,7 @@ thread_local! {
 
 /// With the number of the request, where that helps to find out why.
 pub fn numbered(text: String, error: &AppError) -> String {
-    match FAILED.take() {
+    match FAILED.with_borrow(Clone::clone) {
         Some(id) if error.is_ours() => format!("{text} Request {id}."),
         _ => text,
     }

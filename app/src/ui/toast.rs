@@ -5,7 +5,7 @@ use std::{cell::RefCell, time::Duration};
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 
 use super::{
-    sending::post,
+    sending::{numbered, post},
     visit::{Visit, here, visit},
 };
 use crate::{
@@ -74,7 +74,10 @@ fn undo(back: WayBack) {
             }
             Err(AppError::Stale) => say("Somebody changed it since. Nothing was undone.".to_owned()),
             Err(AppError::Changed(what)) => say(format!("{what} Nothing was undone.")),
-            Err(error) => say(error.summary(|_| false).unwrap_or_else(|| error.sentence())),
+            Err(error) => {
+                let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
+                say(numbered(text, &error));
+            }
         }
     });
 }

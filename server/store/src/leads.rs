@@ -5,6 +5,7 @@ use domain::{
     audit::Door,
     groups::{Source, Standing},
     ids::{GroupId, OrgId, UserId},
+    receipts::WasIn,
     roles::Act,
 };
 
@@ -53,11 +54,12 @@ pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -
     Err(StoreError::invalid("user", sentence))
 }
 
-/// Makes somebody a lead of a group, whatever they were in it before. For whoever has asked.
-pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -> Result<()> {
+/// Makes somebody a lead of a group, whatever they were in it before, which it returns. For whoever has
+/// asked.
+pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -> Result<WasIn> {
     let org = change.org();
     let known = sqlx::query!(
-        "select membership_id, standing from memberships
+        "select membership_id, standing, ends_at from memberships
          where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
         org.0,
         group.0,
@@ -66,10 +68,11 @@ pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -
     .fetch_optional(change.db())
     .await?;
     let Some(known) = known else {
-        return groups::join(change, group, heir, Standing::Lead, Source::Manual, None).await;
+        groups::join(change, group, heir, Standing::Lead, Source::Manual, None).await?;
+        return Ok(WasIn::Outside);
     };
     if known.standing == Standing::Lead.as_str() {
-        return Ok(());
+        return Ok(WasIn::Lead);
     }
     // A lead by succession stays: an end that was set for a member is none for them.
     sqlx::query!(
@@ -82,6 +85,46 @@ pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -
     let (group_name, name) = groups::pair_names(change, group, heir).await?;
     let diff =
         Diff::new().field("standing", Some(Standing::Member), Some(Standing::Lead)).set("group", group_name);
+    change.record(Subject { kind: "membership", id: heir.0, name: &name }, "edit", &diff).await?;
+    Ok(WasIn::Member { until: known.ends_at })
+}
+
+/// Makes somebody who led a group in another's place what they were in it before. Who does not lead it any
+/// more, has got an end since, or is the only one who leads it, stays what they are.
+pub(crate) async fn step_back(change: &mut Change, group: GroupId, heir: UserId, was: WasIn) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let until = match was {
+        WasIn::Lead => return Ok(()),
+        WasIn::Outside => Some(at),
+        WasIn::Member { until } => until,
+    };
+    let leads = sqlx::query_scalar!(
+        "select membership_id from memberships
+         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null and standing = 'lead' and ends_at is null",
+        org.0,
+        group.0,
+        heir.0
+    )
+    .fetch_optional(change.db())
+    .await?;
+    let Some(membership) = leads else { return Ok(()) };
+    if alone(change.db(), org, heir, at).await?.contains(&group) {
+        return Ok(());
+    }
+    if until.is_some_and(|end| end <= at) {
+        return groups::end(change, group, heir).await;
+    }
+    sqlx::query!(
+        "update memberships set standing = 'member', ends_at = $3 where org_id = $1 and membership_id = $2",
+        org.0,
+        membership,
+        until,
+    )
+    .execute(change.db())
+    .await?;
+    let (group_name, name) = groups::pair_names(change, group, heir).await?;
+    let diff =
+        Diff::new().field("standing", Some(Standing::Lead), Some(Standing::Member)).set("group", group_name);
     change.record(Subject { kind: "membership", id: heir.0, name: &name }, "edit", &diff).await
 }
 
@@ -127,7 +170,7 @@ pub async fn hand_over(
         let sentence = format!("{name} is not in this group. Add them first, or ask an admin.");
         return Err(StoreError::invalid("user", sentence));
     }
-    succeed(change, group, to).await?;
+    let _ = succeed(change, group, to).await?;
     if !stays {
         return groups::end(change, group, from).await;
     }

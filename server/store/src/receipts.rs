@@ -210,9 +210,10 @@ async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId
     let actor = change.permit().actor().user;
     let mut handed = Vec::new();
     for charged in heirs::charges(change.db(), org, leaver.id, at).await? {
-        let now = match &named {
+        let mut now = match &named {
             Some(named) => {
-                Handed { charge: charged.charge, name: charged.name, to: Some(named.clone()), because: None }
+                let (charge, name) = (charged.charge, charged.name);
+                Handed { charge, name, to: Some(named.clone()), because: None, was: None }
             }
             None if by_file && matches!(charged.charge, Charge::Group(_)) => {
                 let sentence = format!(
@@ -226,10 +227,11 @@ async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId
                 Handed::to_next(charged.charge, charged.name, next)
             }
         };
-        if let Some((heir, _)) = now.to {
+        if let Some((heir, _)) = &now.to {
+            let heir = *heir;
             match now.charge {
                 Charge::Application(id) => applications::give(change, id, heir).await?,
-                Charge::Group(group) => leads::succeed(change, group, heir).await?,
+                Charge::Group(group) => now.was = Some(leads::succeed(change, group, heir).await?),
             }
         }
         handed.push(now);
@@ -238,9 +240,8 @@ async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId
     Ok(handed)
 }
 
-/// Gives back to somebody whose suspension is undone the applications that are still with whom they
-/// went to. The groups they lead they lead again; whoever took those over leads them, too, until
-/// somebody says otherwise: the receipt does not know whether they were of the group before.
+/// Gives back to somebody whose suspension is undone what is still with whom it went to: applications,
+/// and groups, in which whoever took over is again what they were before.
 pub(crate) async fn give_back(change: &mut Change, user: UserId) -> Result<()> {
     let org = change.org();
     let content = sqlx::query_scalar!(
@@ -254,7 +255,15 @@ pub(crate) async fn give_back(change: &mut Change, user: UserId) -> Result<()> {
     let contents: Contents =
         serde_json::from_value(content).map_err(|error| StoreError::Unreadable(error.to_string()))?;
     for handed in contents.handed {
-        let (Charge::Application(id), Some((heir, _))) = (handed.charge, handed.to) else { continue };
+        let Some((heir, _)) = handed.to else { continue };
+        let id = match (handed.charge, handed.was) {
+            (Charge::Application(id), _) => id,
+            (Charge::Group(group), Some(was)) => {
+                leads::step_back(change, group, heir, was).await?;
+                continue;
+            }
+            (Charge::Group(_), None) => continue,
+        };
         let owner = sqlx::query_scalar!(
             "select owner_id from applications where org_id = $1 and application_id = $2 and archived_at is null",
             org.0,

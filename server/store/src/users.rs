@@ -415,8 +415,8 @@ pub async fn said(change: &mut Change, id: UserId) -> Result<(UserForm, i64)> {
     Ok((form, row.version))
 }
 
-/// Lets somebody in again whose suspension is undone: applications that are still with whoever took them
-/// over are theirs again. Secrets stay dead.
+/// Lets somebody in again whose suspension is undone: what is still with whoever took it over is theirs
+/// again. Secrets stay dead.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when they are not in the organization.

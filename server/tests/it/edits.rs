@@ -146,7 +146,7 @@ pub const OTHERWISE: &[(&str, &str)] = &[
         in-flight/end invoices/archive keys/revoke leases/take-back reports/close requests/end requests/withdraw",
     ),
     (
-        "its figures as they were shown go along: tried in recommendations.rs",
+        "its figures as they were shown go along: tried in server/store/tests/it/recommendations.rs",
         "recommendations/dismiss recommendations/restore",
     ),
     ("it undoes, of a model as that was left: tried in ways_back.rs", "model-reviews/reopen"),

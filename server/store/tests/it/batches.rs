@@ -9,9 +9,9 @@ use domain::{
     users::Role,
 };
 use store::{
-    Change, StoreError, applications, audit,
+    Change, StoreError, access, applications, audit,
     audit::Chain,
-    batches,
+    batches, clock,
     directory::{self, Ask},
     groups, limits,
     rollups::Month,
@@ -231,4 +231,58 @@ async fn undoing_a_suspension_gives_back_what_is_still_with_whoever_took_over() 
     give(cid).await;
     world.undo(id, task).await.expect("undone");
     assert_eq!(owner().await, Some(cid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_a_suspension_makes_whoever_took_a_group_over_what_they_were_before() {
+    let world = World::new().await;
+    let [ann, ben, cid] = world.people[..] else { panic!("three people") };
+    let (group, until) = (world.org.child, clock::now() + chrono::TimeDelta::days(9));
+    let standing = async |who: UserId| {
+        let all = groups::memberships(&world.org.store, world.org.tenant.org).await.expect("memberships");
+        all.into_iter().find(|it| it.user == who && it.group == group).map(|it| it.standing)
+    };
+    let set = async |who: UserId, standing: Standing, until| {
+        let mut change = world.org.change().await;
+        groups::set_member(&mut change, group, who, standing, until).await.expect("in it");
+        change.commit().await.expect("it");
+    };
+    let away = async |heir: UserId| {
+        let mut change = world.org.change().await;
+        users::suspend(&mut change, ann, heir).await.expect("suspended");
+        change.commit().await.expect("it");
+        assert_eq!(standing(heir).await, Some(Standing::Lead));
+    };
+    let back = async || {
+        let mut change = world.org.change().await;
+        users::take_back_suspension(&mut change, ann).await.expect("let in again");
+        change.commit().await.expect("it");
+        assert_eq!(standing(ann).await, Some(Standing::Lead));
+    };
+    set(ann, Standing::Lead, None).await;
+
+    // Who was not of the group is not of it again, who was a member is one, until the day it was.
+    assert_eq!(standing(ben).await, None);
+    away(ben).await;
+    back().await;
+    assert_eq!(standing(ben).await, None);
+    set(cid, Standing::Member, Some(until)).await;
+    away(cid).await;
+    back().await;
+    assert_eq!(standing(cid).await, Some(Standing::Member));
+    let facts = access::facts(&world.org.store, world.org.tenant.org).await.expect("facts");
+    let of_cid = facts.users[&cid].memberships.iter().find(|it| it.group == group).expect("a membership");
+    assert_eq!(of_cid.ends_at.map(|end| end.timestamp_millis()), Some(until.timestamp_millis()));
+
+    // What somebody said since is so: they lead it until a day, or do not lead it.
+    for said in [Standing::Lead, Standing::Member] {
+        away(cid).await;
+        set(ben, Standing::Lead, None).await;
+        set(cid, said, Some(until)).await;
+        back().await;
+        assert_eq!(standing(cid).await, Some(said));
+        let mut change = world.org.change().await;
+        groups::remove_member(&mut change, group, ben).await.expect("out");
+        change.commit().await.expect("it");
+    }
 }

@@ -63,9 +63,23 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::ReviewAccess).await;
     let nothing = recommendations::dismiss(&mut change, &one.topic, &one.figures, " ").await;
     assert!(matches!(nothing, Err(StoreError::Invalid { field: "reason", .. })), "{nothing:?}");
+    // Whoever saw other figures is told what they are now; nothing is put aside, and nothing brought back.
+    let other = recommendations::dismiss(&mut change, &one.topic, "1 of 2", "It writes better").await;
+    let Err(StoreError::Meanwhile(sentence)) = other else { panic!("{other:?}") };
+    assert!(sentence.contains(&one.body), "{sentence}");
+    let early = recommendations::restore(&mut change, &one.topic, &one.figures).await;
+    assert!(matches!(early, Err(StoreError::Meanwhile(_))), "{early:?}");
     recommendations::dismiss(&mut change, &one.topic, &one.figures, "It writes better")
         .await
         .expect("put aside");
+    let twice = recommendations::dismiss(&mut change, &one.topic, &one.figures, "It is faster").await;
+    assert!(matches!(twice, Err(StoreError::Meanwhile(_))), "{twice:?}");
+    let other = recommendations::restore(&mut change, &one.topic, "1 of 2").await;
+    assert!(matches!(other, Err(StoreError::Meanwhile(_))), "{other:?}");
+    recommendations::restore(&mut change, &one.topic, &one.figures).await.expect("brought back");
+    recommendations::dismiss(&mut change, &one.topic, &one.figures, "It writes better")
+        .await
+        .expect("put aside again");
     change.commit().await.expect("kept");
     book(&acme, 2, 100_000_000).await;
     assert_eq!(found(&acme).await, [], "nearly the same figures");
