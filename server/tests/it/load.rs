@@ -101,7 +101,7 @@ impl Seen {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it comes to that");
+        tokio::time::timeout(Duration::from_secs(180), wait).await.expect("it comes to that");
     }
 }
 
