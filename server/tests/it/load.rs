@@ -73,6 +73,8 @@ pub struct Seen {
     pub finished: Mutex<HashSet<String>>,
     /// Calls that were told to come again.
     pub unavailable: AtomicU64,
+    /// Calls that were told that the money is used up, whatever others hold.
+    used_up: AtomicU64,
 }
 
 impl Seen {
@@ -88,13 +90,18 @@ impl Seen {
         self.until(|| self.unavailable.load(Ordering::Relaxed) > before).await;
     }
 
+    /// Waits until somebody is told that the money is used up.
+    pub async fn is_used_up(&self) {
+        self.until(|| self.used_up.load(Ordering::Relaxed) > 0).await;
+    }
+
     async fn until(&self, so: impl Fn() -> bool) {
         let wait = async {
             while !so() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it comes to that");
+        tokio::time::timeout(Duration::from_secs(180), wait).await.expect("it comes to that");
     }
 }
 
@@ -150,7 +157,10 @@ async fn call_on(base: String, secret: String, stop: Arc<AtomicBool>, seen: Arc<
                 assert!(answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
                 seen.unavailable.fetch_add(1, Ordering::Relaxed);
             }
-            StatusCode::PAYMENT_REQUIRED | StatusCode::TOO_MANY_REQUESTS => {}
+            StatusCode::PAYMENT_REQUIRED => {
+                seen.used_up.fetch_add(1, Ordering::Relaxed);
+            }
+            StatusCode::TOO_MANY_REQUESTS => {}
             other => panic!("{other}: {}", answer.text),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

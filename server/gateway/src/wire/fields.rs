@@ -95,7 +95,9 @@ pub(super) struct Fields<'a> {
 const TIERS: [&str; 7] = ["auto", "default", "flex", "scale", "standard", "standard_only", "batch"];
 
 /// A field that is there with `null` has a place too, and is patched there.
-fn even_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(super) fn even_null<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
 }
 
@@ -140,7 +142,7 @@ fn given(raw: Option<&RawValue>) -> bool {
 }
 
 /// Whether the thing is there with another type than this one. What cannot be read is another.
-fn other_than(raw: Option<&RawValue>, usual: &str) -> bool {
+pub(super) fn other_than(raw: Option<&RawValue>, usual: &str) -> bool {
     raw.is_some_and(|raw| {
         let kind = serde_json::from_str::<TypeOf<'_>>(raw.get()).ok().and_then(|of| of.kind);
         kind.as_deref() != Some(usual)

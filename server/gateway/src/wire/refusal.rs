@@ -286,12 +286,14 @@ impl Refusal {
         self
     }
 
-    /// Whether the official SDKs should try again by themselves.
-    const fn worth_retrying(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Busy | Kind::RateLimited | Kind::Unavailable | Kind::UpstreamError | Kind::UpstreamTimeout
-        )
+    /// What the official SDKs are told of trying again by themselves; they obey it before they look at the
+    /// status. Nothing where the status and the wait say enough: a 5xx is tried again anyway.
+    const fn should_retry(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Busy | Kind::RateLimited => Some("true"),
+            Kind::Unavailable | Kind::UpstreamError | Kind::UpstreamTimeout => None,
+            _ => Some("false"),
+        }
     }
 
     /// The body in a dialect.
@@ -351,9 +353,8 @@ impl Refusal {
                 headers.insert("request-id", id);
             }
         }
-        if !self.worth_retrying() {
-            // Both official SDKs obey it before they look at the status.
-            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        if let Some(whether) = self.should_retry() {
+            headers.insert("x-should-retry", HeaderValue::from_static(whether));
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

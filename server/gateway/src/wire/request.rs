@@ -35,7 +35,7 @@ struct Labels {
 }
 
 /// Where a value stands in the body.
-type Place = std::ops::Range<usize>;
+pub(super) type Place = std::ops::Range<usize>;
 
 /// A request, read.
 #[derive(Clone, Debug)]
@@ -121,8 +121,7 @@ impl Request {
         let (model_at, stream_options_at) = (fields.model.map(place), fields.stream_options.map(place));
         let max_at = max_at.map(place);
         let (choices, bound) = (fields.n.unwrap_or(1), fields.max_tool_calls);
-        let tools =
-            Tools::read(route, fields.tools, bound, fields.searches(), choices, |raw| place(raw).start);
+        let tools = Tools::read(route, fields.tools, bound, fields.searches(), choices, place)?;
         let (previous_answer, conversation) = fields.goes_on_from(route)?;
         let keeps_answer = fields.keeps_answer(route);
         Ok(Self {
@@ -208,8 +207,10 @@ impl Request {
         }
         if patch.bounds_tools {
             // Behind a brace there is a field at least: its kind.
-            let bound = format!("\"max_uses\":{MOST_USES},");
-            edits.extend(self.tools.open.iter().map(|&at| (at..at, bound.clone())));
+            edits.extend(self.tools.open.iter().map(|place| {
+                let field = format!("\"max_uses\":{MOST_USES},");
+                (place.clone(), if place.is_empty() { field } else { MOST_USES.to_string() })
+            }));
             if self.tools.all_open {
                 match &self.tool_calls_at {
                     Some(place) => edits.push((place.clone(), MOST_USES.to_string())),
@@ -422,6 +423,11 @@ mod tests {
                 Route::Messages,
                 r#"{"tools":[{"name":"f"}, { "type":"web_search_20250305","name":"w"},{"type":"web_search_20250305","max_uses":2}],"model":"m"}"#,
                 r#"{"tools":[{"name":"f"}, {"max_uses":16, "type":"web_search_20250305","name":"w"},{"type":"web_search_20250305","max_uses":2}],"model":"up\"stream"}"#,
+            ),
+            (
+                Route::Messages,
+                r#"{"tools":[{"type":"web_search_20250305","max_uses": null}],"model":"m"}"#,
+                r#"{"tools":[{"type":"web_search_20250305","max_uses": 16}],"model":"up\"stream"}"#,
             ),
             (
                 Route::ChatCompletions,

@@ -14,7 +14,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::Route;
+use super::{
+    Route,
+    fields::{BadRequest, bad, even_null, is_null, other_than},
+    request::Place,
+};
 
 /// How often a call uses such a tool that does not say it.
 pub const MOST_USES: u64 = 16;
@@ -26,8 +30,9 @@ pub struct Tools {
     most: Usage,
     /// What an answer used that does not say so.
     unsaid: ToolUnits,
-    /// Tools without a bound of their own, each by the place behind its opening brace.
-    pub open: SmallVec<[usize; 1]>,
+    /// Tools without a bound of their own, each by where it is written in: in the place of a `null`, or
+    /// behind the tool's opening brace, where nothing stands yet.
+    pub open: SmallVec<[Place; 1]>,
     /// Whether the bound over all tools is left open.
     pub all_open: bool,
     /// Whether a tool asks another model, at prices of its own.
@@ -38,9 +43,10 @@ pub struct Tools {
 struct Tool<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
-    max_uses: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    max_uses: Option<&'a RawValue>,
     #[serde(borrow)]
-    environment: Option<Kind<'a>>,
+    environment: Option<&'a RawValue>,
 }
 
 /// What a tool is billed by.
@@ -79,25 +85,30 @@ impl Tools {
     /// Reads the tools of a call. `tools`: their list; `bound`: the most uses over all of them;
     /// `searches`: whether the call asks for a search without naming a tool; `choices`: how many answers
     /// it asks for; `place`: where a text stands in the body.
+    ///
+    /// # Errors
+    /// About a tool that cannot be read: its provider might read it, and bill it.
     pub fn read(
         route: Route,
         tools: Option<&RawValue>,
         bound: Option<&RawValue>,
         searches: bool,
         choices: u64,
-        place: impl Fn(&RawValue) -> usize,
-    ) -> Self {
+        place: impl Fn(&RawValue) -> Place,
+    ) -> Result<Self, BadRequest> {
         let mut read = Self::default();
         if searches && route == Route::ChatCompletions {
             // Once for each answer; providers do not count it in the usage.
             read.most.tools.web_searches = choices;
             read.unsaid.web_searches = choices;
         }
-        let Some(list) = tools else { return read };
-        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else { return read };
+        let Some(list) = tools.filter(|raw| !is_null(raw)) else { return Ok(read) };
+        let list: Vec<&RawValue> =
+            serde_json::from_str(list.get()).map_err(|_| bad("tools", "`tools` has to be a list."))?;
         let bound = bound.and_then(|raw| raw.get().parse::<u64>().ok());
         for raw in list {
-            let Ok(tool) = serde_json::from_str::<Tool<'_>>(raw.get()) else { continue };
+            let tool: Tool<'_> = serde_json::from_str(raw.get())
+                .map_err(|error| bad("tools", format!("A tool in `tools` cannot be read: {error}.")))?;
             let key = match tool.billed(route) {
                 None => continue,
                 Some(Billed::Another) => {
@@ -108,10 +119,12 @@ impl Tools {
             };
             let uses = match route {
                 Route::Messages => {
-                    if tool.max_uses.is_none() && key != PriceKey::CodeSession {
-                        read.open.push(place(raw) + 1);
+                    let most = tool.most_uses()?;
+                    if most.is_none() && key != PriceKey::CodeSession {
+                        let behind = place(raw).start + 1;
+                        read.open.push(tool.max_uses.map_or(behind..behind, &place));
                     }
-                    tool.max_uses
+                    most
                 }
                 Route::Responses => {
                     // Machines are one each, however often they are used.
@@ -129,7 +142,7 @@ impl Tools {
             };
             *most = most.saturating_add(uses.saturating_mul(choices));
         }
-        read
+        Ok(read)
     }
 
     /// The most that a call has of what is billed by the piece.
@@ -169,6 +182,12 @@ impl Tools {
 }
 
 impl Tool<'_> {
+    /// How often it may be used; none where that is left open.
+    fn most_uses(&self) -> Result<Option<u64>, BadRequest> {
+        let Some(raw) = self.max_uses.filter(|raw| !is_null(raw)) else { return Ok(None) };
+        raw.get().parse().map(Some).map_err(|_| bad("tools", "`max_uses` has to be a whole number."))
+    }
+
     /// What uses of it are billed by; none where they cost their tokens only.
     fn billed(&self, route: Route) -> Option<Billed> {
         let kind = self.kind.as_deref()?;
@@ -177,12 +196,12 @@ impl Tool<'_> {
             return Some(Billed::Piece(PriceKey::WebSearch));
         }
         // A shell is one on the caller's own machine, unless it says otherwise.
-        let elsewhere = || self.environment.as_ref()?.kind.as_deref().filter(|kind| *kind != "local");
+        let elsewhere = self.environment.is_some_and(|raw| !is_null(raw) && other_than(Some(raw), "local"));
         let key = match route {
             Route::Responses => match kind {
                 "file_search" => PriceKey::FileSearch,
                 "code_interpreter" => PriceKey::CodeSession,
-                "shell" if elsewhere().is_some() => PriceKey::CodeSession,
+                "shell" if elsewhere => PriceKey::CodeSession,
                 "image_generation" => PriceKey::Image,
                 _ => return None,
             },
@@ -303,8 +322,12 @@ mod tests {
             max_tool_calls: Option<&'a RawValue>,
         }
         let read: Body<'_> = serde_json::from_str(body).unwrap();
-        let place = |raw: &RawValue| raw.get().as_ptr() as usize - body.as_ptr() as usize;
+        let place = |raw: &RawValue| {
+            let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
+            start..start + raw.get().len()
+        };
         Tools::read(route, read.tools, read.max_tool_calls, body.contains("web_search_options"), 2, place)
+            .unwrap()
     }
 
     #[test]
@@ -356,7 +379,7 @@ mod tests {
             ),
             (
                 Route::Responses,
-                r#"{"tools":[{"type":"shell","environment":{"type":"local"}},{"type":"shell"}]}"#,
+                r#"{"tools":[{"type":"shell","environment":{"type":"local"}},{"type":"shell","environment":null},{"type":"shell"}]}"#,
                 (0, 0, 0, 0),
                 false,
             ),

@@ -200,6 +200,23 @@ async fn a_call_cannot_choose_what_it_was_not_decided_for() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{field}: {}", answer.text());
         assert!(answer.text().contains(field), "{}", answer.text());
     }
+    // What a provider may read as a search, and nobody here can.
+    for tools in [
+        r#"[{"type":"function","type":"web_search_20250305","name":"web_search"}]"#,
+        r#"[{"type":"web_search_20250305","name":"web_search","max_uses":1000.0}]"#,
+        r#"[{"type":"web_search_20250305","name":"web_search","max_uses":2,"max_uses":1000}]"#,
+        r#"{"type":"web_search_20250305","name":"web_search"}"#,
+    ] {
+        for route in [Route::Messages, Route::Responses] {
+            let mut body = ask(route, "small", false, None);
+            body["tools"] = json!("tools");
+            let body = body.to_string().replace(r#""tools":"tools""#, &format!(r#""tools":{tools}"#));
+            let request = gateway::wire::request::Request::read(route, body.into());
+            // Where every tool has the same bound, one of its own says nothing.
+            let heard = route == Route::Messages || !tools.contains("1000.0");
+            assert_eq!(request.err().and_then(|bad| bad.param), heard.then_some("tools"), "{tools}");
+        }
+    }
     let mut advised = ask(Route::Messages, "small", false, None);
     advised["tools"] = json!([{ "type": "advisor_20260301", "name": "advisor", "model": "dear" }]);
     let answer = world.client.to(Route::Messages, &advised).await;
