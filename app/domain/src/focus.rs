@@ -3,7 +3,9 @@
 //! A line gathers the calls of one application, person and model in one group and month. All of the
 //! specification's mandatory columns are there, and `InvoiceId`, which it recommends; those that version 1.0 required besides, because its
 //! validator asks for them (for `ChargeType`, too, which is older still), and our own, which start with
-//! `x_`.
+//! `x_`. No two differ in case only: most databases that read the file would take them for one.
+//!
+//! The specification wants letters of ASCII in its columns; names that have others stand in full in ours.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// The columns, in the order of the lines.
-pub const COLUMNS: [&str; 65] = [
+pub const COLUMNS: [&str; 66] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -53,7 +55,6 @@ pub const COLUMNS: [&str; 65] = [
     "PublisherName",
     "RegionId",
     "RegionName",
-    "ResourceID",
     "ResourceId",
     "ResourceName",
     "ResourceType",
@@ -67,6 +68,8 @@ pub const COLUMNS: [&str; 65] = [
     "SubAccountName",
     "SubAccountType",
     "Tags",
+    "x_BillingAccountName",
+    "x_ProviderName",
     "x_GroupId",
     "x_GroupPath",
     "x_ApplicationId",
@@ -165,7 +168,8 @@ pub fn line(charge: &Charge<'_>) -> String {
     let (quantity, unit) = if tokens > 0 { (tokens, "Tokens") } else { (sums.calls, "Calls") };
     let price = average(sums.spend, quantity);
     let quantity = decimal(quantity);
-    // The specification wants letters of ASCII here; names in full stand in columns of their own.
+    let [account, provider, application, model, group] =
+        [charge.account.1, charge.provider, charge.application.1, charge.model.1, charge.group.1].map(ascii);
     let told = ascii(&format!(
         "{} calls of {} with {}{}",
         sums.calls,
@@ -189,7 +193,7 @@ pub fn line(charge: &Charge<'_>) -> String {
     let cells: [&str; COLUMNS.len()] = [
         &cost,
         charge.account.0,
-        charge.account.1,
+        &account,
         "Organization",
         "USD",
         &moment(billed.1),
@@ -213,33 +217,34 @@ pub fn line(charge: &Charge<'_>) -> String {
         &cost,
         // A provider's invoice says what a day and a model cost, not what a program did.
         "",
-        charge.provider,
-        charge.provider,
+        &provider,
+        &provider,
         &cost,
         &price,
         "Standard",
         &quantity,
         unit,
-        charge.provider,
-        charge.provider,
-        charge.provider,
-        charge.provider,
+        &provider,
+        &provider,
+        &provider,
+        &provider,
         "",
         "",
         charge.application.0,
-        charge.application.0,
-        charge.application.1,
+        &application,
         "Application",
         "AI and Machine Learning",
-        charge.model.1,
+        &model,
         "Generative AI",
         charge.model.0,
         unit,
         &price_id,
         charge.group.0,
-        charge.group.1,
+        &group,
         "Group",
         &tags,
+        charge.account.1,
+        charge.provider,
         charge.group.0,
         charge.group.1,
         charge.application.0,

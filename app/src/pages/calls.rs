@@ -231,7 +231,8 @@ fn line(call: CallLine) -> impl IntoView {
         (_, name) if name.is_empty() => view! { <span class="muted">"–"</span> }.into_any(),
         (_, name) => view! { <span class="nw">{name}</span> }.into_any(),
     };
-    let user = user.map(|(id, name)| {
+    // A private context is called as its person is: once is enough.
+    let user = user.filter(|(_, name)| *name != application.1).map(|(id, name)| {
         if all {
             view! { <div class="sub"><a href=format!("/users/{id}")>{name}</a></div> }.into_any()
         } else {

@@ -169,7 +169,15 @@ fn link(place: Place, path: &str, counts: Option<&Counts>) -> impl IntoView + us
     let Place { href, name, count } = place;
     // The inbox stands under the models and has a place of its own.
     let elsewhere = href == "/models" && path == "/models/review";
+    // Pages that are reached from a place, and have an address of their own.
+    let reached = match href {
+        "/calls" => path.starts_with("/sessions"),
+        "/reports" => path.starts_with("/invoices"),
+        "/alerts" => path.starts_with("/webhooks/"),
+        _ => false,
+    };
     let inside = path == href
+        || reached
         || (href != "/" && !elsewhere && path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')));
     let beside = count.zip(counts).and_then(|(count, counts)| beside(count, counts));
     view! { <li><a href=href aria-current=inside.then_some("page")><span>{name}</span>{beside}</a></li> }

@@ -81,6 +81,45 @@ proptest! {
 }
 
 #[test]
+fn the_specifications_columns_are_ascii_and_ours_have_the_names_in_full() {
+    let at = month().and_time(chrono::NaiveTime::MIN).and_utc();
+    let charge = focus::Charge {
+        account: ("org", "Zürich AG"),
+        billed: (at, at),
+        made: (at, at),
+        correction: true,
+        group: ("g", "Vertrieb / Süd"),
+        application: ("a", "Yılmaz"),
+        user: Some(("u", "Yılmaz")),
+        model: ("m", "größer"),
+        provider: "Örtlich",
+        sums: Sums { calls: 1, input: 3, spend: Money(7), ..Sums::default() },
+    };
+    let read = domain::csv::read(&(focus::head() + &focus::line(&charge))).expect("a table");
+    let cells: HashMap<&str, &str> =
+        read[0].cells.iter().map(String::as_str).zip(read[1].cells.iter().map(String::as_str)).collect();
+    for (name, cell) in &cells {
+        // Tags are JSON, and may have any letter.
+        assert!(name.starts_with("x_") || *name == "Tags" || cell.is_ascii(), "{name}: {cell}");
+    }
+    assert_eq!((cells["ResourceName"], cells["BillingAccountName"]), ("Y?lmaz", "Z?rich AG"));
+    for (name, full) in [
+        ("x_BillingAccountName", "Zürich AG"),
+        ("x_GroupPath", "Vertrieb / Süd"),
+        ("x_ApplicationName", "Yılmaz"),
+        ("x_UserName", "Yılmaz"),
+        ("x_Model", "größer"),
+        ("x_ProviderName", "Örtlich"),
+    ] {
+        assert_eq!(cells[name], full, "{name}");
+    }
+    let mut folded: Vec<String> = focus::COLUMNS.iter().map(|name| name.to_lowercase()).collect();
+    folded.sort();
+    folded.dedup();
+    assert_eq!(folded.len(), focus::COLUMNS.len(), "no two columns differ in case only");
+}
+
+#[test]
 fn shares_are_to_the_nearest_tenth_of_a_per_cent() {
     for (of, whole, expected) in [(1, 3, 333), (2, 3, 667), (0, 0, 0), (5, 0, 0), (1, 2000, 1), (7, 7, 1000)]
     {
