@@ -159,6 +159,13 @@ impl<'a> Fields<'a> {
                     "Answers in the background outlive their call and cannot be metered here. Ask without `background`.",
                 ));
             }
+            // What it brings stands at the provider: tools that cost by use, and nothing bounds them.
+            if given(self.prompt) {
+                return Err(bad(
+                    "prompt",
+                    "A stored prompt brings tools that are not in the call, so its cost cannot be capped. Send `instructions`, `input` and `tools` instead.",
+                ));
+            }
             for (name, field) in
                 [("max_tokens", self.max_tokens), ("max_completion_tokens", self.max_completion_tokens)]
             {
@@ -271,7 +278,7 @@ impl<'a> Fields<'a> {
 
     /// What the call says, wherever its route has that.
     fn content(&self) -> Content {
-        [self.messages, self.input, self.prompt].into_iter().flatten().fold(Content::default(), |sum, raw| {
+        [self.messages, self.input].into_iter().flatten().fold(Content::default(), |sum, raw| {
             let found = content::look(raw.get());
             Content { images: sum.images || found.images, files: sum.files || found.files }
         })
@@ -334,9 +341,6 @@ impl<'a> Fields<'a> {
                 })
             })
         });
-        self.previous_response_id.is_some()
-            || self.conversation.is_some()
-            || self.prompt.is_some()
-            || own_tools
+        self.previous_response_id.is_some() || self.conversation.is_some() || own_tools
     }
 }

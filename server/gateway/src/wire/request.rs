@@ -366,11 +366,14 @@ mod tests {
             r#"{"model":"m","max_completion_tokens":9}"#,
             r#"{"model":"m","background":true}"#,
             r#"{"model":"m","background":1}"#,
+            r#"{"model":"m","prompt":{"id":"pmpt_1"}}"#,
             r#"{"model":"m","max_output_tokens":"9"}"#,
         ] {
             assert!(Request::read(Route::Responses, Bytes::from(body)).is_err(), "{body}");
         }
-        assert!(Request::read(Route::Responses, Bytes::from(r#"{"model":"m","background":false}"#)).is_ok());
+        for body in [r#"{"model":"m","background":false}"#, r#"{"model":"m","prompt":null}"#] {
+            assert!(Request::read(Route::Responses, Bytes::from(body)).is_ok(), "{body}");
+        }
     }
 
     #[test]
@@ -458,7 +461,6 @@ mod tests {
         for body in [
             r#"{"model":"m","previous_response_id":"resp_1"}"#,
             r#"{"model":"m","conversation":{"id":"c"}}"#,
-            r#"{"model":"m","prompt":{"id":"p"}}"#,
             r#"{"model":"m","tools":[{"type":"web_search"}]}"#,
             r#"{"model":"m","input":[{"content":[{"type":"input_file","file_id":"f"}]}]}"#,
         ] {
