@@ -156,6 +156,8 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     }
     if let Some(place) = place {
         place.find_again(&next);
+        // What has the focus again may have been left behind by the wheel.
+        window().scroll_to_with_x_and_y(0.0, scroll);
     }
     if how != Visit::To && next.query_selector("dialog").ok().flatten().is_none() {
         focus_opener(&next);
@@ -188,7 +190,9 @@ impl Focus {
             return Some(Self::Row(row));
         }
         let kind = active.tag_name().to_lowercase();
-        if matches!(kind.as_str(), "body" | "main") {
+        // In a field somebody counts as typing, which holds the page back: not on account of a page that
+        // came by itself.
+        if matches!(kind.as_str(), "body" | "main" | "input" | "select" | "textarea") {
             return None;
         }
         let all: Vec<Element> = folds(page.query_selector_all(&format!(".app {kind}")).ok()).collect();
