@@ -1,5 +1,7 @@
 //! Changes to many people at once.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -212,9 +214,10 @@ pub struct Effect {
     pub undo: Option<Undo>,
 }
 
-/// How many of some effects have this outcome.
+/// How many people have an effect with this outcome. A table can change several things of one person.
 pub fn count(effects: &[Effect], outcome: Outcome) -> usize {
-    effects.iter().filter(|effect| effect.outcome == outcome).count()
+    let of = effects.iter().filter(|effect| effect.outcome == outcome);
+    of.map(|effect| effect.user).collect::<HashSet<_>>().len()
 }
 
 /// A change to many people.
@@ -230,4 +233,30 @@ pub struct Batch {
     pub done: Option<(Task, Vec<Effect>)>,
     /// When it was undone.
     pub undone_at: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_counted_once_however_much_changes_of_them() {
+        let effect = |user: u128, outcome| Effect {
+            user: uuid::Uuid::from_u128(user).into(),
+            name: String::new(),
+            email: String::new(),
+            outcome,
+            text: String::new(),
+            undo: None,
+        };
+        let effects = [
+            effect(1, Outcome::Changed),
+            effect(1, Outcome::Changed),
+            effect(2, Outcome::Changed),
+            effect(3, Outcome::Refused),
+        ];
+        assert_eq!(count(&effects, Outcome::Changed), 2);
+        assert_eq!(count(&effects, Outcome::Refused), 1);
+        assert_eq!(count(&effects, Outcome::Already), 0);
+    }
 }

@@ -80,7 +80,8 @@ pub async fn load_groups(
         Ok(Tree {
             groups: shown.collect(),
             more,
-            all: census.order.len(),
+            // Whoever leads some of them counts those.
+            all: census.order.iter().filter(|group| all || groups::reads(&actor, group)).count(),
             places: if cx.permit(Act::CreateGroup).is_ok() {
                 groups::places(&census.paths)
             } else {

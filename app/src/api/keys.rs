@@ -65,12 +65,14 @@ pub async fn edit_key(
     .await
 }
 
-/// Makes a service secret; older ones live on for `grace_hours`, or for good when it is empty.
+/// Makes a service secret; older ones live on for `grace_hours`, or for good when it is empty. It stops by
+/// itself after `ends_on`, or never when that is empty.
 #[server(prefix = "/console", endpoint = "keys/issue")]
 pub async fn issue_secret(
     application: String,
     key: String,
     #[server(default)] grace_hours: String,
+    #[server(default)] ends_on: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use chrono::Duration;
@@ -79,9 +81,12 @@ pub async fn issue_secret(
         let application = read("application", &application)?;
         let grace = read_some::<i64>("grace_hours", &grace_hours)?
             .map(|hours| Duration::hours(hours.clamp(0, 24 * 90)));
+        let after = read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt());
+        let calendar = cx.calendar().await?;
+        let ends_at = after.map(|day| calendar.midnight(day));
         let mut change = cx.change(cx.permit_for(Act::EditSecrets, application).await?).await?;
-        let org = change.org();
-        let secret = store::keys::issue_service(&mut change, read("key", &key)?, grace).await.known()?;
+        let (org, key) = (change.org(), read("key", &key)?);
+        let secret = store::keys::issue_service_until(&mut change, key, grace, ends_at).await.known()?;
         change.commit().await.known()?;
         let curl = examples::curl(&cx, org, application, &secret).await?;
         Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl }))

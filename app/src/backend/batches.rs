@@ -1,5 +1,7 @@
 //! What addresses and forms say about a change to many people, and what it comes to in words.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
@@ -7,7 +9,7 @@ use domain::{
     batches::{Action, Effect, Outcome, Task, count},
     groups::Standing,
     ids::{BatchId, GroupId, ModelId, UserId},
-    money::Money,
+    money::{Money, grouped},
     roles::Permit,
     window::Calendar,
 };
@@ -93,7 +95,7 @@ pub async fn of_one(
 
 /// `1 person`, `37 people`.
 pub fn people(count: usize) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+    if count == 1 { "1 person".to_owned() } else { format!("{} people", grouped(count as u64)) }
 }
 
 /// `1 was`, `37 were`.
@@ -148,13 +150,15 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
             format!("{who} join{s} {}. {}", name(group), gains(facts, group, effects, now))
         }
         Task::Leave(group) => {
-            format!(
-                "{who} leave{s} {}. What came through it is closed to them from the next call on.",
-                name(group)
-            )
+            let lost = losses(facts, group, &open(facts, group, now), effects, now);
+            format!("{who} leave{s} {}. {lost}", name(group))
         }
         Task::Move { from, to } => {
-            format!("{who} move{s} from {} to {}. {}", name(from), name(to), gains(facts, to, effects, now))
+            let there = open(facts, to, now);
+            let mut left = open(facts, from, now);
+            left.retain(|model| !there.contains(model));
+            let (gained, lost) = (gains(facts, to, effects, now), losses(facts, from, &left, effects, now));
+            format!("{who} move{s} from {} to {}. {gained} {lost}", name(from), name(to))
         }
         Task::Limit(Some(cap)) => {
             let most = cap.0.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
@@ -176,7 +180,7 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
         ),
         Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),
-        Task::Import => format!("{changed} differences to the table."),
+        Task::Import => format!("{} differences to the table.", effects.len()),
     }
 }
 
@@ -189,41 +193,82 @@ fn open(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Vec<(ModelId, Stri
         .collect()
 }
 
-/// Which models those who join have open in no group of theirs so far.
-fn gains(facts: &Facts, group: GroupId, effects: &[Effect], now: DateTime<Utc>) -> String {
-    use std::collections::{BTreeSet, HashMap, HashSet};
-    let target = open(facts, group, now);
-    if target.is_empty() {
-        return "It has no model open, so nobody gains one.".to_owned();
-    }
+/// The models a group has open that those who change have open in no other group of theirs: how many
+/// of them that is so for, and the names of the models.
+fn only_through(
+    facts: &Facts,
+    group: GroupId,
+    models: &[(ModelId, String)],
+    effects: &[Effect],
+    now: DateTime<Utc>,
+) -> (usize, BTreeSet<String>) {
     let mut known = HashMap::<GroupId, HashSet<ModelId>>::new();
     let (mut who, mut which) = (0, BTreeSet::new());
     for effect in effects.iter().filter(|effect| effect.outcome == Outcome::Changed) {
         let mut has = HashSet::new();
         for membership in facts.users.get(&effect.user).into_iter().flat_map(|user| &user.memberships) {
-            // The facts of a change that was made have the new group in them already.
+            // Whether the facts have them in the group depends on which side of the change they are.
             if membership.group != group {
                 let ids = || open(facts, membership.group, now).into_iter().map(|(id, _)| id).collect();
                 has.extend(known.entry(membership.group).or_insert_with(ids).iter().copied());
             }
         }
-        let new: Vec<&String> =
-            target.iter().filter(|(id, _)| !has.contains(id)).map(|(_, name)| name).collect();
-        who += usize::from(!new.is_empty());
-        which.extend(new);
+        let mut only = models.iter().filter(|(id, _)| !has.contains(id)).map(|(_, name)| name).peekable();
+        who += usize::from(only.peek().is_some());
+        which.extend(only.cloned());
     }
-    let models = |count: usize| if count == 1 { "1 model".to_owned() } else { format!("{count} models") };
+    (who, which)
+}
+
+/// `1 model`, `12 models`.
+fn models(count: usize) -> String {
+    if count == 1 { "1 model".to_owned() } else { format!("{count} models") }
+}
+
+/// The first of them.
+fn some(names: &BTreeSet<String>) -> String {
+    let first: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    format!("{}{}", first.join(", "), if names.len() > first.len() { ", …" } else { "" })
+}
+
+/// Which models those who join have open in no group of theirs so far.
+fn gains(facts: &Facts, group: GroupId, effects: &[Effect], now: DateTime<Utc>) -> String {
+    let target = open(facts, group, now);
+    if target.is_empty() {
+        return "It has no model open, so nobody gains one.".to_owned();
+    }
+    let (who, which) = only_through(facts, group, &target, effects, now);
     if who == 0 {
         return format!("It has {} open; all of them have those already.", models(target.len()));
     }
-    let names: Vec<&str> = which.iter().take(5).map(|name| name.as_str()).collect();
-    let more = if which.len() > names.len() { ", …" } else { "" };
     format!(
-        "It has {} open: {} gain{} up to {} they had nowhere ({}{more}).",
+        "It has {} open: {} gain{} up to {} they had nowhere ({}).",
         models(target.len()),
         people(who),
         if who == 1 { "s" } else { "" },
         models(which.len()),
-        names.join(", ")
+        some(&which)
+    )
+}
+
+/// Which of the models that a group has open those who leave it have in no other group of theirs.
+fn losses(
+    facts: &Facts,
+    group: GroupId,
+    open: &[(ModelId, String)],
+    effects: &[Effect],
+    now: DateTime<Utc>,
+) -> String {
+    let (who, which) = only_through(facts, group, open, effects, now);
+    let secrets = "Secrets that only it carried die.";
+    if who == 0 {
+        return format!("Nobody loses a model: what it has open they have elsewhere, too. {secrets}");
+    }
+    format!(
+        "{} lose{} up to {} they have nowhere else ({}), from the next call on. {secrets}",
+        people(who),
+        if who == 1 { "s" } else { "" },
+        models(which.len()),
+        some(&which)
     )
 }

@@ -79,7 +79,7 @@ fn is_named(group: &Outline, words: &[&str]) -> bool {
 }
 
 /// Leads see what they lead, and everything below it.
-fn reads(actor: &Actor, group: &Outline) -> bool {
+pub fn reads(actor: &Actor, group: &Outline) -> bool {
     let path: Vec<GroupId> = group.ancestors.iter().copied().chain([group.id]).collect();
     allows(actor, Act::ReadGroup, Place::Group(&path))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use domain::{csv, ids::GroupId};
+use domain::{csv, ids::GroupId, money::grouped};
 use store::imports::{Imported, Problem, Row};
 
 use crate::error::AppError;
@@ -11,8 +11,8 @@ use crate::error::AppError;
 const READ: [&str; 5] = ["name", "email", "role", "groups", "monthly_limit"];
 /// Columns of an export that are figures, not settings.
 const LEFT_OUT: [&str; 3] = ["status", "month_to_date", "last_call"];
-/// How many people a table has at most.
-const ROWS_MAX: usize = 2_000;
+/// How many people a table has at most, whether or not it changes them.
+const ROWS_MAX: usize = 100_000;
 /// How many problems are told at once.
 const TOLD: usize = 8;
 
@@ -47,8 +47,9 @@ pub fn read(text: &str, paths: &[(GroupId, String)]) -> Result<Vec<Row>, AppErro
     }
     if lines.len() > ROWS_MAX {
         return Err(wrong(format!(
-            "The table has {} people; at most {ROWS_MAX} are imported at once.",
-            lines.len()
+            "The table has {} people; at most {} are read at once.",
+            grouped(lines.len() as u64),
+            grouped(ROWS_MAX as u64)
         )));
     }
     let by_path: HashMap<String, GroupId> =
@@ -131,9 +132,11 @@ pub fn told(problems: &[Problem]) -> Option<AppError> {
 /// What would change, or changed, in a sentence.
 pub fn counted(imported: &Imported, rows: usize) -> String {
     match imported.effects.len() {
-        0 => format!("All {rows} people are as the table says: there is nothing to change."),
+        0 => {
+            format!("All {} people are as the table says: there is nothing to change.", grouped(rows as u64))
+        }
         1 => "1 difference.".to_owned(),
-        count => format!("{count} differences."),
+        count => format!("{} differences.", grouped(count as u64)),
     }
 }
 

@@ -233,6 +233,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
                     (String::new(), "stay as they are".to_owned()), ("0".to_owned(), "stop now".to_owned()), ("1".to_owned(), "stop in an hour".to_owned()),
                     ("24".to_owned(), "stop tomorrow".to_owned()), ("168".to_owned(), "stop in a week".to_owned()),
                 ] hint="To rotate: give programs time to take the new one."/>
+                <Field name="ends_on" label="Last day" kind="date" optional=true hint="The new one stops by itself after this day. Empty: when somebody revokes it."/>
                 <div class="row end"><Submit label="Make the secret"/></div>
             </Form>
         </Dialog>
@@ -409,7 +410,7 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
             let state = match (secret.revoked_at, secret.expires_at) {
                 (Some(at), _) if secret.leaked_at.is_some() => view! { <Badge text="leaked, revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
                 (Some(at), _) => view! { <Badge text="revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
-                (None, Some(_)) if ended => view! { <Badge text="rotated out" kind=Kind::Bad/> }.into_any(),
+                (None, Some(_)) if ended => view! { <Badge text="ended" kind=Kind::Bad/> }.into_any(),
                 (None, Some(end)) => view! { <Badge text="stops" kind=Kind::Warn/>" "<When at=end/> }.into_any(),
                 (None, None) => view! { <span class="muted">"Last used "<Ago at=secret.last_used_at/></span> }.into_any(),
             };

@@ -86,15 +86,15 @@ pub fn Lines(models: Vec<Line>, group: String) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <Card title="Models" note=format!("{open} open") actions=ViewFn::from(|| view! { <a class="btn small" href="/authorization">"Change"</a> })>
+        <Card title="Models" note=format!("{open} open") actions=ViewFn::from(|| view! { <a class="btn small" href="/authorization">"In the matrix"</a> })>
             {if empty {
                 view! { <Empty title="No models yet" text="The catalogue is empty."/> }.into_any()
             } else {
                 view! {
-                    <table class="table" id=format!("models-of-{group}")>
+                    <div class="scroll" tabindex="0" role="region" aria-label="Models"><table class="table" id=format!("models-of-{group}")>
                         <thead><tr><th>"Model"</th><th class="hide">"Tier"</th><th>"State"</th><th>"Why"</th></tr></thead>
                         <tbody>{rows}</tbody>
-                    </table>
+                    </table></div>
                 }.into_any()
             }}
         </Card>

@@ -3,6 +3,7 @@
 
 use domain::{
     batches::{Action, Effect, Outcome, count},
+    money::grouped,
     roles::Act,
     users::Role,
 };
@@ -46,7 +47,7 @@ fn title(action: Action) -> &'static str {
 }
 
 fn people(count: usize) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+    if count == 1 { "1 person".to_owned() } else { format!("{} people", grouped(count as u64)) }
 }
 
 #[component]
@@ -224,7 +225,7 @@ fn Effects(effects: Vec<Effect>, done: bool) -> impl IntoView {
                 (Outcome::Refused, true) => ("Not changed", Kind::Bad),
                 (Outcome::Already, _) => ("Nothing to change", Kind::Plain),
             };
-            let (all, more) = (of.len(), of.len().saturating_sub(LISTED));
+            let (all, more) = (count(&of, outcome), of.len().saturating_sub(LISTED));
             let rows = of
                 .into_iter()
                 .take(LISTED)

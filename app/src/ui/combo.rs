@@ -3,7 +3,7 @@
 
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement};
+use web_sys::{HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement, Node};
 
 use super::form::Select;
 
@@ -49,6 +49,24 @@ fn matching(all: &[Choice], typed: &str) -> Vec<Choice> {
         words.iter().all(|word| label.contains(word.as_str()))
     };
     all.iter().filter(|(_, label)| fits(label)).take(LISTED).cloned().collect()
+}
+
+/// Closes a list when somebody has pressed beside it: when the press is over, not when it begins. The
+/// list pushes down what stands below it; were it gone while the button is down, what was pressed would
+/// no longer be under the pointer, and nothing would happen.
+pub(super) fn close_beside(node: NodeRef<html::Div>, close: impl Fn() + 'static) {
+    let close = std::rc::Rc::new(close);
+    Effect::new(move || {
+        let close = std::rc::Rc::clone(&close);
+        let clicks = window_event_listener(ev::click, move |event: ev::MouseEvent| {
+            let Some(node) = node.try_get_untracked().flatten() else { return };
+            let target = event.target().and_then(|target| target.dyn_into::<Node>().ok());
+            if !node.contains(target.as_ref()) {
+                close();
+            }
+        });
+        on_cleanup(move || clicks.remove());
+    });
 }
 
 #[island]
@@ -114,7 +132,8 @@ fn Searched(children: Children) -> impl IntoView {
         }
     };
     let keys = {
-        let (open, active, pick, listed) = (open.clone(), active.clone(), pick.clone(), listed.clone());
+        let (open, typed, active, pick, listed) =
+            (open.clone(), typed.clone(), active.clone(), pick.clone(), listed.clone());
         move |event: ev::KeyboardEvent| {
             let list = untrack(&listed);
             let shown = open.get_untracked();
@@ -137,6 +156,10 @@ fn Searched(children: Children) -> impl IntoView {
                         pick(choice.clone());
                     }
                 }
+                "Tab" => {
+                    open.set(false);
+                    typed.set(String::new());
+                }
                 // The list closes, not the dialog around it.
                 "Escape" if shown => {
                     event.prevent_default();
@@ -149,10 +172,8 @@ fn Searched(children: Children) -> impl IntoView {
     };
     // What was typed and not chosen is no choice: the input says again what the select says.
     let leave = {
-        let (open, typed, all) = (open.clone(), typed.clone(), all.clone());
+        let all = all.clone();
         move |_: ev::FocusEvent| {
-            open.set(false);
-            typed.set(String::new());
             if let (Some(select), Some(input)) = (select(), input()) {
                 let value = select.value();
                 let label = all.with_untracked(|all| {
@@ -162,6 +183,15 @@ fn Searched(children: Children) -> impl IntoView {
             }
         }
     };
+    close_beside(node, {
+        let (open, typed) = (open.clone(), typed.clone());
+        move || {
+            if open.get_untracked() {
+                open.set(false);
+                typed.set(String::new());
+            }
+        }
+    });
     let begin = {
         let open = open.clone();
         move |_: ev::MouseEvent| {

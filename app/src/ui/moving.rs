@@ -182,7 +182,7 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
         if let Some(address) = dialog(&meant(&node, &row)) {
             event.prevent_default();
             // Back to the row, should it still be there.
-            opened_by(row.query_selector("a[href]").ok().flatten());
+            opened_by(row.query_selector("a[href]").ok().flatten().as_ref());
             visit(address, Visit::Within);
         }
     };

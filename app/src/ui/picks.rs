@@ -106,12 +106,13 @@ fn say(node: &Element) {
         } else {
             format!(", {} of them on other pages", elsewhere.len())
         };
-        let everybody = all.is_some_and(|all| all.checked());
-        text.set_text_content(Some(&if everybody {
-            "Everybody who matches".to_owned()
-        } else {
-            format!("{total} selected{more}")
-        }));
+        // `All 1,234 that match`, as the box says.
+        let everybody =
+            all.filter(HtmlInputElement::checked).and_then(|all| all.closest("label").ok().flatten());
+        let everybody = everybody.and_then(|label| label.text_content());
+        let said =
+            everybody.map_or_else(|| format!("{total} selected{more}"), |all| format!("{all}: selected"));
+        text.set_text_content(Some(&said));
     }
     let _ = node.toggle_attribute_with_force("data-ticked", total > 0);
     if let Some(rest) = find(".ticked-elsewhere") {

@@ -5,6 +5,7 @@ use leptos::{ev, html, prelude::*, task::spawn_local};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlInputElement;
 
+use super::combo::close_beside;
 use crate::api::groups::find_groups;
 
 /// Around one field.
@@ -97,6 +98,7 @@ pub fn Suggested(children: Children) -> impl IntoView {
                 "ArrowDown" => active.set((now + 1).min(list.len() - 1)),
                 "ArrowUp" => active.set(now.saturating_sub(1)),
                 "Enter" => pick(list.get(now).map(String::as_str).unwrap_or_default()),
+                "Tab" => return close(),
                 // The list closes, not the dialog around it.
                 "Escape" => {
                     event.stop_propagation();
@@ -108,10 +110,14 @@ pub fn Suggested(children: Children) -> impl IntoView {
             say();
         }
     };
-    let leave = {
-        let close = close.clone();
-        move |_: ev::FocusEvent| close()
-    };
+    close_beside(node, {
+        let (found, close) = (found.clone(), close.clone());
+        move || {
+            if !found.with_untracked(Vec::is_empty) {
+                close();
+            }
+        }
+    });
     let rows = move || {
         let current = active.get();
         found
@@ -131,7 +137,7 @@ pub fn Suggested(children: Children) -> impl IntoView {
             .collect::<Vec<_>>()
     };
     view! {
-        <div class="combo" node_ref=node on:input=typed on:keydown=keys on:focusout=leave>
+        <div class="combo" node_ref=node on:input=typed on:keydown=keys>
             {children()}
             <ul class="combo-list" id="suggested-list" role="listbox" aria-label="Groups that match">{rows}</ul>
         </div>

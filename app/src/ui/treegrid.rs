@@ -33,7 +33,10 @@ pub fn TreeKeys(children: Children) -> impl IntoView {
         }
         let wanted = RETURN_TO.take();
         let back = rows.iter().find(|row| row.get_attribute("data-row") == wanted && wanted.is_some());
-        if let Some(row) = back.or(rows.first()) {
+        // A page that was drawn anew gives the row back the focus before its tree is alive.
+        let reached = document().active_element();
+        let reached = rows.iter().find(|row| row.is_same_node(reached.as_deref()));
+        if let Some(row) = back.or(reached).or(rows.first()) {
             rove(&root, row);
         }
         if let Some(row) = back {

@@ -18,8 +18,8 @@ thread_local! {
     static LATEST: Cell<u32> = const { Cell::new(0) };
     /// The visit that somebody waits for.
     static GOING: Cell<Option<u32>> = const { Cell::new(None) };
-    /// The link that opened the dialog: where the focus returns to.
-    static OPENER: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What opened the dialog: where the focus returns to.
+    static OPENER: RefCell<Option<Opener>> = const { RefCell::new(None) };
     /// Asks whether a link may be followed at once.
     static GUARD: Cell<Option<Guard>> = const { Cell::new(None) };
 }
@@ -156,6 +156,8 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     }
     if let Some(place) = place {
         place.find_again(&next);
+        // What has the focus again may have been left behind by the wheel.
+        window().scroll_to_with_x_and_y(0.0, scroll);
     }
     if how != Visit::To && next.query_selector("dialog").ok().flatten().is_none() {
         focus_opener(&next);
@@ -163,12 +165,61 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     Some(())
 }
 
-/// Where somebody is on a page: the link they have reached by keyboard, what they unfolded, and what
-/// they have begun to type.
+/// Where somebody is on a page: what they have reached by keyboard, what they unfolded, and what they
+/// have begun to type.
 struct Place {
-    link: Option<String>,
+    focus: Option<Focus>,
     unfolded: Vec<bool>,
     typed: Option<Typed>,
+}
+
+/// What has the focus: a link by where it leads, a row by what it is about, anything else by its place
+/// among those of its kind.
+enum Focus {
+    Link(String),
+    Row(String),
+    Other { kind: String, place: usize, of: usize },
+}
+
+impl Focus {
+    fn of(page: &web_sys::Document, active: &Element) -> Option<Self> {
+        if let Some(link) = active.get_attribute("href") {
+            return Some(Self::Link(link));
+        }
+        if let Some(row) = active.get_attribute("data-row") {
+            return Some(Self::Row(row));
+        }
+        let kind = active.tag_name().to_lowercase();
+        // In a field somebody counts as typing, which holds the page back: not on account of a page that
+        // came by itself.
+        if matches!(kind.as_str(), "body" | "main" | "input" | "select" | "textarea") {
+            return None;
+        }
+        let all: Vec<Element> = folds(page.query_selector_all(&format!(".app {kind}")).ok()).collect();
+        let place = all.iter().position(|one| one.is_same_node(Some(active)))?;
+        Some(Self::Other { kind, place, of: all.len() })
+    }
+
+    fn find_again(self, part: &Element) -> Option<()> {
+        let with = |name: &str, value: &str| {
+            let mut all = folds(part.query_selector_all(&format!("[{name}]")).ok());
+            all.find(|one| one.get_attribute(name).as_deref() == Some(value))
+        };
+        let found = match self {
+            Self::Link(link) => with("href", &link)?,
+            Self::Row(row) => {
+                let row = with("data-row", &row)?;
+                // Rows take the focus only when it is their turn in the table.
+                row.set_attribute("tabindex", "0").ok()?;
+                row
+            }
+            Self::Other { kind, place, of } => {
+                let all: Vec<Element> = folds(part.query_selector_all(&kind).ok()).collect();
+                (all.len() == of).then(|| all.into_iter().nth(place)).flatten()?
+            }
+        };
+        found.dyn_into::<HtmlElement>().ok()?.focus().ok()
+    }
 }
 
 /// What somebody has begun to type: in which field, what it was made with, and what it holds now.
@@ -203,7 +254,7 @@ impl Place {
     fn of(page: &web_sys::Document) -> Self {
         let active = page.active_element();
         Self {
-            link: active.as_ref().and_then(|element| element.get_attribute("href")),
+            focus: active.as_ref().and_then(|element| Focus::of(page, element)),
             typed: active.as_ref().and_then(Typed::of),
             unfolded: folds(page.query_selector_all("#main details").ok())
                 .map(|one| one.has_attribute("open"))
@@ -219,15 +270,11 @@ impl Place {
                 let _ = if open { one.set_attribute("open", "") } else { one.remove_attribute("open") };
             }
         }
-        if let Some(typed) = self.typed {
-            typed.put_back(part);
-        }
-        let Some(link) = self.link else { return };
-        let mut links = folds(part.query_selector_all("a[href]").ok());
-        let same = links.find(|one| one.get_attribute("href").as_deref() == Some(&link));
-        if let Some(same) = same.and_then(|same| same.dyn_into::<HtmlElement>().ok()) {
-            let _ = same.focus();
-        }
+        match (self.typed, self.focus) {
+            (Some(typed), _) => typed.put_back(part),
+            (None, Some(focus)) => focus.find_again(part),
+            (None, None) => None,
+        };
     }
 }
 
@@ -238,19 +285,43 @@ fn folds(list: Option<web_sys::NodeList>) -> impl Iterator<Item = Element> {
     })
 }
 
-/// Notes what opened a dialog by a key: where the focus returns to.
-pub fn opened_by(link: Option<Element>) {
-    OPENER.set(link.and_then(|link| link.get_attribute("href")));
+/// What opened a dialog: a link, and which row of the page's table it stood in.
+struct Opener {
+    link: String,
+    row: Option<usize>,
 }
 
-/// The dialog is closed: back to the link that opened it, if it is still there.
-fn focus_opener(part: &Element) {
-    let Some(opener) = OPENER.take() else { return };
-    let Ok(links) = part.query_selector_all("#main a[href]") else { return };
-    let mut links = (0..links.length()).filter_map(|place| links.get(place)?.dyn_into::<HtmlElement>().ok());
-    if let Some(link) = links.find(|link| link.get_attribute("href").as_deref() == Some(&opener)) {
-        let _ = link.focus();
-    }
+const ROWS: &str = "#main tbody tr";
+
+/// Notes what opened a dialog: where the focus returns to.
+pub fn opened_by(link: Option<&Element>) {
+    OPENER.set(link.and_then(|link| {
+        let row = link.closest("tr").ok().flatten();
+        let mut rows = folds(document().query_selector_all(ROWS).ok());
+        let row = row.and_then(|row| rows.position(|one| one.is_same_node(Some(&row))));
+        Some(Opener { link: link.get_attribute("href")?, row })
+    }));
+}
+
+/// The dialog is closed: back to the link that opened it, or to the button of the menu that it is in.
+/// If it is gone with its row, to the row that took its place; if there is none, to the content.
+fn focus_opener(part: &Element) -> Option<()> {
+    let opener = OPENER.take()?;
+    let mut links = folds(part.query_selector_all("#main a[href]").ok());
+    let link = links.find(|link| link.get_attribute("href").as_deref() == Some(&opener.link));
+    let link = link.map(|link| {
+        let menu = link.closest("[popover]").ok().flatten();
+        let button =
+            menu.and_then(|menu| part.query_selector(&format!("[popovertarget=\"{}\"]", menu.id())).ok()?);
+        button.unwrap_or(link)
+    });
+    let instead = || {
+        let rows: Vec<Element> = folds(part.query_selector_all(ROWS).ok()).collect();
+        let row = rows.get(opener.row?.min(rows.len().checked_sub(1)?))?;
+        row.query_selector("a[href]").ok()?
+    };
+    let found = link.or_else(instead).or_else(|| part.query_selector("#main").ok()?)?;
+    found.dyn_into::<HtmlElement>().ok()?.focus().ok()
 }
 
 /// Brings the islands of a part of the page to life.
@@ -316,8 +387,8 @@ fn wanted(event: &MouseEvent) -> Option<(String, Visit)> {
         return None;
     }
     let how = if link.has_attribute("data-within") { Visit::Within } else { Visit::To };
-    if let Some(href) = link.get_attribute("href").filter(|href| href.contains("dialog=")) {
-        OPENER.set(Some(href));
+    if link.get_attribute("href").is_some_and(|href| href.contains("dialog=")) {
+        opened_by(Some(&link));
     }
     Some((link.href(), how))
 }

@@ -9,7 +9,7 @@ use domain::{
     batches::{Batch, Effect, Outcome, PEOPLE_MAX, Task, Undo},
     groups::Standing,
     ids::{BatchId, GroupId, OrgId, UserId},
-    money::Money,
+    money::{Money, grouped},
     roles::Permit,
     users::Role,
 };
@@ -40,8 +40,10 @@ pub async fn prepare(store: &Store, permit: &Permit, ids: &[UserId]) -> Result<B
         return Err(StoreError::invalid("users", "Choose at least one person."));
     }
     if known.len() > PEOPLE_MAX {
-        let sentence =
-            format!("At most {PEOPLE_MAX} people are changed at once. Narrow the list with a filter.");
+        let sentence = format!(
+            "At most {} people are changed at once. Narrow the list with a filter.",
+            grouped(PEOPLE_MAX as u64)
+        );
         return Err(StoreError::invalid("users", sentence));
     }
     let (id, now) = (clock::id::<BatchId>(), clock::now());

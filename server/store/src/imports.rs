@@ -6,14 +6,15 @@ use crate::{Change, Result, StoreError, access, batches, clock, groups, limits, 
 use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
-    batches::{Effect, Outcome, Undo},
+    batches::{Effect, Outcome, PEOPLE_MAX, Undo},
     groups::{Source, Standing},
     ids::{BatchId, GroupId, UserId},
-    money::Money,
+    money::{Money, grouped},
     names::{Email, Name},
     roles::Act,
     users::Role,
 };
+use uuid::Uuid;
 
 /// A line of the table. What it has no column for stays as it is.
 #[derive(Clone, Debug)]
@@ -110,31 +111,31 @@ struct Belongs {
     ends_at: Option<DateTime<Utc>>,
 }
 
-/// The groups somebody is a direct member of.
-async fn belongs(change: &mut Change, user: UserId) -> Result<Vec<Belongs>> {
+/// The groups these people are direct members of.
+async fn belongs(change: &mut Change, users: &[Uuid]) -> Result<HashMap<UserId, Vec<Belongs>>> {
     let (org, at) = (change.org(), change.at());
     let rows = sqlx::query!(
-        "select m.group_id, m.standing, m.source, m.ends_at from memberships m
+        "select m.user_id, m.group_id, m.standing, m.source, m.ends_at from memberships m
          join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+         where m.org_id = $1 and m.user_id = any ($2) and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
            and g.archived_at is null
          order by lower(g.name)",
         org.0,
-        user.0,
+        users,
         at
     )
     .fetch_all(change.db())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Belongs {
-                group: row.group_id.into(),
-                standing: row.standing.parse()?,
-                source: row.source.parse()?,
-                ends_at: row.ends_at,
-            })
-        })
-        .collect()
+    let mut of = HashMap::<UserId, Vec<Belongs>>::new();
+    for row in rows {
+        of.entry(row.user_id.into()).or_default().push(Belongs {
+            group: row.group_id.into(),
+            standing: row.standing.parse()?,
+            source: row.source.parse()?,
+            ends_at: row.ends_at,
+        });
+    }
+    Ok(of)
 }
 
 /// Makes of the people what the table says. Where it has problems nothing may be committed; looking
@@ -149,13 +150,19 @@ pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
     let people = known(change).await?;
+    let here: Vec<Uuid> = rows.iter().filter_map(|row| Some(people.get(row.email.as_str())?.id.0)).collect();
+    let mut memberships = belongs(change, &here).await?;
     let mut imported = Imported::default();
     let mut set = Vec::new();
+    let mut changed = 0;
+    let own = |known: Option<&Known>| known.and_then(|known| known.limit);
     for row in rows {
         let known = people.get(row.email.as_str());
+        let now = known.and_then(|known| memberships.remove(&known.id)).unwrap_or_default();
+        let so_far = imported.effects.len();
         let mut one =
             One { change: &mut *change, facts: &facts, row, imported: &mut imported, column: "email" };
-        match one.run(known).await {
+        match one.run(known, now).await {
             Ok(id) => set.extend(row.limit.map(|limit| (row, id, known, limit))),
             Err(StoreError::Invalid { sentence, .. }) => {
                 let column = one.column;
@@ -163,8 +170,17 @@ pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
             }
             Err(error) => return Err(error),
         }
+        let limit = row.limit.is_some_and(|limit| own(known) != limit);
+        changed += usize::from(limit || imported.effects.len() > so_far);
+        if changed > PEOPLE_MAX {
+            let most = grouped(PEOPLE_MAX as u64);
+            let sentence = format!(
+                "Up to line {} the table changes more than {most} people; that many are changed at once. Cut it there, and import the rest after it.",
+                row.line
+            );
+            return Err(StoreError::invalid("csv", sentence));
+        }
     }
-    let own = |known: Option<&Known>| known.and_then(|known| known.limit);
     set.retain(|(_, _, known, limit)| own(*known) != *limit);
     if !set.is_empty() {
         // Once more: a limit can be given to those only who are there.
@@ -199,12 +215,12 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    async fn run(&mut self, known: Option<&Known>) -> Result<UserId> {
+    async fn run(&mut self, known: Option<&Known>, now: Vec<Belongs>) -> Result<UserId> {
         let id = match known {
             Some(known) => self.edit(known).await?,
             None => self.add().await?,
         };
-        self.groups(id, known).await?;
+        self.groups(id, known, now).await?;
         Ok(id)
     }
 
@@ -247,10 +263,15 @@ impl One<'_> {
         Ok(id)
     }
 
-    async fn groups(&mut self, id: UserId, known: Option<&Known>) -> Result<()> {
+    /// `now`: what they are in already, for those who were here.
+    async fn groups(&mut self, id: UserId, known: Option<&Known>, now: Vec<Belongs>) -> Result<()> {
         self.column = "groups";
         let Some(wanted) = &self.row.groups else { return Ok(()) };
-        let now = belongs(self.change, id).await?;
+        // Who is new has joined the default groups.
+        let now = match known {
+            Some(_) => now,
+            None => belongs(self.change, &[id.0]).await?.remove(&id).unwrap_or_default(),
+        };
         let person = self.row.name.as_ref().map(Name::as_str).or(known.map(|known| known.name.as_str()));
         let person = person.unwrap_or_default().to_owned();
         let name = |group: &GroupId| {

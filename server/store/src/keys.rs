@@ -301,6 +301,7 @@ async fn write_secret(
     change: &mut Change,
     key: KeyId,
     user: Option<UserId>,
+    ends_at: Option<DateTime<Utc>>,
 ) -> Result<(SecretId, PlainSecret)> {
     let plain = new_secret();
     let id: SecretId = clock::id();
@@ -309,7 +310,7 @@ async fn write_secret(
     let tail = &plain.reveal()[plain.reveal().len() - 4..];
     let kind = if user.is_some() { SecretKind::Member } else { SecretKind::Service };
     sqlx::query!(
-        "insert into secrets (org_id, secret_id, key_id, kind, user_id, hash, tail, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into secrets (org_id, secret_id, key_id, kind, user_id, hash, tail, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         org.0,
         id.0,
         key.0,
@@ -318,6 +319,7 @@ async fn write_secret(
         &hash,
         tail,
         at,
+        ends_at,
     )
     .execute(change.db())
     .await?;
@@ -329,7 +331,23 @@ async fn write_secret(
 /// # Errors
 /// [`StoreError::Invalid`] for a personal application, whose secrets name the person.
 pub async fn issue_service(change: &mut Change, key: KeyId, grace: Option<Duration>) -> Result<PlainSecret> {
+    issue_service_until(change, key, grace, None).await
+}
+
+/// The same of a secret that stops by itself at `ends_at`.
+///
+/// # Errors
+/// As [`issue_service`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
+pub async fn issue_service_until(
+    change: &mut Change,
+    key: KeyId,
+    grace: Option<Duration>,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<PlainSecret> {
     let (org, at) = (change.org(), change.at());
+    if ends_at.is_some_and(|end| end <= at) {
+        return Err(StoreError::invalid("ends_on", "Choose today or a later day."));
+    }
     let home = home(change.db(), org, key).await?;
     change.expect(Act::EditSecrets, Some(home.group))?;
     if home.personal.is_some() {
@@ -351,8 +369,11 @@ pub async fn issue_service(change: &mut Change, key: KeyId, grace: Option<Durati
         .await?
         .rows_affected(),
     };
-    let (id, plain) = write_secret(change, key, None).await?;
+    let (id, plain) = write_secret(change, key, None, ends_at).await?;
     let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Service);
+    if let Some(end) = ends_at {
+        diff = diff.set("ends", end.to_rfc3339());
+    }
     if let Some(grace) = grace.filter(|_| replaced > 0) {
         diff = diff.set("older secrets end", (at + grace).to_rfc3339());
     }
@@ -387,7 +408,7 @@ pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret
     )
     .execute(change.db())
     .await?;
-    let (id, plain) = write_secret(change, key, Some(user)).await?;
+    let (id, plain) = write_secret(change, key, Some(user), None).await?;
     let diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Member);
     change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
     Ok(plain)
