@@ -1,6 +1,6 @@
-//! Watching sums for what is worth an alert: thresholds, and answers without usage, within seconds of a booking, everything else
-//! a few times an hour. One process of an installation looks at a time: whoever takes the turn. Should two
-//! look nevertheless, what fired is known by its key.
+//! Watching sums for what is worth an alert: thresholds, and answers without usage, within seconds of a
+//! booking, everything else a few times an hour. One process of an installation looks at a time: whoever
+//! takes the turn. Should two look nevertheless, what fired is known by its key.
 
 use std::{collections::HashSet, time::Duration};
 
