@@ -96,7 +96,8 @@ mod tests {
         let (mut halves, mut images, mut at) = (0_u64, 0_u64, 0_usize);
         while at < bytes.len() {
             let marked = MARKS.iter().any(|mark| bytes[..at].ends_with(mark.as_bytes()));
-            if let Some(end) = encoded_file(bytes, at).filter(|_| marked) {
+            // Looking for the end of a file costs as much as the file is long.
+            if marked && let Some(end) = encoded_file(bytes, at) {
                 images += 1;
                 at = end;
                 continue;
@@ -115,13 +116,11 @@ mod tests {
             .chain(["data\":\"", "\"image_url\"", "\"type\":\"image\"", "\"", ",", " ", "12", "é"].iter());
         prop_oneof![
             proptest::sample::select(marks.map(|mark| (*mark).to_owned()).collect::<Vec<_>>()),
-            (510_usize..515).prop_map(|times| "A1b2".repeat(times)),
+            (500_usize..520).prop_map(|times| "A1b2".repeat(times)),
         ]
     }
 
     proptest! {
-        // What is found by it is found in few: bodies of several marks and files, a mark beside a mark.
-        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn many_bytes_at_a_time_count_as_one_by_one(pieces in proptest::collection::vec(piece(), 0..14)) {
             let body = pieces.concat();
