@@ -1,6 +1,6 @@
-//! Watching sums for what is worth an alert: thresholds within seconds of a booking, everything else
-//! a few times an hour. One process of an installation looks at a time: whoever takes the turn. Should two
-//! look nevertheless, what fired is known by its key.
+//! Watching sums for what is worth an alert: thresholds, and answers without usage, within seconds of a
+//! booking, everything else a few times an hour. One process of an installation looks at a time: whoever
+//! takes the turn. Should two look nevertheless, what fired is known by its key.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -53,6 +53,7 @@ async fn follow(store: &Store) -> Result<(), StoreError> {
                     // Every process hears of every booking; one of them looks.
                     if turns::take(store, &format!("thresholds {org}"), GATHER / 2, clock::now()).await? {
                         report(org, watch::thresholds(store, org, clock::now()).await.map(drop));
+                        report(org, watch::unreported(store, org, clock::now()).await.map(drop));
                     }
                 }
             }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, NaiveTime, Time
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::AlertId,
+    ids::{AlertId, CallId, ProviderId},
     limits::{Meter, Metric},
     money::Money,
     notices::{NoticeKind, Telling},
@@ -60,7 +60,7 @@ impl AlertKind {
                 "A limit by the week, month or year will be reached before its window ends, if days go on as they went."
             }
             Self::Anomaly => {
-                "A day of a group or an application costs four times what the same day of the week usually costs."
+                "A day of a group or an application costs four times what the same day of the week usually costs, or a provider answers without saying what was used."
             }
             Self::Unused => {
                 "Less than a tenth of a monthly budget of the organization, a group, an application or a rule was used last month."
@@ -279,6 +279,30 @@ impl Watched<'_> {
             kind: AlertKind::Unused,
             rule: format!("less than {UNUSED_BELOW} % of {} in a whole month", self.meter.show_cap(self.cap)),
         }
+    }
+}
+
+/// Names what is told of a provider that did not say what a call of this day used: once each.
+pub fn unreported_key(provider: ProviderId, day: NaiveDate) -> String {
+    format!("unreported:{}:{day}", provider.0)
+}
+
+/// A provider answered, and did not say what was used. `call`: one of those calls.
+pub fn unreported(provider: (ProviderId, &str), model: &str, call: CallId, day: NaiveDate) -> Fired {
+    let (id, name) = provider;
+    Fired {
+        telling: Telling {
+            kind: NoticeKind::Anomaly,
+            key: unreported_key(id, day),
+            title: format!("{name} does not say what was used"),
+            body: format!(
+                "On {} a call to {model} was answered without usage. Such calls count by Bursar's own figures, which may be less or more than the provider charges. Compare them with its invoice, and ask whoever runs it to report usage.",
+                time::date(day)
+            ),
+            href: format!("/calls/{call}"),
+        },
+        kind: AlertKind::Anomaly,
+        rule: "an answer without usage".to_owned(),
     }
 }
 

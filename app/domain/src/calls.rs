@@ -226,6 +226,15 @@ impl From<CallRow> for CallLine {
     }
 }
 
+/// How long a name may be that callers give a request, in characters.
+pub const CLIENT_REQUEST_MAX: usize = 128;
+
+/// What a caller calls its request, as it is kept and looked for: visible characters, so many at most.
+pub fn client_request(text: &str) -> String {
+    let visible = text.trim().chars().filter(|character| !character.is_control());
+    visible.take(CLIENT_REQUEST_MAX).collect()
+}
+
 /// A page of the list of calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallList {
@@ -252,6 +261,8 @@ pub struct CallView {
     pub path: Vec<(GroupId, String)>,
     /// By whom, where the secret names a person.
     pub user: Option<(UserId, String)>,
+    /// What its caller calls it; empty where it did not say.
+    pub client_request: String,
     /// Which model answered, or what the caller wrote.
     pub model: (Option<ModelId>, String),
     /// What became of it.

@@ -40,7 +40,7 @@ impl NoticeKind {
             Self::Grant => "My grants, before they end and when they have",
             Self::Limit => "Limits that cross a threshold",
             Self::Forecast => "Limits that will be reached early",
-            Self::Anomaly => "Days that cost a multiple of the usual",
+            Self::Anomaly => "Days that cost a multiple of the usual, and answers without usage",
             Self::Unused => "Budgets that nobody uses",
             Self::Secret => "Secrets that were found in the open",
             Self::Charge => "What I answer for from now on",

@@ -29,20 +29,34 @@ pub struct Listed {
     pub max_output_tokens: Option<i64>,
     /// What it costs; without any where the list does not say.
     pub prices: Prices,
-    /// From how many input tokens on a call costs more, and what then: this catalogue has one price.
+    /// From how many input tokens on a call costs more, and what then: the dearest, where there are
+    /// several such steps. What is not said of it costs what it costs anyway.
     pub dearer: Option<(i64, Prices)>,
 }
 
 impl Listed {
+    /// What it costs at most, whatever goes in. The catalogue has one price for a token, so this is the
+    /// one that is proposed: no call counts for less than it costs.
+    pub fn dearest(&self) -> Prices {
+        let Some((_, then)) = self.dearer else { return self.prices };
+        then.set().fold(self.prices, |prices, (key, price)| {
+            let dearer = self.prices.of(key).is_none_or(|now| now < price);
+            if dearer { prices.with(key, Some(price)) } else { prices }
+        })
+    }
+
     /// What a person has to know before they take its price as it is.
     pub fn caution(&self) -> Option<String> {
-        let (tokens, prices) = self.dearer?;
-        let price = |key| prices.own(key).map(|price| price.to_string());
-        let then = [price(PriceKey::Input), price(PriceKey::Output)];
+        let (tokens, _) = self.dearer?;
+        let words = |prices: &Prices| {
+            let price = |key| prices.own(key).map(|price| price.to_string());
+            let both = [price(PriceKey::Input), price(PriceKey::Output)];
+            both.into_iter().flatten().collect::<Vec<_>>().join(" / ")
+        };
+        let (most, least) = (words(&self.dearest()), words(&self.prices));
         Some(format!(
-            "Calls with more than {} input tokens cost more at the provider ({}). Here every token has one price: enter the higher one if you expect such calls.",
+            "Calls with more than {} input tokens cost more at the provider: {most} instead of {least}. Every token has one price here, so the higher one is proposed, and no call counts for less than it costs.",
             grouped(tokens.unsigned_abs()),
-            then.into_iter().flatten().collect::<Vec<_>>().join(" / "),
         ))
     }
 }
@@ -154,7 +168,11 @@ pub fn compare<'a>(
         };
         for model in models.iter().filter(|_| !listed.prices.is_empty()) {
             let known = Known { model: (*model).clone(), listed: listed.clone() };
-            if known.now() == listed.prices { comparison.same += 1 } else { comparison.changed.push(known) }
+            if known.now() == listed.dearest() {
+                comparison.same += 1
+            } else {
+                comparison.changed.push(known)
+            }
         }
     }
     comparison.changed.sort_by(|a, b| a.model.name.cmp(&b.model.name));
@@ -173,6 +191,58 @@ pub struct Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Price;
+    use proptest::prelude::*;
+
+    fn listed(prices: Prices, dearer: Option<(i64, Prices)>) -> Listed {
+        Listed {
+            vendor: "openai".to_owned(),
+            name: "long".to_owned(),
+            modality: Modality::Chat,
+            context_tokens: None,
+            max_output_tokens: None,
+            prices,
+            dearer,
+        }
+    }
+
+    fn prices(list: &[(PriceKey, &str)]) -> Prices {
+        list.iter()
+            .fold(Prices::default(), |prices, (key, text)| prices.with(*key, Some(text.parse().unwrap())))
+    }
+
+    #[test]
+    fn a_model_that_is_dearer_for_long_inputs_is_proposed_at_the_dearest() {
+        use PriceKey::{CacheRead, Input, Output};
+        let usual = prices(&[(Input, "2.50"), (CacheRead, "0.25"), (Output, "15")]);
+        let long = listed(usual, Some((272_000, prices(&[(Input, "5"), (Output, "22.50")]))));
+        assert_eq!(long.dearest(), prices(&[(Input, "5"), (CacheRead, "0.25"), (Output, "22.50")]));
+        assert_eq!(
+            long.caution().unwrap(),
+            "Calls with more than 272,000 input tokens cost more at the provider: $5.00 / $22.50 instead of $2.50 / $15.00. Every token has one price here, so the higher one is proposed, and no call counts for less than it costs."
+        );
+        assert_eq!((listed(usual, None).dearest(), listed(usual, None).caution()), (usual, None));
+    }
+
+    fn any_prices() -> impl Strategy<Value = Prices> {
+        proptest::collection::vec(proptest::option::of(0_i64..90_000_000_000), PriceKey::ALL.len()).prop_map(
+            |list| {
+                let each = PriceKey::ALL.iter().zip(list);
+                each.fold(Prices::default(), |prices, (&key, nanos)| prices.with(key, nanos.map(Price)))
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_dearest_is_below_neither_step_for_any_bucket(usual in any_prices(), then in any_prices()) {
+            let dearest = listed(usual, Some((1, then))).dearest();
+            for key in PriceKey::ALL {
+                prop_assert!(dearest.of(*key) >= usual.of(*key), "{key}");
+                prop_assert!(dearest.of(*key) >= then.own(*key), "{key}");
+            }
+        }
+    }
 
     #[test]
     fn a_vendor_is_told_by_the_host_and_else_by_the_name() {

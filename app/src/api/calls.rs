@@ -37,6 +37,7 @@ pub async fn load_calls(
     #[server(default)] outcome: String,
     #[server(default)] from: String,
     #[server(default)] to: String,
+    #[server(default)] request: String,
     #[server(default)] after: String,
 ) -> Result<Calls, AppError> {
     use crate::backend::*;
@@ -46,10 +47,16 @@ pub async fn load_calls(
         let which = which::which(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let (from, to) = which::days(&from, &to)?;
+        let request = request.trim();
+        let found = match request {
+            "" => Vec::new(),
+            text => store::calls::by_request(&cx.store, cx.org()?, text).await.known()?,
+        };
         let filter = store::calls::Filter {
             ended: read_some("outcome", &outcome)?,
             from,
             to,
+            only: (!request.is_empty()).then_some(&found),
             after: store::calls::cursor(&after),
         };
         let list = store::calls::list(&cx.store, cx.org()?, cx.calendar().await?, &which, &filter, PAGE);

@@ -83,7 +83,9 @@ pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbo
                 origin: model.prices.and_then(|now| {
                     history.iter().find(|priced| priced.dated.from == now.from).map(|priced| priced.origin())
                 }),
-                caution: listed.filter(|listed| listed.prices == prices).and_then(|listed| listed.caution()),
+                caution: listed
+                    .filter(|listed| [listed.prices, listed.dearest()].contains(&prices))
+                    .and_then(|listed| listed.caution()),
                 suggestion: catalogue.suggest(model.modality, &prices),
                 reaches: reaches.of(model),
                 model: (*model).clone(),

@@ -185,7 +185,7 @@ pub async fn fill_model(
         let provider = store::providers::get(&cx.store, org, id).await.known()?;
         let upstream = if upstream.trim().is_empty() { name.trim() } else { upstream.trim() };
         let listed = looked_up(&provider, upstream)?;
-        let suggestion = Catalogue::of(&cx, org).await?.suggest(listed.modality, &listed.prices);
+        let suggestion = Catalogue::of(&cx, org).await?.suggest(listed.modality, &listed.dearest());
         Ok(Done::once(filled(listed, suggestion)))
     })
     .await

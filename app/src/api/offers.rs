@@ -95,7 +95,7 @@ pub async fn load_offers(
             new.iter().copied().filter(|name| after.is_empty() || *name > after.as_str()).collect();
         let offer = |upstream: &str| {
             let listed = in_book(&provider, upstream);
-            let prices = listed.map(|listed| listed.prices);
+            let prices = listed.map(|listed| listed.dearest());
             match catalogue.candidate(id, upstream, listed) {
                 Ok(candidate) => {
                     let suggestion = catalogue.suggest(candidate.modality, &candidate.prices);

@@ -179,7 +179,7 @@ pub async fn create_first_model(
         let provider = store::providers::get(&cx.store, change.org(), form.provider).await.known()?;
         // Whoever takes the book's two prices takes the others with them: cached input has its own.
         let of_book =
-            catalogue::in_book(&provider, &form.upstream).map(|listed| listed.prices).filter(|listed| {
+            catalogue::in_book(&provider, &form.upstream).map(|listed| listed.dearest()).filter(|listed| {
                 [PriceKey::Input, PriceKey::Output].iter().all(|key| listed.own(*key) == prices.own(*key))
             });
         let (prices, origin) = match of_book {

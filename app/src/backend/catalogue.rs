@@ -87,7 +87,7 @@ impl Catalogue {
             |error: domain::names::NameError| AppError::field("names", format!("{upstream}: {error}"));
         let name: ModelName = listed_name(upstream).parse().map_err(wrong)?;
         let modality = listed.map_or_else(|| modality_of(upstream), |listed| listed.modality);
-        let prices = listed.map_or_else(Prices::default, |listed| listed.prices);
+        let prices = listed.map_or_else(Prices::default, |listed| listed.dearest());
         let suggestion = self.suggest(modality, &prices);
         let tier =
             suggestion.ok_or_else(|| AppError::field("names", "Add a tier first, on the models page."))?.tier;
@@ -111,7 +111,7 @@ pub fn in_book(provider: &Provider, upstream: &str) -> Option<&'static Listed> {
 
 /// Whether these are the book's prices for a provider's model: then that is where they come from.
 pub fn is_of_book(provider: &Provider, upstream: &str, prices: &Prices) -> bool {
-    in_book(provider, upstream).is_some_and(|listed| listed.prices == *prices)
+    in_book(provider, upstream).is_some_and(|listed| listed.dearest() == *prices)
 }
 
 /// What the price book says about a provider's model.
@@ -143,7 +143,8 @@ pub fn looked_up(provider: &Provider, upstream: &str) -> Result<&'static Listed,
 /// The fields of a form as a list has them.
 pub fn filled(listed: &Listed, suggestion: Option<Suggestion>) -> Once {
     let count = |count: Option<i64>| count.map(|count| count.to_string()).unwrap_or_default();
-    let price = |key: PriceKey| listed.prices.own(key).map(Price::exact).unwrap_or_default();
+    let prices = listed.dearest();
+    let price = |key: PriceKey| prices.own(key).map(Price::exact).unwrap_or_default();
     let mut values = vec![
         ("modality".to_owned(), listed.modality.to_string()),
         ("context_tokens".to_owned(), count(listed.context_tokens)),

@@ -49,7 +49,7 @@ pub struct Question {
 }
 
 /// What was typed is not one.
-const NO_REQUEST_ID: &str = "That is no request id. It begins with req_ and stands in every answer: in x-request-id, and in error.bursar of a refusal.";
+const NO_REQUEST_ID: &str = "That is no request id. It begins with req_ and stands in every answer: in x-request-id, and in error.bursar of a refusal. What a caller calls its own request is found, too, where the call is for you to see.";
 
 /// Whom it is about.
 struct Whom<'a> {
@@ -121,14 +121,18 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let people = if all { store::users::names(&cx.store, org, CHOICES).await.known()? } else { Vec::new() };
     let mut page = Why { people: choices(&looking, &paths, &people), ..Why::default() };
     if !question.request.is_empty() {
-        let Ok(id) = question.request.parse::<CallId>() else {
-            page.models = models(&looking);
-            page.problem = Some(NO_REQUEST_ID.to_owned());
-            return Ok(page);
+        let found = match question.request.parse::<CallId>() {
+            Ok(id) => Some(by_id::find(&looking, id).await?),
+            Err(_) => by_id::called(&looking, &question.request).await?,
         };
-        let refused = match by_id::find(&looking, id).await? {
-            by_id::Found::Refused(refused) => refused,
-            by_id::Found::Told(told) => {
+        let refused = match found {
+            None => {
+                page.models = models(&looking);
+                page.problem = Some(NO_REQUEST_ID.to_owned());
+                return Ok(page);
+            }
+            Some(by_id::Found::Refused(refused)) => refused,
+            Some(by_id::Found::Told(told)) => {
                 (page.models, page.told) = (models(&looking), Some(told));
                 return Ok(page);
             }

@@ -273,6 +273,10 @@ fn Attribution(call: CallView) -> impl IntoView {
                 {fact("Model", model)}
                 {more}
                 {fact("Began", view! { <When at=call.at/> })}
+                {(!call.client_request.is_empty()).then(|| {
+                    let href = format!("/calls?request={}", query::encoded(&call.client_request));
+                    fact("Its caller calls it", view! { <a class="mono wrap" href=href>{call.client_request.clone()}</a> })
+                })}
                 {fact("Request id", view! { <span class="mono">{call.id.to_string()}</span> })}
             </dl>
         </Card>

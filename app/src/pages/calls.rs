@@ -24,7 +24,14 @@ use crate::{
 pub fn CallsPage() -> impl IntoView {
     let value = query::value;
     let filters = Filters::here();
-    let calls = load_calls(filters.clone(), value("outcome"), value("from"), value("to"), value("after"));
+    let calls = load_calls(
+        filters.clone(),
+        value("outcome"),
+        value("from"),
+        value("to"),
+        value("request"),
+        value("after"),
+    );
     view! {
         <Page title="Calls" live=true>
             <Load data=calls let(calls)><Content calls filters/></Load>
@@ -35,8 +42,8 @@ pub fn CallsPage() -> impl IntoView {
 #[component]
 fn Content(calls: Calls, filters: Filters) -> impl IntoView {
     let Calls { list, named } = calls;
-    let any =
-        !named.set.is_empty() || ["outcome", "from", "to"].iter().any(|name| !query::value(name).is_empty());
+    let any = !named.set.is_empty()
+        || ["outcome", "from", "to", "request"].iter().any(|name| !query::value(name).is_empty());
     let outcomes = Ended::ALL.iter().map(|ended| (ended.to_string(), ended.label().to_owned())).collect();
     let narrowed = named.narrowed;
     let running = filters.href("/calls/live", &[]);
@@ -50,6 +57,7 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
         {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However" value=query::value("outcome")/>
+            <label class="pick">"Request id"<input type="search" name="request" value=query::value("request") maxlength="200" placeholder="Ours or the caller’s"/></label>
         </FilterBar>
         <Card>
             {if empty {

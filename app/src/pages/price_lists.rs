@@ -140,7 +140,7 @@ fn Changed(changed: Vec<Known>) -> impl IntoView {
     let rows = changed
         .into_iter()
         .map(|known| {
-            let (now, then) = (known.now(), known.listed.prices);
+            let (now, then) = (known.now(), known.listed.dearest());
             let different = PriceKey::ALL.iter().filter(|key| now.own(**key) != then.own(**key));
             let price = |price: Option<domain::money::Price>| price.map_or_else(|| "none".to_owned(), |price| price.to_string());
             let lines = different
@@ -179,7 +179,7 @@ fn Unknown(unknown: Vec<Listed>) -> impl IntoView {
             let price = if listed.prices.is_empty() {
                 view! { <Badge text="no price" kind=Kind::Warn/> }.into_any()
             } else {
-                view! { <span class="num">{pair(&listed.prices)}</span> }.into_any()
+                view! { <span class="num">{pair(&listed.dearest())}</span> }.into_any()
             };
             let name = listed.name;
             view! {

@@ -32,9 +32,9 @@ pub fn InBook(
     current: Option<prices::Prices>,
 ) -> impl IntoView {
     let caution = listed.caution();
-    let differs = current != Some(listed.prices);
+    let differs = current != Some(listed.dearest());
     let sentence = if differs {
-        format!("The price book says {} per million: {book}.", pair(&listed.prices))
+        format!("The price book says {} per million: {book}.", pair(&listed.dearest()))
     } else {
         format!("As in the price book: {book}.")
     };

@@ -100,7 +100,7 @@ fn Question(
             </form>
             <form method="get" action="/why" class="why-form why-by-id" role="search" aria-label="A refused call">
                 <div class="field"><label for="why-request">"Or a refused call"<span class="muted">" by its request id"</span></label>
-                    <input id="why-request" name="request" value=query::value("request") class="mono" placeholder="req_…" autocomplete="off" spellcheck="false" required=""/></div>
+                    <input id="why-request" name="request" value=query::value("request") class="mono" placeholder="req_… or the caller’s own" autocomplete="off" spellcheck="false" required=""/></div>
                 <button class="btn">"Look it up"</button>
             </form>
         </Card>

@@ -9,6 +9,7 @@ use store::keys::KnownSecret;
 
 use crate::{
     Gateway,
+    guard::without_secrets,
     refused::Unknown,
     snapshot::Snapshot,
     wire::refusal::{Kind, Refusal},
@@ -24,6 +25,8 @@ pub struct Caller {
     /// The call, from now on.
     pub id: CallId,
     pub now: DateTime<Utc>,
+    /// What it calls its request; empty where it does not say.
+    pub client_request: String,
 }
 
 impl Caller {
@@ -48,6 +51,14 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
     bearer.into_iter().chain(elsewhere).find(|text| !text.is_empty())
 }
 
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a caller calls its request. It may be anything, also a secret that was meant for another header.
+fn client_request(headers: &HeaderMap) -> String {
+    let text = headers.get(&REQUEST_ID).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    text.map(|text| domain::calls::client_request(&without_secrets(text))).unwrap_or_default()
+}
+
 /// Finds out who calls.
 pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let (id, now): (CallId, _) = (store::clock::id(), store::clock::now());
@@ -70,7 +81,7 @@ pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Call
         gateway.booking.push_unknown(Unknown { hash, at: now, refusal: refusal.clone() });
         return Err(refusal);
     };
-    let caller = Caller { snapshot, secret, id, now };
+    let caller = Caller { snapshot, secret, id, now, client_request: client_request(headers) };
     if caller.secret.expires_at.is_some_and(|end| end <= now) {
         let message = "This secret was rotated and its grace period is over. Use the new one.";
         let refusal = refuse(message).because(Told::RotatedSecret);

@@ -169,6 +169,7 @@ fn describe(authorized: &Authorized) -> Call {
         policy: *policy,
         use_case: known(&request.use_case).unwrap_or_default(),
         session: request.session.as_deref().unwrap_or_default().chars().take(128).collect(),
+        client_request: caller.client_request.clone(),
         route: route.full_path().to_owned(),
         streamed: request.stream,
         features: request.features,

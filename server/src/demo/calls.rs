@@ -220,6 +220,7 @@ impl Maker<'_> {
                 policy: None,
                 use_case: String::new(),
                 session: String::new(),
+                client_request: String::new(),
                 route: route(facts.modality, dialect).to_owned(),
                 streamed,
                 features,

@@ -85,6 +85,7 @@ fn refusal(facts: &Facts, event: &Event, status: u16, code: &str, observer: Obse
         user: call.user,
         member_of: call.member_of.clone(),
         model: facts.models.get(&call.model).map(|model| model.name.clone()).unwrap_or_default(),
+        client_request: String::new(),
         model_id: Some(call.model),
         features: call.features,
         status,

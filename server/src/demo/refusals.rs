@@ -140,6 +140,7 @@ fn refusal(
         user: caller.user,
         member_of: user.map(|user| store::ledger::member_of(facts, user, at)).unwrap_or_default(),
         model: refused.model.to_owned(),
+        client_request: String::new(),
         model_id: facts.model_names.get(refused.model).copied(),
         features: match refused.code {
             "feature_not_allowed" => Features::default().with(Feature::Tools),

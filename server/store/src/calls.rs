@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
     authorizations::{Cell, Target},
-    calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, cost_lines},
+    calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, client_request, cost_lines},
     explore::Period,
     guardrails::read_found,
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
@@ -25,13 +25,15 @@ use crate::{
 
 /// Which calls a list shows, beyond whose they are.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filter {
+pub struct Filter<'a> {
     /// How they ended; none: finished and refused.
     pub ended: Option<Ended>,
     /// From the start of this day.
     pub from: Option<NaiveDate>,
     /// Before the start of this day.
     pub to: Option<NaiveDate>,
+    /// Only these, on the UTC days they are on: what [`by_request`] found.
+    pub only: Option<&'a [(NaiveDate, CallId)]>,
     /// After this one: the next page.
     pub after: Option<(DateTime<Utc>, CallId)>,
 }
@@ -57,7 +59,7 @@ struct Place {
 
 impl Stretch {
     /// Midnights of the organization; without a day, everything there is.
-    fn of(filter: &Filter, calendar: Calendar) -> Self {
+    fn of(filter: &Filter<'_>, calendar: Calendar) -> Self {
         let distant = |year| {
             NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default().and_time(chrono::NaiveTime::MIN).and_utc()
         };
@@ -83,10 +85,15 @@ pub async fn list(
     org: OrgId,
     calendar: Calendar,
     which: &Which,
-    filter: &Filter,
+    filter: &Filter<'_>,
     limit: usize,
 ) -> Result<CallList> {
     let whole = Stretch::of(filter, calendar);
+    if let Some(only) = filter.only {
+        let days = only.iter().map(|(day, _)| *day).collect();
+        let place = Place { stretch: whole, days: Some(days) };
+        return Ok(page(within(store, org, which, filter, &place, limit.saturating_add(1)).await?, limit));
+    }
     let mut calls = Vec::new();
     let soon = whole.end(filter.after) + TimeDelta::days(1);
     for days in NEAR.map(Some).into_iter().chain([None]) {
@@ -107,11 +114,53 @@ pub async fn list(
             break;
         }
     }
+    Ok(page(calls, limit))
+}
+
+/// The first of these, and where the next page starts.
+fn page(mut calls: Vec<CallLine>, limit: usize) -> CallList {
     let more = calls.len() > limit;
     calls.truncate(limit);
     let next =
         calls.last().filter(|_| more).map(|call| format!("{}~{}", call.at.timestamp_micros(), call.id));
-    Ok(CallList { calls, next })
+    CallList { calls, next }
+}
+
+/// So many calls of one name are found: callers may give the same to all of theirs.
+const NAMED_MAX: i64 = 500;
+
+/// Calls by a request id: ours, or what their callers call them, the newest first. Each with the UTC
+/// day it is on. Whose they are is not looked at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_request(store: &Store, org: OrgId, text: &str) -> Result<Vec<(NaiveDate, CallId)>> {
+    let text = client_request(text);
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"select k.day as "day!", k.call_id as "call_id!" from (
+               (select e.day, e.call_id, e.started_at as at from events e
+                where e.org_id = $1 and e.client_request = $2 and e.client_request <> ''
+                order by e.started_at desc limit $3)
+               union all
+               (select r.day, r.call_id, r.at from refusals r
+                where r.org_id = $1 and r.client_request = $2 and r.client_request <> '' and not r.observed
+                order by r.at desc limit $3)
+           ) as k order by k.at desc limit $3"#,
+        org.0,
+        text,
+        NAMED_MAX,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut found: Vec<(NaiveDate, CallId)> =
+        rows.into_iter().map(|row| (row.day, CallId(row.call_id))).collect();
+    if let Some((id, (first, last))) = text.parse().ok().and_then(|id| Some((id, days_of(id)?))) {
+        found.extend(first.iter_days().take_while(|day| *day <= last).map(|day| (day, id)));
+    }
+    Ok(found)
 }
 
 /// Whether sums say at once on which days something was called.
@@ -125,7 +174,7 @@ async fn days_with(
     org: OrgId,
     calendar: Calendar,
     which: &Which,
-    filter: &Filter,
+    filter: &Filter<'_>,
     limit: usize,
 ) -> Result<Vec<NaiveDate>> {
     let first = filter.from.or(NaiveDate::from_ymd_opt(2000, 1, 1)).unwrap_or_default();
@@ -165,17 +214,17 @@ async fn within(
     store: &Store,
     org: OrgId,
     which: &Which,
-    filter: &Filter,
+    filter: &Filter<'_>,
     place: &Place,
     limit: usize,
 ) -> Result<Vec<CallLine>> {
     let rows = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut calls = match filter.ended {
         Some(Ended::Refused) => Vec::new(),
-        ended => finished(store, org, which, ended, place, filter.after, rows).await?,
+        ended => finished(store, org, which, (ended, filter.only), place, filter.after, rows).await?,
     };
     if matches!(filter.ended, None | Some(Ended::Refused)) {
-        calls.extend(refused(store, org, which, place, filter.after, rows).await?);
+        calls.extend(refused(store, org, which, filter.only, place, filter.after, rows).await?);
         calls.sort_by_key(|call| std::cmp::Reverse((call.at, call.id)));
     }
     Ok(calls)
@@ -195,13 +244,14 @@ async fn finished(
     store: &Store,
     org: OrgId,
     which: &Which,
-    ended: Option<Ended>,
+    (ended, only): (Option<Ended>, Option<&[(NaiveDate, CallId)]>),
     Place { stretch, days }: &Place,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,
 ) -> Result<Vec<CallLine>> {
     let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
     let led = which.sight.led();
+    let only: Option<Vec<Uuid>> = only.map(|only| only.iter().map(|(_, id)| id.0).collect());
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.application_id, a.name as "application?", e.user_id, u.name as "user_name?", e.model_id,
                   m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
@@ -233,6 +283,7 @@ async fn finished(
              and (not $22 or e.guarded <> '')
              and ($23::date[] is null or e.day = any ($23))
              and ($24::uuid is null or m.provider_id = $24)
+             and ($25::uuid[] is null or e.call_id = any ($25))
            order by e.started_at desc, e.call_id desc
            limit $19"#,
         org.0,
@@ -259,6 +310,7 @@ async fn finished(
         ended == Some(Ended::Guarded),
         days.as_deref(),
         which.provider.map(|id| id.0),
+        only.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;
@@ -311,12 +363,14 @@ async fn refused(
     store: &Store,
     org: OrgId,
     which: &Which,
+    only: Option<&[(NaiveDate, CallId)]>,
     Place { stretch, days }: &Place,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,
 ) -> Result<Vec<CallLine>> {
     let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
     let led = which.sight.led();
+    let only: Option<Vec<Uuid>> = only.map(|only| only.iter().map(|(_, id)| id.0).collect());
     // The use case that a refused call named is not looked at: it counts with those that have none.
     let labelled = which.use_case.as_deref().is_some_and(|label| !label.is_empty());
     if labelled {
@@ -350,6 +404,7 @@ async fn refused(
              and ($20::uuid is null or m.provider_id = $20
                   or ($20 = '00000000-0000-0000-0000-000000000000'::uuid and r.model_id is null))
              and ($19::int is null or case when $19 = 0 then r.features = 0 else r.features & $19 <> 0 end)
+             and ($21::uuid[] is null or r.call_id = any ($21))
            order by r.at desc, r.call_id desc
            limit $17"#,
         org.0,
@@ -372,6 +427,7 @@ async fn refused(
         days.as_deref(),
         which.features.map(Features::bits),
         which.provider.map(|id| id.0),
+        only.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;
@@ -513,6 +569,7 @@ async fn finished_one(
         secret_tail: row.tail,
         path: path(store, org, row.path_id, Vec::new()).await?,
         user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
+        client_request: row.client_request,
         model: (Some(model), named(row.model)),
         what: What::Finished(Box::new(finished)),
         observed: Vec::new(),
@@ -570,6 +627,7 @@ async fn refusals_of(
                 secret_tail: row.tail,
                 path: vec![(GroupId(row.group_id), named(row.group_name))],
                 user: row.user_id.map(|id| (UserId(id), named(row.user_name))),
+                client_request: row.client_request.unwrap_or_default(),
                 model: (row.model_id.map(ModelId), row.model),
                 what: What::Refused(refused),
                 observed: Vec::new(),

@@ -380,6 +380,7 @@ pub(crate) async fn left_behind(
             policy: None,
             use_case: String::new(),
             session: String::new(),
+            client_request: String::new(),
             route: row.route,
             streamed: row.streamed,
             // Not told while it ran.

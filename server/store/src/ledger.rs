@@ -63,6 +63,9 @@ pub struct Call {
     pub use_case: String,
     /// The session it named.
     pub session: String,
+    /// What its caller calls it, in its own `x-request-id`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub client_request: String,
     /// `/v1/chat/completions`.
     pub route: String,
     /// Whether it asked for a stream.
@@ -277,6 +280,8 @@ pub struct Refusal {
     pub member_of: Vec<GroupId>,
     /// What the caller wrote.
     pub model: String,
+    /// What its caller calls it, in its own `x-request-id`.
+    pub client_request: String,
     /// The model that is, if it is one.
     pub model_id: Option<ModelId>,
     /// What it would have used of its key.

@@ -115,8 +115,9 @@ pub async fn apply(
     for known in known.iter().filter(|known| seen.insert(known.model.id)) {
         let model = crate::models::read_one(change.db(), org, known.model.id).await?;
         let now = model.prices.map(|dated| dated.prices).unwrap_or_default();
-        if model.archived_at.is_none() && now != known.listed.prices {
-            prices::set(change, model.id, at, &known.listed.prices, list.origin()).await?;
+        let then = known.listed.dearest();
+        if model.archived_at.is_none() && now != then {
+            prices::set(change, model.id, at, &then, list.origin()).await?;
             priced += 1;
         }
     }

@@ -14,6 +14,7 @@ async fn ledger(store: &Store, org: OrgId, month: chrono::NaiveDate) -> i64 {
         ended: Some(domain::calls::Ended::Finished),
         from: Some(month),
         to: Some(next),
+        only: None,
         after: None,
     };
     let list =

@@ -52,6 +52,23 @@ pub async fn find(looking: &Looking<'_>, id: CallId) -> Result<Found, AppError> 
     Ok(Found::Told(ToldCall { id, at: call.at, sentence, help, booked: true }))
 }
 
+/// Looks up the newest call that its caller called so, among those that whoever asks may see: of others
+/// they do not learn that there are any.
+pub async fn called(looking: &Looking<'_>, text: &str) -> Result<Option<Found>, AppError> {
+    // So many are tried: callers may call all of theirs the same.
+    const TRIED: usize = 20;
+    let named = store::calls::by_request(&looking.cx.store, looking.facts.org, text).await.known()?;
+    for (_, id) in named.into_iter().take(TRIED) {
+        match find(looking, id).await {
+            Ok(Found::Told(told)) if !told.booked => {}
+            Ok(found) => return Ok(Some(found)),
+            Err(AppError::Forbidden(_) | AppError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 fn help(told: Told) -> Help {
     let href = if told.at_my_models() { "/my-models" } else { "" };
     Help { sentence: told.help().to_owned(), href: href.to_owned() }

@@ -109,6 +109,7 @@ impl World {
             policy: None,
             use_case: String::new(),
             session: String::new(),
+            client_request: String::new(),
             route: "/v1/chat/completions".to_owned(),
             streamed: user.is_some(),
             features: if user.is_some() {

@@ -38,6 +38,7 @@ use organizations::{APPLICATION, MODELS, PEOPLE, any_features, any_organization}
 fn caller(snapshot: &Arc<Snapshot>, user: Option<UserId>) -> Caller {
     Caller {
         snapshot: Arc::clone(snapshot),
+        client_request: String::new(),
         secret: KnownSecret {
             hash: [0; 32],
             id: SecretId(Uuid::from_u128(1)),

@@ -83,6 +83,13 @@ struct Begun<'a> {
     guarded: Vec<String>,
 }
 
+/// What stands behind a call since: an older version of the program does not read that far, and what
+/// such a one wrote ends before it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct More<'a> {
+    client_request: Cow<'a, str>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Finished<'a> {
     id: CallId,
@@ -183,7 +190,7 @@ impl<'a> Begun<'a> {
         }
     }
 
-    fn call(self) -> Option<Call> {
+    fn call(self, more: More<'_>) -> Option<Call> {
         let (input_tokens, output_tokens, cost) = self.worst;
         Some(Call {
             id: self.id,
@@ -203,6 +210,7 @@ impl<'a> Begun<'a> {
             policy: self.policy,
             use_case: self.use_case.into_owned(),
             session: self.session.into_owned(),
+            client_request: more.client_request.into_owned(),
             route: self.route.into_owned(),
             streamed: self.streamed,
             features: self.features,
@@ -266,7 +274,8 @@ impl Line {
     /// # Errors
     /// When it cannot be written down.
     pub fn begun(&mut self, call: &Call) -> io::Result<()> {
-        self.compose(BEGUN, &Begun::of(call))
+        let more = More { client_request: Cow::Borrowed(&call.client_request) };
+        self.compose(BEGUN, &(Begun::of(call), more))
     }
 
     /// How it ended.
@@ -319,7 +328,11 @@ pub fn parse(line: &[u8]) -> Option<Record> {
     let &[kind, FORMAT, ref text @ ..] = record else { return None };
     let binary = BASE_64.decode(text).ok()?;
     match kind {
-        BEGUN => Some(Record::Begun(Box::new(postcard::from_bytes::<Begun<'_>>(&binary).ok()?.call()?))),
+        BEGUN => {
+            let (begun, rest) = postcard::take_from_bytes::<Begun<'_>>(&binary).ok()?;
+            let more = if rest.is_empty() { More::default() } else { postcard::from_bytes(rest).ok()? };
+            Some(Record::Begun(Box::new(begun.call(more)?)))
+        }
         FINISHED => {
             let finished: Finished<'_> = postcard::from_bytes(&binary).ok()?;
             Some(Record::Finished { id: finished.id, finish: finished.finish()? })
@@ -339,5 +352,20 @@ mod tests {
         let json = format!(r#"{{"released":"{id}"}}"#);
         let line = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
         assert!(matches!(parse(line.as_bytes()), Some(Record::Released(read)) if read == id));
+    }
+
+    #[test]
+    fn a_call_that_an_older_version_wrote_is_read_and_an_older_one_reads_ours() {
+        let call = crate::spool::tests::call();
+        let mut line = Line::default();
+        line.compose(BEGUN, &Begun::of(&call)).unwrap();
+        assert!(matches!(parse(line.bytes()), Some(Record::Begun(read)) if *read == call));
+        let named = Call { client_request: "theirs-7".to_owned(), ..call };
+        line.begun(&named).unwrap();
+        assert!(matches!(parse(line.bytes()), Some(Record::Begun(read)) if *read == named));
+        let binary =
+            BASE_64.decode(line.bytes().strip_suffix(b"\n").unwrap().get(HEAD + MARK..).unwrap()).unwrap();
+        let older: Begun<'_> = postcard::from_bytes(&binary).unwrap();
+        assert_eq!(older.id, named.id);
     }
 }

@@ -20,7 +20,7 @@ impl Drop for Folder {
     }
 }
 
-fn call() -> Call {
+pub fn call() -> Call {
     use store::clock::id;
     Call {
         id: id(),
@@ -40,6 +40,7 @@ fn call() -> Call {
         policy: None,
         use_case: String::new(),
         session: String::new(),
+        client_request: String::new(),
         route: "/v1/messages".to_owned(),
         streamed: false,
         features: Features::default(),

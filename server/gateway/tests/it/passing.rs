@@ -1,12 +1,18 @@
 //! What goes upstream is what came, and what comes back is what the upstream said: byte for byte.
 
 use bench::upstream::{Script, Tokens};
-use domain::providers::Dialect;
+use domain::{
+    calls::{CallView, What},
+    ids::CallId,
+    providers::Dialect,
+};
 use http::StatusCode;
 use serde_json::{Value, json};
+use store::{calls, rollups::Which};
 
 use crate::{
     client::{Answer, DIALECTS, body, route, streamed},
+    refusals::kept,
     world::{CREDENTIAL, World, cost, named},
 };
 
@@ -188,4 +194,69 @@ async fn what_is_gone_keeps_its_name_in_the_ledger() {
     assert_eq!((call.application.1.as_str(), call.model.1.as_str()), ("Assistant", "small"));
     assert_eq!(call.user, Some((user, "Uma".to_owned())));
     world.books_agree().await;
+}
+
+/// The calls that a request id finds, ours or their callers'.
+async fn found_by(world: &World, text: &str) -> Vec<CallView> {
+    let (store, org) = (&world.store, world.tenant.org);
+    let calendar = store::organizations::calendar(store, org).await.expect("it");
+    let only = calls::by_request(store, org, text).await.expect("days and ids");
+    let filter = calls::Filter { only: Some(&only), ..calls::Filter::default() };
+    let list = calls::list(store, org, calendar, &Which::default(), &filter, 50).await.expect("a list");
+    let mut views = Vec::new();
+    for call in list.calls {
+        views.push(calls::get(store, org, call.id).await.expect("the call"));
+    }
+    views
+}
+
+#[tokio::test]
+async fn what_a_caller_calls_its_request_is_kept_and_found_and_never_ours() {
+    let world = World::new().await;
+    let secret = world.client.secret.clone();
+    let long = "n".repeat(5_000);
+    let called = [
+        ("order-7", "order-7"),
+        // Not even who calls itself like a call of ours is taken at its word.
+        ("req_0000000000000000000000", "req_0000000000000000000000"),
+        ("  spaced out\t", "spaced out"),
+        (secret.as_str(), "[secret removed]"),
+        (long.as_str(), &long[..128]),
+        ("Grüße", "Grüße"),
+        ("", ""),
+    ];
+    let mut answered = Vec::new();
+    for dialect in DIALECTS {
+        for (sent, kept) in called {
+            let request =
+                world.client.request(dialect, route(dialect)).header("x-request-id", sent.as_bytes());
+            let answer = world.client.send(request, body(&named("small", dialect), 20).to_string()).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            let id: CallId = answer.header("x-request-id").expect("an id").parse().expect("ours");
+            answered.push((id, kept));
+        }
+    }
+    world.quiet().await;
+    for (id, kept) in answered {
+        let view = calls::get(&world.store, world.tenant.org, id).await.expect("the call");
+        assert_eq!(view.client_request, kept);
+        assert_eq!(found_by(&world, &id.to_string()).await.len(), 1, "by ours");
+        let by_theirs = found_by(&world, kept).await;
+        assert_eq!(by_theirs.iter().any(|view| view.id == id), !kept.is_empty(), "by theirs: {kept}");
+    }
+    // Two calls may be called the same, a refused one among them; the newest comes first.
+    let request =
+        world.client.request(Dialect::OpenAi, route(Dialect::OpenAi)).header("x-request-id", "order-7");
+    let refused = world.client.send(request, body("no-such", 20).to_string()).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    kept(&world, &refused).await;
+    let found = found_by(&world, " order-7 ").await;
+    assert_eq!(found.len(), 3);
+    assert!(
+        matches!(found[0].what, What::Refused(_)) && found[0].client_request == "order-7",
+        "{:?}",
+        found[0]
+    );
+    assert!(found_by(&world, "order-8").await.is_empty() && found_by(&world, "%").await.is_empty());
+    assert!(found_by(&world, &secret).await.is_empty(), "a secret is not kept");
 }

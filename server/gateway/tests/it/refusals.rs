@@ -284,7 +284,7 @@ async fn a_body_that_is_no_call_is_refused_and_kept() {
 }
 
 /// Waits for what is kept of a refused call.
-async fn kept(world: &World, answer: &Answer) -> store::refusals::Refused {
+pub async fn kept(world: &World, answer: &Answer) -> store::refusals::Refused {
     let id = answer.header("x-request-id").and_then(|id| id.parse().ok()).expect("an id");
     loop {
         match store::refusals::get(&world.store, world.tenant.org, id).await {

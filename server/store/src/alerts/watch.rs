@@ -10,7 +10,7 @@ use domain::{
     access::Facts,
     alerts::{
         ANOMALY_WEEKS, AlertKind, AlertSettings, Fired, Watched, anomaly, crossed, has_forecast, is_unused,
-        told_once_in, unusual_day,
+        told_once_in, unreported as unreported_usage, unusual_day,
     },
     explore::Period,
     forecast::{LOOK_BACK, forecast},
@@ -426,6 +426,60 @@ async fn unusual(
         .collect();
     found.sort_by_key(|(scope, ..)| *scope);
     Ok(found)
+}
+
+/// Looks for providers that answered today or yesterday without saying what was used. Returns how many
+/// were told of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unreported(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<usize> {
+    let settings = settings(store, org).await?;
+    if !settings.kinds.contains(&AlertKind::Anomaly) {
+        return Ok(0);
+    }
+    let calendar = organizations::calendar(store, org).await?;
+    let today = calendar.day(now);
+    // A call may be booked after the day it began on.
+    let days: Vec<NaiveDate> = today.pred_opt().into_iter().chain([today]).collect();
+    let starts: Vec<DateTime<Utc>> = days.iter().map(|day| calendar.midnight(*day)).collect();
+    let ends: Vec<DateTime<Utc>> =
+        days.iter().map(|day| calendar.midnight(day.succ_opt().unwrap_or(*day))).collect();
+    let rows = sqlx::query!(
+        r#"select k.day as "day!", p.provider_id, p.name, c.call_id, m.name as "model?"
+           from unnest($2::date[], $3::timestamptz[], $4::timestamptz[]) as k (day, starts_at, ends_at)
+           join providers p on p.org_id = $1
+           cross join lateral (
+               select e.call_id, e.model_id from events e
+               where e.org_id = $1 and e.provider_id = p.provider_id and e.estimated and e.outcome = 'ok'
+                 and e.started_at >= k.starts_at and e.started_at < k.ends_at and e.day >= $5 and e.day <= $6
+               order by e.started_at limit 1
+           ) c
+           left join models m on m.org_id = $1 and m.model_id = c.model_id
+           where not exists (
+               select from alerts a where a.org_id = $1 and a.key = 'unreported:' || p.provider_id || ':' || k.day)"#,
+        org.0,
+        &days,
+        &starts,
+        &ends,
+        starts.first().map_or(today, DateTime::date_naive),
+        ends.last().map_or(today, DateTime::date_naive),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    fire(store, org, &settings, now, |_| {
+        rows.into_iter()
+            .map(|row| {
+                let model = row.model.unwrap_or_else(|| "a model".to_owned());
+                let provider = (row.provider_id.into(), row.name.as_str());
+                (Scope::Organization, unreported_usage(provider, &model, row.call_id.into(), row.day), false)
+            })
+            .collect()
+    })
+    .await
 }
 
 /// Looks for monthly budgets of which hardly anything was used in the last whole month. Returns how

@@ -171,6 +171,7 @@ struct RefusalRow<'a> {
     path_id: Uuid,
     set_id: Uuid,
     observer_id: Uuid,
+    client_request: &'a str,
 }
 
 impl<'a> RefusalRow<'a> {
@@ -195,6 +196,7 @@ impl<'a> RefusalRow<'a> {
             path_id: name_of(&refusal.path),
             set_id: name_of(&refusal.member_of),
             observer_id: refusal.observer.map_or(Uuid::nil(), Observer::id),
+            client_request: &refusal.client_request,
         }
     }
 }
@@ -217,7 +219,8 @@ macro_rules! write_events {
                                       secret_id, group_id, path_id, user_id, set_id, model_id, provider_id, authorization_id, grant_id,
                                       policy_id, use_case, session, route, streamed, outcome, status, input, cache_read, cache_write,
                                       cache_write_long, output, reasoning, audio_input, audio_output, images, cost, priced_at, estimated,
-                                      overage, features, cached, saved, guarded, observed_by, web_searches, file_searches, code_sessions)
+                                      overage, features, cached, saved, guarded, observed_by, web_searches, file_searches, code_sessions,
+                                      client_request)
              select $1, k.*
              from (select unnest($2::date[]), unnest($3::uuid[]), unnest($4::timestamptz[]), unnest($5::timestamptz[]),
                                 unnest($6::int[]), unnest($7::int[]), unnest($8::uuid[]), unnest($9::uuid[]), unnest($10::uuid[]),
@@ -229,7 +232,7 @@ macro_rules! write_events {
                                 unnest($33::bigint[]), unnest($34::bigint[]), unnest($35::bigint[]), unnest($36::timestamptz[]),
                                 unnest($37::bool[]), unnest($38::bool[]), unnest($39::int[]), unnest($40::bool[]), unnest($41::bigint[]),
                                 unnest($42::text[]), unnest($43::uuid[]), unnest($44::bigint[]), unnest($45::bigint[]),
-                                unnest($46::bigint[])) as k
+                                unnest($46::bigint[]), unnest($47::text[])) as k
              " + $end,
                 $org.0,
                 &column($events, |event| partition_day(event.call.started_at)),
@@ -277,6 +280,7 @@ macro_rules! write_events {
                 &tokens($events, |usage| usage.tools.web_searches),
                 &tokens($events, |usage| usage.tools.file_searches),
                 &tokens($events, |usage| usage.tools.code_sessions),
+                &column($events, |event| event.call.client_request.as_str()) as &[&str],
         )
     };
 }

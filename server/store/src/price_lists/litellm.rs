@@ -187,21 +187,42 @@ fn search(entry: &Entry<'_>) -> Option<Option<Price>> {
     Some(prices?.into_iter().max())
 }
 
-/// `input_cost_per_token_above_200k_tokens`: the lowest such step, and what input and output cost
-/// beyond it.
+/// `input_cost_per_token_above_200k_tokens`, or a table of ranges: where the lowest such step is, and
+/// what each bucket costs beyond it at most.
 fn dearer(entry: &Entry<'_>) -> Option<Option<(i64, Prices)>> {
-    let step = |field: &str| {
-        let thousands = field.strip_prefix("input_cost_per_token_above_")?.strip_suffix("k_tokens")?;
-        thousands.parse::<i64>().ok()
+    let (mut from, mut most) = (Vec::new(), Prices::default());
+    let mut see = |tokens: i64, key: PriceKey, text: &str| {
+        let price = Price::per_unit(text).ok()?;
+        from.push(tokens);
+        most = most.with(key, most.own(key).max(Some(price)));
+        Some(())
     };
-    let Some(thousands) = entry.keys().filter_map(|field| step(field)).min() else { return Some(None) };
-    let mut prices = Prices::default();
-    for (key, field) in [(PriceKey::Input, "input"), (PriceKey::Output, "output")] {
-        if let Some(text) = text(entry, &format!("{field}_cost_per_token_above_{thousands}k_tokens")) {
-            prices = prices.with(key, Some(Price::per_unit(text).ok()?));
+    for (key, field) in FIELDS {
+        let step = |name: &str| {
+            let thousands = name.strip_prefix(field)?.strip_prefix("_above_")?.strip_suffix("k_tokens")?;
+            thousands.parse::<i64>().ok()?.checked_mul(1000)
+        };
+        for (name, tokens) in entry.keys().filter_map(|name| Some((name, step(name)?))) {
+            if let Some(text) = text(entry, name) {
+                see(tokens, key, text)?;
+            }
         }
     }
-    Some(thousands.checked_mul(1000).map(|tokens| (tokens, prices)))
+    let ranges =
+        entry.get("tiered_pricing").and_then(|raw| serde_json::from_str::<Vec<Entry<'_>>>(raw.get()).ok());
+    for range in ranges.unwrap_or_default() {
+        let begins = range
+            .get("range")
+            .and_then(|raw| serde_json::from_str::<Vec<f64>>(raw.get()).ok()?.first().copied());
+        // The first range is what the entry says anyway.
+        let Some(tokens) = begins.filter(|tokens| *tokens >= 1.0) else { continue };
+        for (key, field) in FIELDS {
+            if let Some(text) = text(&range, field) {
+                see(tokens as i64, key, text)?;
+            }
+        }
+    }
+    Some(from.into_iter().min().map(|tokens| (tokens, most)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use domain::{
     limits::{Meter, Metric, Mode, Scope},
     money::Money,
     roles::{Act, Actor, Permit, Place, permit},
+    spend::Outcome,
     users::Role,
     window::Window,
 };
@@ -264,4 +265,49 @@ async fn an_organization_is_told_of_its_own_limits_only() {
     assert!(
         alerts::list(&store, other.tenant.org, &Sees::All, None, None, 50).await.expect("none").is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_say_what_was_used_is_told_of_once_a_day() {
+    let acme = Organization::new().await;
+    let (org, now) = (acme.tenant.org, clock::now());
+    let look = async |at| watch::unreported(&acme.store, org, at).await.expect("a look");
+    let book = async |at, outcome, estimated| {
+        let event = finished(ledger::Call { started_at: at, ..acme.call() });
+        assert!(acme.book(&ledger::Event { finished_at: at, outcome, estimated, ..event }).await);
+    };
+    // Who hung up, or was failed by the provider, is not answered; and who is answered says what was used.
+    book(now, Outcome::HungUp, true).await;
+    book(now, Outcome::UpstreamError, true).await;
+    book(now, Outcome::Lost, true).await;
+    book(now, Outcome::Ok, false).await;
+    assert_eq!(look(now).await, 0);
+    book(now, Outcome::Ok, true).await;
+    book(now, Outcome::Ok, true).await;
+    assert_eq!(look(now).await, 1);
+    assert_eq!(look(now).await, 0);
+    assert_eq!(titles(&acme, &acme.tenant.owner).await, ["Provider does not say what was used"]);
+    let list = alerts::list(&acme.store, org, &Sees::All, Some(AlertKind::Anomaly), None, 50).await;
+    let alert = list.expect("alerts").remove(0);
+    assert!(alert.body.contains("a call to small was answered without usage"), "{}", alert.body);
+    assert!(alert.href.starts_with("/calls/"), "{}", alert.href);
+    // The next day is told of anew; of several that look at once one tells.
+    let tomorrow = now + Duration::days(1);
+    book(tomorrow, Outcome::Ok, true).await;
+    let mut looks = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let store = testing::as_another_process(&acme.store);
+        looks.spawn(async move { watch::unreported(&store, org, tomorrow).await.expect("a look") });
+    }
+    assert_eq!(looks.join_all().await.iter().sum::<usize>(), 1);
+    assert_eq!(titles(&acme, &acme.tenant.owner).await.len(), 2);
+    // An organization that does not want to hear of it does not.
+    let globex = Organization::new().await;
+    let mut change = globex.change().await;
+    let none = AlertSettings { kinds: Vec::new(), ..AlertSettings::default() };
+    alerts::set_settings(&mut change, &none).await.expect("settings");
+    change.commit().await.expect("them");
+    let event = finished(globex.call());
+    assert!(globex.book(&ledger::Event { estimated: true, ..event }).await);
+    assert_eq!(watch::unreported(&globex.store, globex.tenant.org, now).await.expect("a look"), 0);
 }

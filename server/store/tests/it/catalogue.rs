@@ -225,7 +225,11 @@ async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     let acme = Organization::new().await;
     let org = acme.tenant.org;
     let list = [
-        listed("openai", "small", prices("2", "4")),
+        // Dearer for long inputs: what holds for those is taken.
+        Listed {
+            dearer: Some((200_000, prices("2.50", "4"))),
+            ..listed("openai", "small", prices("2", "4"))
+        },
         listed("openai", "fresh", prices("5", "6")),
         listed("mistral", "small", prices("7", "7")),
     ];
@@ -257,6 +261,7 @@ async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     let compared = compare(&ours, &vendors, &kept.listed);
     assert_eq!((compared.changed.len(), compared.same, compared.unknown.len()), (0, 2, 1));
     let history = model_prices::history(&acme.store, org, acme.model).await.expect("prices");
+    assert_eq!(history[0].dated.prices, prices("2.50", "4"));
     assert!(history[0].origin().starts_with("LiteLLM's price list, read "), "{}", history[0].origin());
 
     let again = price_lists::keep(&acme.store, &permit, &list[..1]).await.expect("a list");

@@ -158,6 +158,7 @@ async fn fill(world: &World) {
             user,
             member_of: call.member_of.clone(),
             features: call.features,
+            client_request: String::new(),
             model: "small".to_owned(),
             model_id: (place % 2 == 0).then_some(acme.model),
             status: 402,

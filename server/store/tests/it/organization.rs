@@ -131,6 +131,7 @@ impl Organization {
             policy: None,
             use_case: String::new(),
             session: String::new(),
+            client_request: String::new(),
             route: "/v1/chat/completions".to_owned(),
             streamed: false,
             features: Default::default(),
