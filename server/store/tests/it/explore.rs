@@ -515,7 +515,8 @@ async fn a_year_agrees(world: &World, what: &str) -> Money {
         .iter()
         .map(|measure| (*measure, Interval::Month))
         .chain(sums.into_iter().flat_map(|measure| [(measure, Interval::Day), (measure, Interval::Week)]));
-    for ((measure, interval), by) in questions.flat_map(|question| By::ALL.iter().map(move |by| (question, *by)))
+    for ((measure, interval), by) in
+        questions.flat_map(|question| By::ALL.iter().map(move |by| (question, *by)))
     {
         let question = Question {
             measure,
