@@ -1,6 +1,6 @@
 //! Spend.
 
-use domain::spend::SpendPage;
+use domain::{ids::GroupId, spend::SpendPage};
 use leptos::prelude::*;
 
 use crate::error::AppError;
@@ -54,6 +54,21 @@ pub async fn load_spend(
             by: by.parse().ok(),
         };
         page(&cx.store, org, of, look).await.known()
+    })
+    .await
+}
+
+/// The groups whoever asks leads, each with its path: whose spend they may read without reading the
+/// organization's.
+#[server(prefix = "/console", endpoint = "spend/places")]
+pub async fn load_spend_places() -> Result<Vec<(GroupId, String)>, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let leads = cx.permit(Act::UseOwn)?.actor().leads.clone();
+        let mut groups = store::groups::paths(&cx.store, cx.org()?).await.known()?;
+        groups.retain(|(id, _)| leads.contains(id));
+        Ok(groups)
     })
     .await
 }

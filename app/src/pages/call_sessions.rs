@@ -58,7 +58,7 @@ fn List(sessions: Sessions, filters: Filters) -> impl IntoView {
     let rows = sessions.into_iter().map(|session| view! { <Line session/> }).collect_view();
     let narrowed = named.narrowed;
     view! {
-        {narrowed.then(|| view! { <p class="lead">"Your own sessions, and those of the groups you lead."</p> })}
+        {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "Your own sessions, and those of the groups you lead." } else { "Your own sessions." }}</p> })}
         <form method="get" action="/sessions" class="filters filter-bar" role="search" aria-label="Filter">
             {(!filters.group.is_empty()).then(|| view! { <input type="hidden" name="group" value=filters.group.clone()/> })}
             {(!filters.user.is_empty()).then(|| view! { <input type="hidden" name="user" value=filters.user.clone()/> })}

@@ -54,7 +54,7 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
             <a class="btn" href="/sessions">"As sessions"</a>
             <a class="btn" href=running>"In flight"</a>
         </Head>
-        {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
+        {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "Your own calls, and those of the groups you lead." } else { "Your own calls." }}</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However" value=query::value("outcome")/>
             <label class="pick">"Request id"<input type="search" name="request" value=query::value("request") maxlength="200" placeholder="Ours or the caller’s"/></label>
@@ -137,8 +137,7 @@ pub fn FilterBar(
                 <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
                 <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
             })}
-            <button class="btn">"Show"</button>
-            {any.then(|| view! { <a class="link" href=path>"Clear"</a> })}
+            <div class="row"><button class="btn">"Show"</button>{any.then(|| view! { <a class="link" href=path>"Clear"</a> })}</div>
         </form>
         <div class="chips">{chips}{dated.then(|| view! { <span class="hint">{format!("Days are those of {zone}.")}</span> })}</div>
     }

@@ -14,7 +14,7 @@ use crate::{
     ui::{
         Card, Empty, Head, Load, Page,
         chart::{Chart, ChartView, Legend, Series, Swatch, shown, step_label, step_short},
-        context::frame,
+        context::{frame, reads_groups},
         query,
     },
 };
@@ -68,7 +68,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let untold = measure.is_percentile() && !empty && !told;
     view! {
         <Head title="Explore" note=span><a class="btn" href=csv download="">"Download CSV"</a></Head>
-        {narrowed.then(|| view! { <p class="lead">"What the groups you lead used, and what you used yourself."</p> })}
+        {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "What the groups you lead used, and what you used yourself." } else { "What you used yourself." }}</p> })}
         <FilterBar path="/explore" filters=filters.clone() named any>
             <Choice name="measure" label="Count" choices=choices(Measure::ALL, |measure| measure.label().to_owned()) value=measure.to_string()/>
             <Choice name="by" label="Split by" choices=choices(By::ALL, |by| by.plural().to_owned()) value=by.to_string()/>

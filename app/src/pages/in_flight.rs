@@ -39,7 +39,7 @@ fn Content(view: InFlightView, filters: Filters) -> impl IntoView {
         list.flights.iter().filter(|flight| flight.may_end && !flight.ending).map(confirm).collect_view();
     view! {
         <Head title="Calls in flight" note="the longest first" crumbs/>
-        {narrowed.then(|| view! { <p class="lead">"Your own calls, and those of the groups you lead."</p> })}
+        {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "Your own calls, and those of the groups you lead." } else { "Your own calls." }}</p> })}
         <Facts list=list.clone()/>
         <FilterBar path="/calls/live" filters named any dated=false>""</FilterBar>
         <Card><Flights list any/></Card>

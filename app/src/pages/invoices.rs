@@ -210,10 +210,10 @@ fn chart(invoice: &Invoice, lines: &[InvoiceLine]) -> Chart {
     let steps = by_day
         .iter()
         .map(|(day, billed, ledger)| Step {
-            label: format!("{} (UTC), ledger {}", time::date(*day), measure.show(amount(*ledger))),
+            label: format!("{} (UTC)", time::date(*day)),
             short: time::day(*day),
             parts: vec![Some(amount(*billed)), Some(amount(*ledger))],
-            whole: Some(amount(*billed)),
+            whole: None,
             href: format!("/calls?outcome=finished&from={day}&to={day}"),
             days: (*day, *day),
         })

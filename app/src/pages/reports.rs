@@ -188,7 +188,7 @@ fn Sums(report: Report) -> impl IntoView {
         last.map(|last| format!("{} – {}", time::day(report.month), time::date(last))).unwrap_or_default();
     let adjusted = if report.adjusted.0 == 0 { "None".to_owned() } else { report.adjusted.to_string() };
     view! {
-        <section class="facts">
+        <section class="facts three">
             <div><h2>"The month"</h2><div class="big num">{report.total.to_string()}</div><p class="under num">{format!("${} exactly · {days}", report.total.exact())}</p></div>
             <div><h2>"Adjustments in it"</h2><div class="big num">{adjusted}</div><p class="under">"Calls of closed months, booked afterwards"</p></div>
             <div><h2>"Calls"</h2><div class="big num">{grouped(report.calls.unsigned_abs())}</div><p class="under num">{format!("{} tokens", grouped(report.tokens.unsigned_abs()))}</p></div>

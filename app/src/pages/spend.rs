@@ -4,6 +4,7 @@
 use chrono::{Datelike, Months, NaiveDate};
 use domain::{
     explore::{By, Explored, Row},
+    ids::GroupId,
     money::{Money, grouped},
     spend::{Flying, Range, SpendPage as Data, Verdict, View, Whose},
     time,
@@ -12,12 +13,14 @@ use leptos::prelude::*;
 
 use super::{calls::LastCalls, param};
 use crate::{
-    api::spend::load_spend,
+    api::spend::{load_spend, load_spend_places},
+    error::AppError,
     filters::Filters,
     ui::{
         Badge, Card, Empty, Head, Kind, Load, Meter, Page,
         chart::{Before, Chart, ChartView, Legend, Series, Step, Swatch, series, step_label, step_short},
         context::{frame, reads_groups},
+        load::{Failed, waited},
         meter::sentence,
         money::{change, each},
         query,
@@ -31,8 +34,10 @@ const LISTED: usize = 15;
 #[component]
 pub fn SpendPage() -> impl IntoView {
     let value = query::value;
+    let of = param("of");
+    let whole = of.is_empty();
     let page = load_spend(
-        param("of"),
+        of,
         value("view"),
         value("range"),
         value("month"),
@@ -40,7 +45,40 @@ pub fn SpendPage() -> impl IntoView {
         value("to"),
         value("by"),
     );
-    view! { <Page title="Spend" live=true><Load data=page let(page)><Content page/></Load></Page> }
+    let content = waited(async move {
+        match page.await {
+            Ok(page) => view! { <Content page/> }.into_any(),
+            // The organization's is for few; the others are led on to what is theirs.
+            Err(AppError::Forbidden(_)) if whole => {
+                view! { <Load data=load_spend_places() let(groups)><Elsewhere groups/></Load> }.into_any()
+            }
+            Err(error) => view! { <Failed error/> }.into_any(),
+        }
+    });
+    view! { <Page title="Spend" live=true>{content}</Page> }
+}
+
+/// Whose spend somebody may read who does not read the organization's.
+#[component]
+fn Elsewhere(groups: Vec<(GroupId, String)>) -> impl IntoView {
+    let more = groups.len().saturating_sub(LISTED);
+    let leads = !groups.is_empty();
+    let own = std::iter::once(("/spend/me".to_owned(), "What you spent yourself".to_owned()));
+    let led = groups.into_iter().take(LISTED).map(|(id, path)| (format!("/spend/{id}"), path));
+    let places = led.chain(own).map(|(href, name)| view! { <li><a href=href>{name}</a></li> }).collect_view();
+    let sentence = if leads {
+        "What the whole organization spends is for admins, owners and auditors. You see what the groups you lead spend, with those below them, and your own."
+    } else {
+        "What the whole organization spends is for admins, owners and auditors. You see your own."
+    };
+    view! {
+        <section class="card pad state">
+            <h1>"Spend"</h1>
+            <p class="muted">{sentence}</p>
+            <ul class="ways" aria-label="Spend you may see">{places}</ul>
+            {(more > 0).then(|| view! { <p class="hint"><a href="/groups">{format!("And {more} more groups")}</a></p> })}
+        </section>
+    }
 }
 
 fn month_name(month: NaiveDate) -> String {

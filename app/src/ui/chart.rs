@@ -81,7 +81,7 @@ pub struct Step {
     pub short: String,
     /// One amount for each series; none where there is nothing to take a mean of.
     pub parts: Vec<Option<i64>>,
-    /// All of it, where that is more than a sum can say.
+    /// All of it; none where there is nothing, or where the parts are views of one thing.
     pub whole: Option<i64>,
     /// The calls behind it.
     pub href: String,
@@ -135,18 +135,20 @@ impl Chart {
     fn read_out(&self, place: usize, hidden: &[bool]) -> String {
         let Some(step) = self.steps.get(place) else { return String::new() };
         let measure = self.measure;
-        let mut text = format!(
-            "{}: {}",
-            step.label,
-            step.whole.map_or_else(|| "nothing".to_owned(), |whole| measure.show(whole))
-        );
+        // Two views of one thing have no sum, only themselves.
+        let views = step.whole.is_none() && step.parts.iter().any(Option::is_some);
+        let mut text = match step.whole {
+            Some(whole) => format!("{}: {}", step.label, measure.show(whole)),
+            None if views => step.label.clone(),
+            None => format!("{}: nothing", step.label),
+        };
         if let Some((name, amount)) =
             self.before.as_ref().and_then(|before| Some((&before.name, before.amounts.get(place)?)))
         {
             text += &format!(" ({name} {})", measure.show(*amount));
         }
         for ((part, series), hidden) in step.parts.iter().zip(&self.series).zip(hidden) {
-            if let Some(part) = part.filter(|part| *part != 0 && !hidden) {
+            if let Some(part) = part.filter(|part| (*part != 0 || views) && !hidden) {
                 text += &format!(" · {} {}", series.name, measure.show(part));
             }
         }

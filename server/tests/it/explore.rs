@@ -2,23 +2,30 @@
 //! file, and in the ledger.
 
 use domain::{
-    calls::{End, Ended},
-    explore::{By, Interval},
+    calls::{CallLine, End, Ended},
+    explore::{By, Interval, Measure},
     ids::OrgId,
     keys::{Feature, Features},
     money::Money,
+    spend::Outcome,
 };
 use store::{Store, calls, rollups::Which};
 
 use crate::harness::Browser;
 
-/// What every finished call of an organization cost, by the ledger itself.
-async fn ledger(store: &Store, org: OrgId, which: &Which) -> i64 {
+/// Every call of an organization that ended so, by the ledger itself.
+async fn lines(store: &Store, org: OrgId, which: &Which, ended: Ended) -> Vec<CallLine> {
     let calendar = store::organizations::calendar(store, org).await.expect("a calendar");
-    let filter = calls::Filter { ended: Some(Ended::Finished), ..Default::default() };
+    let filter = calls::Filter { ended: Some(ended), ..Default::default() };
     let list = calls::list(store, org, calendar, which, &filter, 1_000_000).await.expect("the ledger");
     assert_eq!(list.next, None, "all of it");
     list.calls
+}
+
+/// What every finished call of an organization cost.
+async fn ledger(store: &Store, org: OrgId, which: &Which) -> i64 {
+    lines(store, org, which, Ended::Finished)
+        .await
         .iter()
         .map(|call| match &call.end {
             End::Finished { cost, .. } => cost.0,
@@ -27,14 +34,24 @@ async fn ledger(store: &Store, org: OrgId, which: &Which) -> i64 {
         .sum()
 }
 
-/// The values of an attribute, as amounts.
-fn amounts(html: &str, attribute: &str) -> Vec<i64> {
+/// An amount as programs read it: money to the nano-dollar, or a count.
+fn amount(measure: Measure, text: &str) -> i64 {
+    let amount = match measure {
+        Measure::Spend | Measure::Saved => text.parse::<Money>().map(|money| money.0).ok(),
+        _ => text.parse().ok(),
+    };
+    amount.unwrap_or_else(|| panic!("{text} is no amount of {measure}"))
+}
+
+/// The values of an attribute.
+fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
     let start = format!("{attribute}=\"");
-    html.split(&start)
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .map(|text| text.parse::<Money>().unwrap_or_else(|_| panic!("{text} is no amount")).0)
-        .collect()
+    html.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+/// The values of an attribute, as money.
+fn amounts(html: &str, attribute: &str) -> Vec<i64> {
+    values(html, attribute).into_iter().map(|text| amount(Measure::Spend, text)).collect()
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
@@ -86,6 +103,78 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
             assert_eq!(sum, spent, "file, {query}");
         }
     }
+}
+
+/// How much of a measure a finished call is. None: its line in the list does not say.
+fn counted(measure: Measure, line: &CallLine) -> Option<i64> {
+    let End::Finished { outcome, usage, cost, cached, duration_ms, .. } = &line.end else { return None };
+    let tokens = |count: u64| i64::try_from(count).ok();
+    match measure {
+        Measure::Spend => Some(cost.0),
+        Measure::Calls => Some(1),
+        Measure::Tokens => tokens(usage.tokens()),
+        Measure::Input => tokens(usage.input + usage.audio_input),
+        Measure::CacheRead => tokens(usage.cache_read),
+        Measure::CacheWrite => tokens(usage.cache_write + usage.cache_write_long),
+        Measure::Output => tokens(usage.output + usage.audio_output),
+        Measure::Reasoning => tokens(usage.reasoning),
+        Measure::Failed => Some(i64::from(*outcome == Outcome::UpstreamError)),
+        Measure::Cached => Some(i64::from(*cached)),
+        Measure::Latency => Some(*duration_ms),
+        Measure::Refused | Measure::Saved | Measure::Median | Measure::Slow => None,
+    }
+}
+
+/// Every measure, not only what was spent: in the chart, in the table, in its foot and in the file.
+pub async fn every_measure_agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId) {
+    let finished = lines(store, org, &Which::default(), Ended::Finished).await;
+    let refused = lines(store, org, &Which::default(), Ended::Refused).await;
+    let today = store::clock::now().date_naive();
+    let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
+    let (mut compared, mut found) = (0, 0);
+    for measure in Measure::ALL {
+        let listed: Option<i64> = match measure {
+            Measure::Refused => i64::try_from(refused.len()).ok(),
+            _ => finished.iter().map(|line| counted(*measure, line)).sum(),
+        };
+        // What the list of calls does not say, the store is asked for in its own tests.
+        let Some(listed) = listed else { continue };
+        let query = format!("measure={measure}&by=application&interval=month&from={from}&to={to}");
+        let page = browser.get(&format!("/explore?{query}")).await;
+        assert_eq!(page.status, 200, "{query}");
+        let table = between(&page.text, "class=\"table wide-table\"", "</table>");
+        let read = |html: &str, attribute: &str| -> Vec<i64> {
+            values(html, attribute).into_iter().map(|text| amount(*measure, text)).collect()
+        };
+        // What there is nothing of is not written as a number.
+        let foot = read(between(table, "<tfoot>", "</tfoot>"), "data value");
+        let all = foot.first().copied().unwrap_or_default();
+        compared += 1;
+        found += usize::from(listed > 0);
+        if !measure.adds_up() {
+            let calls = i64::try_from(finished.len()).expect("a count");
+            assert_eq!(all, listed / calls, "mean, {query}");
+            continue;
+        }
+        assert_eq!(all, listed, "foot of the table, {query}");
+        assert_eq!(foot.iter().skip(1).sum::<i64>(), listed, "months of the foot, {query}");
+        let mut sum = 0;
+        for line in between(table, "<tbody>", "</tbody>").split("<tr>").skip(1) {
+            let line = read(line, "data value");
+            let Some((total, cells)) = line.split_first() else { continue };
+            assert_eq!(*total, cells.iter().sum::<i64>(), "a line of the table, {query}");
+            sum += total;
+        }
+        assert_eq!(sum, listed, "table, {query}");
+        let chart = between(&page.text, "class=\"large\"", "</svg>");
+        assert_eq!(read(chart, "data-amount").iter().sum::<i64>(), listed, "chart, {query}");
+        let file = browser.get(&format!("/explore.csv?{query}")).await.text;
+        // No name of the demo has a comma in it.
+        let cells = file.lines().skip(1).map(|line| line.split(',').nth(4).expect("an amount"));
+        assert_eq!(cells.map(|text| amount(*measure, text)).sum::<i64>(), listed, "file, {query}");
+    }
+    assert_eq!(compared, 12);
+    assert!(found >= 8, "there is something of {found} measures");
 }
 
 /// Each feature has what its calls cost, by the ledger; the demo's programs use most of them.

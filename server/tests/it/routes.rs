@@ -145,6 +145,23 @@ async fn every_download_and_every_page_answers_every_role_as_the_table_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_the_organization_is_led_on_to_what_they_may_read() {
+    let world = World::new().await;
+    let team = format!("href=\"/spend/{}\"", world.ids["team"]);
+    for (who, leads_the_team) in [("member", false), ("lead", true), ("other", false)] {
+        let place = WHO.iter().position(|other| *other == who).expect("one of them");
+        let page = world.people[place].get("/spend").await.text;
+        assert!(page.contains("href=\"/spend/me\""), "{who}");
+        assert_eq!(page.contains(&team), leads_the_team, "{who}");
+        let listed: Vec<&str> =
+            page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        for path in listed.into_iter().filter(|path| path.starts_with("/spend/")) {
+            assert_eq!(world.people[place].get(path).await.status, StatusCode::OK, "{who} {path}");
+        }
+    }
+}
+
 /// Names of people of Acme whose like Other does not have.
 const NAMES: [&str; 5] = ["Mia", "Leo", "Aude", "Adam", "lea@"];
 

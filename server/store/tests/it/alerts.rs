@@ -15,7 +15,7 @@ use domain::{
 use store::{
     StoreError,
     alerts::{self, Sees, watch},
-    clock, groups, ledger, limits, mails, notices, testing, users,
+    clock, groups, ledger, limits, mails, notices, organizations, testing, users,
 };
 
 use crate::organization::{Organization, finished};
@@ -310,4 +310,94 @@ async fn a_provider_that_does_not_say_what_was_used_is_told_of_once_a_day() {
     let event = finished(globex.call());
     assert!(globex.book(&ledger::Event { estimated: true, ..event }).await);
     assert_eq!(watch::unreported(&globex.store, globex.tenant.org, now).await.expect("a look"), 0);
+}
+
+/// An organization that lives by the clocks of Santiago.
+async fn santiago() -> Organization {
+    let acme = Organization::new().await;
+    let now = organizations::get(&acme.store, acme.tenant.org).await.expect("the organization");
+    let settings = organizations::Settings {
+        name: now.name.parse().expect("a name"),
+        time_zone: "America/Santiago".to_owned(),
+        week_start: now.week_start,
+        default_user_limit: now.default_user_limit,
+        budget_status: now.budget_status,
+        contact: now.contact,
+    };
+    let mut change = acme.change().await;
+    organizations::update(&mut change, now.version, &settings).await.expect("a time zone");
+    change.commit().await.expect("it");
+    acme
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a moment")
+}
+
+#[tokio::test]
+async fn the_usual_tuesday_is_that_of_the_organization_also_after_its_clocks_were_changed() {
+    let acme = santiago().await;
+    let org = acme.tenant.org;
+    // The clocks went forward on Sunday, 8 September 2024. Ten dollars every Tuesday before, in its
+    // first and its last minute there: of which UTC has the last on a Wednesday.
+    for (first, last) in [
+        ("2024-08-13T04:00:00Z", "2024-08-14T03:59:00Z"),
+        ("2024-08-20T04:00:00Z", "2024-08-21T03:59:00Z"),
+        ("2024-08-27T04:00:00Z", "2024-08-28T03:59:00Z"),
+        ("2024-09-03T04:00:00Z", "2024-09-04T03:59:00Z"),
+    ] {
+        call(&acme, 5, at(first)).await;
+        call(&acme, 5, at(last)).await;
+    }
+    // Mondays cost a hundred, up to their last minute; another measure for another day.
+    for monday in ["2024-08-27T03:59:00Z", "2024-09-03T03:59:00Z", "2024-09-10T02:59:00Z"] {
+        call(&acme, 100, at(monday)).await;
+    }
+    let late = at("2024-09-11T02:59:30Z");
+    call(&acme, 20, at("2024-09-10T03:00:00Z")).await;
+    call(&acme, 19, at("2024-09-11T02:59:00Z")).await;
+    assert_eq!(watch::anomalies(&acme.store, org, late).await.expect("a look"), 0, "39 of usually ten");
+    // The next day is not this one's excess, and the hour that is not Tuesday any more is not either.
+    call(&acme, 1, at("2024-09-11T03:00:00Z")).await;
+    assert_eq!(watch::anomalies(&acme.store, org, late).await.expect("a look"), 0, "still 39");
+    call(&acme, 1, at("2024-09-10T12:00:00Z")).await;
+    assert_eq!(watch::anomalies(&acme.store, org, late).await.expect("a look"), 3);
+    // A look in the same day, however often, tells nothing twice; the day after is another day.
+    assert_eq!(watch::anomalies(&acme.store, org, at("2024-09-10T20:00:00Z")).await.expect("a look"), 0);
+    let wednesday = at("2024-09-11T03:00:30Z");
+    assert_eq!(watch::anomalies(&acme.store, org, wednesday).await.expect("a look"), 0);
+    let list = alerts::list(&acme.store, org, &Sees::All, None, None, 50).await.expect("alerts");
+    let titles: Vec<&str> = list.iter().map(|alert| alert.title.as_str()).collect();
+    assert!(titles.contains(&"Assistant costs four times the usual Tuesday"), "{titles:?}");
+    assert!(titles.iter().all(|title| title.ends_with("four times the usual Tuesday")), "{titles:?}");
+}
+
+#[tokio::test]
+async fn a_budget_is_unused_below_a_tenth_by_the_months_of_the_organization() {
+    let acme = santiago().await;
+    let org = acme.tenant.org;
+    limit(&acme, spend(Scope::Group(acme.child), Window::Month), 100, &[]).await;
+    limit(&acme, spend(Scope::Application(acme.application), Window::Month), 101, &[]).await;
+    limit(&acme, spend(Scope::Organization, Window::Year), 10_000, &[]).await;
+    // They have been there for long.
+    sqlx::query("update limits set created_at = '2024-01-01T00:00:00Z'")
+        .execute(acme.store.pool())
+        .await
+        .expect("a limit of then");
+    // August ends at four o'clock of UTC: five dollars in its last minute are August's, and a hundred
+    // a minute later are not.
+    call(&acme, 5, at("2024-08-01T04:00:00Z")).await;
+    call(&acme, 5, at("2024-09-01T03:59:00Z")).await;
+    call(&acme, 100, at("2024-09-01T04:00:00Z")).await;
+    // While August runs it is July that is looked back at: of that nobody used anything.
+    let july = watch::unused(&acme.store, org, at("2024-09-01T03:59:59Z")).await.expect("a look");
+    assert_eq!(july, 2);
+    // Of a hundred ten were used, which is a tenth; of 101 it is less.
+    let september = at("2024-09-01T04:00:00Z");
+    assert_eq!(watch::unused(&acme.store, org, september).await.expect("a look"), 1);
+    let later = at("2024-09-30T12:00:00Z");
+    assert_eq!(watch::unused(&acme.store, org, later).await.expect("a look"), 0, "once a month");
+    let list = alerts::list(&acme.store, org, &Sees::All, None, None, 50).await.expect("alerts");
+    let of = |name: &str| list.iter().filter(|alert| alert.title.starts_with(name)).count();
+    assert_eq!((of("Child"), of("Assistant")), (1, 2));
 }

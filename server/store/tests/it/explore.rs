@@ -12,16 +12,18 @@ use domain::{
     ids::{ApplicationId, GroupId, KeyId, ModelId, ProviderId, TierId, UserId},
     keys::{Feature, Features, KeyModels},
     models::Review,
-    money::{Money, NANOS},
+    money::{Money, NANOS, Price},
+    prices::{PriceKey, Prices},
+    roles::{Act, Place, permit},
     spend::{Outcome, Sums},
     usage::Usage,
     users::Role,
 };
 use sqlx::Row as _;
 use store::{
-    applications, clock,
+    applications, books, clock,
     explore::{Question, ask},
-    groups, ledger, models,
+    groups, ledger, models, organizations, reports,
     rollups::Which,
     users,
 };
@@ -49,10 +51,11 @@ fn day(text: &str) -> NaiveDate {
     text.parse().expect("a day")
 }
 
-/// Calls around everything that a calendar is bad at: midnights of Berlin and of UTC, both changes of
-/// the clocks, a leap day, the ends of weeks, months and the year.
-fn moments() -> Vec<DateTime<Utc>> {
-    let edges = [
+/// What a calendar is bad at in Berlin, and in UTC: midnights, both changes of the clocks, a leap day,
+/// the ends of weeks, months and the year.
+const BERLIN: (&str, &[&str]) = (
+    "Europe/Berlin",
+    &[
         // Midnights of Berlin, winter and summer.
         "2023-12-31T23:00:00Z",
         "2024-01-31T23:00:00Z",
@@ -69,7 +72,34 @@ fn moments() -> Vec<DateTime<Utc>> {
         "2024-02-29T00:00:00Z",
         "2024-03-01T00:00:00Z",
         "2024-11-01T00:00:00Z",
-    ];
+    ],
+);
+
+/// The same of Santiago, where the clocks are changed at midnight.
+const SANTIAGO: (&str, &[&str]) = (
+    "America/Santiago",
+    &[
+        // Midnights of Santiago, summer and winter.
+        "2024-01-01T03:00:00Z",
+        "2024-02-29T03:00:00Z",
+        "2024-03-01T03:00:00Z",
+        "2024-05-01T04:00:00Z",
+        "2025-01-01T03:00:00Z",
+        // The hour before midnight that is there twice, and the end of that day.
+        "2024-04-07T02:30:00Z",
+        "2024-04-07T03:30:00Z",
+        "2024-04-07T04:00:00Z",
+        // A day that begins at one o'clock, and the one after.
+        "2024-09-08T04:00:00Z",
+        "2024-09-09T03:00:00Z",
+        // Midnights of UTC.
+        "2024-01-01T00:00:00Z",
+        "2024-06-01T00:00:00Z",
+    ],
+);
+
+/// Calls around edges.
+fn moments(edges: &[&str]) -> Vec<DateTime<Utc>> {
     let beside = |edge: &&str| {
         let edge = at(edge);
         [edge - TimeDelta::microseconds(1), edge, edge + TimeDelta::microseconds(1)]
@@ -79,15 +109,26 @@ fn moments() -> Vec<DateTime<Utc>> {
 
 struct World {
     acme: Organization,
+    zone: &'static str,
     applications: Vec<ApplicationId>,
     users: Vec<Option<UserId>>,
     models: Vec<ModelId>,
     paths: Vec<Vec<GroupId>>,
 }
 
-async fn world() -> World {
+async fn world(zone: &'static str) -> World {
     let acme = Organization::new().await;
+    let now = organizations::get(&acme.store, acme.tenant.org).await.expect("the organization");
+    let settings = organizations::Settings {
+        name: now.name.parse().expect("a name"),
+        time_zone: zone.to_owned(),
+        week_start: now.week_start,
+        default_user_limit: now.default_user_limit,
+        budget_status: now.budget_status,
+        contact: now.contact,
+    };
     let mut change = acme.change().await;
+    organizations::update(&mut change, now.version, &settings).await.expect("a time zone");
     let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
     let tier =
         models::insert_tier(&mut change, &"High".parse().expect("a name"), false).await.expect("a tier");
@@ -119,17 +160,18 @@ async fn world() -> World {
         paths: vec![vec![acme.parent, acme.child], vec![acme.parent], vec![other]],
         applications: made,
         acme,
+        zone,
     }
 }
 
 /// Books calls and refusals of every kind, in an order that says nothing.
-async fn fill(world: &World) {
+async fn fill(world: &World, moments: impl IntoIterator<Item = DateTime<Utc>>) {
     let acme = &world.acme;
     let calendar = acme.facts().await.calendar;
     let features = [Features::default(), Features::default().with(Feature::Streaming), Features::all()];
     let outcomes = [Outcome::Ok, Outcome::UpstreamError, Outcome::HungUp, Outcome::Lost, Outcome::Ok];
     let (mut events, mut refusals) = (Vec::new(), Vec::new());
-    for (place, at) in moments().into_iter().flat_map(|at| [at, at + TimeDelta::seconds(1)]).enumerate() {
+    for (place, at) in moments.into_iter().flat_map(|at| [at, at + TimeDelta::seconds(1)]).enumerate() {
         let n = u64::try_from(place).expect("a number");
         let cost = i64::try_from((n * 7_919_777_771 + 1) % 5_000_000_003).expect("a cost");
         let application = world.applications[place % 3];
@@ -190,12 +232,17 @@ async fn fill(world: &World) {
             ..finished(call)
         });
     }
-    // Booked late, out of order and in pieces.
+    // Out of order and in pieces.
     events.reverse();
     for part in events.chunks(17) {
         ledger::bulk::book(&acme.store, acme.tenant.org, calendar, part, None).await.expect("booked");
     }
     ledger::bulk::refuse(&acme.store, acme.tenant.org, calendar, &refusals).await.expect("refused");
+}
+
+/// What the calls were made in is moved and put away; what they cost is not.
+async fn put_away(world: &World) {
+    let acme = &world.acme;
     let mut change = acme.change().await;
     groups::move_to(&mut change, acme.child, None).await.expect("it moves");
     applications::archive(&mut change, acme.application).await.expect("it is put away");
@@ -203,13 +250,13 @@ async fn fill(world: &World) {
     change.commit().await.expect("all of it");
 }
 
-/// Every line of the ledger and every refusal. Postgres says which day of Berlin it was.
+/// Every line of the ledger and every refusal. Postgres says which day it was there.
 async fn lines(world: &World) -> Vec<Line> {
     let acme = &world.acme;
     let id = |row: &sqlx::postgres::PgRow, name: &str| row.get::<Option<Uuid>, _>(name).unwrap_or_default();
     let count = |row: &sqlx::postgres::PgRow, name: &str| row.get::<i64, _>(name);
     let rows = sqlx::query(
-        "select (e.started_at at time zone 'Europe/Berlin')::date as day, p.groups as path, coalesce(s.groups, '{}') as members, e.application_id, e.user_id, e.model_id,
+        "select (e.started_at at time zone $5)::date as day, p.groups as path, coalesce(s.groups, '{}') as members, e.application_id, e.user_id, e.model_id,
                 m.tier_id, e.use_case, e.features, 1::bigint as calls, (e.outcome = 'upstream_error')::int::bigint as failed, 0::bigint as refused,
                 e.cost, e.input + e.audio_input as input, e.cache_read, e.cache_write + e.cache_write_long as cache_write,
                 e.output + e.audio_output as output, e.reasoning, e.duration_ms::bigint as duration_ms, e.cached::int::bigint as cached, e.saved,
@@ -220,7 +267,7 @@ async fn lines(world: &World) -> Vec<Line> {
          join models m on m.org_id = e.org_id and m.model_id = e.model_id
          where e.org_id = $1
          union all
-         select (r.at at time zone 'Europe/Berlin')::date, w.path, w.members, r.application_id, r.user_id, r.model_id, m.tier_id, '', r.features,
+         select (r.at at time zone $5)::date, w.path, w.members, r.application_id, r.user_id, r.model_id, m.tier_id, '', r.features,
                 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, (select key_id from keys k where k.org_id = r.org_id and k.application_id = r.application_id),
                 m.provider_id
          from refusals r
@@ -233,6 +280,7 @@ async fn lines(world: &World) -> Vec<Line> {
     .bind(acme.child.0)
     .bind(acme.parent.0)
     .bind(acme.user.0)
+    .bind(world.zone)
     .fetch_all(acme.store.pool())
     .await
     .expect("the ledger");
@@ -360,8 +408,9 @@ fn agree(table: &Explored, lines: &[&Line], durations: bool, what: &str) {
 
 #[tokio::test]
 async fn every_measure_by_every_split_is_what_the_ledger_says() {
-    let world = world().await;
-    fill(&world).await;
+    let world = world(BERLIN.0).await;
+    fill(&world, moments(BERLIN.1)).await;
+    put_away(&world).await;
     let acme = &world.acme;
     let lines = lines(&world).await;
     let (year, year_before) = (Period { from: day("2024-01-01"), to: day("2025-01-01") }, day("2023-01-01"));
@@ -453,4 +502,66 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
             }
         }
     }
+}
+
+/// Every measure by every split of a year, by month; what adds up otherwise also by day and by week.
+/// Returns what was spent.
+async fn a_year_agrees(world: &World, what: &str) -> Money {
+    let acme = &world.acme;
+    let lines = lines(world).await;
+    let kept: Vec<&Line> = lines.iter().collect();
+    let period = Period { from: day("2024-01-01"), to: day("2025-01-01") };
+    let sums = [Measure::Spend, Measure::Tokens, Measure::Failed, Measure::Refused, Measure::Latency];
+    let questions = Measure::ALL
+        .iter()
+        .map(|measure| (*measure, Interval::Month))
+        .chain(sums.into_iter().flat_map(|measure| [(measure, Interval::Day), (measure, Interval::Week)]));
+    for ((measure, interval), by) in
+        questions.flat_map(|question| By::ALL.iter().map(move |by| (question, *by)))
+    {
+        let question = Question {
+            measure,
+            by,
+            interval,
+            period,
+            before: Period { from: day("2023-01-01"), to: period.from },
+            top: 2,
+            week_start: Weekday::Mon,
+            today: period.last(),
+        };
+        let table = ask(&acme.store, acme.tenant.org, &Which::default(), &question).await.expect("an answer");
+        let what = format!("{what}: {measure} by {by} and {interval}");
+        agree(&table, &kept, measure.is_percentile(), &what);
+    }
+    sum(kept.iter().copied()).spend
+}
+
+#[tokio::test]
+async fn neither_a_close_nor_new_prices_nor_late_calls_part_the_explorer_from_the_ledger() {
+    let world = world(SANTIAGO.0).await;
+    let acme = &world.acme;
+    fill(&world, moments(SANTIAGO.1)).await;
+    put_away(&world).await;
+    let spent = a_year_agrees(&world, "booked").await;
+    assert!(spent.0 > 50 * NANOS, "there is something to add up");
+
+    // The first month is closed, and prices are set for days that are over: what was booked stays.
+    let calendar = acme.facts().await.calendar;
+    let permit = permit(&acme.tenant.owner, Act::KeepBooks, Place::Organization).expect("owners may");
+    let mut change = store::Change::begin(&acme.store, permit).await.expect("a change");
+    reports::close(&mut change, calendar, day("2023-12-01")).await.expect("it is closed");
+    change.commit().await.expect("it");
+    let dearer = Prices::default().with(PriceKey::Input, Some(Price(7 * NANOS)));
+    let mut change = acme.change().await;
+    models::set_prices(&mut change, acme.model, at("2024-01-15T00:00:00Z"), &dearer).await.expect("prices");
+    change.commit().await.expect("them");
+    assert_eq!(a_year_agrees(&world, "closed and dearer").await, spent);
+
+    // Two years late, of things that are gone by now; a part of it made in the month that is closed.
+    let late = moments(SANTIAGO.1).into_iter().map(|moment| moment + TimeDelta::seconds(20));
+    fill(&world, late).await;
+    let more = a_year_agrees(&world, "late").await;
+    assert_eq!(more.0, 2 * spent.0, "the same calls again");
+    let drift = books::drift(&acme.store, acme.tenant.org, calendar, clock::now()).await.expect("a look");
+    assert_eq!(drift, []);
 }
