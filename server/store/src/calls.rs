@@ -23,6 +23,9 @@ use crate::{
     rollups::{self, Sight, Steps, Which},
 };
 
+/// Only these calls, each with the UTC day it is on; none: all of them.
+type Only<'a> = Option<&'a [(NaiveDate, CallId)]>;
+
 /// Which calls a list shows, beyond whose they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
@@ -33,7 +36,7 @@ pub struct Filter<'a> {
     /// Before the start of this day.
     pub to: Option<NaiveDate>,
     /// Only these, on the UTC days they are on: what [`by_request`] found.
-    pub only: Option<&'a [(NaiveDate, CallId)]>,
+    pub only: Only<'a>,
     /// After this one: the next page.
     pub after: Option<(DateTime<Utc>, CallId)>,
 }
@@ -244,7 +247,7 @@ async fn finished(
     store: &Store,
     org: OrgId,
     which: &Which,
-    (ended, only): (Option<Ended>, Option<&[(NaiveDate, CallId)]>),
+    (ended, only): (Option<Ended>, Only<'_>),
     Place { stretch, days }: &Place,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,
@@ -363,7 +366,7 @@ async fn refused(
     store: &Store,
     org: OrgId,
     which: &Which,
-    only: Option<&[(NaiveDate, CallId)]>,
+    only: Only<'_>,
     Place { stretch, days }: &Place,
     after: Option<(DateTime<Utc>, CallId)>,
     limit: i64,

@@ -118,7 +118,7 @@ pub const READS: &str = "access-tests/list accounts/sessions alerts/list alerts/
         observed/list offers/list organizations/settings overview policies/list price-lists/book price-lists/get \
         prompts/keeping prompts/kept prompts/read providers/get providers/list providers/test receipts/get recommendations/list \
         rehearsals/get reports/get reports/months requests/askable requests/get requests/list requests/rule requests/waiting \
-        reviews/get reviews/list roles sessions/get sessions/list setup/call setup/state setup/steps spend/page users/get \
+        reviews/get reviews/list roles sessions/get sessions/list setup/call setup/state setup/steps spend/page spend/places users/get \
         users/list webhooks/get why";
 
 /// Why nothing of anybody is lost by other forms, and which they are.
