@@ -133,7 +133,7 @@ class Bursar:
             context_tokens=context, max_output_tokens=most,
             price_input=f"{PRICE_IN / 1e9:.9f}", price_output=f"{PRICE_OUT / 1e9:.9f}", **prices,
         )  # fmt: skip
-        self.owner.post("models/accept", id=model)
+        self.owner.post("models/accept", id=model, version="1")
         return model
 
     def application(self, name: str, group: str) -> tuple[str, str]:
