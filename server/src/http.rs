@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use app::{
     Assets,
-    backend::{Backend, Visitor},
+    backend::Backend,
     frame::{Asked, Flash, Theme},
     shell,
 };
@@ -82,10 +82,8 @@ impl Console {
         let policy = Arc::new(std::sync::OnceLock::new());
         let context = {
             let policy = Arc::clone(&policy);
-            let visitor = Visitor::default();
             move || {
                 context();
-                provide_context(visitor.clone());
                 if let Some(nonce) = leptos::nonce::use_nonce() {
                     let _ = policy.set(content_security_policy(&nonce));
                 }
