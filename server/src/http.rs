@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use app::{
     Assets,
-    backend::Backend,
+    backend::{Backend, Visitor},
     frame::{Asked, Flash, Theme},
     shell,
 };
@@ -22,7 +22,10 @@ use axum::{
     routing::{any, get, post},
 };
 use gateway::Gateway;
-use leptos::prelude::provide_context;
+use leptos::{
+    prelude::{Owner, provide_context},
+    reactive::computed::ScopedFuture,
+};
 use store::Store;
 use tower_http::{
     CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer, csrf::CsrfLayer,
@@ -82,8 +85,10 @@ impl Console {
         let policy = Arc::new(std::sync::OnceLock::new());
         let context = {
             let policy = Arc::clone(&policy);
+            let visitor = Visitor::default();
             move || {
                 context();
+                provide_context(visitor.clone());
                 if let Some(nonce) = leptos::nonce::use_nonce() {
                     let _ = policy.set(content_security_policy(&nonce));
                 }
@@ -115,7 +120,11 @@ impl Console {
     /// Runs a server function.
     pub async fn server_function(&self, request: Request) -> Response {
         let context = self.context(&request);
-        let answer = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+        // Under an owner of its own: it would look for what is not in its context in that of whatever page
+        // this thread drew last, and find who asked for that.
+        let run = Owner::new_root(None)
+            .with(|| ScopedFuture::new(leptos_axum::handle_server_fns_with_context(context, request)));
+        let answer = run.await.into_response();
         if answer.status() != StatusCode::INTERNAL_SERVER_ERROR {
             return answer;
         }

@@ -44,6 +44,7 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use store::{Change, Store, StoreError};
+use tokio::sync::OnceCell;
 use tower_sessions::Session;
 
 pub use self::policies::{RuleLines, read_steps};
@@ -149,6 +150,10 @@ pub struct Who {
     pub actor: Option<Actor>,
 }
 
+/// Who is asking for a page, found out once for everything that is loaded for it.
+#[derive(Clone, Default)]
+pub struct Visitor(Arc<OnceCell<Option<Who>>>);
+
 /// One request, seen from a server function.
 #[derive(Clone)]
 pub struct Cx {
@@ -169,8 +174,11 @@ impl Cx {
         let backend = expect_context::<Backend>();
         let session = expect_context::<Session>();
         let store = backend.store.clone();
-        // Asked anew every time: what a context remembers may be of whoever asked before on this thread.
-        let who = who(&store, &session).await.map_err(translate)?;
+        let who = match use_context::<Visitor>() {
+            Some(Visitor(known)) => known.get_or_try_init(|| who(&store, &session)).await.cloned(),
+            None => who(&store, &session).await,
+        };
+        let who = who.map_err(translate)?;
         let request = use_context::<Asked>();
         Ok(Self { backend, store, session, who, request })
     }

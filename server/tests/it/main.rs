@@ -27,8 +27,8 @@ mod secrecy;
 mod serve;
 mod setup;
 mod verify;
-
 mod versions;
+mod visitors;
 mod ways_back;
 mod webhooks;
 mod why;
