@@ -57,7 +57,7 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
         {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "Your own calls, and those of the groups you lead." } else { "Your own calls." }}</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However" value=query::value("outcome")/>
-            <label class="pick">"Request id"<input type="search" name="request" value=query::value("request") maxlength="200" placeholder="Ours or the caller’s"/></label>
+            <label class="pick">"Request id"<input type="search" name="request" value=query::value("request") maxlength="200" placeholder="req_…"/></label>
         </FilterBar>
         <Card>
             {if empty {
