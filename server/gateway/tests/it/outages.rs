@@ -346,7 +346,8 @@ async fn a_postgres_that_is_somewhere_else_now_is_found_behind_its_address() {
     world.script("small", Script::default());
     address.leads_to(Some(&second));
     recovers(&world).await;
-    // What is changed there is heard of.
+    // What is changed there is heard of; a limit that is made later counts what is booked.
+    world.quiet().await;
     world.limit(Scope::Organization, Metric::Requests, Window::Year, 1).await;
     let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
     assert_eq!(answer.status, StatusCode::PAYMENT_REQUIRED, "{}", answer.text());
