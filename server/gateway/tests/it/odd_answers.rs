@@ -53,6 +53,18 @@ fn in_full(call: &serde_json::Value, output: u64) -> Money {
     cost(gateway::wire::estimate::input_tokens(&call.to_string()), output)
 }
 
+/// The key takes e-mail addresses out of what is asked and answered.
+async fn mask_addresses(world: &World) {
+    let mut change = world.change().await;
+    world
+        .edit_key(&mut change, |form| {
+            form.handling.guardrails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
+            form.handling.guardrails.answers = true;
+        })
+        .await;
+    change.commit().await.expect("it");
+}
+
 #[tokio::test]
 async fn an_answer_in_a_coding_nobody_asked_for_goes_on_as_it_is_and_counts_in_full() {
     let world = World::new().await;
@@ -73,14 +85,7 @@ async fn an_answer_in_a_coding_nobody_asked_for_goes_on_as_it_is_and_counts_in_f
         assert_eq!(booked.cost, in_full(&call, 16));
     }
     // A key that looks into answers lets nothing through that it cannot look into.
-    let mut change = world.change().await;
-    world
-        .edit_key(&mut change, |form| {
-            form.handling.guardrails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
-            form.handling.guardrails.answers = true;
-        })
-        .await;
-    change.commit().await.expect("it");
+    mask_addresses(&world).await;
     let given = world.client.call(Dialect::OpenAi, &streamed("small", 16)).await;
     assert_eq!(given.status, StatusCode::BAD_GATEWAY, "{}", given.text());
     assert!(given.text().contains("in a coding that was not asked for"), "{}", given.text());
@@ -167,14 +172,7 @@ async fn a_client_hears_something_while_its_provider_thinks_and_the_answer_stays
 #[tokio::test]
 async fn what_is_masked_cannot_be_read_in_what_says_the_text_again() {
     let world = World::new().await;
-    let mut change = world.change().await;
-    world
-        .edit_key(&mut change, |form| {
-            form.handling.guardrails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
-            form.handling.guardrails.answers = true;
-        })
-        .await;
-    change.commit().await.expect("it");
+    mask_addresses(&world).await;
     let pieces = ["write to ada", "@math.", "example now"];
     let chunk = |choice: serde_json::Value| format!("data: {}\n\n", json!({ "choices": [choice] }));
     let thought = pieces.iter().map(|piece| {
