@@ -1,4 +1,4 @@
-import { call, expect, fresh, join, test, visit } from './bursar';
+import { byRequest, call, card, day, expect, fresh, join, said, test, visit } from './bursar';
 
 test('a finished call comes to every open page that shows it, without a reload', async ({ page, world }) => {
   const name = fresh('Harbour');
@@ -51,4 +51,27 @@ test('whoever is on the way to another page arrives, however much is booked mean
   await page.getByRole('link', { name: 'Engineering', exact: true }).first().click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Engineering');
   await expect(page).toHaveURL(new RegExp(world.engineering));
+});
+
+test('what somebody has put into a form is what is sent, however much is booked before they send it', async ({ page, world }) => {
+  const { name, id } = await byRequest(world, 'typed', '1');
+  const person = await join(world, fresh('Pia'), 'member', world.research);
+  const { secret } = (await person.console.post('keys/open-personal', { group: world.research })).once.Secret;
+  const fields = { model: id, whom: `me:${world.research}`, reason: 'To compare', amount: '35', per: 'total', ends_on: day(10) };
+  const request = await person.console.create('requests/create', fields);
+  const listening = page.waitForResponse((response) => response.url().includes('/live?since='));
+  await visit(page, world.owner, `/requests/${request}`);
+  await listening;
+  const form = card(page, 'Approve');
+  await form.getByLabel('At most, in total').fill('5');
+  await form.getByRole('button', { name: 'Approve' }).focus();
+  const told = page.evaluate(() => new Promise<void>((done) => new EventSource('/live').addEventListener('ledger', () => done(), { once: true })));
+  expect((await call(world, secret)).status).toBe(200);
+  // Longer than a page waits before it looks again.
+  await Promise.race([told, page.waitForTimeout(10_000)]);
+  await page.waitForTimeout(1_500);
+  await expect(form.getByLabel('At most, in total')).toHaveValue('5');
+  await page.keyboard.press('Enter');
+  await said(page, 'Approved.');
+  await expect(card(page, 'The grant')).toContainText('$5.00 in total');
 });

@@ -86,6 +86,8 @@ pub fn said(decided: Decided) -> &'static str {
         Decided::Now | Decided::Before => "Approved. It holds from the next call on.",
         Decided::More(1) => "You agree. One more has to, then it holds.",
         Decided::More(_) => "You agree. More have to, then it holds.",
+        Decided::Waits(1) => "You had agreed before. One more has to, then it holds.",
+        Decided::Waits(_) => "You had agreed before. More have to, then it holds.",
     }
 }
 
@@ -121,14 +123,16 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
             Verdict::Refuse(answer) => refuse(cx, *id, answer).await.map(|()| Decided::Now),
         };
         match decided {
-            Ok(Decided::More(_)) => (well, more) = (well + 1, more + 1),
+            Ok(Decided::More(_) | Decided::Waits(_)) => more += 1,
             Ok(_) => well += 1,
             // Without a database or a session none of the others would fare better.
-            Err(error @ (AppError::Unavailable | AppError::SignedOut)) if well == 0 => return Err(error),
+            Err(error @ (AppError::Unavailable | AppError::SignedOut)) if well + more == 0 => {
+                return Err(error);
+            }
             Err(error) => failed.push((*id, error)),
         }
     }
-    if well == 0
+    if well + more == 0
         && let [(_, error)] = failed.as_slice()
     {
         return Err(error.clone());
@@ -138,8 +142,10 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
         Verdict::Refuse(_) => "Refused",
     };
     let mut lines = vec![format!("{done}: {well} of {}.", ids.len())];
-    if more > 0 {
-        lines.push(format!("{more} of them need others to agree, too."));
+    match more {
+        0 => {}
+        1 => lines.push("You agree to 1 that others have to agree to, too.".to_owned()),
+        more => lines.push(format!("You agree to {more} that others have to agree to, too.")),
     }
     for (id, error) in failed {
         let known = store::requests::get(&cx.store, cx.org()?, id).await.ok();

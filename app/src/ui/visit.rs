@@ -7,7 +7,8 @@ use leptos::{ev, prelude::*, task::spawn_local};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    DomParser, Element, HtmlAnchorElement, HtmlElement, MouseEvent, RequestInit, Response, SupportedType,
+    DomParser, Element, HtmlAnchorElement, HtmlElement, HtmlSelectElement, MouseEvent, RequestInit, Response,
+    SupportedType,
 };
 
 /// Whether a link may be followed at once.
@@ -52,19 +53,29 @@ impl Visit {
 }
 
 /// What somebody is in the middle of: a dialog, a stretch of a chart, a secret that is shown once, ticks,
-/// people being dragged, an open menu, a form that is being sent, what shows before the server has
-/// answered.
+/// people being dragged, an open menu, a form that is being sent or was refused, what shows before the
+/// server has answered.
 const BUSY: &str = "dialog[open], [data-picked], .once, .tick:checked, .members-tick:checked, .members-dragged, \
-    [popover]:popover-open, [aria-busy=true], .gone-at-once, .at-once";
+    [popover]:popover-open, [aria-busy=true], .gone-at-once, .at-once, .sending .summary p, \
+    .field .error:not(:empty)";
 
-/// Somebody types, has marked text to copy, is in the middle of something, or looks elsewhere.
+/// A field that somebody has changed. They may be about to send it, wherever the focus is.
+const CHANGED: &str = "[data-changed]";
+
+/// Somebody types or has changed a field, has marked text to copy, is in the middle of something, or
+/// looks elsewhere.
 pub fn is_busy() -> bool {
     let page = document();
     let typing = page
         .active_element()
         .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
     let marked = page.get_selection().ok().flatten().is_some_and(|selection| !selection.is_collapsed());
-    typing || marked || page.hidden() || page.query_selector(BUSY).ok().flatten().is_some()
+    let mut changed = folds(page.query_selector_all(CHANGED).ok());
+    typing
+        || marked
+        || page.hidden()
+        || page.query_selector(BUSY).ok().flatten().is_some()
+        || changed.any(|field| Typed::of(&field).is_some())
 }
 
 /// Whether somebody is on the way to another page.
@@ -170,7 +181,10 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
 struct Place {
     focus: Option<Focus>,
     unfolded: Vec<bool>,
+    /// Into the field that has the focus.
     typed: Option<Typed>,
+    /// Into fields elsewhere: in forms that were not sent.
+    changed: Vec<Typed>,
 }
 
 /// What has the focus: a link by where it leads, a row by what it is about, anything else by its place
@@ -222,32 +236,63 @@ impl Focus {
     }
 }
 
-/// What somebody has begun to type: in which field, what it was made with, and what it holds now.
+/// What somebody has put into a field: what it was made with, and what it holds now.
 struct Typed {
     field: String,
+    /// The property that holds it: `value`, or `checked` for a box.
+    property: &'static str,
     initial: JsValue,
     value: JsValue,
 }
 
 impl Typed {
+    /// None when it holds what it was made with.
     fn of(field: &Element) -> Option<Self> {
-        let named = |name: &str| Some(format!("[{name}=\"{}\"]", field.get_attribute(name)?));
-        let of = |what: &str| js_sys::Reflect::get(field, &what.into()).ok().filter(JsValue::is_string);
-        let (initial, value) = (of("defaultValue")?, of("value")?);
+        let named = |name: &str| {
+            let value = field.get_attribute(name)?;
+            Some(format!("{}[{name}=\"{value}\"]", field.tag_name().to_lowercase()))
+        };
+        let (property, initial) = initial(field)?;
+        let value = property_of(field, property)?;
         (initial != value).then_some(())?;
-        Some(Self { field: named("id").or_else(|| named("name"))?, initial, value })
+        Some(Self { field: named("id").or_else(|| named("name"))?, property, initial, value })
     }
 
     /// Into the same field again, unless it is another one by now.
-    fn put_back(self, part: &Element) -> Option<()> {
-        let field: HtmlElement = part.query_selector(&self.field).ok()??.dyn_into().ok()?;
-        let initial = js_sys::Reflect::get(&field, &"defaultValue".into()).ok()?;
-        if initial == self.initial {
-            js_sys::Reflect::set(&field, &"value".into(), &self.value).ok()?;
-            field.focus().ok()?;
+    fn put_back(self, part: &Element) -> Option<HtmlElement> {
+        let field = part.query_selector(&self.field).ok()??;
+        if initial(&field)? != (self.property, self.initial) {
+            return None;
         }
-        Some(())
+        js_sys::Reflect::set(&field, &self.property.into(), &self.value).ok()?;
+        field.set_attribute("data-changed", "").ok()?;
+        field.dyn_into().ok()
     }
+}
+
+fn property_of(field: &Element, name: &str) -> Option<JsValue> {
+    js_sys::Reflect::get(field, &name.into()).ok().filter(|value| !value.is_undefined())
+}
+
+/// Which property holds what is put into a field, and what that was when the page came.
+fn initial(field: &Element) -> Option<(&'static str, JsValue)> {
+    if let Some(select) = field.dyn_ref::<HtmlSelectElement>() {
+        let options: Vec<Element> = folds(select.query_selector_all("option").ok()).collect();
+        let chosen = options.iter().find(|option| option.has_attribute("selected")).or(options.first())?;
+        return Some(("value", property_of(chosen, "value")?));
+    }
+    let kind = field.get_attribute("type").unwrap_or_default();
+    if matches!(kind.as_str(), "checkbox" | "radio") {
+        return Some(("checked", property_of(field, "defaultChecked")?));
+    }
+    Some(("value", property_of(field, "defaultValue")?))
+}
+
+/// Notes that somebody has changed a field.
+fn note(event: &web_sys::Event) -> Option<()> {
+    let field: Element = event.target()?.dyn_into().ok()?;
+    initial(&field)?;
+    field.set_attribute("data-changed", "").ok()
 }
 
 impl Place {
@@ -256,6 +301,11 @@ impl Place {
         Self {
             focus: active.as_ref().and_then(|element| Focus::of(page, element)),
             typed: active.as_ref().and_then(Typed::of),
+            changed: folds(page.query_selector_all(CHANGED).ok())
+                .filter(|field| active.as_ref().is_none_or(|active| !active.is_same_node(Some(field))))
+                .filter(|field| field.closest("dialog").ok().flatten().is_none())
+                .filter_map(|field| Typed::of(&field))
+                .collect(),
             unfolded: folds(page.query_selector_all("#main details").ok())
                 .map(|one| one.has_attribute("open"))
                 .collect(),
@@ -270,8 +320,11 @@ impl Place {
                 let _ = if open { one.set_attribute("open", "") } else { one.remove_attribute("open") };
             }
         }
+        for typed in self.changed {
+            let _ = typed.put_back(part);
+        }
         match (self.typed, self.focus) {
-            (Some(typed), _) => typed.put_back(part),
+            (Some(typed), _) => typed.put_back(part).and_then(|field| field.focus().ok()),
             (None, Some(focus)) => focus.find_again(part),
             (None, None) => None,
         };
@@ -358,9 +411,17 @@ pub fn Visits() -> impl IntoView {
             }
         });
         let back = window_event_listener(ev::popstate, |_| visit(here(), Visit::Back));
+        let typing = window_event_listener(ev::input, |event| {
+            note(&event);
+        });
+        let choosing = window_event_listener(ev::change, |event| {
+            note(&event);
+        });
         on_cleanup(move || {
             clicks.remove();
             back.remove();
+            typing.remove();
+            choosing.remove();
         });
     });
 }

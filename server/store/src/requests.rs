@@ -200,6 +200,8 @@ pub enum Decided {
     Before,
     /// They agree, and so many more have to.
     More(u8),
+    /// They had agreed before, and so many more have to.
+    Waits(u8),
 }
 
 /// Reads what is to be decided on. Nobody decides on what they asked for themselves.
@@ -349,8 +351,9 @@ pub async fn approve(
     check_terms(&terms, today)?;
     let user = (!row.for_group).then_some(row.requester.0);
     askable(&facts, row.group.0, user, row.model.0, at).map_err(|nothing| liftless(&row, nothing))?;
-    let Some(tally) = approvals::add(change, id, &row, &terms, answer).await? else {
-        return Ok(Decided::Before);
+    let tally = match approvals::add(change, id, &row, &terms, answer).await? {
+        approvals::Added::Now(tally) => tally,
+        approvals::Added::Before(agreed) => return Ok(Decided::Waits(row.approvers.saturating_sub(agreed))),
     };
     let asked = |terms: &Terms| row.per.show(terms.amount);
     let terms_diff = Diff::new()

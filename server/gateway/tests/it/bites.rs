@@ -281,7 +281,7 @@ async fn requests_bite_and_grants_end_by_themselves() {
     requests::set_rule(&mut change, &rule).await.expect("a rule");
     change.commit().await.expect("it");
     let second = ask().await;
-    for again in [requests::Decided::More(1), requests::Decided::Before] {
+    for again in [requests::Decided::More(1), requests::Decided::Waits(1)] {
         assert_eq!(approve(second).await, again);
         approval("one of two who agree, however often").await;
     }

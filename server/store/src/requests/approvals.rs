@@ -178,21 +178,30 @@ pub(super) struct Tally {
     pub round: i16,
 }
 
-/// Adds somebody who agrees to these terms; none: they had already. Agreeing to other terms than
-/// those before begins anew, so that nobody's name stands under what they have not seen.
+/// What came of adding somebody.
+pub(super) enum Added {
+    /// They agree as well.
+    Now(Tally),
+    /// They had agreed to just this already, with so many in all.
+    Before(u8),
+}
+
+/// Adds somebody who agrees to these terms. Agreeing to other terms than those before begins anew, so
+/// that nobody's name stands under what they have not seen.
 pub(super) async fn add(
     change: &mut Change,
     id: RequestId,
     row: &Row,
     terms: &Terms,
     answer: Option<&Words>,
-) -> Result<Option<Tally>> {
+) -> Result<Added> {
     let me = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::DecideRequests))?;
     let (org, at) = (change.org(), change.at());
     let before = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
     let changed = before.first().is_some_and(|first| first.terms != *terms);
     if !changed && before.iter().any(|approval| approval.who.0 == me) {
-        return Ok(None);
+        let agreed = before.iter().filter(|approval| approval.counts).count();
+        return Ok(Added::Before(u8::try_from(agreed).unwrap_or(u8::MAX)));
     }
     let round = row.round + i16::from(changed);
     if changed {
@@ -226,5 +235,5 @@ pub(super) async fn add(
     } else {
         (1 + others.filter(|approval| approval.counts).count(), Vec::new())
     };
-    Ok(Some(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
+    Ok(Added::Now(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
 }

@@ -313,7 +313,7 @@ async fn a_large_sum_holds_once_enough_different_people_agree() {
     assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(2));
     assert_eq!(world.verdict(world.acme.child).await, Verdict::NeedsApproval);
     // The same person twice is one person.
-    assert_eq!(world.approve(&world.lena, id, None).await.expect("the same"), Decided::Before);
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("the same"), Decided::Waits(2));
     assert_eq!(world.approve(&ada, id, None).await.expect("two"), Decided::More(1));
     assert_eq!(world.progress(id).await, "2 of 3 agree");
     let owner = world.acme.tenant.owner.clone();
@@ -340,7 +340,7 @@ async fn one_person_who_clicks_often_at_once_is_one_person() {
     }
     let came = clicks.join_all().await;
     assert_eq!(came.iter().filter(|decided| **decided == Decided::More(1)).count(), 1, "{came:?}");
-    assert_eq!(came.iter().filter(|decided| **decided == Decided::Before).count(), 5, "{came:?}");
+    assert_eq!(came.iter().filter(|decided| **decided == Decided::Waits(1)).count(), 5, "{came:?}");
     assert_eq!(world.state(id).await, RequestState::Waiting);
 }
 
