@@ -14,7 +14,7 @@ use domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, windows};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, rolls, windows};
 
 /// What a limit is given.
 #[derive(Clone, Debug)]
@@ -75,10 +75,15 @@ pub async fn near(
         .iter()
         .map(|window| (window.as_str().to_owned(), facts.calendar.span(*window, now).start))
         .unzip();
+    // There are as many limits on people as people: whose are near is known without a look at each.
+    let month = facts.calendar.span(Window::Month, now).start;
+    let most = usize::try_from(limit).unwrap_or_default();
+    let people = rolls::ask(store, org, month, |roll| roll.nearest(percent, most)).await?;
     let ids = sqlx::query_scalar!(
         "select l.limit_id
          from unnest($2::text[], $3::timestamptz[]) as k (kind, starts_at)
          join limits l on l.org_id = $1 and l.window_kind = k.kind
+          and (l.thing_id = any ($6) or l.scope_kind <> 'user' or l.metric <> 'spend' or l.window_kind <> 'month')
          -- One look for each limit: there are many times more windows than limits.
          cross join lateral (
              select w.settled, w.held from windows w
@@ -93,6 +98,7 @@ pub async fn near(
         &starts,
         percent as f64,
         limit,
+        &people,
     )
     .fetch_all(store.pool())
     .await?;

@@ -271,6 +271,18 @@ impl Roll {
         (0..self.people.len()).filter(fits).collect()
     }
 
+    /// Whose own limit on a month's money is used the most, at least so many per cent, at most `limit`.
+    pub fn nearest(&self, percent: i64, limit: usize) -> Vec<Uuid> {
+        let used = |person: &Person| {
+            let cap = person.own_limit?;
+            let near = i128::from(person.spend) * 100 >= i128::from(cap) * i128::from(percent);
+            near.then(|| (person.spend as f64 / cap.max(1) as f64, person.id))
+        };
+        let mut near: Vec<(f64, Uuid)> = self.people.iter().filter_map(used).collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        near.into_iter().take(limit).map(|(_, id)| id).collect()
+    }
+
     /// Whether the name or address of whoever is there has this in it, which is in lower case.
     pub fn is_called(&self, place: usize, search: &str) -> bool {
         self.people.get(place).is_some_and(|person| person.is_called(search))

@@ -13,6 +13,7 @@ use domain::{
     money::Money,
     spend::Sums,
 };
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{
@@ -72,6 +73,15 @@ fn left(whole: Vec<Line>, parts: &[Line]) -> HashMap<NaiveDate, Sums> {
     rest
 }
 
+/// A transaction that reads what an index finds page by page, not row by row: rows of tens of thousands of
+/// people lie anywhere in their table, several on each page. Postgres would choose so if it knew how many
+/// of them a month has.
+async fn page_by_page(store: &Store) -> Result<Transaction<'static, Postgres>> {
+    let mut reading = store.pool().begin().await?;
+    sqlx::query!("set local enable_indexscan = off").execute(&mut *reading).await?;
+    Ok(reading)
+}
+
 /// The things of which there is most, at most `limit`, and how many there are. None: these sums do not
 /// know.
 pub(crate) async fn top(
@@ -96,6 +106,7 @@ pub(crate) async fn top(
     let paths = asked.paths().await?;
     let parts = asked.segments(true);
     let columns = Columns::of(&parts);
+    let mut reading = page_by_page(store).await?;
     let found = sqlx::query!(
         r#"with g as (
                select s.thing_id,
@@ -128,8 +139,9 @@ pub(crate) async fn top(
         measure.as_str(),
         i64::try_from(limit).unwrap_or(i64::MAX),
     )
-    .fetch_all(store.pool())
+    .fetch_all(&mut *reading)
     .await?;
+    reading.commit().await?;
     let things = found.first().map_or(0, |row| usize::try_from(row.things).unwrap_or_default());
     Ok(Some((found.into_iter().map(|row| Key::of(row.thing_id)).collect(), things)))
 }
@@ -142,6 +154,7 @@ pub(crate) async fn top_person(
     month: NaiveDate,
     paths: Option<&[Uuid]>,
 ) -> Result<Option<(Uuid, Money)>> {
+    let mut reading = page_by_page(store).await?;
     let found = sqlx::query!(
         r#"select thing_id, sum(spend)::bigint as "spend!" from usage_sums
            where org_id = $1 and scope = 'user' and grain = 'month' and first_day = $2 and ($3::uuid[] is null or path_id = any ($3))
@@ -151,8 +164,9 @@ pub(crate) async fn top_person(
         month,
         paths,
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&mut *reading)
     .await?;
+    reading.commit().await?;
     Ok(found.map(|row| (row.thing_id, Money(row.spend))).filter(|(_, spend)| spend.0 > 0))
 }
 
