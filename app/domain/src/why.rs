@@ -142,6 +142,8 @@ fn next(facts: &Facts, ask: &Ask<'_>, verdict: Verdict, steps: &[Step], now: Dat
         Reason::Unreviewed => Fix::Accept(ask.model),
         Reason::Unpriced => Fix::Price(ask.model),
         Reason::Closed | Reason::Silence => match lock {
+            // What is locked here about just this model is opened here.
+            Some(at) if at == (Some(ask.group), Target::Model(ask.model)) => Fix::Open(ask.model, ask.group),
             Some((group, target)) => Fix::Unlock(rule_of(facts, group, target)?.id, group, target),
             None => Fix::Open(ask.model, ask.group),
         },

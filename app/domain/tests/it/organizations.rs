@@ -14,32 +14,45 @@ use uuid::Uuid;
 
 use super::world;
 
-const PLACES: [&str; 5] = ["org", "Engineering", "Research", "Search", "Marketing"];
-const TARGETS: [&str; 6] = ["all", "general", "top", "special", "small", "big"];
+pub const PLACES: [&str; 8] =
+    ["org", "Engineering", "Research", "Search", "Ranking", "Learning", "Trials", "Marketing"];
+/// A tree of five levels.
+const TREE: [(&str, &[&str]); 7] = [
+    ("Engineering", &["Engineering"]),
+    ("Research", &["Engineering", "Research"]),
+    ("Search", &["Engineering", "Search"]),
+    ("Ranking", &["Engineering", "Search", "Ranking"]),
+    ("Learning", &["Engineering", "Search", "Ranking", "Learning"]),
+    ("Trials", &["Engineering", "Search", "Ranking", "Learning", "Trials"]),
+    ("Marketing", &["Marketing"]),
+];
+pub const TARGETS: [&str; 6] = ["all", "general", "top", "special", "small", "big"];
 pub const MODELS: [&str; 5] = ["small", "big", "vectors", "raw", "gift"];
 pub const PEOPLE: [&str; 2] = ["Lin", "Kai"];
 
 /// An application, with what its key narrows to.
 pub const APPLICATION: &str = "app";
 
-/// A rule as `world::add` reads it: with a lock, an end in the past, or only observing.
+/// A rule as `world::add` reads it: with a lock, an end in the past or to come, or only observing.
 fn rule() -> impl Strategy<Value = String> {
     let state = select(vec!["open", "open", "by_request", "closed"]);
     let bool = proptest::bool::weighted;
-    (select(PLACES.to_vec()), select(TARGETS.to_vec()), state, bool(0.2), bool(0.1), bool(0.15)).prop_map(
-        |(place, target, state, locked, ended, observes)| {
+    let end = select(vec!["", "", "", "", "", "", "", "", "~", ">"]);
+    (select(PLACES.to_vec()), select(TARGETS.to_vec()), state, bool(0.2), end, bool(0.15)).prop_map(
+        |(place, target, state, locked, end, observes)| {
             let sign = |is: bool, sign: &'static str| if is { sign } else { "" };
-            let [lock, end, look] = [sign(locked, "!"), sign(ended, "~"), sign(observes, "?")];
+            let [lock, look] = [sign(locked, "!"), sign(observes, "?")];
             format!("{place}:{target}={state}{lock}{end}{look}")
         },
     )
 }
 
-/// To whom: a person, a group, or a person within a group; of which model; whether it has ended.
-type Grant = (Option<&'static str>, Option<&'static str>, &'static str, bool);
+/// To whom: a person, a group, or a person within a group; of which model; in how many days it begins and
+/// ends.
+type Grant = (Option<&'static str>, Option<&'static str>, &'static str, (i64, i64));
 
-/// Somebody's place in a group: who, where, and in how many days it ends.
-type Membership = (&'static str, &'static str, Option<i64>);
+/// Somebody's place in a group: who, where, whether they lead it, and in how many days it ends.
+type Membership = (&'static str, &'static str, bool, Option<i64>);
 
 /// The application: its group, the models of its key, its features, whom its key is for, whose it is.
 #[derive(Clone, Debug)]
@@ -59,6 +72,8 @@ pub struct Organization {
     memberships: Vec<Membership>,
     ended: Option<&'static str>,
     suspended: Option<&'static str>,
+    /// A model that left the catalogue, and whether the provider did.
+    archived: (Option<&'static str>, bool),
     application: Program,
     /// Models of each policy.
     policies: Vec<Vec<&'static str>>,
@@ -70,8 +85,8 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
     let groups = || select(PLACES[1..].to_vec());
     let people = || select(PEOPLE.to_vec());
     let models = || select(MODELS.to_vec());
-    let grant =
-        (option::weighted(0.6, people()), option::of(groups()), models(), proptest::bool::weighted(0.2));
+    let days = select(vec![(-7, 1), (-7, 1), (-7, 0), (0, 1), (1, 2)]);
+    let grant = (option::weighted(0.6, people()), option::of(groups()), models(), days);
     let ends = select(vec![None, Some(-1), Some(0), Some(1)]);
     let application = (
         groups(),
@@ -90,21 +105,39 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
     (
         vec(rule(), 0..14),
         vec(grant, 0..4),
-        vec((people(), groups(), ends), 0..4),
+        vec((people(), groups(), proptest::bool::weighted(0.3), ends), 0..4),
         option::weighted(0.1, groups()),
         option::weighted(0.1, people()),
+        (option::weighted(0.15, models()), proptest::bool::weighted(0.02)),
         application,
         vec(vec(models(), 1..4), 0..3),
         (option::of(0..3_usize), option::of((groups(), 0..3_usize))),
     )
-        .prop_map(|(rules, grants, memberships, ended, suspended, application, policies, routes)| {
-            Organization { rules, grants, memberships, ended, suspended, application, policies, routes }
-        })
+        .prop_map(
+            |(rules, grants, memberships, ended, suspended, archived, application, policies, routes)| {
+                Organization {
+                    rules,
+                    grants,
+                    memberships,
+                    ended,
+                    suspended,
+                    archived,
+                    application,
+                    policies,
+                    routes,
+                }
+            },
+        )
 }
 
 /// What a call uses of its key.
 pub fn any_features() -> impl Strategy<Value = Features> {
     vec(select(Feature::ALL.to_vec()), 0..3).prop_map(|features| features.into_iter().collect())
+}
+
+/// An organization without any rule.
+pub fn silent() -> Facts {
+    world::silent_with(&TREE)
 }
 
 /// What a policy is called.
@@ -115,7 +148,7 @@ pub fn policy_name(place: usize) -> String {
 impl Organization {
     /// As facts. The application is [`APPLICATION`].
     pub fn facts(&self) -> Facts {
-        let mut facts = world::silent();
+        let mut facts = silent();
         for (place, word) in self.rules.iter().enumerate() {
             world::add(&mut facts, word);
             // Later lines about the same thing replace earlier ones; ids stay distinct.
@@ -126,26 +159,30 @@ impl Organization {
                 }
             }
         }
-        for (place, (person, group, model, ended)) in self.grants.iter().enumerate() {
+        for (place, (person, group, model, (begins, ends))) in self.grants.iter().enumerate() {
             let to = match (person, group) {
                 (Some(person), Some(group)) => Grantee::Member(world::group(group), world::user(person)),
                 (Some(person), None) => Grantee::User(world::user(person)),
                 (None, group) => Grantee::Group(world::group(group.unwrap_or("Engineering"))),
             };
-            let ends_at = if *ended { world::now() } else { world::now() + Duration::days(1) };
-            let starts_at = world::now() - Duration::days(7);
+            let ends_at = world::now() + Duration::days(*ends);
+            let starts_at = world::now() + Duration::days(*begins);
             let id = GrantId(Uuid::from_u128(place as u128 + 1));
             let grant = GrantFacts { id, to, starts_at, ends_at };
             facts.grants.entry(world::model(model)).or_default().push(grant);
         }
-        for (person, group, days) in &self.memberships {
+        for (person, group, leads, days) in &self.memberships {
             let ends_at = days.map(|days| world::now() + Duration::days(days));
-            let membership =
-                MembershipFacts { group: world::group(group), standing: Standing::Member, ends_at };
+            let standing = if *leads { Standing::Lead } else { Standing::Member };
+            let membership = MembershipFacts { group: world::group(group), standing, ends_at };
             facts.users.get_mut(&world::user(person)).expect("a known person").memberships.push(membership);
         }
         self.ended.iter().for_each(|group| world::add(&mut facts, &format!("ended:{group}")));
         self.suspended.iter().for_each(|person| world::add(&mut facts, &format!("suspended:{person}")));
+        if let Some(model) = self.archived.0 {
+            facts.models.get_mut(&world::model(model)).expect("a known model").archived = true;
+        }
+        facts.providers.values_mut().for_each(|provider| provider.archived = self.archived.1);
         for (place, steps) in self.policies.iter().enumerate() {
             let policy = PolicyFacts {
                 id: PolicyId(world::id(&policy_name(place))),

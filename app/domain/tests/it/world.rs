@@ -87,7 +87,12 @@ fn model_facts(name: &str, of: &str) -> ModelFacts {
 
 /// The organization without any rule.
 pub fn silent() -> Facts {
-    let groups = GROUPS.iter().map(|(name, path)| {
+    silent_with(&GROUPS)
+}
+
+/// The same with another tree: groups with their paths.
+pub fn silent_with(groups: &[(&str, &[&str])]) -> Facts {
+    let groups = groups.iter().map(|(name, path)| {
         let facts = GroupFacts {
             name: (*name).to_owned(),
             path: path.iter().map(|name| group(name)).collect(),
@@ -146,6 +151,7 @@ pub fn target(text: &str) -> Target {
 
 /// Adds what one word of a line says:
 /// `Research:small=open`, `org:all=closed!` (locked), `Research:small=open~` (ended yesterday),
+/// `Research:small=open>` (ends tomorrow),
 /// `Research:small=closed?` (only observes),
 /// `grant:Lin:big`, `grant:Engineering:big~`, `ended:Research`, `suspended:Lin`.
 pub fn add(facts: &mut Facts, word: &str) {
@@ -170,9 +176,13 @@ pub fn add(facts: &mut Facts, word: &str) {
             assert!(place.is_none_or(|id| facts.groups.contains_key(&id)), "unknown group in {word}");
             let rule = Rule {
                 id: AuthorizationId(id(word)),
-                state: state.trim_end_matches(['!', '~', '?']).parse::<State>().expect("a state"),
+                state: state.trim_end_matches(['!', '~', '>', '?']).parse::<State>().expect("a state"),
                 locked: state.contains('!'),
-                ends_at: state.contains('~').then(now),
+                ends_at: match (state.contains('~'), state.contains('>')) {
+                    (true, _) => Some(now()),
+                    (_, true) => Some(now() + Duration::days(1)),
+                    _ => None,
+                },
             };
             let rules = if state.contains('?') { &mut facts.observed } else { &mut facts.rules };
             rules.entry(place).or_default().insert(target(what), rule);
