@@ -1,5 +1,7 @@
 //! Keys and their secrets.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Duration, Utc};
 use domain::{
     guardrails::Guardrails,
@@ -464,35 +466,39 @@ pub(crate) async fn kill(change: &mut Change, id: SecretId) -> Result<()> {
     receipts::record_dead(change, id, &hint(&row.tail), &row.name).await
 }
 
-/// Revokes the secrets of a person that no membership of theirs carries any more: whoever comes back
-/// into a group later makes a new one. Returns their hints.
-pub(crate) async fn revoke_orphans(change: &mut Change, user: UserId) -> Result<Vec<String>> {
+/// Revokes the secrets of these people that no membership of theirs carries any more: whoever comes back
+/// into a group later makes a new one. Returns their hints, by whose they were.
+pub(crate) async fn revoke_orphans(
+    change: &mut Change,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Vec<String>>> {
     let (org, at) = (change.org(), change.at());
+    let users: Vec<uuid::Uuid> = users.iter().map(|user| user.0).collect();
     let rows = sqlx::query!(
-        "update secrets s set revoked_at = $3
+        r#"update secrets s set revoked_at = $3
          from keys k, applications a
-         where s.org_id = $1 and s.user_id = $2 and s.revoked_at is null
+         where s.org_id = $1 and s.user_id = any ($2) and s.revoked_at is null
            and k.org_id = $1 and k.key_id = s.key_id
            and a.org_id = $1 and a.application_id = k.application_id
            and not exists (
                select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-               where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
-                 and case when a.personal_user_id = $2
+               where m.org_id = $1 and m.user_id = s.user_id and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                 and case when a.personal_user_id = s.user_id
                      then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
                      else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
                                   and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
-         returning s.secret_id, s.tail, a.name",
+         returning s.secret_id, s.user_id as "user_id!", s.tail, a.name"#,
         org.0,
-        user.0,
+        &users,
         at,
     )
     .fetch_all(change.db())
     .await?;
-    let mut hints = Vec::new();
+    let mut hints = HashMap::<UserId, Vec<String>>::new();
     for row in rows {
         let hint = format!("{}…{}", PlainSecret::PREFIX, row.tail);
         receipts::record_dead(change, row.secret_id.into(), &hint, &row.name).await?;
-        hints.push(hint);
+        hints.entry(row.user_id.into()).or_default().push(hint);
     }
     Ok(hints)
 }

@@ -54,6 +54,24 @@ async fn the_old_secret_works_through_its_grace_period_and_not_beyond() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_made_with_a_last_day() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let (app, key) = application(&owner).await;
+    let made = async |day: &str| {
+        let fields = [("application", app.as_str()), ("key", key.as_str()), ("ends_on", day)];
+        owner.post("/console/keys/issue", &fields).await
+    };
+    assert_eq!(made("2020-02-29").await.status, 422, "a day that has passed");
+    assert_eq!(made("tomorrow").await.status, 422);
+    let page = owner.get(&format!("/applications/{app}")).await.text;
+    assert!(page.contains("No secrets yet"), "and nothing was made");
+    assert_eq!(made("2999-12-31").await.status, 200);
+    let page = owner.get(&format!("/applications/{app}")).await.text;
+    assert_eq!(page.matches(">stops<").count(), 1, "the page says when it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_of_a_leak_kills_the_secret_and_tells_nobody_whether_there_was_one() {
     let server = Server::start().await;
     let owner = set_up(&server, "Acme").await;
