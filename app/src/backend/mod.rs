@@ -363,13 +363,17 @@ where
         Ok(cx) => body(cx).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = &outcome
-        && let (Some(options), Ok(status)) =
-            (use_context::<ResponseOptions>(), StatusCode::from_u16(error.status()))
-    {
-        options.set_status(status);
+    if let Err(error) = &outcome {
+        answered_with(error.status());
     }
     outcome
+}
+
+/// Says with which status a page answers that has something to show all the same.
+pub fn answered_with(status: u16) {
+    if let (Some(options), Ok(status)) = (use_context::<ResponseOptions>(), StatusCode::from_u16(status)) {
+        options.set_status(status);
+    }
 }
 
 /// The store's words as the browser's, once, for all of them.

@@ -724,6 +724,37 @@ async fn invitation_at(
     }))
 }
 
+/// Why an invitation cannot be accepted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It was accepted.
+    Used,
+    /// It could be accepted until then.
+    Expired(DateTime<Utc>),
+}
+
+/// What became of an invitation that cannot be accepted, for whoever has its token; none where the token
+/// is another one, so that nobody else learns who was invited.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn spent_invitation(store: &Store, org: OrgId, user: UserId, token: &str) -> Result<Option<Spent>> {
+    let hash = store.vault().hash(Purpose::Token, token.as_bytes());
+    let row = sqlx::query!(
+        r#"select account_id is not null as "joined!", invitation_expires_at from users
+           where org_id = $1 and user_id = $2 and invitation_hash = $3 and suspended_at is null and removed_at is null"#,
+        org.0,
+        user.0,
+        &hash,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.and_then(|row| match (row.joined, row.invitation_expires_at) {
+        (true, _) => Some(Spent::Used),
+        (false, until) => until.filter(|until| *until <= clock::now()).map(Spent::Expired),
+    }))
+}
+
 /// Accepts an invitation: makes the sign-in, or ties the existing one (whose password has been
 /// checked) to the user.
 ///
@@ -795,7 +826,8 @@ pub async fn accept_as(
     };
     let token_hash = store.vault().hash(Purpose::Token, token.as_bytes());
     let done = sqlx::query!(
-        "update users set account_id = $4, name = $5, invitation_hash = null, invitation_expires_at = null, version = version + 1
+        // Its hash stays: whoever opens the link once more is told that it was used.
+        "update users set account_id = $4, name = $5, invitation_expires_at = null, version = version + 1
          where org_id = $1 and user_id = $2 and invitation_hash = $3 and account_id is null",
         org.0,
         user.0,
