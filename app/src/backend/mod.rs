@@ -520,6 +520,15 @@ pub fn read_date(field: &str, text: &str) -> Result<Option<chrono::NaiveDate>, A
     }
 }
 
+/// The first moment after the last day that the field `ends_on` names; none where it is empty.
+///
+/// # Errors
+/// About the field, when it is no day.
+pub async fn end_of_day(cx: &Cx, ends_on: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AppError> {
+    let Some(after) = read_date("ends_on", ends_on)?.and_then(|day| day.succ_opt()) else { return Ok(None) };
+    Ok(Some(cx.calendar().await?.midnight(after)))
+}
+
 /// JSON laid out for reading; anything else as it is.
 pub fn pretty(text: &str) -> String {
     serde_json::from_str::<serde_json::Value>(text)
