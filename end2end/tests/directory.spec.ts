@@ -40,7 +40,7 @@ test('filters are in the address and shown as chips', async ({ page, world }) =>
   await page.getByRole('dialog').getByLabel('Group').selectOption({ label: 'Engineering' });
   await page.getByRole('dialog').getByRole('button', { name: 'Show them' }).click();
   await expect(page.getByRole('link', { name: 'Group Engineering and below' })).toBeVisible();
-  await expect(page.getByRole('row', { name: `A ${word}` })).toContainText('Engineering (inherited)');
+  await expect(page.getByRole('row', { name: `A ${word}` })).toContainText('Engineering · inherited');
   await expect(page.getByRole('row', { name: `B ${word}` })).toHaveCount(0);
   await page.getByRole('button', { name: /^Status/ }).click();
   await page.getByRole('link', { name: 'Suspended' }).click();

@@ -75,3 +75,17 @@ test('what somebody has put into a form is what is sent, however much is booked 
   await said(page, 'Approved.');
   await expect(card(page, 'The grant')).toContainText('$5.00 in total');
 });
+
+test('a row that is reached by keyboard is still in focus when the page is drawn anew', async ({ page, world }) => {
+  const person = await join(world, fresh('Pia'), 'member', world.research);
+  const { secret } = (await person.console.post('keys/open-personal', { group: world.research })).once.Secret;
+  const listening = page.waitForResponse((response) => response.url().includes('/live?since='));
+  await visit(page, world.owner, '/groups');
+  await listening;
+  const row = page.locator(`tr[data-row="${world.engineering}"]`);
+  await row.focus();
+  await page.locator('#main').evaluate((main) => main.setAttribute('data-old', ''));
+  expect((await call(world, secret)).status).toBe(200);
+  await expect(page.locator('#main:not([data-old])')).toBeVisible();
+  await expect(row).toBeFocused();
+});

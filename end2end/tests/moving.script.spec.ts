@@ -54,6 +54,32 @@ test('M on a line asks where to, and Escape goes back to the line', async ({ pag
   await expect(link).toBeFocused();
 });
 
+test('a press beside an open list of choices does what it is on, and closes the list', async ({ page, world }) => {
+  const [from, to] = [fresh('Lists'), fresh('Elsewhere')];
+  const group = await world.owner.create('groups/create', { name: from, kind: 'custom', parent: world.research });
+  await world.owner.create('groups/create', { name: to, kind: 'custom', parent: world.research });
+  const names = [fresh('Kai'), fresh('Kim')];
+  for (const name of names) await join(world, name, 'member', group);
+  await visit(page, world.owner, `/groups/${group}`);
+  await page.getByRole('link', { name: names[0], exact: true }).focus();
+  await page.keyboard.press('m');
+  const dialog = page.getByRole('dialog', { name: `Move ${names[0]}` });
+  await dialog.getByRole('combobox').click();
+  await expect(dialog.getByRole('option').first()).toBeVisible();
+  await dialog.getByText('They stay in').click();
+  await expect(dialog.getByRole('checkbox')).toBeChecked();
+  await expect(dialog.getByRole('option')).toHaveCount(0);
+
+  // Moved away: the line that took the place of theirs has the focus.
+  await dialog.getByText('They stay in').click();
+  await dialog.getByRole('combobox').fill(to);
+  await dialog.getByRole('option', { name: to }).click();
+  await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+  await expect(dialog).toHaveCount(0);
+  await expect(card(page, 'People')).not.toContainText(names[0]);
+  await expect(page.getByRole('link', { name: names[1], exact: true })).toBeFocused();
+});
+
 test('two quick clicks are two choices', async ({ page, world }) => {
   const group = await world.owner.create('groups/create', { name: fresh('Quick'), kind: 'custom', parent: world.research });
   const word = fresh('Zed');

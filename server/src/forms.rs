@@ -23,8 +23,8 @@ const FILE_FORM_MAX: usize = domain::price_lists::LIST_MAX + FORM_MAX;
 const BODY_MAX: usize = 1 << 20;
 /// Those that take the text of a file, of which any byte may be sent as three.
 const WITH_TEXT: [&str; 2] = ["/console/price-lists/", "/console/imports/"];
-/// An answer of a server function.
-const ANSWER_MAX: usize = 8 << 20;
+/// An answer of a server function: the text of a file may come back in it.
+const ANSWER_MAX: usize = 3 * FILE_FORM_MAX;
 
 const PLAIN: &str = "application/x-www-form-urlencoded";
 const WITH_FILE: &str = "multipart/form-data";
@@ -82,7 +82,15 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     let kind = text_of(&parts.headers, header::CONTENT_TYPE).to_owned();
     let with_file = kind.starts_with(WITH_FILE);
     let Ok(mut body) = to_bytes(body, if with_file { FILE_FORM_MAX } else { FORM_MAX }).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "This form is too large.").into_response();
+        let sentence = if with_file {
+            format!(
+                "This is too large: a form with a file holds {} MB, because all of it is in memory at once. Split the file, and send its parts one after the other.",
+                FILE_FORM_MAX >> 20
+            )
+        } else {
+            "This form is too large.".to_owned()
+        };
+        return (StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response();
     };
     if with_file {
         let Some(fields) = without_file(&kind, body).await else {
@@ -236,7 +244,7 @@ async fn again(
 }
 
 /// The largest page that is looked through for what was to be said on it.
-const PAGE_MAX: usize = 4 << 20;
+const PAGE_MAX: usize = 5 * FILE_FORM_MAX;
 
 /// A form that is not on its page any more, because somebody else took away what it was about, has no
 /// place to say so: the page does, as it says what a form before it came to.

@@ -14,9 +14,6 @@ use crate::{
     words::words,
 };
 
-/// How many people one change is about at most.
-pub const PEOPLE_MAX: usize = 2_000;
-
 words! {
     /// What is done to each of them.
     Action("action") {
@@ -220,6 +217,27 @@ pub fn count(effects: &[Effect], outcome: Outcome) -> usize {
     of.map(|effect| effect.user).collect::<HashSet<_>>().len()
 }
 
+/// What all of it comes to for those with one outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many people.
+    pub people: usize,
+    /// How many effects on them.
+    pub effects: usize,
+    /// How many of these have a way back.
+    pub undoable: usize,
+}
+
+/// What effects come to, by outcome.
+pub fn tally(effects: &[Effect], outcome: Outcome) -> Tally {
+    let of = || effects.iter().filter(|effect| effect.outcome == outcome);
+    Tally {
+        people: count(effects, outcome),
+        effects: of().count(),
+        undoable: of().filter(|effect| effect.undo.is_some()).count(),
+    }
+}
+
 /// A change to many people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -229,8 +247,8 @@ pub struct Batch {
     pub actor: UserId,
     /// Whom it is about.
     pub users: Vec<UserId>,
-    /// What was done and what became of each, once it was.
-    pub done: Option<(Task, Vec<Effect>)>,
+    /// What was done, once it was.
+    pub done: Option<Task>,
     /// When it was undone.
     pub undone_at: Option<DateTime<Utc>>,
 }

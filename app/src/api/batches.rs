@@ -1,7 +1,7 @@
 //! Changes to many people at once: chosen, looked at, confirmed, undone.
 
 use domain::{
-    batches::{Action, Effect},
+    batches::{Action, Effect, Outcome, Tally},
     ids::BatchId,
 };
 use leptos::prelude::*;
@@ -18,8 +18,8 @@ pub struct BatchView {
     pub people: usize,
     /// What is to be done, or was.
     pub action: Action,
-    /// What becomes of each; none while it is not known what exactly is to be done.
-    pub effects: Option<Vec<Effect>>,
+    /// What becomes of each, by outcome; none while it is not known what exactly is to be done.
+    pub parts: Option<Vec<Part>>,
     /// What that comes to.
     pub summary: String,
     /// Whether it was done.
@@ -30,6 +30,19 @@ pub struct BatchView {
     pub problem: Option<(String, String)>,
     /// Groups to choose from: id and path.
     pub groups: Vec<(String, String)>,
+}
+
+/// Those with one outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which.
+    pub outcome: Outcome,
+    /// How many there are.
+    pub tally: Tally,
+    /// The first that is shown, counted from zero.
+    pub from: usize,
+    /// A page of them.
+    pub rows: Vec<Effect>,
 }
 
 /// Takes note of whom a change is to be about: some people, or everybody whom a filter shows.
@@ -50,7 +63,6 @@ pub async fn prepare_batch(
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
-        batches::PEOPLE_MAX,
         directory::{Filter, Words},
         ids::UserId,
         roles::Act,
@@ -69,8 +81,7 @@ pub async fn prepare_batch(
                 filter: &filter,
                 order: store::directory::BY_NAME,
             };
-            // One more than fits: so that it is said that they do not.
-            store::directory::ids(&cx.store, org, &ask, PEOPLE_MAX + 1).await.known()?
+            store::directory::ids(&cx.store, org, &ask, usize::MAX).await.known()?
         } else {
             users.iter().map(|id| read("users", id)).collect::<Result<_, _>>()?
         };
@@ -80,7 +91,8 @@ pub async fn prepare_batch(
     .await
 }
 
-/// A change as its address describes it: what it would do to each, or what it did.
+/// A change as its address describes it: what it would do to each, or what it did. `part`: the outcome of
+/// those of whom the page that begins at `from` is shown.
 #[server(prefix = "/console", endpoint = "batches/get")]
 pub async fn load_batch(
     id: String,
@@ -89,34 +101,30 @@ pub async fn load_batch(
     #[server(default)] cap: String,
     #[server(default)] role: String,
     #[server(default)] ends_on: String,
+    #[server(default)] part: String,
+    #[server(default)] from: String,
 ) -> Result<BatchView, AppError> {
     use crate::backend::*;
-    use domain::batches::Task;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
         let me = actor.user.ok_or(AppError::NotFound)?;
         let batch = store::batches::get(&cx.store, actor.org, me, id).await.known()?;
-        let facts = store::access::current(&cx.store, actor.org).await.known()?;
-        let view = |action: Action, task: Option<Task>, effects: Option<Vec<Effect>>| {
-            let summary = match (task, &effects) {
-                (Some(task), Some(effects)) => batches::summary(&facts, task, effects, store::clock::now()),
-                _ => String::new(),
-            };
-            BatchView {
-                id,
-                people: batch.users.len(),
-                action,
-                effects,
-                summary,
-                done: false,
-                undone: batch.undone_at.is_some(),
-                problem: None,
-                groups: Vec::new(),
-            }
+        let shown = batches::Shown::read(&part, &from);
+        let view = |action: Action, parts: Option<Vec<Part>>| BatchView {
+            id,
+            people: batch.users.len(),
+            action,
+            parts,
+            summary: String::new(),
+            done: false,
+            undone: batch.undone_at.is_some(),
+            problem: None,
+            groups: Vec::new(),
         };
-        if let Some((task, effects)) = batch.done.clone() {
-            return Ok(BatchView { done: true, ..view(task.action(), Some(task), Some(effects)) });
+        if let Some(task) = batch.done {
+            let parts = batches::kept_parts(&cx, actor.org, id, shown).await?;
+            return Ok(BatchView { done: true, ..view(task.action(), Some(parts)) });
         }
         let action: Action = read("action", &action)?;
         let calendar = cx.calendar().await?;
@@ -130,7 +138,7 @@ pub async fn load_batch(
             Ok(id) => id.map(|id| id.to_string()).unwrap_or_default(),
             Err(AppError::Invalid(problems)) => {
                 let problem = problems.into_iter().next();
-                return Ok(BatchView { problem, groups, ..view(action, None, None) });
+                return Ok(BatchView { problem, groups, ..view(action, None) });
             }
             Err(error) => return Err(error),
         };
@@ -139,17 +147,20 @@ pub async fn load_batch(
             Ok(task) => task,
             Err(AppError::Invalid(problems)) => {
                 let problem = problems.into_iter().next();
-                return Ok(BatchView { problem, groups, ..view(action, None, None) });
+                return Ok(BatchView { problem, groups, ..view(action, None) });
             }
             Err(error) => return Err(error),
         };
-        let Some(task) = task else { return Ok(BatchView { groups, ..view(action, None, None) }) };
+        let Some(task) = task else { return Ok(BatchView { groups, ..view(action, None) }) };
         // What it would do is found out by doing it, and not keeping it.
         let mut change = cx.change(batches::permit(&cx, task).await?).await?.only_a_look();
         let mut effects = store::batches::run(&mut change, &batch.users, task).await.known()?;
         drop(change);
         batches::without_links(task, &mut effects);
-        Ok(BatchView { groups, ..view(action, Some(task), Some(effects)) })
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
+        let summary = batches::summary(&facts, task, &effects, store::clock::now());
+        let parts = batches::parts(&effects, shown);
+        Ok(BatchView { groups, summary, ..view(action, Some(parts)) })
     })
     .await
 }
@@ -208,8 +219,8 @@ pub async fn undo_batch(id: String) -> Result<Done, AppError> {
         let actor = cx.actor()?;
         let me = actor.user.ok_or(AppError::NotFound)?;
         let batch = store::batches::get(&cx.store, actor.org, me, read("id", &id)?).await.known()?;
-        let Some((task, _)) = &batch.done else { return Err(AppError::Stale) };
-        let mut change = cx.change(batches::permit(&cx, *task).await?).await?;
+        let Some(task) = batch.done else { return Err(AppError::Stale) };
+        let mut change = cx.change(batches::permit(&cx, task).await?).await?;
         let (back, left) = store::batches::undo(&mut change, &batch).await.known()?;
         // Nobody to bring back: all of them were changed since.
         if back == 0 {

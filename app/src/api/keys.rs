@@ -81,9 +81,7 @@ pub async fn issue_secret(
         let application = read("application", &application)?;
         let grace = read_some::<i64>("grace_hours", &grace_hours)?
             .map(|hours| Duration::hours(hours.clamp(0, 24 * 90)));
-        let after = read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt());
-        let calendar = cx.calendar().await?;
-        let ends_at = after.map(|day| calendar.midnight(day));
+        let ends_at = end_of_day(&cx, &ends_on).await?;
         let mut change = cx.change(cx.permit_for(Act::EditSecrets, application).await?).await?;
         let (org, key) = (change.org(), read("key", &key)?);
         let secret = store::keys::issue_service_until(&mut change, key, grace, ends_at).await.known()?;
@@ -121,30 +119,35 @@ pub async fn revoke_secret(
     .await
 }
 
-/// Makes one's own secret of a key that is for one's group.
+/// Makes one's own secret of a key that is for one's group. It stops by itself after `ends_on`, or never
+/// when that is empty.
 #[server(prefix = "/console", endpoint = "keys/issue-own")]
-pub async fn issue_own_secret(key: String) -> Result<Done, AppError> {
+pub async fn issue_own_secret(key: String, #[server(default)] ends_on: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
+        let ends_at = end_of_day(&cx, &ends_on).await?;
         let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
-        let secret = store::keys::issue_member(&mut change, read("key", &key)?).await.known()?;
+        let key = read("key", &key)?;
+        let secret = store::keys::issue_member_until(&mut change, key, ends_at).await.known()?;
         change.commit().await.known()?;
         Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl: None }))
     })
     .await
 }
 
-/// Opens one's private context in a group, and makes its secret.
+/// Opens one's private context in a group, and makes its secret, which stops by itself after `ends_on`, or
+/// never when that is empty.
 #[server(prefix = "/console", endpoint = "keys/open-personal")]
-pub async fn open_personal(group: String) -> Result<Done, AppError> {
+pub async fn open_personal(group: String, #[server(default)] ends_on: String) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
+        let ends_at = end_of_day(&cx, &ends_on).await?;
         let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
-        let org = change.org();
+        let (org, group) = (change.org(), read("group", &group)?);
         let (application, secret) =
-            store::keys::open_personal(&mut change, read("group", &group)?).await.known()?;
+            store::keys::open_personal_until(&mut change, group, ends_at).await.known()?;
         change.commit().await.known()?;
         let curl = examples::curl(&cx, org, application, &secret).await?;
         Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl }))

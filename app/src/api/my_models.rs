@@ -56,6 +56,19 @@ pub struct MyModel {
     pub left: Option<(Money, String)>,
 }
 
+/// A secret of mine that lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MySecret {
+    /// Its id.
+    pub id: String,
+    /// The start and the last four characters.
+    pub hint: String,
+    /// Its last call.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it stops by itself.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
 /// A key I can have a secret of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MyKey {
@@ -69,8 +82,8 @@ pub struct MyKey {
     pub group: String,
     /// Whether it is my private context.
     pub personal: bool,
-    /// My live secret: id, hint, last call.
-    pub secret: Option<(String, String, Option<DateTime<Utc>>)>,
+    /// My live secret.
+    pub secret: Option<MySecret>,
     /// The policy that stands for a model its calls do not name, and the group that says so.
     pub policy: Option<(String, Option<String>)>,
     /// The hint of my last secret, if it died because somebody reported it.
@@ -217,7 +230,12 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     name: key.name.clone(),
                     group: path(&key.group),
                     personal: key.personal,
-                    secret: key.secret.as_ref().map(|(id, hint, used)| (id.to_string(), hint.clone(), *used)),
+                    secret: key.secret.as_ref().map(|secret| MySecret {
+                        id: secret.id.to_string(),
+                        hint: secret.hint.clone(),
+                        last_used_at: secret.last_used_at,
+                        ends_at: secret.ends_at,
+                    }),
                     policy: facts.applications.get(&key.application).and_then(|application| {
                         let found = policy_of(&facts, application)?;
                         let from = found.from.and_then(|id| facts.groups.get(&id));

@@ -70,8 +70,12 @@ pub async fn promote_observed(id: String, was: String) -> Result<Done, AppError>
     handle(|cx| async move {
         let draft = observed::as_shown(&cx, &id, &was).await?;
         let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
-        let undo = ways_back::draft(&mut change, &draft).await.known()?;
+        let mut undo = ways_back::draft(&mut change, &draft).await.known()?;
+        let before = observed::before(&mut change, &draft).await?;
         store::rehearsals::apply(&mut change, &draft).await.known()?;
+        if let Some(before) = before {
+            undo = ways_back::watched(&mut change, before).await.known()?;
+        }
         change.commit().await.known()?;
         Ok(Done::said("Promoted. It decides from the next call on.").undone_by(undo))
     })
@@ -112,10 +116,34 @@ pub async fn drop_observed(id: String, was: String) -> Result<Done, AppError> {
             let draft = observed::as_shown(&cx, &id, &was).await?;
             let draft = observed::without(draft);
             let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
+            let before = observed::before(&mut change, &draft).await?;
             store::rehearsals::apply(&mut change, &draft).await.known()?;
+            if let Some(before) = before {
+                undo = ways_back::watched(&mut change, before).await.known()?;
+            }
             change.commit().await.known()?;
         }
         Ok(Done::said("Dropped. It takes note of nothing any more.").undone_by(undo))
+    })
+    .await
+}
+
+/// Makes a rule that was promoted or dropped take note again. `stood`: what stood there before, and what
+/// stands there since, as the answer to that change said it.
+#[server(prefix = "/console", endpoint = "observed/restore")]
+pub async fn restore_observed(stood: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use store::authorizations::watching;
+    handle(|cx| async move {
+        cx.actor()?;
+        let stood: watching::Stood = serde_json::from_str(&stood).map_err(|_| {
+            AppError::field("", "This cannot be undone by its address alone: undo it where it was changed.")
+        })?;
+        let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+        let mut change = cx.change(drafts::permit(&cx, &facts, &watching::draft(&stood))?).await?;
+        watching::put_back(&mut change, &stood).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("It takes note again, and refuses nothing.").then("/authorization/observed"))
     })
     .await
 }

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
     authorizations::State,
-    batches::{Action, Effect, Outcome, Task, count},
+    batches::{Action, Effect, Outcome, Task, count, tally},
     groups::Standing,
-    ids::{BatchId, GroupId, ModelId, UserId},
+    ids::{BatchId, GroupId, ModelId, OrgId, UserId},
     money::{Money, grouped},
     roles::Permit,
     window::Calendar,
@@ -17,7 +17,7 @@ use domain::{
 use store::{Change, StoreError};
 
 use super::{Cx, Known, Once, matrix, read_date, read_some};
-use crate::error::AppError;
+use crate::{api::batches::Part, error::AppError};
 
 /// The fields that say what exactly is to be done.
 pub struct Asked<'a> {
@@ -93,6 +93,59 @@ pub async fn of_one(
     Ok((change, batch.id, effect))
 }
 
+/// How many people are on a page.
+const SHOWN: usize = 100;
+
+/// Of which outcome a page is shown, and where it begins.
+#[derive(Clone, Copy)]
+pub struct Shown {
+    outcome: Option<Outcome>,
+    from: usize,
+}
+
+impl Shown {
+    /// As an address says it. What cannot be read is the beginning.
+    pub fn read(part: &str, from: &str) -> Self {
+        Self { outcome: part.parse().ok(), from: from.parse().unwrap_or_default() }
+    }
+
+    /// The first that is shown of those with this outcome.
+    fn from(self, outcome: Outcome, all: usize) -> usize {
+        let from = if self.outcome == Some(outcome) { self.from } else { 0 };
+        if from < all { from } else { 0 }
+    }
+}
+
+/// Those that change first, then those that cannot be, then those that are so already.
+const IN_ORDER: [Outcome; 3] = [Outcome::Changed, Outcome::Refused, Outcome::Already];
+
+/// A page of those with each outcome.
+pub fn parts(effects: &[Effect], shown: Shown) -> Vec<Part> {
+    let part = |outcome| {
+        let tally = tally(effects, outcome);
+        let from = shown.from(outcome, tally.effects);
+        let of = effects.iter().filter(|effect| effect.outcome == outcome);
+        Part { outcome, tally, from, rows: of.skip(from).take(SHOWN).cloned().collect() }
+    };
+    IN_ORDER.into_iter().map(part).filter(|part| part.tally.effects > 0).collect()
+}
+
+/// The same of a change that was made.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn kept_parts(cx: &Cx, org: OrgId, id: BatchId, shown: Shown) -> Result<Vec<Part>, AppError> {
+    let tallies = store::batches::tallies(&cx.store, org, id).await.known()?;
+    let mut parts = Vec::new();
+    for outcome in IN_ORDER {
+        let Some(tally) = tallies.get(&outcome).copied() else { continue };
+        let from = shown.from(outcome, tally.effects);
+        let rows = store::batches::effects(&cx.store, org, id, outcome, from, SHOWN).await.known()?;
+        parts.push(Part { outcome, tally, from, rows });
+    }
+    Ok(parts)
+}
+
 /// `1 person`, `37 people`.
 pub fn people(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{} people", grouped(count as u64)) }
@@ -100,7 +153,7 @@ pub fn people(count: usize) -> String {
 
 /// `1 was`, `37 were`.
 pub fn were(count: usize) -> String {
-    if count == 1 { "1 was".to_owned() } else { format!("{count} were") }
+    if count == 1 { "1 was".to_owned() } else { format!("{} were", grouped(count as u64)) }
 }
 
 /// Links are for the moment they are made, not for a page that only says what would happen.
@@ -117,11 +170,15 @@ pub fn without_links(task: Task, effects: &mut [Effect]) {
 /// # Errors
 /// When the database does not answer.
 pub async fn mail(change: &mut Change, effects: &[Effect]) -> Result<(), AppError> {
-    for effect in effects.iter().filter(|effect| effect.outcome == Outcome::Changed) {
-        let token = effect.text.rsplit('/').next().unwrap_or_default();
-        store::users::mail_invitation(change, effect.user, token).await.known()?;
-    }
-    Ok(())
+    let invited: Vec<(UserId, &str, &str)> = effects
+        .iter()
+        .filter(|effect| effect.outcome == Outcome::Changed)
+        .map(|effect| {
+            let token = effect.text.rsplit('/').next().unwrap_or_default();
+            (effect.user, effect.name.as_str(), token)
+        })
+        .collect();
+    store::users::mail_invitations(change, &invited).await.known()
 }
 
 /// The links of invitations, to be shown once.
@@ -205,19 +262,19 @@ fn only_through(
     let mut known = HashMap::<GroupId, HashSet<ModelId>>::new();
     let (mut who, mut which) = (0, BTreeSet::new());
     for effect in effects.iter().filter(|effect| effect.outcome == Outcome::Changed) {
-        let mut has = HashSet::new();
+        let mut only: Vec<&(ModelId, String)> = models.iter().collect();
         for membership in facts.users.get(&effect.user).into_iter().flat_map(|user| &user.memberships) {
             // Whether the facts have them in the group depends on which side of the change they are.
             if membership.group != group {
                 let ids = || open(facts, membership.group, now).into_iter().map(|(id, _)| id).collect();
-                has.extend(known.entry(membership.group).or_insert_with(ids).iter().copied());
+                let has = known.entry(membership.group).or_insert_with(ids);
+                only.retain(|(id, _)| !has.contains(id));
             }
         }
-        let mut only = models.iter().filter(|(id, _)| !has.contains(id)).map(|(_, name)| name).peekable();
-        who += usize::from(only.peek().is_some());
-        which.extend(only.cloned());
+        who += usize::from(!only.is_empty());
+        which.extend(only.into_iter().map(|(_, name)| name));
     }
-    (who, which)
+    (who, which.into_iter().cloned().collect())
 }
 
 /// `1 model`, `12 models`.

@@ -2,16 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use domain::{csv, ids::GroupId, money::grouped};
+use domain::{
+    batches::{Outcome, Undo, count},
+    csv,
+    ids::GroupId,
+    money::grouped,
+};
 use store::imports::{Imported, Problem, Row};
 
+use super::batches::people;
 use crate::error::AppError;
 
 /// Columns that say something.
 const READ: [&str; 5] = ["name", "email", "role", "groups", "monthly_limit"];
 /// Columns of an export that are figures, not settings.
 const LEFT_OUT: [&str; 3] = ["status", "month_to_date", "last_call"];
-/// How many people a table has at most, whether or not it changes them.
+/// How many people a table has at most, whether or not it changes them: all of it is in memory while it is
+/// compared, and a form is not larger.
 const ROWS_MAX: usize = 100_000;
 /// How many problems are told at once.
 const TOLD: usize = 8;
@@ -140,11 +147,33 @@ pub fn counted(imported: &Imported, rows: usize) -> String {
     }
 }
 
+/// How many differences are shown before the import; the page of an import that was made has all.
+const SHOWN: usize = 500;
+
+/// A line for each difference, as many as one reads: `ada@acme.example: joins Research`.
+pub fn shown(imported: &Imported) -> Vec<String> {
+    let mut lines: Vec<String> = imported.differences().take(SHOWN).collect();
+    let more = imported.effects.len().saturating_sub(SHOWN);
+    if more > 0 {
+        let new = imported.effects.iter().filter(|effect| effect.undo == Some(Undo::Added)).count();
+        let all = count(&imported.effects, Outcome::Changed);
+        lines.push(format!(
+            "… and {} more. In all {} new, {} changed. The import itself lists every one, and undoes all of them.",
+            grouped(more as u64),
+            people(new),
+            people(all.saturating_sub(new)),
+        ));
+    }
+    lines
+}
+
 /// Names a difference: another one has another name.
 pub fn digest(imported: &Imported) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    imported.differences().hash(&mut hasher);
+    for line in imported.differences() {
+        line.hash(&mut hasher);
+    }
     format!("{:016x}", hasher.finish())
 }
 
@@ -155,8 +184,7 @@ pub fn changed(imported: &Imported, rows: usize, unseen: bool) -> AppError {
     } else {
         "Nothing was imported: people or the table have changed since the difference was shown. Show it again."
     };
-    let mut lines = imported.differences();
-    lines.truncate(TOLD);
+    let lines: Vec<String> = imported.differences().take(TOLD).collect();
     let more = match imported.effects.len().saturating_sub(TOLD) {
         0 => String::new(),
         more => format!(" And {more} more."),

@@ -363,13 +363,17 @@ where
         Ok(cx) => body(cx).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = &outcome
-        && let (Some(options), Ok(status)) =
-            (use_context::<ResponseOptions>(), StatusCode::from_u16(error.status()))
-    {
-        options.set_status(status);
+    if let Err(error) = &outcome {
+        answered_with(error.status());
     }
     outcome
+}
+
+/// Says with which status a page answers that has something to show all the same.
+pub fn answered_with(status: u16) {
+    if let (Some(options), Ok(status)) = (use_context::<ResponseOptions>(), StatusCode::from_u16(status)) {
+        options.set_status(status);
+    }
 }
 
 /// The store's words as the browser's, once, for all of them.
@@ -514,6 +518,15 @@ pub fn read_date(field: &str, text: &str) -> Result<Option<chrono::NaiveDate>, A
             .map(Some)
             .map_err(|_| AppError::field(field, "Enter a date like 2026-11-22.")),
     }
+}
+
+/// The first moment after the last day that the field `ends_on` names; none where it is empty.
+///
+/// # Errors
+/// About the field, when it is no day.
+pub async fn end_of_day(cx: &Cx, ends_on: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AppError> {
+    let Some(after) = read_date("ends_on", ends_on)?.and_then(|day| day.succ_opt()) else { return Ok(None) };
+    Ok(Some(cx.calendar().await?.midnight(after)))
 }
 
 /// JSON laid out for reading; anything else as it is.

@@ -12,6 +12,8 @@ use domain::{
     why::place,
 };
 
+use store::{Change, authorizations::watching};
+
 use super::{AppError, Cx, Known, drafts};
 use crate::api::{
     authorizations::rule_href,
@@ -244,4 +246,16 @@ pub fn without(draft: Draft) -> Draft {
         }
         other => other,
     }
+}
+
+/// What stands where a draft makes something of a rule that only takes note, before it does; none of a
+/// limit.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn before(change: &mut Change, draft: &Draft) -> Result<Option<watching::Before>, AppError> {
+    let Draft::Authorizations(edits) = draft else { return Ok(None) };
+    let watched = edits.iter().find(|edit| edit.mode == Mode::Observe && edit.edit.say.is_none());
+    let Some(watched) = watched else { return Ok(None) };
+    watching::before(change, watched.edit.cell).await.known()
 }

@@ -36,6 +36,7 @@ use crate::{
         limits::{RemoveLimit, SetLimit, scope_key},
         model_reviews::ReopenReviews,
         models::{EditModel, EditTier, SetPrices},
+        observed::RestoreObserved,
         organizations::{EditOrganization, SetMembersMay},
         policies::SavePolicy,
         prompts::KeepPrompts,
@@ -232,6 +233,21 @@ pub async fn draft(change: &mut Change, draft: &Draft) -> Result<Option<WayBack>
         Draft::Move { group, from, parent } => Some(place(*group, *from, *parent)),
         Draft::Policy { id: None, .. } | Draft::Authorizations(_) => None,
     })
+}
+
+/// Of promoting or dropping a rule that only took note, after it was done; none where whoever did it may
+/// not put it back.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn watched(
+    change: &mut Change,
+    before: store::authorizations::watching::Before,
+) -> Result<Option<WayBack>, StoreError> {
+    let stood = store::authorizations::watching::stood(change, before).await?;
+    let text = stood.map(|stood| serde_json::to_string(&stood)).transpose();
+    let text = text.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    Ok(text.map(|text| WayBack::by(RestoreObserved::PATH).with("stood", text)))
 }
 
 /// Of the organization's settings.

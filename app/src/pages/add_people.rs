@@ -3,9 +3,13 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use leptos::{ev::MouseEvent, prelude::*, server_fn::ServerFn};
+use leptos::{
+    ev::{KeyboardEvent, MouseEvent},
+    prelude::*,
+    server_fn::ServerFn,
+};
 use wasm_bindgen::JsCast;
-use web_sys::Element;
+use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 use crate::{
     api::groups::AddMembers,
@@ -31,6 +35,9 @@ pub fn AddPeople(
     leads: bool,
 ) -> impl IntoView {
     let ids: Vec<String> = chosen.iter().map(|(id, ..)| id.clone()).collect();
+    let count = ids.len();
+    let any = count > 0;
+    let (page, so_far) = (format!("/groups/{group}"), ids.join(","));
     let href = |ids: &[String]| query::href(&[("chosen", Some(&ids.join(",")))]);
     let chips = chosen
         .iter()
@@ -50,19 +57,21 @@ pub fn AddPeople(
             view! { <li><a href=href(&more) data-within="" data-choose=one.clone()><b>{name}</b><span class="sub">{email}</span></a></li> }
         })
         .collect_view();
-    let count = ids.len();
     let label = match count {
         0 => "Add people".to_owned(),
         1 => "Add 1 person".to_owned(),
         count => format!("Add {count} people"),
     };
     view! {
-        <form method="get" action=format!("/groups/{group}") class="row find-people" role="search">
-            <Hidden name="dialog" value="add"/>
-            <Hidden name="chosen" value=ids.join(",")/>
-            <input type="search" name="find" value=query::value("find") class="find" placeholder="Name or email" aria-label="Name or email"/>
-            <button class="btn">"Search"</button>
-        </form>
+        <Finding found=query::value("find") any>
+            <form method="get" action=page class="row find-people" role="search">
+                <Hidden name="dialog" value="add"/>
+                <Hidden name="chosen" value=so_far/>
+                // A field of the kind “search” takes the first Escape for itself; this one is the dialog's.
+                <input type="text" role="searchbox" name="find" value=query::value("find") class="find" placeholder="Name or email" aria-label="Name or email" autocomplete="off"/>
+                <button class="btn">"Search"</button>
+            </form>
+        </Finding>
         <div role="status" class="chosen">
             {if count == 0 {
                 view! { <p class="muted">"Nobody is chosen yet."</p> }.into_any()
@@ -86,6 +95,29 @@ pub fn AddPeople(
             </div>
         </Form>
     }
+}
+
+/// Enter in the field searches; where those words were searched for already and somebody is chosen, it
+/// confirms the choice.
+#[island]
+fn Finding(found: String, any: bool, children: Children) -> impl IntoView {
+    let key = move |event: KeyboardEvent| {
+        let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+        let Some(field) = field.filter(|_| any && event.key() == "Enter" && !event.is_composing()) else {
+            return;
+        };
+        if field.value().trim() != found.trim() {
+            return;
+        }
+        let dialog = field.closest("dialog").ok().flatten();
+        let confirm =
+            dialog.and_then(|dialog| dialog.query_selector("button.go:not([disabled])").ok().flatten());
+        if let Some(confirm) = confirm.and_then(|button| button.dyn_into::<HtmlElement>().ok()) {
+            event.prevent_default();
+            confirm.click();
+        }
+    };
+    view! { <div on:keydown=key>{children()}</div> }
 }
 
 /// Two clicks before the page has answered the first are two choices: each link leads to what is

@@ -2,7 +2,7 @@
 //! did, with a way back.
 
 use domain::{
-    batches::{Action, Effect, Outcome, count},
+    batches::{Action, Outcome},
     money::grouped,
     roles::Act,
     users::Role,
@@ -11,7 +11,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{capital, param, users::roles};
 use crate::{
-    api::batches::{BatchView, ConfirmBatch, UndoBatch, load_batch},
+    api::batches::{BatchView, ConfirmBatch, Part, UndoBatch, load_batch},
     ui::{
         Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query,
         suggested::Suggested,
@@ -21,14 +21,15 @@ use crate::{
 /// The fields of the address that say what exactly is to be done.
 const FIELDS: [&str; 5] = ["action", "group", "cap", "role", "ends_on"];
 
-/// How many people are listed of each outcome.
-const LISTED: usize = 200;
+/// From how many people on a change takes seconds, which its button then says.
+const MANY: usize = 5_000;
 
 /// A change to many people.
 #[component]
 pub fn BatchPage() -> impl IntoView {
     let [action, group, cap, role, ends_on] = FIELDS.map(query::value);
-    let batch = load_batch(param("id"), action, group, cap, role, ends_on);
+    let [part, from] = ["part", "from"].map(query::value);
+    let batch = load_batch(param("id"), action, group, cap, role, ends_on, part, from);
     view! { <Page title="Change many people"><Load data=batch let(view)><Content view/></Load></Page> }
 }
 
@@ -53,12 +54,13 @@ fn people(count: usize) -> String {
 #[component]
 fn Content(view: BatchView) -> impl IntoView {
     let note = people(view.people);
-    let effects = view.effects.clone();
-    let undoable = effects.iter().flatten().any(|effect| effect.undo.is_some());
+    let parts = view.parts.clone();
+    let undoable = parts.iter().flatten().any(|part| part.tally.undoable > 0);
     let (done, undone, id) = (view.done, view.undone, view.id.to_string());
     let which = id.clone();
     let summary = view.summary.clone();
-    let changes = effects.as_deref().map_or(0, |effects| count(effects, Outcome::Changed));
+    let changed = parts.iter().flatten().find(|part| part.outcome == Outcome::Changed);
+    let changes = changed.map_or(0, |part| part.tally.people);
     let log = (done && may(Act::ReadAudit)).then(|| format!("/audit?batch={id}"));
     view! {
         <Head title=title(view.action) note crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
@@ -70,17 +72,22 @@ fn Content(view: BatchView) -> impl IntoView {
                 <div class="banner good row between">
                     <span role="status">{format!("Done: {} changed, all at once.", people(changes))}</span>
                     {undoable.then(|| view! {
-                        <Form to=UndoBatch::PATH class="inline"><Hidden name="id" value=which.clone()/><Submit label="Undo" look="small"/></Form>
+                        <Form to=UndoBatch::PATH class="inline"><Hidden name="id" value=which.clone()/><Submit label="Undo" look="small" running=running("Bringing back", changes)/></Form>
                     })}
                 </div>
             }.into_any(),
             (false, _) => view! { <What view=view.clone()/> }.into_any(),
         }}
-        {effects.map(|effects| view! {
+        {parts.map(|parts| view! {
             {(!done).then(|| view! { <Decide id summary=summary.clone() changes/> })}
-            <Effects effects done/>
+            <Parts parts done/>
         })}
     }
+}
+
+/// What a button says while it runs; nothing where that is over at once.
+fn running(verb: &str, count: usize) -> String {
+    if count < MANY { String::new() } else { format!("{verb} {}: this takes seconds…", people(count)) }
 }
 
 /// Into which group, which limit, which role: asked with the address, so that it can be looked at
@@ -204,7 +211,7 @@ fn Decide(id: String, summary: String, changes: usize) -> impl IntoView {
                     <Form to=ConfirmBatch::PATH>
                         <Hidden name="id" value=id/>
                         {fields}
-                        <div class="row end"><a class="btn" href="/users">"Cancel"</a><Submit label=format!("Confirm for {}", people(changes)) look/></div>
+                        <div class="row end"><a class="btn" href="/users">"Cancel"</a><Submit label=format!("Confirm for {}", people(changes)) look running=running("Changing", changes)/></div>
                     </Form>
                 }.into_any()
             }}
@@ -212,12 +219,14 @@ fn Decide(id: String, summary: String, changes: usize) -> impl IntoView {
     }
 }
 
-/// Person by person: what changes first, then what cannot, then what is so already.
+/// Person by person, page by page: what changes first, then what cannot, then what is so already.
 #[component]
-fn Effects(effects: Vec<Effect>, done: bool) -> impl IntoView {
-    let parts = [Outcome::Changed, Outcome::Refused, Outcome::Already].map(|outcome| {
-        let of: Vec<Effect> = effects.iter().filter(|effect| effect.outcome == outcome).cloned().collect();
-        (!of.is_empty()).then(|| {
+fn Parts(parts: Vec<Part>, done: bool) -> impl IntoView {
+    let chosen = query::value("part");
+    let cards = parts
+        .into_iter()
+        .map(|part| {
+            let Part { outcome, tally, from, rows } = part;
             let (title, kind) = match (outcome, done) {
                 (Outcome::Changed, false) => ("Would change", Kind::Good),
                 (Outcome::Changed, true) => ("Changed", Kind::Good),
@@ -225,10 +234,27 @@ fn Effects(effects: Vec<Effect>, done: bool) -> impl IntoView {
                 (Outcome::Refused, true) => ("Not changed", Kind::Bad),
                 (Outcome::Already, _) => ("Nothing to change", Kind::Plain),
             };
-            let (all, more) = (count(&of, outcome), of.len().saturating_sub(LISTED));
-            let rows = of
+            let at = move |from: usize| {
+                query::href(&[("part", Some(outcome.as_str())), ("from", Some(&from.to_string()))])
+            };
+            // Who pages through some of them has come for those.
+            if !chosen.is_empty() && chosen != outcome.as_str() {
+                return view! {
+                    <Card title note=people(tally.people)><p class="note-line"><a class="link" href=at(0)>"Show them"</a></p></Card>
+                }
+                .into_any();
+            }
+            let until = from + rows.len();
+            let pages = (tally.effects > rows.len()).then(|| {
+                let step = rows.len().max(1);
+                let before = (from > 0).then(|| view! { <a class="btn" href=at(0)>"First page"</a> });
+                let next = (until < tally.effects).then(|| view! { <a class="btn" href=at(until) rel="next">"Next page"</a> });
+                let last = (until + step < tally.effects).then(|| view! { <a class="btn" href=at((tally.effects - 1) / step * step)>"Last page"</a> });
+                let which = format!("{}–{} of {}", grouped(from as u64 + 1), grouped(until as u64), grouped(tally.effects as u64));
+                view! { <nav class="pager row" aria-label=format!("Pages: {title}")><span class="muted num">{which}</span>{before}{next}{last}</nav> }
+            });
+            let rows = rows
                 .into_iter()
-                .take(LISTED)
                 .map(|effect| view! {
                     <tr>
                         <td><a href=format!("/users/{}", effect.user)><b>{effect.name}</b></a><div class="sub">{effect.email}</div></td>
@@ -237,12 +263,13 @@ fn Effects(effects: Vec<Effect>, done: bool) -> impl IntoView {
                 })
                 .collect_view();
             view! {
-                <Card title note=people(all)>
+                <Card title note=people(tally.people)>
                     <table class="table stack effects"><thead class="sr"><tr><th>"Person"</th><th>"What"</th></tr></thead><tbody>{rows}</tbody></table>
-                    {(more > 0).then(|| view! { <p class="note-line">{format!("And {more} more.")}</p> })}
                 </Card>
+                {pages}
             }
+            .into_any()
         })
-    });
-    view! { {parts.into_iter().flatten().collect_view()} }
+        .collect_view();
+    view! { {cards} }
 }

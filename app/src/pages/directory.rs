@@ -7,7 +7,7 @@ use domain::{
     money::{Money, grouped},
     roles::Act,
     time,
-    users::{Role, UserRow, UserStatus},
+    users::{self, Role, UserRow, UserStatus},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -305,25 +305,50 @@ fn AmountChoice() -> impl IntoView {
 /// Badges that fit into a line.
 const BADGES: usize = 3;
 
+/// What a badge says, and where it leads: to everybody of that group.
+fn said_of(badge: &users::Badge) -> (String, String) {
+    let name = &badge.name;
+    let text = match badge.ends_at {
+        _ if badge.inherited => format!("{name} · inherited"),
+        Some(end) => format!("{name} · until {}", time::day(frame().zone.local(end).date())),
+        None if badge.standing == groups::Standing::Lead => format!("{name} · lead"),
+        None => name.clone(),
+    };
+    (text, query::href(&[("group", Some(&badge.group.to_string())), ("after", None)]))
+}
+
+/// The groups of somebody, their own first. `place`: they stand twice in a line, for wide and for narrow
+/// pages.
 #[component]
-fn Badges(user: UserRow) -> impl IntoView {
-    let more = user.groups.len().saturating_sub(BADGES);
-    let rest: Vec<String> = user.groups.iter().skip(BADGES).map(|badge| badge.name.clone()).collect();
+fn Badges(user: UserRow, place: &'static str) -> impl IntoView {
     let none = user.groups.is_empty();
-    let badges = user.groups.into_iter().take(BADGES).map(|badge| {
-        let text = match badge.ends_at {
-            Some(end) => format!("{} · until {}", badge.name, time::day(frame().zone.local(end).date())),
-            None if badge.standing == groups::Standing::Lead => format!("{} · lead", badge.name),
-            None => badge.name,
-        };
-        let href = query::href(&[("group", Some(&badge.group.to_string())), ("after", None)]);
-        view! { <Badge text kind=if badge.inherited { Kind::Inherited } else { Kind::Plain } href=href/>" " }
-    }).collect_view();
+    let (first, rest) = user.groups.split_at(user.groups.len().min(BADGES));
+    let badges = first
+        .iter()
+        .map(|badge| {
+            let (text, href) = said_of(badge);
+            view! { <Badge text kind=if badge.inherited { Kind::Inherited } else { Kind::Plain } href=href/>" " }
+        })
+        .collect_view();
+    let more = (!rest.is_empty()).then(|| {
+        let count = rest.len();
+        let rows = rest
+            .iter()
+            .map(|badge| {
+                let (text, href) = said_of(badge);
+                view! { <li><a href=href>{text}</a></li> }
+            })
+            .collect_view();
+        let name = format!("{count} more groups of {}", user.name);
+        view! {
+            <Menu id=format!("more-{place}-{}", user.id) label=format!("+{count}") name look="badge more">
+                <ul>{rows}</ul>
+            </Menu>
+        }
+    });
     view! {
         {badges}
-        {(more > 0).then(|| view! {
-            <a class="muted nw" href=format!("/users/{}", user.id) title=rest.join(", ")>{format!("+{more}")}<span class="sr">{format!(" more groups: {}", rest.join(", "))}</span></a>
-        })}
+        {more}
         {none.then(|| view! { <span class="muted">"none"</span> })}
     }
 }
@@ -340,11 +365,11 @@ fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
                 <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div>
                 <div class="narrow-only">
                     {(user.status != UserStatus::Active).then(|| view! { <div class="sub"><StatusMark status=user.status/></div> })}
-                    <Badges user=user.clone()/>
+                    <Badges user=user.clone() place="narrow"/>
                 </div>
             </td>
             <td class="hide">{capital(user.role.as_str())}</td>
-            <td class="hide groups"><Badges user=user.clone()/></td>
+            <td class="hide groups"><Badges user=user.clone() place="wide"/></td>
             <td class="r num">{user.spend.to_string()}</td>
             <td class="r num hide"><LimitCell user=user.clone() default_limit/></td>
             <td class="meter-cell hide">{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend) small=true/> })}</td>

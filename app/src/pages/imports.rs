@@ -25,8 +25,8 @@ pub fn ImportPage() -> impl IntoView {
                     />
                     <Kept name="seen"/>
                     <div class="row end">
-                        <Submit label="Show the difference" look=""/>
-                        <Submit label="Import" to=RunImport::PATH/>
+                        <Submit label="Show the difference" look="" running="Comparing: a large table takes seconds…"/>
+                        <Submit label="Import" to=RunImport::PATH running="Importing: a large table takes seconds…"/>
                     </div>
                 </Form>
             </Card>

@@ -154,11 +154,11 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                 {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
                 <div class="sub">{address(&member.email)}<span class="narrow-only num">{format!("{} this month", member.spend)}</span></div>
                 {member.through.clone().map(|(id, name)| view! {
-                    <div class="narrow-only"><Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/></div>
+                    <div class="narrow-only"><Badge text=format!("through {name}") kind=Kind::Inherited href=format!("/groups/{id}")/></div>
                 })}
             </td>
             <td class="hide">{match member.through {
-                Some((id, name)) => view! { <Badge text=name kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
+                Some((id, name)) => view! { <Badge text=format!("through {name}") kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
                 None => view! { <span class="muted">{super::capital(source(member.source))}{last_day(member.ends_at).map(|day| format!(" · through {}", time::date(day)))}</span> }.into_any(),
             }}</td>
             <td class="r num hide">{member.spend.to_string()}</td>

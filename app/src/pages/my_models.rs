@@ -1,17 +1,17 @@
 //! What I can use.
 
-use domain::authorizations::State;
+use domain::{authorizations::State, time};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{applications::Revoke, calls::LastCalls, requests::Grants, snippets::Snippets};
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal},
-        my_models::{Door, MyPage, load_my_models},
+        my_models::{Door, MyPage, MySecret, load_my_models},
     },
     ui::{
-        Ago, Badge, Card, Empty, Form, Head, Hidden, LimitMeter, Load, OpenDialog, Page, StateMark, Submit,
-        context::frame, money::pair, once::Outcome, query,
+        Ago, Badge, Card, Empty, Field, Folded, Form, Head, Hidden, LimitMeter, Load, OpenDialog, Page,
+        StateMark, Submit, context::frame, money::pair, once::Outcome, query,
     },
 };
 
@@ -92,7 +92,16 @@ fn Content(page: MyPage) -> impl IntoView {
                 <li>
                     <div class="row between">
                         <span><b>{key.name}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
-                        {key.secret.as_ref().map(|(_, hint, used)| view! { <span><span class="mono">{hint.clone()}</span><span class="sub">" last used "<Ago at=*used/></span></span> })}
+                        {key.secret.as_ref().map(|secret| {
+                            // It stops as its last day ends.
+                            let last = secret.ends_at.map(|end| frame().zone.local(end - chrono::TimeDelta::seconds(1)).date());
+                            view! {
+                                <span>
+                                    <span class="mono">{secret.hint.clone()}</span>
+                                    <span class="sub">" last used "<Ago at=secret.last_used_at/>{last.map(|day| format!(" · stops after {}", time::date(day)))}</span>
+                                </span>
+                            }
+                        })}
                     </div>
                     {key.policy.map(|(name, from)| view! {
                         <p class="sub">"A call that names no model goes to "<span class="mono">{format!("policy/{name}")}</span>{from.map(|group| format!(", as {group} says"))}"."</p>
@@ -102,10 +111,11 @@ fn Content(page: MyPage) -> impl IntoView {
                         <Form to=IssueOwnSecret::PATH which=key.key.clone()>
                             <Hidden name="key" value=key.key.clone()/>
                             <Submit label=if has { "Replace my secret" } else { "Make my secret" } look="small"/>
+                            <LastDay/>
                         </Form>
-                        {key.secret.map(|(id, hint, used)| view! {
+                        {key.secret.map(|MySecret { id, hint, last_used_at, .. }| view! {
                             <OpenDialog name=format!("revoke-{id}") label="Revoke" look="link danger"/>
-                            <Revoke secret=id application=key.application.clone() hint whose="Your programs".to_owned() used/>
+                            <Revoke secret=id application=key.application.clone() hint whose="Your programs".to_owned() used=last_used_at/>
                         })}
                     </div>
                 </li>
@@ -123,6 +133,7 @@ fn Content(page: MyPage) -> impl IntoView {
                             <span>{format!("A private context in {path}")}</span>
                             <Hidden name="group" value=id.to_string()/><Submit label="Open it" look="small"/>
                         </div>
+                        <LastDay/>
                     </Form>
                 </li>
             }
@@ -167,5 +178,15 @@ fn Content(page: MyPage) -> impl IntoView {
             <Snippets base=frame().public_url.clone() models=callable/>
         </div>
         <LastCalls title="My last calls" calls/>
+    }
+}
+
+/// When a secret stops by itself, for whoever wants one that does.
+#[component]
+fn LastDay() -> impl IntoView {
+    view! {
+        <Folded label="With a last day" names=vec!["ends_on"]>
+            <Field name="ends_on" label="Last day" kind="date" optional=true hint="It stops by itself after this day. Empty: when you revoke it."/>
+        </Folded>
     }
 }

@@ -15,7 +15,7 @@ pub enum Kind {
     Warn,
     /// Over, dangerous.
     Bad,
-    /// Comes from elsewhere.
+    /// Comes from elsewhere: its text says so, too.
     Inherited,
 }
 
@@ -44,10 +44,6 @@ pub fn Badge(
     #[prop(optional, into)]
     href: String,
 ) -> impl IntoView {
-    let text = match kind {
-        Kind::Inherited => view! { {text}<span class="sr">" (inherited)"</span> }.into_any(),
-        _ => view! { {text} }.into_any(),
-    };
     if href.is_empty() {
         view! { <span class=kind.class()>{text}</span> }.into_any()
     } else {

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::{context::frame, query, sending::Sending};
 use crate::{
     error::AppError,
-    frame::{Asked, Flash, PAGE, WHICH},
+    frame::{Asked, Flash, Once, PAGE, WHICH},
 };
 
 /// What the fields of a form share while it is drawn. A field outside of every form has none of it.
@@ -166,6 +166,11 @@ pub fn Form(
         Some(Flash { values, outcome: Ok(done), .. }) => (values, None, done.once),
         None => (typed_before(&to, also), None, None),
     };
+    // The fields hold what was filled in: it does not stand in the page twice.
+    let once = once.map(|once| match once {
+        Once::Difference { sentence, lines, .. } => Once::Difference { sentence, lines, values: Vec::new() },
+        once => once,
+    });
     let state = FormState { prefix, error, typed: Arc::new(typed), back, shown: Arc::default() };
     // Of these fields alone: what comes behind the form is not in it.
     let owner = Owner::new();
@@ -477,6 +482,18 @@ pub fn Submit(
     /// Another address, for a form with two ends.
     #[prop(optional)]
     to: &'static str,
+    /// What it says while it runs, where that takes long.
+    #[prop(optional, into)]
+    running: String,
 ) -> impl IntoView {
-    view! { <button class=format!("btn {look}") formaction=(!to.is_empty()).then_some(to)>{label}</button> }
+    let to = (!to.is_empty()).then_some(to);
+    if running.is_empty() {
+        return view! { <button class=format!("btn {look}") formaction=to>{label}</button> }.into_any();
+    }
+    view! {
+        <button class=format!("btn {look}") formaction=to>
+            <span class="at-rest">{label}</span><span class="while-busy">{running}</span>
+        </button>
+    }
+    .into_any()
 }

@@ -34,16 +34,25 @@ pub fn Sending(
     let summary = ArcRwSignal::new(summary);
     let once = ArcRwSignal::new(once);
     let pending = ArcRwSignal::new(false);
+    // What a button that takes long says meanwhile.
+    let running = ArcRwSignal::new(None::<String>);
+    let shown_running = running.clone();
     let (shown_summary, shown_once) = (summary.clone(), once.clone());
     let submit = move |event: SubmitEvent| {
         let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else {
             return;
         };
+        let button = event.submitter();
         // A file goes as the browser sends it, and the answer is a page.
         if form.enctype().starts_with("multipart/") {
+            if let Some(text) = button.as_ref().and_then(said_meanwhile) {
+                busy(button.as_ref(), true);
+                running.set(Some(text));
+                // Who comes back to this page finds it at rest.
+                let _ = window_event_listener_untyped("pagehide", move |_| busy(button.as_ref(), false));
+            }
             return;
         }
-        let button = event.submitter();
         // A button that only asks for something (a file of those who are ticked) is the browser's.
         if button.as_ref().and_then(|button| button.get_attribute("formmethod")).is_some() {
             return;
@@ -59,8 +68,10 @@ pub fn Sending(
             .unwrap_or_else(|| form.get_attribute("action").unwrap_or_default());
         pending.set(true);
         busy(button.as_ref(), true);
+        running.set(button.as_ref().and_then(said_meanwhile));
         let drawn = Drawn::of(&form, button.as_deref().map(AsRef::as_ref));
-        let (summary, once, pending) = (summary.clone(), once.clone(), pending.clone());
+        let (summary, once, pending, running) =
+            (summary.clone(), once.clone(), pending.clone(), running.clone());
         spawn_local(async move {
             let outcome = post(&address, &body).await;
             // The message stands in the form, which may be in a menu: it is said, too.
@@ -77,6 +88,7 @@ pub fn Sending(
             }
             pending.set(false);
             busy(button.as_ref(), false);
+            running.set(None);
             let beside = mark(&form, outcome.as_ref().err());
             let rest = outcome.as_ref().err().and_then(|error| {
                 error.summary(|name| beside.iter().any(|it| it == name)).map(|text| numbered(text, error))
@@ -95,6 +107,7 @@ pub fn Sending(
         <div class=if inline { "sending inline" } else { "sending" } on:submit=submit>
             <div class="summary" role="alert">{move || shown_summary.get().map(|text| view! { <p>{text}</p> })}</div>
             {children()}
+            <p class="sr" role="status">{move || shown_running.get()}</p>
             <div class="once-region" aria-live="polite">{move || shown_once.get().map(once_panel)}</div>
         </div>
     }
@@ -108,6 +121,10 @@ fn busy(button: Option<&HtmlElement>, busy: bool) {
             button.remove_attribute("aria-busy")
         };
     }
+}
+
+fn said_meanwhile(button: &HtmlElement) -> Option<String> {
+    button.query_selector(".while-busy").ok().flatten()?.text_content()
 }
 
 /// Fills fields in, and unfolds what they are folded into.

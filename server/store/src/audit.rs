@@ -55,16 +55,6 @@ pub(crate) async fn lock_head(db: &mut PgConnection, org: OrgId) -> Result<Head>
     Ok(Head { seq: row.audit_seq, hash: row.audit_hash })
 }
 
-/// Appends one line; returns the new end.
-pub(crate) async fn append(
-    store: &Store,
-    db: &mut PgConnection,
-    head: &Head,
-    line: &Line<'_>,
-) -> Result<Head> {
-    append_all(store, db, head, std::slice::from_ref(line)).await
-}
-
 /// Appends lines, one after the other; returns the new end.
 pub(crate) async fn append_all(
     store: &Store,

@@ -1,6 +1,7 @@
 //! Which group may use which models.
 
 pub mod drafts;
+pub mod watching;
 
 use std::collections::BTreeMap;
 

@@ -28,6 +28,21 @@ pub struct Change {
     batch: Option<BatchId>,
     whence: audit::Whence,
     looks: bool,
+    /// Lines of the log that are not written yet.
+    lines: Vec<Recorded>,
+}
+
+/// How many lines of the log are written in one go.
+const LINES_AT_ONCE: usize = 4_096;
+
+/// A line of the log, until it is written.
+struct Recorded {
+    batch: Option<BatchId>,
+    act: String,
+    kind: String,
+    id: Uuid,
+    name: String,
+    diff: Diff,
 }
 
 impl std::fmt::Debug for Change {
@@ -124,6 +139,7 @@ impl Change {
             batch: None,
             whence,
             looks: false,
+            lines: Vec::new(),
         })
     }
 
@@ -205,27 +221,13 @@ impl Change {
         if self.permit.covers(act, group) { Ok(()) } else { Err(StoreError::NotPermitted(act)) }
     }
 
-    /// Writes a line of the audit log. `verb` completes the noun: `rename` makes `group.rename`.
+    /// Takes down a line of the audit log. `verb` completes the noun: `rename` makes `group.rename`. Lines
+    /// are written many at once, in this order, the last of them with the commit.
     pub(crate) async fn record(&mut self, subject: Subject<'_>, verb: &str, diff: &Diff) -> Result<()> {
-        self.recorded = true;
-        if self.looks {
-            return Ok(());
-        }
-        let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
-        let row = audit::Line {
-            at: self.at,
-            actor: &actor,
-            whence: &whence,
-            batch: self.batch,
-            act: format!("{}.{verb}", subject.kind),
-            subject,
-            diff,
-        };
-        self.head = audit::append(&self.store, &mut self.tx, &self.head, &row).await?;
-        Ok(())
+        self.record_all(std::iter::once((subject, verb, diff.clone()))).await
     }
 
-    /// Writes many lines of the audit log at once: what each is about, its verb, what changed.
+    /// Takes down many lines of the audit log: what each is about, its verb, what changed.
     pub(crate) async fn record_all<'a>(
         &mut self,
         lines: impl Iterator<Item = (Subject<'a>, &'a str, Diff)>,
@@ -234,23 +236,38 @@ impl Change {
             self.recorded |= lines.count() > 0;
             return Ok(());
         }
-        let lines: Vec<(Subject<'a>, String, Diff)> =
-            lines.map(|(subject, verb, diff)| (subject, format!("{}.{verb}", subject.kind), diff)).collect();
-        let (actor, whence) = (self.permit.actor().clone(), self.whence.clone());
-        let lines: Vec<audit::Line<'_>> = lines
+        let batch = self.batch;
+        self.lines.extend(lines.map(|(subject, verb, diff)| Recorded {
+            batch,
+            act: format!("{}.{verb}", subject.kind),
+            kind: subject.kind.to_owned(),
+            id: subject.id,
+            name: subject.name.to_owned(),
+            diff,
+        }));
+        self.recorded |= !self.lines.is_empty();
+        if self.lines.len() >= LINES_AT_ONCE { self.write_down().await } else { Ok(()) }
+    }
+
+    /// Writes the lines of the log that were taken down.
+    async fn write_down(&mut self) -> Result<()> {
+        let (recorded, actor, whence) =
+            (std::mem::take(&mut self.lines), self.permit.actor().clone(), self.whence.clone());
+        let lines: Vec<audit::Line<'_>> = recorded
             .iter()
-            .map(|(subject, act, diff)| audit::Line {
+            .map(|line| audit::Line {
                 at: self.at,
                 actor: &actor,
                 whence: &whence,
-                batch: self.batch,
-                act: act.clone(),
-                subject: *subject,
-                diff,
+                batch: line.batch,
+                act: line.act.clone(),
+                subject: Subject { kind: &line.kind, id: line.id, name: &line.name },
+                diff: &line.diff,
             })
             .collect();
-        self.recorded |= !lines.is_empty();
-        self.head = audit::append_all(&self.store, &mut self.tx, &self.head, &lines).await?;
+        for some in lines.chunks(LINES_AT_ONCE) {
+            self.head = audit::append_all(&self.store, &mut self.tx, &self.head, some).await?;
+        }
         Ok(())
     }
 
@@ -266,6 +283,7 @@ impl Change {
             self.tx.rollback().await?;
             return Ok(false);
         }
+        self.write_down().await?;
         access_tests::hold(&mut self.tx, &self.store, org, self.at).await?;
         let version = audit::advance(&mut self.tx, org, &self.head).await?;
         self.tx.commit().await?;
@@ -283,6 +301,7 @@ impl Change {
     /// Writes down what [`Change::commit`] would, and gives the transaction back, to go on with
     /// another organization in it. Also the version that is committed with it.
     pub(crate) async fn hand_on(mut self) -> Result<(Transaction<'static, Postgres>, i64)> {
+        self.write_down().await?;
         access_tests::hold(&mut self.tx, &self.store, self.permit.org(), self.at).await?;
         let version = audit::advance(&mut self.tx, self.permit.org(), &self.head).await?;
         Ok((self.tx, version))

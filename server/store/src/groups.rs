@@ -1,5 +1,7 @@
 //! The tree of groups and who is in them.
 
+mod many;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -17,9 +19,11 @@ use crate::{
     Change, Diff, Result, Store, StoreError, Subject,
     census::{self, Count},
     change::exactly_one,
-    clock, keys, leads,
+    clock, leads,
     rollups::Month,
 };
+
+pub(crate) use many::{Joining, Leaving, end_all, join_all};
 
 /// Some groups with their figures, in the order that was asked for. Archived ones are left out.
 ///
@@ -87,7 +91,11 @@ pub async fn names(store: &Store, org: OrgId, ids: &[Uuid]) -> Result<HashMap<Gr
     read_names(&mut *store.pool().acquire().await?, org, ids).await
 }
 
-async fn read_names(db: &mut PgConnection, org: OrgId, ids: &[Uuid]) -> Result<HashMap<GroupId, String>> {
+pub(crate) async fn read_names(
+    db: &mut PgConnection,
+    org: OrgId,
+    ids: &[Uuid],
+) -> Result<HashMap<GroupId, String>> {
     let rows = sqlx::query!(
         "select group_id, name from groups where org_id = $1 and group_id = any ($2)",
         org.0,
@@ -529,6 +537,16 @@ pub async fn defaults(store: &Store, org: OrgId) -> Result<std::collections::Has
     Ok(ids.into_iter().map(GroupId).collect())
 }
 
+/// The same, within a change, by id.
+pub(crate) async fn default_ids(change: &mut Change) -> Result<Vec<GroupId>> {
+    let org = change.org();
+    let ids =
+        sqlx::query_scalar!("select group_id from default_groups where org_id = $1 order by group_id", org.0)
+            .fetch_all(change.db())
+            .await?;
+    Ok(ids.into_iter().map(GroupId).collect())
+}
+
 /// Puts a person into a group, or changes what they are in it and until when.
 ///
 /// # Errors
@@ -586,7 +604,7 @@ pub async fn set_member(
 
 /// What an identity provider put there is changed by it alone: at its next look it would undo people.
 /// What a file says is for whoever reads it.
-fn by_hand(change: &Change, source: Source, user: &str) -> Result<()> {
+pub(crate) fn by_hand(change: &Change, source: Source, user: &str) -> Result<()> {
     let hand = matches!(change.permit().actor().door, Door::Console | Door::Api);
     if !hand || !matches!(source, Source::Scim | Source::Oidc) {
         return Ok(());
@@ -697,16 +715,7 @@ pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) ->
 
 /// Ends a membership, for whoever has asked for a permit, and the secrets that nothing else carries.
 pub(crate) async fn end(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
-    let (org, at) = (change.org(), change.at());
-    sqlx::query!(
-        "update memberships set ended_at = $4 where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
-        org.0,
-        group.0,
-        user.0,
-        at
-    )
-    .execute(change.db())
-    .await?;
+    let org = change.org();
     let names = sqlx::query!(
         "select g.name as group_name, u.name as user_name from groups g join users u on u.org_id = g.org_id
          where g.org_id = $1 and g.group_id = $2 and u.user_id = $3",
@@ -716,12 +725,8 @@ pub(crate) async fn end(change: &mut Change, group: GroupId, user: UserId) -> Re
     )
     .fetch_one(change.db())
     .await?;
-    let dead = keys::revoke_orphans(change, user).await?;
-    let mut diff = Diff::new().field("group", Some(&names.group_name), None::<String>);
-    if !dead.is_empty() {
-        diff = diff.set("secrets revoked", dead.join(", "));
-    }
-    change.record(Subject { kind: "membership", id: user.0, name: &names.user_name }, "end", &diff).await
+    let leaving = Leaving { user, name: &names.user_name, group, group_name: &names.group_name };
+    end_all(change, &[leaving]).await
 }
 
 /// Whether a person leads this very group.

@@ -1,11 +1,14 @@
 //! Who takes over when somebody goes and names nobody: whoever leads above, else an owner.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use domain::{
     ids::{ApplicationId, GroupId, OrgId, UserId},
     receipts::{Charge, Handed, Heir},
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{Result, Store, clock, groups};
 
@@ -46,6 +49,29 @@ pub(crate) async fn charges(
         charges.push(Charged { charge: Charge::Group(group), name, group });
     }
     Ok(charges)
+}
+
+/// Who of these people answers for something.
+pub(crate) async fn charged(
+    db: &mut PgConnection,
+    org: OrgId,
+    users: &[Uuid],
+    at: DateTime<Utc>,
+) -> Result<HashSet<UserId>> {
+    let ids = sqlx::query_scalar!(
+        r#"select owner_id as "user_id!" from applications
+           where org_id = $1 and owner_id = any ($2) and archived_at is null and personal_user_id is null
+           union
+           select user_id from memberships
+           where org_id = $1 and user_id = any ($2) and standing = 'lead' and ended_at is null
+             and (ends_at is null or ends_at > $3)"#,
+        org.0,
+        users,
+        at,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(UserId).collect())
 }
 
 impl Charged {

@@ -1,15 +1,19 @@
 //! People from a table: who is new is added, who is here is changed, all of it or nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::{Change, Result, StoreError, access, batches, clock, groups, limits, users};
+use crate::{
+    Change, Result, StoreError, batches, clock,
+    groups::{self, Joining, Leaving},
+    limits, users,
+};
 use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
-    batches::{Effect, Outcome, PEOPLE_MAX, Undo},
+    batches::{Effect, Outcome, Undo},
     groups::{Source, Standing},
     ids::{BatchId, GroupId, UserId},
-    money::{Money, grouped},
+    money::Money,
     names::{Email, Name},
     roles::Act,
     users::Role,
@@ -57,8 +61,8 @@ pub struct Imported {
 
 impl Imported {
     /// What changes, a line for each: `ada@acme.example: joins Research`.
-    pub fn differences(&self) -> Vec<String> {
-        self.effects.iter().map(|effect| format!("{}: {}", effect.email, effect.text)).collect()
+    pub fn differences(&self) -> impl Iterator<Item = String> {
+        self.effects.iter().map(|effect| format!("{}: {}", effect.email, effect.text))
     }
 
     fn say(&mut self, user: UserId, row: &Row, name: &str, text: String, undo: Option<Undo>) {
@@ -138,6 +142,21 @@ async fn belongs(change: &mut Change, users: &[Uuid]) -> Result<HashMap<UserId, 
     Ok(of)
 }
 
+/// Whose last day in a group has come, and nobody has ended it: they cannot simply join it.
+async fn lapsed(change: &mut Change, users: &[Uuid]) -> Result<HashSet<(UserId, GroupId)>> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        "select user_id, group_id from memberships
+         where org_id = $1 and user_id = any ($2) and ended_at is null and ends_at <= $3",
+        org.0,
+        users,
+        at
+    )
+    .fetch_all(change.db())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.group_id.into())).collect())
+}
+
 /// Makes of the people what the table says. Where it has problems nothing may be committed; looking
 /// at what it would do is the same without the commit.
 ///
@@ -147,160 +166,237 @@ pub async fn run(change: &mut Change, rows: &[Row]) -> Result<Imported> {
     change.expect(Act::ApplyFile, None)?;
     let batch: BatchId = clock::id();
     change.in_batch(batch);
-    let org = change.org();
-    let facts = access::read(change.db(), org).await?;
+    let facts = change.facts().await?;
     let people = known(change).await?;
     let here: Vec<Uuid> = rows.iter().filter_map(|row| Some(people.get(row.email.as_str())?.id.0)).collect();
-    let mut memberships = belongs(change, &here).await?;
+    let memberships = belongs(change, &here).await?;
+    let lapsed = lapsed(change, &here).await?;
+    let defaults = groups::default_ids(change).await?;
+    let none = Vec::new();
     let mut imported = Imported::default();
-    let mut set = Vec::new();
-    let mut changed = 0;
-    let own = |known: Option<&Known>| known.and_then(|known| known.limit);
+    let mut plan = Plan::default();
     for row in rows {
         let known = people.get(row.email.as_str());
-        let now = known.and_then(|known| memberships.remove(&known.id)).unwrap_or_default();
+        let now = known.and_then(|known| memberships.get(&known.id)).unwrap_or(&none);
         let so_far = imported.effects.len();
-        let mut one =
-            One { change: &mut *change, facts: &facts, row, imported: &mut imported, column: "email" };
-        match one.run(known, now).await {
-            Ok(id) => set.extend(row.limit.map(|limit| (row, id, known, limit))),
+        let mut one = One {
+            change: &mut *change,
+            facts: &facts,
+            defaults: &defaults,
+            lapsed: &lapsed,
+            row,
+            imported: &mut imported,
+            plan: &mut plan,
+            column: "email",
+        };
+        let tried = match known {
+            Some(known) => one.edit(known, now).await,
+            None => one.add(),
+        };
+        match tried {
+            Ok(()) => {}
             Err(StoreError::Invalid { sentence, .. }) => {
                 let column = one.column;
+                imported.effects.truncate(so_far);
                 imported.problems.push(Problem { line: row.line, column, sentence });
             }
             Err(error) => return Err(error),
         }
-        let limit = row.limit.is_some_and(|limit| own(known) != limit);
-        changed += usize::from(limit || imported.effects.len() > so_far);
-        if changed > PEOPLE_MAX {
-            let most = grouped(PEOPLE_MAX as u64);
-            let sentence = format!(
-                "Up to line {} the table changes more than {most} people; that many are changed at once. Cut it there, and import the rest after it.",
-                row.line
-            );
-            return Err(StoreError::invalid("csv", sentence));
-        }
-    }
-    set.retain(|(_, _, known, limit)| own(*known) != *limit);
-    if !set.is_empty() {
-        // Once more: a limit can be given to those only who are there.
-        let facts = access::read(change.db(), org).await?;
-        let words =
-            |limit: Option<Money>| limit.map_or_else(|| "the default".to_owned(), |own| own.to_string());
-        for (row, id, known, limit) in set {
-            let before = own(known);
-            limits::set_month_in(change, &facts, id, limit).await?;
-            let name = row.name.as_ref().map(Name::as_str).or(known.map(|known| known.name.as_str()));
-            let text = format!("monthly limit {} → {}", words(before), words(limit));
-            // Who is new takes the limit along.
-            let undo = known.map(|_| Undo::Limit { before, set: limit });
-            imported.say(id, row, name.unwrap_or_default(), text, undo);
-        }
     }
     if imported.problems.is_empty() && !imported.effects.is_empty() {
+        plan.carry_out(change, &mut imported).await?;
         batches::keep_import(change, batch, &imported.effects).await?;
         imported.batch = Some(batch);
     }
     Ok(imported)
 }
 
+/// Somebody new: what they are given, and which effects tell of it.
+struct New {
+    form: users::UserForm,
+    groups: Option<Vec<GroupId>>,
+    limit: Option<Money>,
+    effects: std::ops::Range<usize>,
+}
+
+/// What is done, to all of them at once.
+#[derive(Default)]
+struct Plan<'a> {
+    new: Vec<New>,
+    edits: Vec<users::Edit<'a>>,
+    joining: Vec<Joining<'a>>,
+    leaving: Vec<Leaving<'a>>,
+    limits: Vec<limits::Month<'a>>,
+    /// Those who cannot simply join: one by one.
+    lapsed: Vec<(GroupId, UserId)>,
+}
+
+impl Plan<'_> {
+    /// Does it. Who is new gets an id now.
+    async fn carry_out(self, change: &mut Change, imported: &mut Imported) -> Result<()> {
+        let forms: Vec<(&users::UserForm, Option<Vec<GroupId>>)> =
+            self.new.iter().map(|new| (&new.form, new.groups.clone())).collect();
+        let ids = users::insert_all(change, &forms).await?;
+        let mut capped = self.limits;
+        for (new, id) in self.new.iter().zip(ids) {
+            for effect in &mut imported.effects[new.effects.clone()] {
+                effect.user = id;
+            }
+            if let Some(cap) = new.limit {
+                capped.push(limits::Month { user: id, name: new.form.name.as_str(), cap: Some(cap) });
+            }
+        }
+        users::edit_all(change, &self.edits).await?;
+        groups::join_all(change, &self.joining).await?;
+        for (group, user) in self.lapsed {
+            groups::set_member(change, group, user, Standing::Member, None).await?;
+        }
+        groups::end_all(change, &self.leaving).await?;
+        limits::set_months(change, &capped).await
+    }
+}
+
 /// One line at work.
-struct One<'a> {
-    change: &'a mut Change,
+struct One<'a, 'p> {
+    change: &'p mut Change,
     facts: &'a Facts,
+    /// The groups that everybody new joins.
+    defaults: &'p [GroupId],
+    lapsed: &'p HashSet<(UserId, GroupId)>,
     row: &'a Row,
-    imported: &'a mut Imported,
+    imported: &'p mut Imported,
+    plan: &'p mut Plan<'a>,
     /// Which column it has come to.
     column: &'static str,
 }
 
-impl One<'_> {
-    async fn run(&mut self, known: Option<&Known>, now: Vec<Belongs>) -> Result<UserId> {
-        let id = match known {
-            Some(known) => self.edit(known).await?,
-            None => self.add().await?,
-        };
-        self.groups(id, known, now).await?;
-        Ok(id)
+impl<'a> One<'a, '_> {
+    fn called(&self, group: GroupId) -> &'a str {
+        self.facts.groups.get(&group).map_or("", |group| &group.name)
     }
 
-    async fn edit(&mut self, known: &Known) -> Result<UserId> {
-        let name = match &self.row.name {
-            Some(name) => name.clone(),
-            None => known.name.parse()?,
-        };
+    /// Somebody who is here. `now`: what they are in.
+    async fn edit(&mut self, known: &'a Known, now: &'a [Belongs]) -> Result<()> {
+        let name = self.row.name.as_ref().map_or(known.name.as_str(), Name::as_str);
         let role = self.row.role.unwrap_or(known.role);
-        if name.as_str() == known.name && role == known.role {
-            return Ok(known.id);
+        if name != known.name || role != known.role {
+            self.column = if role == known.role { "name" } else { "role" };
+            if role != known.role {
+                users::may_give(self.change, role)?;
+                users::may_give(self.change, known.role)?;
+            }
+            if role != known.role && known.role == Role::Owner {
+                // One of them may be the last one.
+                let form = users::UserForm { email: self.row.email.clone(), name: name.parse()?, role };
+                users::update(self.change, known.id, known.version, &form).await?;
+            } else {
+                self.plan.edits.push(users::Edit {
+                    user: known.id,
+                    version: known.version,
+                    name: (&known.name, name),
+                    role: (known.role, role),
+                });
+            }
         }
-        self.column = if role == known.role { "name" } else { "role" };
-        let form = users::UserForm { email: self.row.email.clone(), name, role };
-        users::update(self.change, known.id, known.version, &form).await?;
-        let given = form.name.as_str();
-        if given != known.name {
-            let text = format!("name {} → {given}", known.name);
-            let undo = Undo::Name { before: known.name.clone(), given: given.to_owned() };
-            self.imported.say(known.id, self.row, given, text, Some(undo));
+        if name != known.name {
+            let text = format!("name {} → {name}", known.name);
+            let undo = Undo::Name { before: known.name.clone(), given: name.to_owned() };
+            self.imported.say(known.id, self.row, name, text, Some(undo));
         }
         if role != known.role {
             let undo = Undo::Role { before: known.role, given: role };
-            self.imported.say(known.id, self.row, given, format!("role {} → {role}", known.role), Some(undo));
+            self.imported.say(known.id, self.row, name, format!("role {} → {role}", known.role), Some(undo));
         }
-        Ok(known.id)
+        self.groups(known, name, now)?;
+        if let Some(cap) = self.row.limit.filter(|cap| *cap != known.limit) {
+            self.column = "monthly_limit";
+            let text = format!("monthly limit {} → {}", words(known.limit), words(cap));
+            let undo = Undo::Limit { before: known.limit, set: cap };
+            self.imported.say(known.id, self.row, name, text, Some(undo));
+            self.plan.limits.push(limits::Month { user: known.id, name, cap });
+        }
+        Ok(())
     }
 
-    async fn add(&mut self) -> Result<UserId> {
+    fn groups(&mut self, known: &'a Known, name: &'a str, now: &'a [Belongs]) -> Result<()> {
+        self.column = "groups";
+        let Some(wanted) = &self.row.groups else { return Ok(()) };
+        for group in wanted.iter().filter(|group| !now.iter().any(|of| of.group == **group)) {
+            let group_name = self.called(*group);
+            if self.lapsed.contains(&(known.id, *group)) {
+                self.plan.lapsed.push((*group, known.id));
+            } else {
+                self.plan.joining.push(Joining {
+                    user: known.id,
+                    name,
+                    group: *group,
+                    group_name,
+                    source: Source::Manual,
+                    ends_at: None,
+                });
+            }
+            let text = format!("joins {group_name}");
+            self.imported.say(known.id, self.row, name, text, Some(Undo::Leave(*group)));
+        }
+        for Belongs { group, standing, source, ends_at } in now {
+            if wanted.contains(group) {
+                continue;
+            }
+            let group_name = self.called(*group);
+            if *standing == Standing::Lead {
+                let sentence = format!("They lead {group_name}: a table does not take that away.");
+                return Err(StoreError::invalid("groups", sentence));
+            }
+            if !matches!(source, Source::Manual | Source::Default) {
+                let sentence =
+                    format!("The identity provider put them into {group_name}: take them out there.");
+                return Err(StoreError::invalid("groups", sentence));
+            }
+            self.plan.leaving.push(Leaving { user: known.id, name, group: *group, group_name });
+            let text = format!("leaves {group_name}");
+            let undo = Undo::Join { group: *group, ends_at: *ends_at };
+            self.imported.say(known.id, self.row, name, text, Some(undo));
+        }
+        Ok(())
+    }
+
+    /// Somebody new, who takes their groups and their limit along when they go again.
+    fn add(&mut self) -> Result<()> {
         self.column = "name";
         let name = self.row.name.clone().ok_or_else(|| {
             StoreError::invalid("name", "Nobody here has this address yet: a new person needs a name.")
         })?;
         self.column = "role";
         let role = self.row.role.unwrap_or(Role::Member);
-        let form = users::UserForm { email: self.row.email.clone(), name, role };
-        let id = users::insert(self.change, &form).await?;
-        let text = format!("is new: {}, {role}", form.name);
-        self.imported.say(id, self.row, form.name.as_str(), text, Some(Undo::Added));
-        Ok(id)
-    }
-
-    /// `now`: what they are in already, for those who were here.
-    async fn groups(&mut self, id: UserId, known: Option<&Known>, now: Vec<Belongs>) -> Result<()> {
-        self.column = "groups";
-        let Some(wanted) = &self.row.groups else { return Ok(()) };
-        // Who is new has joined the default groups.
-        let now = match known {
-            Some(_) => now,
-            None => belongs(self.change, &[id.0]).await?.remove(&id).unwrap_or_default(),
-        };
-        let person = self.row.name.as_ref().map(Name::as_str).or(known.map(|known| known.name.as_str()));
-        let person = person.unwrap_or_default().to_owned();
-        let name = |group: &GroupId| {
-            self.facts.groups.get(group).map_or_else(String::new, |group| group.name.clone())
-        };
-        // Who is new takes their groups along.
-        let undo = |undo| known.map(|_| undo);
-        for group in wanted.iter().filter(|group| !now.iter().any(|of| of.group == **group)) {
-            groups::set_member(self.change, *group, id, Standing::Member, None).await?;
-            let text = format!("joins {}", name(group));
-            self.imported.say(id, self.row, &person, text, undo(Undo::Leave(*group)));
+        users::may_give(self.change, role)?;
+        let (nobody, from) = (UserId(Uuid::nil()), self.imported.effects.len());
+        let mut say = |text: String, undo| self.imported.say(nobody, self.row, name.as_str(), text, undo);
+        say(format!("is new: {name}, {role}"), Some(Undo::Added));
+        let wanted = self.row.groups.iter().flatten();
+        for group in wanted.filter(|group| !self.defaults.contains(group)) {
+            let called = self.facts.groups.get(group).map_or("", |group| &group.name);
+            say(format!("joins {called}"), None);
         }
-        for Belongs { group, standing, source, ends_at } in now {
-            if wanted.contains(&group) {
-                continue;
+        if let Some(wanted) = &self.row.groups {
+            for group in self.defaults.iter().filter(|group| !wanted.contains(group)) {
+                let called = self.facts.groups.get(group).map_or("", |group| &group.name);
+                say(format!("does not join {called}, as everybody new does"), None);
             }
-            if standing == Standing::Lead {
-                let sentence = format!("They lead {}: a table does not take that away.", name(&group));
-                return Err(StoreError::invalid("groups", sentence));
-            }
-            if !matches!(source, Source::Manual | Source::Default) {
-                let sentence =
-                    format!("The identity provider put them into {}: take them out there.", name(&group));
-                return Err(StoreError::invalid("groups", sentence));
-            }
-            groups::remove_member(self.change, group, id).await?;
-            let text = format!("leaves {}", name(&group));
-            self.imported.say(id, self.row, &person, text, undo(Undo::Join { group, ends_at }));
         }
+        let limit = self.row.limit.flatten();
+        if let Some(cap) = limit {
+            say(format!("monthly limit {} → {}", words(None), words(Some(cap))), None);
+        }
+        self.plan.new.push(New {
+            form: users::UserForm { email: self.row.email.clone(), name, role },
+            groups: self.row.groups.as_ref().map(|groups| groups.iter().copied().collect()),
+            limit,
+            effects: from..self.imported.effects.len(),
+        });
         Ok(())
     }
+}
+
+fn words(limit: Option<Money>) -> String {
+    limit.map_or_else(|| "the default".to_owned(), |own| own.to_string())
 }

@@ -1,5 +1,7 @@
 //! Keys and their secrets.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Duration, Utc};
 use domain::{
     guardrails::Guardrails,
@@ -297,6 +299,13 @@ pub async fn secrets(store: &Store, org: OrgId, key: KeyId) -> Result<Vec<Secret
         .collect()
 }
 
+fn yet_to_come(ends_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Result<()> {
+    match ends_at {
+        Some(end) if end <= at => Err(StoreError::invalid("ends_on", "Choose today or a later day.")),
+        _ => Ok(()),
+    }
+}
+
 async fn write_secret(
     change: &mut Change,
     key: KeyId,
@@ -345,9 +354,7 @@ pub async fn issue_service_until(
     ends_at: Option<DateTime<Utc>>,
 ) -> Result<PlainSecret> {
     let (org, at) = (change.org(), change.at());
-    if ends_at.is_some_and(|end| end <= at) {
-        return Err(StoreError::invalid("ends_on", "Choose today or a later day."));
-    }
+    yet_to_come(ends_at, at)?;
     let home = home(change.db(), org, key).await?;
     change.expect(Act::EditSecrets, Some(home.group))?;
     if home.personal.is_some() {
@@ -387,9 +394,22 @@ pub async fn issue_service_until(
 /// # Errors
 /// [`StoreError::NotFound`] when the key is not for them.
 pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret> {
+    issue_member_until(change, key, None).await
+}
+
+/// The same of a secret that stops by itself at `ends_at`.
+///
+/// # Errors
+/// As [`issue_member`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
+pub async fn issue_member_until(
+    change: &mut Change,
+    key: KeyId,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<PlainSecret> {
     change.expect(Act::UseOwn, None)?;
     let user = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::UseOwn))?;
     let (org, at) = (change.org(), change.at());
+    yet_to_come(ends_at, at)?;
     let home = home(change.db(), org, key).await?;
     let facts = access::read(change.db(), org).await?;
     let assigned = read(change.db(), org, key).await?.assigned;
@@ -408,8 +428,11 @@ pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret
     )
     .execute(change.db())
     .await?;
-    let (id, plain) = write_secret(change, key, Some(user), None).await?;
-    let diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Member);
+    let (id, plain) = write_secret(change, key, Some(user), ends_at).await?;
+    let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Member);
+    if let Some(end) = ends_at {
+        diff = diff.set("ends", end.to_rfc3339());
+    }
     change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
     Ok(plain)
 }
@@ -464,35 +487,39 @@ pub(crate) async fn kill(change: &mut Change, id: SecretId) -> Result<()> {
     receipts::record_dead(change, id, &hint(&row.tail), &row.name).await
 }
 
-/// Revokes the secrets of a person that no membership of theirs carries any more: whoever comes back
-/// into a group later makes a new one. Returns their hints.
-pub(crate) async fn revoke_orphans(change: &mut Change, user: UserId) -> Result<Vec<String>> {
+/// Revokes the secrets of these people that no membership of theirs carries any more: whoever comes back
+/// into a group later makes a new one. Returns their hints, by whose they were.
+pub(crate) async fn revoke_orphans(
+    change: &mut Change,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Vec<String>>> {
     let (org, at) = (change.org(), change.at());
+    let users: Vec<uuid::Uuid> = users.iter().map(|user| user.0).collect();
     let rows = sqlx::query!(
-        "update secrets s set revoked_at = $3
+        r#"update secrets s set revoked_at = $3
          from keys k, applications a
-         where s.org_id = $1 and s.user_id = $2 and s.revoked_at is null
+         where s.org_id = $1 and s.user_id = any ($2) and s.revoked_at is null
            and k.org_id = $1 and k.key_id = s.key_id
            and a.org_id = $1 and a.application_id = k.application_id
            and not exists (
                select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-               where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
-                 and case when a.personal_user_id = $2
+               where m.org_id = $1 and m.user_id = s.user_id and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                 and case when a.personal_user_id = s.user_id
                      then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
                      else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
                                   and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
-         returning s.secret_id, s.tail, a.name",
+         returning s.secret_id, s.user_id as "user_id!", s.tail, a.name"#,
         org.0,
-        user.0,
+        &users,
         at,
     )
     .fetch_all(change.db())
     .await?;
-    let mut hints = Vec::new();
+    let mut hints = HashMap::<UserId, Vec<String>>::new();
     for row in rows {
         let hint = format!("{}…{}", PlainSecret::PREFIX, row.tail);
         receipts::record_dead(change, row.secret_id.into(), &hint, &row.name).await?;
-        hints.push(hint);
+        hints.entry(row.user_id.into()).or_default().push(hint);
     }
     Ok(hints)
 }
@@ -502,6 +529,18 @@ pub(crate) async fn revoke_orphans(change: &mut Change, user: UserId) -> Result<
 /// # Errors
 /// [`StoreError::NotFound`] when the person is not in the group.
 pub async fn open_personal(change: &mut Change, group: GroupId) -> Result<(ApplicationId, PlainSecret)> {
+    open_personal_until(change, group, None).await
+}
+
+/// The same with a secret that stops by itself at `ends_at`.
+///
+/// # Errors
+/// As [`open_personal`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
+pub async fn open_personal_until(
+    change: &mut Change,
+    group: GroupId,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<(ApplicationId, PlainSecret)> {
     change.expect(Act::UseOwn, None)?;
     let user = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::UseOwn))?;
     let (org, at) = (change.org(), change.at());
@@ -542,7 +581,7 @@ pub async fn open_personal(change: &mut Change, group: GroupId) -> Result<(Appli
                 .await?
         }
     };
-    let secret = issue_member(change, key).await?;
+    let secret = issue_member_until(change, key, ends_at).await?;
     Ok((application, secret))
 }
 
@@ -614,10 +653,23 @@ pub struct OwnKey {
     pub group: GroupId,
     /// Whether it is their private context.
     pub personal: bool,
-    /// Their live secret, if they have one: id, hint, last call.
-    pub secret: Option<(SecretId, String, Option<DateTime<Utc>>)>,
+    /// Their live secret, if they have one.
+    pub secret: Option<OwnSecret>,
     /// The hint of their last secret, if it died because somebody reported it.
     pub leaked: Option<String>,
+}
+
+/// Somebody's live secret.
+#[derive(Clone, Debug)]
+pub struct OwnSecret {
+    /// Its id.
+    pub id: SecretId,
+    /// The start and the last four characters.
+    pub hint: String,
+    /// Its last call.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it stops by itself.
+    pub ends_at: Option<DateTime<Utc>>,
 }
 
 /// The keys a person may have a secret of, by application name.
@@ -632,7 +684,7 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
                where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
            )
            select k.key_id, a.application_id, a.name, a.group_id, a.personal_user_id is not null as "personal!",
-                  s.secret_id as "secret_id?", s.tail as "tail?", s.last_used_at as "last_used_at?",
+                  s.secret_id as "secret_id?", s.tail as "tail?", s.last_used_at as "last_used_at?", s.expires_at as "expires_at?",
                   (select l.tail from secrets l
                    where l.org_id = k.org_id and l.key_id = k.key_id and l.user_id = $2 and l.leaked_at is not null
                    order by l.created_at desc limit 1) as "leaked?"
@@ -640,6 +692,7 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
            join applications a on a.org_id = k.org_id and a.application_id = k.application_id
            left join secrets s
              on s.org_id = k.org_id and s.key_id = k.key_id and s.user_id = $2 and s.kind = 'member' and s.revoked_at is null
+            and (s.expires_at is null or s.expires_at > $3)
            where k.org_id = $1 and a.archived_at is null
              and case when a.personal_user_id is null
                  then k.key_id in (select t.key_id from key_groups t where t.org_id = $1 and t.group_id in (select group_id from paths))
@@ -661,11 +714,12 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
             personal: row.personal,
             // Whoever has made a new one since knows.
             leaked: row.leaked.filter(|_| row.secret_id.is_none()).map(|tail| hint(&tail)),
-            secret: row
-                .secret_id
-                .map(SecretId)
-                .zip(row.tail)
-                .map(|(id, tail)| (id, hint(&tail), row.last_used_at)),
+            secret: row.secret_id.map(SecretId).zip(row.tail).map(|(id, tail)| OwnSecret {
+                id,
+                hint: hint(&tail),
+                last_used_at: row.last_used_at,
+                ends_at: row.expires_at,
+            }),
         })
         .collect())
 }

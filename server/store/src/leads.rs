@@ -39,6 +39,30 @@ pub(crate) async fn alone(
     Ok(ids.into_iter().map(GroupId).collect())
 }
 
+/// Whether a person leads this group and nobody else does who can act.
+async fn is_alone(
+    db: &mut PgConnection,
+    org: OrgId,
+    group: GroupId,
+    user: UserId,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let leads = sqlx::query_scalar!(
+        "select m.user_id from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+         where m.org_id = $1 and m.group_id = $2 and m.standing = 'lead' and m.ended_at is null
+           and (m.ends_at is null or m.ends_at > $4) and g.archived_at is null
+           and (m.user_id = $3 or (u.suspended_at is null and u.removed_at is null))",
+        org.0,
+        group.0,
+        user.0,
+        at,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(leads == [user.0])
+}
+
 /// Who leads a group does not leave it without somebody: that is for people, who can name one. What
 /// a file or an identity provider says is what it says.
 pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
@@ -46,7 +70,7 @@ pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -
         return Ok(());
     }
     let (org, at) = (change.org(), change.at());
-    if !alone(change.db(), org, user, at).await?.contains(&group) {
+    if !is_alone(change.db(), org, group, user, at).await? {
         return Ok(());
     }
     let (group, user) = groups::pair_names(change, group, user).await?;
@@ -108,7 +132,7 @@ pub(crate) async fn step_back(change: &mut Change, group: GroupId, heir: UserId,
     .fetch_optional(change.db())
     .await?;
     let Some(membership) = leads else { return Ok(()) };
-    if alone(change.db(), org, heir, at).await?.contains(&group) {
+    if is_alone(change.db(), org, group, heir, at).await? {
         return Ok(());
     }
     if until.is_some_and(|end| end <= at) {

@@ -417,20 +417,31 @@ pub(crate) async fn set_month_in(
     Ok(before)
 }
 
-/// Gives many people a monthly limit of their own, or with none the organization's default again,
-/// with one line of the log each, as [`set_month`] writes it. Who has it so is not to be among them.
-pub(crate) async fn set_months(
-    change: &mut Change,
-    facts: &Facts,
-    people: &[UserId],
-    cap: Option<Money>,
-) -> Result<()> {
-    change.expect(Act::LoosenLimits, None)?;
+/// Somebody who is given a monthly limit of their own, or with none the organization's default again.
+pub(crate) struct Month<'a> {
+    /// Who.
+    pub user: UserId,
+    /// What they are called, for the log.
+    pub name: &'a str,
+    /// How much.
+    pub cap: Option<Money>,
+}
+
+/// Gives many people their monthly limits, with one line of the log each, as [`set_month`] writes it. Who
+/// has it so is not to be among them.
+pub(crate) async fn set_months(change: &mut Change, people: &[Month<'_>]) -> Result<()> {
     if people.is_empty() {
         return Ok(());
     }
+    change.expect(Act::LoosenLimits, None)?;
     let (org, at) = (change.org(), change.at());
-    let users: Vec<Uuid> = people.iter().map(|user| user.0).collect();
+    let meter =
+        |user: UserId| Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
+    for Month { user, cap, .. } in people {
+        let form = cap.map(|cap| LimitForm { cap: cap.0, mode: Mode::Enforce, thresholds: Vec::new() });
+        form.map_or(Ok(()), |form| check(&meter(*user), &form))?;
+    }
+    let users: Vec<Uuid> = people.iter().map(|month| month.user.0).collect();
     let known = sqlx::query!(
         "select thing_id, limit_id, cap, mode from limits
          where org_id = $1 and scope_kind = 'user' and thing_id = any ($2)
@@ -448,70 +459,57 @@ pub(crate) async fn set_months(
         .iter()
         .map(|user| before.get(user).map_or_else(|| clock::id::<LimitId>().0, |(id, ..)| *id))
         .collect();
-    let percents: Vec<i16> = THRESHOLDS.iter().map(|percent| i16::from(*percent)).collect();
-    match cap {
-        Some(cap) => {
-            let form = LimitForm { cap: cap.0, mode: Mode::Enforce, thresholds: THRESHOLDS.to_vec() };
-            let scope = Scope::User(UserId(users[0]));
-            check(&Meter { scope, metric: Metric::Spend, window: Window::Month }, &form)?;
-            sqlx::query!(
-                "insert into limits as l (org_id, limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, created_at)
-                 select $1, k.limit_id, 'user', k.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', $4, 'enforce', $5, $6
-                 from unnest($2::uuid[], $3::uuid[]) as k (limit_id, user_id)
-                 on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind)
-                 do update set cap = excluded.cap, version = l.version + 1",
-                org.0,
-                &ids,
-                &users,
-                cap.0,
-                &percents,
-                at,
-            )
-            .execute(change.db())
-            .await?;
-        }
-        None => {
-            sqlx::query!("delete from limits where org_id = $1 and limit_id = any ($2)", org.0, &ids)
-                .execute(change.db())
-                .await?;
-        }
-    }
-    let percents = percents.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let lines: Vec<(Uuid, String, &str, Diff)> = people
-        .iter()
-        .zip(&ids)
-        .filter_map(|(user, id)| {
-            let meter = Meter { scope: Scope::User(*user), metric: Metric::Spend, window: Window::Month };
-            let show = |cap: i64| meter.show_cap(cap);
-            let known = before.get(&user.0);
-            let (verb, diff) = match (known, cap) {
-                (Some((_, was, _)), Some(cap)) => {
-                    ("edit", Diff::new().field("cap", Some(show(*was)), Some(show(cap.0))))
-                }
-                (None, Some(cap)) => (
-                    "create",
-                    Diff::new().set("cap", show(cap.0)).set("mode", Mode::Enforce).field(
-                        "thresholds",
-                        Some(String::new()),
-                        Some(percents.clone()),
-                    ),
+    let thresholds: Vec<i16> = THRESHOLDS.iter().map(|percent| i16::from(*percent)).collect();
+    let caps: Vec<(&Uuid, Uuid, i64)> =
+        ids.iter().zip(people).filter_map(|(id, month)| Some((id, month.user.0, month.cap?.0))).collect();
+    sqlx::query!(
+        "insert into limits as l (org_id, limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, created_at)
+         select $1, k.limit_id, 'user', k.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', k.cap, 'enforce', $5, $6
+         from unnest($2::uuid[], $3::uuid[], $4::bigint[]) as k (limit_id, user_id, cap)
+         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind)
+         do update set cap = excluded.cap, version = l.version + 1",
+        org.0,
+        &caps.iter().map(|(id, ..)| **id).collect::<Vec<_>>(),
+        &caps.iter().map(|(_, user, _)| *user).collect::<Vec<_>>(),
+        &caps.iter().map(|(.., cap)| *cap).collect::<Vec<_>>(),
+        &thresholds,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    let gone: Vec<Uuid> =
+        ids.iter().zip(people).filter(|(_, month)| month.cap.is_none()).map(|(id, _)| *id).collect();
+    sqlx::query!("delete from limits where org_id = $1 and limit_id = any ($2)", org.0, &gone)
+        .execute(change.db())
+        .await?;
+    let percents = thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let lines = people.iter().zip(&ids).filter_map(|(Month { user, name, cap }, id)| {
+        let meter = meter(*user);
+        let show = |cap: i64| meter.show_cap(cap);
+        let (verb, diff) = match (before.get(&user.0), cap) {
+            (Some((_, was, _)), Some(cap)) => {
+                ("edit", Diff::new().field("cap", Some(show(*was)), Some(show(cap.0))))
+            }
+            (None, Some(cap)) => (
+                "create",
+                Diff::new().set("cap", show(cap.0)).set("mode", Mode::Enforce).field(
+                    "thresholds",
+                    Some(String::new()),
+                    Some(percents.clone()),
                 ),
-                (Some((_, was, mode)), None) => (
-                    "remove",
-                    Diff::new().field("cap", Some(show(*was)), None::<String>).field(
-                        "mode",
-                        Some(*mode),
-                        None::<String>,
-                    ),
+            ),
+            (Some((_, was, mode)), None) => (
+                "remove",
+                Diff::new().field("cap", Some(show(*was)), None::<String>).field(
+                    "mode",
+                    Some(*mode),
+                    None::<String>,
                 ),
-                (None, None) => return None,
-            };
-            Some((*id, facts.scope_name(meter.scope), verb, diff))
-        })
-        .collect();
-    let lines = lines
-        .iter()
-        .map(|(id, name, verb, diff)| (Subject { kind: "limit", id: *id, name }, *verb, diff.clone()));
+            ),
+            (None, None) => return None,
+        };
+        Some((Subject { kind: "limit", id: *id, name }, verb, diff))
+    });
     change.record_all(lines).await
 }
 

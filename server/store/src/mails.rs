@@ -26,9 +26,24 @@ pub(crate) async fn post(
     at: DateTime<Utc>,
     after: DateTime<Utc>,
 ) -> Result<()> {
-    let text = serde_json::to_string(letter).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    let letters: Vec<(UserId, &Letter)> = people.iter().map(|user| (*user, letter)).collect();
+    post_each(store, db, org, &letters, kind, at, after).await
+}
+
+/// Puts mails into the outbox: for each of these people their own, not before `after`.
+pub(crate) async fn post_each(
+    store: &Store,
+    db: &mut PgConnection,
+    org: OrgId,
+    letters: &[(UserId, &Letter)],
+    kind: MailKind,
+    at: DateTime<Utc>,
+    after: DateTime<Utc>,
+) -> Result<()> {
     let (mut ids, mut users, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
-    for user in people {
+    for (user, letter) in letters {
+        let text =
+            serde_json::to_string(letter).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         let id: MailId = clock::id();
         sealed.push(store.vault().seal(SealedFor::Mail(org, id), &text)?);
         ids.push(id.0);
@@ -55,14 +70,14 @@ pub(crate) async fn post(
 pub(crate) async fn recall_invitations(
     db: &mut PgConnection,
     org: OrgId,
-    user: UserId,
+    users: &[uuid::Uuid],
     at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
         "update mails set state = 'failed', sealed = null, error = 'A newer invitation took its place.', ended_at = $3
-         where org_id = $1 and user_id = $2 and kind = 'invitation' and state = 'due'",
+         where org_id = $1 and user_id = any ($2) and kind = 'invitation' and state = 'due'",
         org.0,
-        user.0,
+        users,
         at,
     )
     .execute(db)

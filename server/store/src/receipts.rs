@@ -1,7 +1,7 @@
 //! Suspending and removing people: every secret dies in the same transaction, and what ended with
 //! it is written down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::{
     audit::Door,
@@ -11,6 +11,7 @@ use domain::{
     receipts::{Charge, Contents, DeadSecret, Departure, Handed, HeldGrant, HeldMembership, Receipt},
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     Change, Diff, Result, Store, StoreError, Subject, applications, clock, groups, heirs, leads, notices,
@@ -21,7 +22,7 @@ use crate::{
 pub(crate) struct Leaver<'a> {
     pub id: UserId,
     pub name: &'a str,
-    pub account: Option<uuid::Uuid>,
+    pub account: Option<Uuid>,
 }
 
 /// Ends what a suspension ends, hands over what they answered for, and keeps the receipt. Without an
@@ -35,17 +36,57 @@ pub(crate) async fn suspended(
     heir: Option<UserId>,
 ) -> Result<Contents> {
     let handed = hand_over(change, leaver, heir).await?;
-    let contents = Contents {
-        secrets: kill_secrets(change, leaver.id).await?,
-        sessions: sign_out(change, leaver).await?,
-        memberships: memberships(change, leaver.id).await?,
-        grants: grants(change, leaver.id).await?.into_iter().map(|(_, grant)| grant).collect(),
-        requests: Vec::new(),
-        personal: Vec::new(),
-        handed,
-    };
-    keep(change, leaver.id, Departure::Suspended, &contents).await?;
+    let mut ends = ends(change, std::slice::from_ref(leaver)).await?;
+    let contents = Contents { handed, ..ends.remove(&leaver.id).unwrap_or_default() };
+    keep(change, Departure::Suspended, &[(leaver.id, &contents)]).await?;
     Ok(contents)
+}
+
+/// The same for many, without heirs who are named. They are to be suspended already, so that nothing of
+/// one of them goes to another.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn suspended_all(
+    change: &mut Change,
+    leavers: &[Leaver<'_>],
+) -> Result<HashMap<UserId, Contents>> {
+    let (org, at) = (change.org(), change.at());
+    let ids: Vec<Uuid> = leavers.iter().map(|leaver| leaver.id.0).collect();
+    let charged = heirs::charged(change.db(), org, &ids, at).await?;
+    let mut all_handed = HashMap::new();
+    for leaver in leavers.iter().filter(|leaver| charged.contains(&leaver.id)) {
+        all_handed.insert(leaver.id, hand_over(change, leaver, None).await?);
+    }
+    let mut all = ends(change, leavers).await?;
+    for (id, handed) in all_handed {
+        all.entry(id).or_default().handed = handed;
+    }
+    let kept: Vec<(UserId, &Contents)> =
+        leavers.iter().filter_map(|leaver| Some((leaver.id, all.get(&leaver.id)?))).collect();
+    keep(change, Departure::Suspended, &kept).await?;
+    Ok(all)
+}
+
+/// Ends what a suspension ends, and says what there was, but for what is handed over.
+async fn ends(change: &mut Change, leavers: &[Leaver<'_>]) -> Result<HashMap<UserId, Contents>> {
+    let ids: Vec<Uuid> = leavers.iter().map(|leaver| leaver.id.0).collect();
+    let mut secrets = kill_secrets(change, &ids).await?;
+    let sessions = sign_out(change, leavers).await?;
+    let mut memberships = memberships(change, &ids).await?;
+    let mut grants = grants(change, &ids).await?;
+    let of = |leaver: &Leaver<'_>| {
+        let id = leaver.id;
+        let contents = Contents {
+            secrets: secrets.remove(&id).unwrap_or_default(),
+            sessions: leaver.account.and_then(|account| sessions.get(&account).copied()).unwrap_or_default(),
+            memberships: memberships.remove(&id).unwrap_or_default(),
+            grants: grants.remove(&id).unwrap_or_default().into_iter().map(|(_, grant)| grant).collect(),
+            ..Contents::default()
+        };
+        (id, contents)
+    };
+    Ok(leavers.iter().map(of).collect())
 }
 
 /// Ends everything somebody had, hands over what they answered for, and keeps the receipt.
@@ -62,77 +103,84 @@ pub(crate) async fn removed(
         let sentence = format!("{} answers for {}. Choose who takes over.", leaver.name, left.name);
         return Err(StoreError::invalid("heir", sentence));
     }
-    let memberships = memberships(change, leaver.id).await?;
-    let secrets = kill_secrets(change, leaver.id).await?;
+    let ids = [leaver.id.0];
+    let memberships = memberships(change, &ids).await?.remove(&leaver.id).unwrap_or_default();
+    let secrets = kill_secrets(change, &ids).await?.remove(&leaver.id).unwrap_or_default();
     for membership in &memberships {
         groups::end(change, membership.group, leaver.id).await?;
     }
     let mut held = Vec::new();
-    for (id, grant) in grants(change, leaver.id).await? {
+    for (id, grant) in grants(change, &ids).await?.remove(&leaver.id).unwrap_or_default() {
         requests::revoke(change, id, &grant.model).await?;
         held.push(grant);
     }
     let contents = Contents {
         secrets,
-        sessions: sign_out(change, leaver).await?,
+        sessions: sign_out(change, std::slice::from_ref(leaver)).await?.into_values().sum(),
         memberships,
         grants: held,
         requests: requests::withdraw_all(change, leaver.id).await?,
         personal: close_personal(change, leaver.id).await?,
         handed,
     };
-    keep(change, leaver.id, Departure::Removed, &contents).await?;
+    keep(change, Departure::Removed, &[(leaver.id, &contents)]).await?;
     Ok(contents)
 }
 
-async fn keep(change: &mut Change, user: UserId, kind: Departure, contents: &Contents) -> Result<()> {
-    let (org, at, id) = (change.org(), change.at(), clock::id::<ReceiptId>());
+/// Writes down what ended with each of them.
+pub(crate) async fn keep(change: &mut Change, kind: Departure, list: &[(UserId, &Contents)]) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
     let actor = change.permit().actor().name.clone();
     sqlx::query!(
-        "insert into receipts (org_id, receipt_id, user_id, kind, at, actor, content) values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into receipts (org_id, receipt_id, user_id, kind, at, actor, content)
+         select $1, k.receipt_id, k.user_id, $2, $3, $4, k.content
+         from unnest($5::uuid[], $6::uuid[], $7::jsonb[]) as k (receipt_id, user_id, content)",
         org.0,
-        id.0,
-        user.0,
         kind.as_str(),
         at,
         actor,
-        json!(contents),
+        &list.iter().map(|_| clock::id::<ReceiptId>().0).collect::<Vec<_>>(),
+        &list.iter().map(|(user, _)| user.0).collect::<Vec<_>>(),
+        &list.iter().map(|(_, contents)| json!(contents)).collect::<Vec<_>>(),
     )
     .execute(change.db())
     .await?;
     Ok(())
 }
 
-/// Revokes every secret that names the person.
-async fn kill_secrets(change: &mut Change, user: UserId) -> Result<Vec<DeadSecret>> {
+/// Revokes every secret that names one of them.
+async fn kill_secrets(change: &mut Change, users: &[Uuid]) -> Result<HashMap<UserId, Vec<DeadSecret>>> {
     let (org, at) = (change.org(), change.at());
     let rows = sqlx::query!(
         r#"update secrets s set revoked_at = $3
            from keys k, applications a
-           where s.org_id = $1 and s.user_id = $2 and s.revoked_at is null
+           where s.org_id = $1 and s.user_id = any ($2) and s.revoked_at is null
              and k.org_id = $1 and k.key_id = s.key_id
              and a.org_id = $1 and a.application_id = k.application_id
-           returning s.secret_id, s.tail, a.name, s.last_used_at"#,
+           returning s.secret_id, s.user_id as "user_id!", s.tail, a.name, s.last_used_at"#,
         org.0,
-        user.0,
+        users,
         at,
     )
     .fetch_all(change.db())
     .await?;
-    let mut dead: Vec<DeadSecret> = rows
-        .into_iter()
-        .map(|row| DeadSecret {
+    let mut all = HashMap::<UserId, Vec<DeadSecret>>::new();
+    for row in rows {
+        all.entry(row.user_id.into()).or_default().push(DeadSecret {
             id: row.secret_id.into(),
             hint: format!("{}…{}", PlainSecret::PREFIX, row.tail),
             application: row.name,
             last_used_at: row.last_used_at,
-        })
-        .collect();
-    dead.sort_by(|one, other| one.application.cmp(&other.application).then(one.id.cmp(&other.id)));
-    for secret in &dead {
-        record_dead(change, secret.id, &secret.hint, &secret.application).await?;
+        });
     }
-    Ok(dead)
+    for user in users {
+        let Some(dead) = all.get_mut(&UserId(*user)) else { continue };
+        dead.sort_by(|one, other| one.application.cmp(&other.application).then(one.id.cmp(&other.id)));
+        for secret in dead.iter() {
+            record_dead(change, secret.id, &secret.hint, &secret.application).await?;
+        }
+    }
+    Ok(all)
 }
 
 /// The line of the log about a secret that died with something else.
@@ -146,52 +194,77 @@ pub(crate) async fn record_dead(
     change.record(Subject { kind: "secret", id: id.0, name: hint }, "revoke", &diff).await
 }
 
-/// Ends every session of the person's sign-in.
-async fn sign_out(change: &mut Change, leaver: &Leaver<'_>) -> Result<u64> {
-    let Some(account) = leaver.account else { return Ok(0) };
-    let done =
-        sqlx::query!("delete from sessions where account_id = $1", account).execute(change.db()).await?;
-    Ok(done.rows_affected())
+/// Ends every session of their sign-ins. Returns how many of each.
+async fn sign_out(change: &mut Change, leavers: &[Leaver<'_>]) -> Result<HashMap<Uuid, u64>> {
+    let accounts: Vec<Uuid> = leavers.iter().filter_map(|leaver| leaver.account).collect();
+    let mut ended = HashMap::new();
+    if accounts.is_empty() {
+        return Ok(ended);
+    }
+    let rows = sqlx::query_scalar!(
+        r#"delete from sessions where account_id = any ($1) returning account_id as "account_id!""#,
+        &accounts
+    )
+    .fetch_all(change.db())
+    .await?;
+    for account in rows {
+        *ended.entry(account).or_default() += 1;
+    }
+    Ok(ended)
 }
 
-async fn memberships(change: &mut Change, user: UserId) -> Result<Vec<HeldMembership>> {
+/// Which groups they are in.
+pub(crate) async fn memberships(
+    change: &mut Change,
+    users: &[Uuid],
+) -> Result<HashMap<UserId, Vec<HeldMembership>>> {
     let (org, at) = (change.org(), change.at());
     let rows = sqlx::query!(
-        "select m.group_id, m.standing from memberships m
+        "select m.user_id, m.group_id, m.standing, g.name, g.ancestors from memberships m
          join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+         where m.org_id = $1 and m.user_id = any ($2) and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
          order by cardinality(g.ancestors), lower(g.name)",
         org.0,
-        user.0,
+        users,
         at,
     )
     .fetch_all(change.db())
     .await?;
-    let mut held = Vec::new();
+    let mut above: Vec<Uuid> = rows.iter().flat_map(|row| row.ancestors.iter().copied()).collect();
+    above.sort_unstable();
+    above.dedup();
+    let names = groups::read_names(change.db(), org, &above).await?;
+    let mut held = HashMap::<UserId, Vec<HeldMembership>>::new();
     for row in rows {
-        let group = GroupId(row.group_id);
-        let path = groups::read(change.db(), org, group).await?.path_text();
-        held.push(HeldMembership { group, path, standing: row.standing.parse()? });
+        let above = row.ancestors.iter().map(|id| names.get(&GroupId(*id)).map_or("", String::as_str));
+        let path = above.chain([row.name.as_str()]).collect::<Vec<_>>().join("/");
+        let (group, standing) = (row.group_id.into(), row.standing.parse()?);
+        held.entry(row.user_id.into()).or_default().push(HeldMembership { group, path, standing });
     }
     Ok(held)
 }
 
-async fn grants(change: &mut Change, user: UserId) -> Result<Vec<(domain::ids::GrantId, HeldGrant)>> {
+async fn grants(
+    change: &mut Change,
+    users: &[Uuid],
+) -> Result<HashMap<UserId, Vec<(domain::ids::GrantId, HeldGrant)>>> {
     let (org, at) = (change.org(), change.at());
     let rows = sqlx::query!(
-        "select g.grant_id, m.name, g.ends_at from grants g
+        r#"select g.user_id as "user_id!", g.grant_id, m.name, g.ends_at from grants g
          join models m on m.org_id = g.org_id and m.model_id = g.model_id
-         where g.org_id = $1 and g.user_id = $2 and g.revoked_at is null and g.ends_at > $3 order by m.name, g.grant_id",
+         where g.org_id = $1 and g.user_id = any ($2) and g.revoked_at is null and g.ends_at > $3 order by m.name, g.grant_id"#,
         org.0,
-        user.0,
+        users,
         at,
     )
     .fetch_all(change.db())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.grant_id.into(), HeldGrant { model: row.name, ends_at: row.ends_at }))
-        .collect())
+    let mut held = HashMap::<UserId, Vec<_>>::new();
+    for row in rows {
+        let grant = HeldGrant { model: row.name, ends_at: row.ends_at };
+        held.entry(row.user_id.into()).or_default().push((row.grant_id.into(), grant));
+    }
+    Ok(held)
 }
 
 /// Gives everything they answer for to `heir`, or each thing to who comes next, and tells them. A
@@ -240,20 +313,31 @@ async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId
     Ok(handed)
 }
 
-/// Gives back to somebody whose suspension is undone what is still with whom it went to: applications,
+/// Gives back to those whose suspension is undone what is still with whom it went to: applications,
 /// and groups, in which whoever took over is again what they were before.
-pub(crate) async fn give_back(change: &mut Change, user: UserId) -> Result<()> {
+pub(crate) async fn give_back(change: &mut Change, users: &[UserId]) -> Result<()> {
     let org = change.org();
-    let content = sqlx::query_scalar!(
-        "select content from receipts where org_id = $1 and user_id = $2 and kind = 'suspended' order by receipt_id desc limit 1",
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    let rows = sqlx::query!(
+        "select l.user_id, l.content from (
+             select distinct on (user_id) user_id, receipt_id, content from receipts
+             where org_id = $1 and user_id = any ($2) and kind = 'suspended' order by user_id, receipt_id desc
+         ) l where l.content -> 'handed' <> '[]' order by l.receipt_id desc",
         org.0,
-        user.0
+        &users
     )
-    .fetch_optional(change.db())
+    .fetch_all(change.db())
     .await?;
-    let Some(content) = content else { return Ok(()) };
-    let contents: Contents =
-        serde_json::from_value(content).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    for row in rows {
+        let contents: Contents =
+            serde_json::from_value(row.content).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        give_back_to(change, row.user_id.into(), contents).await?;
+    }
+    Ok(())
+}
+
+async fn give_back_to(change: &mut Change, user: UserId, contents: Contents) -> Result<()> {
+    let org = change.org();
     for handed in contents.handed {
         let Some((heir, _)) = handed.to else { continue };
         let id = match (handed.charge, handed.was) {

@@ -1,13 +1,14 @@
 //! People in an organization.
 
-use chrono::{DateTime, Duration, Utc};
+mod many;
+
+use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
     groups::{Source, Standing},
     ids::{AccountId, GroupId, OrgId, UserId},
     money::Money,
     names::{Email, Name},
-    notices::{Letter, MailKind},
     receipts::Handed,
     roles::{Act, Actor, Place, permit},
     users::{Badge, Role, UserRow, UserStatus},
@@ -16,7 +17,12 @@ use sqlx::PgConnection;
 
 use crate::{
     Change, Diff, Purpose, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, groups,
-    mails, organizations, receipts, rollups::Month, vault::random_base62,
+    receipts, rollups::Month,
+};
+
+pub use many::mail_invitations;
+pub(crate) use many::{
+    Edit, Leaver, edit_all, insert_all, invite_all, reinstate_all, remove_unused, suspend_all, with_nothing,
 };
 
 /// How long an invitation can be accepted.
@@ -336,11 +342,8 @@ async fn add(change: &mut Change, form: &UserForm) -> Result<UserId> {
     let diff =
         Diff::new().set("email", form.email.as_str()).set("name", form.name.as_str()).set("role", form.role);
     change.record(Subject { kind: "user", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
-    let defaults = sqlx::query_scalar!("select group_id from default_groups where org_id = $1", org.0)
-        .fetch_all(change.db())
-        .await?;
-    for group in defaults {
-        groups::join(change, GroupId(group), id, Standing::Member, Source::Default, None).await?;
+    for group in groups::default_ids(change).await? {
+        groups::join(change, group, id, Standing::Member, Source::Default, None).await?;
     }
     Ok(id)
 }
@@ -422,7 +425,7 @@ pub async fn said(change: &mut Change, id: UserId) -> Result<(UserForm, i64)> {
 /// [`StoreError::NotFound`] when they are not in the organization.
 pub async fn take_back_suspension(change: &mut Change, id: UserId) -> Result<()> {
     set_suspended(change, id, false).await?;
-    receipts::give_back(change, id).await
+    receipts::give_back(change, &[id]).await
 }
 
 /// Changes name, address and role.
@@ -639,29 +642,13 @@ pub async fn hand_over_organization(change: &mut Change, to: UserId, then: Role)
 /// # Errors
 /// [`StoreError::Invalid`] when the person has joined already.
 pub async fn invite(change: &mut Change, id: UserId) -> Result<String> {
-    change.expect(Act::EditUsers, None)?;
-    let (org, at) = (change.org(), change.at());
+    let org = change.org();
     let before = before(change.db(), org, id).await?;
     if before.account.is_some() {
         return Err(StoreError::invalid("user", "This person has joined already."));
     }
-    let token = random_base62(32);
-    let hash = change.store().vault().hash(Purpose::Token, token.as_bytes());
-    let until = at + Duration::days(INVITATION_DAYS);
-    sqlx::query!(
-        "update users set invitation_hash = $3, invitation_expires_at = $4, invited_at = $5 where org_id = $1 and user_id = $2",
-        org.0,
-        id.0,
-        &hash,
-        until,
-        at,
-    )
-    .execute(change.db())
-    .await?;
-    mails::recall_invitations(change.db(), org, id, at).await?;
-    let diff = Diff::new().set("until", until.to_rfc3339());
-    change.record(Subject { kind: "user", id: id.0, name: &before.name }, "invite", &diff).await?;
-    Ok(token)
+    let tokens = invite_all(change, &[(id, &before.name)]).await?;
+    tokens.into_iter().next().ok_or(StoreError::NotFound)
 }
 
 /// Sends the link of an invitation that was made in this change by mail. Nobody else sees it.
@@ -669,18 +656,9 @@ pub async fn invite(change: &mut Change, id: UserId) -> Result<String> {
 /// # Errors
 /// [`StoreError::NotFound`] when the person is not in the organization.
 pub async fn mail_invitation(change: &mut Change, id: UserId, token: &str) -> Result<()> {
-    change.expect(Act::EditUsers, None)?;
-    let (org, at, store) = (change.org(), change.at(), change.store().clone());
+    let org = change.org();
     let before = before(change.db(), org, id).await?;
-    let organization = organizations::read(change.db(), org).await?;
-    let zone = organizations::calendar_of(&organization)?.zone;
-    let until = (at + Duration::days(INVITATION_DAYS)).with_timezone(&zone);
-    let until =
-        format!("{} {} ({})", domain::time::date(until.date_naive()), until.format("%H:%M"), zone.name());
-    let by = change.permit().actor().name.clone();
-    let path = format!("/join/{org}/{id}/{token}");
-    let letter = Letter::invitation(&before.name, &organization.name, &by, path, &until);
-    mails::post(&store, change.db(), org, &[id], MailKind::Invitation, &letter, at, at).await
+    mail_invitations(change, &[(id, &before.name, token)]).await
 }
 
 /// Until when somebody's invitation can be accepted; none when there is none that was not.
@@ -743,6 +721,37 @@ async fn invitation_at(
         email: row.email,
         organization: row.organization,
         known: row.known,
+    }))
+}
+
+/// Why an invitation cannot be accepted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It was accepted.
+    Used,
+    /// It could be accepted until then.
+    Expired(DateTime<Utc>),
+}
+
+/// What became of an invitation that cannot be accepted, for whoever has its token; none where the token
+/// is another one, so that nobody else learns who was invited.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn spent_invitation(store: &Store, org: OrgId, user: UserId, token: &str) -> Result<Option<Spent>> {
+    let hash = store.vault().hash(Purpose::Token, token.as_bytes());
+    let row = sqlx::query!(
+        r#"select account_id is not null as "joined!", invitation_expires_at from users
+           where org_id = $1 and user_id = $2 and invitation_hash = $3 and suspended_at is null and removed_at is null"#,
+        org.0,
+        user.0,
+        &hash,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.and_then(|row| match (row.joined, row.invitation_expires_at) {
+        (true, _) => Some(Spent::Used),
+        (false, until) => until.filter(|until| *until <= clock::now()).map(Spent::Expired),
     }))
 }
 
@@ -817,7 +826,8 @@ pub async fn accept_as(
     };
     let token_hash = store.vault().hash(Purpose::Token, token.as_bytes());
     let done = sqlx::query!(
-        "update users set account_id = $4, name = $5, invitation_hash = null, invitation_expires_at = null, version = version + 1
+        // Its hash stays: whoever opens the link once more is told that it was used.
+        "update users set account_id = $4, name = $5, invitation_expires_at = null, version = version + 1
          where org_id = $1 and user_id = $2 and invitation_hash = $3 and account_id is null",
         org.0,
         user.0,

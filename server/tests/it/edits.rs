@@ -138,7 +138,8 @@ pub const OTHERWISE: &[(&str, &str)] = &[
     ),
     (
         "it saves or undoes a draft: what changed since is told of, each by itself (store: batches, drafts, imports, rehearsals)",
-        "authorizations/save authorizations/undo batches/confirm batches/undo imports/run rehearsals/save price-lists/apply",
+        "authorizations/save authorizations/undo batches/confirm batches/undo imports/run observed/restore rehearsals/save \
+        price-lists/apply",
     ),
     (
         "it ends for good what nobody can edit: a call, a browser, an invoice, a secret, a month, a test, one's own request",

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::harness::{Browser, Server, set_up};
+use crate::harness::{Browser, Server, join, set_up};
 
 /// What a program with this secret gets for its list of models.
 async fn models(server: &Server, secret: &str) -> u16 {
@@ -54,6 +54,24 @@ async fn the_old_secret_works_through_its_grace_period_and_not_beyond() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_made_with_a_last_day() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let (app, key) = application(&owner).await;
+    let made = async |day: &str| {
+        let fields = [("application", app.as_str()), ("key", key.as_str()), ("ends_on", day)];
+        owner.post("/console/keys/issue", &fields).await
+    };
+    assert_eq!(made("2020-02-29").await.status, 422, "a day that has passed");
+    assert_eq!(made("tomorrow").await.status, 422);
+    let page = owner.get(&format!("/applications/{app}")).await.text;
+    assert!(page.contains("No secrets yet"), "and nothing was made");
+    assert_eq!(made("2999-12-31").await.status, 200);
+    let page = owner.get(&format!("/applications/{app}")).await.text;
+    assert_eq!(page.matches(">stops<").count(), 1, "the page says when it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_of_a_leak_kills_the_secret_and_tells_nobody_whether_there_was_one() {
     let server = Server::start().await;
     let owner = set_up(&server, "Acme").await;
@@ -78,4 +96,36 @@ async fn a_report_of_a_leak_kills_the_secret_and_tells_nobody_whether_there_was_
     assert_eq!([models(&server, &leaked).await, models(&server, &other).await], [401, 200]);
     let log = owner.get("/audit?kind=secret").await.text;
     assert_eq!(log.matches("A leak report").count(), 1, "it is on the record, once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_ones_own_is_made_with_a_last_day() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let fields = [("name", "Research"), ("kind", "custom"), ("parent", "")];
+    let group = owner.create("/console/groups/create", &fields).await;
+    let (mia, member) = join(&server, &owner, "Mia", "member").await;
+    owner.must("/console/groups/add-member", &[("group", &group), ("user", &mia)]).await;
+    let opened = async |day: &str| {
+        member.post("/console/keys/open-personal", &[("group", group.as_str()), ("ends_on", day)]).await
+    };
+    assert_eq!(opened("2020-02-29").await.status, 422, "a day that has passed");
+    assert_eq!(opened("tomorrow").await.status, 422);
+    assert!(!member.get("/my-models").await.text.contains("Replace my secret"), "and nothing was made");
+    let first = opened("2999-12-31").await.json();
+    let secret = first["once"]["Secret"]["secret"].as_str().expect("a secret").to_owned();
+    assert_eq!(models(&server, &secret).await, 200);
+    let page = member.get("/my-models").await.text;
+    assert!(page.contains("stops after 31 Dec 2999"), "the page says when it stops");
+
+    // The one that takes its place has none, unless that is said, too.
+    let start = page.find("key_").expect("its key");
+    let key = page[start..start + 30].to_owned();
+    let past =
+        member.post("/console/keys/issue-own", &[("key", key.as_str()), ("ends_on", "2020-02-29")]).await;
+    assert_eq!(past.status, 422);
+    assert_eq!(models(&server, &secret).await, 200, "the one before lives on");
+    member.must("/console/keys/issue-own", &[("key", key.as_str())]).await;
+    assert!(!member.get("/my-models").await.text.contains("stops after"));
+    assert_eq!(models(&server, &secret).await, 401);
 }

@@ -164,3 +164,45 @@ async fn a_form_without_script_keeps_what_was_typed_and_gives_no_password_back()
         "the address bar says the page"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_was_used_says_so_to_whoever_has_it_and_to_nobody_else() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let fields = [("name", "Mia"), ("email", "mia@acme.example"), ("role", "member")];
+    let done = owner.must("/console/users/create", &fields).await;
+    let link = done["once"]["Link"]["url"].as_str().expect("a link").to_owned();
+    let path = link[link.find("/join/").expect("its path")..].to_owned();
+    let parts: Vec<&str> = path.split('/').collect();
+    let [.., org, user, token] = parts.as_slice() else { panic!("{path}") };
+    let fields = [("org", *org), ("user", *user), ("token", *token), ("name", "Mia"), ("password", PASSWORD)];
+    let somebody = server.browser();
+    assert_eq!(somebody.get(&path).await.status, 200);
+    somebody.must("/console/join/accept", &fields).await;
+
+    let again = server.browser().get(&path).await;
+    assert_eq!(again.status, 410, "{}", again.text);
+    assert!(
+        again.text.contains("This invitation was used") && again.text.contains("/sign-in"),
+        "{}",
+        again.text
+    );
+    let late = server.browser().post("/console/join/accept", &fields).await;
+    assert_eq!(late.status, 422, "{}", late.text);
+    assert!(late.text.contains("was used or has expired"), "{}", late.text);
+
+    // Nobody learns who was invited, or where there is anything.
+    let wrong = "x".repeat(token.len());
+    let pages = [
+        format!("/join/{org}/{user}/{wrong}"),
+        format!("/join/{org}/{org}/{token}"),
+        format!("/join/{user}/{user}/{token}"),
+        "/join/x/y/z".to_owned(),
+    ];
+    for page in pages {
+        let answer = server.browser().get(&page).await;
+        assert_eq!(answer.status, 404, "{page}");
+        assert!(answer.text.contains("This link does not work"), "{page}: {}", answer.text);
+        assert!(!answer.text.contains("Mia") && !answer.text.contains("Acme"), "{page}: {}", answer.text);
+    }
+}

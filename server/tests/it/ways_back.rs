@@ -38,7 +38,10 @@ const ONE_WAY: &[(&str, &str)] = &[
         "authorizations/stage authorizations/unstage batches/prepare imports/check observed/rehearse \
         rehearsals/authorization rehearsals/limit rehearsals/move rehearsals/policy",
     ),
-    ("it undoes", "authorizations/undo batches/undo model-reviews/reopen recommendations/restore"),
+    (
+        "it undoes",
+        "authorizations/undo batches/undo model-reviews/reopen observed/restore recommendations/restore",
+    ),
     ("it is a program's", "authorizations/set"),
     (
         "it is one's own, and the same form says the other thing",
@@ -238,6 +241,32 @@ async fn memberships_suspensions_limits_and_saved_rehearsals_come_back() {
     let rehearsal = world.value("new rehearsal").await;
     let saved = owner.must("/console/rehearsals/save", &[("id", &rehearsal)]).await;
     undo(saved).await;
+
+    // A rule that was promoted, alone or in the place of another, or dropped, takes note again.
+    for (verb, beside) in [("promote", false), ("promote", true), ("drop", false), ("drop", true)] {
+        let tier = world.value("new tier").await;
+        let target = format!("tier:{tier}");
+        let cell = [("group", team.as_str()), ("target", target.as_str())];
+        if beside {
+            owner.must("/console/authorizations/set", &[cell[0], cell[1], ("state", "open")]).await;
+        }
+        let watch = [cell[0], cell[1], ("state", "closed"), ("mode", "observe")];
+        owner.must("/console/authorizations/set", &watch).await;
+        let text = owner.get("/authorization/observed").await.text;
+        let row = text.split("<tr").find(|row| row.contains(&tier)).expect("its line");
+        let rule = crate::world::id_at(row, "aut_");
+        let line = |text: &str| text.contains(&rule);
+        let fields = [("id", rule.as_str()), ("was", "Closed")];
+        let done = owner.must(&format!("/console/observed/{verb}"), &fields).await;
+        assert!(!line(&owner.get("/authorization/observed").await.text), "{verb}");
+        for who in ["member", "other", "auditor"] {
+            let who = &world.people[WHO.iter().position(|it| *it == who).expect("somebody")];
+            let refused = back(who, &done["undo"]).await;
+            assert_eq!(refused.status, 403, "{verb}: {}", refused.text);
+        }
+        undo(done).await;
+        assert!(line(&owner.get("/authorization/observed").await.text), "{verb} {beside}");
+    }
 
     // Models that were accepted or dismissed wait again.
     for verb in ["accept", "dismiss"] {

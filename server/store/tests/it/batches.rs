@@ -3,7 +3,7 @@
 use domain::{
     batches::{Effect, Outcome, Task, count},
     groups::Standing,
-    ids::{BatchId, UserId},
+    ids::{BatchId, GroupId, UserId},
     money::Money,
     roles::{Act, Actor, Place, permit},
     users::Role,
@@ -13,7 +13,7 @@ use store::{
     audit::Chain,
     batches, clock,
     directory::{self, Ask},
-    groups, limits,
+    groups, imports, limits,
     rollups::Month,
     testing, users,
 };
@@ -285,4 +285,123 @@ async fn undoing_a_suspension_makes_whoever_took_a_group_over_what_they_were_bef
         groups::remove_member(&mut change, group, ben).await.expect("out");
         change.commit().await.expect("it");
     }
+}
+
+/// One more than a thousand and a half: what was done one by one would be noticed.
+const CROWD: usize = 1_501;
+
+fn table(groups: &[GroupId]) -> Vec<imports::Row> {
+    (0..CROWD)
+        .map(|nth| imports::Row {
+            line: nth + 2,
+            email: format!("p{nth}@acme.example").parse().expect("an address"),
+            name: Some(format!("Person {nth}").parse().expect("a name")),
+            role: None,
+            groups: Some(groups.iter().copied().collect()),
+            limit: Some(Some(Money(7_000_000_000 + i64::try_from(nth).expect("few")))),
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_is_imported_changed_and_brought_back_as_one() {
+    let world = World::new().await;
+    let (store, org) = (&world.org.store, world.org.tenant.org);
+    let (group, other) = (world.org.child, world.org.parent);
+    let before = world.state().await;
+
+    let import = async |rows: &[imports::Row]| {
+        let mut change = testing::begin(store, &world.org.tenant.owner, Act::ApplyFile).await;
+        let imported = imports::run(&mut change, rows).await.expect("an answer");
+        change.commit().await.expect("all of it");
+        imported
+    };
+    let imported = import(&table(&[group])).await;
+    assert_eq!(imported.problems, []);
+    assert_eq!(imported.effects.len(), 3 * CROWD, "new, in a group, with a limit");
+    assert_eq!(import(&table(&[group])).await.effects, [], "the same table again changes nothing");
+    let batch = imported.batch.expect("it is kept");
+    let tallies = batches::tallies(store, org, batch).await.expect("an answer");
+    let tally = tallies[&Outcome::Changed];
+    assert_eq!((tally.people, tally.effects, tally.undoable), (CROWD, 3 * CROWD, CROWD));
+    let last = batches::effects(store, org, batch, Outcome::Changed, 3 * CROWD - 1, 9).await.expect("a page");
+    assert_eq!(last, imported.effects[3 * CROWD - 1..], "page by page, to the end");
+
+    let mut people: Vec<UserId> = imported.effects.iter().map(|effect| effect.user).collect();
+    people.dedup();
+    let crowd = async || {
+        let facts = access::facts(store, org).await.expect("facts");
+        let is_in = |group| {
+            let of = |id: &&UserId| facts.users[*id].memberships.iter().any(|it| it.group == group);
+            people.iter().filter(of).count()
+        };
+        let suspended = people.iter().filter(|id| facts.users[id].suspended).count();
+        (is_in(group), is_in(other), suspended)
+    };
+    assert_eq!(crowd().await, (CROWD, 0, 0));
+    let shift = Task::Move { from: group, to: other };
+    for (task, then) in [
+        (shift, (0, CROWD, 0)),
+        (Task::Suspend, (CROWD, 0, CROWD)),
+        (Task::Role(Role::Auditor), (CROWD, 0, 0)),
+        (Task::Leave(group), (0, 0, 0)),
+    ] {
+        let (id, effects) = world.confirm(&people, task).await;
+        assert_eq!(count(&effects, Outcome::Changed), CROWD, "{task:?}");
+        assert_eq!(crowd().await, then, "{task:?}");
+        let lines = audit::Filter { batch: Some(id), ..audit::Filter::default() };
+        let lines = audit::list(store, org, &lines, 2 * CROWD as i64 + 9).await.expect("the log").len();
+        let each = if task == shift { 2 } else { 1 };
+        assert_eq!(lines, each * CROWD, "{task:?} stands in the log for each");
+        assert_eq!(world.undo(id, task).await.expect("undone"), (CROWD, 0), "{task:?}");
+        assert_eq!(crowd().await, (CROWD, 0, 0), "{task:?} is undone");
+    }
+
+    // Who has signed in since the import, or got a limit of another size, is left alone.
+    let mut change = world.change(Task::Suspend).await;
+    let token = users::invite(&mut change, people[0]).await.expect("a token");
+    change.commit().await.expect("it");
+    let name = "Pia".parse().expect("a name");
+    users::accept(store, org, people[0], &token, &name, "a calm green ledger".to_owned())
+        .await
+        .expect("joined");
+    let mut change = testing::begin(store, &world.org.tenant.owner, Act::ApplyFile).await;
+    let kept = batches::get(store, org, world.owner, batch).await.expect("it");
+    assert_eq!(batches::undo(&mut change, &kept).await.expect("undone"), (CROWD - 1, 1));
+    change.commit().await.expect("all of it");
+    let after = world.state().await;
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(after.iter().any(|row| row.0 == "Pia"));
+    let chain = audit::verify(store, org).await.expect("an answer");
+    assert!(matches!(chain, Chain::Whole { .. }), "{chain:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_those_who_are_suspended_together_answered_for_goes_to_none_of_them() {
+    let world = World::new().await;
+    let [ann, ben, cid] = world.people[..] else { panic!("three people") };
+    let (store, org, group) = (&world.org.store, world.org.tenant.org, world.org.child);
+    let mut change = world.org.change().await;
+    for (who, standing) in [(ann, Standing::Lead), (ben, Standing::Lead), (cid, Standing::Member)] {
+        groups::set_member(&mut change, group, who, standing, None).await.expect("in it");
+    }
+    applications::hand_over(&mut change, world.org.application, None, ann).await.ok();
+    change.commit().await.expect("it");
+    let leads = async || {
+        let all = groups::memberships(store, org).await.expect("memberships");
+        let mut leads: Vec<UserId> = all
+            .into_iter()
+            .filter(|it| it.group == group && it.standing == Standing::Lead)
+            .map(|it| it.user)
+            .collect();
+        leads.sort_unstable();
+        leads
+    };
+    let before = leads().await;
+    let (id, effects) = world.confirm(&[ann, ben, cid], Task::Suspend).await;
+    assert_eq!(count(&effects, Outcome::Changed), 3, "{effects:?}");
+    let heirs: Vec<UserId> = leads().await.into_iter().filter(|who| !before.contains(who)).collect();
+    assert_eq!(heirs, [world.owner], "the owner, not one who goes, too");
+    world.undo(id, Task::Suspend).await.expect("undone");
+    assert_eq!(leads().await, before, "and back");
 }

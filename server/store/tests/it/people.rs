@@ -654,3 +654,32 @@ async fn sessions_are_seen_and_ended_by_oneself_and_by_who_edits_people() {
     assert!(list(None).await.is_empty());
     whole(&org).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_whose_time_has_come_says_until_when_it_was_to_whoever_has_its_token() {
+    let org = Organization::new().await;
+    let (store, tenant) = (&org.store, &org.tenant);
+    let permit = permit(&tenant.owner, Act::EditUsers, Place::Organization).expect("they may");
+    let before = clock::now() - chrono::TimeDelta::days(20);
+    let mut change = Change::begin_at(store, permit, before).await.expect("a change");
+    let form = users::UserForm {
+        email: "late@acme.example".parse().expect("an address"),
+        name: "Late".parse().expect("a name"),
+        role: Role::Member,
+    };
+    let late = users::insert(&mut change, &form).await.expect("a person");
+    let token = users::invite(&mut change, late).await.expect("a token");
+    change.commit().await.expect("all of it");
+    let spent = async |token: &str| {
+        assert!(users::invitation(store, tenant.org, late, token).await.expect("an answer").is_none());
+        users::spent_invitation(store, tenant.org, late, token).await.expect("an answer")
+    };
+    let Some(users::Spent::Expired(until)) = spent(&token).await else { panic!("it has expired") };
+    assert_eq!((until - before).num_days(), 14);
+    assert_eq!(spent("another").await, None);
+    // A newer one takes its place: the old link says nothing any more.
+    let mut change = testing::begin(store, &tenant.owner, Act::EditUsers).await;
+    users::invite(&mut change, late).await.expect("a token");
+    change.commit().await.expect("it");
+    assert_eq!(spent(&token).await, None);
+}
