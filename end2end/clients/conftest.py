@@ -160,17 +160,17 @@ class Bursar:
         return anthropic.Anthropic(base_url=self.base, api_key=secret)
 
     def booked(self, application: str) -> dict:
-        """The newest call of an application, as soon as the ledger has it: five seconds at most."""
-        deadline = time.monotonic() + 5
+        """The newest call of an application, as soon as the ledger has it: a minute at most."""
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if calls := self.owner.calls(application=application):
                 return calls[0]
             time.sleep(0.05)
-        raise AssertionError("five seconds later the ledger has no such call")
+        raise AssertionError("a minute later the ledger has no such call")
 
     def all_booked(self, application: str, calls: int) -> list[dict]:
-        """The calls of an application, once the ledger has so many: five seconds at most."""
-        deadline = time.monotonic() + 5
+        """The calls of an application, once the ledger has so many: a minute at most."""
+        deadline = time.monotonic() + 60
         while len(found := self.owner.calls(application=application)) < calls and time.monotonic() < deadline:
             time.sleep(0.05)
         return found

@@ -466,7 +466,8 @@ fn percent(now: i64, before: i64) -> String {
         let tenths = now * 10 / before;
         return format!("a factor of {}.{}", tenths / 10, tenths % 10);
     }
-    format!("{} %", (now - before).abs() * 100 / before)
+    // To the nearest, as tables say it.
+    format!("{} %", ((now - before).abs() * 200 + before) / (before * 2))
 }
 
 #[cfg(test)]
@@ -540,6 +541,7 @@ mod tests {
                 vec![row("a", 110, 100), row("b", 20, 100)],
                 "What changed most: b fell from $1.00 to $0.20, by 80 %.",
             ),
+            (vec![row("a", 83, 120)], "What changed most: a fell from $1.20 to $0.83, by 31 %."),
             (vec![row("a", 310, 100)], "What changed most: a rose from $1.00 to $3.10, by a factor of 3.1."),
             (vec![row("a", 100, 100), row("b", 30, 0)], "What changed most: b is new, with $0.30."),
             (vec![row("a", 0, 30)], "What changed most: a stopped; it had $0.30 in the time before."),

@@ -1,9 +1,10 @@
 //! FOCUS 1.2: a month's report as the FinOps Open Cost and Usage Specification writes it.
 //!
 //! A line gathers the calls of one application, person and model in one group and month. All of the
-//! specification's mandatory columns are there, and `InvoiceId`, which it recommends; those that version 1.0 required besides, because its
-//! validator asks for them (for `ChargeType`, too, which is older still), and our own, which start with
-//! `x_`. No two differ in case only: most databases that read the file would take them for one.
+//! specification's mandatory columns are there, `InvoiceId`, which it recommends, those that somebody
+//! with public unit prices has to have besides (`SkuPriceDetails`, and prices in the currency they are
+//! set in, which here is that of billing), and our own, which start with `x_`, as the specification
+//! wants of any other. No two differ in case only: most databases would take them for one.
 //!
 //! The specification wants letters of ASCII in its columns; names that have others stand in full in ours.
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The columns, in the order of the lines.
-pub const COLUMNS: [&str; 66] = [
+pub const COLUMNS: [&str; 67] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -30,7 +31,6 @@ pub const COLUMNS: [&str; 66] = [
     "ChargeFrequency",
     "ChargePeriodEnd",
     "ChargePeriodStart",
-    "ChargeType",
     "CommitmentDiscountCategory",
     "CommitmentDiscountId",
     "CommitmentDiscountName",
@@ -42,16 +42,17 @@ pub const COLUMNS: [&str; 66] = [
     "ContractedUnitPrice",
     "EffectiveCost",
     "InvoiceId",
-    "InvoiceIssuer",
     "InvoiceIssuerName",
     "ListCost",
     "ListUnitPrice",
     "PricingCategory",
+    "PricingCurrency",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
     "PricingQuantity",
     "PricingUnit",
-    "Provider",
     "ProviderName",
-    "Publisher",
     "PublisherName",
     "RegionId",
     "RegionName",
@@ -63,6 +64,7 @@ pub const COLUMNS: [&str; 66] = [
     "ServiceSubcategory",
     "SkuId",
     "SkuMeter",
+    "SkuPriceDetails",
     "SkuPriceId",
     "SubAccountId",
     "SubAccountName",
@@ -204,7 +206,6 @@ pub fn line(charge: &Charge<'_>) -> String {
         "Usage-Based",
         &moment(made.1),
         &moment(made.0),
-        "Usage",
         "",
         "",
         "",
@@ -218,14 +219,15 @@ pub fn line(charge: &Charge<'_>) -> String {
         // A provider's invoice says what a day and a model cost, not what a program did.
         "",
         &provider,
-        &provider,
         &cost,
         &price,
         "Standard",
+        "USD",
+        &price,
+        &cost,
+        &price,
         &quantity,
         unit,
-        &provider,
-        &provider,
         &provider,
         &provider,
         "",
@@ -238,6 +240,7 @@ pub fn line(charge: &Charge<'_>) -> String {
         "Generative AI",
         charge.model.0,
         unit,
+        "",
         &price_id,
         charge.group.0,
         &group,

@@ -350,31 +350,92 @@ impl SpendPage {
             return Some((Verdict::Open, format!("No monthly limit counts this.{toward}")));
         };
         let own = self.budget.as_ref().is_some_and(|budget| budget == limit);
-        let cap = Money(limit.limit.cap);
-        let whose = if own { "the limit".to_owned() } else { format!("the limit of {}", limit.scope_name) };
-        let used = format!("{} % of {whose}, {cap}, is used", limit.percent());
-        if limit.percent() >= 100 {
-            let then = match limit.limit.mode {
-                Mode::Enforce => "further calls are refused until it starts anew",
-                Mode::Observe => "it only observes, so calls go on",
-            };
-            return Some((Verdict::Over, format!("{used}: {then}.")));
+        Some(judged(limit, self.forecast.as_ref().filter(|_| own), own, self.today, day))
+    }
+}
+
+/// What a limit on this month's spend says: whether it is fine, and why. `forecast`: what counts in it
+/// comes to at its end; `own`: it is the limit of what the page is about, not of something above.
+fn judged(
+    limit: &LimitLevel,
+    forecast: Option<&Forecast>,
+    own: bool,
+    today: NaiveDate,
+    day: impl Fn(NaiveDate) -> String,
+) -> (Verdict, String) {
+    let cap = Money(limit.limit.cap);
+    let whose = if own { "the limit".to_owned() } else { format!("the limit of {}", limit.scope_name) };
+    let used = format!("{} % of {whose}, {cap}, is used", limit.percent());
+    if limit.percent() >= 100 {
+        let then = match limit.limit.mode {
+            Mode::Enforce => "further calls are refused until it starts anew",
+            Mode::Observe => "it only observes, so calls go on",
+        };
+        return (Verdict::Over, format!("{used}: {then}."));
+    }
+    let reached = forecast.and_then(|forecast| forecast.reaches(cap, Money(limit.level.settled), today));
+    match (forecast, reached) {
+        (_, Some(on)) => (Verdict::Near, format!("{used}, and as it looks the rest is gone on {}.", day(on))),
+        (Some(forecast), None) if forecast.high > cap => {
+            (Verdict::Near, format!("{used}, and the month may end at up to {}.", forecast.high))
         }
-        let forecast = self.forecast.as_ref().filter(|_| own);
-        let reached =
-            forecast.and_then(|forecast| forecast.reaches(cap, Money(limit.level.settled), self.today));
-        Some(match (forecast, reached) {
-            (_, Some(on)) => {
-                (Verdict::Near, format!("{used}, and as it looks the rest is gone on {}.", day(on)))
-            }
-            (Some(forecast), None) if forecast.high > cap => {
-                (Verdict::Near, format!("{used}, and the month may end at up to {}.", forecast.high))
-            }
-            _ if limit.percent() >= 80 => (Verdict::Near, format!("{used}.")),
-            (Some(forecast), None) => {
-                (Verdict::Fine, format!("{used}, and the month is heading for {}.", forecast.end))
-            }
-            (None, None) => (Verdict::Fine, format!("{used}.")),
-        })
+        _ if limit.percent() >= 80 => (Verdict::Near, format!("{used}.")),
+        (Some(forecast), None) => {
+            (Verdict::Fine, format!("{used}, and the month is heading for {}.", forecast.end))
+        }
+        (None, None) => (Verdict::Fine, format!("{used}.")),
+    }
+}
+
+/// What groups spend in the month that runs, for whoever leads them and does not read the organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedPage {
+    /// The first day of the month.
+    pub month: NaiveDate,
+    /// Today, in the organization's time zone.
+    pub today: NaiveDate,
+    /// Some of the groups, by path.
+    pub groups: Vec<Led>,
+    /// How many there are besides.
+    pub more: usize,
+}
+
+/// What one of them spends: its applications and those of the groups below.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Led {
+    /// The group.
+    pub group: GroupId,
+    /// Its names from the root to itself.
+    pub path: String,
+    /// In the month so far.
+    pub spent: Money,
+    /// In the month before, by the same day.
+    pub before: Money,
+    /// Its cap on monthly spend with its level, if there is one.
+    pub budget: Option<LimitLevel>,
+    /// Of the caps on monthly spend of the groups above and the organization, the one of which most is
+    /// used.
+    pub above: Option<LimitLevel>,
+    /// What the month comes to, if there is enough to go by.
+    pub forecast: Option<Forecast>,
+}
+
+impl Led {
+    /// Is it fine, and why: by its own limit, or by one above of which more is used. `day` says a day.
+    pub fn verdict(&self, today: NaiveDate, day: impl Fn(NaiveDate) -> String) -> (Verdict, String) {
+        let above = self.above.as_ref().map(|limit| judged(limit, None, false, today, &day));
+        let own = self.budget.as_ref().map(|limit| judged(limit, self.forecast.as_ref(), true, today, &day));
+        let rank = |verdict| match verdict {
+            Verdict::Open => 0,
+            Verdict::Fine => 1,
+            Verdict::Near => 2,
+            Verdict::Over => 3,
+        };
+        match (own, above) {
+            (Some(own), Some(above)) if rank(above.0) > rank(own.0) => above,
+            (Some(own), _) => own,
+            (None, Some(above)) => above,
+            (None, None) => (Verdict::Open, "No monthly limit counts this.".to_owned()),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Spend.
 
-use domain::{ids::GroupId, spend::SpendPage};
+use domain::spend::{LedPage, SpendPage};
 use leptos::prelude::*;
 
 use crate::error::AppError;
@@ -58,17 +58,17 @@ pub async fn load_spend(
     .await
 }
 
-/// The groups whoever asks leads, each with its path: whose spend they may read without reading the
-/// organization's.
+/// What the groups spend whoever asks leads, this month: what they may read without reading the
+/// organization.
 #[server(prefix = "/console", endpoint = "spend/places")]
-pub async fn load_spend_places() -> Result<Vec<(GroupId, String)>, AppError> {
+pub async fn load_led() -> Result<LedPage, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
+    // How many are told of; the others are found among the groups.
+    const MOST: usize = 15;
     handle(|cx| async move {
         let leads = cx.permit(Act::UseOwn)?.actor().leads.clone();
-        let mut groups = store::groups::paths(&cx.store, cx.org()?).await.known()?;
-        groups.retain(|(id, _)| leads.contains(id));
-        Ok(groups)
+        store::spend::led(&cx.store, cx.org()?, &leads, MOST).await.known()
     })
     .await
 }

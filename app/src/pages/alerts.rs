@@ -78,6 +78,10 @@ fn Content(alerts: Alerts) -> impl IntoView {
 fn Line(alert: Alert) -> impl IntoView {
     let (text, kind) = word(alert.kind);
     let told = match alert.told {
+        // Of several thresholds that are crossed at once people hear of the highest.
+        0 if alert.kind == AlertKind::Limit => {
+            view! { <span class="muted">"of a higher one"</span> }.into_any()
+        }
         0 => view! { <span class="muted">"nobody"</span> }.into_any(),
         1 => view! { "1 person" }.into_any(),
         told => view! { {format!("{told} people")} }.into_any(),

@@ -134,8 +134,10 @@ pub fn FilterBar(
             <Choice name="feature" label="Used" choices=features() all="Anything" value=filters.feature.clone()/>
             {children()}
             {dated.then(|| view! {
-                <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
-                <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
+                <div class="span">
+                    <label class="pick">"From"<input type="date" name="from" value=query::value("from")/></label>
+                    <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
+                </div>
             })}
             <div class="row"><button class="btn">"Show"</button>{any.then(|| view! { <a class="link" href=path>"Clear"</a> })}</div>
         </form>

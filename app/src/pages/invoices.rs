@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many lines with a difference the page lists; the file has them all.
-const LISTED: usize = 60;
+const LISTED: usize = 40;
 
 /// How much more or less: `+$1.20`, `−$0.30`, `none`.
 fn gap(money: Money) -> String {
@@ -257,7 +257,7 @@ fn Models(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
         <Card title="By model" note="the largest difference first">
             <div class="scroll" tabindex="0" role="region" aria-label="By model">
                 <table class="table stack">
-                    <thead><tr><th>"Model"</th><FigureHeads/></tr></thead>
+                    <thead><tr><th>"Model"</th>{heads(&invoice)}</tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
@@ -265,26 +265,33 @@ fn Models(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
     }
 }
 
-#[component]
-fn FigureHeads() -> impl IntoView {
-    view! {
-        <th class="r">"Billed"</th><th class="r">"Ledger"</th><th class="r">"Difference"</th>
-        <th class="r">"Tokens billed"</th><th class="r">"In the ledger"</th><th class="r">"Difference"</th>
-    }
+/// Columns for what the file says: money, tokens, or both.
+fn heads(invoice: &Invoice) -> impl IntoView + use<> {
+    let money = invoice.has_money.then(|| {
+        view! { <th class="r">"Billed"</th><th class="r">"Ledger"</th><th class="r">"Difference"</th> }
+    });
+    let tokens = invoice.has_tokens.then(|| {
+        view! { <th class="r">"Tokens billed"</th><th class="r">"In the ledger"</th><th class="r">"Difference"</th> }
+    });
+    view! { {money}{tokens} }
 }
 
 fn figures(invoice: &Invoice, billed: Side, ledger: Side) -> impl IntoView + use<> {
-    let dash = || "–".to_owned();
-    let money = |text: String| if invoice.has_money { text } else { dash() };
-    let tokens = |text: String| if invoice.has_tokens { text } else { dash() };
-    view! {
-        <td class="r num" data-th="Billed">{money(billed.cost.to_string())}</td>
-        <td class="r num" data-th="Ledger">{ledger.cost.to_string()}</td>
-        <td class="r num" data-th="Difference">{money(gap(Money(billed.cost.0 - ledger.cost.0)))}</td>
-        <td class="r num" data-th="Tokens billed">{tokens(grouped(billed.tokens().unsigned_abs()))}</td>
-        <td class="r num" data-th="In the ledger">{grouped(ledger.tokens().unsigned_abs())}</td>
-        <td class="r num" data-th="Difference in tokens">{tokens(tokens_gap(billed.tokens() - ledger.tokens()))}</td>
-    }
+    let money = invoice.has_money.then(|| {
+        view! {
+            <td class="r num" data-th="Billed">{billed.cost.to_string()}</td>
+            <td class="r num" data-th="Ledger">{ledger.cost.to_string()}</td>
+            <td class="r num" data-th="Difference">{gap(Money(billed.cost.0 - ledger.cost.0))}</td>
+        }
+    });
+    let tokens = invoice.has_tokens.then(|| {
+        view! {
+            <td class="r num" data-th="Tokens billed">{grouped(billed.tokens().unsigned_abs())}</td>
+            <td class="r num" data-th="In the ledger">{grouped(ledger.tokens().unsigned_abs())}</td>
+            <td class="r num" data-th="Difference in tokens">{tokens_gap(billed.tokens() - ledger.tokens())}</td>
+        }
+    });
+    view! { {money}{tokens} }
 }
 
 /// Lines in which the two sides differ, the most first.
@@ -335,7 +342,7 @@ fn Differences(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
                 view! {
                     <div class="scroll" tabindex="0" role="region" aria-label="Days and models that differ">
                         <table class="table stack">
-                            <thead><tr><th>"Day (UTC)"</th><th>"Model"</th><FigureHeads/></tr></thead>
+                            <thead><tr><th>"Day (UTC)"</th><th>"Model"</th>{heads(&invoice)}</tr></thead>
                             <tbody>{rows}</tbody>
                         </table>
                     </div>

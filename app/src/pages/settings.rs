@@ -78,7 +78,7 @@ fn Edit(organization: Organization) -> impl IntoView {
             <Form to=EditOrganization::PATH class="pad">
                 <Hidden name="version" value=organization.version.to_string()/>
                 <Field name="name" label="Name" value=organization.name/>
-                <Field name="time_zone" label="Time zone" value=organization.time_zone hint="Days, weeks and months begin at midnight there. After a change, what is used of current windows is counted anew."/>
+                <Field name="time_zone" label="Time zone" value=organization.time_zone hint="Days, weeks and months begin at midnight there. It stays once calls are in the books."/>
                 <Select name="week_start" label="The week starts on" options=choices(WeekStart::ALL, |day| capital(day.as_str())) value=organization.week_start.to_string()/>
                 <Field name="default_user_limit" label="Monthly limit of each person, in US dollars" value=limit inputmode="decimal" optional=true hint="For everybody without a limit of their own. Empty: no limit."/>
                 <Select name="budget_status" label="A spent budget is answered with" options=statuses value=organization.budget_status.to_string() hint="Change this only for clients that cannot take a 402."/>

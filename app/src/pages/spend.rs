@@ -4,16 +4,16 @@
 use chrono::{Datelike, Months, NaiveDate};
 use domain::{
     explore::{By, Explored, Row},
-    ids::GroupId,
     money::{Money, grouped},
-    spend::{Flying, Range, SpendPage as Data, Verdict, View, Whose},
+    reports::{share as tenths, share_text},
+    spend::{Flying, Led, LedPage, Range, SpendPage as Data, Verdict, View, Whose},
     time,
 };
 use leptos::prelude::*;
 
 use super::{calls::LastCalls, param};
 use crate::{
-    api::spend::{load_spend, load_spend_places},
+    api::spend::{load_led, load_spend},
     error::AppError,
     filters::Filters,
     ui::{
@@ -36,6 +36,10 @@ pub fn SpendPage() -> impl IntoView {
     let value = query::value;
     let of = param("of");
     let whole = of.is_empty();
+    // The organization's is for few; who leads groups has theirs in one place.
+    if of.is_empty() && reads_groups() && !frame().may(domain::roles::Act::ReadOrganization) {
+        return view! { <Page title="Spend" live=true><Load data=load_led() let(led)><LedGroups led/></Load></Page> }.into_any();
+    }
     let page = load_spend(
         of,
         value("view"),
@@ -48,37 +52,81 @@ pub fn SpendPage() -> impl IntoView {
     let content = waited(async move {
         match page.await {
             Ok(page) => view! { <Content page/> }.into_any(),
-            // The organization's is for few; the others are led on to what is theirs.
-            Err(AppError::Forbidden(_)) if whole => {
-                view! { <Load data=load_spend_places() let(groups)><Elsewhere groups/></Load> }.into_any()
-            }
+            Err(AppError::Forbidden(_)) if whole => view! { <Elsewhere/> }.into_any(),
             Err(error) => view! { <Failed error/> }.into_any(),
         }
     });
-    view! { <Page title="Spend" live=true>{content}</Page> }
+    view! { <Page title="Spend" live=true>{content}</Page> }.into_any()
 }
 
-/// Whose spend somebody may read who does not read the organization's.
+/// Whose spend somebody may read who reads nobody else's.
 #[component]
-fn Elsewhere(groups: Vec<(GroupId, String)>) -> impl IntoView {
-    let more = groups.len().saturating_sub(LISTED);
-    let leads = !groups.is_empty();
-    let own = std::iter::once(("/spend/me".to_owned(), "What you spent yourself".to_owned()));
-    let led = groups.into_iter().take(LISTED).map(|(id, path)| (format!("/spend/{id}"), path));
-    let places = led.chain(own).map(|(href, name)| view! { <li><a href=href>{name}</a></li> }).collect_view();
-    let sentence = if leads {
-        "What the whole organization spends is for admins, owners and auditors. You see what the groups you lead spend, with those below them, and your own."
-    } else {
-        "What the whole organization spends is for admins, owners and auditors. You see your own."
-    };
+fn Elsewhere() -> impl IntoView {
     view! {
         <section class="card pad state">
             <h1>"Spend"</h1>
-            <p class="muted">{sentence}</p>
-            <ul class="ways" aria-label="Spend you may see">{places}</ul>
-            {(more > 0).then(|| view! { <p class="hint"><a href="/groups">{format!("And {more} more groups")}</a></p> })}
+            <p class="muted">"What the whole organization spends is for admins, owners and auditors. You see your own."</p>
+            <ul class="ways" aria-label="Spend you may see"><li><a href="/spend/me">"What you spent yourself"</a></li></ul>
         </section>
     }
+}
+
+/// The groups somebody leads, with what a month's budget is asked first.
+#[component]
+fn LedGroups(led: LedPage) -> impl IntoView {
+    let LedPage { month, today, groups, more } = led;
+    let against = month.pred_opt().unwrap_or(month).format("Against %B").to_string();
+    let rows = groups.into_iter().map(|group| led_row(group, today)).collect_view();
+    view! {
+        <Head title="Spend" note=month_name(month)><a class="btn" href="/spend/me">"Your own"</a></Head>
+        <p class="lead">"What the applications of the groups you lead spent this month, with those of the groups below. What the whole organization spends is for admins, owners and auditors."</p>
+        <Card>
+            <div class="scroll" tabindex="0" role="region" aria-label="Groups you lead">
+                <table class="table">
+                    <thead><tr>
+                        <th>"Group"</th><th class="r">"Month to date"</th>
+                        <th class="r hide">"Forecast"</th><th class="r">{against}</th>
+                    </tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            {(more > 0).then(|| view! { <p class="note-line">{format!("And {more} more. ")}<a href="/groups">"See all groups"</a></p> })}
+        </Card>
+    }
+}
+
+fn led_row(led: Led, today: NaiveDate) -> impl IntoView {
+    let (verdict, why) = led.verdict(today, time::day);
+    let meter = led.budget.as_ref().map(|limit| {
+        view! { <Meter level=limit.level cap=limit.limit.cap text=sentence(limit) small=true/> }
+    });
+    let of = led.budget.as_ref().map(|limit| format!(" of {}", Money(limit.limit.cap)));
+    let forecast = match &led.forecast {
+        Some(forecast) => view! {
+            {forecast.end.to_string()}<div class="sub num">{format!("{} – {}", forecast.low, forecast.high)}</div>
+        }
+        .into_any(),
+        None => view! { <span class="muted">"–"</span><div class="sub">"too few days to go by"</div> }.into_any(),
+    };
+    view! {
+        <tr>
+            <td><a href=format!("/spend/{}", led.group)>{led.path.clone()}</a>" "{verdict_badge(verdict)}<div class="sub hide">{why}</div></td>
+            <td class="r num">{led.spent.to_string()}<span class="muted">{of}</span>{meter}</td>
+            <td class="r num hide">{forecast}</td>
+            <td class="r num muted">{change(led.spent, led.before)}</td>
+        </tr>
+    }
+}
+
+/// A verdict in a word.
+fn verdict_badge(verdict: Verdict) -> impl IntoView {
+    let (kind, word) = match verdict {
+        Verdict::Fine => (Kind::Good, "Fine"),
+        Verdict::Near => (Kind::Warn, "Near"),
+        Verdict::Over => (Kind::Bad, "Over"),
+        Verdict::Open => (Kind::Plain, "No limit"),
+    };
+    view! { <Badge text=word kind/> }
 }
 
 fn month_name(month: NaiveDate) -> String {
@@ -346,13 +394,7 @@ pub fn Answers(page: Data) -> impl IntoView {
     let all = frame().may(domain::roles::Act::ReadOrganization);
     let total = table.total().spend;
     let fine = page.verdict(time::day).map(|(verdict, text)| {
-        let (kind, word) = match verdict {
-            Verdict::Fine => (Kind::Good, "Fine"),
-            Verdict::Near => (Kind::Warn, "Near"),
-            Verdict::Over => (Kind::Bad, "Over"),
-            Verdict::Open => (Kind::Plain, "No limit"),
-        };
-        view! { <div><dt>"Are we fine?"</dt><dd><Badge text=word kind/>" "{text}</dd></div> }
+        view! { <div><dt>"Are we fine?"</dt><dd>{verdict_badge(verdict)}" "{text}</dd></div> }
     });
     let first = table.rows.iter().filter(|row| row.key.is_some() && row.total.spend.0 > 0).take(2);
     let mut drivers: Vec<AnyView> = first
@@ -401,8 +443,8 @@ pub fn Answers(page: Data) -> impl IntoView {
 fn driver(href: Option<String>, name: String, part: Money, whole: Money) -> AnyView {
     let share = share(part, whole);
     match href {
-        Some(href) => view! { <a href=href>{name}</a>" "{share} }.into_any(),
-        None => view! { <b>{name}</b>" "{share} }.into_any(),
+        Some(href) => view! { <a href=href>{name}</a>" "<span class="nw">{share}</span> }.into_any(),
+        None => view! { <b>{name}</b>" "<span class="nw">{share}</span> }.into_any(),
     }
 }
 
@@ -617,9 +659,5 @@ fn splits(tabs: &[(String, By)], by: By) -> impl IntoView + use<> {
 
 /// `12.3 %` of the whole.
 pub fn share(part: Money, whole: Money) -> String {
-    if whole.0 <= 0 {
-        return "–".to_owned();
-    }
-    let tenths = i128::from(part.0) * 1000 / i128::from(whole.0);
-    format!("{}.{} %", tenths / 10, tenths % 10)
+    if whole.0 <= 0 { "–".to_owned() } else { share_text(tenths(part, whole)) }
 }

@@ -60,7 +60,7 @@ fn Organization() -> impl IntoView {
             <p class="muted">"Everything belongs to it: people, groups, applications, money. Nothing crosses to another one."</p>
             <Form to=CreateOrganization::PATH>
                 <Field name="name" label="Name" placeholder="Acme" autocomplete="organization"/>
-                <Field name="time_zone" label="Time zone" value="Europe/Berlin" list="zones" hint="Days and months begin at midnight there."/>
+                <Field name="time_zone" label="Time zone" value="Europe/Berlin" list="zones" hint="Days and months begin at midnight there. It can be changed until the first call."/>
                 <datalist id="zones">
                     {["UTC", "Europe/Berlin", "Europe/London", "Europe/Paris", "America/New_York", "America/Los_Angeles", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney"]
                         .into_iter().map(|zone| view! { <option value=zone></option> }).collect_view()}

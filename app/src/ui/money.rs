@@ -22,11 +22,12 @@ pub fn change(now: Money, before: Money) -> String {
         (0, 0) => "–".to_owned(),
         (_, 0) => "new".to_owned(),
         (now, before) => {
-            let tenths = (i128::from(now) - i128::from(before)) * 1000 / i128::from(before);
-            let sign = if tenths < 0 { "−" } else { "+" };
-            let tenths = tenths.unsigned_abs();
+            // To the nearest, as sentences say it.
+            let (more, whole) = (i128::from(now) - i128::from(before), i128::from(before).abs());
+            let sign = if more < 0 { "−" } else { "+" };
+            let tenths = (more.unsigned_abs() * 2000 + whole.unsigned_abs()) / (whole.unsigned_abs() * 2);
             if tenths >= 1000 {
-                format!("{sign}{} %", tenths / 10)
+                format!("{sign}{} %", (tenths + 5) / 10)
             } else {
                 format!("{sign}{}.{} %", tenths / 10, tenths % 10)
             }

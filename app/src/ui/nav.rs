@@ -94,6 +94,9 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
         own.push(place("/requests", "My requests"));
     }
     own.extend([place("/spend/me", "My spend"), place("/calls", "My calls")]);
+    if here.leads.is_empty() {
+        own.push(place("/explore", "Explore"));
+    }
     let mut places = vec![("", own)];
     if !here.leads.is_empty() {
         places.push((
@@ -104,6 +107,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 counted("/requests", "Requests", Count::Requests),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),
+                place("/spend", "Spend"),
                 place("/explore", "Explore"),
                 place("/alerts", "Alerts"),
                 place("/recommendations", "Recommendations"),
@@ -119,7 +123,8 @@ pub fn Nav() -> impl IntoView {
     let frame = frame();
     let path = use_location().pathname.get_untracked();
     waited(async move {
-        let counts = if frame.may(Act::ReadOrganization) {
+        let all = frame.may(Act::ReadOrganization);
+        let counts = if all {
             load_counts().await.ok()
         } else {
             load_waiting().await.ok().map(|requests| Counts { requests, ..Counts::default() })
@@ -131,7 +136,7 @@ pub fn Nav() -> impl IntoView {
             .into_iter()
             .map(|(head, places)| {
                 let links =
-                    places.into_iter().map(|place| link(place, &path, counts.as_ref())).collect_view();
+                    places.into_iter().map(|place| link(place, &path, counts.as_ref(), all)).collect_view();
                 view! { {(!head.is_empty()).then(|| view! { <h2>{head}</h2> })}<ul>{links}</ul> }
             })
             .collect_view();
@@ -165,10 +170,15 @@ fn bell(unread: i64, inside: bool) -> impl IntoView {
     }
 }
 
-fn link(place: Place, path: &str, counts: Option<&Counts>) -> impl IntoView + use<> {
+/// `all`: whoever asks reads the organization.
+fn link(place: Place, path: &str, counts: Option<&Counts>, all: bool) -> impl IntoView + use<> {
     let Place { href, name, count } = place;
-    // The inbox stands under the models and has a place of its own.
-    let elsewhere = href == "/models" && path == "/models/review";
+    // The inbox stands under the models and has a place of its own, and so has what one spent oneself.
+    let elsewhere = match (href, path) {
+        ("/models", "/models/review") => true,
+        ("/spend", "/spend/me") => !all,
+        _ => false,
+    };
     // Pages that are reached from a place, and have an address of their own.
     let reached = match href {
         "/calls" => path.starts_with("/sessions"),

@@ -14,7 +14,9 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, limits};
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, limits, windows,
+};
 
 /// What a new or edited organization is given.
 #[derive(Clone, Debug)]
@@ -256,7 +258,8 @@ pub async fn all(store: &Store) -> Result<Vec<OrgId>> {
 /// Changes the settings.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when `version` is not the newest.
+/// [`StoreError::Stale`] when `version` is not the newest, [`StoreError::Invalid`] for another time zone
+/// once calls are in the books.
 pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> Result<()> {
     change.expect(Act::EditOrganization, None)?;
     time_zone(&settings.time_zone)?;
@@ -278,6 +281,19 @@ pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> R
     .execute(change.db())
     .await?;
     exactly_one(&done)?;
+    if before.time_zone != settings.time_zone {
+        // None is booked between the look and the change.
+        windows::hold_bookings(change.db(), org).await?;
+        if has_calls(change.db(), org).await? {
+            return Err(StoreError::invalid(
+                "time_zone",
+                format!(
+                    "Calls are in the books by the days of {}. Elsewhere these days begin at another hour, so the time zone stays as it is.",
+                    before.time_zone
+                ),
+            ));
+        }
+    }
     let diff = Diff::new()
         .field("name", Some(&before.name), Some(settings.name.as_str()))
         .field("time_zone", Some(&before.time_zone), Some(&settings.time_zone))
@@ -297,6 +313,15 @@ pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> R
         limits::recount_all(change, calendar).await?;
     }
     Ok(())
+}
+
+/// Whether anything was ever counted for an organization.
+async fn has_calls(db: &mut PgConnection, org: OrgId) -> Result<bool> {
+    let any =
+        sqlx::query_scalar!(r#"select exists (select from usage_by_day where org_id = $1) as "any!""#, org.0)
+            .fetch_one(db)
+            .await?;
+    Ok(any)
 }
 
 /// Says what members may do by themselves.

@@ -10,7 +10,7 @@ use domain::{
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, UserId},
     limits::{Level, Limit, Meter, Metric, Mode, Scope},
     money::Money,
-    spend::{Flying, Leader, LimitLevel, Range, SpendPage, View, Whose},
+    spend::{Flying, Leader, Led, LedPage, LimitLevel, Range, SpendPage, View, Whose},
     window::Window,
 };
 
@@ -437,6 +437,52 @@ fn ahead(whole: &Whole, month: NaiveDate, today: NaiveDate, end: NaiveDate) -> O
     let past: Vec<(NaiveDate, Money)> =
         first.iter_days().take_while(|day| *day < today).map(|day| (day, whole.on(day))).collect();
     forecast(&past, whole.of(Period { from: month, to: tomorrow }), whole.on(today), today, end)
+}
+
+/// What groups spend in the month that runs: of the first `most` of them by path.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn led(store: &Store, org: OrgId, groups: &[GroupId], most: usize) -> Result<LedPage> {
+    let facts = access::current(store, org).await?;
+    let now = clock::now();
+    let today = facts.calendar.day(now);
+    let month = Month::of(facts.calendar, now).first;
+    let (period, before, end) = stretch(Range::Month, None, month, today);
+    let mut paths = groups::paths(store, org).await?;
+    paths.retain(|(group, _)| groups.contains(group));
+    let more = paths.len().saturating_sub(most);
+    paths.truncate(most);
+    let above = |group: &GroupId| facts.groups.get(group).map_or(&[][..], |facts| facts.path.as_slice());
+    let counts = |scope| match scope {
+        Scope::Organization => true,
+        Scope::Group(group) => paths.iter().any(|(led, _)| above(led).contains(&group)),
+        _ => false,
+    };
+    let mut caps = limits::list(store, org, &facts, counts).await?;
+    caps.retain(|cap| cap.limit.meter.metric == Metric::Spend && cap.limit.meter.window == Window::Month);
+    let mut led = Vec::with_capacity(paths.len());
+    for (group, path) in paths.iter().cloned() {
+        let which = Which { group: Some(group), ..Which::default() };
+        let whole = Whole::read(store, org, &which, [period, before, back(today)]).await?;
+        let (own, above): (Vec<_>, Vec<_>) = caps
+            .iter()
+            .filter(|cap| match cap.limit.meter.scope {
+                Scope::Group(scope) => above(&group).contains(&scope),
+                _ => true,
+            })
+            .partition(|cap| cap.limit.meter.scope == Scope::Group(group));
+        led.push(Led {
+            group,
+            path,
+            spent: whole.of(period),
+            before: whole.of(before),
+            budget: own.into_iter().next().cloned(),
+            above: above.into_iter().max_by_key(|cap| cap.percent()).cloned(),
+            forecast: ahead(&whole, month, today, end),
+        });
+    }
+    Ok(LedPage { month, today, groups: led, more })
 }
 
 /// The application that has a key.

@@ -565,3 +565,42 @@ async fn neither_a_close_nor_new_prices_nor_late_calls_part_the_explorer_from_th
     let drift = books::drift(&acme.store, acme.tenant.org, calendar, clock::now()).await.expect("a look");
     assert_eq!(drift, []);
 }
+
+#[tokio::test]
+async fn once_calls_are_booked_their_days_stay() {
+    let acme = Organization::new().await;
+    let now = organizations::get(&acme.store, acme.tenant.org).await.expect("the organization");
+    let settings = |time_zone: &str, week_start| organizations::Settings {
+        name: now.name.parse().expect("a name"),
+        time_zone: time_zone.to_owned(),
+        week_start,
+        default_user_limit: now.default_user_limit,
+        budget_status: now.budget_status,
+        contact: now.contact.clone(),
+    };
+    // Before the first call it may be wrong and put right.
+    let mut change = acme.change().await;
+    organizations::update(&mut change, now.version, &settings("America/Santiago", now.week_start))
+        .await
+        .expect("a time zone");
+    change.commit().await.expect("it");
+
+    // A minute before midnight there; the next day anywhere east of it.
+    let mut event = finished(acme.call());
+    event.call.started_at = at("2024-06-11T03:59:00Z");
+    assert!(acme.book(&event).await);
+    let mut change = acme.change().await;
+    let refused =
+        organizations::update(&mut change, now.version + 1, &settings("Europe/Berlin", now.week_start)).await;
+    assert!(matches!(refused, Err(store::StoreError::Invalid { .. })), "{refused:?}");
+    drop(change);
+
+    // When a week starts moves no call to another day.
+    let mut change = acme.change().await;
+    let sunday = settings("America/Santiago", domain::organizations::WeekStart::Sunday);
+    organizations::update(&mut change, now.version + 1, &sunday).await.expect("a week");
+    change.commit().await.expect("it");
+    let calendar = acme.facts().await.calendar;
+    let drift = books::drift(&acme.store, acme.tenant.org, calendar, clock::now()).await.expect("a look");
+    assert_eq!(drift, []);
+}

@@ -23,5 +23,6 @@ mod rehearsals;
 mod reports;
 mod requests;
 mod reviews;
+mod spend;
 mod tenancy;
 mod webhooks;
