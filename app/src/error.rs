@@ -21,6 +21,8 @@ pub enum AppError {
     Stale,
     /// What would be saved is not what was shown: what it is now.
     Changed(String),
+    /// What was sent belongs to another organization than the one the browser has gone on to.
+    Elsewhere(String),
     /// The database does not answer.
     Unavailable,
     /// A defect; its number is in the log.
@@ -40,7 +42,7 @@ impl AppError {
         match self {
             Self::SignedOut => "You are signed out. Sign in and try again.".to_owned(),
             Self::Forbidden(who) => who.clone(),
-            Self::Changed(now) => now.clone(),
+            Self::Changed(now) | Self::Elsewhere(now) => now.clone(),
             Self::NotFound => "This does not exist, or it belongs to somebody else.".to_owned(),
             Self::Invalid(fields) => match fields.as_slice() {
                 [(_, sentence)] => sentence.clone(),
@@ -84,7 +86,7 @@ impl AppError {
             Self::SignedOut => 401,
             Self::Forbidden(_) => 403,
             Self::NotFound => 404,
-            Self::Stale | Self::Changed(_) => 409,
+            Self::Stale | Self::Changed(_) | Self::Elsewhere(_) => 409,
             Self::Invalid(_) => 422,
             Self::Internal(_) => 500,
             Self::Unavailable | Self::Network(_) => 503,

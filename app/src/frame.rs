@@ -144,6 +144,13 @@ pub struct Asked {
 /// The field that tells forms with the same address apart.
 pub const WHICH: &str = "_form";
 
+/// The field that says to which organization a form belongs: a browser looks at one at a time, and another
+/// tab may have gone on to the next one since.
+pub const ORG: &str = "_org";
+
+/// The header that says the same of what script sends.
+pub const ORG_HEADER: &str = "x-bursar-org";
+
 /// The field that says which page a form stands on, where its address does not.
 pub const PAGE: &str = "_page";
 

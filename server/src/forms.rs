@@ -5,7 +5,10 @@
 //! it; if it was refused, or has something to show once, the page the form stood on is made anew
 //! with everything that was typed still in it. Nothing of that is stored anywhere.
 
-use app::frame::{Done, Flash, Once, PAGE, UNDOES, WHICH, WayBack};
+use app::{
+    error::AppError,
+    frame::{Done, Flash, ORG, ORG_HEADER, Once, PAGE, UNDOES, WHICH, WayBack},
+};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::Request,
@@ -107,6 +110,11 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     if let Ok(page) = HeaderValue::from_str(&page) {
         parts.headers.insert(header::REFERER, page);
     }
+    if let Ok(org) = HeaderValue::from_str(&field(&body, ORG))
+        && !org.is_empty()
+    {
+        parts.headers.insert(ORG_HEADER, org);
+    }
     let answer = console.server_function(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
     let cookies: Vec<HeaderValue> = answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
     let (head, answer) = answer.into_parts();
@@ -124,7 +132,9 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         Ok(done) if done.once.is_none() => sent_on(&done, &page),
         outcome => {
             let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
-            let mut values = typed(&body);
+            // What was typed for one organization does not come to stand in a form of another.
+            let elsewhere = matches!(outcome, Err(AppError::Elsewhere(_)));
+            let mut values = if elsewhere { Vec::new() } else { typed(&body) };
             if let Ok(Done {
                 once: Some(Once::Filled { values: filled, .. } | Once::Difference { values: filled, .. }),
                 ..
@@ -228,6 +238,7 @@ async fn again(
     parts.uri = page.parse().unwrap_or(Uri::from_static("/"));
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(ORG_HEADER);
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
     let said = flash.outcome.as_ref().err().map(app::error::AppError::sentence);
     parts.extensions.insert(flash);

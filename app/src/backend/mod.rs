@@ -48,6 +48,7 @@ use tokio::sync::OnceCell;
 use tower_sessions::Session;
 
 pub use self::policies::{RuleLines, read_steps};
+use crate::frame::ORG_HEADER;
 pub use crate::{
     error::AppError,
     frame::{Asked, Done, Once},
@@ -167,6 +168,8 @@ pub struct Cx {
     pub who: Option<Who>,
     /// The number of the request.
     pub request: Option<Asked>,
+    /// Why nothing is done where what was sent belongs to another organization.
+    elsewhere: Option<String>,
 }
 
 impl Cx {
@@ -180,7 +183,8 @@ impl Cx {
         };
         let who = who.map_err(translate)?;
         let request = use_context::<Asked>();
-        Ok(Self { backend, store, session, who, request })
+        let elsewhere = who.as_ref().and_then(elsewhere);
+        Ok(Self { backend, store, session, who, request, elsewhere })
     }
 
     /// Who is signed in.
@@ -194,8 +198,11 @@ impl Cx {
     /// Who they are in the organization they look at.
     ///
     /// # Errors
-    /// When nobody is signed in, or they belong to none.
+    /// When nobody is signed in, they belong to none, or what was sent belongs to another one.
     pub fn actor(&self) -> Result<&Actor, AppError> {
+        if let Some(why) = &self.elsewhere {
+            return Err(AppError::Elsewhere(why.clone()));
+        }
         self.who()?.actor.as_ref().ok_or(AppError::NotFound)
     }
 
@@ -348,6 +355,26 @@ async fn who(store: &Store, session: &Session) -> Result<Option<Who>, StoreError
         None => None,
     };
     Ok(Some(Who { account, organizations, actor }))
+}
+
+/// Whether what was sent belongs to another organization than the one the session looks at by now.
+fn elsewhere(who: &Who) -> Option<String> {
+    let headers = headers();
+    let said = headers.get(ORG_HEADER)?.to_str().ok()?;
+    let here = who.actor.as_ref()?.org;
+    if said == here.to_string() {
+        return None;
+    }
+    let name = |wanted: &str| {
+        let found = who.organizations.iter().find(|(id, _)| id.to_string() == wanted);
+        found.map_or("another organization", |(_, name)| name.as_str())
+    };
+    Some(format!(
+        "This was made in {}, and this browser has gone on to {} since. Nothing was changed. Switch back to {}, and send it again.",
+        name(said),
+        name(&here.to_string()),
+        name(said)
+    ))
 }
 
 /// Runs a server function's body: brings the request along, sets the status, logs defects.

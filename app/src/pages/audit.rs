@@ -129,7 +129,7 @@ fn Filters(narrowed: bool) -> impl IntoView {
     let shown = |name: &'static str| super::capital(&query::value(name));
     view! {
         <div class="filters row">
-            <form method="get" action="/audit" class="row" role="search">
+            <form method="get" action="/audit" class="row" role="search" autocomplete="off">
                 {kept(&["who", "what", "field"])}
                 {text("who", "By whom")}
                 {text("what", "About what")}

@@ -59,7 +59,7 @@ fn List(sessions: Sessions, filters: Filters) -> impl IntoView {
     let narrowed = named.narrowed;
     view! {
         {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "Your own sessions, and those of the groups you lead." } else { "Your own sessions." }}</p> })}
-        <form method="get" action="/sessions" class="filters filter-bar" role="search" aria-label="Filter">
+        <form method="get" action="/sessions" class="filters filter-bar" role="search" autocomplete="off" aria-label="Filter">
             {(!filters.group.is_empty()).then(|| view! { <input type="hidden" name="group" value=filters.group.clone()/> })}
             {(!filters.user.is_empty()).then(|| view! { <input type="hidden" name="user" value=filters.user.clone()/> })}
             {(!named.applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=named.applications all="All" value=filters.application.clone()/> })}

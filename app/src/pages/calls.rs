@@ -123,7 +123,7 @@ pub fn FilterBar(
         .collect_view();
     let zone = frame().zone.name.clone();
     view! {
-        <form method="get" action=path class="filters filter-bar" role="search" aria-label="Filter">
+        <form method="get" action=path class="filters filter-bar" role="search" autocomplete="off" aria-label="Filter">
             {kept}
             {(!groups.is_empty()).then(|| view! { <Choice name="group" label="Group" choices=groups all="All" value=filters.group.clone()/> })}
             {group_path.map(|path| view! { <label class="pick">"Group"<input name="group" value=path placeholder="Name or path" autocomplete="off"/></label> })}

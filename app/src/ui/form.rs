@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::{context::frame, query, sending::Sending};
 use crate::{
     error::AppError,
-    frame::{Asked, Flash, Once, PAGE, WHICH},
+    frame::{Asked, Flash, ORG, Once, PAGE, WHICH},
 };
 
 /// What the fields of a form share while it is drawn. A field outside of every form has none of it.
@@ -158,6 +158,7 @@ pub fn Form(
     // A page that answers a form stands at the form's address: the next one has to say where it is.
     let page = flash.as_ref().map(|flash| flash.page.clone());
     let flash = flash.filter(|flash| (flash.to == to || flash.to == also) && flash.form == which);
+    let org = frame().here().map(|here| here.org.to_string());
     let prefix: Arc<str> = format!("{}{which}", to.trim_start_matches("/console/").replace('/', "-")).into();
     let back = flash.is_none();
     let (typed, error, once) = match flash {
@@ -184,6 +185,7 @@ pub fn Form(
             <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") data-at-once=at_once.word() data-then=at_once.text() novalidate="" enctype=file.then_some("multipart/form-data")>
                 {(!which.is_empty()).then(|| view! { <input type="hidden" name=WHICH value=which/> })}
                 {page.map(|page| view! { <input type="hidden" name=PAGE value=page/> })}
+                {org.map(|org| view! { <input type="hidden" name=ORG value=org/> })}
                 {fields}
             </form>
         </Sending>

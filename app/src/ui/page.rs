@@ -11,13 +11,14 @@ use super::{brush::Brush, context::frame, live::Live, nav::Nav, toast::Toasts, v
 pub fn Layout() -> impl IntoView {
     let frame = frame();
     let (notice, undo) = (frame.notice.clone(), frame.undo.clone());
+    let org = frame.here().map(|here| here.org.to_string());
     match &frame.me {
         None if frame.fresh => view! { <Redirect path="/setup"/> }.into_any(),
         None => view! { <SignInFirst/> }.into_any(),
         Some(me) if me.here.is_none() => view! { <NowhereYet operator=me.operator/> }.into_any(),
         Some(_) => view! {
             <a class="skip" href="#main">"Skip to content"</a>
-            <div class="app">
+            <div class="app" data-org=org>
                 <Nav/>
                 <main id="main" tabindex="-1"><Outlet/></main>
             </div>

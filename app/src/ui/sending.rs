@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::AppError,
-    frame::{Done, Once},
+    frame::{Done, ORG_HEADER, Once},
 };
 
 /// Sends the form inside it in the background, marks the fields that need another look, and shows
@@ -254,6 +254,11 @@ pub async fn post(address: &str, body: &str) -> Result<Done, AppError> {
         .unwrap_or_else(|_| AppError::Network(format!("status {}", response.status()))))
 }
 
+/// Which organization a page is about.
+pub fn org_of(page: &web_sys::Document) -> Option<String> {
+    page.query_selector(".app").ok()??.get_attribute("data-org")
+}
+
 async fn send(address: &str, body: &str, accept: &str) -> Result<(Response, String), AppError> {
     let broken = |cause: JsValue| {
         let text =
@@ -263,6 +268,9 @@ async fn send(address: &str, body: &str, accept: &str) -> Result<(Response, Stri
     let headers = Headers::new().map_err(broken)?;
     headers.set("Accept", accept).map_err(broken)?;
     headers.set("Content-Type", "application/x-www-form-urlencoded").map_err(broken)?;
+    if let Some(org) = org_of(&document()) {
+        headers.set(ORG_HEADER, &org).map_err(broken)?;
+    }
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_headers(&headers);

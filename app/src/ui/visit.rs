@@ -11,6 +11,8 @@ use web_sys::{
     SupportedType,
 };
 
+use super::sending::org_of;
+
 /// Whether a link may be followed at once.
 type Guard = fn(&str) -> bool;
 
@@ -143,6 +145,10 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
     let fetched = DomParser::new().ok()?.parse_from_string(page, SupportedType::TextHtml).ok()?;
     let here = document();
     let app = here.query_selector(".app").ok()??;
+    if how == Visit::Look && org_of(&here) != org_of(&fetched) {
+        // Another tab went on to another organization: this one goes there when somebody says so.
+        return Some(());
+    }
     let next = fetched.query_selector(".app").ok()??;
     let next = here.import_node_with_deep(&next, true).ok()?;
     let next: Element = next.dyn_into().ok()?;
@@ -232,8 +238,14 @@ impl Focus {
                 (all.len() == of).then(|| all.into_iter().nth(place)).flatten()?
             }
         };
-        found.dyn_into::<HtmlElement>().ok()?.focus().ok()
+        focus(&found)
     }
+}
+
+/// Gives something the focus: what is drawn in a chart, too, which is no element of HTML.
+fn focus(element: &Element) -> Option<()> {
+    let focus: js_sys::Function = js_sys::Reflect::get(element, &"focus".into()).ok()?.dyn_into().ok()?;
+    focus.call0(element).ok().map(|_| ())
 }
 
 /// What somebody has put into a field: what it was made with, and what it holds now.
