@@ -186,6 +186,8 @@ pub fn router(
                 .route("/invoices.csv", get(invoices::serve))
                 .with_state(store.clone()),
         )
+        // How long a body may be is for `forms` to say: a table of everybody is longer than what is usual.
+        .layer(DefaultBodyLimit::disable())
         .layer(sessions::layer(store, public_url))
         .layer(middleware::from_fn(refuse_unsigned_changes))
         .layer(csrf)
