@@ -91,6 +91,8 @@ pub struct Row {
     pub name: String,
     /// The names above it, for a list that is not a tree.
     pub trail: String,
+    /// Its whole path, for where it stands alone: `Engineering/Research`.
+    pub path: String,
     /// How deep it is.
     pub depth: usize,
     /// How many groups are directly below.
@@ -252,6 +254,8 @@ pub struct EditLine {
     pub refused: Option<String>,
     /// Quotas that go away with the rule.
     pub quotas: Vec<String>,
+    /// The lock that decides in its place, in a sentence: what is said here has no effect.
+    pub held: Option<String>,
 }
 
 /// What changes about one model.
@@ -276,6 +280,8 @@ pub struct AppLine {
     pub application: ApplicationId,
     /// What it is called.
     pub name: String,
+    /// The group it lives in, with its path.
+    pub place: String,
     /// Models that it can call from then on.
     pub starts: Vec<String>,
     /// Models that it cannot call any more.
@@ -303,6 +309,8 @@ pub struct DraftView {
     pub stale: bool,
     /// Whether whoever looks may not make one of the edits.
     pub refused: bool,
+    /// Whether that is only because its last day is over.
+    pub past: bool,
     /// Whether it was saved.
     pub done: bool,
     /// Whether it was undone.

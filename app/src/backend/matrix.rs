@@ -55,6 +55,14 @@ pub fn place_name(facts: &Facts, place: Option<GroupId>) -> String {
         .map_or_else(|| facts.org_name.clone(), |group| group.name.clone())
 }
 
+/// The same with its whole path: two groups may have the same name.
+pub fn place_path(facts: &Facts, place: Option<GroupId>) -> String {
+    match place {
+        Some(_) => domain::why::place(facts, place),
+        None => facts.org_name.clone(),
+    }
+}
+
 /// A place's path from the root, without the organization.
 pub fn path(facts: &Facts, place: Option<GroupId>) -> &[GroupId] {
     place.and_then(|id| facts.groups.get(&id)).map_or(&[], |group| group.path.as_slice())
@@ -95,12 +103,15 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
         }),
         _ => None,
     };
+    let lock = |locked: bool| if locked { ", locked" } else { "" };
     let from = match ruling {
         // Whatever the rules say: until then nobody can call it.
         _ if waits.is_some() => waits.unwrap_or_default().to_owned(),
         Some((group, target, _)) if group == cell.group && target == cell.target => String::new(),
-        Some((group, target, _)) if group == cell.group => format!("by {}", facts.target_name(target)),
-        Some((group, ..)) => format!("from {}", place_name(facts, group)),
+        Some((group, target, rule)) if group == cell.group => {
+            format!("by {}{}", facts.target_name(target), lock(rule.locked))
+        }
+        Some((group, _, rule)) => format!("from {}{}", place_name(facts, group), lock(rule.locked)),
         None => String::new(),
     };
     let quotas = |seen: &Seen| {
@@ -292,6 +303,7 @@ impl<'a> Tree<'a> {
             group: id,
             name: place_name(cells.facts, id),
             depth: if look.q.is_empty() { trail.len() + usize::from(group.is_some()) } else { 0 },
+            path: place_path(cells.facts, id),
             trail: if look.q.is_empty() { String::new() } else { trail.join(" / ") },
             below: id.and_then(|id| self.below.get(&id)).copied().unwrap_or_default(),
             folded: id.is_some_and(|id| self.folded(look, id)),
@@ -322,7 +334,11 @@ impl<'a> Tree<'a> {
             (None, _) => other.ancestors.is_empty(),
         };
         let below = self.groups.iter().filter(is_below).take(LISTED);
-        let below = below.map(|group| (group.id, group.name.clone())).collect();
+        let name = |group: &Outline| match look.q.is_empty() {
+            true => group.name.clone(),
+            false => place_path(cells.facts, Some(group.id)),
+        };
+        let below = below.map(|group| (group.id, name(group))).collect();
         Some(One { row: self.row(look, group, cells), above, below })
     }
 }

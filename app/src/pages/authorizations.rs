@@ -56,8 +56,8 @@ fn last_day(say: Say) -> Option<chrono::NaiveDate> {
 }
 
 /// What is staged in a cell: the class of its sign, and words.
-fn staged(edit: &Edit, above: State) -> (&'static str, String) {
-    crate::ui::grid::staged(edit, above.label())
+fn staged(edit: &Edit, above: State, held: bool) -> (&'static str, String) {
+    crate::ui::grid::staged(edit, above.label(), held)
 }
 
 /// How a rule can stand.

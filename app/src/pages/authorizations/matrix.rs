@@ -49,7 +49,7 @@ fn Content(matrix: Matrix) -> impl IntoView {
     let head = view! {
         <Head title="Which team may use which model">
             <a class="btn" href="/why">"Why…"</a>
-            <a class="btn" href="/authorization/observed">"Observed"</a>
+            {may(Act::ReadOrganization).then(|| view! { <a class="btn" href="/authorization/observed">"Observed"</a> })}
             {may(Act::ReadOrganization).then(|| view! { <a class="btn" href="/authorization/tests">"Pinned tests"</a> })}
             {several.then(|| view! { <OpenDialog name="several" label="Change several"/> })}
         </Head>
@@ -105,7 +105,8 @@ fn SavedLine(saved: Saved) -> impl IntoView {
     let log =
         may(Act::ReadAudit).then(|| view! { <a href=format!("/audit?batch={id}")>"In the audit log"</a> });
     if saved.undone {
-        return view! { <p class="banner row between"><span>{format!("{changes} were saved, and undone again.")}</span>{log}</p> }.into_any();
+        let was = if count == 1 { "was" } else { "were" };
+        return view! { <p class="banner row between"><span>{format!("{changes} {was} saved, and undone again.")}</span>{log}</p> }.into_any();
     }
     view! {
         <div class="banner good row between">
@@ -142,7 +143,7 @@ fn Find(groups: usize) -> impl IntoView {
         view! { <a class="btn" href=href data-within="">"Show the tree"</a> }
     });
     view! {
-        <form method="get" action="/authorization" class="row filters mx-find" role="search">
+        <form method="get" action="/authorization" class="row filters mx-find" role="search" data-stays="">
             {kept}
             <input class="find" type="search" name="q" value=q placeholder=format!("Find one of {groups} groups") aria-label="Find a group" autocomplete="off"/>
             <button class="btn">"Find"</button>{clear}
@@ -265,7 +266,8 @@ fn Square(shown: Shown, editable: bool, place: String, column: String) -> impl I
 #[component]
 fn Inside(shown: Shown) -> impl IntoView {
     let inherited = shown.own.is_none();
-    let (class, words) = shown.staged.as_ref().map(|edit| staged(edit, shown.above)).unwrap_or_default();
+    let (class, words) =
+        shown.staged.as_ref().map(|edit| staged(edit, shown.above, shown.held)).unwrap_or_default();
     let href = rule_href(shown.cell);
     let back = Some(look()).filter(|look| !look.is_empty());
     let back = back.map(|look| format!("&back={}", query::encoded(&look))).unwrap_or_default();
@@ -417,9 +419,7 @@ fn Several(rows: Vec<Row>, columns: Vec<Column>, text: String) -> impl IntoView 
             .filter(|row| row.editable)
             .map(|row| {
                 let id = row.group.map(|id| id.to_string()).unwrap_or_default();
-                let label =
-                    if row.trail.is_empty() { row.name } else { format!("{} / {}", row.trail, row.name) };
-                view! { <Check name="groups[]" value=id label/> }
+                view! { <Check name="groups[]" value=id label=row.path/> }
             })
             .collect_view()
     };
