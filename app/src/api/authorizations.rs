@@ -151,7 +151,7 @@ pub struct Matrix {
 /// The matrix. `open`: tiers whose models have columns; `unfold` and `fold`: groups whose rows below
 /// are there or not, each separated by commas. `q`: only groups with this in their name. `after`: the
 /// rows after this group. `at`: the group a small screen shows. `draft`: edits that are staged.
-/// `saved`: a draft that was saved.
+/// `saved`: a draft that was saved. `model`: only models with this in their names, of every tier.
 #[server(prefix = "/console", endpoint = "authorizations/matrix")]
 pub async fn load_matrix(
     #[server(default)] open: String,
@@ -162,6 +162,7 @@ pub async fn load_matrix(
     #[server(default)] at: String,
     #[server(default)] draft: String,
     #[server(default)] saved: String,
+    #[server(default)] model: String,
 ) -> Result<Matrix, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
@@ -170,6 +171,7 @@ pub async fn load_matrix(
             unfold: matrix::list(&unfold),
             fold: matrix::list(&fold),
             q: q.trim().to_lowercase(),
+            model: model.trim().to_owned(),
             after: read_some("after", &after).map_err(|_| AppError::NotFound)?,
             at: read_some("at", &at).map_err(|_| AppError::NotFound)?,
             draft: read_some("draft", &draft).map_err(|_| AppError::NotFound)?,

@@ -125,13 +125,15 @@ pub async fn rehearse_policy(
     handle(|cx| async move {
         let org = cx.permit(Act::EditPolicies)?.org();
         let models = store::models::list(&cx.store, org).await.known()?;
-        let steps_read = read_steps(&models, &steps)?;
         let lines = RuleLines { after, attempts, first_byte };
         let policy = read_some::<PolicyId>("id", &id)?;
-        let (before, known) = match policy {
-            Some(id) => store::policies::get(&cx.store, org, id).await.known()?.said(),
-            None => Default::default(),
+        let was = match policy {
+            Some(id) => Some(store::policies::get(&cx.store, org, id).await.known()?),
+            None => None,
         };
+        let models = nameable(&models, was.as_ref());
+        let steps_read = read_steps(&models, &steps)?;
+        let (before, known) = was.map(domain::policies::Policy::said).unwrap_or_default();
         let draft = Draft::Policy {
             id: policy,
             version: read_some("version", &version)?.unwrap_or_default(),

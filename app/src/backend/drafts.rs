@@ -17,7 +17,7 @@ use super::{AppError, Cx, Known, batches::people, matrix, read, read_date, refus
 use crate::api::authorizations::{AppLine, DraftView, EditLine, ModelLine};
 
 /// What of the matrix's address goes along with a draft, and comes back.
-const KEPT: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
+const KEPT: [&str; 7] = ["open", "unfold", "fold", "q", "after", "at", "model"];
 
 /// How the matrix was looked at, as its address says it, and nothing else.
 fn looked_at(back: &str) -> Vec<&str> {

@@ -8,7 +8,7 @@ use domain::{
     authorizations::{Cell, Draft, Say, Seen, State, Target},
     ids::{BatchId, GroupId},
     limits::{Mode, Scope},
-    models::Review,
+    models::{Model, Review},
     roles::{Act, Actor, Place, allows},
 };
 use store::census::Outline;
@@ -20,6 +20,8 @@ use crate::api::authorizations::{Column, Line, Matrix, One, Own, Row, Saved, Sho
 const SMALL: usize = 60;
 /// About how many cells a page has at most.
 const CELLS: usize = 2400;
+/// How many models of a tier have columns at once, and of those that are looked for.
+const MODELS: usize = 40;
 /// How many groups below are listed on a small screen.
 const LISTED: usize = 60;
 
@@ -33,6 +35,8 @@ pub struct Look {
     pub fold: HashSet<String>,
     /// Only groups with this in their name, in lower case.
     pub q: String,
+    /// Only models with this in their names have columns, of every tier.
+    pub model: String,
     /// The rows after this group.
     pub after: Option<GroupId>,
     /// The group that a small screen shows.
@@ -193,16 +197,24 @@ async fn columns(cx: &Cx, look: &Look) -> Result<Vec<Column>, AppError> {
     let mut columns =
         vec![Column { target: Target::All, name: "All models".to_owned(), note: note.to_owned() }];
     for tier in &tiers {
-        let count = match tier.models {
-            1 => "1 model".to_owned(),
-            count => format!("{count} models"),
+        let looked_for = !look.model.is_empty();
+        let unfolded = looked_for || look.open.contains(&tier.id.to_string());
+        let mut of_tier: Vec<&Model> = models
+            .iter()
+            .filter(|model| unfolded && model.tier.0 == tier.id && model.is_called(&look.model))
+            .collect();
+        let fitting = of_tier.len();
+        of_tier.truncate(MODELS);
+        let count = match (tier.models, looked_for) {
+            (1, false) => "1 model".to_owned(),
+            (count, false) => format!("{count} models"),
+            (count, true) => format!("{fitting} of {count} models"),
         };
+        // The rest is found by its name.
+        let count = if fitting > MODELS { format!("{count}, the first {MODELS} shown") } else { count };
         let note = if tier.high_cost { format!("{count} · high-cost") } else { count };
         columns.push(Column { target: Target::Tier(tier.id), name: tier.name.clone(), note });
-        if !look.open.contains(&tier.id.to_string()) {
-            continue;
-        }
-        for model in models.iter().filter(|model| model.tier.0 == tier.id) {
+        for model in of_tier {
             let note = match (&model.prices, model.review) {
                 (_, Review::Pending) => "waits for review".to_owned(),
                 (Some(dated), _) => crate::ui::money::pair(&dated.prices),

@@ -373,7 +373,7 @@ async fn on_account(
     let fixes = why::fixes(facts, &ask, now);
     let mut help: Vec<Help> = fixes
         .iter()
-        .map(|fix| Help { sentence: why::words(facts, fix), href: door(looking, fix, whom) })
+        .map(|fix| Help { sentence: in_whose_words(looking, whom, fix), href: door(looking, fix, whom) })
         .collect();
     let limits = limits(looking, whom, &ask, &decision, question).await?;
     let mut say = Say::from(decision.verdict);
@@ -394,6 +394,18 @@ async fn on_account(
         steps: steps(looking, whom, &ask, &decision, &trace).await?,
         limits: limits.into_iter().map(|(level, gate)| (level, gate.fits())).collect(),
     })
+}
+
+/// A change in words: of somebody else, that it is they who ask.
+fn in_whose_words(looking: &Looking<'_>, whom: &Whom<'_>, fix: &Fix) -> String {
+    let words = why::words(looking.facts, fix);
+    match words.strip_prefix("Ask for ") {
+        Some(rest) if whom.user.is_some() && whom.user != looking.me => {
+            let name = whom.user.and_then(|id| looking.facts.users.get(&id)).map(|user| user.name.as_str());
+            format!("{} asks for {rest}", name.unwrap_or(&whom.name))
+        }
+        _ => words,
+    }
 }
 
 /// The first letter in upper case.
@@ -520,7 +532,8 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
     match fix {
         Fix::Ask(model, group) => {
             let name = facts.models.get(model).map_or("", |model| model.name.as_str());
-            let asks = whom.user == looking.me || looking.reads(*group);
+            // The form asks for whoever is signed in: nobody asks in another person's name.
+            let asks = whom.user == looking.me || (whom.user.is_none() && looking.reads(*group));
             let form = format!("/requests/new?model={}&group={group}", crate::ui::query::encoded(name));
             if asks { form } else { String::new() }
         }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What of the matrix's address goes along to where an edit leads, and comes back.
-const LOOK: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
+const LOOK: [&str; 7] = ["open", "unfold", "fold", "q", "after", "at", "model"];
 
 /// How the matrix is looked at now, as one query.
 fn look() -> String {

@@ -38,9 +38,9 @@ fn Ways(through: Vec<Way>, ask: Option<String>, best: State) -> impl IntoView {
     let others = ways.map(|way| view! { <li><WayLine way ask=ask.clone() best/></li> }).collect_view();
     let count = if more == 1 { "1 more group".to_owned() } else { format!("{more} more groups") };
     view! {
-        <div class="ways">
+        <div class="through">
             {first}
-            {(more > 0).then(|| view! { <details><summary>{count}</summary><ul class="list">{others}</ul></details> })}
+            {(more > 0).then(|| view! { <details><summary class="sub">{count}</summary><ul>{others}</ul></details> })}
         </div>
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use domain::{
-    access::{Ask, Facts, Grantee, Reason, Rule, Step, Verdict, beside, decide, decide_with, observe},
+    access::{
+        ApplicationFacts, Ask, Facts, GrantFacts, Grantee, MembershipFacts, Reason, Rule, Step, Verdict,
+        beside, decide, decide_with, observe,
+    },
     authorizations::{State, Target},
     groups::Standing,
-    ids::{ApplicationId, AuthorizationId, GroupId},
-    keys::{Features, KeyModels},
+    ids::{ApplicationId, AuthorizationId, GrantId, GroupId, UserId},
+    keys::{Feature, Features, KeyModels},
     models::Review,
     why::fixes,
 };
@@ -158,6 +161,60 @@ fn slowly(facts: &Facts, ask: &Ask<'_>) -> Verdict {
     if ruled == Verdict::NeedsApproval && granted { Verdict::Allow } else { ruled }
 }
 
+/// Everything that one change can make of an organization and its application, as far as it concerns one
+/// person's calls on one group's account. Written without what finds the changes that help.
+fn single_changes(
+    facts: &Facts,
+    application: &ApplicationFacts,
+    user: UserId,
+) -> Vec<(Facts, ApplicationFacts)> {
+    let group = application.group;
+    let mut changed = Vec::new();
+    let mut with = |change: &dyn Fn(&mut Facts, &mut ApplicationFacts)| {
+        let (mut facts, mut application) = (facts.clone(), application.clone());
+        change(&mut facts, &mut application);
+        changed.push((facts, application));
+    };
+    let free = facts.models[&world::model("small")].prices.clone();
+    for model in MODELS.map(world::model) {
+        let rule = Rule { id: AuthorizationId::NIL, state: State::Open, locked: false, ends_at: None };
+        with(&|facts, _| {
+            facts.rules.entry(Some(group)).or_default().insert(Target::Model(model), rule);
+        });
+        let grant = GrantFacts {
+            id: GrantId(Uuid::from_u128(7)),
+            to: Grantee::Member(group, user),
+            starts_at: world::now(),
+            ends_at: world::now() + chrono::Duration::hours(1),
+        };
+        with(&|facts, _| facts.grants.entry(model).or_default().push(grant.clone()));
+        with(&|facts, _| facts.models.get_mut(&model).expect("it").review = Review::Accepted);
+        with(&|facts, _| facts.models.get_mut(&model).expect("it").prices = free.clone());
+    }
+    for (place, target) in
+        facts.rules.iter().flat_map(|(place, rules)| rules.keys().map(|target| (*place, *target)))
+    {
+        with(&|facts, _| {
+            let rules = facts.rules.get_mut(&place).expect("its rules");
+            rules.get_mut(&target).expect("it").locked = false;
+        });
+    }
+    for id in facts.groups.keys().copied() {
+        with(&|facts, _| facts.groups.get_mut(&id).expect("it").ends_at = None);
+        let (group, standing) = (id, Standing::Member);
+        with(&|facts, _| {
+            let memberships = &mut facts.users.get_mut(&user).expect("they").memberships;
+            memberships.push(MembershipFacts { group, standing, ends_at: None });
+        });
+    }
+    with(&|facts, _| facts.users.get_mut(&user).expect("they").suspended = false);
+    with(&|_, application| application.models = KeyModels::All);
+    for feature in Feature::ALL {
+        with(&|_, application| application.features = application.features.with(*feature));
+    }
+    changed
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
@@ -213,6 +270,32 @@ proptest! {
             let allowed = decide(&facts, &ask(model), world::now()).verdict == Verdict::Allow;
             let fixes = fixes(&facts, &ask(model), world::now());
             prop_assert_eq!(fixes.is_empty(), allowed, "{}: {:?}", model, fixes);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Where one change is enough, one is said: found by trying all of them, read slowly.
+    #[test]
+    fn what_is_said_to_help_is_the_cheapest(organization in any_organization(), features in any_features()) {
+        let facts = organization.facts();
+        let application = &facts.applications[&ApplicationId(world::id(APPLICATION))];
+        let user = world::user(PEOPLE[0]);
+        fn ask<'a>(application: &'a ApplicationFacts, user: UserId, model: &str, features: Features) -> Ask<'a> {
+            Ask { group: application.group, user: Some(user), application: Some(application), model: world::model(model), features }
+        }
+        let changed = single_changes(&facts, application, user);
+        for model in MODELS {
+            let enough = changed.iter().any(|(facts, application)| slowly(facts, &ask(application, user, model, features)) == Verdict::Allow);
+            let fixes = fixes(&facts, &ask(application, user, model, features), world::now());
+            if fixes.len() > 1 {
+                prop_assert!(!enough, "{}: one change would be enough, and these are said: {:?}", model, fixes);
+            }
+            if let [fix] = fixes.as_slice() {
+                prop_assert!(enough, "{}: {:?} is not among the changes there are", model, fix);
+            }
         }
     }
 }

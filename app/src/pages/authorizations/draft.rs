@@ -238,7 +238,7 @@ fn Models(models: Vec<ModelLine>) -> impl IntoView {
                     <td class="nw">
                         {(line.gain > 0).then(|| view! { <Badge text=format!("{} it", verb(line.gain, "gain")) kind=Kind::Good/>" " })}
                         {(line.lose > 0).then(|| view! { <Badge text=format!("{} it", verb(line.lose, "lose")) kind=Kind::Warn/> })}
-                        {(line.gain + line.lose == 0).then(|| view! { <span class="muted">"nobody gains or loses it"</span> })}
+                        {(line.gain + line.lose == 0).then(|| view! { <span class="muted">"no person gains or loses it altogether"</span> })}
                     </td>
                     <td><ul class="changes">{moves}</ul></td>
                 </tr>
