@@ -343,7 +343,7 @@ pub fn words(facts: &Facts, fix: &Fix) -> String {
         ),
         Fix::LetIn(id) => format!("An admin or owner lets {} in again.", person(id)),
         Fix::Join(id, group) => format!(
-            "A lead or admin adds {} to {}, for which the key is.",
+            "A lead or admin adds {} to {}, and the key is for that group.",
             person(id),
             place(facts, Some(*group))
         ),

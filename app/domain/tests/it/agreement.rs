@@ -202,9 +202,13 @@ fn single_changes(
     for id in facts.groups.keys().copied() {
         with(&|facts, _| facts.groups.get_mut(&id).expect("it").ends_at = None);
         let (group, standing) = (id, Standing::Member);
-        with(&|facts, _| {
+        // Of a key that is for nobody yet, both are one: it is for a group that they are put into.
+        with(&|facts, application| {
             let memberships = &mut facts.users.get_mut(&user).expect("they").memberships;
             memberships.push(MembershipFacts { group, standing, ends_at: None });
+            if application.assigned.is_empty() {
+                application.assigned.push(group);
+            }
         });
     }
     with(&|facts, _| facts.users.get_mut(&user).expect("they").suspended = false);

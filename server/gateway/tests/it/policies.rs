@@ -546,7 +546,7 @@ async fn the_nearest_groups_policy_answers_calls_that_name_no_model_behind_the_k
     assert_eq!(chosen().await, ["big", "big"], "the key's own comes first");
     let mut change = world.change().await;
     let refused = store::policies::archive(&mut change, near).await.expect_err("a group names it");
-    assert!(refused.to_string().contains("1 groups"), "{refused}");
+    assert!(refused.to_string().contains("1 group sends"), "{refused}");
     drop(change);
     // A policy of that name is that policy.
     world.policy("default", Routing::Fallback, &[(world.small.openai, 1)]).await;
