@@ -123,6 +123,13 @@ test('leaving with something staged asks first, and staying keeps it', async ({ 
   await page.getByRole('link', { name: 'Unfold general' }).click();
   await expect(cell(page, ids[0], `model:${world.model}`)).toBeVisible();
   await expect(cell(page, ids[0], 'all').locator('.mx-next')).toHaveText('Closed');
+  // Neither is looking for a group, or for a model.
+  await page.getByRole('searchbox', { name: 'Find a group' }).fill(`${stem} one`);
+  await page.getByRole('searchbox', { name: 'Find a model' }).fill('small');
+  await page.getByRole('button', { name: 'Find', exact: true }).click();
+  await expect(page).toHaveURL(/model=small/);
+  await expect(bar(page)).toContainText('1 pending change');
+  await expect(cell(page, ids[0], 'all').locator('.mx-next')).toHaveText('Closed');
   const asked = page.waitForEvent('dialog');
   const closing = page.close({ runBeforeUnload: true });
   const browser = await asked;

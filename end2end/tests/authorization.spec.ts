@@ -50,14 +50,14 @@ test('several cells are changed at once, with a preview of whom it concerns, and
   await visit(page, world.owner, `/authorization?q=${encodeURIComponent(stem)}&open=${world.tier}`);
   await page.getByRole('link', { name: 'Change several' }).click();
   const dialog = page.getByRole('dialog', { name: 'Change several' });
-  for (const name of names) await dialog.getByLabel(`Engineering / ${name}`).check();
+  for (const name of names) await dialog.getByLabel(`Engineering/${name}`).check();
   for (const column of ['general', 'small-chat']) await dialog.getByLabel(column, { exact: true }).check();
   await dialog.getByLabel('Is to be').selectOption('closed');
   await dialog.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('4 changes, not live yet');
   await expect(page.getByText(/^1 person loses small-chat\. 2 applications can no longer call all that they could\.$/)).toBeVisible();
   const model = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'small-chat' }) }).last();
-  await expect(model).toContainText(`${names[0]}, ${names[1]}`);
+  await expect(model).toContainText(`Engineering/${names[0]}, Engineering/${names[1]}`);
   await expect(model).toContainText('1 person loses it');
   // One of them is left out.
   await page.getByRole('row').filter({ hasText: names[1] }).filter({ hasText: 'tier general' }).getByRole('button', { name: 'Leave out' }).click();

@@ -15,8 +15,8 @@ use domain::{
     access::{Applied, Ask, Decision, Facts, Step, Verdict, applicable, beside, decide_with},
     ids::{ApplicationId, ModelId},
     keys::Feature,
-    limits::{self, Level},
-    why,
+    limits::{self, Level, Mode},
+    why::{self, Gate},
     window::Span,
 };
 use serde_json::json;
@@ -67,8 +67,10 @@ struct Answer<'a> {
     set_by: Vec<Option<(String, DateTime<Utc>)>>,
     /// The cheapest changes after which it is yes, in order.
     help: Vec<String>,
-    /// What a call would have to fit into, with what is used of it.
-    limits: Vec<(Applied, Span, Level)>,
+    /// What a call would have to fit into, with what is used of it, and whether the smallest fits.
+    limits: Vec<(Applied, Span, Level, bool)>,
+    /// The rules say yes, and a limit says no.
+    full: bool,
 }
 
 /// Explains.
@@ -124,7 +126,8 @@ async fn answer<'a>(
     for step in &steps {
         set_by.push(setter(store, facts, *step).await?);
     }
-    let help = why::fixes(facts, &ask, now).iter().map(|fix| why::words(facts, fix)).collect();
+    let mut help: Vec<String> =
+        why::fixes(facts, &ask, now).iter().map(|fix| why::words(facts, fix)).collect();
     let nobody = ApplicationId(Uuid::nil());
     let counted = limits::Subject {
         path: facts.groups.get(&subject.group).map_or(&[], |group| &group.path),
@@ -142,9 +145,20 @@ async fn answer<'a>(
         .map(|applied| (applied.meter, facts.calendar.span(applied.meter.window, now)))
         .collect();
     let levels = store::limits::levels(store, facts.org, &keys).await?;
-    let limits =
-        applied.into_iter().zip(keys).zip(levels).map(|((applied, (_, span)), level)| (applied, span, level));
-    Ok(Answer { subject, decision, steps, set_by, help, limits: limits.collect() })
+    let worst = why::worst(facts, model, None, now);
+    let (mut limits, mut full) = (Vec::new(), false);
+    let may = decision.verdict == Verdict::Allow;
+    let could = may || !help.is_empty();
+    for ((applied, (meter, span)), level) in applied.into_iter().zip(keys).zip(levels) {
+        let gate = Gate::before(meter, applied.cap, level, &worst, span.end);
+        if could && applied.mode == Mode::Enforce {
+            let room = why::make_room(facts, &gate, print::moment);
+            full |= may && room.is_some();
+            help.extend(room);
+        }
+        limits.push((applied, span, level, gate.fits()));
+    }
+    Ok(Answer { subject, decision, steps, set_by, help, limits, full })
 }
 
 /// Who changed last what a step names.

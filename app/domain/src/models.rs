@@ -96,6 +96,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether a text is in one of its names, or in its provider's; an empty one is.
+    pub fn is_called(&self, text: &str) -> bool {
+        let text = text.trim().to_lowercase();
+        [&self.name, &self.upstream, &self.provider.1].iter().any(|name| name.to_lowercase().contains(&text))
+    }
+
     /// Why nobody can call it, whatever they are authorized for.
     pub fn obstacle(&self) -> Option<&'static str> {
         if self.archived_at.is_some() {

@@ -9,6 +9,10 @@ use crate::{
     words::words,
 };
 
+/// The name after which callers ask for the policy that their key or group names, unless one is called
+/// that itself.
+pub const DEFAULT: &str = "default";
+
 words! {
     /// How a policy chooses.
     Routing("routing") {

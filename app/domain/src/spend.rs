@@ -75,10 +75,11 @@ impl LimitLevel {
     }
 }
 
-/// `used` of `cap` as people say it: `76 %`, or `< 1 %` when it is a little.
+/// `used` of `cap` as people say it: `76 %`, `< 1 %` when it is a little, `over 999 %` when it is a lot.
 pub fn share(used: i64, cap: i64) -> String {
     match percent(used, cap) {
         0 if used > 0 => "< 1 %".to_owned(),
+        1000.. => "over 999 %".to_owned(),
         whole => format!("{whole} %"),
     }
 }
@@ -365,7 +366,7 @@ fn judged(
 ) -> (Verdict, String) {
     let cap = Money(limit.limit.cap);
     let whose = if own { "the limit".to_owned() } else { format!("the limit of {}", limit.scope_name) };
-    let used = format!("{} % of {whose}, {cap}, is used", limit.percent());
+    let used = format!("{} of {whose}, {cap}, is used", limit.share());
     if limit.percent() >= 100 {
         let then = match limit.limit.mode {
             Mode::Enforce => "further calls are refused until it starts anew",

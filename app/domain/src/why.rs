@@ -12,8 +12,10 @@ use crate::{
     groups::Standing,
     ids::{AuthorizationId, GrantId, GroupId, ModelId, UserId},
     keys::{Feature, KeyModels},
+    limits::{Level, Meter, Metric, Scope, Shortage, Worst},
     models::Review,
-    prices::DatedPrices,
+    prices::{self, DatedPrices},
+    usage::Usage,
 };
 
 /// The whole path of a group, or the organization: `Engineering/Research`.
@@ -69,6 +71,97 @@ pub fn grant(facts: &Facts, id: GrantId) -> Option<(String, DateTime<Utc>)> {
 /// The rule a step is about.
 pub fn rule_of(facts: &Facts, group: Option<GroupId>, target: Target) -> Option<&Rule> {
     facts.rules.get(&group)?.get(&target)
+}
+
+/// The most a call of so many tokens can use: half of it read and half of it written would be a guess,
+/// so that every token counts at the dearer price. Without a size: the smallest call there is.
+pub fn worst(facts: &Facts, model: ModelId, tokens: Option<u64>, now: DateTime<Utc>) -> Worst {
+    let tokens = tokens.unwrap_or(1).max(1);
+    let (model, none) = (facts.models.get(&model), Usage::default());
+    let cost = model.and_then(|model| model.prices_at(now)).map(|now| {
+        [prices::ceiling(tokens, 0, &none, now), prices::ceiling(0, tokens, &none, now)]
+            .into_iter()
+            .flatten()
+            .max()
+    });
+    Worst { input_tokens: tokens, output_tokens: 0, cost: cost.flatten().unwrap_or_default() }
+}
+
+/// A limit that a call has to fit into, with its level now.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// What it counts.
+    pub meter: Meter,
+    /// How much of it.
+    pub cap: i64,
+    /// What is used and held.
+    pub level: Level,
+    /// What the call would hold of it, in the unit of the metric.
+    pub amount: i64,
+    /// When it starts anew; none: never.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+impl Gate {
+    /// The limit before a call. Only a call that costs nothing fits where no money is left.
+    pub fn before(
+        meter: Meter,
+        cap: i64,
+        level: Level,
+        worst: &Worst,
+        ends_at: Option<DateTime<Utc>>,
+    ) -> Self {
+        let amount = worst.amount(meter.metric);
+        let amount = if meter.metric == Metric::Spend { amount } else { amount.max(1) };
+        Self { meter, cap, level, amount, ends_at }
+    }
+
+    /// Whether the call fits.
+    pub fn fits(&self) -> bool {
+        self.level.fits(self.amount, self.cap).is_ok()
+    }
+
+    /// The least cap under which it would fit now; money in whole cents, which is how caps are set.
+    pub fn enough(&self) -> i64 {
+        const CENT: i64 = 10_000_000;
+        let least = self.level.settled.saturating_add(self.level.held).saturating_add(self.amount);
+        if self.meter.metric != Metric::Spend {
+            return least;
+        }
+        match least % CENT {
+            0 => least,
+            over => least.saturating_add(CENT - over),
+        }
+    }
+}
+
+/// What would make room for a call that does not fit, the cheapest first: waiting costs nothing, where it
+/// helps. `when` says a moment.
+pub fn make_room(facts: &Facts, gate: &Gate, when: impl Fn(DateTime<Utc>) -> String) -> Option<String> {
+    let shortage = gate.level.fits(gate.amount, gate.cap).err()?;
+    let of =
+        format!("the limit of {}, {}", facts.scope_name(gate.meter.scope), gate.meter.show_cap(gate.cap));
+    if gate.meter.metric == Metric::ConcurrentCalls && gate.cap > 0 {
+        return Some(format!("Wait until a call in flight has ended: {of}, is reached."));
+    }
+    if shortage == Shortage::Busy {
+        let held = gate.meter.metric.show(gate.level.held);
+        return Some(format!("Wait until calls in flight have ended: they hold {held} of {of}."));
+    }
+    let enough = gate.meter.metric.show(gate.enough());
+    if let Scope::Grant(_) = gate.meter.scope {
+        return Some(format!("Ask anew for {enough} or more: {of}, is used up."));
+    }
+    let anew = gate.ends_at.filter(|_| gate.amount <= gate.cap);
+    Some(match anew {
+        Some(end) => {
+            let end = when(end);
+            format!(
+                "Wait until {end}, when {of}, starts anew; or an admin or owner raises it to {enough} or more."
+            )
+        }
+        None => format!("An admin or owner raises {of}, to {enough} or more."),
+    })
 }
 
 /// A change that makes a no into a yes, or the next step on the way there.
@@ -252,7 +345,7 @@ pub fn words(facts: &Facts, fix: &Fix) -> String {
         ),
         Fix::LetIn(id) => format!("An admin or owner lets {} in again.", person(id)),
         Fix::Join(id, group) => format!(
-            "A lead or admin adds {} to {}, for which the key is.",
+            "A lead or admin adds {} to {}, and the key is for that group.",
             person(id),
             place(facts, Some(*group))
         ),

@@ -91,6 +91,8 @@ pub struct Row {
     pub name: String,
     /// The names above it, for a list that is not a tree.
     pub trail: String,
+    /// Its whole path, for where it stands alone: `Engineering/Research`.
+    pub path: String,
     /// How deep it is.
     pub depth: usize,
     /// How many groups are directly below.
@@ -149,7 +151,7 @@ pub struct Matrix {
 /// The matrix. `open`: tiers whose models have columns; `unfold` and `fold`: groups whose rows below
 /// are there or not, each separated by commas. `q`: only groups with this in their name. `after`: the
 /// rows after this group. `at`: the group a small screen shows. `draft`: edits that are staged.
-/// `saved`: a draft that was saved.
+/// `saved`: a draft that was saved. `model`: only models with this in their names, of every tier.
 #[server(prefix = "/console", endpoint = "authorizations/matrix")]
 pub async fn load_matrix(
     #[server(default)] open: String,
@@ -160,6 +162,7 @@ pub async fn load_matrix(
     #[server(default)] at: String,
     #[server(default)] draft: String,
     #[server(default)] saved: String,
+    #[server(default)] model: String,
 ) -> Result<Matrix, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
@@ -168,6 +171,7 @@ pub async fn load_matrix(
             unfold: matrix::list(&unfold),
             fold: matrix::list(&fold),
             q: q.trim().to_lowercase(),
+            model: model.trim().to_owned(),
             after: read_some("after", &after).map_err(|_| AppError::NotFound)?,
             at: read_some("at", &at).map_err(|_| AppError::NotFound)?,
             draft: read_some("draft", &draft).map_err(|_| AppError::NotFound)?,
@@ -252,6 +256,8 @@ pub struct EditLine {
     pub refused: Option<String>,
     /// Quotas that go away with the rule.
     pub quotas: Vec<String>,
+    /// The lock that decides in its place, in a sentence: what is said here has no effect.
+    pub held: Option<String>,
 }
 
 /// What changes about one model.
@@ -276,6 +282,8 @@ pub struct AppLine {
     pub application: ApplicationId,
     /// What it is called.
     pub name: String,
+    /// The group it lives in, with its path.
+    pub place: String,
     /// Models that it can call from then on.
     pub starts: Vec<String>,
     /// Models that it cannot call any more.
@@ -303,6 +311,8 @@ pub struct DraftView {
     pub stale: bool,
     /// Whether whoever looks may not make one of the edits.
     pub refused: bool,
+    /// Whether that is only because its last day is over.
+    pub past: bool,
     /// Whether it was saved.
     pub done: bool,
     /// Whether it was undone.

@@ -95,6 +95,8 @@ pub async fn load_call(id: String) -> Result<CallAnswer, AppError> {
                 },
                 tokens: None,
                 request: String::new(),
+                needed: None,
+                wrong: None,
             };
             // What is gone by now has no answer, and the call is the page all the same.
             let answer = why::answer(&cx, question).await.ok().and_then(|why| why.answers.into_iter().next());

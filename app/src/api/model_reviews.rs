@@ -55,9 +55,13 @@ pub struct ReviewInbox {
     pub next: Option<String>,
 }
 
-/// Models that wait for review, each with the groups that the rules would give it to.
+/// Models that wait for review, each with the groups that the rules would give it to. `q`: only those with
+/// this in their names or their provider's.
 #[server(prefix = "/console", endpoint = "model-reviews/list")]
-pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbox, AppError> {
+pub async fn load_reviews(
+    #[server(default)] after: String,
+    #[server(default)] q: String,
+) -> Result<ReviewInbox, AppError> {
     use crate::backend::{catalogue::*, *};
     use domain::{models::Review, roles::Act};
     const PAGE: usize = 25;
@@ -71,6 +75,7 @@ pub async fn load_reviews(#[server(default)] after: String) -> Result<ReviewInbo
         let later: Vec<&Model> = pending
             .iter()
             .copied()
+            .filter(|model| model.is_called(&q))
             .filter(|model| after.is_empty() || model.name.to_lowercase() > after.to_lowercase())
             .collect();
         let mut waiting = Vec::new();
@@ -116,11 +121,25 @@ pub async fn accept_reviews(
         }
         let known = catalogue::as_seen(&cx, &mut change, &ids, &seen).await?;
         let accepted = store::model_reviews::accept(&mut change, &choices).await.known()?;
+        let facts = store::access::current(&cx.store, change.org()).await.known()?;
         let undo = change.commit().await.known()?.then(|| ways_back::reviews(&known));
-        Ok(Done::said(match accepted {
-            0 => "They were accepted already.".to_owned(),
-            1 => "Accepted. From now on the rules decide who may call it.".to_owned(),
-            count => format!("{count} models accepted. From now on the rules decide who may call them."),
+        let priced = |id: &ModelId| {
+            facts.models.get(id).is_some_and(|model| model.prices_at(store::clock::now()).is_some())
+        };
+        let unpriced = known.iter().filter(|(id, ..)| !priced(id)).count();
+        Ok(Done::said(match (accepted, unpriced) {
+            (0, _) => "They were accepted already.".to_owned(),
+            (1, 0) => "Accepted. From now on the rules decide who may call it.".to_owned(),
+            (1, _) => "Accepted. It has no price yet, and nobody can call it before it has one.".to_owned(),
+            (count, 0) => {
+                format!("{count} models accepted. From now on the rules decide who may call them.")
+            }
+            (count, 1) => format!(
+                "{count} models accepted. From now on the rules decide who may call them; 1 has no price yet, and nobody can call it before."
+            ),
+            (count, some) => format!(
+                "{count} models accepted. From now on the rules decide who may call them; {some} have no price yet, and nobody can call those before."
+            ),
         })
         .undone_by(undo))
     })

@@ -15,22 +15,26 @@ use crate::{error::AppError, frame::Done};
 pub struct Catalogue {
     /// Models by name.
     pub models: Vec<Model>,
+    /// How many there are altogether.
+    pub all: usize,
     /// Tiers in order.
     pub tiers: Vec<Tier>,
     /// Providers: id and name.
     pub providers: Vec<(String, String)>,
 }
 
-/// The catalogue.
+/// The catalogue. `q`: only models with this in their name, their name at the provider, or its name.
 #[server(prefix = "/console", endpoint = "models/list")]
-pub async fn load_models() -> Result<Catalogue, AppError> {
+pub async fn load_models(#[server(default)] q: String) -> Result<Catalogue, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let providers = store::providers::list(&cx.store, org).await.known()?;
+        let all = store::models::list(&cx.store, org).await.known()?;
         Ok(Catalogue {
-            models: store::models::list(&cx.store, org).await.known()?,
+            all: all.len(),
+            models: all.into_iter().filter(|model| model.is_called(&q)).collect(),
             tiers: store::models::tiers(&cx.store, org).await.known()?,
             providers: providers.into_iter().map(|it| (it.id.to_string(), it.name)).collect(),
         })
@@ -51,6 +55,8 @@ pub struct ModelView {
     pub tiers: Vec<(String, String)>,
     /// Providers: id and name.
     pub providers: Vec<(String, String)>,
+    /// Policies that name it, and whether they name another one that can be called.
+    pub policies: Vec<(String, bool)>,
     /// Groups for which the rules open it, or open it by request: path and state.
     pub groups: Vec<(String, String, domain::authorizations::State)>,
 }
@@ -86,7 +92,19 @@ pub async fn load_model(id: String) -> Result<ModelView, AppError> {
         let model = store::models::get(&cx.store, org, id).await.known()?;
         let of = providers.iter().find(|provider| provider.id == model.provider.0);
         let listed = of.and_then(|provider| catalogue::in_book(provider, &model.upstream));
+        let others = |policy: &domain::access::PolicyFacts| {
+            let live = |other: &ModelId| facts.models.get(other).is_some_and(|other| !other.archived);
+            policy.steps.iter().any(|(other, _)| *other != id && live(other))
+        };
+        let mut policies: Vec<(String, bool)> = facts
+            .policies
+            .iter()
+            .filter(|(_, policy)| policy.steps.iter().any(|(step, _)| *step == id))
+            .map(|(name, policy)| (name.clone(), others(policy)))
+            .collect();
+        policies.sort();
         Ok(ModelView {
+            policies,
             book: listed.map(|listed| (listed.clone(), catalogue::book_words(book()))),
             model,
             prices: store::prices::history(&cx.store, org, id).await.known()?,
@@ -242,7 +260,12 @@ pub async fn accept_model(id: String, version: i64) -> Result<Done, AppError> {
         store::models::accept(&mut change, id).await.known()?;
         let saved = change.commit().await.known()?;
         let undo = saved.then(|| ways_back::reviews(&[(id, version, before.tier.0)]));
-        Ok(Done::said("Reviewed. From now on the rules decide who may call it.").undone_by(undo))
+        let priced = before.prices.is_some_and(|dated| dated.prices.complete_for(before.modality));
+        let said = match priced {
+            true => "Reviewed. From now on the rules decide who may call it.",
+            false => "Reviewed. It has no price yet, and nobody can call it before it has one.",
+        };
+        Ok(Done::said(said).undone_by(undo))
     })
     .await
 }

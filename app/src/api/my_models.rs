@@ -35,7 +35,22 @@ pub struct Usual {
     pub mine: bool,
 }
 
-/// A model, seen from one of my groups.
+/// One of my groups through which a model can be used or asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The group.
+    pub group: GroupId,
+    /// What it is called: with its path where two of mine have the same name.
+    pub name: String,
+    /// Open, or by request.
+    pub state: State,
+    /// The money that is left right now, and what limits it; none: nothing does.
+    pub left: Option<(Money, String)>,
+    /// The limit in which not even the smallest call fits.
+    pub full: Option<String>,
+}
+
+/// A model, seen from my groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MyModel {
     /// What callers write.
@@ -46,14 +61,12 @@ pub struct MyModel {
     pub door: Option<Door>,
     /// What it costs now.
     pub prices: Option<Prices>,
-    /// Open, or by request.
+    /// Open, or by request: the best there is.
     pub state: State,
-    /// The groups through which, by name.
-    pub through: Vec<String>,
+    /// The groups through which, the one that is open and has most left first. Never empty.
+    pub through: Vec<Way>,
     /// What a call cost in the last 30 days.
     pub usual: Option<Usual>,
-    /// The money that is left for it right now, on the account where most is left, and what limits it.
-    pub left: Option<(Money, String)>,
 }
 
 /// A secret of mine that lives.
@@ -170,28 +183,31 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             .collect();
         let mut limits = my_limits::all(&cx, &facts, me, &mine, &applications, &passed_by).await?;
         let usual = my_limits::usual(&cx, org, me, facts.calendar.day(now)).await?;
+        let alone = |group: &GroupId| {
+            let name = |id: &GroupId| facts.groups.get(id).map(|group| group.name.as_str());
+            mine.iter().filter(|other| name(other) == name(group)).count() < 2
+        };
+        let name_of = |group: &GroupId| match facts.groups.get(group) {
+            Some(known) if alone(group) => known.name.clone(),
+            _ => domain::why::place(&facts, Some(*group)),
+        };
         let mut models: Vec<MyModel> = Vec::new();
         for (id, ruled) in &ruled {
             let Some(model) = facts.models.get(id) else { continue };
-            let (mut best, mut through) = (None, Vec::new());
-            let mut left: Option<(Money, String)> = None;
+            let mut through: Vec<Way> = Vec::new();
             for (group, state, decision) in ruled {
-                let state = *state;
-                if state == State::Open {
-                    let room = my_limits::tightest(&facts, &limits, me, *group, decision);
-                    left = left.into_iter().chain(room).max_by_key(|(money, _)| *money);
-                }
-                let name = facts.groups.get(group).map(|group| group.name.clone()).unwrap_or_default();
-                match best {
-                    Some(known) if state > known => {}
-                    Some(known) if state == known => through.push(name),
-                    _ => {
-                        best = Some(state);
-                        through = vec![name];
-                    }
-                }
+                let open = (*state == State::Open)
+                    .then(|| my_limits::room(&facts, &limits, me, (*group, *id), decision));
+                let (left, full) = open.map(|room| (room.left, room.full)).unwrap_or_default();
+                through.push(Way { group: *group, name: name_of(group), state: *state, left, full });
             }
-            let Some(state) = best else { continue };
+            // What nothing limits has most left.
+            let rest = |way: &Way| way.left.as_ref().map_or(i64::MAX, |(money, _)| money.0);
+            through.sort_by(|a, b| {
+                let rank = |way: &Way| (way.state, way.full.is_some(), std::cmp::Reverse(rest(way)));
+                (rank(a), &a.name).cmp(&(rank(b), &b.name))
+            });
+            let Some(state) = through.first().map(|way| way.state) else { continue };
             let dialect = facts.providers.get(&model.provider).map(|provider| provider.dialect);
             models.push(MyModel {
                 name: model.name.clone(),
@@ -201,7 +217,6 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                 state,
                 through,
                 usual: usual.get(id).copied(),
-                left,
             });
         }
         models.sort_by(|a, b| (a.state, &a.name).cmp(&(b.state, &b.name)));

@@ -1,6 +1,6 @@
 //! Routing policies.
 
-use domain::policies::Policy;
+use domain::{ids::ModelId, policies::Policy};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ pub struct Policies {
     pub policies: Vec<Policy>,
     /// Models: id and name.
     pub models: Vec<(String, String)>,
+    /// Of the models that policies name, those that cannot be called any more.
+    pub gone: Vec<ModelId>,
 }
 
 /// Every policy.
@@ -23,8 +25,17 @@ pub async fn load_policies() -> Result<Policies, AppError> {
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let models = store::models::list(&cx.store, org).await.known()?;
+        let policies = store::policies::list(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
+        let left = |id: &ModelId| {
+            let live = facts.models.get(id).filter(|model| !model.archived);
+            let provider = live.and_then(|model| facts.providers.get(&model.provider));
+            provider.is_none_or(|provider| provider.archived)
+        };
+        let named = policies.iter().flat_map(|policy| &policy.steps).map(|(id, ..)| *id);
         Ok(Policies {
-            policies: store::policies::list(&cx.store, org).await.known()?,
+            gone: named.filter(left).collect(),
+            policies,
             models: models.into_iter().map(|model| (model.id.to_string(), model.name)).collect(),
         })
     })
@@ -55,6 +66,7 @@ pub async fn save_policy(
             None => None,
         };
         let (before, known) = was.clone().map(domain::policies::Policy::said).unwrap_or_default();
+        let models = nameable(&models, was.as_ref());
         let steps = read_steps(&models, &steps)?;
         let lines = RuleLines { after, attempts, first_byte };
         let form = PolicyForm {
@@ -74,7 +86,13 @@ pub async fn save_policy(
         }
         let saved = change.commit().await.known()?;
         let undo = was.as_ref().filter(|_| saved).map(ways_back::policy);
-        Ok(Done::said("Policy saved.").then("/policies").undone_by(undo))
+        let said = match form.name.as_str() {
+            domain::policies::DEFAULT => {
+                "Policy saved. Calls to policy/default go to it now, whatever their key or group names."
+            }
+            _ => "Policy saved.",
+        };
+        Ok(Done::said(said).then("/policies").undone_by(undo))
     })
     .await
 }

@@ -30,8 +30,10 @@ pub struct RehearsalView {
     pub observes: bool,
     /// Whether it could be saved so that it only takes note.
     pub may_observe: bool,
-    /// What came of the replay.
-    pub replay: Replay,
+    /// What came of the replay; none: it cannot be saved as it is.
+    pub replay: Option<Replay>,
+    /// Why it cannot be saved as it is: somebody else's change has overtaken it, for instance.
+    pub problem: Option<String>,
     /// Pinned tests it would break, a sentence each.
     pub broken: Vec<String>,
     /// The form again, with what was typed.
@@ -123,13 +125,15 @@ pub async fn rehearse_policy(
     handle(|cx| async move {
         let org = cx.permit(Act::EditPolicies)?.org();
         let models = store::models::list(&cx.store, org).await.known()?;
-        let steps_read = read_steps(&models, &steps)?;
         let lines = RuleLines { after, attempts, first_byte };
         let policy = read_some::<PolicyId>("id", &id)?;
-        let (before, known) = match policy {
-            Some(id) => store::policies::get(&cx.store, org, id).await.known()?.said(),
-            None => Default::default(),
+        let was = match policy {
+            Some(id) => Some(store::policies::get(&cx.store, org, id).await.known()?),
+            None => None,
         };
+        let models = nameable(&models, was.as_ref());
+        let steps_read = read_steps(&models, &steps)?;
+        let (before, known) = was.map(domain::policies::Policy::said).unwrap_or_default();
         let draft = Draft::Policy {
             id: policy,
             version: read_some("version", &version)?.unwrap_or_default(),
@@ -185,16 +189,24 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
         // What only takes note refuses nothing: shown is what it would refuse.
         let tried = if observes { prepared.draft.clone().enforced() } else { prepared.draft.clone() };
         let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &tried, days).await;
-        let rehearsed = rehearsed.known().map_err(rehearsals::overtaken)?;
-        Ok(RehearsalView {
-            id: id.to_string(),
-            what: rehearsals::words(&rehearsed.before, &prepared.draft),
-            observes,
-            may_observe: !observes && prepared.draft.may_observe(),
-            broken: rehearsals::broken(&rehearsed.broken),
-            replay: rehearsals::replay(rehearsed, days),
-            back: rehearsals::way_back(&prepared.page, &prepared.fields),
-        })
+        let back = rehearsals::way_back(&prepared.page, &prepared.fields);
+        let may_observe = !observes && prepared.draft.may_observe();
+        let (what, broken, replay, problem) = match rehearsed.known().map_err(rehearsals::overtaken) {
+            Ok(found) => (
+                rehearsals::words(&found.before, &prepared.draft),
+                rehearsals::broken(&found.broken),
+                Some(rehearsals::replay(found, days)),
+                None,
+            ),
+            // The form is where that can be mended, and what was typed goes back with it.
+            Err(error @ (AppError::Changed(_) | AppError::Invalid(_) | AppError::Forbidden(_))) => {
+                let facts = store::access::current(&cx.store, actor.org).await.known()?;
+                let what = rehearsals::words(&facts, &prepared.draft);
+                (what, Vec::new(), None, Some(error.sentence()))
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(RehearsalView { id: id.to_string(), what, observes, may_observe, broken, replay, problem, back })
     })
     .await
 }

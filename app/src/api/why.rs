@@ -38,6 +38,8 @@ pub struct Help {
 pub enum Say {
     /// Yes.
     Allowed,
+    /// Yes by every rule, and a limit has no room.
+    NoRoom,
     /// After somebody agreed.
     ByRequest,
     /// No.
@@ -150,16 +152,34 @@ pub async fn load_why(
 ) -> Result<Why, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
-        let tokens: Option<u64> = read_some("tokens", &tokens.replace([',', ' '], ""))
-            .map_err(|_| AppError::field("tokens", "Enter a whole number of tokens."))?;
+        // What cannot be read is told beside the form, which keeps all of it.
+        let mut wrong = None;
+        let size: Option<u64> =
+            read_some("tokens", &tokens.replace([',', ' ', '_'], "")).unwrap_or_else(|_| {
+                wrong =
+                    Some(format!("{tokens} is no size: enter a whole number of tokens, for instance 2000."));
+                None
+            });
+        let moment = why::moment(&at).unwrap_or_else(|_| {
+            wrong = Some(format!(
+                "{at} is no moment: enter one like 2026-12-01T14:30, or a day like 2026-12-01."
+            ));
+            None
+        });
+        let features = why::features(&using).unwrap_or_else(|_| {
+            wrong = Some(format!("{using} is nothing that a call can use: choose from the list."));
+            Default::default()
+        });
         let question = why::Question {
             who: who.trim().to_owned(),
             model: model.trim().to_owned(),
             on: read_some("on", &on).map_err(|_| AppError::NotFound)?,
-            at: why::moment(&at)?,
-            features: why::features(&using)?,
-            tokens,
+            at: moment,
+            features,
+            tokens: size,
             request: request.trim().to_owned(),
+            needed: None,
+            wrong,
         };
         why::answer(&cx, question).await
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    access::Facts,
+    access::{Facts, ruling_in},
     authorizations::{Authorization, Cell, Draft, Edit, Say, Seen, State, Target},
     drafts::{Effects, effects},
     ids::{ApplicationId, BatchId, GroupId, ModelId},
@@ -17,7 +17,7 @@ use super::{AppError, Cx, Known, batches::people, matrix, read, read_date, refus
 use crate::api::authorizations::{AppLine, DraftView, EditLine, ModelLine};
 
 /// What of the matrix's address goes along with a draft, and comes back.
-const KEPT: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
+const KEPT: [&str; 7] = ["open", "unfold", "fold", "q", "after", "at", "model"];
 
 /// How the matrix was looked at, as its address says it, and nothing else.
 fn looked_at(back: &str) -> Vec<&str> {
@@ -93,15 +93,20 @@ pub fn permit(cx: &Cx, facts: &Facts, draft: &Draft) -> Result<Permit, AppError>
 /// # Errors
 /// About the field that cannot be read.
 pub async fn say(cx: &Cx, state: &str, locked: bool, ends_on: &str) -> Result<Option<Say>, AppError> {
-    let day = read_date("ends_on", ends_on)?.and_then(|day| day.succ_opt());
-    let ends_at = match day {
-        Some(day) => Some(cx.calendar().await?.midnight(day)),
-        None => None,
-    };
-    match state {
-        "inherit" => Ok(None),
-        text => Ok(Some(Say { state: read("state", text)?, locked, ends_at })),
+    if state == "inherit" {
+        return Ok(None);
     }
+    let ends_at = match read_date("ends_on", ends_on)? {
+        None => None,
+        Some(last) => {
+            let calendar = cx.calendar().await?;
+            if last < calendar.day(store::clock::now()) {
+                return Err(AppError::field("ends_on", "This day is over. Choose today or a later one."));
+            }
+            last.succ_opt().map(|day| calendar.midnight(day))
+        }
+    };
+    Ok(Some(Say { state: read("state", state)?, locked, ends_at }))
 }
 
 /// A rule by its cell.
@@ -180,6 +185,7 @@ pub async fn load(cx: &Cx, id: BatchId, rehearse: &str) -> Result<DraftView, App
         replay: None,
         stale: false,
         refused: false,
+        past: false,
         done,
         undone,
         may_undo,
@@ -197,6 +203,8 @@ pub async fn load(cx: &Cx, id: BatchId, rehearse: &str) -> Result<DraftView, App
     let looked = drafts::look(&mut change, &kept.draft).await.known()?;
     let stale = looked.iter().any(|look| look.stale);
     let refused = looked.iter().any(|look| look.refused.is_some());
+    let over = |look: &Looked| look.edit.say.and_then(|say| say.ends_at).is_some_and(|end| end <= now);
+    let past = looked.iter().filter(|look| look.refused.is_some()).all(over);
     let found = if stale || refused {
         None
     } else {
@@ -219,25 +227,43 @@ pub async fn load(cx: &Cx, id: BatchId, rehearse: &str) -> Result<DraftView, App
     }
     let mut lines = Vec::new();
     for look in looked {
-        lines.push(line(cx, &facts, look, now).await?);
+        let cell = look.edit.cell;
+        let says = look.edit.say.is_some();
+        let held = found.as_ref().filter(|_| says).and_then(|(_, after)| held(after, cell, now));
+        lines.push(EditLine { held, ..line(cx, &facts, look, now).await? });
     }
     let Some((found, _)) = found else {
-        return Ok(DraftView { lines, stale, refused, ..view });
+        return Ok(DraftView { lines, stale, refused, past, ..view });
     };
+    let held = lines.iter().filter(|line| line.held.is_some()).count();
     Ok(DraftView {
         lines,
         models: models(&facts, &found),
         applications: applications(&facts, &found),
-        summary: summary(&facts, &found),
+        summary: summary(&facts, &found, (held, kept.draft.edits.len())),
         broken,
         replay,
         ..view
     })
 }
 
+/// The lock that decides in a cell in place of what is said there, in a sentence.
+fn held(facts: &Facts, cell: Cell, now: DateTime<Utc>) -> Option<String> {
+    let (place, target, rule) = ruling_in(facts, matrix::path(facts, cell.group), cell.target, None, now)?;
+    if (place, target) == (cell.group, cell.target) {
+        return None;
+    }
+    Some(format!(
+        "No effect: {} locks {}, {}.",
+        matrix::place_path(facts, place),
+        facts.target_name(target),
+        rule.state.label().to_lowercase()
+    ))
+}
+
 fn named(facts: &Facts, look: Looked, now: Option<Say>) -> EditLine {
     EditLine {
-        group: matrix::place_name(facts, look.edit.cell.group),
+        group: matrix::place_path(facts, look.edit.cell.group),
         what: facts.target_name(look.edit.cell.target),
         now,
         comes_to: None,
@@ -245,6 +271,7 @@ fn named(facts: &Facts, look: Looked, now: Option<Say>) -> EditLine {
         stale: look.stale,
         refused: look.refused,
         quotas: Vec::new(),
+        held: None,
         edit: look.edit,
     }
 }
@@ -276,7 +303,7 @@ fn model_name(facts: &Facts, id: ModelId) -> String {
 fn models(facts: &Facts, effects: &Effects) -> Vec<ModelLine> {
     let mut moves = BTreeMap::<(ModelId, State, State), Vec<String>>::new();
     for shift in &effects.shifts {
-        let name = matrix::place_name(facts, Some(shift.group));
+        let name = matrix::place_path(facts, Some(shift.group));
         moves.entry((shift.model, shift.before, shift.after)).or_default().push(name);
     }
     let mut lines = BTreeMap::<ModelId, ModelLine>::new();
@@ -300,9 +327,11 @@ fn models(facts: &Facts, effects: &Effects) -> Vec<ModelLine> {
 fn applications(facts: &Facts, effects: &Effects) -> Vec<AppLine> {
     let mut lines = BTreeMap::<ApplicationId, AppLine>::new();
     for ((application, model), starts) in &effects.applications {
+        let known = facts.applications.get(application);
         let line = lines.entry(*application).or_insert_with(|| AppLine {
             application: *application,
-            name: facts.applications.get(application).map(|app| app.name.clone()).unwrap_or_default(),
+            name: known.map(|app| app.name.clone()).unwrap_or_default(),
+            place: known.map(|app| matrix::place_path(facts, Some(app.group))).unwrap_or_default(),
             starts: Vec::new(),
             stops: Vec::new(),
         });
@@ -325,10 +354,19 @@ fn these(mut names: Vec<String>) -> String {
     }
 }
 
-/// Who gains and loses what, in a sentence or two.
-fn summary(facts: &Facts, effects: &Effects) -> String {
+/// Who gains and loses what, in a sentence or two. `held`: how many of how many edits a lock swallows.
+fn summary(facts: &Facts, effects: &Effects, (held, edits): (usize, usize)) -> String {
+    let swallowed = match (held, edits) {
+        (0, _) => String::new(),
+        (_, 1) => " A lock decides there, so what you say has no effect while it stands.".to_owned(),
+        (held, edits) if held == edits => {
+            " Locks decide everywhere there, so what you say has no effect while they stand.".to_owned()
+        }
+        (1, edits) => format!(" 1 of {edits} changes has no effect: a lock decides there."),
+        (held, edits) => format!(" {held} of {edits} changes have no effect: locks decide there."),
+    };
     if effects.is_empty() {
-        return "Nothing changes for anybody now: every group comes to what it has.".to_owned();
+        return format!("Nothing changes for anybody now: every group comes to what it has.{swallowed}");
     }
     let which = |some: fn(&domain::drafts::Reach) -> bool| {
         let models = effects.models.iter().filter(move |(_, reach)| some(reach));
@@ -361,5 +399,5 @@ fn summary(facts: &Facts, effects: &Effects) -> String {
             (_, false) => sentences.push(format!("{programs} can no longer call all that they could.")),
         }
     }
-    sentences.join(" ")
+    sentences.join(" ") + &swallowed
 }

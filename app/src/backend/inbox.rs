@@ -189,7 +189,9 @@ pub async fn askable(
     let by_name = facts.model_names.get(named).copied().or_else(|| named.parse().ok());
     let known = by_name.filter(|id| models.iter().any(|(known, ..)| known == id));
     let why_not = (!named.is_empty() && known.is_none()).then(|| why_not(facts, &own, me, by_name, named));
-    let model = known.or_else(|| models.first().map(|(id, ..)| *id));
+    // Whoever named a model that cannot be asked for did not mean another one.
+    let first = || models.first().map(|(id, ..)| *id).filter(|_| named.is_empty());
+    let model = known.or_else(first);
     let whom = model.map(|model| whom(facts, paths, (&own, &led), me, model)).unwrap_or_default();
     let has = match model {
         Some(model) => holds(cx, me, model).await?,

@@ -8,7 +8,7 @@ use domain::{
     authorizations::{Cell, Draft, Say, Seen, State, Target},
     ids::{BatchId, GroupId},
     limits::{Mode, Scope},
-    models::Review,
+    models::{Model, Review},
     roles::{Act, Actor, Place, allows},
 };
 use store::census::Outline;
@@ -20,6 +20,8 @@ use crate::api::authorizations::{Column, Line, Matrix, One, Own, Row, Saved, Sho
 const SMALL: usize = 60;
 /// About how many cells a page has at most.
 const CELLS: usize = 2400;
+/// How many models of a tier have columns at once, and of those that are looked for.
+const MODELS: usize = 40;
 /// How many groups below are listed on a small screen.
 const LISTED: usize = 60;
 
@@ -33,6 +35,8 @@ pub struct Look {
     pub fold: HashSet<String>,
     /// Only groups with this in their name, in lower case.
     pub q: String,
+    /// Only models with this in their names have columns, of every tier.
+    pub model: String,
     /// The rows after this group.
     pub after: Option<GroupId>,
     /// The group that a small screen shows.
@@ -53,6 +57,14 @@ pub fn place_name(facts: &Facts, place: Option<GroupId>) -> String {
     place
         .and_then(|id| facts.groups.get(&id))
         .map_or_else(|| facts.org_name.clone(), |group| group.name.clone())
+}
+
+/// The same with its whole path: two groups may have the same name.
+pub fn place_path(facts: &Facts, place: Option<GroupId>) -> String {
+    match place {
+        Some(_) => domain::why::place(facts, place),
+        None => facts.org_name.clone(),
+    }
 }
 
 /// A place's path from the root, without the organization.
@@ -95,12 +107,15 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
         }),
         _ => None,
     };
+    let lock = |locked: bool| if locked { ", locked" } else { "" };
     let from = match ruling {
         // Whatever the rules say: until then nobody can call it.
         _ if waits.is_some() => waits.unwrap_or_default().to_owned(),
         Some((group, target, _)) if group == cell.group && target == cell.target => String::new(),
-        Some((group, target, _)) if group == cell.group => format!("by {}", facts.target_name(target)),
-        Some((group, ..)) => format!("from {}", place_name(facts, group)),
+        Some((group, target, rule)) if group == cell.group => {
+            format!("by {}{}", facts.target_name(target), lock(rule.locked))
+        }
+        Some((group, _, rule)) => format!("from {}{}", place_name(facts, group), lock(rule.locked)),
         None => String::new(),
     };
     let quotas = |seen: &Seen| {
@@ -182,16 +197,24 @@ async fn columns(cx: &Cx, look: &Look) -> Result<Vec<Column>, AppError> {
     let mut columns =
         vec![Column { target: Target::All, name: "All models".to_owned(), note: note.to_owned() }];
     for tier in &tiers {
-        let count = match tier.models {
-            1 => "1 model".to_owned(),
-            count => format!("{count} models"),
+        let looked_for = !look.model.is_empty();
+        let unfolded = looked_for || look.open.contains(&tier.id.to_string());
+        let mut of_tier: Vec<&Model> = models
+            .iter()
+            .filter(|model| unfolded && model.tier.0 == tier.id && model.is_called(&look.model))
+            .collect();
+        let fitting = of_tier.len();
+        of_tier.truncate(MODELS);
+        let count = match (tier.models, looked_for) {
+            (1, false) => "1 model".to_owned(),
+            (count, false) => format!("{count} models"),
+            (count, true) => format!("{fitting} of {count} models"),
         };
+        // The rest is found by its name.
+        let count = if fitting > MODELS { format!("{count}, the first {MODELS} shown") } else { count };
         let note = if tier.high_cost { format!("{count} · high-cost") } else { count };
         columns.push(Column { target: Target::Tier(tier.id), name: tier.name.clone(), note });
-        if !look.open.contains(&tier.id.to_string()) {
-            continue;
-        }
-        for model in models.iter().filter(|model| model.tier.0 == tier.id) {
+        for model in of_tier {
             let note = match (&model.prices, model.review) {
                 (_, Review::Pending) => "waits for review".to_owned(),
                 (Some(dated), _) => crate::ui::money::pair(&dated.prices),
@@ -292,6 +315,7 @@ impl<'a> Tree<'a> {
             group: id,
             name: place_name(cells.facts, id),
             depth: if look.q.is_empty() { trail.len() + usize::from(group.is_some()) } else { 0 },
+            path: place_path(cells.facts, id),
             trail: if look.q.is_empty() { String::new() } else { trail.join(" / ") },
             below: id.and_then(|id| self.below.get(&id)).copied().unwrap_or_default(),
             folded: id.is_some_and(|id| self.folded(look, id)),
@@ -322,7 +346,11 @@ impl<'a> Tree<'a> {
             (None, _) => other.ancestors.is_empty(),
         };
         let below = self.groups.iter().filter(is_below).take(LISTED);
-        let below = below.map(|group| (group.id, group.name.clone())).collect();
+        let name = |group: &Outline| match look.q.is_empty() {
+            true => group.name.clone(),
+            false => place_path(cells.facts, Some(group.id)),
+        };
+        let below = below.map(|group| (group.id, name(group))).collect();
         Some(One { row: self.row(look, group, cells), above, below })
     }
 }

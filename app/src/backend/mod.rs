@@ -47,7 +47,7 @@ use store::{Change, Store, StoreError};
 use tokio::sync::OnceCell;
 use tower_sessions::Session;
 
-pub use self::policies::{RuleLines, read_steps};
+pub use self::policies::{RuleLines, nameable, read_steps};
 use crate::frame::ORG_HEADER;
 pub use crate::{
     error::AppError,

@@ -11,6 +11,7 @@ use domain::{
     money::Money,
     providers::Dialect,
     spend::LimitLevel,
+    why::{self, Gate},
     window::Window,
 };
 
@@ -82,14 +83,22 @@ pub async fn all(
     Ok(limits)
 }
 
-/// The least money that is left to somebody on a group's account, and by what it is limited.
-pub fn tightest(
+/// What is left to somebody on a group's account.
+pub struct Room {
+    /// The least money, and by what it is limited; none: nothing limits it.
+    pub left: Option<(Money, String)>,
+    /// The limit in which not even the smallest call fits.
+    pub full: Option<String>,
+}
+
+/// What is left to somebody for calls of a model on a group's account.
+pub fn room(
     facts: &Facts,
     limits: &[LimitLevel],
     me: UserId,
-    group: GroupId,
+    (group, model): (GroupId, ModelId),
     decision: &Decision,
-) -> Option<(Money, String)> {
+) -> Room {
     let subject = Subject {
         path: facts.groups.get(&group).map_or(&[], |group| &group.path),
         application: ApplicationId(store::limits::NOBODY),
@@ -99,18 +108,24 @@ pub fn tightest(
         grant: decision.grant,
     };
     let scopes = subject.scopes();
-    let counts = |level: &&LimitLevel| {
-        let Limit { meter, mode, .. } = &level.limit;
-        meter.metric == Metric::Spend && *mode == Mode::Enforce && scopes.contains(&meter.scope)
+    let counts =
+        |level: &&LimitLevel| level.limit.mode == Mode::Enforce && scopes.contains(&level.limit.meter.scope);
+    let named =
+        |level: &LimitLevel| format!("{}: {}", level.scope_name, level.limit.meter.show_cap(level.limit.cap));
+    let smallest = why::worst(facts, model, None, store::clock::now());
+    let fits = |level: &LimitLevel| {
+        let Limit { meter, cap, .. } = level.limit;
+        // Calls at once come and go, and say nothing of what is left.
+        meter.metric == Metric::ConcurrentCalls
+            || Gate::before(meter, cap, level.level, &smallest, level.ends_at).fits()
     };
-    limits
-        .iter()
-        .filter(counts)
-        .map(|level| {
-            let cap = level.limit.meter.show_cap(level.limit.cap);
-            (Money(level.level.room(level.limit.cap)), format!("{}: {cap}", level.scope_name))
-        })
-        .min_by_key(|(room, _)| *room)
+    let applying: Vec<&LimitLevel> = limits.iter().filter(counts).collect();
+    let money = applying.iter().filter(|level| level.limit.meter.metric == Metric::Spend);
+    let left = money.map(|level| (Money(level.level.room(level.limit.cap)), named(level)));
+    Room {
+        left: left.min_by_key(|(room, _)| *room),
+        full: applying.iter().find(|level| !fits(level)).map(|level| named(level)),
+    }
 }
 
 /// What a call of each model cost on average in the last days: mine, where there were any.

@@ -3,21 +3,29 @@
 use domain::{
     ids::ModelId,
     models::Model,
-    policies::{Rules, StepRules, Trouble, written},
+    policies::{Policy, Rules, StepRules, Trouble, written},
 };
 
 use super::AppError;
+
+/// The models that a policy may name: those of the catalogue, and those that it named before, also where
+/// they have left it.
+pub fn nameable(models: &[Model], was: Option<&Policy>) -> Vec<(ModelId, String)> {
+    let before = was.into_iter().flat_map(|policy| &policy.steps);
+    let before = before.map(|(id, name, _)| (*id, name.clone()));
+    models.iter().map(|model| (model.id, model.name.clone())).chain(before).collect()
+}
 
 /// Reads the steps of a policy: one line each, `small-chat` or `small-chat 3`.
 ///
 /// # Errors
 /// About the field `steps`.
-pub fn read_steps(models: &[Model], text: &str) -> Result<Vec<(ModelId, i32)>, AppError> {
+pub fn read_steps(models: &[(ModelId, String)], text: &str) -> Result<Vec<(ModelId, i32)>, AppError> {
     let mut steps = Vec::new();
     for (name, weight) in written(text) {
-        let model = models.iter().find(|model| model.name == name);
-        let model = model.ok_or_else(|| AppError::field("steps", format!("There is no model {name}.")))?;
-        steps.push((model.id, weight));
+        let model = models.iter().find(|(_, known)| *known == name);
+        let (id, _) = model.ok_or_else(|| AppError::field("steps", format!("There is no model {name}.")))?;
+        steps.push((*id, weight));
     }
     Ok(steps)
 }
@@ -41,7 +49,7 @@ impl RuleLines {
     /// About the field `steps`.
     pub fn read(
         &self,
-        models: &[Model],
+        models: &[(ModelId, String)],
         steps: &[(ModelId, i32)],
         before: &[ModelId],
         known: &Rules,
@@ -58,8 +66,8 @@ impl RuleLines {
                 (Some(place), _) => added.get(place).copied(),
                 (None, Some(_)) => place("#").and_then(|place| steps.get(place)).map(|(model, _)| *model),
                 (None, None) => {
-                    let known = models.iter().find(|model| model.name == name);
-                    Some(known.ok_or_else(|| wrong(line))?.id)
+                    let known = models.iter().find(|(_, known)| known == name);
+                    Some(known.ok_or_else(|| wrong(line))?.0)
                 }
             };
             Ok(model.map(|model| (model, word.to_owned())))

@@ -8,12 +8,13 @@ use domain::{
     },
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
     keys::{Feature, Features},
-    limits::{Level, Limit, Metric, Subject, Worst},
-    prices,
+    limits::{Level, Limit, Metric, Mode, Scope, Subject},
+    money::Money,
     requests::accounts_of,
     roles::{Act, Place, allows},
     spend::LimitLevel,
-    why::{self, Fix},
+    time::Zone,
+    why::{self, Fix, Gate},
 };
 
 use super::{AppError, Cx, Known, read, read_date};
@@ -46,6 +47,10 @@ pub struct Question {
     pub tokens: Option<u64>,
     /// The request id of a refused call; empty for none.
     pub request: String,
+    /// How much of what that call needed, where a limit had no room for it.
+    pub needed: Option<(Metric, i64)>,
+    /// What of it could not be read, in a sentence: it is not answered then.
+    pub wrong: Option<String>,
 }
 
 /// What was typed is not one.
@@ -144,9 +149,13 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
         };
         (question.model, question.on) = (refused.model.clone(), Some(refused.group));
         question.features = refused.features;
+        question.needed = needed(&refused.detail);
         page.refused = Some(by_id::told(&looking, *refused).await?);
     }
     page.models = models(&looking);
+    if question.wrong.is_some() {
+        return Ok(Why { who: question.who, model: question.model, problem: question.wrong, ..page });
+    }
     if let Some(at) = question.at {
         let moment = facts.calendar.zone.from_local_datetime(&at).earliest();
         looking.now = moment.map_or(looking.now, |moment| moment.with_timezone(&Utc));
@@ -347,7 +356,7 @@ async fn on_account(
 ) -> Result<Answer, AppError> {
     let (facts, now) = (looking.facts, looking.now);
     let application = whom.application.map(|(_, application)| application);
-    let (features, tokens) = (question.features, question.tokens);
+    let features = question.features;
     let ask = Ask { group, user: whom.user, application, model, features };
     let mut trace = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut trace);
@@ -361,17 +370,42 @@ async fn on_account(
         let (steps, help, limits) = (Vec::new(), Vec::new(), Vec::new());
         return Ok(Answer { group, say: Say::Closed, sentence: String::new(), steps, help, limits });
     }
-    let help = why::fixes(facts, &ask, now);
-    let help =
-        help.iter().map(|fix| Help { sentence: why::words(facts, fix), href: door(looking, fix, whom) });
+    let fixes = why::fixes(facts, &ask, now);
+    let mut help: Vec<Help> = fixes
+        .iter()
+        .map(|fix| Help { sentence: in_whose_words(looking, whom, fix), href: door(looking, fix, whom) })
+        .collect();
+    let limits = limits(looking, whom, &ask, &decision, question).await?;
+    let mut say = Say::from(decision.verdict);
+    // Where no rule can be changed to a yes, room would help nobody.
+    if say == Say::Allowed || !help.is_empty() {
+        let room = limits.iter().filter_map(|(level, gate)| more_room(looking, level, gate));
+        let before = help.len();
+        help.extend(room);
+        if say == Say::Allowed && help.len() > before {
+            say = Say::NoRoom;
+        }
+    }
     Ok(Answer {
         group,
-        say: decision.verdict.into(),
+        say,
         sentence,
-        help: help.collect(),
+        help,
         steps: steps(looking, whom, &ask, &decision, &trace).await?,
-        limits: limits(looking, whom, &ask, &decision, tokens).await?,
+        limits: limits.into_iter().map(|(level, gate)| (level, gate.fits())).collect(),
     })
+}
+
+/// A change in words: of somebody else, that it is they who ask.
+fn in_whose_words(looking: &Looking<'_>, whom: &Whom<'_>, fix: &Fix) -> String {
+    let words = why::words(looking.facts, fix);
+    match words.strip_prefix("Ask for ") {
+        Some(rest) if whom.user.is_some() && whom.user != looking.me => {
+            let name = whom.user.and_then(|id| looking.facts.users.get(&id)).map(|user| user.name.as_str());
+            format!("{} asks for {rest}", name.unwrap_or(&whom.name))
+        }
+        _ => words,
+    }
 }
 
 /// The first letter in upper case.
@@ -498,7 +532,8 @@ fn door(looking: &Looking<'_>, fix: &Fix, whom: &Whom<'_>) -> String {
     match fix {
         Fix::Ask(model, group) => {
             let name = facts.models.get(model).map_or("", |model| model.name.as_str());
-            let asks = whom.user == looking.me || looking.reads(*group);
+            // The form asks for whoever is signed in: nobody asks in another person's name.
+            let asks = whom.user == looking.me || (whom.user.is_none() && looking.reads(*group));
             let form = format!("/requests/new?model={}&group={group}", crate::ui::query::encoded(name));
             if asks { form } else { String::new() }
         }
@@ -521,8 +556,8 @@ async fn limits(
     whom: &Whom<'_>,
     ask: &Ask<'_>,
     decision: &Decision,
-    tokens: Option<u64>,
-) -> Result<Vec<(LimitLevel, bool)>, AppError> {
+    question: &Question,
+) -> Result<Vec<(LimitLevel, Gate)>, AppError> {
     let (facts, now) = (looking.facts, looking.now);
     let subject = Subject {
         path: facts.groups.get(&ask.group).map_or(&[], |group| &group.path),
@@ -554,25 +589,60 @@ async fn limits(
     let mut levels: Vec<LimitLevel> = applicable(facts, &subject).into_iter().map(level).collect();
     store::limits::fill_levels(&looking.cx.store, facts.org, &mut levels).await.known()?;
     levels.sort_by_key(|level| std::cmp::Reverse(level.percent()));
-    let worst = worst(facts, ask.model, tokens, now);
-    let fits = |level: &LimitLevel| {
-        let amount = worst.amount(level.limit.meter.metric);
-        let free = amount == 0 && level.limit.meter.metric == Metric::Spend;
-        free || amount.max(1) <= level.level.room(level.limit.cap)
+    let worst = why::worst(facts, ask.model, question.tokens, now);
+    let gate = |level: &LimitLevel| {
+        let Limit { meter, cap, .. } = level.limit;
+        let mut gate = Gate::before(meter, cap, level.level, &worst, level.ends_at);
+        if let Some((_, amount)) = question.needed.filter(|(metric, _)| *metric == meter.metric) {
+            gate.amount = gate.amount.max(amount);
+        }
+        gate
     };
-    Ok(levels.into_iter().map(|level| (level.clone(), fits(&level))).collect())
+    Ok(levels
+        .into_iter()
+        .map(|level| {
+            let gate = gate(&level);
+            (level, gate)
+        })
+        .collect())
 }
 
-/// The most a call of this size can use: half of it read and half of it written would be a guess,
-/// so that every token counts at the dearer price.
-fn worst(facts: &Facts, model: ModelId, tokens: Option<u64>, now: DateTime<Utc>) -> Worst {
-    let tokens = tokens.unwrap_or_default();
-    let (model, none) = (facts.models.get(&model), domain::usage::Usage::default());
-    let cost = model.and_then(|model| model.prices_at(now)).map(|now| {
-        [prices::ceiling(tokens, 0, &none, now), prices::ceiling(0, tokens, &none, now)]
-            .into_iter()
-            .flatten()
-            .max()
-    });
-    Worst { input_tokens: tokens, output_tokens: 0, cost: cost.flatten().unwrap_or_default() }
+/// How much a refused call needed of the limit that had no room, and of what.
+fn needed(detail: &serde_json::Value) -> Option<(Metric, i64)> {
+    let metric = detail.get("metric")?.as_str()?.parse().ok()?;
+    // Money is written as exact dollars, all else as a number.
+    let needs = match detail.get("needs")? {
+        serde_json::Value::String(dollars) => dollars.parse::<Money>().ok()?.0,
+        number => number.as_i64()?,
+    };
+    Some((metric, needs))
+}
+
+/// What would make room in a limit that refuses a call for want of it.
+fn more_room(looking: &Looking<'_>, level: &LimitLevel, gate: &Gate) -> Option<Help> {
+    if level.limit.mode != Mode::Enforce {
+        return None;
+    }
+    let (facts, now) = (looking.facts, looking.now);
+    let zone = Zone::of(facts.calendar.zone, now, now + chrono::Duration::days(400));
+    let sentence = why::make_room(facts, gate, |end| format!("{} {}", zone.brief(end, now), zone.city()))?;
+    let href = match gate.meter.scope {
+        Scope::Organization => looking.to("/limits".to_owned()),
+        Scope::Group(id) | Scope::Member(id, _) => looking.of_group(Some(id), format!("/groups/{id}")),
+        Scope::Application(id) => {
+            let home = facts.applications.get(&id).map(|application| application.group);
+            looking.of_group(home, format!("/applications/{id}"))
+        }
+        Scope::User(id) => looking.to(format!("/users/{id}")),
+        Scope::Authorization(rule) => facts
+            .rules
+            .iter()
+            .find_map(|(place, rules)| {
+                rules.iter().find(|(_, known)| known.id == rule).map(|(target, _)| (*place, *target))
+            })
+            .map(|(place, target)| looking.of_group(place, cell(place, target)))
+            .unwrap_or_default(),
+        Scope::Grant(_) => String::new(),
+    };
+    Some(Help { sentence, href })
 }

@@ -341,12 +341,27 @@ fn HandlingFields(handling: Handling) -> impl IntoView {
     }
 }
 
+/// How many models are listed at once that a key does not name.
+const MODELS: usize = 40;
+
 #[component]
 fn KeyForm(view: ApplicationView) -> impl IntoView {
     let key = view.key.clone();
     let all = key.models == KeyModels::All;
     let (of_models, of_groups, assigned_to) =
         (view.models.clone(), view.groups.clone(), key.assigned.clone());
+    // Where there are too many, those that are ticked are listed, and of the others those that are looked
+    // for. What is not listed is not ticked, so nothing gets lost.
+    let find = query::value("find").trim().to_lowercase();
+    let (count, many_models) = (of_models.len(), of_models.len() > MODELS);
+    let (ticked, others): (Vec<_>, Vec<_>) =
+        of_models.into_iter().partition(|(_, _, allowed)| !all && *allowed);
+    let fits = |(_, name, _): &(String, String, bool)| name.to_lowercase().contains(&find);
+    let most = if many_models { MODELS } else { usize::MAX };
+    let others = others.into_iter().filter(|line| !many_models || fits(line)).take(most);
+    let mut of_models: Vec<_> = ticked.into_iter().chain(others).collect();
+    of_models.sort_by(|a, b| a.1.cmp(&b.1));
+    let application = view.application.id.to_string();
     // Made within the form: fields know which one they are in.
     let models = move || {
         of_models.into_iter().map(|(id, name, allowed)| view! { <Check name="models[]" label=name value=id checked=!all && allowed/> }).collect_view()
@@ -369,6 +384,10 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
     let mut policies = vec![(String::new(), "None".to_owned())];
     policies.extend(view.policies.iter().map(|(id, name)| (id.clone(), format!("policy/{name}"))));
     view! {
+        {many_models.then(|| view! {
+            <FindHeir page=format!("/applications/{application}") dialog="key" what="Model"/>
+            <p class="hint">{format!("Of {count} models those that are ticked are listed, and of the others up to {MODELS} that have this in their name. Save before you look for more.")}</p>
+        })}
         <Form to=EditKey::PATH>
             <Hidden name="application" value=view.application.id.to_string()/>
             <Hidden name="key" value=key.id.to_string()/>

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What of the matrix's address goes along to where an edit leads, and comes back.
-const LOOK: [&str; 6] = ["open", "unfold", "fold", "q", "after", "at"];
+const LOOK: [&str; 7] = ["open", "unfold", "fold", "q", "after", "at", "model"];
 
 /// How the matrix is looked at now, as one query.
 fn look() -> String {
@@ -56,8 +56,8 @@ fn last_day(say: Say) -> Option<chrono::NaiveDate> {
 }
 
 /// What is staged in a cell: the class of its sign, and words.
-fn staged(edit: &Edit, above: State) -> (&'static str, String) {
-    crate::ui::grid::staged(edit, above.label())
+fn staged(edit: &Edit, above: State, held: bool) -> (&'static str, String) {
+    crate::ui::grid::staged(edit, above.label(), held)
 }
 
 /// How a rule can stand.

@@ -12,7 +12,8 @@ pub fn FindHeir(
     #[prop(into)]
     page: String,
     /// The dialog.
-    dialog: &'static str,
+    #[prop(into)]
+    dialog: String,
     /// What is looked for.
     #[prop(default = "Name or email")]
     what: &'static str,

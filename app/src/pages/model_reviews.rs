@@ -3,7 +3,7 @@
 use domain::roles::Act;
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::capital;
+use super::{capital, models::FindModel};
 use crate::{
     api::model_reviews::{AcceptReviews, DismissReviews, Reach, ReviewInbox, Waiting, load_reviews},
     ui::{
@@ -18,7 +18,7 @@ const NAMED: usize = 12;
 /// Models that wait.
 #[component]
 pub fn ModelReviewsPage() -> impl IntoView {
-    let inbox = load_reviews(query::value("after"));
+    let inbox = load_reviews(query::value("after"), query::value("q"));
     view! { <Page title="Review inbox"><Load data=inbox let(inbox)><Content inbox/></Load></Page> }
 }
 
@@ -31,7 +31,13 @@ fn Content(inbox: ReviewInbox) -> impl IntoView {
         1 => "1 model waits".to_owned(),
         total => format!("{total} models wait"),
     };
-    let list = if waiting.is_empty() {
+    let q = query::value("q");
+    let list = if waiting.is_empty() && !q.is_empty() {
+        view! {
+            <Card><Empty title="No model matches" text="Part of its name is enough, or of its provider's."><a class="btn" href="/models/review">"Show all"</a></Empty></Card>
+        }
+        .into_any()
+    } else if waiting.is_empty() {
         view! {
             <Card><Empty title="Nothing waits" text="Models that are added, found at a provider or taken from a price list land here, closed to everybody until somebody decides.">
                 {edit.then(|| view! { <a class="btn" href="/providers">"Ask a provider what it offers"</a><a class="btn" href="/models/import">"Import a price list"</a> })}
@@ -58,6 +64,7 @@ fn Content(inbox: ReviewInbox) -> impl IntoView {
     view! {
         <Head title="Review inbox" note crumbs=vec![("/models".to_owned(), "Models".to_owned())]/>
         <p class="lead">"What is new stays closed until somebody decides, and cannot be called before."</p>
+        {(total > 0).then(|| view! { <FindModel page="/models/review" q=q/> })}
         {list}
         <Pager next/>
     }

@@ -19,7 +19,7 @@ use crate::{
     },
     ui::{
         Badge, Card, Check, Confirm, Dialog, Empty, Field, Folded, Form, Head, Hidden, Kind, Load,
-        OpenDialog, Page, Select, StateMark, Submit, may, money::pair,
+        OpenDialog, Page, Select, StateMark, Submit, may, money::pair, query,
     },
 };
 
@@ -45,13 +45,15 @@ fn modalities() -> Vec<(String, String)> {
 /// Models and tiers.
 #[component]
 pub fn ModelsPage() -> impl IntoView {
-    let catalogue = load_models();
+    let catalogue = load_models(query::value("q"));
     view! { <Page title="Models"><Load data=catalogue let(catalogue)><CatalogueView catalogue/></Load></Page> }
 }
 
 #[component]
 fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
-    let Catalogue { models, tiers, providers } = catalogue;
+    let Catalogue { models, all, tiers, providers } = catalogue;
+    let q = query::value("q");
+    let narrowed = !q.is_empty();
     let edit = may(Act::EditCatalogue);
     let ready = edit && !providers.is_empty() && !tiers.is_empty();
     let (waiting, known): (Vec<_>, Vec<_>) =
@@ -67,17 +69,20 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
         (false, false) => None,
     };
     view! {
-        <Head title="Models" note=(known.len() + waiting.len()).to_string()>
+        <Head title="Models" note=if narrowed { format!("{} of {all}", known.len() + waiting.len()) } else { all.to_string() }>
             {edit.then(|| view! { <a class="btn" href="/models/import">"Import a price list"</a> })}
             {ready.then(|| view! { <OpenDialog name="new" label="New model" look="btn go"/> })}
         </Head>
+        {(all > 0).then(|| view! { <FindModel page="/models" q=q.clone()/> })}
         {(!waiting.is_empty()).then(|| view! {
             <Card title="Waiting for review" note="new models stay closed until somebody decides" actions=ViewFn::from(|| view! { <a class="btn small" href="/models/review">"To the review inbox"</a> })>
                 <Table models=waiting label="Waiting for review"/>
             </Card>
         })}
         <Card title="Catalogue">
-            {if known.is_empty() {
+            {if known.is_empty() && narrowed {
+                view! { <Empty title="No model matches" text="Part of its name is enough, or of its provider's."><a class="btn" href="/models">"Show all"</a></Empty> }.into_any()
+            } else if known.is_empty() {
                 view! { <Empty title="No models yet" text="A model is what callers name: where it is, what it costs, and which tier it belongs to.">{missing.filter(|_| edit)}</Empty> }.into_any()
             } else {
                 view! { <Table models=known label="Catalogue"/> }.into_any()
@@ -121,6 +126,26 @@ fn CatalogueView(catalogue: Catalogue) -> impl IntoView {
                 <div class="row end"><Submit label="Add the tier"/></div>
             </Form>
         </Dialog>
+    }
+}
+
+/// Looks for models by name, and by provider.
+#[component]
+pub fn FindModel(
+    /// The page it narrows.
+    page: &'static str,
+    /// What is looked for now.
+    q: String,
+) -> impl IntoView {
+    let narrowed = !q.is_empty();
+    view! {
+        <div class="filters row">
+            <form method="get" action=page class="row" role="search">
+                <input type="search" name="q" value=q class="find" placeholder="Model or provider" aria-label="Find a model" autocomplete="off"/>
+                <button class="btn">"Search"</button>
+            </form>
+            {narrowed.then(|| view! { <a class="link" href=page>"Show all"</a> })}
+        </div>
     }
 }
 
@@ -208,6 +233,25 @@ fn Tiers(tiers: Vec<Tier>, edit: bool) -> impl IntoView {
     .into_any()
 }
 
+/// What becomes of the policies that name a model when it is archived.
+fn in_policies(policies: &[(String, bool)]) -> String {
+    let named = |others: bool| -> Vec<String> {
+        let these = policies.iter().filter(|(_, has)| *has == others);
+        these.map(|(name, _)| format!("policy/{name}")).collect()
+    };
+    let mut words = String::new();
+    let (go_on, dead) = (named(true), named(false));
+    if !go_on.is_empty() {
+        let verb = if go_on.len() == 1 { "passes" } else { "pass" };
+        words += &format!(" {} {verb} it over.", go_on.join(", "));
+    }
+    if !dead.is_empty() {
+        let has = if dead.len() == 1 { "has" } else { "have" };
+        words += &format!(" {} {has} no other model: every call there is refused.", dead.join(", "));
+    }
+    words
+}
+
 /// A model.
 #[component]
 pub fn ModelPage() -> impl IntoView {
@@ -218,7 +262,7 @@ pub fn ModelPage() -> impl IntoView {
 
 #[component]
 fn Content(view: ModelView) -> impl IntoView {
-    let ModelView { model, prices, book, tiers, providers, groups } = view;
+    let ModelView { model, prices, book, tiers, providers, policies, groups } = view;
     let edit = may(Act::EditCatalogue) && model.archived_at.is_none();
     let id = model.id;
     let pending = model.review == Review::Pending;
@@ -324,11 +368,11 @@ fn Content(view: ModelView) -> impl IntoView {
         </Dialog>
         <Confirm
             when=edit name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string()), ("version", model.version.to_string())] typed=model.name.clone()
-            consequence=format!("Calls that name it are refused from now on, in every group; {}. Policies pass it over. Its spend stays on the books. This cannot be undone.", match group_count {
+            consequence=format!("Calls that name it are refused from now on, in every group; {}.{} Its spend stays on the books. This cannot be undone.", match group_count {
                 0 => "no group has it now".to_owned(),
                 1 => "1 group has it now".to_owned(),
                 count => format!("{count} groups have it now"),
-            })
+            }, in_policies(&policies))
         />
     }
 }

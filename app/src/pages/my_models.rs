@@ -7,10 +7,10 @@ use super::{applications::Revoke, calls::LastCalls, requests::Grants, snippets::
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal},
-        my_models::{Door, MyPage, MySecret, load_my_models},
+        my_models::{Door, MyPage, MySecret, Way, load_my_models},
     },
     ui::{
-        Ago, Badge, Card, Empty, Field, Folded, Form, Head, Hidden, LimitMeter, Load, OpenDialog, Page,
+        Ago, Badge, Card, Empty, Field, Folded, Form, Head, Hidden, Kind, LimitMeter, Load, OpenDialog, Page,
         StateMark, Submit, context::frame, money::pair, once::Outcome, query,
     },
 };
@@ -29,6 +29,45 @@ pub fn MyModelsPage() -> impl IntoView {
     }
 }
 
+/// Through which groups, and what is left in each: the best one, and the others when they are asked for.
+#[component]
+fn Ways(through: Vec<Way>, ask: Option<String>, best: State) -> impl IntoView {
+    let mut ways = through.into_iter();
+    let first = ways.next().map(|way| view! { <WayLine way ask=None best/> });
+    let more = ways.len();
+    let others = ways.map(|way| view! { <li><WayLine way ask=ask.clone() best/></li> }).collect_view();
+    let count = if more == 1 { "1 more group".to_owned() } else { format!("{more} more groups") };
+    view! {
+        <div class="through">
+            {first}
+            {(more > 0).then(|| view! { <details><summary class="sub">{count}</summary><ul>{others}</ul></details> })}
+        </div>
+    }
+}
+
+#[component]
+fn WayLine(way: Way, ask: Option<String>, best: State) -> impl IntoView {
+    let Way { group, name, state, left, full } = way;
+    let rest = match (state, full, left) {
+        (State::Open, Some(limit), _) => view! {
+            <div class="sub"><b>"Used up"</b>{format!(", {limit}")}</div>
+        }
+        .into_any(),
+        (State::Open, None, Some((money, limit))) => view! {
+            <div class="sub num" title=limit.clone()>{format!("{money} left")}<span class="sr">{format!(" by {limit}")}</span></div>
+        }
+        .into_any(),
+        (State::Open, None, None) => ().into_any(),
+        // Said beside the name of the model already, where it is no better anywhere.
+        _ if state == best => ().into_any(),
+        _ => {
+            let ask = ask.map(|href| view! { " · "<a class="link" href=format!("{href}&group={group}")>"Ask for it here"</a> });
+            view! { <div class="sub">"By request"{ask}</div> }.into_any()
+        }
+    };
+    view! { <Badge text=name/>{rest} }
+}
+
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
     let MyPage { models, groups, keys, limits, requests, calls, owned, may, spend: _ } = page;
@@ -45,7 +84,9 @@ fn Content(page: MyPage) -> impl IntoView {
     let rows = models
         .iter()
         .map(|model| {
-            let through = model.through.iter().map(|name| view! { <Badge text=name.clone()/>" " }).collect_view();
+            let used_up = model.state == State::Open && model.through.iter().all(|way| way.full.is_some());
+            let asks = may.requests && !waits.contains(&model.name);
+            let ask = asks.then(|| format!("/requests/new?model={}", query::encoded(&model.name)));
             view! {
                 <tr>
                     <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}{match model.door {
@@ -58,6 +99,7 @@ fn Content(page: MyPage) -> impl IntoView {
                     }}</div></td>
                     <td class="beside">
                         <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
+                        {used_up.then(|| view! { <div><Badge text="Used up" kind=Kind::Bad/></div> })}
                         {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
                             view! { <div class="sub">"You have asked"</div> }.into_any()
                         } else if !may.requests {
@@ -66,9 +108,7 @@ fn Content(page: MyPage) -> impl IntoView {
                             view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
                         })}
                     </td>
-                    <td data-th="Through"><div>{through}{model.left.as_ref().map(|(money, limit)| view! {
-                        <div class="sub num" title=limit.clone()>{format!("{money} left")}<span class="sr">{format!(" by {limit}")}</span></div>
-                    })}</div></td>
+                    <td data-th="Through"><Ways through=model.through.clone() ask best=model.state/></td>
                     <td class="r num" data-th="Input / output"><div>{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div>{model.usual.map(|usual| view! {
                         <div class="sub" title=if usual.mine { "On average, of my calls in the last 30 days" } else { "On average, of everybody's calls in the last 30 days" }>{format!("≈ {} a call", usual.cost)}</div>
                     })}</div></td>

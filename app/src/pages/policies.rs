@@ -3,24 +3,27 @@
 mod steps;
 
 use domain::{
-    policies::{Policy, Routing},
+    policies::{DEFAULT, Policy, Routing},
     roles::Act,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use steps::Steps;
 
-use super::choices;
+use super::{choices, heirs::FindHeir};
 use crate::{
     api::{
         policies::{ArchivePolicy, Policies, SavePolicy, load_policies},
         rehearsals::RehearsePolicy,
     },
     ui::{
-        Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, Submit,
-        TextArea, may,
+        Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page, Select,
+        Submit, TextArea, may, query,
     },
 };
+
+/// How many models are named as a help to write them.
+const NAMED: usize = 30;
 
 fn routings() -> Vec<(String, String)> {
     choices(Routing::ALL, |routing| match routing {
@@ -47,8 +50,20 @@ pub fn PoliciesPage() -> impl IntoView {
 
 #[component]
 fn Content(policies: Policies, edit: bool) -> impl IntoView {
-    let Policies { policies, models } = policies;
-    let names = models.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>().join(", ");
+    let Policies { policies, models, gone } = policies;
+    let many = models.len() > NAMED;
+    let looked_for = query::value("find").trim().to_lowercase();
+    let fits = |name: &&String| looked_for.is_empty() || name.to_lowercase().contains(&looked_for);
+    let mut fitting: Vec<String> =
+        models.iter().map(|(_, name)| name).filter(|name| !many || fits(name)).cloned().collect();
+    let more = fitting.len().saturating_sub(NAMED);
+    fitting.truncate(NAMED);
+    let names = match (fitting.is_empty(), more) {
+        (true, _) if looked_for.is_empty() => "There are none yet.".to_owned(),
+        (true, _) => format!("None is called like {looked_for}."),
+        (false, 0) => format!("There are {}.", fitting.join(", ")),
+        (false, more) => format!("There are {}, and {more} more: look for one above.", fitting.join(", ")),
+    };
     let empty = policies.is_empty();
     let rows = policies
         .iter()
@@ -61,11 +76,24 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
                 Some(view! { <div class="sub">{format!("{name}: {words}")}</div> })
             });
             let unusual = unusual.collect_view();
+            let left: Vec<&str> = policy
+                .steps
+                .iter()
+                .filter(|(id, ..)| gone.contains(id))
+                .map(|(_, name, _)| name.as_str())
+                .collect();
+            let left = (!left.is_empty()).then(|| {
+                let (names, all) = (left.join(", "), left.len() == policy.steps.len());
+                let is = if left.len() == 1 { "is" } else { "are" };
+                let then = if all { "every call to it is refused" } else { "passed over" };
+                view! { <div class="sub"><Badge text=if all { "dead" } else { "archived" } kind=if all { Kind::Bad } else { Kind::Warn }/>{format!(" {names} {is} no longer in the catalogue: {then}.")}</div> }
+            });
+            let instead = (policy.name == DEFAULT).then(|| view! { <div class="sub">"Calls to policy/default go here, whatever their key or group names."</div> });
             view! {
                 <tr>
-                    <td><b class="mono">{format!("policy/{}", policy.name)}</b></td>
+                    <td><b class="mono">{format!("policy/{}", policy.name)}</b>{instead}</td>
                     <td>{if policy.routing == Routing::Fallback { "Fallback" } else { "Balance" }}</td>
-                    <td>{steps}{unusual}</td>
+                    <td>{steps}{left}{unusual}</td>
                     <td class="beside"><div class="row end">{edit.then(|| view! {
                         <OpenDialog name=format!("policy-{id}") label="Edit" look="link"/>
                         <OpenDialog name=format!("archive-{id}") label="Archive" look="link danger"/>
@@ -84,7 +112,7 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
                     name=format!("archive-{}", policy.id) title=format!("Archive policy/{}?", policy.name) to=ArchivePolicy::PATH label="Archive the policy" fields typed=policy.name.clone()
                     consequence="Calls to it are refused from now on. It can be archived only when no key and no group names it any more. This cannot be undone."
                 />
-                <PolicyDialog policy=Some(policy) names=names.clone()/>
+                <PolicyDialog policy=Some(policy) names=names.clone() many/>
             }
         })
         .collect_view();
@@ -104,7 +132,7 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
             }}
         </Card>
         {dialogs}
-        <PolicyDialog policy=None names/>
+        <PolicyDialog policy=None names many/>
     }
 }
 
@@ -117,7 +145,7 @@ fn steps_text(policy: &Policy) -> String {
 }
 
 #[component]
-fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
+fn PolicyDialog(policy: Option<Policy>, names: String, many: bool) -> impl IntoView {
     let id = policy.as_ref().map(|policy| policy.id.to_string()).unwrap_or_default();
     let version = policy.as_ref().map(|policy| policy.version.to_string()).unwrap_or_default();
     let dialog = if id.is_empty() { "new".to_owned() } else { format!("policy-{id}") };
@@ -127,13 +155,14 @@ fn PolicyDialog(policy: Option<Policy>, names: String) -> impl IntoView {
     let steps = policy.as_ref().map(steps_text).unwrap_or_default();
     view! {
         <Dialog name=dialog.clone() title>
+            {many.then(|| view! { <FindHeir page="/policies" dialog=dialog.clone() what="Model"/> })}
             <Form to=SavePolicy::PATH also=RehearsePolicy::PATH which=dialog.clone()>
                 <Hidden name="id" value=id.clone()/>
                 <Hidden name="version" value=version.clone()/>
-                <Field name="name" label="Name" mono=true value=name.clone() placeholder="prod-chat" hint="Callers write policy/ and this."/>
+                <Field name="name" label="Name" mono=true value=name.clone() placeholder="prod-chat" hint="Callers write policy/ and this. One called default takes the calls to policy/default from every key’s and group’s own."/>
                 <Select name="routing" label="Chooses" options=routings() value=routing.clone()/>
                 <Steps prefix=dialog.clone() policy=policy.clone()>
-                    <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. There are {names}.")/>
+                    <TextArea name="steps" label="Models" value=steps.clone() rows=4 hint=format!("One a line, in order; for a balance with its weight: small-chat 3. {names}")/>
                 </Steps>
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearsePolicy::PATH/><Submit label="Save"/></div>
             </Form>

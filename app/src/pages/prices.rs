@@ -32,11 +32,23 @@ pub fn InBook(
     current: Option<prices::Prices>,
 ) -> impl IntoView {
     let caution = listed.caution();
-    let differs = current != Some(listed.dearest());
-    let sentence = if differs {
-        format!("The price book says {} per million: {book}.", pair(&listed.dearest()))
-    } else {
-        format!("As in the price book: {book}.")
+    let dearest = listed.dearest();
+    let show = |price: Option<domain::money::Price>| {
+        price.map_or_else(|| "none".to_owned(), |price| price.to_string())
+    };
+    let others = current.map(|current| {
+        let other = |key: &&PriceKey| dearest.own(**key) != current.own(**key);
+        let words = |key: &PriceKey| {
+            let (says, here) = (show(dearest.own(*key)), show(current.own(*key)));
+            format!("{} {says}, here {here}", key.label().to_lowercase())
+        };
+        PriceKey::ALL.iter().filter(other).map(words).collect::<Vec<_>>().join("; ")
+    });
+    let differs = current != Some(dearest);
+    let sentence = match others {
+        _ if !differs => format!("As in the price book: {book}."),
+        Some(others) => format!("The price book says otherwise per million of {others}. It is {book}."),
+        None => format!("The price book says {} per million: {book}.", pair(&dearest)),
     };
     view! {
         <div class="price-book">

@@ -34,10 +34,19 @@ pub fn RehearsalPage() -> impl IntoView {
 
 #[component]
 fn Content(view: RehearsalView) -> impl IntoView {
-    let RehearsalView { id, what, observes, may_observe, replay, broken, back } = view;
-    let days = replay.days;
+    let RehearsalView { id, what, observes, may_observe, replay, problem, broken, back } = view;
     let crumbs = back_crumb(&back);
     let what = what.into_iter().map(|text| view! { <li>{text}</li> }).collect_view();
+    let Some(replay) = replay else {
+        return view! {
+            <Head title="Rehearsal" crumbs/>
+            <ul class="rehearsal-what">{what}</ul>
+            <p class="banner bad" role="alert">{problem}</p>
+            <p><a class="btn go" href=back>"Back to the form"</a></p>
+        }
+        .into_any();
+    };
+    let days = replay.days;
     let changes = !replay.report.sums.is_empty();
     view! {
         <Head title="Rehearsal" note=format!("the last {days} days") crumbs><Stretches name="days" days=Some(days)/></Head>
@@ -54,6 +63,7 @@ fn Content(view: RehearsalView) -> impl IntoView {
             </Form>
         </div>
     }
+    .into_any()
 }
 
 /// Where the draft came from.

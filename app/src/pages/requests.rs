@@ -189,6 +189,25 @@ pub fn NewRequestPage() -> impl IntoView {
 fn Ask(askable: Askable) -> impl IntoView {
     let Askable { models, whom, model, why_not, has } = askable;
     let banner = why_not.map(|sentence| view! { <p class="banner warn" role="status">{sentence}</p> });
+    let options = models.iter().map(|(id, name, price)| {
+        let text =
+            if price.is_empty() { name.clone() } else { format!("{name} · {price} per million tokens") };
+        view! { <option value=name.clone() selected=Some(*id) == model>{text}</option> }
+    });
+    let options = options.collect_view();
+    if model.is_none() && !models.is_empty() {
+        // What was named cannot be asked for: whoever came here for it chooses another one, if any.
+        return view! {
+            {banner}
+            <Card class="pad narrow">
+                <form method="get" action="/requests/new" class="row model-choice">
+                    <div class="field"><label for="which-model">"Model"</label><select id="which-model" name="model"><option value="" selected="">"Choose another model"</option>{options}</select></div>
+                    <button class="btn">"Choose"</button>
+                </form>
+            </Card>
+        }
+        .into_any();
+    }
     let Some(model) = model else {
         return view! {
             {banner}
@@ -201,12 +220,6 @@ fn Ask(askable: Askable) -> impl IntoView {
     let chosen = whom.iter().find(|(key, _)| !group.is_empty() && key.ends_with(&group));
     let chosen = chosen.map(|(key, _)| key.clone()).unwrap_or_default();
     let month = frame.zone.local(frame.now).date() + chrono::Days::new(30);
-    let options = models.iter().map(|(id, name, price)| {
-        let text =
-            if price.is_empty() { name.clone() } else { format!("{name} · {price} per million tokens") };
-        view! { <option value=name.clone() selected=*id == model>{text}</option> }
-    });
-    let options = options.collect_view();
     let has = has.map(|(request, until)| {
         let until = frame.zone.full(until);
         view! { <p class="banner good">{format!("You have a grant for this until {until}. ")}<a href=format!("/requests/{request}")>"See it"</a>". A new one would take its place."</p> }

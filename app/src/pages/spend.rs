@@ -522,8 +522,8 @@ fn unlimited(page: &Data, flying: String) -> AnyView {
         _ if !page.runs() => String::new(),
         (_, View::Members, _) => "Limits count attributed spend".to_owned(),
         (.., Some(above)) => {
-            let (cap, used) = (Money(above.limit.cap), above.percent());
-            format!("No monthly limit of its own; it counts in {}’s {cap}, {used} % used", above.scope_name)
+            let (cap, used) = (Money(above.limit.cap), above.share());
+            format!("No monthly limit of its own; it counts in {}’s {cap}, {used} used", above.scope_name)
         }
         _ => "No monthly limit here".to_owned(),
     };

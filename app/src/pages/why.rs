@@ -176,11 +176,12 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
     let Answer { group: _, say, sentence, steps, help, limits } = answer;
     let (word, kind, look) = match say {
         Say::Allowed => ("Allowed", Kind::Good, "good"),
+        Say::NoRoom => ("No room", Kind::Bad, "bad"),
         Say::ByRequest => ("By request", Kind::Warn, "warn"),
         Say::Closed => ("Closed", Kind::Bad, "bad"),
     };
-    let full = limits.iter().any(|(level, fits)| !fits && level.limit.mode == domain::limits::Mode::Enforce);
-    let allowed = say == Say::Allowed;
+    let full =
+        (say == Say::NoRoom).then_some(" But a limit has no room for such a call: it is refused for now.");
     let no_limits = limits.is_empty();
     let limits = limits
         .into_iter()
@@ -199,8 +200,7 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
         .collect_view();
     view! {
         <section class=if several { "answer several" } else { "answer" }>
-            <p class=format!("banner {look}")><Badge text=word kind/>" "{sentence}</p>
-            {(allowed && full).then(|| view! { <p class="banner bad">"A limit has no room for such a call: it would be refused for now."</p> })}
+            <p class=format!("banner {look}")><Badge text=word kind/>" "{sentence}{full}</p>
             <div class="two wide-left">
                 <div>
                     <Card title="What it rests on" note="from the organization down"><Trace steps/></Card>

@@ -41,14 +41,17 @@ struct Range {
 }
 
 /// What is staged in a cell: the class of its sign, and words. `above`: what it would inherit.
-pub fn staged(edit: &Edit, above: &str) -> (&'static str, String) {
+/// `held`: a lock above decides, whatever is said here.
+pub fn staged(edit: &Edit, above: &str, held: bool) -> (&'static str, String) {
     let Some(say) = edit.say else { return ("inherit", format!("Inherit: {}", above.to_lowercase())) };
     let class = match say.state {
         State::Open => "open",
         State::ByRequest => "ask",
         State::Closed => "shut",
     };
-    (class, format!("{}{}", say.state.label(), if say.locked { ", locked" } else { "" }))
+    let lock = if say.locked { ", locked" } else { "" };
+    let held = if held { ", under a lock" } else { "" };
+    (class, format!("{}{lock}{held}", say.state.label()))
 }
 
 /// `1 pending change`, `7 pending changes`.
@@ -146,12 +149,31 @@ fn listen() {
     if LISTENING.replace(true) {
         return;
     }
-    // Lives as long as the console.
+    // Both live as long as the console. What looks for a part of the matrix leads to a page that keeps
+    // what is staged, as its links do: sent off by the browser, the console would begin anew.
+    let _ = window_event_listener(ev::submit, |event| {
+        let form = closest(event.target(), "form[data-stays]");
+        if let Some(address) = form.filter(|_| any()).and_then(|form| asks_for(&form)) {
+            event.prevent_default();
+            visit(address, Visit::To);
+        }
+    });
     let _ = window_event_listener(ev::beforeunload, |event| {
         if any() && find_in_page(".mx").is_some() {
             event.prevent_default();
         }
     });
+}
+
+/// Where a form that only asks for a page leads.
+fn asks_for(form: &Element) -> Option<String> {
+    let url = web_sys::Url::new_with_base(&form.get_attribute("action")?, &here()).ok()?;
+    let fields =
+        all(form, "input[name]").into_iter().filter_map(|field| field.dyn_into::<HtmlInputElement>().ok());
+    for field in fields {
+        url.search_params().append(&field.name(), &field.value());
+    }
+    Some(url.href())
 }
 
 fn any() -> bool {
@@ -278,7 +300,8 @@ fn paint(root: &Element) {
             }
             let _ = element.toggle_attribute_with_force("data-staged", edit.is_some());
             let above = element.get_attribute("data-above").unwrap_or_default();
-            let (class, words) = edit.map(|edit| staged(edit, &above)).unwrap_or_default();
+            let held = element.has_attribute("data-held");
+            let (class, words) = edit.map(|edit| staged(edit, &above, held)).unwrap_or_default();
             if let Some(next) = find(&element, ".mx-next") {
                 next.set_class_name(&format!("mx-next {class}"));
                 next.set_text_content(Some(&words));
@@ -316,14 +339,15 @@ fn choose(root: &Element, choice: Choice) {
     let (count, edit) = STAGING.with_borrow(|staging| (staging.len(), staging.get(focus.cell).copied()));
     let place = at.as_ref().and_then(|at| at.get_attribute("data-place")).unwrap_or_default();
     let above = at.as_ref().and_then(|at| at.get_attribute("data-above")).unwrap_or_default();
+    let held = at.as_ref().is_some_and(|at| at.has_attribute("data-held"));
     let words = match (changed, edit) {
         (0, _) if choice == Choice::Lock => {
             "Nothing to lock: say open, by request or closed first".to_owned()
         }
         (0, _) => "It is so already".to_owned(),
-        (1, Some(edit)) => format!("{place}: {}, staged", staged(&edit, &above).1),
+        (1, Some(edit)) => format!("{place}: {}, staged", staged(&edit, &above, held).1),
         (1, None) => format!("{place}: as it was"),
-        (changed, Some(edit)) => format!("{changed} cells: {}, staged", staged(&edit, &above).1),
+        (changed, Some(edit)) => format!("{changed} cells: {}, staged", staged(&edit, &above, held).1),
         (changed, None) => format!("{changed} cells changed"),
     };
     say(root, format!("{words}. {}.", pending(count)));

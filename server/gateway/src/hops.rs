@@ -12,7 +12,9 @@ use std::{
 
 use axum::response::Response;
 use domain::{
+    access::{Ask, Verdict, decide},
     ids::{ModelId, PolicyId},
+    keys::Features,
     policies::StepRules,
 };
 use http::HeaderValue;
@@ -45,13 +47,15 @@ pub struct Asked {
     pub policy: (PolicyId, String),
     /// Its models, in the order they are tried.
     pub models: Vec<ModelId>,
+    /// Those that are tried last because their provider asked for a pause.
+    pub rest: Vec<ModelId>,
     /// Cancelled when the client has left: then nobody else is asked.
     pub left: Option<CancellationToken>,
 }
 
 /// Goes from model to model.
 pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Result<Response, Refusal> {
-    let Asked { mut caller, request, policy: (policy, name), models, left } = asked;
+    let Asked { mut caller, request, policy: (policy, name), models, rest, left } = asked;
     let (first, features) = (caller.clone(), request.features);
     let (mut refused, mut failed) = (None::<Refusal>, None);
     let mut skipped = Vec::new();
@@ -79,6 +83,8 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
         let turn = attempt(gateway, caller.clone(), request.clone(), (model, Some(policy)), sent).await;
         let next = match turn {
             Turn::Answered(mut response) => {
+                let untried = models[place..].iter().skip(1).filter(|model| rest.contains(model));
+                skipped.extend(untried.filter_map(|&model| resting(&caller, features, model)));
                 say_skipped(&skipped, &mut response);
                 return Ok(response);
             }
@@ -124,6 +130,17 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
     refusal.detail.skipped = skipped;
     gateway.refused(&first, &name, features, &refusal);
     Err(refusal)
+}
+
+/// A model that was not asked because it rests: said of those that the caller may use, and of no other.
+fn resting(caller: &Caller, features: Features, model: ModelId) -> Option<Skipped> {
+    let facts = &caller.snapshot.facts;
+    let application = caller.application()?;
+    let (group, user) = (application.group, caller.secret.user);
+    let ask = Ask { group, user, application: Some(application), model, features };
+    let may = decide(facts, &ask, caller.now).verdict == Verdict::Allow;
+    let model = may.then(|| facts.models.get(&model)).flatten()?.name.clone();
+    Some(Skipped { model, reason: "rests".to_owned() })
 }
 
 /// What is done after a failure.

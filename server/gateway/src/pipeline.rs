@@ -112,8 +112,8 @@ async fn pass(
                 .await
                 .answer()
                 .inspect_err(|refusal| gateway.refused(&refused, &name, features, refusal)),
-            Plan::Policy { id, models } => {
-                let asked = Asked { caller, request, policy: (id, name), models, left };
+            Plan::Policy { id, models, rest } => {
+                let asked = Asked { caller, request, policy: (id, name), models, rest, left };
                 // Beside the call, which would otherwise be as large as all the hops it rarely takes.
                 Box::pin(hops(&gateway, asked, sent)).await
             }

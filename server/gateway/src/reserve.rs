@@ -290,6 +290,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
         cap: Some(figure(short.claim.cap)),
         used: Some(figure(short.level.settled)),
         reserved: Some(figure(short.level.held)),
+        needs: Some(figure(worst.amount(metric))),
         resets_at: short
             .claim
             .bucket

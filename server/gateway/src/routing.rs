@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Behind [`PREFIX`]: the policy of a call that names no model, unless one is called that.
-pub const DEFAULT: &str = "default";
+pub const DEFAULT: &str = policies::DEFAULT;
 
 /// What callers write before the name of a policy.
 pub const PREFIX: &str = "policy/";
@@ -34,6 +34,8 @@ pub enum Plan {
         id: PolicyId,
         /// Its models, in the order they are tried.
         models: Vec<ModelId>,
+        /// Those of them that others were put before because they rest.
+        rest: Vec<ModelId>,
     },
 }
 
@@ -70,8 +72,15 @@ fn ordered(gateway: &Gateway, caller: &Caller, policy: &PolicyFacts) -> Plan {
     // The call's id ends in random bits.
     let (_, draw) = caller.id.0.as_u64_pair();
     let mut models = policies::order(policy.routing, &policy.steps, draw);
-    models.sort_by_key(|model| gateway.health.rests(*model));
-    Plan::Policy { id: policy.id, models }
+    // By one reading of the clock: what is said to rest is what was put last.
+    let resting: Vec<ModelId> = models.iter().copied().filter(|model| gateway.health.rests(*model)).collect();
+    let mut rest = Vec::new();
+    if !resting.is_empty() {
+        let awake = models.iter().rposition(|model| !resting.contains(model)).unwrap_or_default();
+        rest.extend(models[..awake].iter().filter(|model| resting.contains(model)));
+        models.sort_by_key(|model| resting.contains(model));
+    }
+    Plan::Policy { id: policy.id, models, rest }
 }
 
 /// Of two refusals the one that helps more: what passes by itself, then what money or a person can

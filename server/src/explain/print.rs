@@ -27,7 +27,8 @@ pub fn rank(verdict: Verdict) -> u8 {
 
 /// The sentence, then what it rests on.
 pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Utc>) -> String {
-    let mut text = format!("{}\n\n", sentence(facts, model, answer));
+    let full = if answer.full { " But a limit has no room: a call is refused for now." } else { "" };
+    let mut text = format!("{}{full}\n\n", sentence(facts, model, answer));
     // Writing into a string does not fail.
     for (step, set_by) in answer.steps.iter().zip(&answer.set_by) {
         let _ = writeln!(text, "  {}", step_line(facts, *step));
@@ -54,9 +55,9 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
         let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
         let _ = writeln!(text, "  Key     {models}; features: {features}");
     }
-    for (place, (applied, span, level)) in answer.limits.iter().enumerate() {
+    for (place, (applied, span, level, fits)) in answer.limits.iter().enumerate() {
         let head = if place == 0 { "Limits" } else { "" };
-        let _ = writeln!(text, "  {head:<7} {}", limit_line(facts, applied, *span, *level));
+        let _ = writeln!(text, "  {head:<7} {}", limit_line(facts, applied, (*span, *level, *fits)));
     }
     text
 }
@@ -90,7 +91,8 @@ fn step_line(facts: &Facts, step: Step) -> String {
     }
 }
 
-fn moment(at: DateTime<Utc>) -> String {
+/// `2026-12-01T00:00:00Z`.
+pub fn moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
@@ -110,10 +112,10 @@ fn model_line(facts: &Facts, id: ModelId, now: DateTime<Utc>) -> String {
     format!("{} at {provider}, tier {tier_name}{high_cost}, {}; {prices}", model.name, model.review)
 }
 
-fn limit_line(facts: &Facts, applied: &Applied, span: Span, level: Level) -> String {
+fn limit_line(facts: &Facts, applied: &Applied, (span, level, fits): (Span, Level, bool)) -> String {
     let metric = applied.meter.metric;
     let held = if level.held > 0 { format!(" and {} held", metric.show(level.held)) } else { String::new() };
-    let full = if level.room(applied.cap) == 0 { "  ← no room" } else { "" };
+    let full = if fits { "" } else { "  ← no room" };
     let observed = if applied.mode == Mode::Observe { ", only observed" } else { "" };
     let until = span.end.map(|end| format!(", until {}", moment(end))).unwrap_or_default();
     format!(
@@ -148,10 +150,11 @@ pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
     let limits: Vec<Value> = answer
         .limits
         .iter()
-        .map(|(applied, span, level)| limit_json(facts, applied, *span, *level))
+        .map(|(applied, span, level, fits)| limit_json(facts, applied, (*span, *level, *fits)))
         .collect();
     json!({
         "sentence": sentence(facts, model, answer),
+        "no_room": answer.full,
         "verdict": verdict,
         "reason": reason,
         "user": subject.user,
@@ -192,7 +195,7 @@ fn step_json(facts: &Facts, step: Step) -> Option<Value> {
     }
 }
 
-fn limit_json(facts: &Facts, applied: &Applied, span: Span, level: Level) -> Value {
+fn limit_json(facts: &Facts, applied: &Applied, (span, level, fits): (Span, Level, bool)) -> Value {
     json!({
         "scope": applied.meter.scope.kind(),
         "scope_name": facts.scope_name(applied.meter.scope),
@@ -203,5 +206,6 @@ fn limit_json(facts: &Facts, applied: &Applied, span: Span, level: Level) -> Val
         "settled": level.settled,
         "held": level.held,
         "resets_at": span.end,
+        "fits": fits,
     })
 }

@@ -252,10 +252,11 @@ pub async fn archive(change: &mut Change, id: PolicyId) -> Result<()> {
     .fetch_one(change.db())
     .await?;
     if keys > 0 {
-        return Err(StoreError::invalid(
-            "policy",
-            format!("{keys} keys name it. Give them another policy first."),
-        ));
+        let keys = match keys {
+            1 => "1 key names it. Give it another policy first.".to_owned(),
+            keys => format!("{keys} keys name it. Give them another policy first."),
+        };
+        return Err(StoreError::invalid("policy", keys));
     }
     let groups = sqlx::query_scalar!(
         r#"select count(*) as "count!" from groups where org_id = $1 and policy_id = $2 and archived_at is null"#,
@@ -265,8 +266,12 @@ pub async fn archive(change: &mut Change, id: PolicyId) -> Result<()> {
     .fetch_one(change.db())
     .await?;
     if groups > 0 {
-        let sentence =
-            format!("{groups} groups send calls that name no model to it. Give them another one first.");
+        let sentence = match groups {
+            1 => "1 group sends calls that name no model to it. Give it another one first.".to_owned(),
+            groups => {
+                format!("{groups} groups send calls that name no model to it. Give them another one first.")
+            }
+        };
         return Err(StoreError::invalid("policy", sentence));
     }
     sqlx::query!(

@@ -23,6 +23,7 @@ mod recommendations;
 mod reports;
 mod roles;
 mod routes;
+mod rules;
 mod secrecy;
 mod serve;
 mod setup;

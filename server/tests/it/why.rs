@@ -170,8 +170,20 @@ async fn every_refusal_leads_to_why_by_its_request_id() {
     ] {
         let id = limit(metric, window, cap).await;
         let answer = program.call("small").await;
-        page_says(&owner, &answer, status, code, &format!("{status} {code}")).await;
-        remove(id).await;
+        let page = page_says(&owner, &answer, status, code, &format!("{status} {code}")).await;
+        let asked = owner.get(&format!("/why?model=small&who={}", ids.app)).await.text;
+        for page in [&page, &asked] {
+            assert!(page.contains("No room"), "a call that is refused is not “Allowed”: {page}");
+            assert!(page.contains("What would make it a yes"), "{page}");
+            assert!(page.contains("or owner raises"), "who may do what: {page}");
+        }
+        // Enough for any call, and so a yes.
+        let raised = if metric == "spend" { "5" } else { "500" };
+        let fields = [("scope", scope.as_str()), ("metric", metric), ("window", window), ("cap", raised)];
+        owner.must("/console/limits/set", &[&fields[..], &[("version", "1")]].concat()).await;
+        let page = owner.get(&format!("/why?model=small&who={}", ids.app)).await.text;
+        assert!(!page.contains("No room") && !page.contains("What would make it a yes"), "{page}");
+        owner.must("/console/limits/remove", &[("id", &id), ("version", "2")]).await;
     }
     // Room for one call, which is under way.
     upstream.script("small", Script { hold: Some(Hold::BeforeHeaders), ..Script::default() });
@@ -184,6 +196,12 @@ async fn every_refusal_leads_to_why_by_its_request_id() {
     assert_eq!(held.await.expect("an answer").status, 200);
     page_says(&owner, &busy, 429, "budget_busy", "429 budget_busy").await;
     remove(id).await;
+
+    // What cannot be read stands beside the form, which keeps the rest.
+    for (wrong, says) in [("tokens=many", "many is no size"), ("at=2026-13-40", "2026-13-40 is no moment")] {
+        let page = owner.get(&format!("/why?model=small&{wrong}")).await;
+        assert!(page.text.contains(says) && page.text.contains("value=\"small\""), "{}", page.text);
+    }
 
     // What the provider does: refused there, it is in the books; not reached, it is kept.
     upstream.script("small", Script::error(401));

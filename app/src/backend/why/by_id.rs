@@ -81,7 +81,7 @@ fn of_id(id: CallId, told: Told, at: DateTime<Utc>) -> ToldCall {
 /// A kept refusal as it is shown.
 pub async fn told(looking: &Looking<'_>, refused: Refused) -> Result<RefusedCall, AppError> {
     // The link and the person to ask stand on the page anyway.
-    const SHOWN: [&str; 10] = [
+    const SHOWN: [&str; 11] = [
         "reason",
         "scope",
         "scope_name",
@@ -90,6 +90,7 @@ pub async fn told(looking: &Looking<'_>, refused: Refused) -> Result<RefusedCall
         "cap",
         "used",
         "reserved",
+        "needs",
         "resets_at",
         "times",
     ];

@@ -76,6 +76,7 @@ fn Decide(view: DraftView, back: String, matrix: String) -> impl IntoView {
             (true, _) => {
                 "Somebody else changed what you are about to change. Choose below whose it is to be."
             }
+            _ if view.past => "The last day of some of this is over. Leave it out, or choose another day.",
             _ => "Some of this only an admin or owner may do. Leave it out, or ask one of them.",
         };
         return view! { <p class="banner warn" role="status">{sentence}</p> }.into_any();
@@ -200,7 +201,7 @@ fn EditRow(line: EditLine, id: String, back: String, open: bool) -> impl IntoVie
         <tr>
             <td><a href=rule_href(cell)><b>{line.group}</b></a><div class="sub">{line.what}</div></td>
             <td>{now}{theirs}</td>
-            <td><b>{said(line.edit.say)}</b>{quotas}{line.refused.map(|sentence| view! { <p class="error">{sentence}</p> })}</td>
+            <td><b>{said(line.edit.say)}</b>{quotas}{line.held.map(|sentence| view! { <div class="sub held">{sentence}</div> })}{line.refused.map(|sentence| view! { <p class="error">{sentence}</p> })}</td>
             <td class="beside"><div class="row end">{actions}</div></td>
         </tr>
     }
@@ -237,7 +238,7 @@ fn Models(models: Vec<ModelLine>) -> impl IntoView {
                     <td class="nw">
                         {(line.gain > 0).then(|| view! { <Badge text=format!("{} it", verb(line.gain, "gain")) kind=Kind::Good/>" " })}
                         {(line.lose > 0).then(|| view! { <Badge text=format!("{} it", verb(line.lose, "lose")) kind=Kind::Warn/> })}
-                        {(line.gain + line.lose == 0).then(|| view! { <span class="muted">"nobody gains or loses it"</span> })}
+                        {(line.gain + line.lose == 0).then(|| view! { <span class="muted">"no person gains or loses it altogether"</span> })}
                     </td>
                     <td><ul class="changes">{moves}</ul></td>
                 </tr>
@@ -267,7 +268,7 @@ fn Applications(applications: Vec<AppLine>) -> impl IntoView {
         };
         view! {
             <tr>
-                <td><a href=format!("/applications/{}", line.application)><b>{line.name}</b></a></td>
+                <td><a href=format!("/applications/{}", line.application)><b>{line.name}</b></a><div class="sub">{line.place}</div></td>
                 <td>{part("can call no longer", line.stops, Kind::Warn)}{part("can call", line.starts, Kind::Good)}</td>
             </tr>
         }

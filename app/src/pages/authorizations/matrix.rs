@@ -15,6 +15,7 @@ use crate::{
     ui::{
         Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Load, OpenDialog, Page, Select, StateMark,
         Submit,
+        context::reads_groups,
         grid::{Carried, Grid},
         may, query,
     },
@@ -38,6 +39,7 @@ pub fn AuthorizationPage() -> impl IntoView {
         of("at"),
         of("draft"),
         of("saved"),
+        of("model"),
     );
     view! { <Page title="Authorization"><Load data=matrix let(matrix)><Content matrix/></Load></Page> }
 }
@@ -49,7 +51,7 @@ fn Content(matrix: Matrix) -> impl IntoView {
     let head = view! {
         <Head title="Which team may use which model">
             <a class="btn" href="/why">"Why…"</a>
-            <a class="btn" href="/authorization/observed">"Observed"</a>
+            {reads_groups().then(|| view! { <a class="btn" href="/authorization/observed">"Observed"</a> })}
             {may(Act::ReadOrganization).then(|| view! { <a class="btn" href="/authorization/tests">"Pinned tests"</a> })}
             {several.then(|| view! { <OpenDialog name="several" label="Change several"/> })}
         </Head>
@@ -105,7 +107,8 @@ fn SavedLine(saved: Saved) -> impl IntoView {
     let log =
         may(Act::ReadAudit).then(|| view! { <a href=format!("/audit?batch={id}")>"In the audit log"</a> });
     if saved.undone {
-        return view! { <p class="banner row between"><span>{format!("{changes} were saved, and undone again.")}</span>{log}</p> }.into_any();
+        let was = if count == 1 { "was" } else { "were" };
+        return view! { <p class="banner row between"><span>{format!("{changes} {was} saved, and undone again.")}</span>{log}</p> }.into_any();
     }
     view! {
         <div class="banner good row between">
@@ -127,7 +130,7 @@ fn SavedLine(saved: Saved) -> impl IntoView {
     .into_any()
 }
 
-/// Looks for a group by its name.
+/// Looks for groups and models by their names.
 #[component]
 fn Find(groups: usize) -> impl IntoView {
     let kept = ["open", "unfold", "fold", "draft"]
@@ -136,15 +139,16 @@ fn Find(groups: usize) -> impl IntoView {
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
         .collect_view();
-    let q = query::value("q");
-    let clear = (!q.is_empty()).then(|| {
-        let href = query::href(&[("q", None), ("after", None)]);
+    let (q, model) = (query::value("q"), query::value("model"));
+    let clear = (!q.is_empty() || !model.is_empty()).then(|| {
+        let href = query::href(&[("q", None), ("model", None), ("after", None)]);
         view! { <a class="btn" href=href data-within="">"Show the tree"</a> }
     });
     view! {
-        <form method="get" action="/authorization" class="row filters mx-find" role="search">
+        <form method="get" action="/authorization" class="row filters mx-find" role="search" data-stays="">
             {kept}
             <input class="find" type="search" name="q" value=q placeholder=format!("Find one of {groups} groups") aria-label="Find a group" autocomplete="off"/>
+            <input class="find" type="search" name="model" value=model placeholder="Find a model" aria-label="Find a model" autocomplete="off"/>
             <button class="btn">"Find"</button>{clear}
         </form>
     }
@@ -265,7 +269,8 @@ fn Square(shown: Shown, editable: bool, place: String, column: String) -> impl I
 #[component]
 fn Inside(shown: Shown) -> impl IntoView {
     let inherited = shown.own.is_none();
-    let (class, words) = shown.staged.as_ref().map(|edit| staged(edit, shown.above)).unwrap_or_default();
+    let (class, words) =
+        shown.staged.as_ref().map(|edit| staged(edit, shown.above, shown.held)).unwrap_or_default();
     let href = rule_href(shown.cell);
     let back = Some(look()).filter(|look| !look.is_empty());
     let back = back.map(|look| format!("&back={}", query::encoded(&look))).unwrap_or_default();
@@ -367,13 +372,23 @@ fn Bar(draft_id: String, text: String, count: usize) -> impl IntoView {
     }
 }
 
+/// A lock, drawn: not every font has the sign.
+#[component]
+fn Padlock() -> impl IntoView {
+    view! {
+        <svg viewBox="0 0 20 20" width="13" height="13" fill="none" stroke="currentColor" stroke-width="1.8" aria-hidden="true">
+            <rect x="4" y="9" width="12" height="8" rx="2"/><path d="M7 9V6.5a3 3 0 0 1 6 0V9"/>
+        </svg>
+    }
+}
+
 /// What opens at a cell: the choices, and the way to everything about its rule.
 #[component]
 fn CellMenu() -> impl IntoView {
     let item = |what: &'static str, sign: &'static str, label: &'static str, key: &'static str| {
         view! {
             <button type="button" role="menuitem" tabindex="-1" data-do=what>
-                <span><i class=format!("mx-sign {sign}") aria-hidden="true"></i>{label}</span><kbd aria-hidden="true">{key}</kbd>
+                <span><i class=format!("mx-sign {sign}") aria-hidden="true">{(sign == "lock").then(|| view! { <Padlock/> })}</i>{label}</span><kbd aria-hidden="true">{key}</kbd>
             </button>
         }
     };
@@ -417,9 +432,7 @@ fn Several(rows: Vec<Row>, columns: Vec<Column>, text: String) -> impl IntoView 
             .filter(|row| row.editable)
             .map(|row| {
                 let id = row.group.map(|id| id.to_string()).unwrap_or_default();
-                let label =
-                    if row.trail.is_empty() { row.name } else { format!("{} / {}", row.trail, row.name) };
-                view! { <Check name="groups[]" value=id label/> }
+                view! { <Check name="groups[]" value=id label=row.path/> }
             })
             .collect_view()
     };

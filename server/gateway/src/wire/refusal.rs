@@ -193,6 +193,9 @@ pub struct Detail {
     /// What calls in flight hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved: Option<serde_json::Value>,
+    /// What the call can need of it at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<serde_json::Value>,
     /// When the window ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<String>,

@@ -94,11 +94,12 @@ async fn every_scope_is_named() {
         let expected = json!({
             "reason": "quota_exceeded", "scope": kind, "scope_id": id, "scope_name": name, "metric": "tokens",
             "window": "week", "cap": 3, "used": 0, "reserved": 0,
-            "resets_at": in_utc(world.resets_at(Window::Week).await),
+            "needs": bursar["needs"], "resets_at": in_utc(world.resets_at(Window::Week).await),
             "request_url": "https://bursar.acme.example/my-models", "contact": "Lena",
             "request_id": bursar["request_id"],
         });
         assert_eq!(bursar, expected);
+        assert!(bursar["needs"].as_i64().is_some_and(|needs| needs > 16), "with its most output: {bursar}");
         world.limit(scope, Metric::Tokens, Window::Week, 1_000_000).await;
     }
     assert_eq!(client.call(Dialect::OpenAi, &body("small", 16)).await.status, StatusCode::OK);

@@ -285,9 +285,10 @@ async fn a_balance_divides_calls_by_weight_and_falls_back() {
 async fn a_model_that_asks_for_a_pause_is_tried_last_until_it_is_over() {
     let (world, _) = chain().await;
     world.script("big", Script { header: Some(("retry-after", "30")), ..Script::error(429) });
-    for _ in 0..3 {
+    for skipped in ["big=upstream_429", "big=rests", "big=rests"] {
         let answer = world.client.call(Dialect::OpenAi, &asking(Dialect::OpenAi)).await;
         assert_eq!(answer.header("x-bursar-model"), Some("small"));
+        assert_eq!(answer.header("x-bursar-skipped"), Some(skipped), "passed over, and said");
     }
     let to_big = |asked: &bench::upstream::Asked| asked.json()["model"] == "up-big";
     assert_eq!(world.upstream.asked().iter().filter(|asked| to_big(asked)).count(), 1);
@@ -545,7 +546,7 @@ async fn the_nearest_groups_policy_answers_calls_that_name_no_model_behind_the_k
     assert_eq!(chosen().await, ["big", "big"], "the key's own comes first");
     let mut change = world.change().await;
     let refused = store::policies::archive(&mut change, near).await.expect_err("a group names it");
-    assert!(refused.to_string().contains("1 groups"), "{refused}");
+    assert!(refused.to_string().contains("1 group sends"), "{refused}");
     drop(change);
     // A policy of that name is that policy.
     world.policy("default", Routing::Fallback, &[(world.small.openai, 1)]).await;

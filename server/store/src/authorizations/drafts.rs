@@ -149,6 +149,7 @@ async fn standing(change: &mut Change, cells: impl Iterator<Item = Cell>) -> Res
 pub async fn look(change: &mut Change, draft: &Draft) -> Result<Vec<Looked>> {
     let mut refused = refused(change, draft).await?;
     let standing = standing(change, draft.edits.iter().map(|edit| edit.cell)).await?;
+    let at = change.at();
     Ok(draft
         .edits
         .iter()
@@ -158,7 +159,11 @@ pub async fn look(change: &mut Change, draft: &Draft) -> Result<Vec<Looked>> {
             let other = now.map(|(seen, _)| seen) != edit.seen;
             // Somebody else wanted the same: there is nothing to choose between.
             let stale = other && now.map(|(_, say)| say) != edit.say;
-            Looked { edit: *edit, now, stale, refused: refused.remove(&place) }
+            // What ends before it begins would be saved and decide nothing. What ended long ago may stay.
+            let ends = |say: Option<Say>| say.and_then(|say| say.ends_at);
+            let over = ends(edit.say).filter(|end| *end <= at && Some(*end) != ends(now.map(|(_, say)| say)));
+            let over = over.map(|_| "Its last day is over. Choose today or a later day.".to_owned());
+            Looked { edit: *edit, now, stale, refused: refused.remove(&place).or(over) }
         })
         .collect())
 }

@@ -30,6 +30,33 @@ fn say(state: State) -> Option<Say> {
 /// Every rule that stands: where, which, what it says.
 type Rules = BTreeMap<Cell, (Seen, Say)>;
 
+#[tokio::test]
+async fn a_rule_that_is_over_before_it_begins_is_not_saved_and_one_that_ended_may_stay() {
+    let world = World::new().await;
+    let (group, model) = (Some(world.acme.parent), Target::Model(world.acme.model));
+    let over = Some(Say {
+        state: State::Open,
+        locked: false,
+        ends_at: Some("2020-01-01T00:00:00Z".parse().expect("a moment")),
+    });
+    let draft = Draft { edits: vec![world.edit(group, model, over).await] };
+    let mut change = Change::begin(&world.acme.store, world.owner.clone()).await.expect("a change");
+    let looked = drafts::look(&mut change, &draft).await.expect("a look");
+    assert!(looked[0].refused.as_ref().is_some_and(|why| why.contains("is over")), "{looked:?}");
+    let refused = drafts::run(&mut change, &draft).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { field: "edits", .. })), "{refused:?}");
+    drop(change);
+
+    // It ended while it stood there: it may be locked, and stays as it is otherwise.
+    let mut change = world.acme.change().await;
+    authorizations::set(&mut change, group, model, over).await.expect("what a file says");
+    change.commit().await.expect("a rule");
+    let locked = over.map(|say| Say { locked: true, ..say });
+    let draft = Draft { edits: vec![world.edit(group, model, locked).await] };
+    let mut change = Change::begin(&world.acme.store, world.owner.clone()).await.expect("a change");
+    assert_eq!(drafts::run(&mut change, &draft).await.expect("it may").len(), 1);
+}
+
 struct World {
     acme: Organization,
     owner: Permit,
