@@ -98,11 +98,8 @@ async fn another_difference_than_the_one_shown_is_told_and_not_imported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_more_than_two_megabytes_is_read() {
     let world = world().await;
-    let mut table = TABLE.to_owned();
-    // What has no column for it stays as it is: long, and nothing new.
-    for _ in 0..30 {
-        table.push_str(&format!("mia@acme.example,{},auditor,Support,7\n", "x".repeat(80 << 10)));
-    }
+    let line = format!("mia@acme.example,{},auditor,Support,7\n", "x".repeat(80 << 10));
+    let table = [TABLE, &line.repeat(30)].concat();
     let answer = world.owner.post("/console/imports/check", &[("csv", &table)]).await;
     assert_eq!(answer.status, 422, "{}", answer.text);
     assert!(answer.text.contains("Line "), "its lines are looked at: {}", answer.text);
