@@ -320,9 +320,9 @@ fn made(facts: &mut Facts, application: &mut ApplicationFacts, change: &Fix, use
         Fix::Reopen(group) => facts.groups.get_mut(group).expect("a group").ends_at = None,
         Fix::Accept(model) => facts.models.get_mut(model).expect("a model").review = Review::Accepted,
         Fix::Price(model) => {
-            let free = PriceKey::ALL
-                .iter()
-                .fold(Prices::default(), |prices, key| prices.with(*key, Some("0".parse().unwrap())));
+            let free = PriceKey::ALL.iter().fold(Prices::default(), |prices, key| {
+                prices.with(*key, Some("0".parse().expect("a price")))
+            });
             let from = world::now();
             facts.models.get_mut(model).expect("a model").prices = vec![DatedPrices { from, prices: free }];
         }
