@@ -85,23 +85,20 @@ fn model_facts(name: &str, of: &str) -> ModelFacts {
     }
 }
 
-/// The organization without any rule.
-pub fn silent() -> Facts {
-    silent_with(&GROUPS)
+/// A group, with the names from the root to itself.
+pub fn group_facts(name: &str, path: &[&str]) -> GroupFacts {
+    GroupFacts {
+        name: name.to_owned(),
+        path: path.iter().map(|name| group(name)).collect(),
+        ends_at: None,
+        leads: Vec::new(),
+        policy: None,
+    }
 }
 
-/// The same with another tree: groups with their paths.
-pub fn silent_with(groups: &[(&str, &[&str])]) -> Facts {
-    let groups = groups.iter().map(|(name, path)| {
-        let facts = GroupFacts {
-            name: (*name).to_owned(),
-            path: path.iter().map(|name| group(name)).collect(),
-            ends_at: None,
-            leads: Vec::new(),
-            policy: None,
-        };
-        (group(name), facts)
-    });
+/// The organization without any rule.
+pub fn silent() -> Facts {
+    let groups = GROUPS.iter().map(|(name, path)| (group(name), group_facts(name, path)));
     let member = |name: &str, of: &str| {
         let memberships =
             vec![MembershipFacts { group: group(of), standing: Standing::Member, ends_at: None }];
