@@ -257,7 +257,7 @@ fn Content(view: UserView) -> impl IntoView {
                 <Hidden name="id" value=edited.id.to_string()/>
                 <Hidden name="version" value=edited.version.to_string()/>
                 <Field name="name" label="Name" value=edited.name.clone()/>
-                <Field name="email" label="Email" kind="email" value=edited.email.clone()/>
+                <Field name="email" label="Email" kind="email" value=edited.email.clone() hint="Whoever has joined still signs in with the address they joined with."/>
                 <Select name="role" label="Role" options=roles_from(edited.role) value=edited.role.to_string() hint="Roles govern the console. They never open a model."/>
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
