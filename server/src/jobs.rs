@@ -1,15 +1,16 @@
 //! Housekeeping: partitions ahead of time, sessions that have ended, prompts that were kept long enough,
-//! reviews whose day is over.
+//! reviews whose day is over, secrets whose membership is.
 
 use std::time::Duration;
 
 use chrono::Days;
-use store::Store;
+use store::{Store, keys::Look};
 
 /// Days that have a partition before they begin.
 const AHEAD: u64 = 8;
 
-/// Once at start, then every hour; reviews every minute, so that what lapses does so on its day.
+/// Once at start, then every hour; reviews and last days every minute, so that what lapses does so on its
+/// day.
 pub async fn run(store: Store, ledger_days: Option<u64>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(3600));
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
@@ -18,6 +19,7 @@ pub async fn run(store: Store, ledger_days: Option<u64>) {
             _ = ticks.tick() => round(&store, ledger_days).await,
             _ = minutes.tick() => {
                 reviews(&store).await;
+                secrets(&store, Look::Lapsed).await;
                 if let Err(error) = store::rolls::sweep(&store).await {
                     tracing::warn!(%error, "whom bookings were about could not be forgotten");
                 }
@@ -39,6 +41,7 @@ pub async fn round(store: &Store, ledger_days: Option<u64>) {
         tracing::warn!(%error, %first, "the ledger could not let go of the days before");
     }
     reviews(store).await;
+    secrets(store, Look::All).await;
     if let Err(error) = store::kept_answers::sweep(store, store::clock::now()).await {
         tracing::warn!(%error, "answers that no provider keeps any more could not be forgotten");
     }
@@ -47,6 +50,13 @@ pub async fn round(store: &Store, ledger_days: Option<u64>) {
     }
     if let Err(error) = store::sessions::sweep(store).await {
         tracing::warn!(%error, "old sessions could not be removed");
+    }
+}
+
+/// Ends the secrets of people whose last day in a group has come: whoever is put there again makes new ones.
+async fn secrets(store: &Store, look: Look) {
+    if let Err(error) = store::keys::bury(store, look, store::clock::now()).await {
+        tracing::warn!(%error, "secrets whose membership is over could not be revoked");
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     groups::Standing,
     ids::{BatchId, GroupId, UserId},
+    limits::Mode,
     money::Money,
     roles::Act,
     users::Role,
@@ -123,6 +124,15 @@ words! {
     }
 }
 
+/// How a limit is kept besides its cap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Whether it refuses, or only takes note.
+    pub mode: Mode,
+    /// Per cent of the cap at which somebody is told.
+    pub thresholds: Vec<i16>,
+}
+
 /// What it takes to bring one person back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Undo {
@@ -150,6 +160,10 @@ pub enum Undo {
         before: Option<Money>,
         /// What was set.
         set: Option<Money>,
+        /// How the limit before was kept, and who was told; none where nobody wrote it down, or there was
+        /// no limit.
+        #[serde(default)]
+        kept: Option<Kept>,
     },
     /// The role before, unless it is no longer the one that was given.
     Role {

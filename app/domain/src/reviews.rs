@@ -122,6 +122,8 @@ pub struct Item {
     pub state: ItemState,
     /// By whom.
     pub decided_by: Option<String>,
+    /// It waits, and what it is about has ended: it can only be dropped.
+    pub gone: bool,
 }
 
 #[cfg(test)]

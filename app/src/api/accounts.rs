@@ -70,7 +70,7 @@ pub async fn load_sessions() -> Result<Vec<SessionRow>, AppError> {
         let permit = cx.permit(Act::UseOwn)?;
         let me = permit.actor().user.ok_or(AppError::NotFound)?;
         let here = cx.session_id();
-        store::sessions::of_user(&cx.store, permit.org(), me, here.as_ref().map(|id| id.as_slice()))
+        store::sessions::of_user(&cx.store, permit.org(), me, here.as_ref().map(|id| id.as_slice()), true)
             .await
             .known()
     })

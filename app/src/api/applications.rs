@@ -63,8 +63,18 @@ pub async fn load_applications(
             "" => None,
             id => Some(id.parse().map_err(|_| AppError::NotFound)?),
         };
-        let filter =
-            store::applications::Filter { search, group: within, unused_since, owner_away: away, after };
+        // Leads page through what they see: what is beyond it takes no place on a page.
+        let among = all
+            .is_err()
+            .then(|| facts.groups.keys().copied().filter(|group| visible(*group, Act::ReadGroup)).collect());
+        let filter = store::applications::Filter {
+            search,
+            group: within,
+            among,
+            unused_since,
+            owner_away: away,
+            after,
+        };
         let neglected = match &all {
             Ok(permit) => store::applications::neglected(&cx.store, permit.org(), since).await.known()?,
             Err(_) => Default::default(),
@@ -75,7 +85,6 @@ pub async fn load_applications(
         let more = rows.len() as i64 > PAGE;
         rows.truncate(PAGE as usize);
         let next = rows.last().filter(|_| more).map(|row| format!("{}~{}", row.id, row.name));
-        rows.retain(|row| visible(row.group, Act::ReadGroup));
         let paths = store::groups::paths(&cx.store, actor.org).await.known()?;
         let within =
             within.and_then(|id| paths.iter().find(|(other, _)| *other == id)).map(|(_, path)| path.clone());

@@ -154,7 +154,15 @@ pub async fn load_batch(
         let Some(task) = task else { return Ok(BatchView { groups, ..view(action, None) }) };
         // What it would do is found out by doing it, and not keeping it.
         let mut change = cx.change(batches::permit(&cx, task).await?).await?.only_a_look();
-        let mut effects = store::batches::run(&mut change, &batch.users, task).await.known()?;
+        let mut effects = match store::batches::run(&mut change, &batch.users, task).await.known() {
+            Ok(effects) => effects,
+            // What is wrong with all of it stands beside its field.
+            Err(AppError::Invalid(problems)) => {
+                let problem = problems.into_iter().next();
+                return Ok(BatchView { problem, groups, ..view(action, None) });
+            }
+            Err(error) => return Err(error),
+        };
         drop(change);
         batches::without_links(task, &mut effects);
         let facts = store::access::current(&cx.store, actor.org).await.known()?;

@@ -679,15 +679,20 @@ pub async fn move_people(
     .await
 }
 
-/// Hands a group from one of its leads to somebody else. `stays`: the lead goes on as a member.
+/// Hands a group from one of its leads to somebody else. `stays`: the lead goes on as a member;
+/// `member_until` and `lead_until`: the moments at which the one and the other leave by themselves, where a
+/// hand-over is taken back, for those who say who leads it.
 #[server(prefix = "/console", endpoint = "groups/hand-over")]
 pub async fn hand_over_group(
     group: String,
     from: String,
     user: String,
     #[server(default)] stays: bool,
+    #[server(default)] member_until: String,
+    #[server(default)] lead_until: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
+    use chrono::{DateTime, Utc};
     use domain::{groups::Standing, roles::Act};
     handle(|cx| async move {
         let (group, from, user) = (read("group", &group)?, read("from", &from)?, read("user", &user)?);
@@ -696,14 +701,21 @@ pub async fn hand_over_group(
             Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,
             permit => permit?,
         };
+        let after = store::leads::After {
+            stays,
+            member_until: read_some::<DateTime<Utc>>("member_until", &member_until)?,
+            lead_until: read_some::<DateTime<Utc>>("lead_until", &lead_until)?,
+        };
         let mut change = cx.change(permit).await?;
         let there = store::groups::standing(&mut change, group, user).await.known()?;
-        store::leads::hand_over(&mut change, group, from, user, stays).await.known()?;
+        let led_until =
+            store::groups::standing(&mut change, group, from).await.known()?.and_then(|was| was.1);
+        store::leads::hand_over(&mut change, group, from, user, after).await.known()?;
         change.commit().await.known()?;
         // Who led it and handed it over has no say in who leads it; who led it already goes on.
         let led = there.is_some_and(|(standing, _)| standing == Standing::Lead);
         let undo = (!led && cx.permit_in(Act::EditLeads, group).await.is_ok())
-            .then(|| ways_back::group_lead(group, from, user, there.is_some()));
+            .then(|| ways_back::group_lead(group, (from, led_until), user, there.map(|there| there.1)));
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
         let next = if cx.permit_in(Act::ReadGroup, group).await.is_ok() {
             format!("/groups/{group}")

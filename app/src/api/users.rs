@@ -141,7 +141,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
         };
         let spent = store::explore::Question { measure: Measure::Spend, ..question };
         Ok(Person::Here(Box::new(UserView {
-            sessions: store::sessions::of_user(&cx.store, org, id, here).await.known()?,
+            sessions: store::sessions::of_user(&cx.store, org, id, here, false).await.known()?,
             days: store::explore::ask(&cx.store, org, &which, &question).await.known()?,
             spent: store::explore::ask(&cx.store, org, &which, &spent).await.known()?,
             applications: store::applications::used_by(&cx.store, org, id).await.known()?,
@@ -234,12 +234,16 @@ pub async fn edit_user(
         let me = permit.actor().user == Some(id);
         let mut change = cx.change(permit).await?;
         let (before, _) = store::users::said(&mut change, id).await.known()?;
+        let waited = store::users::is_invited(&mut change, id).await.known()?;
         store::users::update(&mut change, id, version, &form).await.known()?;
+        let waits = waited && !store::users::is_invited(&mut change, id).await.known()?;
         let saved = change.commit().await.known()?;
         // Who gave up a role may not give it back to themselves.
         let undo =
             (saved && !(me && before.role != form.role)).then(|| ways_back::user(id, &before, version + 1));
-        Ok(Done::said("Saved.").then(format!("/users/{id}")).undone_by(undo))
+        let said =
+            if waits { "Saved. Invite them again: the link they have no longer works." } else { "Saved." };
+        Ok(Done::said(said).then(format!("/users/{id}")).undone_by(undo))
     })
     .await
 }

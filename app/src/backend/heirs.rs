@@ -8,13 +8,13 @@ use crate::error::AppError;
 /// How many people a search finds.
 const FOUND: usize = 20;
 
-/// People who are here and not suspended, but for one, whose name or address has this in it: id, and
+/// People who have joined and are not suspended, but for one, whose name or address has this in it: id, and
 /// name with address.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn found(cx: &Cx, find: &str, but: Option<UserId>) -> Result<Vec<(String, String)>, AppError> {
-    let found = store::directory::people(&cx.store, cx.org()?, find, FOUND).await.known()?;
+    let found = store::directory::heirs(&cx.store, cx.org()?, find, FOUND).await.known()?;
     Ok(found
         .into_iter()
         .filter(|(id, ..)| Some(*id) != but)

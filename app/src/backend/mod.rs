@@ -57,7 +57,7 @@ pub use crate::{
 /// The session's field that says who is signed in.
 pub const ACCOUNT: &str = "account";
 /// The session's field that says which organization they look at.
-const ORG: &str = "org";
+const ORG: &str = store::sessions::ORGANIZATION;
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

@@ -135,13 +135,22 @@ pub fn lead(calendar: Calendar, group: GroupId, user: UserId, until: Option<Date
         .with_some("ends_on", last_day(calendar, until))
 }
 
-/// Of handing a group over. `stays`: whoever leads it now was in it before.
-pub fn group_lead(group: GroupId, from: UserId, to: UserId, stays: bool) -> WayBack {
+/// Of handing a group over. `from`: who led it, and until when; `was`: whoever leads it now was in it
+/// before, and until when.
+pub fn group_lead(
+    group: GroupId,
+    from: (UserId, Option<DateTime<Utc>>),
+    to: UserId,
+    was: Option<Option<DateTime<Utc>>>,
+) -> WayBack {
+    let moment = |end: Option<DateTime<Utc>>| end.map(|end| end.to_rfc3339());
     WayBack::by(HandOverGroup::PATH)
         .with("group", group)
         .with("from", to)
-        .with("user", from)
-        .ticked("stays", stays)
+        .with("user", from.0)
+        .ticked("stays", was.is_some())
+        .with_some("member_until", moment(was.flatten()))
+        .with_some("lead_until", moment(from.1))
 }
 
 /// Of an application's name, description and use cases.

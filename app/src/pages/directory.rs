@@ -11,7 +11,10 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{capital, users::roles};
+use super::{
+    capital,
+    users::{may_change, may_give, roles},
+};
 use crate::{
     api::{
         batches::PrepareBatch,
@@ -310,7 +313,11 @@ fn said_of(badge: &users::Badge) -> (String, String) {
     let name = &badge.name;
     let text = match badge.ends_at {
         _ if badge.inherited => format!("{name} · inherited"),
-        Some(end) => format!("{name} · until {}", time::day(frame().zone.local(end).date())),
+        // It ends at a midnight: what is said is the last day.
+        Some(end) => {
+            let last = frame().zone.local(end - chrono::Duration::seconds(1)).date();
+            format!("{name} · through {}", time::day(last))
+        }
         None if badge.standing == groups::Standing::Lead => format!("{name} · lead"),
         None => name.clone(),
     };
@@ -428,6 +435,7 @@ fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
 fn RowMenu(user: UserRow) -> impl IntoView {
     let id = user.id.to_string();
     let edit = may(Act::EditUsers);
+    let (over, changes_them) = (edit && may_give(user.role), may_change(user.id, user.role));
     let person = format!("/users/{id}");
     let status = user.status;
     view! {
@@ -435,10 +443,12 @@ fn RowMenu(user: UserRow) -> impl IntoView {
             <ul>
                 <li><a href=person.clone()>"Open"</a></li>
                 <li><a href=format!("/calls?user={id}")>"Calls"</a></li>
+                {changes_them.then(|| view! { <li><a href=format!("{person}?dialog=edit")>"Edit"</a></li> })}
                 {edit.then(|| view! {
-                    <li><a href=format!("{person}?dialog=edit")>"Edit"</a></li>
                     <li><a href=query::href(&[("cell", Some(&id))]) data-within="">"Set the limit"</a></li>
                     <li><a href=format!("{person}?dialog=join")>"Add to a group"</a></li>
+                })}
+                {over.then(|| view! {
                     {(status == UserStatus::Invited).then(|| view! { <li><a href=format!("{person}?dialog=invite")>"Invite again"</a></li> })}
                     {if status == UserStatus::Suspended {
                         view! { <li><a href=person.clone()>"Let in again"</a></li> }.into_any()

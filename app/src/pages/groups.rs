@@ -31,6 +31,18 @@ fn kinds() -> Vec<(String, String)> {
     choices(GroupKind::ALL, |kind| capital(kind.as_str()))
 }
 
+/// Whether a last day has passed.
+fn is_over(last: chrono::NaiveDate) -> bool {
+    let frame = frame();
+    last < frame.zone.local(frame.now).date()
+}
+
+/// What is said of a group's last day.
+fn until(last: chrono::NaiveDate) -> String {
+    let word = if is_over(last) { "ended on" } else { "until" };
+    format!(" · {word} {}", time::date(last))
+}
+
 /// The whole tree.
 #[component]
 pub fn GroupsPage() -> impl IntoView {
@@ -115,7 +127,7 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
                 <tr data-row=group.id.to_string() data-name=name data-level=(depth + 1).to_string() aria-expanded=unfolded>
                     <td class=format!("depth-{}", depth.min(8))>
                         {fold}<a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
-                        <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(|day| format!(" · until {}", time::date(day)))}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>
+                        <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(until)}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>
                     </td>
                     <td class="r num">{group.members}{(indirect > 0).then(|| view! { <span class="muted">{format!(" + {indirect} below")}</span> })}</td>
                     <td class="r num hide">{group.applications}</td>
@@ -214,7 +226,7 @@ fn Content(view: GroupView) -> impl IntoView {
     let facts = format!(
         "{}{}{}",
         capital(kind.as_str()),
-        group.ends_on.map(|day| format!(" · until {}", time::date(day))).unwrap_or_default(),
+        group.ends_on.map(until).unwrap_or_default(),
         if group.is_default { " · new users join" } else { "" }
     );
     view! {
@@ -227,6 +239,9 @@ fn Content(view: GroupView) -> impl IntoView {
             {archive.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
+        {group.ends_on.filter(|day| group.archived_at.is_none() && is_over(*day)).map(|day| view! {
+            <p class="banner bad">{format!("This group ended on {}. Nothing in it can call.", time::date(day))}</p>
+        })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
             <People members matching next named heirs count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>

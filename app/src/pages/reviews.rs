@@ -178,6 +178,7 @@ fn Items(items: Vec<Item>, decides: bool) -> impl IntoView {
             let label = format!("Select {} of {}", kind_name(item.kind).to_lowercase(), item.name);
             let mono = item.kind != ItemKind::Member;
             let (state, kind) = match item.state {
+                ItemState::Waiting if item.gone => ("has ended since", Kind::Warn),
                 ItemState::Waiting => ("waiting", Kind::Plain),
                 ItemState::Confirmed => ("confirmed", Kind::Good),
                 ItemState::Dropped => ("dropped", Kind::Bad),

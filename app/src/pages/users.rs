@@ -2,6 +2,7 @@
 
 use domain::{
     groups::{Source, seen_as},
+    ids::UserId,
     limits::Scope,
     notices::Sending,
     receipts::{Charge, Handed},
@@ -27,14 +28,30 @@ use crate::{
         Page, PickGroup, Select, Submit, When,
         badge::StatusMark,
         chart::{Chart, ChartView, Legend},
-        context::now,
+        context::{frame, now},
         may, query,
     },
 };
 
-/// Roles as the choices of a select.
+/// Whether whoever looks may give and take a role, and change those who hold it.
+pub fn may_give(role: Role) -> bool {
+    !matches!(role, Role::Owner | Role::Admin) || may(Act::EditRoles)
+}
+
+/// The roles that whoever looks may give, as the choices of a select.
 pub fn roles() -> Vec<(String, String)> {
-    choices(Role::ALL, |role| capital(role.as_str()))
+    let given: Vec<Role> = Role::ALL.iter().copied().filter(|role| may_give(*role)).collect();
+    choices(&given, |role| capital(role.as_str()))
+}
+
+/// What somebody's role can be made by whoever looks: only itself, where they may not take it.
+fn roles_from(role: Role) -> Vec<(String, String)> {
+    if may_give(role) { roles() } else { choices(&[role], |role| capital(role.as_str())) }
+}
+
+/// Whether whoever looks may change this person: by their role, or because it is themself.
+pub fn may_change(id: UserId, role: Role) -> bool {
+    may(Act::EditUsers) && (may_give(role) || frame().here().is_some_and(|here| here.user == id))
 }
 
 /// Where a membership comes from, in words.
@@ -138,6 +155,8 @@ fn Content(view: UserView) -> impl IntoView {
     let trend_sentence = trend.sentence.clone();
     let trend_legend = trend.series.clone();
     let edit = may(Act::EditUsers);
+    // What only an owner may do to them is not offered to others.
+    let (over, changes_them) = (edit && may_give(user.role), may_change(user.id, user.role));
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
     let limit = user.limit(default_limit);
@@ -173,17 +192,20 @@ fn Content(view: UserView) -> impl IntoView {
     view! {
         <Head title=user.name.clone() note=user.email.clone() crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
             <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
-            {(edit && user.status == UserStatus::Invited).then(|| view! { <OpenDialog name="invite" label="Invite again"/> })}
-            {edit.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
-            {edit.then(|| if suspended {
+            {(over && user.status == UserStatus::Invited).then(|| view! { <OpenDialog name="invite" label="Invite again"/> })}
+            {changes_them.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
+            {over.then(|| if suspended {
                 view! {
                     <Form to=SuspendUser::PATH class="inline" at_once=AtOnce::Turned("Let in")><Hidden name="id" value=id.to_string()/><Hidden name="suspended" value="false"/><Submit label="Let in again" look=""/></Form>
                 }.into_any()
             } else {
                 view! { <OpenDialog name="suspend" label="Suspend"/> }.into_any()
             })}
-            {edit.then(|| view! { <OpenDialog name="remove" label="Remove"/> })}
+            {over.then(|| view! { <OpenDialog name="remove" label="Remove"/> })}
         </Head>
+        {(edit && !over && !changes_them).then(|| view! {
+            <p class="banner">{format!("Only an owner edits, invites, suspends or removes somebody who is {}.", user.role)}</p>
+        })}
         {invitation.map(|invitation| view! { <InvitationLine invitation/> })}
         <section class="facts three">
             <div><h2>"This month, anywhere"</h2>{spent}</div>
@@ -227,16 +249,16 @@ fn Content(view: UserView) -> impl IntoView {
                 }}
             </Card>
         })}
-        <Sessions user=id.to_string() sessions may_end=edit empty="Nobody is signed in as this person."/>
-        {(edit && !suspended).then(|| view! { <Suspend id=id.to_string() version=user.version name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/> })}
-        {edit.then(|| view! { <Remove id=id.to_string() version=user.version name=user.name.clone() charges heirs/> })}
-        <Dialog name="edit" title="Edit the user" when=edit>
+        <Sessions user=id.to_string() sessions may_end=changes_them empty="Nobody is signed in as this person."/>
+        {(over && !suspended).then(|| view! { <Suspend id=id.to_string() version=user.version name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/> })}
+        {over.then(|| view! { <Remove id=id.to_string() version=user.version name=user.name.clone() charges heirs/> })}
+        <Dialog name="edit" title="Edit the user" when=changes_them>
             <Form to=EditUser::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
                 <Hidden name="version" value=edited.version.to_string()/>
                 <Field name="name" label="Name" value=edited.name.clone()/>
-                <Field name="email" label="Email" kind="email" value=edited.email.clone()/>
-                <Select name="role" label="Role" options=roles() value=edited.role.to_string() hint="Roles govern the console. They never open a model."/>
+                <Field name="email" label="Email" kind="email" value=edited.email.clone() hint="Whoever has joined still signs in with the address they joined with."/>
+                <Select name="role" label="Role" options=roles_from(edited.role) value=edited.role.to_string() hint="Roles govern the console. They never open a model."/>
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>
@@ -248,7 +270,7 @@ fn Content(view: UserView) -> impl IntoView {
                 <div class="row end"><Submit label="Add"/></div>
             </Form>
         </Dialog>
-        <Dialog name="invite" title="Invite again" when=edit>
+        <Dialog name="invite" title="Invite again" when=over>
             <Form to=InviteUser::PATH>
                 <p>{if mail { format!("Sends a new link to {}; the one before stops working.", email) } else { "Makes a new link; the one before stops working.".to_owned() }}</p>
                 <Hidden name="id" value=edited.id.to_string()/>

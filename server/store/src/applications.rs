@@ -12,6 +12,7 @@ use domain::{
     users::UsedApplication,
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, groups, keys,
@@ -36,6 +37,8 @@ pub struct Filter {
     pub search: Option<String>,
     /// Only those in this group or below.
     pub group: Option<GroupId>,
+    /// Only those in one of these very groups; none: whichever.
+    pub among: Option<Vec<GroupId>>,
     /// Only those with live secrets that nobody has used since then.
     pub unused_since: Option<DateTime<Utc>>,
     /// Only those whose owner is suspended.
@@ -56,6 +59,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<ApplicationRow>> {
     let search = filter.search.as_deref().map(|text| format!("%{}%", escape_like(text)));
+    let among: Option<Vec<Uuid>> = filter.among.as_ref().map(|groups| groups.iter().map(|id| id.0).collect());
     let (after_name, after_id) = match &filter.after {
         Some((name, id)) => (Some(name.to_lowercase()), Some(id.0)),
         None => (None, None),
@@ -72,6 +76,7 @@ pub async fn list(
                where a.org_id = $1 and a.archived_at is null
                  and ($4::text is null or a.name ilike $4)
                  and ($5::uuid is null or a.group_id = $5 or g.ancestors @> array[$5::uuid])
+                 and ($11::uuid[] is null or a.group_id = any ($11))
                  and ($6::text is null or (lower(a.name), a.application_id) > ($6, $7))
                  -- Of most applications the first secret that is looked at says enough.
                  and ($9::timestamptz is null
@@ -112,6 +117,7 @@ pub async fn list(
         limit,
         filter.unused_since,
         filter.owner_away,
+        among.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
-    batches::{Batch, Effect, Outcome, Tally, Task},
+    batches::{Batch, Effect, Kept, Outcome, Tally, Task},
     groups::{Source, Standing},
     ids::{BatchId, GroupId, OrgId, UserId},
     money::Money,
@@ -191,6 +191,8 @@ struct Person {
     account: Option<Uuid>,
     version: i64,
     own_limit: Option<Money>,
+    /// How that is kept.
+    kept: Option<Kept>,
 }
 
 async fn people(change: &mut Change, ids: &[UserId]) -> Result<Vec<Person>> {
@@ -198,7 +200,7 @@ async fn people(change: &mut Change, ids: &[UserId]) -> Result<Vec<Person>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select u.user_id, u.name, u.email, u.role, u.suspended_at is not null as "suspended!", u.account_id,
-                  u.version, l.cap as "cap?"
+                  u.version, l.cap as "cap?", l.mode as "mode?", l.thresholds as "thresholds?"
            from users u
            left join limits l
              on l.org_id = u.org_id and l.scope_kind = 'user' and l.thing_id = u.user_id
@@ -221,9 +223,16 @@ async fn people(change: &mut Change, ids: &[UserId]) -> Result<Vec<Person>> {
                 account: row.account_id,
                 version: row.version,
                 own_limit: row.cap.map(Money),
+                kept: kept(row.mode.as_deref(), row.thresholds)?,
             })
         })
         .collect()
+}
+
+/// How a limit is kept, as it is stored.
+pub(crate) fn kept(mode: Option<&str>, thresholds: Option<Vec<i16>>) -> Result<Option<Kept>> {
+    let mode = mode.map(str::parse).transpose()?;
+    Ok(mode.zip(thresholds).map(|(mode, thresholds)| Kept { mode, thresholds }))
 }
 
 /// Somebody's place in a group.

@@ -192,7 +192,16 @@ pub async fn candidates(
     choices(store, org, search, limit, |roll, place| !roll.is_in(place, group)).await
 }
 
-/// People who can take something over, by name, whose name or address has this in it; at most `limit`.
+/// People who can take something over, who have joined, by name, whose name or address has this in it; at
+/// most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn heirs(store: &Store, org: OrgId, search: &str, limit: usize) -> Result<Vec<Choice>> {
+    choices(store, org, search, limit, Roll::has_joined).await
+}
+
+/// People who are here, by name, whose name or address has this in it; at most `limit`.
 ///
 /// # Errors
 /// When the database does not answer.

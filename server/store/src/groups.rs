@@ -4,7 +4,7 @@ mod many;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     audit::Door,
     groups::{Group, GroupForm, GroupRow, Source, Standing},
@@ -19,7 +19,7 @@ use crate::{
     Change, Diff, Result, Store, StoreError, Subject,
     census::{self, Count},
     change::exactly_one,
-    clock, leads,
+    clock, keys, leads, organizations,
     rollups::Month,
 };
 
@@ -234,6 +234,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId, id: GroupId) -> Resu
 pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupForm) -> Result<GroupId> {
     change.expect(Act::CreateGroup, parent)?;
     let (org, at) = (change.org(), change.at());
+    day_yet_to_come(change, form.ends_on).await?;
     let id: GroupId = clock::id();
     let ancestors = match parent {
         Some(parent) => open_path(change, parent).await?,
@@ -292,6 +293,10 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
     change.expect(Act::EditGroup, Some(id))?;
     let org = change.org();
     let before = read(change.db(), org, id).await?;
+    // A group that is over keeps its day, whatever else is said of it.
+    if before.ends_on != form.ends_on {
+        day_yet_to_come(change, form.ends_on).await?;
+    }
     let done = sqlx::query!(
         "update groups set name = $4, kind = $5, ends_on = $6, version = version + 1
          where org_id = $1 and group_id = $2 and version = $3 and archived_at is null",
@@ -402,8 +407,23 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
     if old_parent == parent {
         return Ok(());
     }
+    // Whoever is in it belongs to other groups above now: secrets that only the old ones carried die.
+    let members = sqlx::query_scalar!(
+        "select distinct m.user_id from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+         where m.org_id = $1 and m.ended_at is null and (g.group_id = $2 or g.ancestors @> array[$2::uuid])",
+        org.0,
+        id.0
+    )
+    .fetch_all(change.db())
+    .await?;
+    let members: Vec<UserId> = members.into_iter().map(UserId).collect();
+    let dead = keys::revoke_orphans(change, &members).await?.into_values().flatten().count();
     let (from, to) = (path_name(change, old_parent).await?, path_name(change, parent).await?);
-    let diff = Diff::new().field("parent", from, to);
+    let diff = Diff::new().field("parent", from, to).field(
+        "secrets revoked",
+        None::<usize>,
+        (dead > 0).then_some(dead),
+    );
     change.record(Subject { kind: "group", id: id.0, name: before.name() }, "move", &diff).await
 }
 
@@ -450,10 +470,7 @@ pub async fn archive(change: &mut Change, id: GroupId) -> Result<()> {
     .fetch_one(change.db())
     .await?;
     if inside.groups > 0 || inside.applications > 0 {
-        let sentence = format!(
-            "It still has {} groups and {} applications. Move or archive them first.",
-            inside.groups, inside.applications
-        );
+        let sentence = still_inside(inside.groups, inside.applications);
         return Err(StoreError::invalid("group", sentence));
     }
     sqlx::query!(
@@ -464,19 +481,44 @@ pub async fn archive(change: &mut Change, id: GroupId) -> Result<()> {
     )
     .execute(change.db())
     .await?;
-    sqlx::query!(
-        "update memberships set ended_at = $3 where org_id = $1 and group_id = $2 and ended_at is null",
+    let members = sqlx::query_scalar!(
+        "update memberships set ended_at = $3 where org_id = $1 and group_id = $2 and ended_at is null returning user_id",
         org.0,
         id.0,
         at
     )
-    .execute(change.db())
+    .fetch_all(change.db())
     .await?;
+    let members: Vec<UserId> = members.into_iter().map(UserId).collect();
+    let dead = keys::revoke_orphans(change, &members).await?.into_values().flatten().count();
     sqlx::query!("delete from default_groups where org_id = $1 and group_id = $2", org.0, id.0)
         .execute(change.db())
         .await?;
-    let diff = Diff::new().set("archived", true);
+    let diff =
+        Diff::new().set("archived", true).field("secrets revoked", None::<usize>, (dead > 0).then_some(dead));
     change.record(Subject { kind: "group", id: id.0, name: group.name() }, "archive", &diff).await
+}
+
+/// What stands in the way of archiving a group, and what can be done with it: groups are moved, while an
+/// application stays where it is for good, as its spend does.
+fn still_inside(groups: i64, applications: i64) -> String {
+    let some = |count: i64, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {many}")),
+    };
+    let groups = some(groups, "group", "groups");
+    let applications = some(applications, "application", "applications");
+    match (groups, applications) {
+        (Some(groups), Some(applications)) => format!(
+            "It still has {groups} and {applications}. Move or archive the groups, and archive the applications, first."
+        ),
+        (Some(groups), None) => {
+            format!("It still has {groups} below it. Move or archive what is below first.")
+        }
+        (None, Some(applications)) => format!("It still has {applications}. Archive what it has first."),
+        (None, None) => String::new(),
+    }
 }
 
 /// Says whether new users join a group, as somebody does who saw whether they do.
@@ -501,11 +543,15 @@ pub async fn turn_default(change: &mut Change, id: GroupId, was: bool, default: 
 /// Whether new users join a group.
 ///
 /// # Errors
-/// When it is not there.
+/// When it is not there; [`StoreError::Invalid`] when it is archived, and they are to.
 pub async fn set_default(change: &mut Change, id: GroupId, default: bool) -> Result<()> {
     change.expect(Act::EditOrganization, None)?;
     let org = change.org();
     let group = read(change.db(), org, id).await?;
+    if default && group.archived_at.is_some() {
+        let sentence = format!("{} is archived: nobody can join it.", group.name());
+        return Err(StoreError::invalid("id", sentence));
+    }
     if group.is_default == default {
         return Ok(());
     }
@@ -531,26 +577,34 @@ pub async fn set_default(change: &mut Change, id: GroupId, default: bool) -> Res
 /// # Errors
 /// When the database does not answer.
 pub async fn defaults(store: &Store, org: OrgId) -> Result<std::collections::HashSet<GroupId>> {
-    let ids = sqlx::query_scalar!("select group_id from default_groups where org_id = $1", org.0)
-        .fetch_all(store.pool())
-        .await?;
+    let ids = sqlx::query_scalar!(
+        "select d.group_id from default_groups d join groups g on g.org_id = d.org_id and g.group_id = d.group_id
+         where d.org_id = $1 and g.archived_at is null",
+        org.0
+    )
+    .fetch_all(store.pool())
+    .await?;
     Ok(ids.into_iter().map(GroupId).collect())
 }
 
 /// The same, within a change, by id.
 pub(crate) async fn default_ids(change: &mut Change) -> Result<Vec<GroupId>> {
     let org = change.org();
-    let ids =
-        sqlx::query_scalar!("select group_id from default_groups where org_id = $1 order by group_id", org.0)
-            .fetch_all(change.db())
-            .await?;
+    let ids = sqlx::query_scalar!(
+        "select d.group_id from default_groups d join groups g on g.org_id = d.org_id and g.group_id = d.group_id
+         where d.org_id = $1 and g.archived_at is null order by d.group_id",
+        org.0
+    )
+    .fetch_all(change.db())
+    .await?;
     Ok(ids.into_iter().map(GroupId).collect())
 }
 
 /// Puts a person into a group, or changes what they are in it and until when.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] when either is not in the organization.
+/// [`StoreError::NotFound`] when either is not in the organization; [`StoreError::Invalid`] about
+/// `ends_on` for a last day that has passed.
 pub async fn set_member(
     change: &mut Change,
     group: GroupId,
@@ -568,9 +622,15 @@ pub async fn set_member(
     )
     .fetch_optional(change.db())
     .await?;
-    let was_lead = known.as_ref().is_some_and(|row| row.standing == Standing::Lead.as_str());
+    let at = change.at();
+    // Whose last day has come is nothing in it any more, until somebody puts them there again.
+    let lapsed = known.as_ref().is_some_and(|row| row.ends_at.is_some_and(|end| end <= at));
+    let was_lead = !lapsed && known.as_ref().is_some_and(|row| row.standing == Standing::Lead.as_str());
     let act = if standing == Standing::Lead || was_lead { Act::EditLeads } else { Act::EditMembers };
     change.expect(act, Some(group))?;
+    if known.as_ref().is_none_or(|known| known.ends_at != ends_at) {
+        by_people_yet_to_come(change, ends_at)?;
+    }
     let Some(known) = known else {
         return join(change, group, user, standing, Source::Manual, ends_at).await;
     };
@@ -589,6 +649,9 @@ pub async fn set_member(
     if was_lead && leaves {
         leads::another(change, group, user).await?;
     }
+    if lapsed {
+        keys::revoke_orphans(change, &[user]).await?;
+    }
     sqlx::query!(
         "update memberships set standing = $3, ends_at = $4 where org_id = $1 and membership_id = $2",
         org.0,
@@ -600,6 +663,23 @@ pub async fn set_member(
     .await?;
     let diff = diff.set("group", &group_name);
     change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "edit", &diff).await
+}
+
+/// A last day that people set is today or later. What a file says may have come to pass since it was
+/// written.
+pub(crate) fn by_people_yet_to_come(change: &Change, ends_at: Option<DateTime<Utc>>) -> Result<()> {
+    let hand = matches!(change.permit().actor().door, Door::Console | Door::Api);
+    if hand { keys::yet_to_come(ends_at, change.at()) } else { Ok(()) }
+}
+
+/// The same of the last day of a group.
+async fn day_yet_to_come(change: &mut Change, ends_on: Option<NaiveDate>) -> Result<()> {
+    let Some(last) = ends_on else { return Ok(()) };
+    let org = change.org();
+    let organization = organizations::read(change.db(), org).await?;
+    let calendar = organizations::calendar_of(&organization)?;
+    let end = last.succ_opt().map(|day| calendar.midnight(day));
+    by_people_yet_to_come(change, end)
 }
 
 /// What an identity provider put there is changed by it alone: at its next look it would undo people.
@@ -641,6 +721,8 @@ pub(crate) async fn join(
     ends_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
     let (group_name, user_name) = pair_names(change, group, user).await?;
+    // What an earlier membership left behind does not come to life with this one.
+    keys::revoke_orphans(change, &[user]).await?;
     let (org, at) = (change.org(), change.at());
     let membership: MembershipId = clock::id();
     sqlx::query!(
@@ -696,7 +778,7 @@ pub async fn standing(
 pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
     let org = change.org();
     let known = sqlx::query!(
-        "select m.standing, m.source, u.name from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+        "select m.standing, m.source, m.ends_at, u.name from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
          where m.org_id = $1 and m.group_id = $2 and m.user_id = $3 and m.ended_at is null",
         org.0,
         group.0,
@@ -704,7 +786,9 @@ pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) ->
     )
     .fetch_one(change.db())
     .await?;
-    let act = if known.standing == Standing::Lead.as_str() { Act::EditLeads } else { Act::EditMembers };
+    let lapsed = known.ends_at.is_some_and(|end| end <= change.at());
+    let act =
+        if known.standing == Standing::Lead.as_str() && !lapsed { Act::EditLeads } else { Act::EditMembers };
     change.expect(act, Some(group))?;
     by_hand(change, known.source.parse()?, &known.name)?;
     if act == Act::EditLeads {
@@ -736,10 +820,11 @@ pub(crate) async fn end(change: &mut Change, group: GroupId, user: UserId) -> Re
 pub async fn leads(store: &Store, org: OrgId, group: GroupId, user: UserId) -> Result<bool> {
     let leads = sqlx::query_scalar!(
         r#"select exists (select from memberships where org_id = $1 and group_id = $2 and user_id = $3 and standing = 'lead'
-                          and ended_at is null) as "leads!""#,
+                          and ended_at is null and (ends_at is null or ends_at > $4)) as "leads!""#,
         org.0,
         group.0,
-        user.0
+        user.0,
+        clock::now(),
     );
     Ok(leads.fetch_one(store.pool()).await?)
 }

@@ -10,7 +10,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
-    batches::{Effect, Outcome, Undo},
+    batches::{Effect, Kept, Outcome, Undo},
     groups::{Source, Standing},
     ids::{BatchId, GroupId, UserId},
     money::Money,
@@ -78,12 +78,13 @@ struct Known {
     role: Role,
     version: i64,
     limit: Option<Money>,
+    kept: Option<Kept>,
 }
 
 async fn known(change: &mut Change) -> Result<HashMap<String, Known>> {
     let org = change.org();
     let rows = sqlx::query!(
-        r#"select u.user_id, u.email, u.name, u.role, u.version, l.cap as "cap?"
+        r#"select u.user_id, u.email, u.name, u.role, u.version, l.cap as "cap?", l.mode as "mode?", l.thresholds as "thresholds?"
            from users u
            left join limits l
              on l.org_id = u.org_id and l.scope_kind = 'user' and l.thing_id = u.user_id
@@ -101,6 +102,7 @@ async fn known(change: &mut Change) -> Result<HashMap<String, Known>> {
                 role: row.role.parse()?,
                 version: row.version,
                 limit: row.cap.map(Money),
+                kept: batches::kept(row.mode.as_deref(), row.thresholds)?,
             };
             Ok((row.email, known))
         })
@@ -243,7 +245,12 @@ impl Plan<'_> {
                 effect.user = id;
             }
             if let Some(cap) = new.limit {
-                capped.push(limits::Month { user: id, name: new.form.name.as_str(), cap: Some(cap) });
+                capped.push(limits::Month {
+                    user: id,
+                    name: new.form.name.as_str(),
+                    cap: Some(cap),
+                    kept: None,
+                });
             }
         }
         users::edit_all(change, &self.edits).await?;
@@ -281,6 +288,7 @@ impl<'a> One<'a, '_> {
         let role = self.row.role.unwrap_or(known.role);
         if name != known.name || role != known.role {
             self.column = if role == known.role { "name" } else { "role" };
+            users::may_change(self.change, known.id, known.role)?;
             if role != known.role {
                 users::may_give(self.change, role)?;
                 users::may_give(self.change, known.role)?;
@@ -311,9 +319,9 @@ impl<'a> One<'a, '_> {
         if let Some(cap) = self.row.limit.filter(|cap| *cap != known.limit) {
             self.column = "monthly_limit";
             let text = format!("monthly limit {} → {}", words(known.limit), words(cap));
-            let undo = Undo::Limit { before: known.limit, set: cap };
+            let undo = Undo::Limit { before: known.limit, set: cap, kept: known.kept.clone() };
             self.imported.say(known.id, self.row, name, text, Some(undo));
-            self.plan.limits.push(limits::Month { user: known.id, name, cap });
+            self.plan.limits.push(limits::Month { user: known.id, name, cap, kept: None });
         }
         Ok(())
     }

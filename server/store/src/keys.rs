@@ -9,7 +9,7 @@ use domain::{
     keys::{
         CACHE_MAX_SECONDS, Feature, Features, Handling, Key, KeyModels, PlainSecret, SecretKind, SecretRow,
     },
-    roles::Act,
+    roles::{Act, Actor, Place, permit},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -210,7 +210,7 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
     .await?;
     exactly_one(&done)?;
     write_models(change, id, &form.models).await?;
-    write_assigned(change, id, &form.assigned).await?;
+    let dead = write_assigned(change, id, &form.assigned).await?;
     let after = read(change.db(), org, id).await?;
     let groups =
         |key: &Key| key.assigned.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -224,7 +224,8 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
         .field("policy", policy_name(change, before.policy).await?, policy_name(change, form.policy).await?)
         .field("assigned groups", Some(groups(&before)), Some(groups(&after)))
         .field("cache", Some(show_cache(&before)), Some(show_cache(&after)))
-        .field("guardrails", Some(show_rails(&before)), Some(show_rails(&after)));
+        .field("guardrails", Some(show_rails(&before)), Some(show_rails(&after)))
+        .field("secrets revoked", None::<String>, (!dead.is_empty()).then(|| dead.join(", ")));
     if diff.is_empty() {
         return Ok(());
     }
@@ -250,8 +251,21 @@ async fn policy_name(change: &mut Change, id: Option<PolicyId>) -> Result<Option
     Ok(Some(format!("policy/{name}")))
 }
 
-async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -> Result<()> {
+/// Says whose members may have a secret of theirs. Those of people whom no assigned group has any more
+/// die with it: their hints.
+async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -> Result<Vec<String>> {
     let org = change.org();
+    let holders = sqlx::query_scalar!(
+        r#"select user_id as "user_id!" from secrets
+           where org_id = $1 and key_id = $2 and user_id is not null and revoked_at is null"#,
+        org.0,
+        key.0
+    )
+    .fetch_all(change.db())
+    .await?;
+    let holders: Vec<UserId> = holders.into_iter().map(UserId).collect();
+    // What nothing carried before dies before the key is somebody's again.
+    let mut dead = revoke_orphans(change, &holders).await?;
     sqlx::query!("delete from key_groups where org_id = $1 and key_id = $2", org.0, key.0)
         .execute(change.db())
         .await?;
@@ -264,7 +278,12 @@ async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -
     )
     .execute(change.db())
     .await?;
-    Ok(())
+    for (user, hints) in revoke_orphans(change, &holders).await? {
+        dead.entry(user).or_default().extend(hints);
+    }
+    let mut hints: Vec<String> = dead.into_values().flatten().collect();
+    hints.sort_unstable();
+    Ok(hints)
 }
 
 /// The secrets of a key, the newest first.
@@ -299,7 +318,11 @@ pub async fn secrets(store: &Store, org: OrgId, key: KeyId) -> Result<Vec<Secret
         .collect()
 }
 
-fn yet_to_come(ends_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Result<()> {
+/// What ends by itself ends later than now.
+///
+/// # Errors
+/// [`StoreError::Invalid`] about `ends_on`.
+pub(crate) fn yet_to_come(ends_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Result<()> {
     match ends_at {
         Some(end) if end <= at => Err(StoreError::invalid("ends_on", "Choose today or a later day.")),
         _ => Ok(()),
@@ -493,6 +516,9 @@ pub(crate) async fn revoke_orphans(
     change: &mut Change,
     users: &[UserId],
 ) -> Result<HashMap<UserId, Vec<String>>> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
     let (org, at) = (change.org(), change.at());
     let users: Vec<uuid::Uuid> = users.iter().map(|user| user.0).collect();
     let rows = sqlx::query!(
@@ -522,6 +548,56 @@ pub(crate) async fn revoke_orphans(
         hints.entry(row.user_id.into()).or_default().push(hint);
     }
     Ok(hints)
+}
+
+/// Which member secrets a round looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Those of people whose last day in some group has come.
+    Lapsed,
+    /// All of them.
+    All,
+}
+
+/// Revokes the member secrets that no membership carries any more: a last day comes without anybody's
+/// doing. Returns how many died.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn bury(store: &Store, look: Look, now: DateTime<Utc>) -> Result<usize> {
+    let rows = sqlx::query!(
+        r#"select distinct s.org_id, s.user_id as "user_id!" from secrets s
+           join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+           join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+           where s.user_id is not null and s.revoked_at is null
+             and ($2 or exists (select from memberships l where l.org_id = s.org_id and l.user_id = s.user_id
+                                and l.ended_at is null and l.ends_at <= $1))
+             and not exists (
+                 select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+                 where m.org_id = s.org_id and m.user_id = s.user_id and m.ended_at is null
+                   and (m.ends_at is null or m.ends_at > $1)
+                   and case when a.personal_user_id = s.user_id
+                       then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
+                       else exists (select from key_groups t where t.org_id = s.org_id and t.key_id = k.key_id
+                                    and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
+           order by s.org_id"#,
+        now,
+        look == Look::All,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut dead = 0;
+    for orphans in rows.chunk_by(|one, other| one.org_id == other.org_id) {
+        let Some(org) = orphans.first().map(|row| OrgId(row.org_id)) else { continue };
+        let users: Vec<UserId> = orphans.iter().map(|row| row.user_id.into()).collect();
+        let permit = permit(&Actor::bursar(org), Act::EditSecrets, Place::Organization)
+            .map_err(|refused| StoreError::NotPermitted(refused.act))?;
+        // Of two replicas one waits here, and finds nothing left.
+        let mut change = Change::begin_at(store, permit, now).await?;
+        dead += revoke_orphans(&mut change, &users).await?.values().map(Vec::len).sum::<usize>();
+        change.commit().await?;
+    }
+    Ok(dead)
 }
 
 /// A person's home context in a group: made when it is first asked for.

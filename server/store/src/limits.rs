@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::{
     access::Facts,
+    batches::Kept,
     ids::{AuthorizationId, LimitId, OrgId, UserId},
     limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
     money::Money,
@@ -425,6 +426,8 @@ pub(crate) struct Month<'a> {
     pub name: &'a str,
     /// How much.
     pub cap: Option<Money>,
+    /// How it is kept; none: as it is, and a new one as new ones are.
+    pub kept: Option<&'a Kept>,
 }
 
 /// Gives many people their monthly limits, with one line of the log each, as [`set_month`] writes it. Who
@@ -459,21 +462,30 @@ pub(crate) async fn set_months(change: &mut Change, people: &[Month<'_>]) -> Res
         .iter()
         .map(|user| before.get(user).map_or_else(|| clock::id::<LimitId>().0, |(id, ..)| *id))
         .collect();
-    let thresholds: Vec<i16> = THRESHOLDS.iter().map(|percent| i16::from(*percent)).collect();
-    let caps: Vec<(&Uuid, Uuid, i64)> =
-        ids.iter().zip(people).filter_map(|(id, month)| Some((id, month.user.0, month.cap?.0))).collect();
+    let usual: Vec<i16> = THRESHOLDS.iter().map(|percent| i16::from(*percent)).collect();
+    let of_new = |month: &Month<'_>| {
+        month.kept.map_or_else(|| (Mode::Enforce, usual.clone()), |kept| (kept.mode, kept.thresholds.clone()))
+    };
+    let list = |thresholds: &[i16]| thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let capped: Vec<(&Uuid, &Month<'_>)> =
+        ids.iter().zip(people).filter(|(_, month)| month.cap.is_some()).collect();
     sqlx::query!(
         "insert into limits as l (org_id, limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, created_at)
-         select $1, k.limit_id, 'user', k.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', k.cap, 'enforce', $5, $6
-         from unnest($2::uuid[], $3::uuid[], $4::bigint[]) as k (limit_id, user_id, cap)
+         select $1, k.limit_id, 'user', k.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', k.cap, k.mode,
+                string_to_array(k.thresholds, ',')::smallint[], $5
+         from unnest($2::uuid[], $3::uuid[], $4::bigint[], $6::text[], $7::text[]) as k (limit_id, user_id, cap, mode, thresholds)
          on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind)
-         do update set cap = excluded.cap, version = l.version + 1",
+         do update set cap = excluded.cap, version = l.version + 1,
+                       mode = case when l.thing_id = any ($8) then excluded.mode else l.mode end,
+                       thresholds = case when l.thing_id = any ($8) then excluded.thresholds else l.thresholds end",
         org.0,
-        &caps.iter().map(|(id, ..)| **id).collect::<Vec<_>>(),
-        &caps.iter().map(|(_, user, _)| *user).collect::<Vec<_>>(),
-        &caps.iter().map(|(.., cap)| *cap).collect::<Vec<_>>(),
-        &thresholds,
+        &capped.iter().map(|(id, _)| **id).collect::<Vec<_>>(),
+        &capped.iter().map(|(_, month)| month.user.0).collect::<Vec<_>>(),
+        &capped.iter().filter_map(|(_, month)| Some(month.cap?.0)).collect::<Vec<_>>(),
         at,
+        &capped.iter().map(|(_, month)| of_new(month).0.as_str().to_owned()).collect::<Vec<_>>(),
+        &capped.iter().map(|(_, month)| list(&of_new(month).1)).collect::<Vec<_>>(),
+        &capped.iter().filter(|(_, month)| month.kept.is_some()).map(|(_, month)| month.user.0).collect::<Vec<_>>(),
     )
     .execute(change.db())
     .await?;
@@ -482,20 +494,25 @@ pub(crate) async fn set_months(change: &mut Change, people: &[Month<'_>]) -> Res
     sqlx::query!("delete from limits where org_id = $1 and limit_id = any ($2)", org.0, &gone)
         .execute(change.db())
         .await?;
-    let percents = thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let lines = people.iter().zip(&ids).filter_map(|(Month { user, name, cap }, id)| {
+    let lines = people.iter().zip(&ids).filter_map(|(month @ Month { user, name, cap, kept }, id)| {
+        let (mode, thresholds) = of_new(month);
         let meter = meter(*user);
         let show = |cap: i64| meter.show_cap(cap);
         let (verb, diff) = match (before.get(&user.0), cap) {
-            (Some((_, was, _)), Some(cap)) => {
-                ("edit", Diff::new().field("cap", Some(show(*was)), Some(show(cap.0))))
-            }
+            (Some((_, was, was_kept)), Some(cap)) => (
+                "edit",
+                Diff::new().field("cap", Some(show(*was)), Some(show(cap.0))).field(
+                    "mode",
+                    Some(*was_kept),
+                    Some(kept.map_or(*was_kept, |kept| kept.mode)),
+                ),
+            ),
             (None, Some(cap)) => (
                 "create",
-                Diff::new().set("cap", show(cap.0)).set("mode", Mode::Enforce).field(
+                Diff::new().set("cap", show(cap.0)).set("mode", mode).field(
                     "thresholds",
                     Some(String::new()),
-                    Some(percents.clone()),
+                    Some(list(&thresholds).replace(',', ", ")),
                 ),
             ),
             (Some((_, was, mode)), None) => (

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     Change, Diff, Result, Store, StoreError, Subject, applications, clock, groups, heirs, leads, notices,
-    requests,
+    requests, sessions,
 };
 
 /// Somebody who goes, and who takes over.
@@ -194,7 +194,8 @@ pub(crate) async fn record_dead(
     change.record(Subject { kind: "secret", id: id.0, name: hint }, "revoke", &diff).await
 }
 
-/// Ends every session of their sign-ins. Returns how many of each.
+/// Ends every session of theirs in this organization: what they do elsewhere is not its business. Returns
+/// how many of each sign-in.
 async fn sign_out(change: &mut Change, leavers: &[Leaver<'_>]) -> Result<HashMap<Uuid, u64>> {
     let accounts: Vec<Uuid> = leavers.iter().filter_map(|leaver| leaver.account).collect();
     let mut ended = HashMap::new();
@@ -202,8 +203,11 @@ async fn sign_out(change: &mut Change, leavers: &[Leaver<'_>]) -> Result<HashMap
         return Ok(ended);
     }
     let rows = sqlx::query_scalar!(
-        r#"delete from sessions where account_id = any ($1) returning account_id as "account_id!""#,
-        &accounts
+        r#"delete from sessions where account_id = any ($1) and content ->> $2 = $3
+           returning account_id as "account_id!""#,
+        &accounts,
+        sessions::ORGANIZATION,
+        change.org().to_string(),
     )
     .fetch_all(change.db())
     .await?;
@@ -386,7 +390,7 @@ async fn tell_heirs(change: &mut Change, leaver: &Leaver<'_>, handed: &[Handed])
     Ok(())
 }
 
-/// The name of somebody who can take over: here, not suspended, and not whoever goes.
+/// The name of somebody who can take over: here, joined, not suspended, and not whoever goes.
 pub(crate) async fn successor(
     change: &mut Change,
     field: &'static str,
@@ -398,7 +402,7 @@ pub(crate) async fn successor(
         return Err(StoreError::invalid(field, "Choose somebody else: this is who hands over."));
     }
     let row = sqlx::query!(
-        r#"select name, suspended_at is not null as "suspended!" from users
+        r#"select name, suspended_at is not null as "suspended!", account_id is not null as "joined!" from users
            where org_id = $1 and user_id = $2 and removed_at is null"#,
         org.0,
         to.0
@@ -407,6 +411,10 @@ pub(crate) async fn successor(
     .await?;
     if row.suspended {
         return Err(StoreError::invalid(field, format!("{} is suspended. Choose somebody else.", row.name)));
+    }
+    if !row.joined {
+        let sentence = format!("{} has not accepted the invitation yet. Choose somebody who has.", row.name);
+        return Err(StoreError::invalid(field, sentence));
     }
     Ok(row.name)
 }

@@ -2,13 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    audit::Door,
     groups::Standing,
     ids::{GrantId, GroupId, OrgId, ReviewId, ReviewItemId, UserId},
     keys::PlainSecret,
     reviews::{DAYS_MAX, Item, ItemKind, ItemState, Progress, Review, Verdict, unconfirmed},
     roles::{Act, Actor, Place, allows, permit},
-    users::Role,
 };
 use uuid::Uuid;
 
@@ -306,16 +304,29 @@ pub async fn items(
     limit: i64,
 ) -> Result<Vec<Item>> {
     let rows = sqlx::query!(
-        "select item_id, kind, place, user_id, name, detail, last_used_at, high_cost, state, decided_by from review_items
-         where org_id = $1 and review_id = $2 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)
-           and ($5::uuid is null or item_id > $5)
-         order by item_id limit $6",
+        r#"select item_id, kind, place, user_id, name, detail, last_used_at, high_cost, state, decided_by,
+                  state = 'waiting' and not case kind
+                      when 'member' then exists (
+                          select from memberships t where t.org_id = $1 and t.membership_id = thing_id
+                          and t.ended_at is null and (t.ends_at is null or t.ends_at > $7))
+                      when 'grant' then exists (
+                          select from grants t where t.org_id = $1 and t.grant_id = thing_id
+                          and t.revoked_at is null and t.ends_at > $7)
+                      else exists (
+                          select from secrets t where t.org_id = $1 and t.secret_id = thing_id
+                          and t.revoked_at is null and (t.expires_at is null or t.expires_at > $7))
+                  end as "gone!"
+           from review_items
+           where org_id = $1 and review_id = $2 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)
+             and ($5::uuid is null or item_id > $5)
+           order by item_id limit $6"#,
         org.0,
         review.0,
         filter.state.map(ItemState::as_str),
         filter.kind.map(ItemKind::as_str),
         filter.after.map(|id| id.0),
         limit,
+        clock::now(),
     )
     .fetch_all(store.pool())
     .await?;
@@ -332,6 +343,7 @@ pub async fn items(
                 high_cost: row.high_cost,
                 state: row.state.parse()?,
                 decided_by: row.decided_by,
+                gone: row.gone,
             })
         })
         .collect()
@@ -473,6 +485,10 @@ async fn judge(change: &mut Change, item: &Waiting, verdict: Verdict) -> Result<
         if !above && item.user.is_some() && item.user == actor.user {
             return Err(StoreError::invalid("", "What is yours is confirmed by somebody else."));
         }
+        if !is_there(change, item).await? {
+            let sentence = format!("{}: what this line is about has ended since. Drop the line.", item.name);
+            return Err(StoreError::invalid("", sentence));
+        }
         return Ok(());
     }
     match item.kind {
@@ -482,12 +498,37 @@ async fn judge(change: &mut Change, item: &Waiting, verdict: Verdict) -> Result<
     }
 }
 
-async fn drop_member(change: &mut Change, item: &Waiting) -> Result<()> {
-    let org = change.org();
-    let row = sqlx::query!(
-        "select user_id, standing from memberships where org_id = $1 and membership_id = $2 and ended_at is null",
+/// Whether what a line is about still is: nobody says of what has ended that it is still needed.
+async fn is_there(change: &mut Change, item: &Waiting) -> Result<bool> {
+    let (org, at) = (change.org(), change.at());
+    let there = sqlx::query_scalar!(
+        r#"select case $3
+               when 'member' then exists (
+                   select from memberships t where t.org_id = $1 and t.membership_id = $2
+                   and t.ended_at is null and (t.ends_at is null or t.ends_at > $4))
+               when 'grant' then exists (
+                   select from grants t where t.org_id = $1 and t.grant_id = $2
+                   and t.revoked_at is null and t.ends_at > $4)
+               else exists (
+                   select from secrets t where t.org_id = $1 and t.secret_id = $2
+                   and t.revoked_at is null and (t.expires_at is null or t.expires_at > $4))
+           end as "there!""#,
         org.0,
-        item.thing
+        item.thing,
+        item.kind.as_str(),
+        at,
+    );
+    Ok(there.fetch_one(change.db()).await?)
+}
+
+async fn drop_member(change: &mut Change, item: &Waiting) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let row = sqlx::query!(
+        "select user_id, standing from memberships
+         where org_id = $1 and membership_id = $2 and ended_at is null and (ends_at is null or ends_at > $3)",
+        org.0,
+        item.thing,
+        at,
     )
     .fetch_optional(change.db())
     .await?;
@@ -524,15 +565,7 @@ pub async fn close_due(store: &Store, now: DateTime<Utc>) -> Result<usize> {
 }
 
 async fn close(store: &Store, org: OrgId, id: ReviewId, now: DateTime<Utc>) -> Result<()> {
-    let bursar = Actor {
-        org,
-        user: None,
-        name: "Bursar".to_owned(),
-        role: Role::Owner,
-        leads: Vec::new(),
-        door: Door::System,
-    };
-    let permit = permit(&bursar, Act::ReviewAccess, Place::Organization)
+    let permit = permit(&Actor::bursar(org), Act::ReviewAccess, Place::Organization)
         .map_err(|refused| StoreError::NotPermitted(refused.act))?;
     let mut change = Change::begin_at(store, permit, now).await?;
     // Of two replicas one waits here, and finds it done.

@@ -352,6 +352,11 @@ impl Roll {
         self.people.get(place).is_some_and(|person| person.suspended)
     }
 
+    /// Whether somebody has accepted their invitation.
+    pub fn has_joined(&self, place: usize) -> bool {
+        self.people.get(place).is_some_and(|person| person.joined)
+    }
+
     /// Whether somebody is in a group, whether or not their time there is over already.
     pub fn is_in(&self, place: usize, group: GroupId) -> bool {
         // Members are in the order of places.

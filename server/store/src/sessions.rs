@@ -16,6 +16,10 @@ const SEEN: TimeDelta = TimeDelta::minutes(1);
 /// The field of a session's content that says what it was opened with.
 pub const DEVICE: &str = "device";
 
+/// The field of a session's content that says for which organization it was opened: the one its bearer
+/// looks at.
+pub const ORGANIZATION: &str = "org";
+
 /// A stored session.
 #[derive(Clone, Debug)]
 pub struct StoredSession {
@@ -93,7 +97,8 @@ pub async fn delete(store: &Store, id: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The sessions of a person, the one that was seen last first. `here`: the id of the one that asks.
+/// The sessions of a person, the one that was seen last first. `all`: they ask themself; others see those
+/// in this organization, as what their account looks at elsewhere is not its to see. `here`: the id of the one that asks.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -102,17 +107,22 @@ pub async fn of_user(
     org: OrgId,
     user: UserId,
     here: Option<&[u8]>,
+    all: bool,
 ) -> Result<Vec<SessionRow>> {
     let here = here.map(|id| hash(store, id));
     let rows = sqlx::query!(
         r#"select s.session_id, s.session_hash, s.content ->> $4 as device, s.started_at, s.seen_at
            from users u join sessions s on s.account_id = u.account_id
            where u.org_id = $1 and u.user_id = $2 and u.removed_at is null and s.expires_at > $3
+             and ($6 or s.content ->> $5 = $7)
            order by s.seen_at desc, s.session_id"#,
         org.0,
         user.0,
         clock::now(),
         DEVICE,
+        ORGANIZATION,
+        all,
+        org.to_string(),
     )
     .fetch_all(store.pool())
     .await?;
@@ -134,7 +144,8 @@ fn may_end(permit: &Permit, user: UserId) -> bool {
         || (permit.covers(Act::UseOwn, None) && permit.actor().user == Some(user))
 }
 
-/// Ends one session of a person, or with none all of them but the one that asks. Returns how many.
+/// Ends one session of a person, or with none all of them but the one that asks: of oneself wherever they
+/// are, of others in this organization. Returns how many.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when the person is not in the organization or has no such session.
@@ -155,7 +166,8 @@ pub async fn end(
     )
     .fetch_one(change.db())
     .await?;
-    if change.permit().actor().user != Some(user) {
+    let own = change.permit().actor().user == Some(user);
+    if !own {
         users::may_give(change, who.role.parse()?)?;
     }
     let Some(account) = who.account_id else { return Err(StoreError::NotFound) };
@@ -163,11 +175,15 @@ pub async fn end(
     let ended = sqlx::query_scalar!(
         r#"delete from sessions
            where account_id = $1 and ($2::uuid is null or session_id = $2) and ($3::bytea is null or session_hash <> $3)
+             and ($7 or content ->> $5 = $6)
            returning coalesce(content ->> $4, '') as "device!""#,
         account,
         session.map(|id| id.0),
         spared.as_ref().map(|hash| hash.as_slice()),
         DEVICE,
+        ORGANIZATION,
+        org.to_string(),
+        own,
     )
     .fetch_all(change.db())
     .await?;

@@ -385,15 +385,36 @@ pub async fn let_in(change: &mut Change, account: &accounts::Account) -> Result<
     Ok(id)
 }
 
+/// Roles that only an owner gives.
+const fn is_high(role: Role) -> bool {
+    matches!(role, Role::Owner | Role::Admin)
+}
+
 /// Only an owner gives, or takes, the roles of owner and admin.
 pub(crate) fn may_give(change: &Change, role: Role) -> Result<()> {
     let actor = change.permit().actor();
-    let high = matches!(role, Role::Owner | Role::Admin);
-    if high && actor.door != Door::File && !domain::roles::allows(actor, Act::EditRoles, Place::Organization)
+    if is_high(role)
+        && actor.door != Door::File
+        && !domain::roles::allows(actor, Act::EditRoles, Place::Organization)
     {
         return Err(StoreError::invalid("role", "Only an owner can give or take the roles owner and admin."));
     }
     Ok(())
+}
+
+/// Whoever holds a role that only an owner gives is edited, invited again and let in again by an owner
+/// alone: whatever lets somebody act as an owner makes one. What is one's own, one's name say, is for
+/// oneself.
+pub(crate) fn may_change(change: &Change, id: UserId, role: Role) -> Result<()> {
+    if change.permit().actor().user == Some(id) {
+        return Ok(());
+    }
+    may_give(change, role).map_err(|error| match error {
+        StoreError::Invalid { field, .. } => {
+            StoreError::invalid(field, format!("Only an owner can do that to somebody who is {role}."))
+        }
+        error => error,
+    })
 }
 
 /// What somebody's form says of them now, and its version: what was said before a change, read in it.
@@ -437,6 +458,7 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
     change.expect(Act::EditUsers, None)?;
     let org = change.org();
     let before = before(change.db(), org, id).await?;
+    may_change(change, id, before.role)?;
     if before.role != form.role {
         may_give(change, form.role)?;
         may_give(change, before.role)?;
@@ -445,7 +467,11 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
         another_owner(change, id).await?;
     }
     let done = sqlx::query!(
-        "update users set email = $4, name = $5, role = $6, version = version + 1
+        // Whoever has the link of an invitation was given it as somebody with the role before: a role that
+        // only an owner gives takes a new one.
+        "update users set email = $4, name = $5, role = $6, version = version + 1,
+                invitation_hash = case when $7 and account_id is null then null else invitation_hash end,
+                invitation_expires_at = case when $7 and account_id is null then null else invitation_expires_at end
          where org_id = $1 and user_id = $2 and version = $3 and removed_at is null",
         org.0,
         id.0,
@@ -453,6 +479,7 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
         form.email.as_str(),
         form.name.as_str(),
         form.role.as_str(),
+        before.role != form.role && is_high(form.role),
     )
     .execute(change.db())
     .await?;
@@ -497,7 +524,7 @@ async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
 /// What they answer for goes to who comes next: a lead above, else an owner. The receipt names them.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] when it is the last owner.
+/// [`StoreError::Invalid`] when it is the last owner, or somebody whose role is not for whoever asks.
 pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> Result<()> {
     turn(change, id, suspended, None).await.map(drop)
 }
@@ -532,8 +559,8 @@ pub(crate) async fn turn(
         return Ok(Vec::new());
     }
     let mut handed = Vec::new();
+    may_give(change, before.role)?;
     if suspended {
-        may_give(change, before.role)?;
         if before.role == Role::Owner {
             another_owner(change, id).await?;
         }
@@ -612,12 +639,8 @@ pub async fn hand_over_organization(change: &mut Change, to: UserId, then: Role)
     change.expect(Act::EditRoles, None)?;
     let org = change.org();
     let me = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::EditRoles))?;
-    let name = receipts::successor(change, "user", me, to).await?;
+    receipts::successor(change, "user", me, to).await?;
     let (mine, theirs) = (before(change.db(), org, me).await?, before(change.db(), org, to).await?);
-    if theirs.account.is_none() {
-        let sentence = format!("{name} has not accepted the invitation yet. Choose somebody who has.");
-        return Err(StoreError::invalid("user", sentence));
-    }
     for (id, before, role) in [(to, &theirs, Role::Owner), (me, &mine, then)] {
         if before.role == role {
             continue;
@@ -637,13 +660,14 @@ pub async fn hand_over_organization(change: &mut Change, to: UserId, then: Role)
 }
 
 /// Makes an invitation: the token goes into a link, only its hash is kept. The one before stops
-/// working.
+/// working. Whoever has the link can accept it, so it is only for those who may give that role.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] when the person has joined already.
+/// [`StoreError::Invalid`] when the person has joined already, or their role is not for whoever asks.
 pub async fn invite(change: &mut Change, id: UserId) -> Result<String> {
     let org = change.org();
     let before = before(change.db(), org, id).await?;
+    may_change(change, id, before.role)?;
     if before.account.is_some() {
         return Err(StoreError::invalid("user", "This person has joined already."));
     }
@@ -659,6 +683,21 @@ pub async fn mail_invitation(change: &mut Change, id: UserId, token: &str) -> Re
     let org = change.org();
     let before = before(change.db(), org, id).await?;
     mail_invitations(change, &[(id, &before.name, token)]).await
+}
+
+/// Whether somebody has an invitation that was not accepted, within a change.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_invited(change: &mut Change, id: UserId) -> Result<bool> {
+    let org = change.org();
+    let invited = sqlx::query_scalar!(
+        r#"select exists (select from users where org_id = $1 and user_id = $2 and account_id is null
+                          and removed_at is null and invitation_hash is not null) as "invited!""#,
+        org.0,
+        id.0
+    );
+    Ok(invited.fetch_one(change.db()).await?)
 }
 
 /// Until when somebody's invitation can be accepted; none when there is none that was not.

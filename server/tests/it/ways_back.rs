@@ -209,7 +209,7 @@ async fn memberships_suspensions_limits_and_saved_rehearsals_come_back() {
     );
 
     // Out of the organization's doors and in again, with what they answer for.
-    let (user, heir) = (world.value("new member").await, world.ids["member"].clone());
+    let (user, heir) = (world.ids["lead"].clone(), world.ids["member"].clone());
     let app = world.value("new app").await;
     let page = owner.get(&format!("/applications/{app}?dialog=hand-over")).await.text;
     let mut give = hidden(&page, "applications/hand-over", &app);

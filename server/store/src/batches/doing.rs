@@ -38,6 +38,9 @@ pub async fn run(change: &mut Change, ids: &[UserId], task: Task) -> Result<Vec<
             return Err(StoreError::invalid("to", "They are in this group already: choose another one."));
         }
     }
+    if let Task::Join { ends_at, .. } = task {
+        groups::by_people_yet_to_come(change, ends_at)?;
+    }
     let asked: Vec<GroupId> = group.into_iter().chain(task.also()).collect();
     let mut known = members(change, &asked).await?;
     let people = people(change, ids).await?;
@@ -231,14 +234,14 @@ async fn cap_all(
     let others: Vec<limits::Month<'_>> = people
         .iter()
         .filter(|person| person.own_limit != cap)
-        .map(|person| limits::Month { user: person.id, name: &person.name, cap })
+        .map(|person| limits::Month { user: person.id, name: &person.name, cap, kept: None })
         .collect();
     limits::set_months(change, &others).await?;
     let step = |person: &Person| match person.own_limit {
         before if before == cap => Step::Already(format!("has {} already", limit_words(facts, cap))),
         before => {
             let text = format!("{} → {}", limit_words(facts, before), limit_words(facts, cap));
-            Step::Done(text, Some(Undo::Limit { before, set: cap }))
+            Step::Done(text, Some(Undo::Limit { before, set: cap, kept: person.kept.clone() }))
         }
     };
     Ok(people.iter().map(step).collect())
@@ -339,33 +342,42 @@ async fn suspend(change: &mut Change, people: &[Person]) -> Result<Vec<Step>> {
 }
 
 async fn reinstate(change: &mut Change, people: &[Person]) -> Result<Vec<Step>> {
-    let of: Vec<(UserId, &str)> = people
-        .iter()
-        .filter(|person| person.suspended)
-        .map(|person| (person.id, person.name.as_str()))
-        .collect();
+    let (mut steps, mut of) = (Vec::new(), Vec::new());
+    for person in people {
+        steps.push(if !person.suspended {
+            Step::Already("is not suspended".to_owned())
+        } else if let Some(why) = objection(users::may_change(change, person.id, person.role))? {
+            Step::Refused(why)
+        } else {
+            of.push((person.id, person.name.as_str()));
+            Step::Done("is let in again".to_owned(), Some(Undo::Suspended(true)))
+        });
+    }
     users::reinstate_all(change, &of).await?;
-    let step = |person: &Person| match person.suspended {
-        true => Step::Done("is let in again".to_owned(), Some(Undo::Suspended(true))),
-        false => Step::Already("is not suspended".to_owned()),
-    };
-    Ok(people.iter().map(step).collect())
+    Ok(steps)
 }
 
+/// Who may not give somebody's role gets no link that makes its bearer them.
 async fn invite(change: &mut Change, people: &[Person]) -> Result<Vec<Step>> {
-    let waits = |person: &&Person| person.account.is_none() && !person.suspended;
-    let of: Vec<(UserId, &str)> =
-        people.iter().filter(waits).map(|person| (person.id, person.name.as_str())).collect();
-    let mut tokens = users::invite_all(change, &of).await?.into_iter();
-    let org = change.org();
-    let mut step = |person: &Person| {
-        if person.account.is_some() {
+    let (mut steps, mut of) = (Vec::new(), Vec::new());
+    for person in people {
+        steps.push(if person.account.is_some() {
             Step::Already("has joined already".to_owned())
         } else if person.suspended {
             Step::Refused("Suspended. Let them in again first.".to_owned())
+        } else if let Some(why) = objection(users::may_change(change, person.id, person.role))? {
+            Step::Refused(why)
         } else {
-            Step::Done(format!("{org}/{}/{}", person.id, tokens.next().unwrap_or_default()), None)
+            of.push((person.id, person.name.as_str()));
+            Step::Done(String::new(), None)
+        });
+    }
+    let mut tokens = users::invite_all(change, &of).await?.into_iter();
+    let org = change.org();
+    for (person, step) in people.iter().zip(&mut steps) {
+        if let Step::Done(text, _) = step {
+            *text = format!("{org}/{}/{}", person.id, tokens.next().unwrap_or_default());
         }
-    };
-    Ok(people.iter().map(&mut step).collect())
+    }
+    Ok(steps)
 }

@@ -187,8 +187,8 @@ impl<'a> All<'a> {
                 }
                 None => return self.alone(person, undo),
             },
-            Undo::Limit { before, .. } => {
-                self.limits.push(limits::Month { user: person.id, name, cap: *before });
+            Undo::Limit { before, kept, .. } => {
+                self.limits.push(limits::Month { user: person.id, name, cap: *before, kept: kept.as_ref() });
             }
             Undo::Role { .. } if owner => return self.alone(person, undo),
             Undo::Role { before, .. } => {
@@ -199,6 +199,11 @@ impl<'a> All<'a> {
                     return Taken::Not;
                 }
                 self.edit(person).2 = *before;
+            }
+            Undo::Name { .. } | Undo::Suspended(false)
+                if users::may_change(change, person.id, person.role).is_err() =>
+            {
+                return Taken::Not;
             }
             Undo::Name { before, .. } => self.edit(person).1 = before,
             Undo::Suspended(false) => self.let_in.push((person.id, name)),

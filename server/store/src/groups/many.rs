@@ -60,6 +60,11 @@ pub(crate) async fn join_all(change: &mut Change, list: &[Joining<'_>]) -> Resul
     if usize::try_from(open) != Ok(groups.len()) {
         return Err(StoreError::NotFound);
     }
+    // What earlier memberships left behind does not come to life with these.
+    let mut users: Vec<UserId> = list.iter().map(|one| one.user).collect();
+    users.sort_unstable();
+    users.dedup();
+    keys::revoke_orphans(change, &users).await?;
     sqlx::query!(
         "insert into memberships (org_id, membership_id, group_id, user_id, standing, source, started_at, ends_at)
          select $1, k.membership_id, k.group_id, k.user_id, 'member', k.source, $2, k.ends_at

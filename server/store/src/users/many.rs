@@ -13,7 +13,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{INVITATION_DAYS, UserForm, handed_over, may_give};
+use super::{INVITATION_DAYS, UserForm, handed_over, is_high, may_change, may_give};
 use crate::{
     Change, Diff, Purpose, Result, StoreError, Subject, clock,
     groups::{self, Joining, Leaving},
@@ -44,19 +44,26 @@ pub(crate) async fn edit_all(change: &mut Change, list: &[Edit<'_>]) -> Result<(
     }
     change.expect(Act::EditUsers, None)?;
     let org = change.org();
-    for edit in list.iter().filter(|edit| edit.role.0 != edit.role.1) {
-        may_give(change, edit.role.0)?;
-        may_give(change, edit.role.1)?;
+    for edit in list {
+        may_change(change, edit.user, edit.role.0)?;
+        if edit.role.0 != edit.role.1 {
+            may_give(change, edit.role.0)?;
+            may_give(change, edit.role.1)?;
+        }
     }
     let done = sqlx::query!(
-        "update users u set name = k.name, role = k.role, version = u.version + 1
-         from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[]) as k (user_id, version, name, role)
+        // As for one: a role that only an owner gives takes a new invitation.
+        "update users u set name = k.name, role = k.role, version = u.version + 1,
+                invitation_hash = case when k.raised and u.account_id is null then null else u.invitation_hash end,
+                invitation_expires_at = case when k.raised and u.account_id is null then null else u.invitation_expires_at end
+         from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::boolean[]) as k (user_id, version, name, role, raised)
          where u.org_id = $1 and u.user_id = k.user_id and u.version = k.version and u.removed_at is null",
         org.0,
         &list.iter().map(|edit| edit.user.0).collect::<Vec<_>>(),
         &list.iter().map(|edit| edit.version).collect::<Vec<_>>(),
         &list.iter().map(|edit| edit.name.1.to_owned()).collect::<Vec<_>>(),
         &list.iter().map(|edit| edit.role.1.as_str().to_owned()).collect::<Vec<_>>(),
+        &list.iter().map(|edit| edit.role.0 != edit.role.1 && is_high(edit.role.1)).collect::<Vec<_>>(),
     )
     .execute(change.db())
     .await?;

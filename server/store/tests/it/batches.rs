@@ -18,7 +18,7 @@ use store::{
     testing, users,
 };
 
-use crate::organization::Organization;
+use crate::{organization::Organization, people::sign_in};
 
 async fn person(change: &mut Change, name: &str) -> UserId {
     let form = users::UserForm {
@@ -208,6 +208,9 @@ async fn undoing_a_suspension_gives_back_what_is_still_with_whoever_took_over() 
     change.commit().await.expect("it");
     let name = "Ben".parse().expect("a name");
     users::accept(store, org, ben, &token, &name, "a calm green ledger".to_owned()).await.expect("joined");
+    for who in [ann, cid] {
+        sign_in(&world.org, who).await;
+    }
     let app = world.org.application;
     let owner =
         async || applications::get(store, org, app).await.expect("it is there").owner.map(|(owner, _)| owner);
@@ -237,6 +240,9 @@ async fn undoing_a_suspension_gives_back_what_is_still_with_whoever_took_over() 
 async fn undoing_a_suspension_makes_whoever_took_a_group_over_what_they_were_before() {
     let world = World::new().await;
     let [ann, ben, cid] = world.people[..] else { panic!("three people") };
+    for who in [ann, ben, cid] {
+        sign_in(&world.org, who).await;
+    }
     let (group, until) = (world.org.child, clock::now() + chrono::TimeDelta::days(9));
     let standing = async |who: UserId| {
         let all = groups::memberships(&world.org.store, world.org.tenant.org).await.expect("memberships");

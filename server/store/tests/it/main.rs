@@ -9,6 +9,7 @@ mod catalogue;
 mod directory;
 mod drafts;
 mod edits;
+mod ended;
 mod explore;
 mod invoices;
 mod leases;

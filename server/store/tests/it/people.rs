@@ -126,6 +126,7 @@ async fn a_suspension_kills_every_secret_for_good_and_says_which() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_removed_is_followed_by_whoever_is_named() {
     let org = Organization::new().await;
+    sign_in(&org, org.user).await;
     member_with_secret(&org, org.user, org.child).await;
     let mut change = org.change().await;
     let heir = person(&mut change, "Heir").await;
@@ -135,6 +136,11 @@ async fn who_is_removed_is_followed_by_whoever_is_named() {
     applications::hand_over(&mut change, org.application, owner, org.user).await.expect("an owner");
     users::set_suspended(&mut change, out, true).await.expect("suspended");
     change.commit().await.expect("all of it");
+    // Who has not accepted the invitation cannot take over.
+    let mut change = org.change().await;
+    invalid(users::remove(&mut change, org.user, Some(heir)).await, "heir");
+    drop(change);
+    sign_in(&org, heir).await;
     for heir in [org.user, out] {
         let mut change = org.change().await;
         invalid(users::remove(&mut change, org.user, Some(heir)).await, "heir");
@@ -240,6 +246,7 @@ async fn no_way_of_changing_people_takes_the_last_owner_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspension_hands_over_to_whoever_is_named_and_by_a_file_too() {
     let org = Organization::new().await;
+    sign_in(&org, org.user).await;
     let mut change = org.change().await;
     let heir = person(&mut change, "Heir").await;
     let owner = owner_of(&org).await;
@@ -264,6 +271,7 @@ async fn a_suspension_hands_over_to_whoever_is_named_and_by_a_file_too() {
     let mut change = org.change().await;
     groups::set_member(&mut change, org.parent, heir, Standing::Lead, None).await.expect("another lead");
     change.commit().await.expect("it");
+    sign_in(&org, heir).await;
     let mut change = testing::begin(&org.store, &by_file, Act::EditUsers).await;
     users::set_suspended(&mut change, org.user, true).await.expect("suspended");
     change.commit().await.expect("it");
@@ -296,6 +304,22 @@ async fn a_suspension_hands_over_to_whoever_is_named_and_by_a_file_too() {
     whole(&org).await;
 }
 
+/// Gives somebody a sign-in, as if they had accepted their invitation.
+pub async fn sign_in(org: &Organization, user: UserId) -> uuid::Uuid {
+    let account: uuid::Uuid = clock::id();
+    sqlx::query(
+        "with a as (insert into accounts (account_id, email, name, created_at) values ($3, $3::text || '@acme.example', 'Joined', now()))
+         update users set account_id = $3 where org_id = $1 and user_id = $2",
+    )
+    .bind(org.tenant.org.0)
+    .bind(user.0)
+    .bind(account)
+    .execute(org.store.pool())
+    .await
+    .expect("it works");
+    account
+}
+
 /// Somebody who has accepted their invitation.
 async fn joined(org: &Organization, name: &str) -> UserId {
     let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditUsers).await;
@@ -312,6 +336,7 @@ async fn joined(org: &Organization, name: &str) -> UserId {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_is_named_the_next_lead_above_takes_over_and_else_an_owner() {
     let org = Organization::new().await;
+    sign_in(&org, org.user).await;
     let owner = org.tenant.owner.user.expect("a person");
     let (lead, next) = (joined(&org, "Lea").await, joined(&org, "Nea").await);
     let mut change = org.change().await;
@@ -319,7 +344,7 @@ async fn where_nobody_is_named_the_next_lead_above_takes_over_and_else_an_owner(
     for (group, user) in [(org.child, org.user), (org.child, invited), (org.parent, next)] {
         groups::set_member(&mut change, group, user, Standing::Lead, None).await.expect("a lead");
     }
-    // Not theirs alone: what two lead stays with the other.
+    // Not with Ivo: who has not joined leads nothing yet.
     groups::set_member(&mut change, org.child, lead, Standing::Member, None).await.expect("a member");
     let before = applications::get(&org.store, org.tenant.org, org.application).await.expect("it");
     assert_eq!(before.path.last().map(|(id, _)| *id), Some(org.child), "in the group below");
@@ -332,7 +357,11 @@ async fn where_nobody_is_named_the_next_lead_above_takes_over_and_else_an_owner(
     let would_be =
         heirs::would_be(&org.store, org.tenant.org, org.user, Some(owner)).await.expect("an answer");
     let words: Vec<String> = would_be.iter().map(|it| it.in_words()).collect();
-    assert_eq!(words, ["Assistant to Nea"], "Ivo, who leads beside them, has not joined; so the lead above");
+    assert_eq!(
+        words,
+        ["Assistant to Nea", "Parent/Child to Nea"],
+        "Ivo, who leads beside them, has not joined; so the lead above"
+    );
     assert_eq!(would_be[0].because.as_deref(), Some("leads Parent"));
 
     let mut change = org.change().await;
@@ -352,7 +381,7 @@ async fn where_nobody_is_named_the_next_lead_above_takes_over_and_else_an_owner(
     assert!(groups::leads(&org.store, org.tenant.org, org.parent, owner).await.expect("an answer"));
     let handed = last_receipt(&org, next).await.contents.handed;
     assert!(handed.iter().all(|it| it.because.as_deref() == Some("owner of the organization")), "{handed:?}");
-    assert_eq!(handed.len(), 2, "{handed:?}");
+    assert_eq!(handed.len(), 3, "{handed:?}");
     // With many others it says so in each line.
     let mut change = testing::begin(&org.store, &org.tenant.owner, Task::Suspend.permit().0).await;
     applications::hand_over(&mut change, org.application, Some(owner), lead)
@@ -400,26 +429,55 @@ async fn an_organization_is_handed_to_somebody_who_has_joined() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_lead_hands_over_before_leaving() {
     let org = Organization::new().await;
+    sign_in(&org, org.user).await;
     let mut change = org.change().await;
     let other = person(&mut change, "Other").await;
     let outside = person(&mut change, "Outside").await;
     groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
     groups::set_member(&mut change, org.parent, other, Standing::Member, None).await.expect("a member");
     change.commit().await.expect("all of it");
+    for who in [other, outside] {
+        sign_in(&org, who).await;
+    }
     let mut change = org.change().await;
     invalid(groups::remove_member(&mut change, org.parent, org.user).await, "user");
     invalid(groups::set_member(&mut change, org.parent, org.user, Standing::Member, None).await, "user");
     drop(change);
     // The lead themself, by nobody's leave: to somebody of the group only, and only for themself.
     let mut change = org.tenant.change_as(&org.store, org.user).await;
-    invalid(leads::hand_over(&mut change, org.parent, org.user, outside, true).await, "user");
+    invalid(
+        leads::hand_over(
+            &mut change,
+            org.parent,
+            org.user,
+            outside,
+            leads::After { stays: true, ..Default::default() },
+        )
+        .await,
+        "user",
+    );
     drop(change);
     let mut change = org.tenant.change_as(&org.store, other).await;
-    let stolen = leads::hand_over(&mut change, org.parent, org.user, other, true).await;
+    let stolen = leads::hand_over(
+        &mut change,
+        org.parent,
+        org.user,
+        other,
+        leads::After { stays: true, ..Default::default() },
+    )
+    .await;
     assert!(matches!(stolen, Err(StoreError::NotFound)), "{stolen:?}");
     drop(change);
     let mut change = org.tenant.change_as(&org.store, org.user).await;
-    leads::hand_over(&mut change, org.parent, org.user, other, true).await.expect("handed over");
+    leads::hand_over(
+        &mut change,
+        org.parent,
+        org.user,
+        other,
+        leads::After { stays: true, ..Default::default() },
+    )
+    .await
+    .expect("handed over");
     change.commit().await.expect("it");
     let leads_now =
         async |user| groups::leads(&org.store, org.tenant.org, org.parent, user).await.expect("an answer");
@@ -434,9 +492,11 @@ async fn the_last_lead_hands_over_before_leaving() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_is_handed_over_by_its_owner_or_whoever_edits_it() {
     let org = Organization::new().await;
+    sign_in(&org, org.user).await;
     let mut change = org.change().await;
     let next = person(&mut change, "Next").await;
     change.commit().await.expect("it");
+    sign_in(&org, next).await;
     let stolen = async |by| {
         let mut change = org.tenant.change_as(&org.store, by).await;
         applications::hand_over(&mut change, org.application, None, by).await
@@ -611,26 +671,17 @@ async fn sessions_are_seen_and_ended_by_oneself_and_by_who_edits_people() {
     let mut change = org.change().await;
     let (user, other) = (person(&mut change, "Sess").await, person(&mut change, "Nosy").await);
     change.commit().await.expect("it");
-    let account: uuid::Uuid = clock::id();
-    sqlx::query(
-        "with a as (insert into accounts (account_id, email, name, created_at) values ($3, 'sess@acme.example', 'Sess', now()))
-         update users set account_id = $3 where org_id = $1 and user_id = $2",
-    )
-    .bind(org.tenant.org.0)
-    .bind(user.0)
-    .bind(account)
-    .execute(org.store.pool())
-    .await
-    .expect("it works");
+    let account = sign_in(&org, user).await;
     let ids: [&[u8]; 3] = [b"first", b"second", b"third"];
     for id in ids {
         let session = sessions::StoredSession {
-            content: serde_json::json!({ "device": "curl/8" }),
+            content: serde_json::json!({ "device": "curl/8", "org": org.tenant.org }),
             expires_at: clock::now() + chrono::TimeDelta::days(1),
         };
         assert!(sessions::save(&org.store, id, &session, Some(account.into()), true).await.expect("kept"));
     }
-    let list = async |here| sessions::of_user(&org.store, org.tenant.org, user, here).await.expect("a list");
+    let list =
+        async |here| sessions::of_user(&org.store, org.tenant.org, user, here, false).await.expect("a list");
     let seen = list(Some(ids[0])).await;
     assert_eq!(seen.iter().filter(|session| session.here).count(), 1);
     assert!(seen.iter().all(|session| session.device == "curl/8"));
