@@ -479,10 +479,12 @@ async fn open(db: &mut PgConnection, org: OrgId, month: NaiveDate) -> Result<Vec
         .collect())
 }
 
-/// Closes a month for good: it has to be over, and every month before it closed.
+/// Closes a month for good: it has to be over, every month before it closed, and what is frozen has to
+/// be what the ledger has.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] about `month` when it is not the one that can be closed.
+/// [`StoreError::Invalid`] about `month` when it is not the one that can be closed, or its books do not
+/// agree.
 pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) -> Result<()> {
     change.expect(Act::KeepBooks, None)?;
     let (org, at) = (change.org(), change.at());
@@ -503,6 +505,7 @@ pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) ->
     if at < ends_at {
         return Err(StoreError::invalid("month", "This month is not over yet."));
     }
+    agree(month, &crate::books::of_month(change.db(), org, calendar, (month, after(month))).await?)?;
     freeze(change, month).await?;
     let (seal, totals) = seal(change.db(), org, month).await?;
     let actor = change.permit().actor().clone();
@@ -525,11 +528,25 @@ pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) ->
     )
     .execute(change.db())
     .await?;
+    agree(month, &books::just_closed(change.db(), org, month).await?)?;
     let name = month.format("%B %Y").to_string();
     // A month has no id of its own: its log lines are about the organization.
     let diff =
         Diff::new().set("closed", &name).set("spend", Money(totals.spend).exact()).set("seal", hex(&seal));
     change.record(Subject { kind: "month", id: org.0, name: &name }, "close", &diff).await
+}
+
+/// What is sealed stays for good, so nothing is that is not the ledger's.
+fn agree(month: NaiveDate, found: &[crate::books::Drift]) -> Result<()> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{} was not closed: its figures are not those of the ledger. {}. Nothing was changed; bursar verify lists everything that differs.",
+        month.format("%B %Y"),
+        crate::books::told(found)
+    );
+    Err(StoreError::invalid("month", sentence))
 }
 
 /// Copies what the report of an open month is made of.

@@ -104,6 +104,46 @@ async fn a_closed_month_stays_and_what_comes_late_counts_in_the_next() {
 }
 
 #[tokio::test]
+async fn a_month_whose_books_do_not_agree_is_not_closed_and_it_is_said_what_differs() {
+    let acme = Organization::new().await;
+    let one = month(&acme, 1).await;
+    let at = noon(&acme, one, 2).await;
+    book(&acme, at, 1_000_000_000).await;
+    // A second line of the same day, model and place: without a person.
+    let mut alone = finished(ledger::Call { started_at: at, user: None, ..acme.call() });
+    (alone.finished_at, alone.cost) = (at, Money(500));
+    assert!(acme.book(&alone).await);
+    let day = acme.facts().await.calendar.day(at);
+    for (damage, repair, expected) in [
+        (
+            "update usage_by_day set spend = spend + 250000000 where spend > 500",
+            "update usage_by_day set spend = spend - 250000000 where spend > 500",
+            format!("spend of {day}: $1.2500005 where it should be $1.0000005, which is $0.25 away"),
+        ),
+        (
+            "update usage_sums set spend = spend - 7 where grain = 'month' and scope = 'application'",
+            "update usage_sums set spend = spend + 7 where grain = 'month' and scope = 'application'",
+            "spend of each application by month".to_owned(),
+        ),
+        // As much in all, on somebody else's line.
+        (
+            "update usage_by_day set spend = spend + case when spend = 500 then 9 else -9 end",
+            "update usage_by_day set spend = spend + case when spend = 509 then -9 else 9 end",
+            "spend on the wrong lines: $0.000000018 where it should be $0.00".to_owned(),
+        ),
+    ] {
+        run(&acme, damage).await;
+        let told = sentence(close(&acme, one).await);
+        assert!(told.contains("was not closed") && told.contains(&expected), "{damage}: {told}");
+        let standing = report(&acme, one).await.standing;
+        assert_eq!(standing, Standing::Open { next: true }, "{damage}: nothing is left of it");
+        run(&acme, repair).await;
+    }
+    close(&acme, one).await.expect("repaired, it is closed");
+    assert_eq!(drift(&acme).await, []);
+}
+
+#[tokio::test]
 async fn months_end_at_midnight_of_the_organization() {
     let acme = Organization::new().await;
     let (two, one) = (month(&acme, 2).await, month(&acme, 1).await);
