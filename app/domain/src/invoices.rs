@@ -552,7 +552,8 @@ pub fn remarks(invoice: &Invoice, booked: Option<NaiveDate>, others: &[String]) 
     match booked {
         None => remarks
             .push("Nothing is in the ledger yet, so there is nothing to put beside this invoice.".to_owned()),
-        Some(first) if invoice.first_day < first => remarks.push(format!(
+        // The organization's first day may begin on the UTC day before.
+        Some(first) if invoice.first_day.succ_opt().is_some_and(|next| next < first) => remarks.push(format!(
             "The ledger begins on {}: for days of the invoice before that there is nothing to put beside it.",
             time::date(first)
         )),

@@ -214,6 +214,8 @@ pub struct CallRow {
     pub duration_ms: i64,
     /// Whether it was answered from what an earlier call brought.
     pub cached: bool,
+    /// Whether whoever asks may read it by itself.
+    pub opens: bool,
 }
 
 words! {

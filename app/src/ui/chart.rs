@@ -587,6 +587,7 @@ mod tests {
                 more: vec![],
                 things: keys.len(),
                 whole: None,
+                began: None,
             };
             series(&table).into_iter().map(|one| one.class).collect::<Vec<_>>()
         };

@@ -9,9 +9,9 @@ use domain::{
     users::Role,
     window::Window,
 };
-use store::{StoreError, books, clock, ledger, limits, reports};
+use store::{StoreError, books, clock, groups, ledger, limits, reports};
 
-use crate::organization::{Organization, finished};
+use crate::organization::{Organization, finished, group};
 
 async fn drift(acme: &Organization) -> Vec<books::Drift> {
     let calendar = acme.facts().await.calendar;
@@ -190,6 +190,38 @@ async fn names_of_a_closed_month_are_those_of_then() {
     assert_eq!(names, ["Parent", "Child"]);
     assert_eq!(report.nodes[1].members, Some(Money(10)), "whoever called was a member");
     assert_eq!(report.nodes[0].own, Money(0));
+}
+
+#[tokio::test]
+async fn groups_whose_people_spend_elsewhere_are_in_the_report_before_and_after_it_is_closed() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    change.commit().await.expect("it");
+    let one = month(&acme, 1).await;
+    let at = noon(&acme, one, 1).await;
+    let mut event = finished(ledger::Call { started_at: at, path: vec![other], ..acme.call() });
+    (event.finished_at, event.cost) = (at, Money(50));
+    assert!(acme.book(&event).await);
+    let told = async || {
+        let report = report(&acme, one).await;
+        let line = |node: &domain::reports::Node| {
+            (node.name().to_owned(), node.depth(), node.total.0, node.members.map(|money| money.0))
+        };
+        assert_eq!((report.total, report.groups), (Money(50), 3));
+        report.nodes.iter().map(line).collect::<Vec<_>>()
+    };
+    let expected = [
+        ("Other".to_owned(), 0, 50, None),
+        ("Parent".to_owned(), 0, 0, Some(50)),
+        ("Child".to_owned(), 1, 0, Some(50)),
+    ];
+    assert_eq!(told().await, expected);
+    close(&acme, one).await.expect("it is closed");
+    assert_eq!(told().await, expected);
+    run(&acme, "update groups set name = 'Renamed', version = version + 1 where name = 'Child'").await;
+    assert_eq!(told().await, expected, "by the names of then");
+    assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test]

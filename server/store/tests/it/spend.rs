@@ -7,7 +7,7 @@ use domain::{
     spend::{Led, LedPage, Range, Verdict, View},
     window::Window,
 };
-use store::{groups, ledger, limits, spend, testing};
+use store::{calls, groups, ledger, limits, spend, testing};
 use uuid::Uuid;
 
 use crate::organization::{Organization, finished, group, spend as month};
@@ -63,6 +63,26 @@ async fn a_lead_sees_what_their_groups_spend_with_those_below_and_what_stops_the
     // What is below has no limit of its own; the one above counts it.
     let child = page.groups.iter().find(|group| group.group == acme.child).expect("it is led");
     assert_eq!((child.spent, child.budget.as_ref()), (Money(30_000), None));
+}
+
+#[tokio::test]
+async fn what_members_call_on_another_account_is_told_from_what_their_leads_may_read() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    change.commit().await.expect("it");
+    let (here, mut there) = (finished(acme.call()), finished(acme.call()));
+    there.call.path = vec![other];
+    for event in [&here, &there] {
+        assert!(acme.book(event).await);
+    }
+    let calls = [&here, &there].map(|event| (event.call.started_at.date_naive(), event.call.id));
+    let opening = async |groups: &[GroupId]| {
+        calls::on_account_of(&acme.store, acme.tenant.org, &calls, groups).await.expect("an answer")
+    };
+    assert_eq!(opening(&[acme.parent]).await, [here.call.id].into(), "a lead above reads what is below");
+    assert_eq!(opening(&[other]).await, [there.call.id].into());
+    assert_eq!(opening(&[]).await, [].into());
 }
 
 #[tokio::test]
