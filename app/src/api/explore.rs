@@ -39,6 +39,8 @@ pub async fn load_explored(
     use domain::explore::{By, Interval, Measure, chosen};
     // How many things are told apart; the rest is one more.
     const TOP: usize = 8;
+    // How many sums a file is made of, at most: every thing has one of each step.
+    const CELLS: usize = 400_000;
     handle(|cx| async move {
         let which = which::which(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
@@ -67,17 +69,25 @@ pub async fn load_explored(
                 chosen("", "", today).map_err(|sentence| AppError::field("from", sentence))?
             }
         };
+        let steps = interval.0.steps(period.from, period.to, calendar.week_start).len().max(1);
         let question = store::explore::Question {
             measure: measure.0,
             by: by.0,
             interval: interval.0,
             period,
             before: period.before(),
-            top: if all { store::explore::EVERY } else { TOP },
+            top: if all { CELLS / steps } else { TOP },
             week_start: calendar.week_start,
             today,
         };
         let mut explored = store::explore::ask(&cx.store, cx.org()?, &which, &question).await.known()?;
+        if all && explored.rows.iter().any(|row| row.key.is_none()) {
+            let sentence = format!(
+                "That is more than one file holds: {} things in {steps} steps. Choose longer steps, fewer days, or a filter.",
+                explored.things
+            );
+            return Err(AppError::field("interval", sentence));
+        }
         let csv = if all { explored.csv() } else { String::new() };
         if all {
             explored.rows.clear();

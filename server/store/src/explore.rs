@@ -17,9 +17,6 @@ use crate::{
     sums,
 };
 
-/// How many things a file tells apart: more than there are, as far as anybody knows.
-pub const EVERY: usize = 100_000;
-
 /// How many things beyond the largest are listed one by one.
 const MORE: usize = 92;
 
