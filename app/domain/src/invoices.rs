@@ -562,9 +562,9 @@ pub fn remarks(invoice: &Invoice, booked: Option<NaiveDate>, others: &[String]) 
     if !others.is_empty() {
         let names: Vec<String> = others.iter().map(|name| format!("“{name}”")).collect();
         remarks.push(format!(
-            "{} bills some of the same days of {} too: look whether the same use is billed twice.",
+            "Some of the same days of {} are on {} too: look whether the same use is billed twice.",
+            invoice.provider.1,
             names.join(", "),
-            invoice.provider.1
         ));
     }
     remarks
