@@ -322,7 +322,7 @@ fn made(facts: &mut Facts, application: &mut ApplicationFacts, change: &Fix, use
         Fix::Price(model) => {
             let free = PriceKey::ALL
                 .iter()
-                .fold(Prices::default(), |prices, key| prices.with(*key, Some("0".parse().unwrap())));
+                .fold(Prices::default(), |prices, key| prices.with(*key, Some("0".parse().expect("a price"))));
             let from = world::now();
             facts.models.get_mut(model).expect("a model").prices = vec![DatedPrices { from, prices: free }];
         }
