@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use crate::http::Console;
 
-/// The largest answer: some hundred days of nine things.
-const ANSWER_MAX: usize = 32 << 20;
+/// The largest answer: of thousands of things, a line for each of some hundred days.
+const ANSWER_MAX: usize = 128 << 20;
 
 /// The server function that answers.
 const FUNCTION: &str = "/console/explore/table";
@@ -37,6 +37,7 @@ const FILTERS: [&str; 11] = [
 #[derive(Deserialize)]
 struct Answer {
     explored: Explored,
+    csv: String,
 }
 
 /// Serves `/explore.csv` with the query of `/explore`.
@@ -49,6 +50,8 @@ pub async fn csv(console: &Console, request: Request) -> Response {
         .map(|(name, value)| {
             if FILTERS.contains(&name.as_str()) { (format!("filters[{name}]"), value) } else { (name, value) }
         })
+        .filter(|(name, _)| name != "all")
+        .chain([("all".to_owned(), "true".to_owned())])
         .collect();
     let Ok(body) = serde_urlencoded::to_string(fields) else {
         return StatusCode::BAD_REQUEST.into_response();
@@ -60,13 +63,16 @@ pub async fn csv(console: &Console, request: Request) -> Response {
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     let answer = console.server_function(Request::from_parts(parts, Body::from(body))).await;
     let status = answer.status();
-    let bytes = to_bytes(answer.into_body(), ANSWER_MAX).await.unwrap_or_default();
+    let Ok(bytes) = to_bytes(answer.into_body(), ANSWER_MAX).await else {
+        let sentence = "That is too much for one file. Choose fewer days, or longer steps.\n";
+        return (StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response();
+    };
     if !status.is_success() {
         let error: Result<app::error::AppError, _> = serde_json::from_slice(&bytes);
         let sentence = error.map_or_else(|_| "This did not work.".to_owned(), |error| error.sentence());
         return (status, sentence + "\n").into_response();
     }
-    let Ok(Answer { explored }) = serde_json::from_slice(&bytes) else {
+    let Ok(Answer { explored, csv }) = serde_json::from_slice(&bytes) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let name = format!(
@@ -81,5 +87,5 @@ pub async fn csv(console: &Console, request: Request) -> Response {
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, explored.csv()).into_response()
+    (headers, csv).into_response()
 }

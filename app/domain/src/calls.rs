@@ -149,6 +149,8 @@ pub struct CallLine {
     pub use_case: Option<String>,
     /// How it ended.
     pub end: End,
+    /// Whether whoever asks may read it by itself.
+    pub opens: bool,
 }
 
 /// How a call ended, in a list.
@@ -185,7 +187,7 @@ impl CallLine {
             return None;
         };
         let model = (self.model.0?, self.model.1);
-        let Self { id, at, application, user, policy, use_case, .. } = self;
+        let Self { id, at, application, user, policy, use_case, opens, .. } = self;
         Some(CallRow {
             id,
             at,
@@ -200,6 +202,7 @@ impl CallLine {
             estimated,
             duration_ms,
             cached,
+            opens,
         })
     }
 }
@@ -220,9 +223,10 @@ impl From<CallRow> for CallLine {
             estimated,
             duration_ms,
             cached,
+            opens,
         } = row;
         let end = End::Finished { outcome, usage, cost, estimated, duration_ms, cached };
-        Self { id, at, application, user, model: (Some(model.0), model.1), policy, use_case, end }
+        Self { id, at, application, user, model: (Some(model.0), model.1), policy, use_case, end, opens }
     }
 }
 

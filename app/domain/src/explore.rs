@@ -7,6 +7,7 @@ use crate::{
     csv,
     money::{Money, grouped},
     spend::Sums,
+    time,
     words::words,
 };
 
@@ -286,6 +287,39 @@ impl Period {
     }
 }
 
+/// How many days a table looks at, at most.
+pub const DAYS_MAX: i64 = 800;
+/// How many it looks at where nobody says which.
+const USUAL: u64 = 30;
+
+/// The days an address asks for, from the first to the last, both included. What it does not say: up to
+/// today, and thirty days.
+///
+/// # Errors
+/// What is wrong with them, in a sentence.
+pub fn chosen(from: &str, to: &str, today: NaiveDate) -> Result<Period, String> {
+    let read = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => text
+            .parse::<NaiveDate>()
+            .ok()
+            .filter(|day| (1970..=9999).contains(&day.year()))
+            .map(Some)
+            .ok_or_else(|| format!("“{}” is no day.", text.chars().take(40).collect::<String>())),
+    };
+    let last = read(to)?.unwrap_or(today);
+    let to = last.succ_opt().unwrap_or(last);
+    let from = read(from)?.or(to.checked_sub_days(Days::new(USUAL))).unwrap_or(last);
+    let period = Period { from, to };
+    if from > last {
+        return Err(format!("The first day, {}, is after the last, {}.", time::date(from), time::date(last)));
+    }
+    if period.days() > DAYS_MAX {
+        return Err(format!("These are {} days, and at most {DAYS_MAX} are shown at a time.", period.days()));
+    }
+    Ok(period)
+}
+
 /// One thing in a table of use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -327,6 +361,8 @@ pub struct Explored {
     pub things: usize,
     /// Everything, each call once: where parts overlap, adding them up would say too much.
     pub whole: Option<Row>,
+    /// The first day on which anything was counted at all, by anybody.
+    pub began: Option<NaiveDate>,
 }
 
 impl Explored {
@@ -354,9 +390,20 @@ impl Explored {
         self.rows.iter().filter_map(|row| row.cells.get(place)).copied().sum()
     }
 
+    /// Whether the time before was counted from its first day on: otherwise nothing is compared with it.
+    pub fn comparable(&self) -> bool {
+        self.began.is_none_or(|began| began <= self.before.from)
+    }
+
     /// One sentence about the largest change.
     pub fn what_changed(&self) -> String {
         let measure = self.measure;
+        if let Some(began) = self.began.filter(|_| !self.comparable()) {
+            let began = time::date(began);
+            return format!(
+                "Calls are counted since {began}, which is not the whole time before: there is nothing to compare with yet."
+            );
+        }
         let amount = |sums: &Sums| measure.of(sums).unwrap_or_default();
         let listed = self.rows.iter().filter(|row| row.key.is_some()).chain(&self.more);
         let moved = listed.max_by_key(|row| (amount(&row.total) - amount(&row.before)).abs());
@@ -410,17 +457,19 @@ impl Explored {
         found
     }
 
-    /// The whole table as comma-separated values: a line for each step and thing that has any.
+    /// The whole table as comma-separated values: a line for each step and thing that has any. Where
+    /// things overlap, lines of `all` say what there was, each call once.
     pub fn csv(&self) -> String {
         let mut out = csv::line(["from", "to", self.by.as_str(), "name", self.measure.as_str(), "calls"]);
-        for row in &self.rows {
+        let whole = self.whole.as_ref().filter(|_| self.by.overlaps());
+        for (row, rest) in self.rows.iter().map(|row| (row, "other")).chain(whole.map(|row| (row, "all"))) {
             for ((from, to), sums) in self.steps.iter().zip(&row.cells) {
                 let Some(amount) = self.measure.of(sums).filter(|_| *sums != Sums::default()) else {
                     continue;
                 };
                 let last = to.pred_opt().unwrap_or(*to);
                 let key = match row.key.as_deref() {
-                    None => "other",
+                    None => rest,
                     Some(NONE) => "none",
                     Some(key) => key,
                 };
@@ -527,6 +576,7 @@ mod tests {
             rows,
             more: Vec::new(),
             whole: None,
+            began: None,
         }
     }
 
@@ -549,6 +599,44 @@ mod tests {
             (vec![], "Nothing was counted in this time, nor in the time before."),
         ] {
             assert_eq!(table(rows).what_changed(), sentence);
+        }
+    }
+
+    #[test]
+    fn days_that_cannot_be_shown_are_said_to_be_so() {
+        let today = day("2026-11-20");
+        for (from, to, days) in
+            [("", "", 30), ("2026-11-20", "", 1), ("2026-11-01", "2026-11-03", 3), ("", "2026-01-31", 30)]
+        {
+            assert_eq!(chosen(from, to, today).map(Period::days), Ok(days), "{from} {to}");
+        }
+        for (from, to, sentence) in [
+            ("2026-11-03", "2026-11-01", "The first day, 3 Nov 2026, is after the last, 1 Nov 2026."),
+            ("2021-11-03", "2026-11-01", "These are 1825 days, and at most 800"),
+            ("nope", "", "“nope” is no day."),
+            ("", "2026-02-30", "“2026-02-30” is no day."),
+            ("+262142-01-01", "", "is no day."),
+            ("2026-11-21", "", "is after the last"),
+        ] {
+            let told = chosen(from, to, today).unwrap_err();
+            assert!(told.contains(sentence), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_is_compared_with_nothing() {
+        let mut one = table(vec![row("a", 5900, 100)]);
+        for (began, comparable) in [
+            (one.before.from.pred_opt(), true),
+            (Some(one.before.from), true),
+            (one.before.from.succ_opt(), false),
+            (one.period.to.pred_opt(), false),
+            (None, true),
+        ] {
+            one.began = began;
+            assert_eq!(one.comparable(), comparable, "{began:?}");
+            assert_eq!(one.what_changed().contains("a factor of 59"), comparable, "{began:?}");
+            assert_eq!(one.what_changed().starts_with("Calls are counted since "), !comparable);
         }
     }
 
@@ -583,6 +671,18 @@ mod tests {
         assert_eq!(overlapping.total().spend, Money::cents(160));
         assert_eq!(overlapping.total_before().spend, Money::cents(110));
         assert_eq!((overlapping.step(0).spend, overlapping.step(9).spend), (Money::cents(160), Money::ZERO));
+        overlapping.by = By::Feature;
+        if let Some(whole) = &mut overlapping.whole {
+            (whole.key, whole.name) = (None, "All calls".to_owned());
+        }
+        let text = overlapping.csv();
+        let told: Vec<&str> = text
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(",2026-11-01,"))
+            .map(|(_, rest)| rest)
+            .collect();
+        assert_eq!(told, ["streaming,streaming,1.50,1", "tools,tools,1.20,1", "all,All calls,1.60,1"]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     csv,
     ids::{InvoiceId, ModelId, ProviderId},
-    money::Money,
+    money::{Money, NANOS},
+    time,
     words::words,
 };
 
@@ -18,6 +19,11 @@ use crate::{
 pub const FILE_MAX: usize = 8 << 20;
 /// How many mistakes are named.
 const NAMED: usize = 10;
+/// The most a file may bill in all, charges and credits each as they are: ten times as much still fits
+/// where sums are made of it.
+const COST_MAX: Money = Money(100_000_000 * NANOS);
+/// The most tokens a file may have in all.
+const TOKENS_MAX: i64 = 100_000_000_000_000_000;
 
 words! {
     /// Whose shape a file has.
@@ -153,12 +159,29 @@ fn places(head: &csv::Line, mapping: &Mapping) -> Result<Places, Vec<Mistake>> {
         place.into_iter().collect()
     };
     let (day, model) = (find(&mapping.day, DAY), find(&mapping.model, MODEL));
-    let cost = find(&mapping.cost, COST).first().copied();
+    let costs = find(&mapping.cost, COST);
     let (input, output) = (find(&mapping.input, INPUT), find(&mapping.output, OUTPUT));
     let currency = find("", CURRENCY).first().copied();
+    let whole = |place: &usize| !INPUT[2..].contains(&names[*place].as_str());
+    // Kinds of input are added up; two that are all of it would count twice.
+    let inputs: Vec<usize> = input.iter().copied().filter(whole).collect();
+    for (what, places) in [("the money", &costs), ("input tokens", &inputs), ("output tokens", &output)] {
+        let same = |place: &&usize| names.iter().filter(|name| **name == names[**place]).count() > 1;
+        if let [first, second, ..] = places.as_slice() {
+            let (first, second) = (&head.cells[*first], &head.cells[*second]);
+            let sentence =
+                format!("both “{first}” and “{second}” may be {what}. Say below which of them it is.");
+            mistakes.push(Mistake { line: head.number, column: String::new(), sentence });
+        } else if let Some(place) = places.iter().find(same) {
+            let sentence = "there are several columns of this name. Leave the right one in the file.";
+            let column = head.cells[*place].clone();
+            mistakes.push(Mistake { line: head.number, column, sentence: sentence.to_owned() });
+        }
+    }
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
+    let cost = costs.first().copied();
     let missing = |what: &str| {
         let sentence = format!(
             "no column for {what} was found. Say below which it is; the file has: {}.",
@@ -203,13 +226,15 @@ pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
         lines: BTreeMap::new(),
     };
     let mut mistakes = Vec::new();
+    let mut room = Room { cost: COST_MAX.0, tokens: TOKENS_MAX };
     for row in rows {
-        match read_row(head, row, &places) {
+        match read_row(head, row, &places).and_then(|read| room.take(head, row, &places, read)) {
             Ok(Some((day, model, billed))) => {
+                // What there is room for fits, whatever it is added to.
                 let line = bill.lines.entry((day, model)).or_default();
-                line.cost.0 = line.cost.0.saturating_add(billed.cost.0);
-                line.input = line.input.saturating_add(billed.input);
-                line.output = line.output.saturating_add(billed.output);
+                line.cost.0 += billed.cost.0;
+                line.input += billed.input;
+                line.output += billed.output;
             }
             Ok(None) => {}
             Err(mistake) => mistakes.push(mistake),
@@ -227,12 +252,53 @@ pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
     Ok(bill)
 }
 
+/// What a line says; none where it bills nothing.
+type Read = Option<(NaiveDate, String, Billed)>;
+
+/// How much more a file may say.
+struct Room {
+    cost: i64,
+    tokens: i64,
+}
+
+impl Room {
+    /// Takes what a line says, if it fits.
+    fn take(
+        &mut self,
+        head: &csv::Line,
+        row: &csv::Line,
+        places: &Places,
+        read: Read,
+    ) -> Result<Read, Mistake> {
+        let Some((_, _, billed)) = &read else { return Ok(read) };
+        let left = |room: i64, amounts: &[i64]| {
+            amounts
+                .iter()
+                .try_fold(room, |room, amount| room.checked_sub(amount.checked_abs()?))
+                .filter(|left| *left >= 0)
+        };
+        let wrong = |place: Option<&usize>, sentence: String| Mistake {
+            line: row.number,
+            column: place.and_then(|place| head.cells.get(*place)).cloned().unwrap_or_default(),
+            sentence,
+        };
+        let Some(cost) = left(self.cost, &[billed.cost.0]) else {
+            let sentence = format!(
+                "with this line the file comes to more than {COST_MAX}, which is the most that is kept. Is this column dollars?"
+            );
+            return Err(wrong(places.cost.as_ref(), sentence));
+        };
+        let Some(tokens) = left(self.tokens, &[billed.input, billed.output]) else {
+            let sentence = "with this line the file has more tokens than can be kept.".to_owned();
+            return Err(wrong(places.input.first().or(places.output.first()), sentence));
+        };
+        *self = Self { cost, tokens };
+        Ok(read)
+    }
+}
+
 /// One line: none where it bills nothing, as exports have one for each quiet day.
-fn read_row(
-    head: &csv::Line,
-    row: &csv::Line,
-    places: &Places,
-) -> Result<Option<(NaiveDate, String, Billed)>, Mistake> {
+fn read_row(head: &csv::Line, row: &csv::Line, places: &Places) -> Result<Read, Mistake> {
     let cell = |place: usize| row.cells.get(place).map(|cell| cell.trim()).unwrap_or_default();
     let wrong = |place: usize, sentence: String| Mistake {
         line: row.number,
@@ -244,9 +310,24 @@ fn read_row(
             format!("it has {} cells, and there are {} columns.", row.cells.len(), head.cells.len());
         return Err(Mistake { line: row.number, column: String::new(), sentence });
     }
-    let figures = places.cost.iter().chain(&places.input).chain(&places.output);
-    if figures.copied().all(|place| cell(place).is_empty()) {
-        return Ok(None);
+    // Columns without a name at the end are none.
+    let columns = head.cells.iter().rposition(|name| !name.trim().is_empty()).map_or(0, |last| last + 1);
+    if row.cells.len() < columns {
+        let sentence = format!(
+            "it has {} cells, and there are {columns} columns: the file may be cut off here.",
+            row.cells.len()
+        );
+        return Err(Mistake { line: row.number, column: String::new(), sentence });
+    }
+    let mut figures = places.cost.iter().chain(&places.input).chain(&places.output).copied();
+    if let Some(first) = figures.next().filter(|first| cell(*first).is_empty())
+        && figures.all(|place| cell(place).is_empty())
+    {
+        if cell(places.model).is_empty() {
+            return Ok(None);
+        }
+        let sentence = "it is empty, but the line names a model. Write 0 where nothing is billed.";
+        return Err(wrong(first, sentence.to_owned()));
     }
     let day = day(cell(places.day)).ok_or_else(|| {
         wrong(places.day, format!("“{}” is no day. Write it like 2026-11-22.", cell(places.day)))
@@ -263,7 +344,11 @@ fn read_row(
         return Err(wrong(place, format!("“{}” is not US dollars.", cell(place))));
     }
     let mut billed = Billed::default();
-    if let Some(place) = places.cost.filter(|place| !cell(*place).is_empty()) {
+    if let Some(place) = places.cost {
+        if cell(place).is_empty() {
+            let sentence = "it is empty, but the line has tokens. Write 0 where nothing is billed.";
+            return Err(wrong(place, sentence.to_owned()));
+        }
         billed.cost = dollars(cell(place)).ok_or_else(|| {
             wrong(place, format!("“{}” is no amount of dollars. Write it like 12.50.", cell(place)))
         })?;
@@ -397,15 +482,25 @@ pub struct Side {
 impl Side {
     /// All tokens.
     pub const fn tokens(&self) -> i64 {
-        self.input + self.output
+        self.input.saturating_add(self.output)
+    }
+
+    /// How much more money this is than another.
+    pub const fn cost_beyond(&self, other: &Self) -> Money {
+        Money(self.cost.0.saturating_sub(other.cost.0))
+    }
+
+    /// How many more tokens this is than another.
+    pub const fn tokens_beyond(&self, other: &Self) -> i64 {
+        self.tokens().saturating_sub(other.tokens())
     }
 }
 
 impl std::ops::AddAssign for Side {
     fn add_assign(&mut self, other: Self) {
-        self.cost.0 += other.cost.0;
-        self.input += other.input;
-        self.output += other.output;
+        self.cost.0 = self.cost.0.saturating_add(other.cost.0);
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
     }
 }
 
@@ -431,12 +526,12 @@ pub struct InvoiceLine {
 impl InvoiceLine {
     /// How much more the invoice says than the ledger, in money.
     pub const fn more(&self) -> Money {
-        Money(self.billed.cost.0 - self.ledger.cost.0)
+        self.billed.cost_beyond(&self.ledger)
     }
 
     /// How many more tokens the invoice says than the ledger.
     pub const fn more_tokens(&self) -> i64 {
-        self.billed.tokens() - self.ledger.tokens()
+        self.billed.tokens_beyond(&self.ledger)
     }
 
     /// Why the two differ, where that can be told from the line alone.
@@ -448,6 +543,31 @@ impl InvoiceLine {
             _ => "",
         }
     }
+}
+
+/// What somebody should know before they trust the comparison: `booked`, the first day of which the
+/// ledger has anything, and other invoices of the same provider that speak of some of the same days.
+pub fn remarks(invoice: &Invoice, booked: Option<NaiveDate>, others: &[String]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    match booked {
+        None => remarks
+            .push("Nothing is in the ledger yet, so there is nothing to put beside this invoice.".to_owned()),
+        // The organization's first day may begin on the UTC day before.
+        Some(first) if invoice.first_day.succ_opt().is_some_and(|next| next < first) => remarks.push(format!(
+            "The ledger begins on {}: for days of the invoice before that there is nothing to put beside it.",
+            time::date(first)
+        )),
+        Some(_) => {}
+    }
+    if !others.is_empty() {
+        let names: Vec<String> = others.iter().map(|name| format!("“{name}”")).collect();
+        remarks.push(format!(
+            "Some of the same days of {} are on {} too: look whether the same use is billed twice.",
+            invoice.provider.1,
+            names.join(", "),
+        ));
+    }
+    remarks
 }
 
 /// Sums of lines by something, in its order.

@@ -215,6 +215,8 @@ pub struct CallRow {
     pub duration_ms: i64,
     /// Whether it was answered from what an earlier call brought.
     pub cached: bool,
+    /// Whether whoever asks may read it by itself.
+    pub opens: bool,
 }
 
 words! {
@@ -310,6 +312,9 @@ pub struct SpendPage {
     pub budget: Option<LimitLevel>,
     /// Of the caps on monthly spend of what it is part of, the one of which most is used.
     pub above: Option<LimitLevel>,
+    /// Of the limits that refuse its calls, its own and those above, in any measure: the one that
+    /// presses most, if one does.
+    pub pressing: Option<LimitLevel>,
     /// What is in flight now, if the page shows the time that runs and it is known.
     pub flying: Option<Flying>,
     /// What most of it went to, by other splits than the table's.
@@ -341,7 +346,11 @@ impl SpendPage {
             return None;
         }
         let heading = self.forecast.as_ref().map(|forecast| forecast.end);
+        let pressed = self.pressing.as_ref().map(pressed);
         let Some(limit) = self.tightest() else {
+            if pressed.is_some() {
+                return pressed;
+            }
             let toward = match heading {
                 Some(end) => {
                     format!(" The month is heading for {end}, after {} last month.", self.before_whole)
@@ -351,7 +360,77 @@ impl SpendPage {
             return Some((Verdict::Open, format!("No monthly limit counts this.{toward}")));
         };
         let own = self.budget.as_ref().is_some_and(|budget| budget == limit);
-        Some(judged(limit, self.forecast.as_ref().filter(|_| own), own, self.today, day))
+        let judged = judged(limit, self.forecast.as_ref().filter(|_| own), own, self.today, day);
+        Some(worse(judged, limit, pressed))
+    }
+}
+
+/// In per cent from which a limit presses.
+const PRESSING: i64 = 80;
+
+impl LimitLevel {
+    /// How much it presses, in per cent: of a limit that has nothing to give, all is used.
+    fn pressure(&self) -> i64 {
+        if self.limit.cap <= 0 { 100 } else { self.percent() }
+    }
+
+    /// Of these limits, the one that refuses calls, or is the nearest to. What starts anew within the
+    /// hour is only said when it is used up: by the time it is read, being near says nothing.
+    pub fn pressing<'a>(limits: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        limits
+            .into_iter()
+            .filter(|level| level.limit.mode == Mode::Enforce)
+            .filter(|level| {
+                level.pressure() >= if level.limit.meter.window.is_short() { 100 } else { PRESSING }
+            })
+            .max_by_key(|level| level.pressure())
+            .cloned()
+    }
+}
+
+/// What a limit that presses says.
+fn pressed(level: &LimitLevel) -> (Verdict, String) {
+    let Limit { meter, cap, .. } = &level.limit;
+    let cap_words = meter.show_cap(*cap);
+    if *cap <= 0 {
+        let text =
+            format!("The limit of {}, {cap_words}, leaves nothing: calls are refused.", level.scope_name);
+        return (Verdict::Over, text);
+    }
+    let used = format!("{} % of the limit of {}, {cap_words}, is used", level.percent(), level.scope_name);
+    match level.percent() {
+        100.. if level.ends_at.is_some() => {
+            (Verdict::Over, format!("{used}: further calls are refused until it starts anew."))
+        }
+        100.. => (Verdict::Over, format!("{used}: further calls are refused.")),
+        _ => (Verdict::Near, format!("{used}.")),
+    }
+}
+
+/// What the month's limit says, or what presses where that is worse: calls that are refused are, when
+/// the month's limit only observes.
+fn worse(
+    judged: (Verdict, String),
+    limit: &LimitLevel,
+    pressed: Option<(Verdict, String)>,
+) -> (Verdict, String) {
+    match pressed {
+        Some(pressed)
+            if rank(pressed.0) > rank(judged.0)
+                || (pressed.0 == Verdict::Over && limit.limit.mode == Mode::Observe) =>
+        {
+            pressed
+        }
+        _ => judged,
+    }
+}
+
+const fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Open => 0,
+        Verdict::Fine => 1,
+        Verdict::Near => 2,
+        Verdict::Over => 3,
     }
 }
 
@@ -417,6 +496,9 @@ pub struct Led {
     /// Of the caps on monthly spend of the groups above and the organization, the one of which most is
     /// used.
     pub above: Option<LimitLevel>,
+    /// Of the limits that refuse its calls, its own and those above, in any measure: the one that
+    /// presses most, if one does.
+    pub pressing: Option<LimitLevel>,
     /// What the month comes to, if there is enough to go by.
     pub forecast: Option<Forecast>,
 }
@@ -426,17 +508,15 @@ impl Led {
     pub fn verdict(&self, today: NaiveDate, day: impl Fn(NaiveDate) -> String) -> (Verdict, String) {
         let above = self.above.as_ref().map(|limit| judged(limit, None, false, today, &day));
         let own = self.budget.as_ref().map(|limit| judged(limit, self.forecast.as_ref(), true, today, &day));
-        let rank = |verdict| match verdict {
-            Verdict::Open => 0,
-            Verdict::Fine => 1,
-            Verdict::Near => 2,
-            Verdict::Over => 3,
+        let month = match (own.zip(self.budget.as_ref()), above.zip(self.above.as_ref())) {
+            (Some((own, _)), Some((above, limit))) if rank(above.0) > rank(own.0) => Some((above, limit)),
+            (Some(own), _) => Some(own),
+            (None, above) => above,
         };
-        match (own, above) {
-            (Some(own), Some(above)) if rank(above.0) > rank(own.0) => above,
-            (Some(own), _) => own,
-            (None, Some(above)) => above,
-            (None, None) => (Verdict::Open, "No monthly limit counts this.".to_owned()),
+        let pressed = self.pressing.as_ref().map(pressed);
+        match month {
+            Some((judged, limit)) => worse(judged, limit, pressed),
+            None => pressed.unwrap_or_else(|| (Verdict::Open, "No monthly limit counts this.".to_owned())),
         }
     }
 }

@@ -60,7 +60,14 @@ pub async fn load_calls(
             after: store::calls::cursor(&after),
         };
         let list = store::calls::list(&cx.store, cx.org()?, cx.calendar().await?, &which, &filter, PAGE);
-        Ok(Calls { list: list.await.known()?, named })
+        let mut list = list.await.known()?;
+        if which.members {
+            let calls = list.calls.iter();
+            let calls = calls.map(|call| (call.id, call.at, call.user.as_ref().map(|(user, _)| *user)));
+            let opening = which::opening(&cx, calls).await?;
+            list.calls.iter_mut().for_each(|call| call.opens = opening.contains(&call.id));
+        }
+        Ok(Calls { list, named })
     })
     .await
 }

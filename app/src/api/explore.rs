@@ -16,10 +16,15 @@ pub struct Answer {
     pub explored: Explored,
     /// The filters.
     pub named: Named,
+    /// What of the address could not be followed, each in a sentence.
+    pub remarks: Vec<String>,
+    /// The whole table as a file, where that was asked for: then `explored` has no rows.
+    pub csv: String,
 }
 
 /// Use by thing and time: of everything whoever asks may see, or of what is asked for. Without
-/// days: the last thirty.
+/// days: the last thirty. With `all`: as a file with every thing, and nothing that cannot be followed
+/// is left aside.
 #[server(prefix = "/console", endpoint = "explore/table")]
 pub async fn load_explored(
     #[server(default)] filters: Filters,
@@ -28,40 +33,66 @@ pub async fn load_explored(
     #[server(default)] interval: String,
     #[server(default)] from: String,
     #[server(default)] to: String,
+    #[server(default)] all: bool,
 ) -> Result<Answer, AppError> {
     use crate::backend::*;
-    use chrono::Days;
-    use domain::explore::{By, Interval, Measure, Period};
+    use domain::explore::{By, Interval, Measure, chosen};
     // How many things are told apart; the rest is one more.
     const TOP: usize = 8;
-    // How many days are looked at, at most, and without a word about it.
-    const MOST: i64 = 800;
-    const USUAL: u64 = 30;
+    // How many sums a file is made of, at most: every thing has one of each step.
+    const CELLS: usize = 400_000;
     handle(|cx| async move {
         let which = which::which(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let calendar = cx.calendar().await?;
         let today = calendar.day(store::clock::now());
-        let tomorrow = today.succ_opt().ok_or(AppError::NotFound)?;
-        let (from, to) = which::days(&from, &to)?;
-        let to = to.unwrap_or(tomorrow);
-        let from = from.or(to.checked_sub_days(Days::new(USUAL))).unwrap_or(to);
-        let period = Period { from, to };
-        if from >= to || period.days() > MOST {
-            return Err(AppError::field("from", format!("Choose at least one day and at most {MOST}.")));
+        let mut remarks = Vec::new();
+        let mut told = |field, sentence: String| {
+            if all {
+                return Err(AppError::field(field, sentence));
+            }
+            remarks.push(sentence);
+            Ok(())
+        };
+        let measure = which::word(&measure, Measure::Spend);
+        let by = which::word(&by, By::Application);
+        let interval = which::word(&interval, Interval::Day);
+        for (field, other) in [("measure", measure.1), ("by", by.1), ("interval", interval.1)] {
+            if let Some(other) = other {
+                told(field, other)?;
+            }
         }
+        let period = match chosen(&from, &to, today) {
+            Ok(period) => period,
+            Err(sentence) => {
+                told("from", format!("{sentence} These are the last thirty days instead."))?;
+                chosen("", "", today).map_err(|sentence| AppError::field("from", sentence))?
+            }
+        };
+        let steps = interval.0.steps(period.from, period.to, calendar.week_start).len().max(1);
         let question = store::explore::Question {
-            measure: read_some("measure", &measure)?.unwrap_or(Measure::Spend),
-            by: read_some("by", &by)?.unwrap_or(By::Application),
-            interval: read_some("interval", &interval)?.unwrap_or(Interval::Day),
+            measure: measure.0,
+            by: by.0,
+            interval: interval.0,
             period,
             before: period.before(),
-            top: TOP,
+            top: if all { CELLS / steps } else { TOP },
             week_start: calendar.week_start,
             today,
         };
-        let explored = store::explore::ask(&cx.store, cx.org()?, &which, &question).await.known()?;
-        Ok(Answer { explored, named })
+        let mut explored = store::explore::ask(&cx.store, cx.org()?, &which, &question).await.known()?;
+        if all && explored.rows.iter().any(|row| row.key.is_none()) {
+            let sentence = format!(
+                "That is more than one file holds: {} things in {steps} steps. Choose longer steps, fewer days, or a filter.",
+                explored.things
+            );
+            return Err(AppError::field("interval", sentence));
+        }
+        let csv = if all { explored.csv() } else { String::new() };
+        if all {
+            explored.rows.clear();
+        }
+        Ok(Answer { explored, named, remarks, csv })
     })
     .await
 }

@@ -43,15 +43,17 @@ pub async fn load_invoices(#[server(default)] after: String) -> Result<Invoices,
     .await
 }
 
-/// An invoice with its lines.
+/// An invoice with its lines, and what somebody should know before they trust the comparison.
 #[server(prefix = "/console", endpoint = "invoices/get")]
-pub async fn load_invoice(id: String) -> Result<(Invoice, Vec<InvoiceLine>), AppError> {
+pub async fn load_invoice(id: String) -> Result<(Invoice, Vec<InvoiceLine>, Vec<String>), AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id = id.parse().map_err(|_| AppError::NotFound)?;
-        store::invoices::get(&cx.store, org, id).await.known()
+        let (invoice, lines) = store::invoices::get(&cx.store, org, id).await.known()?;
+        let remarks = store::invoices::remarks(&cx.store, org, &invoice).await.known()?;
+        Ok((invoice, lines, remarks))
     })
     .await
 }

@@ -21,12 +21,10 @@ pub async fn load_spend(
     use crate::backend::*;
     use chrono::NaiveDate;
     use domain::{
-        explore::Period,
+        explore::chosen,
         spend::{Range, View},
     };
     use store::spend::{Look, page};
-    // How many days are looked at, at most.
-    const MOST: i64 = 800;
     handle(|cx| async move {
         let (org, of) = which::spender(&cx, &of).await?;
         let month = match month.as_str() {
@@ -39,13 +37,10 @@ pub async fn load_spend(
         let group = matches!(of, store::spend::Of::Group(_));
         let view = View::Members.as_str() == view && group;
         let range = range.parse().unwrap_or(Range::Month);
-        let own = match (range, which::days(&from, &to)?) {
-            (Range::Own, (Some(from), Some(to))) => Some(Period { from, to }),
-            _ => None,
-        };
-        if own.is_some_and(|own| own.from >= own.to || own.days() > MOST) {
-            return Err(AppError::field("from", format!("Choose at least one day and at most {MOST}.")));
-        }
+        // Days that cannot be shown are said to be so by the page, which has what was typed.
+        let asked = range == Range::Own && !from.is_empty() && !to.is_empty();
+        let today = cx.calendar().await?.day(store::clock::now());
+        let own = if asked { chosen(&from, &to, today).ok() } else { None };
         let look = Look {
             view: if view { View::Members } else { View::Attributed },
             range: if range == Range::Own && own.is_none() { Range::Month } else { range },
@@ -53,7 +48,14 @@ pub async fn load_spend(
             own,
             by: by.parse().ok(),
         };
-        page(&cx.store, org, of, look).await.known()
+        let mut page = page(&cx.store, org, of, look).await.known()?;
+        if let Some(calls) = page.calls.as_mut().filter(|_| view) {
+            let listed =
+                calls.iter().map(|call| (call.id, call.at, call.user.as_ref().map(|(user, _)| *user)));
+            let opening = which::opening(&cx, listed).await?;
+            calls.iter_mut().for_each(|call| call.opens = opening.contains(&call.id));
+        }
+        Ok(page)
     })
     .await
 }

@@ -1,9 +1,12 @@
 //! Filters of an address as what the store is asked for: read, permitted, and narrowed to what
 //! whoever asks may see.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use domain::{
     explore::{By, NONE},
-    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
+    ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
     keys::{Feature, Features},
     roles::{Act, Permit},
     spend::View,
@@ -193,6 +196,37 @@ pub fn days(
     let from = super::read_date("from", from)?;
     let to = super::read_date("to", to)?;
     Ok((from, to.and_then(|last| last.succ_opt())))
+}
+
+/// A word of an address, and what to say where there is none like it.
+pub fn word<T: std::str::FromStr + std::fmt::Display + Copy>(text: &str, usual: T) -> (T, Option<String>) {
+    match (text, text.parse()) {
+        ("", _) => (usual, None),
+        (_, Ok(word)) => (word, None),
+        _ => {
+            let text: String = text.chars().take(40).collect();
+            (usual, Some(format!("There is nothing called “{text}” to choose: this is by {usual}.")))
+        }
+    }
+}
+
+/// Which of some calls whoever asks may read by themselves, each with when it was made and by whom: what
+/// members of a group called elsewhere counts in their group, and is no more of its leads' business.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn opening(
+    cx: &Cx,
+    calls: impl Iterator<Item = (CallId, DateTime<Utc>, Option<UserId>)> + Clone,
+) -> Result<HashSet<CallId>, AppError> {
+    if cx.permit(Act::ReadOrganization).is_ok() {
+        return Ok(calls.map(|(id, ..)| id).collect());
+    }
+    let actor = cx.actor()?;
+    let on: Vec<_> = calls.clone().map(|(id, at, _)| (at.date_naive(), id)).collect();
+    let mut opening = store::calls::on_account_of(&cx.store, cx.org()?, &on, &actor.leads).await.known()?;
+    opening.extend(calls.filter(|(.., user)| user.is_some() && *user == actor.user).map(|(id, ..)| id));
+    Ok(opening)
 }
 
 /// Whose spend an address names, for those who may see it.

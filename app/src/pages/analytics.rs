@@ -98,7 +98,7 @@ fn EfficiencyFacts(analytics: Analytics) -> impl IntoView {
     view! {
         <section class="facts">
             <div><h2>"Spend"</h2><div class="big num">{sums.spend.to_string()}</div>
-                <p class="under num">{format!("{} against the {MODEL_DAYS} days before", change(sums.spend, before.spend))}</p></div>
+                {analytics.models.comparable().then(|| view! { <p class="under num">{format!("{} against the {MODEL_DAYS} days before", change(sums.spend, before.spend))}</p> })}</div>
             {beside(money(own.per_call), money(median.per_call), dollars, "A call costs")}
             {beside(money(own.per_thousand_output), money(median.per_thousand_output), dollars, "A thousand output tokens cost")}
             {beside(own.cache_share, median.cache_share, share_text, "Input from the cache")}

@@ -253,6 +253,11 @@ fn line(call: CallLine) -> impl IntoView {
     } else {
         view! { {application.1} }.into_any()
     };
+    let when = if call.opens {
+        view! { <a href=format!("/calls/{}", call.id)><When at=call.at/></a> }.into_any()
+    } else {
+        view! { <When at=call.at/><div class="sub">"on another group's account"</div> }.into_any()
+    };
     let figures = match call.end {
         End::Finished { outcome, usage, cost, estimated, duration_ms, cached } => {
             let mark = outcome_mark(outcome);
@@ -277,7 +282,7 @@ fn line(call: CallLine) -> impl IntoView {
     };
     view! {
         <tr>
-            <td class="nw"><a href=format!("/calls/{}", call.id)><When at=call.at/></a></td>
+            <td class="nw">{when}</td>
             <td>{application}{user}</td>
             <td>
                 {model}

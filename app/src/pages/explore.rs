@@ -31,13 +31,14 @@ pub fn ExplorePage() -> impl IntoView {
         value("interval"),
         value("from"),
         value("to"),
+        false,
     );
     view! { <Page title="Explore" live=true><Load data=answer let(answer)><Content answer filters/></Load></Page> }
 }
 
 #[component]
 fn Content(answer: Answer, filters: Filters) -> impl IntoView {
-    let Answer { explored, named } = answer;
+    let Answer { explored, named, remarks, .. } = answer;
     let Explored { measure, by, interval, period, .. } = explored;
     let title = format!("{} by {}", measure.label(), interval.as_str());
     let brush = Some(query::href(&[("from", None), ("to", None)]));
@@ -47,6 +48,11 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let span = step_label(Interval::Day, period.from, period.to);
     let (total, before) = (measure.of(&explored.total()), measure.of(&explored.total_before()));
     let (total, before) = (shown(measure, total), shown(measure, before));
+    let in_all = if explored.comparable() {
+        format!("In all {total}, against {before} in the {} days before.", period.days())
+    } else {
+        format!("In all {total}.")
+    };
     let (from, last) = (period.from.to_string(), period.last().to_string());
     let csv = filters.href(
         "/explore.csv",
@@ -74,6 +80,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
             <Choice name="by" label="Split by" choices=choices(By::ALL, |by| by.plural().to_owned()) value=by.to_string()/>
             <Choice name="interval" label="In steps of a" choices=choices(Interval::ALL, |interval| interval.to_string()) value=interval.to_string()/>
         </FilterBar>
+        {remarks.into_iter().map(|remark| view! { <p class="banner warn" role="status">{remark}</p> }).collect_view()}
         <Card title=title actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             {if empty {
                 view! { <Empty title="Nothing in these days" text="Choose other days, or take a filter away."/> }.into_any()
@@ -84,7 +91,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()
             }}
-            <p class="note-line">{sentence}" "{format!("In all {total}, against {before} in the {} days before.", period.days())}{overlap.map(|text| format!(" {text}"))}</p>
+            <p class="note-line">{sentence}" "{in_all}{overlap.map(|text| format!(" {text}"))}</p>
         </Card>
         {(!empty).then(|| view! { <Table explored series filters/> })}
     }

@@ -44,9 +44,9 @@ fn tokens_gap(count: i64) -> String {
 
 fn gap_of(invoice: &Invoice, billed: Side, ledger: Side) -> String {
     if invoice.has_money {
-        gap(Money(billed.cost.0 - ledger.cost.0))
+        gap(billed.cost_beyond(&ledger))
     } else {
-        format!("{} tokens", tokens_gap(billed.tokens() - ledger.tokens()))
+        format!("{} tokens", tokens_gap(billed.tokens_beyond(&ledger)))
     }
 }
 
@@ -135,12 +135,12 @@ fn Bring(providers: Vec<(String, String)>) -> impl IntoView {
 #[component]
 pub fn InvoicePage() -> impl IntoView {
     let invoice = load_invoice(param("id"));
-    view! { <Page title="Invoice"><Load data=invoice let(both)><Content both/></Load></Page> }
+    view! { <Page title="Invoice"><Load data=invoice let(shown)><Content shown/></Load></Page> }
 }
 
 #[component]
-fn Content(both: (Invoice, Vec<InvoiceLine>)) -> impl IntoView {
-    let (invoice, lines) = both;
+fn Content(shown: (Invoice, Vec<InvoiceLine>, Vec<String>)) -> impl IntoView {
+    let (invoice, lines, remarks) = shown;
     let id = invoice.id.to_string();
     let keeps = may(Act::KeepBooks);
     let crumbs =
@@ -156,6 +156,7 @@ fn Content(both: (Invoice, Vec<InvoiceLine>)) -> impl IntoView {
                 <OpenDialog name="archive" label="Put away"/>
             })}
         </Head>
+        {remarks.into_iter().map(|remark| view! { <p class="banner warn" role="status">{remark}</p> }).collect_view()}
         <Facts invoice=invoice.clone()/>
         <Card title=title actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             <ChartView chart/>
@@ -184,8 +185,8 @@ fn Facts(invoice: Invoice) -> impl IntoView {
                 <div class="big num">{invoice.ledger.cost.to_string()}</div>
                 <p class="under num">{format!("{} tokens", grouped(invoice.ledger.tokens().unsigned_abs()))}</p></div>
             <div><h2>"Billed beyond the ledger"</h2>
-                <div class="big num">{money.map_or_else(|| "–".to_owned(), |money| gap(Money(money.0 - invoice.ledger.cost.0)))}</div>
-                <p class="under num">{tokens.map_or_else(|| format!("{none} tokens"), |tokens| format!("{} tokens", tokens_gap(tokens - invoice.ledger.tokens())))}</p></div>
+                <div class="big num">{money.map_or_else(|| "–".to_owned(), |money| gap(Money(money.0.saturating_sub(invoice.ledger.cost.0))))}</div>
+                <p class="under num">{tokens.map_or_else(|| format!("{none} tokens"), |tokens| format!("{} tokens", tokens_gap(tokens.saturating_sub(invoice.ledger.tokens()))))}</p></div>
             <div><h2>"Compared"</h2><p class="outcome"><When at=invoice.compared_at/></p>
                 <p class="under">{format!("{}, read as: {}", invoice.provider.1, invoice.shape.label())}</p></div>
         </section>
@@ -197,7 +198,9 @@ fn chart(invoice: &Invoice, lines: &[InvoiceLine]) -> Chart {
     let by_day = sums_by(lines, |line| line.day);
     let amount = |side: Side| if invoice.has_money { side.cost.0 } else { side.tokens() };
     let measure = if invoice.has_money { Measure::Spend } else { Measure::Tokens };
-    let far = by_day.iter().max_by_key(|(_, billed, ledger)| (amount(*billed) - amount(*ledger)).abs());
+    let far = by_day
+        .iter()
+        .max_by_key(|(_, billed, ledger)| amount(*billed).saturating_sub(amount(*ledger)).saturating_abs());
     let sentence = match far {
         Some((_, billed, ledger)) if amount(*billed) == amount(*ledger) => {
             "Both sides agree on every day.".to_owned()
@@ -241,7 +244,11 @@ fn chart(invoice: &Invoice, lines: &[InvoiceLine]) -> Chart {
 fn Models(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
     let mut models = sums_by(&lines, |line| (line.model.clone(), line.model_id));
     models.sort_by_key(|(_, billed, ledger)| {
-        Reverse(((billed.cost.0 - ledger.cost.0).abs(), billed.cost.0.max(ledger.cost.0), billed.tokens()))
+        Reverse((
+            billed.cost_beyond(ledger).0.saturating_abs(),
+            billed.cost.0.max(ledger.cost.0),
+            billed.tokens(),
+        ))
     });
     let rows = models
         .into_iter()
@@ -281,14 +288,14 @@ fn figures(invoice: &Invoice, billed: Side, ledger: Side) -> impl IntoView + use
         view! {
             <td class="r num" data-th="Billed">{billed.cost.to_string()}</td>
             <td class="r num" data-th="Ledger">{ledger.cost.to_string()}</td>
-            <td class="r num" data-th="Difference">{gap(Money(billed.cost.0 - ledger.cost.0))}</td>
+            <td class="r num" data-th="Difference">{gap(billed.cost_beyond(&ledger))}</td>
         }
     });
     let tokens = invoice.has_tokens.then(|| {
         view! {
             <td class="r num" data-th="Tokens billed">{grouped(billed.tokens().unsigned_abs())}</td>
             <td class="r num" data-th="In the ledger">{grouped(ledger.tokens().unsigned_abs())}</td>
-            <td class="r num" data-th="Difference in tokens">{tokens_gap(billed.tokens() - ledger.tokens())}</td>
+            <td class="r num" data-th="Difference in tokens">{tokens_gap(billed.tokens_beyond(&ledger))}</td>
         }
     });
     view! { {money}{tokens} }
@@ -307,8 +314,8 @@ fn Differences(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
         })
         .collect();
     lines.sort_by_key(|line| {
-        let money = if invoice.has_money { line.more().0.abs() } else { 0 };
-        Reverse((money, line.more_tokens().abs()))
+        let money = if invoice.has_money { line.more().0.saturating_abs() } else { 0 };
+        Reverse((money, line.more_tokens().saturating_abs()))
     });
     let differ = lines.len();
     lines.truncate(LISTED);

@@ -3,7 +3,7 @@
 
 use chrono::{Datelike, Months, NaiveDate};
 use domain::{
-    explore::{By, Explored, Row},
+    explore::{By, Explored, Row, chosen},
     money::{Money, grouped},
     reports::{share as tenths, share_text},
     spend::{Flying, Led, LedPage, Range, SpendPage as Data, Verdict, View, Whose},
@@ -224,6 +224,15 @@ fn Content(page: Data) -> impl IntoView {
         })
         .collect_view();
     let explained = meaning(&page);
+    let typed = (query::value("from"), query::value("to"));
+    let asked = query::value("range") == Range::Own.as_str() && page.range != Range::Own;
+    let odd = asked.then(|| match &typed {
+        (from, to) if from.is_empty() || to.is_empty() => "Choose the first day and the last.".to_owned(),
+        (from, to) => chosen(from, to, page.today).err().unwrap_or_default(),
+    });
+    let odd = odd.map(|sentence| {
+        view! { <p class="banner warn" role="status">{format!("{sentence} This is the month instead.")}</p> }
+    });
     let chart = spend_chart(&page, &filters);
     let table = &page.table;
     let (measure, first, last) = (table.by, table.period.from.to_string(), table.period.last().to_string());
@@ -243,6 +252,7 @@ fn Content(page: Data) -> impl IntoView {
             <a class="btn" href=explore>"Explore"</a>
         </Head>
         {(!explained.is_empty()).then(|| view! { <p class="lead">{explained}</p> })}
+        {odd}
         <Facts page=facts.clone()/>
         <Answers page=facts/>
         <Card title=title_of_chart actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
@@ -282,13 +292,14 @@ fn Days(own: Option<domain::explore::Period>) -> impl IntoView {
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
         .collect_view();
-    let day = |day: Option<NaiveDate>| day.map(|day| day.to_string());
+    // What was typed stays, where it could not be shown.
+    let day = |name, day: Option<NaiveDate>| day.map_or_else(|| query::value(name), |day| day.to_string());
     view! {
         <form method="get" action=path class="filters days" role="search" aria-label="Choose days">
             {kept}
             <input type="hidden" name="range" value=Range::Own.as_str()/>
-            <label class="pick">"From"<input type="date" name="from" required=true value=day(own.map(|own| own.from))/></label>
-            <label class="pick">"To"<input type="date" name="to" required=true value=day(own.map(|own| own.last()))/></label>
+            <label class="pick">"From"<input type="date" name="from" required=true value=day("from", own.map(|own| own.from))/></label>
+            <label class="pick">"To"<input type="date" name="to" required=true value=day("to", own.map(|own| own.last()))/></label>
             <button class="btn small">"Show"</button>
         </form>
     }
@@ -498,7 +509,10 @@ pub fn Facts(page: Data) -> impl IntoView {
             {running.then(|| ahead(&page, total.spend))}
             <div>
                 <h2>{compared}</h2>
-                {if before.spend.0 == 0 {
+                {if let Some(began) = page.table.began.filter(|_| !page.table.comparable()) {
+                    let since = format!("Calls are counted since {}", time::date(began));
+                    view! { <div class="big num muted">"–"</div><p class="under">{since}</p> }.into_any()
+                } else if before.spend.0 == 0 {
                     view! { <div class="big num muted">"–"</div><p class="under">"Nothing was spent then"</p> }.into_any()
                 } else {
                     view! {
@@ -595,6 +609,7 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
     let unlisted = table.things - listed.len();
     let empty = listed.is_empty();
     let explore = filters.href("/explore", &[("by", by.as_str()), ("from", &from), ("to", &to)]);
+    let comparable = table.comparable();
     let rows = listed
         .into_iter()
         .map(|(class, row)| {
@@ -610,7 +625,7 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
                     <td><span class="row tight"><Swatch class=class.unwrap_or("rest")/>{name}</span></td>
                     <td class="r num"><a href=calls("finished")>{row.total.spend.to_string()}</a></td>
                     <td class="r num muted hide">{share(row.total.spend, total)}</td>
-                    <td class="r num muted">{change(row.total.spend, row.before.spend)}</td>
+                    <td class="r num muted">{if comparable { change(row.total.spend, row.before.spend) } else { "–".to_owned() }}</td>
                     <td class="r num muted hide">{grouped(row.total.calls.unsigned_abs())}</td>
                     <td class="r num muted hide">{(refused > 0).then(|| view! { <a href=calls("refused")>{grouped(refused.unsigned_abs())}</a> })}</td>
                 </tr>

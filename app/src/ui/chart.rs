@@ -128,7 +128,7 @@ impl Chart {
     fn height_of(&self, step: &Step, hidden: &[bool]) -> i64 {
         let amounts =
             step.parts.iter().zip(hidden).filter(|(_, hidden)| !**hidden).filter_map(|(part, _)| *part);
-        if self.stacked { amounts.sum() } else { amounts.max().unwrap_or(0) }
+        if self.stacked { amounts.fold(0, i64::saturating_add) } else { amounts.max().unwrap_or(0) }
     }
 
     /// A step in words: its sum, the time before, and its parts.
@@ -525,16 +525,18 @@ pub fn Swatch(
 /// The top of the axis and the distance of its lines: about four steps of 1, 2 or 5 times a power
 /// of ten.
 fn scale(highest: i64) -> (i64, i64) {
-    let wanted = (highest.max(4) + 3) / 4;
+    let wanted = highest.max(4).saturating_add(3) / 4;
     let mut step = 1_i64;
     loop {
         for factor in [1, 2, 5] {
-            if step * factor >= wanted {
-                let step = step * factor;
-                return ((highest.max(1) + step - 1) / step * step, step);
+            let step = step.saturating_mul(factor);
+            if step >= wanted {
+                // The top of the highest there is, is that.
+                let top = highest.max(1);
+                return (((top - 1) / step + 1).checked_mul(step).unwrap_or(top), step);
             }
         }
-        step *= 10;
+        step = step.saturating_mul(10);
     }
 }
 
@@ -585,6 +587,7 @@ mod tests {
                 more: vec![],
                 things: keys.len(),
                 whole: None,
+                began: None,
             };
             series(&table).into_iter().map(|one| one.class).collect::<Vec<_>>()
         };
@@ -610,6 +613,10 @@ mod tests {
             assert_eq!(scale(highest), (top, step), "{highest}");
         }
         for highest in 1..5_000 {
+            let (top, step) = scale(highest);
+            assert!(top >= highest && top / step <= 4, "{highest}");
+        }
+        for highest in [i64::MAX, i64::MAX - 1, 9_000_000_000_000_000_000, i64::MIN] {
             let (top, step) = scale(highest);
             assert!(top >= highest && top / step <= 4, "{highest}");
         }

@@ -17,7 +17,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, notices, webhooks};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, notices, organizations, webhooks};
 
 /// How an organization wants to be told.
 ///
@@ -82,6 +82,9 @@ pub async fn set_settings(change: &mut Change, settings: &AlertSettings) -> Resu
     )
     .execute(change.db())
     .await?;
+    if before.quiet != settings.quiet {
+        release(change, settings.quiet).await?;
+    }
     let diff = Diff::new()
         .field("kinds", Some(kind_words(&before.kinds)), Some(kind_words(&settings.kinds)))
         .field("smallest anomaly", Some(before.floor), Some(settings.floor))
@@ -90,6 +93,33 @@ pub async fn set_settings(change: &mut Change, settings: &AlertSettings) -> Resu
         return Ok(());
     }
     change.record(Subject { kind: "alerts", id: org.0, name: "Alerts" }, "edit", &diff).await
+}
+
+/// What waits for quiet hours to end goes when the new ones let it: at once, where it is not quiet any
+/// more. What was tried already waits for something else.
+async fn release(change: &mut Change, quiet: Option<Quiet>) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    let calendar = organizations::calendar_of(&organizations::read(change.db(), org).await?)?;
+    let after = quiet.map_or(at, |quiet| quiet.told_at(at, calendar));
+    sqlx::query!(
+        "update mails set next_at = $2
+         where org_id = $1 and state = 'due' and tries = 0 and next_at > created_at and next_at > $3",
+        org.0,
+        after,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    sqlx::query!(
+        "update deliveries set next_at = $2
+         where org_id = $1 and state = 'due' and tries = 0 and next_at > created_at and next_at > $3",
+        org.0,
+        after,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
 }
 
 /// Whose alerts somebody sees.

@@ -10,6 +10,7 @@ use domain::{
     ids::{OrgId, UserId},
     keys::{Feature, Features},
     limits::{Meter, Metric, Scope},
+    money::{Money, grouped},
     window::{Calendar, Window},
 };
 use sqlx::PgConnection;
@@ -19,6 +20,9 @@ use crate::{
     limits::{self, used},
     sums,
 };
+
+/// How many differences a sentence names.
+const NAMED: usize = 3;
 
 /// Two sums that should be the same and are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +63,58 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
     for ((meter, start), (granted, _)) in leases.iter().filter(|(key, _)| !rows.contains_key(*key)) {
         note(&mut found, 0, *granted, || format!("leased: {} since {start}", name(meter)));
     }
-    days(&mut tx, org, calendar, &mut found).await?;
-    features(&mut tx, org, calendar, &mut found).await?;
+    days(&mut tx, org, calendar, None, &mut found).await?;
+    features(&mut tx, org, calendar, None, &mut found).await?;
     crate::reports::books::drift(&mut tx, org, &mut found).await?;
-    for (what, is, should_be) in sums::drift(&mut tx, org).await? {
+    for (what, is, should_be) in sums::drift(&mut tx, org, None).await? {
         found.push(Drift { what, is, should_be });
     }
     tx.rollback().await?;
     found.sort_by(|a, b| a.what.cmp(&b.what));
     Ok(found)
+}
+
+/// What the report of an open month is read from, against the ledger: everything about the days from
+/// `first` until before `next` that does not agree.
+pub(crate) async fn of_month(
+    db: &mut PgConnection,
+    org: OrgId,
+    calendar: Calendar,
+    (first, next): (NaiveDate, NaiveDate),
+) -> Result<Vec<Drift>> {
+    let mut found = Vec::new();
+    days(db, org, calendar, Some((first, next)), &mut found).await?;
+    features(db, org, calendar, Some((first, next)), &mut found).await?;
+    for (what, is, should_be) in sums::drift(db, org, Some((first, next))).await? {
+        found.push(Drift { what, is, should_be });
+    }
+    Ok(found)
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let money = self.what.contains("spend") || self.what.contains("adjustments");
+        let amount = |amount: i64| {
+            let sign = if amount < 0 { "−" } else { "" };
+            match money {
+                true => format!("{sign}${}", Money(amount.saturating_abs()).exact()),
+                false => format!("{sign}{}", grouped(amount.unsigned_abs())),
+            }
+        };
+        let what = self.what.strip_prefix("days: ").unwrap_or(&self.what);
+        let by = amount(self.is.saturating_sub(self.should_be).saturating_abs());
+        let (is, should_be) = (amount(self.is), amount(self.should_be));
+        write!(f, "{what}: {is} where it should be {should_be}, which is {by} away")
+    }
+}
+
+/// Differences as one text: the first of them, and how many more there are.
+pub(crate) fn told(found: &[Drift]) -> String {
+    let named: Vec<String> = found.iter().take(NAMED).map(ToString::to_string).collect();
+    match found.len().saturating_sub(NAMED) {
+        0 => named.join("; "),
+        more => format!("{}; and {more} more", named.join("; ")),
+    }
 }
 
 /// A person's month of spend: [`months`] looks at all of them at once.
@@ -161,24 +208,36 @@ async fn read_leases(
         .collect()
 }
 
-/// The sums by day against the ledger, for every day that is in either.
-async fn days(db: &mut PgConnection, org: OrgId, calendar: Calendar, found: &mut Vec<Drift>) -> Result<()> {
+/// The sums by day against the ledger, for every day that is in either; or of these days only.
+async fn days(
+    db: &mut PgConnection,
+    org: OrgId,
+    calendar: Calendar,
+    only: Option<(NaiveDate, NaiveDate)>,
+    found: &mut Vec<Drift>,
+) -> Result<()> {
     let rows = sqlx::query!(
         r#"select day as "day!", coalesce(d.calls, 0)::bigint as "calls!", coalesce(e.calls, 0)::bigint as "should_calls!",
                   coalesce(d.spend, 0)::bigint as "spend!", coalesce(e.spend, 0)::bigint as "should_spend!",
                   coalesce(d.tokens, 0)::bigint as "tokens!", coalesce(e.tokens, 0)::bigint as "should_tokens!"
            from (select day, sum(calls) as calls, sum(spend) as spend,
                         sum(input + cache_read + cache_write + output + reasoning) as tokens
-                 from usage_by_day where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity') group by day) d
+                 from usage_by_day
+                 where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity')
+                   and ($3::date is null or (day >= $3 and day < $4)) group by day) d
            full join (select (started_at at time zone $2::text)::date as day, count(*) as calls, sum(cost) as spend,
                              sum(input + cache_read + cache_write + cache_write_long + audio_input
                                  + output + reasoning + audio_output) as tokens
                       from events
                       where org_id = $1
                         and (started_at at time zone $2::text)::date > coalesce((select first_day from ledger_start), '-infinity')
+                        and ($3::date is null or ((started_at at time zone $2::text)::date >= $3
+                             and (started_at at time zone $2::text)::date < $4 and day >= $3::date - 1 and day <= $4::date))
                       group by 1) e using (day)"#,
         org.0,
         calendar.zone.name(),
+        only.map(|(first, _)| first),
+        only.map(|(_, next)| next),
     )
     .fetch_all(db)
     .await?;
@@ -195,11 +254,13 @@ async fn days(db: &mut PgConnection, org: OrgId, calendar: Calendar, found: &mut
     Ok(())
 }
 
-/// The sums by day and features against the ledger, for every day and set that is in either.
+/// The sums by day and features against the ledger, for every day and set that is in either; or of
+/// these days only.
 async fn features(
     db: &mut PgConnection,
     org: OrgId,
     calendar: Calendar,
+    only: Option<(NaiveDate, NaiveDate)>,
     found: &mut Vec<Drift>,
 ) -> Result<()> {
     let rows = sqlx::query!(
@@ -208,15 +269,20 @@ async fn features(
                   coalesce(e.spend, 0)::bigint as "should_spend!"
            from (select day, features, sum(calls) as calls, sum(spend) as spend
                  from usage_by_day
-                 where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity') group by 1, 2) d
+                 where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity')
+                   and ($3::date is null or (day >= $3 and day < $4)) group by 1, 2) d
            full join (select (started_at at time zone $2::text)::date as day, features, count(*) as calls, sum(cost) as spend
                       from events
                       where org_id = $1
                         and (started_at at time zone $2::text)::date > coalesce((select first_day from ledger_start), '-infinity')
+                        and ($3::date is null or ((started_at at time zone $2::text)::date >= $3
+                             and (started_at at time zone $2::text)::date < $4 and day >= $3::date - 1 and day <= $4::date))
                       group by 1, 2) e using (day, features)
            where coalesce(d.calls, 0) <> coalesce(e.calls, 0) or coalesce(d.spend, 0) <> coalesce(e.spend, 0)"#,
         org.0,
         calendar.zone.name(),
+        only.map(|(first, _)| first),
+        only.map(|(_, next)| next),
     )
     .fetch_all(db)
     .await?;

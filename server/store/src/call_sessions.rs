@@ -258,6 +258,7 @@ pub async fn calls(
                 policy: row.policy,
                 use_case: (!row.use_case.is_empty()).then_some(row.use_case),
                 end,
+                opens: true,
             })
         })
         .collect()

@@ -1,6 +1,6 @@
 //! Calls one by one: the ledger and the refusals beside it, as people look things up in them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
@@ -352,6 +352,7 @@ async fn finished(
                 policy: row.policy,
                 use_case: (!row.use_case.is_empty()).then_some(row.use_case),
                 end,
+                opens: true,
             })
         })
         .collect()
@@ -445,8 +446,39 @@ async fn refused(
             policy: None,
             use_case: None,
             end: End::Refused { status: row.status, code: row.code },
+            opens: true,
         })
         .collect())
+}
+
+/// Which of these calls, each with the UTC day it is on, were made on the account of some groups, or of
+/// what is below them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn on_account_of(
+    store: &Store,
+    org: OrgId,
+    calls: &[(NaiveDate, CallId)],
+    groups: &[GroupId],
+) -> Result<HashSet<CallId>> {
+    let (days, ids): (Vec<NaiveDate>, Vec<Uuid>) = calls.iter().map(|(day, id)| (*day, id.0)).unzip();
+    let groups: Vec<Uuid> = groups.iter().map(|group| group.0).collect();
+    let found = sqlx::query_scalar!(
+        r#"select k.call_id as "call_id!"
+           from (select call_id, path_id from events where org_id = $1 and day = any ($2) and call_id = any ($3)
+                 union all
+                 select call_id, path_id from refusals where org_id = $1 and day = any ($2) and call_id = any ($3)) k
+           join group_paths p on p.org_id = $1 and p.path_id = k.path_id
+           where p.groups && $4"#,
+        org.0,
+        &days,
+        &ids,
+        &groups,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(found.into_iter().map(CallId).collect())
 }
 
 /// Everything about one call.

@@ -89,10 +89,13 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
             false => Ok(None),
         }
     };
-    let (mut cells, names, whole) = tokio::try_join!(
-        over_time(store, org, which, question, &steps, &largest),
+    // Where nothing is left over, nothing has to be told apart from it.
+    let only = (by.overlaps() || things.len() > top).then_some(largest.as_slice());
+    let (mut cells, names, whole, began) = tokio::try_join!(
+        over_time(store, org, which, question, &steps, only),
         rollups::names(store, org, by, &ids),
-        whole
+        whole,
+        began(store, org)
     )?;
     let row = |(key, total, before): &(Key, Sums, Sums), cells| Row {
         key: Some(text(by, key)),
@@ -118,7 +121,14 @@ pub async fn ask(store: &Store, org: OrgId, which: &Which, question: &Question) 
         });
     }
     let more = rest.iter().take(MORE).map(|thing| row(thing, Vec::new())).collect();
-    Ok(Explored { measure, by, interval, period, before, steps, rows, more, things: count, whole })
+    Ok(Explored { measure, by, interval, period, before, steps, rows, more, things: count, whole, began })
+}
+
+/// The first day on which anything was counted in an organization.
+async fn began(store: &Store, org: OrgId) -> Result<Option<NaiveDate>> {
+    Ok(sqlx::query_scalar!("select min(day) from usage_by_day where org_id = $1", org.0)
+        .fetch_one(store.pool())
+        .await?)
 }
 
 /// The keys of applications, in the place of those.
@@ -236,19 +246,19 @@ async fn together(
     })
 }
 
-/// The sums of each step: of the largest things, and of all the rest.
+/// The sums of each step: of these things, and of all the rest; or of all things.
 async fn over_time(
     store: &Store,
     org: OrgId,
     which: &Which,
     question: &Question,
     steps: &[(NaiveDate, NaiveDate)],
-    largest: &[Key],
+    only: Option<&[Key]>,
 ) -> Result<HashMap<Option<Key>, Vec<Sums>>> {
     let Question { measure, by, period, .. } = *question;
     let mut cells = HashMap::<Option<Key>, Vec<Sums>>::new();
     for (day, key, sums) in
-        lines(store, org, which, (measure, Some(by)), period, question.finest(), Some(largest)).await?
+        lines(store, org, which, (measure, Some(by)), period, question.finest(), only).await?
     {
         let place = steps.partition_point(|(_, next)| *next <= day);
         let line = cells.entry(key).or_insert_with(|| vec![Sums::default(); steps.len()]);

@@ -48,7 +48,7 @@ struct Row {
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when the provider is not in the organization; [`StoreError::Invalid`] when it
-/// spans too many days, or is there already.
+/// spans too many days, has days that are yet to come, or is there already.
 pub async fn insert(
     change: &mut Change,
     provider: ProviderId,
@@ -65,6 +65,13 @@ pub async fn insert(
     if (last - first).num_days() >= DAYS_MAX {
         let sentence =
             format!("It spans {} days. Bring at most {DAYS_MAX} at a time.", (last - first).num_days() + 1);
+        return Err(StoreError::invalid("file", sentence));
+    }
+    if last > at.date_naive() {
+        let sentence = format!(
+            "Nothing was stored. It bills {}, which is yet to come. Look at the column of the day.",
+            domain::time::date(last)
+        );
         return Err(StoreError::invalid("file", sentence));
     }
     let actor = change.permit().actor().user;
@@ -114,6 +121,32 @@ pub async fn insert(
     let diff = Diff::new().set("from", first).set("to", last).set("lines", bill.lines.len());
     change.record(Subject { kind: "invoice", id: id.0, name: name.as_str() }, "create", &diff).await?;
     Ok(id)
+}
+
+/// What somebody should know before they trust the comparison of an invoice: where the ledger does not
+/// reach, and which others speak of the same days.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn remarks(store: &Store, org: OrgId, invoice: &Invoice) -> Result<Vec<String>> {
+    let row = sqlx::query!(
+        r#"select greatest((select min(day) from usage_by_day where org_id = $1), (select first_day from ledger_start)) as booked,
+                  array(select i.name from invoices i
+                        where i.org_id = $1 and i.provider_id = $2 and i.invoice_id <> $3 and i.archived_at is null
+                          and i.first_day <= $5 and i.last_day >= $4
+                          and exists (select from invoice_lines a
+                                      join invoice_lines b on b.org_id = a.org_id and b.invoice_id = $3 and b.day = a.day and b.billed
+                                      where a.org_id = i.org_id and a.invoice_id = i.invoice_id and a.billed)
+                        order by i.invoice_id limit 5) as "others!""#,
+        org.0,
+        invoice.provider.0.0,
+        invoice.id.0,
+        invoice.first_day,
+        invoice.last_day,
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(domain::invoices::remarks(invoice, row.booked, &row.others))
 }
 
 /// The lines of a bill as one figure, however its file writes them.
@@ -334,8 +367,8 @@ pub async fn list(
            from invoices i
            join providers p on p.org_id = i.org_id and p.provider_id = i.provider_id
            cross join lateral (
-               select coalesce(sum(l.cost), 0)::bigint as cost, coalesce(sum(l.input), 0)::bigint as input,
-                      coalesce(sum(l.output), 0)::bigint as output, coalesce(sum(l.ledger_cost), 0)::bigint as ledger_cost,
+               select least(coalesce(sum(l.cost), 0), 9223372036854775807)::bigint as cost, least(coalesce(sum(l.input), 0), 9223372036854775807)::bigint as input,
+                      least(coalesce(sum(l.output), 0), 9223372036854775807)::bigint as output, coalesce(sum(l.ledger_cost), 0)::bigint as ledger_cost,
                       coalesce(sum(l.ledger_input), 0)::bigint as ledger_input, coalesce(sum(l.ledger_output), 0)::bigint as ledger_output
                from invoice_lines l where l.org_id = i.org_id and l.invoice_id = i.invoice_id) s
            where i.org_id = $1 and i.archived_at is null and ($2::uuid is null or i.invoice_id = $2)

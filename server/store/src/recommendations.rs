@@ -87,8 +87,9 @@ pub async fn refresh(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<us
     Ok(found.len())
 }
 
-fn days_before(today: NaiveDate, days: i64) -> NaiveDate {
-    today.checked_sub_days(Days::new(days.unsigned_abs())).unwrap_or(today)
+/// The first of so many days, of which today is the last.
+fn first_of(today: NaiveDate, days: i64) -> NaiveDate {
+    today.checked_sub_days(Days::new(days.unsigned_abs().saturating_sub(1))).unwrap_or(today)
 }
 
 fn count(tokens: i64) -> u64 {
@@ -116,22 +117,22 @@ async fn models(
     now: DateTime<Utc>,
 ) -> Result<Vec<Recommendation>> {
     let rows = sqlx::query!(
-        r#"select p.groups, d.model_id, sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!", sum(d.input)::bigint as "input!",
+        r#"select p.groups[cardinality(p.groups)] as "group!", d.model_id, sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!", sum(d.input)::bigint as "input!",
                   sum(d.cache_read)::bigint as "cache_read!", sum(d.cache_write)::bigint as "cache_write!",
                   sum(d.output)::bigint as "output!", sum(d.reasoning)::bigint as "reasoning!"
            from usage_by_day d join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-           where d.org_id = $1 and d.day >= $2
-           group by p.groups, d.model_id having sum(d.spend) > 0"#,
+           where d.org_id = $1 and d.day >= $2 and cardinality(p.groups) > 0
+           group by 1, d.model_id having sum(d.spend) > 0"#,
         org.0,
-        days_before(today, MODEL_DAYS),
+        first_of(today, MODEL_DAYS),
     )
     .fetch_all(db)
     .await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| {
-            let path: Vec<GroupId> = row.groups.into_iter().map(GroupId).collect();
-            let id = *path.last()?;
+            // Wherever the group stood: it is one group, as in the table beside.
+            let id = GroupId(row.group);
             let (group, model) = (facts.groups.get(&id)?, facts.models.get(&ModelId(row.model_id))?);
             let sums = Sums {
                 calls: row.calls,
@@ -281,7 +282,7 @@ async fn people(
            from usage_by_day d join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
            where d.org_id = $1 and d.day >= $2 group by d.user_id, p.groups having sum(d.calls) > 0"#,
         org.0,
-        days_before(today, PEOPLE_DAYS),
+        first_of(today, PEOPLE_DAYS),
     )
     .fetch_all(&mut *db)
     .await?;
@@ -299,15 +300,18 @@ async fn people(
         direct.extend(row.groups.last().map(|id| (user, GroupId(*id))));
     }
     let memberships = sqlx::query!(
-        "select m.user_id, m.group_id, m.standing, m.started_at from memberships m
+        r#"select m.user_id, m.group_id, m.standing, m.started_at, m.ended_at is not null as "ended!" from memberships m
          join users u on u.org_id = m.org_id and u.user_id = m.user_id and u.removed_at is null and u.suspended_at is null
-         where m.org_id = $1 and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)",
+         where m.org_id = $1 and ((m.ended_at is null and (m.ends_at is null or m.ends_at > $2))
+                                  or m.ended_at >= $2::timestamptz - make_interval(days => $3))"#,
         org.0,
         now,
+        i32::try_from(PEOPLE_DAYS).unwrap_or(90),
     )
     .fetch_all(db)
     .await?;
     let mut member_of = HashMap::<UserId, HashSet<GroupId>>::new();
+    let mut taken_out = HashSet::<(UserId, GroupId)>::new();
     let belonging = |user: UserId, group: GroupId, member_days, leads| {
         let (known, person) = (facts.groups.get(&group)?, facts.users.get(&user)?);
         Some(Belonging {
@@ -324,6 +328,10 @@ async fn people(
     let mut found = Vec::new();
     for row in memberships {
         let (user, group) = (UserId(row.user_id), GroupId(row.group_id));
+        if row.ended {
+            taken_out.insert((user, group));
+            continue;
+        }
         member_of.entry(user).or_default().insert(group);
         let days = (now - row.started_at).num_days();
         let at = belonging(user, group, Some(days), row.standing == "lead");
@@ -331,6 +339,12 @@ async fn people(
     }
     for (user, group) in direct {
         let Some(known) = facts.groups.get(&group) else { continue };
+        // Nobody is asked back who cannot call any more, or was taken out while these calls were made.
+        if facts.users.get(&user).is_none_or(|person| person.suspended)
+            || known.path.iter().any(|id| taken_out.contains(&(user, *id)))
+        {
+            continue;
+        }
         // Whoever is in it, above it or below it belongs to it already.
         let near = member_of.get(&user).is_some_and(|groups| {
             groups.iter().any(|id| {

@@ -4,7 +4,7 @@
 //! was told stays. Booking and closing exclude each other: a call of a closed month is noted as late in
 //! the transaction that books it (`ledger/late.rs`), and counts in the report of the month that is next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use domain::{
@@ -181,7 +181,7 @@ pub async fn get(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate
     )
     .fetch_all(&mut *tx)
     .await?;
-    let owns: Vec<Own> = rows
+    let mut owns: Vec<Own> = rows
         .into_iter()
         .map(|row| Own {
             path: row.groups.into_iter().map(GroupId).collect(),
@@ -199,13 +199,17 @@ pub async fn get(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate
             },
         })
         .collect();
+    let members = members(&mut tx, org, month, closed).await?;
+    owns.extend(only_members(&mut tx, org, &owns, &members).await?);
     let mut ids: Vec<Uuid> = owns.iter().flat_map(|own| &own.path).map(|id| id.0).collect();
     ids.sort_unstable();
     ids.dedup();
     let names = sqlx::query!(
         r#"select thing_id as "id!", name as "name!" from report_names where $3 and org_id = $1 and month = $4 and kind = 'group'
            union all
-           select group_id, name from groups where not $3 and org_id = $1 and group_id = any ($2)"#,
+           select group_id, name from groups
+           where org_id = $1 and group_id = any ($2)
+             and not ($3 and group_id in (select thing_id from report_names where org_id = $1 and month = $4 and kind = 'group'))"#,
         org.0,
         &ids,
         closed,
@@ -214,10 +218,37 @@ pub async fn get(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate
     .fetch_all(&mut *tx)
     .await?;
     let names = names.into_iter().map(|row| (GroupId(row.id), row.name)).collect();
-    let members = members(&mut tx, org, month, closed).await?;
     let members = members.into_iter().map(|(id, _, spend)| (id, spend)).collect();
     tx.rollback().await?;
     Ok(report(month, standing, &owns, &names, &members))
+}
+
+/// The places of groups whose people spent while none of their own applications did, nor any below: where
+/// they are now, as nothing was counted there.
+async fn only_members(
+    db: &mut PgConnection,
+    org: OrgId,
+    owns: &[Own],
+    members: &[(GroupId, i64, Money)],
+) -> Result<Vec<Own>> {
+    let there: HashSet<GroupId> = owns.iter().flat_map(|own| own.path.iter().copied()).collect();
+    let others: Vec<Uuid> =
+        members.iter().filter(|(id, ..)| !there.contains(id)).map(|(id, ..)| id.0).collect();
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_scalar!(
+        r#"select ancestors || group_id as "path!" from groups where org_id = $1 and group_id = any ($2)"#,
+        org.0,
+        &others,
+    )
+    .fetch_all(db)
+    .await?;
+    let path = |path: Vec<Uuid>| path.into_iter().map(GroupId).collect();
+    Ok(rows
+        .into_iter()
+        .map(|ids| Own { path: path(ids), adjustment: false, sums: Sums::default() })
+        .collect())
 }
 
 /// Member spend of each group: id, calls, money.
@@ -479,10 +510,12 @@ async fn open(db: &mut PgConnection, org: OrgId, month: NaiveDate) -> Result<Vec
         .collect())
 }
 
-/// Closes a month for good: it has to be over, and every month before it closed.
+/// Closes a month for good: it has to be over, every month before it closed, and what is frozen has to
+/// be what the ledger has.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] about `month` when it is not the one that can be closed.
+/// [`StoreError::Invalid`] about `month` when it is not the one that can be closed, or its books do not
+/// agree.
 pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) -> Result<()> {
     change.expect(Act::KeepBooks, None)?;
     let (org, at) = (change.org(), change.at());
@@ -503,6 +536,7 @@ pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) ->
     if at < ends_at {
         return Err(StoreError::invalid("month", "This month is not over yet."));
     }
+    agree(month, &crate::books::of_month(change.db(), org, calendar, (month, after(month))).await?)?;
     freeze(change, month).await?;
     let (seal, totals) = seal(change.db(), org, month).await?;
     let actor = change.permit().actor().clone();
@@ -525,11 +559,25 @@ pub async fn close(change: &mut Change, calendar: Calendar, month: NaiveDate) ->
     )
     .execute(change.db())
     .await?;
+    agree(month, &books::just_closed(change.db(), org, month).await?)?;
     let name = month.format("%B %Y").to_string();
     // A month has no id of its own: its log lines are about the organization.
     let diff =
         Diff::new().set("closed", &name).set("spend", Money(totals.spend).exact()).set("seal", hex(&seal));
     change.record(Subject { kind: "month", id: org.0, name: &name }, "close", &diff).await
+}
+
+/// What is sealed stays for good, so nothing is that is not the ledger's.
+fn agree(month: NaiveDate, found: &[crate::books::Drift]) -> Result<()> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{} was not closed: its figures are not those of the ledger. {}. Nothing was changed; bursar verify lists everything that differs.",
+        month.format("%B %Y"),
+        crate::books::told(found)
+    );
+    Err(StoreError::invalid("month", sentence))
 }
 
 /// Copies what the report of an open month is made of.
@@ -586,7 +634,9 @@ async fn freeze(change: &mut Change, month: NaiveDate) -> Result<()> {
          insert into report_names (org_id, month, kind, thing_id, name)
          select $1, $2, 'group', g.group_id, g.name from groups g
          where g.org_id = $1 and g.group_id in
-               (select unnest(p.groups) from group_paths p where p.org_id = $1 and p.path_id in (select path_id from l))
+               (select unnest(p.groups) from group_paths p where p.org_id = $1 and p.path_id in (select path_id from l)
+                union select unnest(m.ancestors || m.group_id) from groups m
+                      join report_members r on r.org_id = $1 and r.month = $2 and r.group_id = m.group_id where m.org_id = $1)
          union all
          select $1, $2, 'application', a.application_id, a.name from applications a
          where a.org_id = $1 and a.application_id in (select application_id from l)

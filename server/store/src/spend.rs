@@ -193,7 +193,8 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         let found = in_flight::list(store, org, &which, now, 1).await?;
         Ok(Some(Flying { calls: found.calls, cost: found.cost }))
     };
-    let above = async { if runs && counted { above(store, org, &facts, of).await } else { Ok(None) } };
+    let above =
+        async { if runs && counted { above(store, org, &facts, of).await } else { Ok((None, None)) } };
     let budget = async {
         match of.scope().filter(|_| runs && counted) {
             Some(scope) => budget(store, org, &facts, scope).await,
@@ -201,7 +202,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         }
     };
     // None needs what another finds: the page takes as long as the longest of them.
-    let (table, (leaders, crowd), whole, flying, above, budget, calls) = tokio::try_join!(
+    let (table, (leaders, crowd), whole, flying, (above, pressing), budget, calls) = tokio::try_join!(
         explore::ask(store, org, &which, &question),
         leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month)),
         Whole::read(
@@ -227,6 +228,7 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         forecast: if runs { ahead(&whole, month, today, end) } else { None },
         table,
         above,
+        pressing,
         flying,
         leaders,
         crowd,
@@ -313,31 +315,38 @@ async fn budget(store: &Store, org: OrgId, facts: &Facts, scope: Scope) -> Resul
     Ok(level.into_iter().next())
 }
 
-/// Of the caps on monthly spend of the groups above and the organization, the one of which most is
-/// used.
-async fn above(store: &Store, org: OrgId, facts: &Facts, of: Of) -> Result<Option<LimitLevel>> {
-    let group = match of {
-        Of::Group(group) => Some(group),
+/// Of the caps on monthly spend of the groups above and the organization, the one of which most is used;
+/// and of every limit that counts its calls, its own ones too, the one that presses most.
+async fn above(
+    store: &Store,
+    org: OrgId,
+    facts: &Facts,
+    of: Of,
+) -> Result<(Option<LimitLevel>, Option<LimitLevel>)> {
+    let (group, person) = match of {
+        Of::Group(group) => (Some(group), None),
         Of::Application(application) | Of::Key(_, application) => {
-            facts.applications.get(&application).map(|facts| facts.group)
+            (facts.applications.get(&application).map(|facts| facts.group), None)
         }
-        Of::User(_) => None,
-        Of::Organization | Of::Model(_) => return Ok(None),
+        Of::User(person) => (None, Some(person)),
+        Of::Organization => (None, None),
+        Of::Model(_) => return Ok((None, None)),
     };
     let path = group.and_then(|group| facts.groups.get(&group)).map(|facts| facts.path.as_slice());
+    let own = of.scope();
     let counts = |scope| match scope {
         Scope::Organization => true,
         Scope::Group(group) => path.is_some_and(|path| path.contains(&group)),
-        _ => false,
+        Scope::Member(_, member) => person == Some(member),
+        scope => Some(scope) == own,
     };
-    let own = of.scope();
-    let found = limits::list(store, org, facts, |scope| counts(scope) && Some(scope) != own).await?;
-    Ok(found
-        .into_iter()
-        .filter(|level| {
-            level.limit.meter.metric == Metric::Spend && level.limit.meter.window == Window::Month
-        })
-        .max_by_key(LimitLevel::percent))
+    let found = limits::list(store, org, facts, counts).await?;
+    let pressing = LimitLevel::pressing(&found);
+    let above = found.into_iter().filter(|level| {
+        matches!(level.limit.meter, Meter { scope, metric: Metric::Spend, window: Window::Month }
+            if Some(scope) != own && !matches!(scope, Scope::Member(..)))
+    });
+    Ok((above.max_by_key(LimitLevel::percent), pressing))
 }
 
 /// What each step's counterpart came to: steps of the same length, from the start of the time before.
@@ -459,19 +468,20 @@ pub async fn led(store: &Store, org: OrgId, groups: &[GroupId], most: usize) -> 
         Scope::Group(group) => paths.iter().any(|(led, _)| above(led).contains(&group)),
         _ => false,
     };
-    let mut caps = limits::list(store, org, &facts, counts).await?;
-    caps.retain(|cap| cap.limit.meter.metric == Metric::Spend && cap.limit.meter.window == Window::Month);
+    let caps = limits::list(store, org, &facts, counts).await?;
+    let monthly =
+        |cap: &LimitLevel| cap.limit.meter.metric == Metric::Spend && cap.limit.meter.window == Window::Month;
     let mut led = Vec::with_capacity(paths.len());
     for (group, path) in paths.iter().cloned() {
         let which = Which { group: Some(group), ..Which::default() };
         let whole = Whole::read(store, org, &which, [period, before, back(today)]).await?;
-        let (own, above): (Vec<_>, Vec<_>) = caps
-            .iter()
-            .filter(|cap| match cap.limit.meter.scope {
-                Scope::Group(scope) => above(&group).contains(&scope),
-                _ => true,
-            })
-            .partition(|cap| cap.limit.meter.scope == Scope::Group(group));
+        let counted = caps.iter().filter(|cap| match cap.limit.meter.scope {
+            Scope::Group(scope) => above(&group).contains(&scope),
+            _ => true,
+        });
+        let pressing = LimitLevel::pressing(counted.clone());
+        let (own, above): (Vec<_>, Vec<_>) =
+            counted.filter(|cap| monthly(cap)).partition(|cap| cap.limit.meter.scope == Scope::Group(group));
         led.push(Led {
             group,
             path,
@@ -479,6 +489,7 @@ pub async fn led(store: &Store, org: OrgId, groups: &[GroupId], most: usize) -> 
             before: whole.of(before),
             budget: own.into_iter().next().cloned(),
             above: above.into_iter().max_by_key(|cap| cap.percent()).cloned(),
+            pressing,
             forecast: ahead(&whole, month, today, end),
         });
     }

@@ -140,6 +140,7 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
         .await;
     explore::agrees_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::every_measure_agrees_with_the_ledger(&owner, &store, only(&store).await).await;
+    explore::says_what_is_odd_about_an_address(&owner).await;
     explore::features_agree_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::numbers_lead_to_their_calls(&owner).await;
     live::a_finished_call_is_told_within_two_seconds(&demo, &owner).await;

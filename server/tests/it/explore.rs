@@ -93,6 +93,8 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
             assert_eq!(sum, spent, "table, {query}");
             let file = browser.get(&format!("/explore.csv?{query}")).await;
             assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8; header=present");
+            // The chart has the largest and the rest together; the file has everything by its name.
+            assert!(!file.text.contains(",other,"), "file, {query}");
             // No name of the demo has a comma in it.
             let sum: i64 = file
                 .text
@@ -182,6 +184,10 @@ pub async fn features_agree_with_the_ledger(browser: &Browser, store: &Store, or
     let today = store::clock::now().date_naive();
     let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
     let file = browser.get(&format!("/explore.csv?by=feature&interval=month&from={from}&to={to}")).await.text;
+    // What is in several lines is in one for all of it, too.
+    let all = file.lines().filter(|line| line.split(',').nth(2) == Some("all"));
+    let all = all.map(|line| line.split(',').nth(4).expect("an amount").parse::<Money>().expect("money").0);
+    assert_eq!(all.sum::<i64>(), ledger(store, org, &Which::default()).await, "all");
     let mut used = 0;
     let named = Feature::ALL.iter().map(|feature| (feature.as_str(), Features::default().with(*feature)));
     for (name, features) in named.chain([("none", Features::default())]) {
@@ -213,6 +219,30 @@ async fn listed(browser: &Browser, href: &str) -> usize {
             return count;
         };
         href = between(next, "href=\"", "\"").replace("&amp;", "&");
+    }
+}
+
+/// Days that cannot be shown and words that are none leave the page as it is, with what was typed and what
+/// is wrong with it; a file that cannot be what was asked for is none.
+pub async fn says_what_is_odd_about_an_address(browser: &Browser) {
+    for (query, sentence) in [
+        ("from=2026-11-03&to=2026-11-01", "is after the last"),
+        ("from=2021-11-03&to=2026-11-01", "at most 800 are shown"),
+        ("from=nope", "“nope” is no day."),
+        ("measure=nope", "There is nothing called “nope” to choose"),
+    ] {
+        let page = browser.get(&format!("/explore?{query}")).await;
+        assert_eq!(page.status, 200, "{query}");
+        assert!(page.text.contains(sentence), "{query}: {}", page.text);
+        assert!(page.text.contains("aria-label=\"Filter\""), "{query}: the form is there");
+        let file = browser.get(&format!("/explore.csv?{query}")).await;
+        assert!(file.status.is_client_error() && file.text.contains(sentence), "{query}: {}", file.text);
+        if let Some(from) = query.strip_prefix("from=").filter(|rest| rest.contains('&')) {
+            let page = browser.get(&format!("/spend?range=own&{query}")).await;
+            assert!(page.status == 200 && page.text.contains(sentence), "/spend {query}: {}", page.text);
+            let typed = format!("value=\"{}\"", &from[..10]);
+            assert!(page.text.contains(&typed), "{query}: what was typed stays");
+        }
     }
 }
 

@@ -61,7 +61,43 @@ fn what_is_wrong_is_named_by_line_and_column() {
         ("date,model,input_tokens\n2026-01-01,m,-4", "Line 2, column input_tokens: “-4” is no number"),
         ("date,model,cost\n2026-01-01,m,1,2", "Line 2: it has 4 cells"),
         ("date,model,cost\n\"2026-01-01,m,1", "Line 2: a quotation mark"),
-        ("date,model,cost\n2026-01-01,m,", "Line 1: there is no line"),
+        ("date,model,cost\n2026-01-01,,", "Line 1: there is no line"),
+        // What is there of a file that was cut off.
+        (
+            "date,model,cost\n2026-10-06,gpt-5,1\n2026-10-07,gp",
+            "Line 3: it has 2 cells, and there are 3 columns: the file may be cut off here.",
+        ),
+        (
+            "date,model,cost\n2026-10-06,gpt-5,1\n2026-10-07,gpt-5,",
+            "Line 3, column cost: it is empty, but the line names a model.",
+        ),
+        (
+            "date,model,cost,input_tokens\n2026-10-06,m,,7",
+            "Line 2, column cost: it is empty, but the line has tokens.",
+        ),
+        // Two that may be meant.
+        ("date,model,amount,cost\n2026-10-06,m,1,2", "Line 1: both “cost” and “amount” may be the money."),
+        (
+            "date,model,cost,cost\n2026-10-06,m,1,2",
+            "Line 1, column cost: there are several columns of this name.",
+        ),
+        (
+            "date,model,input_tokens,prompt_tokens\n2026-10-06,m,1,1",
+            "Line 1: both “input_tokens” and “prompt_tokens” may be input tokens.",
+        ),
+        // What does not fit, alone or with the lines before.
+        (
+            "date,model,cost\n2026-10-06,m,9000000000\n2026-10-06,m,9000000000",
+            "Line 2, column cost: with this line the file comes to more than $100,000,000.00",
+        ),
+        (
+            "date,model,cost\n2026-10-06,m,90000000\n2026-10-07,m,-90000000",
+            "Line 3, column cost: with this line",
+        ),
+        (
+            "date,model,input_tokens\n2026-10-06,m,9000000000000000000\n2026-10-06,m,9000000000000000000",
+            "Line 2, column input_tokens: with this line",
+        ),
         ("date,model,cost\n2026-01-01,m,99999999999999999999", "Line 2, column cost:"),
         ("date,model,cost\n2026-01-01,m,1e2147483647", "Line 2, column cost:"),
         ("date,model,cost\n2026-01-01,m,\"12,50\"", "Line 2, column cost: “12,50” is no amount"),
@@ -76,6 +112,9 @@ fn what_is_wrong_is_named_by_line_and_column() {
         assert!(sentence.starts_with("Nothing was stored. "), "{sentence}");
         assert!(sentence.contains(expected), "{text:?}: {sentence}");
     }
+    let meant = Mapping { cost: "amount".into(), ..plain.clone() };
+    let bill = read("date,model,amount,cost,,\n2026-10-06,m,1,2\n", &meant).expect("it was said which");
+    assert_eq!(bill.lines[&(day("2026-10-06"), "m".to_owned())].cost, Money(1_000_000_000));
     let named = Mapping { cost: "price".into(), ..plain.clone() };
     let sentence = told(&read("date,model,cost\n2026-01-01,m,1", &named).expect_err("no such column"));
     assert!(

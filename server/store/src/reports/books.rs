@@ -1,5 +1,6 @@
 //! Do closed months agree with the ledger, and is each still what was sealed?
 
+use chrono::NaiveDate;
 use domain::ids::OrgId;
 use sqlx::PgConnection;
 
@@ -8,28 +9,58 @@ use crate::{Result, books::Drift};
 
 /// Everything about closed months that does not agree.
 pub(crate) async fn drift(db: &mut PgConnection, org: OrgId, found: &mut Vec<Drift>) -> Result<()> {
-    let months = sqlx::query!(
+    let months = sqlx::query_as!(
+        Written,
         "select month, calls, spend, adjusted, lines, seal from closed_months where org_id = $1 order by month",
         org.0
     )
     .fetch_all(&mut *db)
     .await?;
     for row in months {
-        let (fresh, totals) = seal(db, org, row.month).await?;
-        let named = |what: &str| format!("report of {}: {what}", row.month.format("%Y-%m"));
-        for (what, is, should_be) in [
-            ("lines", totals.lines, row.lines),
-            ("calls", totals.calls, row.calls),
-            ("spend", totals.spend, row.spend),
-            ("adjustments", totals.adjusted, row.adjusted),
-            // One that is whole, or none.
-            ("seals that hold", i64::from(fresh[..] == row.seal[..]), 1),
-        ] {
-            if is != should_be {
-                found.push(Drift { what: named(what), is, should_be });
-            }
+        of_month(db, org, &row, found).await?;
+    }
+    Ok(())
+}
+
+/// What was written down when a month was closed.
+struct Written {
+    month: NaiveDate,
+    calls: i64,
+    spend: i64,
+    adjusted: i64,
+    lines: i64,
+    seal: Vec<u8>,
+}
+
+/// Everything about a month that is just being closed that does not agree: what was frozen against the
+/// ledger, line by line too.
+pub(crate) async fn just_closed(db: &mut PgConnection, org: OrgId, month: NaiveDate) -> Result<Vec<Drift>> {
+    let kept = kept(db, org, month).await?;
+    let mut found = Vec::new();
+    ledger(db, org, month, kept, &mut found).await?;
+    if kept.days && found.is_empty() {
+        lines(db, org, month, &mut found).await?;
+    }
+    Ok(found)
+}
+
+/// Everything about one closed month that does not agree.
+async fn of_month(db: &mut PgConnection, org: OrgId, row: &Written, found: &mut Vec<Drift>) -> Result<()> {
+    let (fresh, totals) = seal(db, org, row.month).await?;
+    let named = |what: &str| format!("report of {}: {what}", row.month.format("%Y-%m"));
+    for (what, is, should_be) in [
+        ("lines", totals.lines, row.lines),
+        ("calls", totals.calls, row.calls),
+        ("spend", totals.spend, row.spend),
+        ("adjustments", totals.adjusted, row.adjusted),
+        // One that is whole, or none.
+        ("seals that hold", i64::from(fresh[..] == row.seal[..]), 1),
+    ] {
+        if is != should_be {
+            found.push(Drift { what: named(what), is, should_be });
         }
-        let groups = sqlx::query!(
+    }
+    let groups = sqlx::query!(
             r#"select coalesce(sum(g.calls), 0)::bigint as "calls!", coalesce(sum(g.spend), 0)::bigint as "spend!",
                       coalesce(sum(g.spend) filter (where g.late), 0)::bigint as "adjusted!"
                from report_groups g where g.org_id = $1 and g.month = $2"#,
@@ -38,17 +69,51 @@ pub(crate) async fn drift(db: &mut PgConnection, org: OrgId, found: &mut Vec<Dri
         )
         .fetch_one(&mut *db)
         .await?;
-        for (what, is, should_be) in [
-            ("calls of groups", groups.calls, totals.calls),
-            ("spend of groups", groups.spend, totals.spend),
-            ("adjustments of groups", groups.adjusted, totals.adjusted),
-        ] {
-            if is != should_be {
-                found.push(Drift { what: named(what), is, should_be });
-            }
+    for (what, is, should_be) in [
+        ("calls of groups", groups.calls, totals.calls),
+        ("spend of groups", groups.spend, totals.spend),
+        ("adjustments of groups", groups.adjusted, totals.adjusted),
+    ] {
+        if is != should_be {
+            found.push(Drift { what: named(what), is, should_be });
         }
-        let kept = kept(db, org, row.month).await?;
-        ledger(db, org, row.month, kept, found).await?;
+    }
+    let kept = kept(db, org, row.month).await?;
+    ledger(db, org, row.month, kept, found).await
+}
+
+/// How many lines of a month's own calls differ from what the ledger has of their place, application,
+/// person and model: sums that agree as a whole may still be somebody else's.
+async fn lines(db: &mut PgConnection, org: OrgId, month: NaiveDate, found: &mut Vec<Drift>) -> Result<()> {
+    let row = sqlx::query!(
+        r#"with c as (select starts_at, ends_at from closed_months where org_id = $1 and month = $2),
+                l as (select path_id, application_id, user_id, model_id, calls, spend from report_lines
+                      where org_id = $1 and month = $2 and of_month = $2),
+                e as (select e.path_id, e.application_id, coalesce(e.user_id, '00000000-0000-0000-0000-000000000000') as user_id,
+                             e.model_id, count(*) as calls, sum(e.cost) as spend
+                      from events e, c
+                      where e.org_id = $1 and e.day >= (c.starts_at at time zone 'UTC')::date and e.day <= (c.ends_at at time zone 'UTC')::date
+                        and e.started_at >= c.starts_at and e.started_at < c.ends_at
+                        and not exists (select from late_calls t where t.org_id = $1 and t.call_id = e.call_id)
+                      group by 1, 2, 3, 4)
+           select count(*) as "lines!", coalesce(sum(abs(coalesce(l.spend, 0) - coalesce(e.spend, 0))), 0)::bigint as "spend!"
+           from l full join e using (path_id, application_id, user_id, model_id)
+           where coalesce(l.calls, 0) <> coalesce(e.calls, 0) or coalesce(l.spend, 0) <> coalesce(e.spend, 0)"#,
+        org.0,
+        month,
+    )
+    .fetch_one(db)
+    .await?;
+    for (what, is) in
+        [("lines that the ledger has otherwise", row.lines), ("spend on the wrong lines", row.spend)]
+    {
+        if is != 0 {
+            found.push(Drift {
+                what: format!("report of {}: {what}", month.format("%Y-%m")),
+                is,
+                should_be: 0,
+            });
+        }
     }
     Ok(())
 }
@@ -62,7 +127,7 @@ struct Kept {
     late: bool,
 }
 
-async fn kept(db: &mut PgConnection, org: OrgId, month: chrono::NaiveDate) -> Result<Kept> {
+async fn kept(db: &mut PgConnection, org: OrgId, month: NaiveDate) -> Result<Kept> {
     let row = sqlx::query!(
         r#"select not exists (select from ledger_start s, closed_months c
                               where c.org_id = $1 and c.month = $2 and (c.starts_at at time zone 'UTC')::date < s.first_day) as "days!",
@@ -81,7 +146,7 @@ async fn kept(db: &mut PgConnection, org: OrgId, month: chrono::NaiveDate) -> Re
 async fn ledger(
     db: &mut PgConnection,
     org: OrgId,
-    month: chrono::NaiveDate,
+    month: NaiveDate,
     kept: Kept,
     found: &mut Vec<Drift>,
 ) -> Result<()> {

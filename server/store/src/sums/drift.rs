@@ -1,5 +1,6 @@
 //! Do the coarser sums agree with those by day?
 
+use chrono::NaiveDate;
 use domain::ids::OrgId;
 use sqlx::PgConnection;
 
@@ -7,8 +8,12 @@ use crate::Result;
 
 /// What differs from `usage_by_day`, or does not know of each finished call how long it took: of what, what is written, what should be. Most kinds of sum hold
 /// every call once; groups at the top those that are in a group, members each as often as somebody has
-/// groups, labels those that have one.
-pub(crate) async fn drift(db: &mut PgConnection, org: OrgId) -> Result<Vec<(String, i64, i64)>> {
+/// groups, labels those that have one. `only`: of the days from the one until before the other.
+pub(crate) async fn drift(
+    db: &mut PgConnection,
+    org: OrgId,
+    only: Option<(NaiveDate, NaiveDate)>,
+) -> Result<Vec<(String, i64, i64)>> {
     let rows = sqlx::query!(
         r#"with u as (
                select date_trunc('month', d.day)::date as month, d.calls + d.refused as calls, d.spend, p.path_id is not null as placed,
@@ -16,7 +21,7 @@ pub(crate) async fn drift(db: &mut PgConnection, org: OrgId) -> Result<Vec<(Stri
                from usage_by_day d
                left join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
                left join member_sets m on m.org_id = d.org_id and m.set_id = d.set_id
-               where d.org_id = $1
+               where d.org_id = $1 and ($2::date is null or (d.day >= $2 and d.day < $3))
            ), d as (
                select month, k.scope, sum(k.calls) as calls, sum(k.spend) as spend
                from u cross join lateral (values
@@ -32,6 +37,7 @@ pub(crate) async fn drift(db: &mut PgConnection, org: OrgId) -> Result<Vec<(Stri
                       mod(sum(took), 999999999999) as timed
                from usage_sums
                where org_id = $1 and within_id = '00000000-0000-0000-0000-000000000000' and scope <> 'feature'
+                 and ($2::date is null or (first_day >= $2 and first_day < $3))
                group by 1, 2, 3, 4
            ), kinds as (
                select distinct scope, grain, every from s
@@ -48,7 +54,9 @@ pub(crate) async fn drift(db: &mut PgConnection, org: OrgId) -> Result<Vec<(Stri
            cross join (select month from d union select month from s) m
            left join d on d.month = m.month and d.scope = k.scope
            left join s on s.month = m.month and s.scope = k.scope and s.grain = k.grain and s.every = k.every"#,
-        org.0
+        org.0,
+        only.map(|(first, _)| first),
+        only.map(|(_, next)| next),
     )
     .fetch_all(&mut *db)
     .await?;

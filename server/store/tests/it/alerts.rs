@@ -159,6 +159,17 @@ async fn what_happens_in_quiet_hours_is_in_the_console_at_once_and_in_the_mail_l
     let mut change = acme.change().await;
     let stale = alerts::set_settings(&mut change, &settings).await;
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    drop(change);
+    // Hours that are quiet for longer hold what waits; without any, it goes at once.
+    for (quiet, waits) in [(Some(Quiet { from: minute, to: (minute + 240) % 1440 }), true), (None, false)] {
+        let version = alerts::settings(&acme.store, acme.tenant.org).await.expect("settings").version;
+        let mut change = acme.change().await;
+        let settings = AlertSettings { quiet, version, ..AlertSettings::default() };
+        alerts::set_settings(&mut change, &settings).await.expect("settings");
+        change.commit().await.expect("it");
+        assert_eq!(due(now + Duration::minutes(180)).await, 1 - usize::from(waits), "{quiet:?}");
+        assert_eq!(due(clock::now()).await, 1 - usize::from(waits), "{quiet:?}");
+    }
 }
 
 #[tokio::test]

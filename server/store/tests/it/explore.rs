@@ -398,7 +398,9 @@ fn agree(table: &Explored, lines: &[&Line], durations: bool, what: &str) {
     }
     let file = csv::read(&table.csv()).expect("a table");
     let written: Vec<i64> = file[1..].iter().map(|line| read(measure, &line.cells[4])).collect();
-    let cells = table.rows.iter().flat_map(|row| &row.cells);
+    // Where things overlap, lines for all of it come after theirs.
+    let all = table.whole.iter().filter(|_| by.overlaps());
+    let cells = table.rows.iter().chain(all).flat_map(|row| &row.cells);
     let shown: Vec<i64> = cells.filter(|sums| **sums != Sums::default()).filter_map(amount).collect();
     assert_eq!(written, shown, "{what}: the file");
     if measure.adds_up() && !by.overlaps() {

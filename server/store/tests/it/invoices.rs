@@ -98,3 +98,36 @@ async fn the_same_lines_are_brought_once_however_the_file_writes_them() {
     change.commit().await.expect("all of it");
     assert_eq!(invoices::list(&acme.store, acme.tenant.org, None, None, 5).await.expect("a list").len(), 2);
 }
+
+#[tokio::test]
+async fn days_to_come_are_refused_and_days_without_a_ledger_or_billed_twice_are_said() {
+    let acme = Organization::new().await;
+    let name = |text: &str| text.parse().expect("a name");
+    let bill = |text: &str| read(text, &Mapping::default()).expect("a bill");
+    let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::KeepBooks).await;
+    let ahead = bill("date,model,cost\n2131-01-01,x,1\n");
+    let refused = invoices::insert(&mut change, acme.provider, &name("Ahead"), &ahead).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Invalid { field: "file", sentence }) if sentence.contains("yet to come")),
+        "{refused:?}"
+    );
+    let days = bill("date,model,cost\n2026-01-01,x,1\n2026-01-04,x,2\n");
+    let id = invoices::insert(&mut change, acme.provider, &name("First"), &days).await.expect("kept");
+    // Between the days of the other, and on one of them.
+    let between = bill("date,model,cost\n2026-01-02,x,1\n");
+    invoices::insert(&mut change, acme.provider, &name("Between"), &between).await.expect("kept");
+    let again = bill("date,model,cost\n2026-01-04,y,9\n");
+    invoices::insert(&mut change, acme.provider, &name("Again"), &again).await.expect("kept");
+    change.commit().await.expect("all of it");
+    let org = acme.tenant.org;
+    let remarks = async || {
+        let (invoice, _) = invoices::get(&acme.store, org, id).await.expect("an invoice");
+        invoices::remarks(&acme.store, org, &invoice).await.expect("remarks")
+    };
+    let told = remarks().await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("Nothing is in the ledger yet"), "{told:?}");
+    assert!(told[1].starts_with("Some of the same days of Provider are on “Again” too"), "{told:?}");
+    assert!(acme.book(&finished(acme.call())).await);
+    assert!(remarks().await[0].starts_with("The ledger begins on "), "{told:?}");
+}

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use domain::{
     authorizations::{State, Target},
+    groups::Standing,
     models::Review,
     money::{Money, Price},
     prices::{PriceKey, Prices},
@@ -14,10 +15,10 @@ use store::{
     alerts::Sees,
     analytics,
     authorizations::{self, Say},
-    clock, models, recommendations, testing, turns,
+    clock, groups, models, recommendations, testing, turns, users,
 };
 
-use crate::organization::{Organization, finished, model_form};
+use crate::organization::{Organization, finished, group, model_form};
 
 const OPEN: Say = Say { state: State::Open, locked: false, ends_at: None };
 
@@ -109,6 +110,80 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     );
     assert_eq!(page.tiers[0].model.1, "tiny");
     assert_eq!(page.trend.total().spend, page.models.total().spend);
+}
+
+#[tokio::test]
+async fn a_group_that_was_moved_is_one_and_its_days_are_those_of_the_table_beside() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let cheap =
+        models::insert(&mut change, &model_form("tiny", acme.provider, acme.tier), Review::Accepted).await;
+    let prices = Prices::default()
+        .with(PriceKey::Input, Some(Price(1_000_000)))
+        .with(PriceKey::Output, Some(Price(1_000_000)));
+    let cheap = cheap.expect("a model");
+    models::set_prices(&mut change, cheap, chrono::DateTime::UNIX_EPOCH, &prices).await.expect("prices");
+    authorizations::set(&mut change, None, Target::All, Some(OPEN)).await.expect("open");
+    change.commit().await.expect("kept");
+    let calendar = acme.facts().await.calendar;
+    let early = calendar.midnight(calendar.day(clock::now()) - chrono::Days::new(30)) + TimeDelta::hours(12);
+    // Too few in each place alone, and one of the day before the thirty.
+    for number in 0..26 {
+        let mut event = finished(acme.call());
+        event.cost = Money(100_000_000);
+        if number % 2 == 0 {
+            event.call.path = vec![acme.child];
+        }
+        if number == 25 {
+            (event.call.started_at, event.finished_at) = (early, early);
+        }
+        assert!(acme.book(&event).await);
+    }
+    let list = found(&acme).await;
+    let [one] = list.as_slice() else { panic!("{list:?}") };
+    assert!(one.body.contains("spent $2.50 on small: 25 calls"), "{}", one.body);
+    let page = analytics::page(&acme.store, acme.tenant.org, acme.child).await.expect("analytics");
+    let total = page.models.total();
+    assert_eq!((total.spend, total.calls), (Money(2_500_000_000), 25), "as the table beside says");
+}
+
+#[tokio::test]
+async fn nobody_who_was_taken_out_or_removed_is_recommended_to_join() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    let form = users::UserForm {
+        email: "ines@acme.example".parse().expect("an address"),
+        name: "Ines".parse().expect("a name"),
+        role: domain::users::Role::Member,
+    };
+    let ines = users::insert(&mut change, &form).await.expect("a user");
+    change.commit().await.expect("kept");
+    for user in [acme.user, ines] {
+        for _ in 0..30 {
+            let mut event = finished(acme.call());
+            (event.call.user, event.call.path) = (Some(user), vec![other]);
+            assert!(acme.book(&event).await);
+        }
+    }
+    let joining = async || {
+        let list = found(&acme).await;
+        list.into_iter().filter(|one| one.kind == Kind::Join).map(|one| one.topic).collect::<Vec<_>>()
+    };
+    let (uma, ines_too) = (format!("join {other} {}", acme.user), format!("join {other} {ines}"));
+    let mut both = vec![uma.clone(), ines_too.clone()];
+    both.sort();
+    assert_eq!(joining().await, both);
+    // In the group, and then taken out of it by somebody.
+    let mut change = acme.change().await;
+    groups::set_member(&mut change, other, acme.user, Standing::Member, None).await.expect("a member");
+    change.commit().await.expect("kept");
+    assert_eq!(joining().await, [ines_too]);
+    let mut change = acme.change().await;
+    groups::remove_member(&mut change, other, acme.user).await.expect("taken out");
+    users::remove(&mut change, ines, None).await.expect("removed");
+    change.commit().await.expect("kept");
+    assert_eq!(joining().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use domain::{
     users::Role,
     window::Window,
 };
-use store::{StoreError, books, clock, ledger, limits, reports};
+use store::{StoreError, books, clock, groups, ledger, limits, reports};
 
-use crate::organization::{Organization, finished};
+use crate::organization::{Organization, finished, group};
 
 async fn drift(acme: &Organization) -> Vec<books::Drift> {
     let calendar = acme.facts().await.calendar;
@@ -104,6 +104,46 @@ async fn a_closed_month_stays_and_what_comes_late_counts_in_the_next() {
 }
 
 #[tokio::test]
+async fn a_month_whose_books_do_not_agree_is_not_closed_and_it_is_said_what_differs() {
+    let acme = Organization::new().await;
+    let one = month(&acme, 1).await;
+    let at = noon(&acme, one, 2).await;
+    book(&acme, at, 1_000_000_000).await;
+    // A second line of the same day, model and place: without a person.
+    let mut alone = finished(ledger::Call { started_at: at, user: None, ..acme.call() });
+    (alone.finished_at, alone.cost) = (at, Money(500));
+    assert!(acme.book(&alone).await);
+    let day = acme.facts().await.calendar.day(at);
+    for (damage, repair, expected) in [
+        (
+            "update usage_by_day set spend = spend + 250000000 where spend > 500",
+            "update usage_by_day set spend = spend - 250000000 where spend > 500",
+            format!("spend of {day}: $1.2500005 where it should be $1.0000005, which is $0.25 away"),
+        ),
+        (
+            "update usage_sums set spend = spend - 7 where grain = 'month' and scope = 'application'",
+            "update usage_sums set spend = spend + 7 where grain = 'month' and scope = 'application'",
+            "spend of each application by month".to_owned(),
+        ),
+        // As much in all, on somebody else's line.
+        (
+            "update usage_by_day set spend = spend + case when spend = 500 then 9 else -9 end",
+            "update usage_by_day set spend = spend + case when spend = 509 then -9 else 9 end",
+            "spend on the wrong lines: $0.000000018 where it should be $0.00".to_owned(),
+        ),
+    ] {
+        run(&acme, damage).await;
+        let told = sentence(close(&acme, one).await);
+        assert!(told.contains("was not closed") && told.contains(&expected), "{damage}: {told}");
+        let standing = report(&acme, one).await.standing;
+        assert_eq!(standing, Standing::Open { next: true }, "{damage}: nothing is left of it");
+        run(&acme, repair).await;
+    }
+    close(&acme, one).await.expect("repaired, it is closed");
+    assert_eq!(drift(&acme).await, []);
+}
+
+#[tokio::test]
 async fn months_end_at_midnight_of_the_organization() {
     let acme = Organization::new().await;
     let (two, one) = (month(&acme, 2).await, month(&acme, 1).await);
@@ -150,6 +190,38 @@ async fn names_of_a_closed_month_are_those_of_then() {
     assert_eq!(names, ["Parent", "Child"]);
     assert_eq!(report.nodes[1].members, Some(Money(10)), "whoever called was a member");
     assert_eq!(report.nodes[0].own, Money(0));
+}
+
+#[tokio::test]
+async fn groups_whose_people_spend_elsewhere_are_in_the_report_before_and_after_it_is_closed() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    change.commit().await.expect("it");
+    let one = month(&acme, 1).await;
+    let at = noon(&acme, one, 1).await;
+    let mut event = finished(ledger::Call { started_at: at, path: vec![other], ..acme.call() });
+    (event.finished_at, event.cost) = (at, Money(50));
+    assert!(acme.book(&event).await);
+    let told = async || {
+        let report = report(&acme, one).await;
+        let line = |node: &domain::reports::Node| {
+            (node.name().to_owned(), node.depth(), node.total.0, node.members.map(|money| money.0))
+        };
+        assert_eq!((report.total, report.groups), (Money(50), 3));
+        report.nodes.iter().map(line).collect::<Vec<_>>()
+    };
+    let expected = [
+        ("Other".to_owned(), 0, 50, None),
+        ("Parent".to_owned(), 0, 0, Some(50)),
+        ("Child".to_owned(), 1, 0, Some(50)),
+    ];
+    assert_eq!(told().await, expected);
+    close(&acme, one).await.expect("it is closed");
+    assert_eq!(told().await, expected);
+    run(&acme, "update groups set name = 'Renamed', version = version + 1 where name = 'Child'").await;
+    assert_eq!(told().await, expected, "by the names of then");
+    assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use domain::{
     ids::GroupId,
-    limits::Scope,
+    limits::{Meter, Metric, Mode, Scope},
     money::Money,
-    spend::{Led, LedPage, Verdict},
+    spend::{Led, LedPage, Range, Verdict, View},
+    window::Window,
 };
-use store::{groups, ledger, spend, testing};
+use store::{calls, groups, ledger, limits, spend, testing};
 use uuid::Uuid;
 
 use crate::organization::{Organization, finished, group, spend as month};
@@ -62,4 +63,82 @@ async fn a_lead_sees_what_their_groups_spend_with_those_below_and_what_stops_the
     // What is below has no limit of its own; the one above counts it.
     let child = page.groups.iter().find(|group| group.group == acme.child).expect("it is led");
     assert_eq!((child.spent, child.budget.as_ref()), (Money(30_000), None));
+}
+
+#[tokio::test]
+async fn what_members_call_on_another_account_is_told_from_what_their_leads_may_read() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    change.commit().await.expect("it");
+    let (here, mut there) = (finished(acme.call()), finished(acme.call()));
+    there.call.path = vec![other];
+    for event in [&here, &there] {
+        assert!(acme.book(event).await);
+    }
+    let calls = [&here, &there].map(|event| (event.call.started_at.date_naive(), event.call.id));
+    let opening = async |groups: &[GroupId]| {
+        calls::on_account_of(&acme.store, acme.tenant.org, &calls, groups).await.expect("an answer")
+    };
+    assert_eq!(opening(&[acme.parent]).await, [here.call.id].into(), "a lead above reads what is below");
+    assert_eq!(opening(&[other]).await, [there.call.id].into());
+    assert_eq!(opening(&[]).await, [].into());
+}
+
+#[tokio::test]
+async fn nobody_is_fine_while_a_limit_of_any_kind_refuses_their_calls() {
+    let acme = Organization::new().await;
+    let org = acme.tenant.org;
+    let limit = async |scope, metric, window, cap, mode| {
+        let mut change = acme.change().await;
+        let form = limits::LimitForm { cap, mode, thresholds: Vec::new() };
+        limits::set(&mut change, Meter { scope, metric, window }, &form, limits::Seen::Nothing)
+            .await
+            .expect("a limit");
+        change.commit().await.expect("it");
+    };
+    let page = async |of| {
+        let look =
+            spend::Look { view: View::Attributed, range: Range::Month, month: None, own: None, by: None };
+        let page = spend::page(&acme.store, org, of, look).await.expect("a page");
+        page.verdict(|day| day.to_string()).expect("of the month that runs")
+    };
+    for _ in 0..4 {
+        assert!(acme.book(&finished(acme.call())).await);
+    }
+    let (application, group) = (spend::Of::Application(acme.application), spend::Of::Group(acme.child));
+    assert_eq!(page(application).await.0, Verdict::Open);
+    // Observed, it refuses nobody.
+    limit(Scope::Group(acme.child), Metric::Tokens, Window::Year, 4, Mode::Observe).await;
+    assert_eq!(page(application).await.0, Verdict::Open);
+    // Near by requests of the year, of the group above; the money of the month is fine.
+    limit(Scope::Application(acme.application), Metric::Spend, Window::Month, 1_000_000_000, Mode::Enforce)
+        .await;
+    assert_eq!(page(application).await.0, Verdict::Fine);
+    limit(Scope::Group(acme.parent), Metric::Requests, Window::Year, 5, Mode::Enforce).await;
+    let near = (Verdict::Near, "80 % of the limit of Parent, 5 requests a year, is used.".to_owned());
+    assert_eq!(page(application).await, near);
+    assert_eq!(page(group).await, near);
+    // Nothing is used, and nothing may be.
+    let mut change = acme.change().await;
+    let other =
+        groups::insert(&mut change, None, &crate::organization::group("Other")).await.expect("a group");
+    change.commit().await.expect("it");
+    acme.limit(month(Scope::Group(other)), 0).await;
+    let led_page = led(&acme, &[other], 5).await;
+    let (judged, why) = verdict(&led_page.groups[0], &led_page);
+    assert_eq!(
+        (judged, why.as_str()),
+        (Verdict::Over, "The limit of Other, $0.00 a month, leaves nothing: calls are refused.")
+    );
+    // Used up for ever, of the organization: everything in it is over, for its leads too.
+    limit(Scope::Organization, Metric::Requests, Window::Total, 4, Mode::Enforce).await;
+    for of in [application, group, spend::Of::Organization, spend::Of::User(acme.user)] {
+        let (verdict, why) = page(of).await;
+        assert_eq!(verdict, Verdict::Over, "{of:?}: {why}");
+        assert!(why.contains("of the limit of Acme, 4 requests"), "{why}");
+        assert!(why.ends_with("is used: further calls are refused."), "{why}");
+    }
+    let page = led(&acme, &[acme.child], 5).await;
+    assert_eq!(verdict(&page.groups[0], &page).0, Verdict::Over);
 }
