@@ -560,10 +560,8 @@ pub(crate) async fn turn(
     }
     let mut handed = Vec::new();
     may_give(change, before.role)?;
-    if suspended {
-        if before.role == Role::Owner {
-            another_owner(change, id).await?;
-        }
+    if suspended && before.role == Role::Owner {
+        another_owner(change, id).await?;
     }
     sqlx::query!(
         "update users set suspended_at = $3, version = version + 1 where org_id = $1 and user_id = $2",
