@@ -43,7 +43,7 @@ test('the price book fills in what it knows about a model', async ({ page, world
   await dialog.getByLabel('Input optional', { exact: true }).fill('3');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await expect(row(page, 'in force')).toContainText('Typed in by Ada Lovelace');
-  await expect(page.getByText('The price book says $2.50 / $10.00')).toBeVisible();
+  await expect(page.getByText(/The price book says otherwise per million of input \$2\.50, here \$3\.00/)).toBeVisible();
 });
 
 test('what a provider offers is taken into the review inbox, accepted, and can be called', async ({ page, world }) => {

@@ -147,7 +147,7 @@ fn Content(page: MyPage) -> impl IntoView {
                         <p class="sub">"A call that names no model goes to "<span class="mono">{format!("policy/{name}")}</span>{from.map(|group| format!(", as {group} says"))}"."</p>
                     })}
                     {key.leaked.map(|hint| view! { <p class="banner bad">{format!("{hint} was reported as leaked and is dead. Make a new one, and look where the old one was kept.")}</p> })}
-                    <div class="row">
+                    <div class="row first-line">
                         <Form to=IssueOwnSecret::PATH which=key.key.clone()>
                             <Hidden name="key" value=key.key.clone()/>
                             <Submit label=if has { "Replace my secret" } else { "Make my secret" } look="small"/>

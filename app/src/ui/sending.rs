@@ -107,7 +107,7 @@ pub fn Sending(
         <div class=if inline { "sending inline" } else { "sending" } on:submit=submit>
             <div class="summary" role="alert">{move || shown_summary.get().map(|text| view! { <p>{text}</p> })}</div>
             {children()}
-            <p class="sr" role="status">{move || shown_running.get()}</p>
+            <p class="sr" aria-live="polite">{move || shown_running.get()}</p>
             <div class="once-region" aria-live="polite">{move || shown_once.get().map(once_panel)}</div>
         </div>
     }
