@@ -84,7 +84,8 @@ fn Content(page: MyPage) -> impl IntoView {
     let rows = models
         .iter()
         .map(|model| {
-            let used_up = model.state == State::Open && model.through.iter().all(|way| way.full.is_some());
+            let mut open = model.through.iter().filter(|way| way.state == State::Open);
+            let used_up = model.state == State::Open && open.all(|way| way.full.is_some());
             let asks = may.requests && !waits.contains(&model.name);
             let ask = asks.then(|| format!("/requests/new?model={}", query::encoded(&model.name)));
             view! {

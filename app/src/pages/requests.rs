@@ -395,7 +395,7 @@ fn Decide(request: Request, agreed: bool) -> impl IntoView {
     let note =
         if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
     let hint = if begun {
-        "Others agreed to this. Anything else begins the count anew."
+        "Agreed to so far. Anything else begins the count anew."
     } else {
         "As asked, or less."
     };

@@ -112,7 +112,7 @@ fn SavedLine(saved: Saved) -> impl IntoView {
     }
     view! {
         <div class="banner good row between">
-            <span>{format!("{changes} saved: they hold from the next call on.")}</span>
+            <span>{format!("{changes} saved: {} from the next call on.", if count == 1 { "it holds" } else { "they hold" })}</span>
             <span class="row">
                 {log}
                 {if saved.may_undo {
