@@ -155,7 +155,10 @@ fn PolicyDialog(policy: Option<Policy>, names: String, many: bool) -> impl IntoV
     let steps = policy.as_ref().map(steps_text).unwrap_or_default();
     view! {
         <Dialog name=dialog.clone() title>
-            {many.then(|| view! { <FindHeir page="/policies" dialog=dialog.clone() what="Model"/> })}
+            {many.then(|| view! {
+                <FindHeir page="/policies" dialog=dialog.clone() what="Model"/>
+                <p class="hint">"Look for names first: looking begins the form below anew."</p>
+            })}
             <Form to=SavePolicy::PATH also=RehearsePolicy::PATH which=dialog.clone()>
                 <Hidden name="id" value=id.clone()/>
                 <Hidden name="version" value=version.clone()/>

@@ -394,11 +394,8 @@ fn Decide(request: Request, agreed: bool) -> impl IntoView {
     let (terms, begun) = (request.terms(), !request.approvals.is_empty());
     let note =
         if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
-    let hint = if begun {
-        "Agreed to so far. Anything else begins the count anew."
-    } else {
-        "As asked, or less."
-    };
+    let hint =
+        if begun { "Agreed to so far. Anything else begins the count anew." } else { "As asked, or less." };
     let counted = match request.per {
         Per::Month => "At most, each month",
         Per::Total => "At most, in total",
