@@ -99,6 +99,8 @@ fn Framed(frame: Frame) -> impl IntoView {
     view! {
         <Routes fallback=|| ()>
             <Route path=path!("/sign-in") view=pages::sign_in::SignInPage/>
+            <Route path=path!("/forgot") view=pages::passwords::ForgotPage/>
+            <Route path=path!("/password/:token") view=pages::passwords::PasswordPage/>
             <Route path=path!("/setup") view=pages::setup::SetupPage/>
             <Route path=path!("/welcome/:step") view=pages::welcome::WelcomePage/>
             <Route path=path!("/join/:org/:user/:token") view=pages::join::JoinPage/>
@@ -148,6 +150,7 @@ fn Framed(frame: Frame) -> impl IntoView {
                 <Route path=path!("reports/:month") view=pages::reports::ReportPage/>
                 <Route path=path!("requests") view=pages::requests::RequestsPage/>
                 <Route path=path!("requests/new") view=pages::requests::NewRequestPage/>
+                <Route path=path!("requests/raise") view=pages::raises::NewRaisePage/>
                 <Route path=path!("requests/:id") view=pages::requests::RequestPage/>
                 <Route path=path!("roles") view=pages::roles::RolesPage/>
                 <Route path=path!("reviews") view=pages::reviews::ReviewsPage/>

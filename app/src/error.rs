@@ -49,7 +49,7 @@ impl AppError {
                 _ => "Some fields need another look.".to_owned(),
             },
             Self::Stale => {
-                "Somebody else changed this while you were editing. What you typed is still here, and what they saved stands beside it. Save again to put yours in its place.".to_owned()
+                "Somebody else changed this while you were editing. What you changed is still here; what they changed is here too, and said beside it. Save again to keep both, with yours where you changed the same.".to_owned()
             }
             Self::Unavailable => "The database does not answer right now. Nothing was changed. Try again in a moment.".to_owned(),
             Self::Internal(id) => format!("Bursar met a defect; nothing was changed. Try again; if it stays, this is its number in the log: request {id}."),

@@ -151,6 +151,10 @@ pub const ORG: &str = "_org";
 /// The header that says the same of what script sends.
 pub const ORG_HEADER: &str = "x-bursar-org";
 
+/// The field that says what the fields of a form held when it was drawn, as JSON: what somebody left alone is
+/// told from what they changed.
+pub const WAS: &str = "_was";
+
 /// The field that says which page a form stands on, where its address does not.
 pub const PAGE: &str = "_page";
 
@@ -266,12 +270,21 @@ pub enum Once {
         /// Texts with their headings.
         parts: Vec<(String, String)>,
     },
-    /// What saving would change: shown before it is saved.
+    /// Links, each for somebody else.
+    Links {
+        /// One sentence.
+        sentence: String,
+        /// Name, email address and link of each.
+        links: Vec<(String, String, String)>,
+    },
+    /// What saving would change: shown before it is saved. The page shows it, not the form.
     Difference {
         /// One sentence.
         sentence: String,
-        /// Each change, in words.
-        lines: Vec<String>,
+        /// What changes, by kind.
+        parts: Vec<Differs>,
+        /// What dies with it for good: a sentence, and how much of whose.
+        dying: Option<(String, Vec<String>)>,
         /// Names of fields and what they hold now: what was read, and which difference was shown.
         values: Vec<(String, String)>,
     },
@@ -284,6 +297,17 @@ pub enum Once {
         /// Details, one a line.
         lines: Vec<String>,
     },
+}
+
+/// One kind of what saving would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differs {
+    /// Which.
+    pub title: String,
+    /// How many people it is about.
+    pub people: usize,
+    /// The first of them: name, email address, and what changes.
+    pub lines: Vec<(String, String, Vec<String>)>,
 }
 
 impl Done {

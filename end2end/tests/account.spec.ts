@@ -41,6 +41,38 @@ test('somebody is invited, joins, changes the password, and signs in and out', a
   await expect(page.getByRole('heading', { name: 'My models' })).toBeVisible();
 });
 
+test('an invitation that is opened by somebody who is signed in asks who goes on', async ({ page, world }) => {
+  const [jo, pia] = [fresh('Jo'), fresh('Pia')];
+  const somebody = await join(world, jo, 'member');
+  const email = `${pia.toLowerCase().replace(' ', '.')}@acme.example`;
+  const done = await world.owner.post('users/create', { name: pia, email, role: 'member' });
+  const link = new URL(done.once.Link.url).pathname;
+
+  await visit(page, somebody.console, link);
+  await expect(page.locator('main')).toContainText(`You are signed in here as ${jo}`);
+  await expect(page.getByLabel('Choose a password')).toHaveCount(0);
+  const [org, user, token] = link.split('/').slice(-3);
+  const sent = somebody.console.post('join/accept', { org, user, token, name: pia, password: PASSWORD });
+  await expect(sent, 'nor by a form that has stood there').rejects.toThrow(`You are signed in as ${jo}`);
+
+  // Signed out, the same page is the invitation.
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByLabel('Choose a password')).toBeVisible();
+  await visit(page, somebody.console, '/account');
+  await expect(page).toHaveURL(/sign-in/);
+
+  const kai = await join(world, fresh('Kai'), 'member');
+  await visit(page, kai.console, link);
+  await page.getByRole('link', { name: `Go on as ${pia}` }).click();
+  await page.getByLabel('Choose a password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Join' }).click();
+  await expect(page.getByRole('heading', { name: 'My models' })).toBeVisible();
+  await expect(page.locator('body')).toContainText(pia);
+  await visit(page, world.owner, `/audit?what=${encodeURIComponent(pia)}`);
+  const joined = page.getByRole('row').filter({ hasText: 'User joined' });
+  await expect(joined, 'where from, and by which request').toContainText(/127\.0\.0\.1.*req_/s);
+});
+
 test('somebody who signs in lands where they wanted to go', async ({ page, world }) => {
   await join(world, fresh('Leo'), 'auditor');
   await page.goto(`${world.base}/audit?subject=group`);

@@ -86,11 +86,21 @@ export async function join(world: World, name: string, role: string, group?: str
   return { id: user, console: somebody };
 }
 
-/** A new member who leads Research. */
-export async function lead(world: World, name: string): Promise<{ id: string; console: Console }> {
+/** A new member who leads a group: Research, where none is named. */
+export async function lead(world: World, name: string, group = world.research): Promise<{ id: string; console: Console }> {
   const somebody = await join(world, name, 'member');
-  await world.owner.post('groups/add-member', { group: world.research, user: somebody.id, lead: 'true' });
+  await world.owner.post('groups/add-member', { group, user: somebody.id, lead: 'true' });
   return somebody;
+}
+
+/** The name of a model that is new, and waits for review. */
+export async function newModel(world: World, stem: string): Promise<string> {
+  const name = fresh(stem).replace(' ', '-');
+  await world.owner.create('models/create', {
+    name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
+    max_output_tokens: '1000', price_input: '1', price_output: '1',
+  });
+  return name;
 }
 
 /** A model that Engineering can have by request, at so many dollars per million tokens. */
@@ -116,6 +126,14 @@ export async function application(world: World, name: string, group: string): Pr
   const key = (await world.owner.page(`/applications/${id}?dialog=secret`)).match(/key_[a-z0-9]{26}/)![0];
   const done = await world.owner.post('keys/issue', { application: id, key });
   return { id, secret: done.once.Secret.secret };
+}
+
+/** A key that the members of these groups may have secrets of. */
+export async function shared(world: World, group: string): Promise<string> {
+  const application = await world.owner.create('applications/create', { name: fresh('bot'), group });
+  const key = (await world.owner.page(`/applications/${application}?dialog=key`)).match(/key_[a-z0-9]{26}/)![0];
+  await world.owner.post('keys/edit', { application, key, version: '1', all_models: 'true', 'assigned[]': group });
+  return key;
 }
 
 /** A call through the gateway, as any program makes it. */

@@ -1,4 +1,4 @@
-import { expect, fresh, join, said, test, visit } from './bursar';
+import { alive, expect, fresh, join, said, test, visit } from './bursar';
 
 /** Several people with one word in their names, and their ids. */
 async function people(world: any, word: string, count: number): Promise<string[]> {
@@ -162,7 +162,7 @@ test('several people are chosen for a group in its dialog', async ({ page, world
   await dialog.getByRole('searchbox').fill(word);
   await dialog.getByRole('button', { name: 'Search' }).click();
   for (const letter of ['A', 'B', 'C']) {
-    await dialog.getByRole('list', { name: 'People to choose from' }).getByText(`${letter} ${word}`).click();
+    await dialog.getByRole('list', { name: 'People to choose from' }).getByText(`${letter} ${word}`).filter({ visible: true }).click();
     await expect(dialog.getByRole('link', { name: `Leave out ${letter} ${word}` })).toBeVisible();
   }
   await dialog.getByRole('link', { name: `Leave out B ${word}` }).click();
@@ -186,23 +186,121 @@ test('a table is imported after its difference was shown, and importing an expor
   const show = page.getByRole('button', { name: 'Show the difference' });
   await table.fill(exported);
   await show.click();
-  await expect(page.getByText('All 1 people are as the table says: there is nothing to change.')).toBeVisible();
+  await expect(page.getByText('The one person in it is as the table says: there is nothing to change.')).toBeVisible();
 
+  const unfold = () => page.getByText('The table', { exact: true }).click();
+  await unfold();
   await table.fill('name,email,role,groups,monthly_limit\nB,b@acme.example,chief,,\nC,c@acme.example,member,Nowhere,1');
   await show.click();
-  await expect(page.getByText(/Line 2, role: .* Line 3, groups: There is no group "Nowhere"/)).toBeVisible();
+  const wrong = page.getByRole('listitem').filter({ hasText: /^Line \d/ });
+  await expect(wrong, 'a line for each').toHaveText([/^Line 2, role: .*\.$/, /^Line 3, groups: There is no group "Nowhere"\. .*\.$/]);
+  await expect(page.getByText('Nothing is imported: 2 lines need another look.')).toBeVisible();
   await expect(table).toHaveAttribute('aria-invalid', 'true');
 
   await table.fill(`${exported}N ${word},${address},auditor,Engineering,3.50,,,\n`);
   await show.click();
-  await expect(page.getByText('Nothing has been changed yet. 3 differences.')).toBeVisible();
+  await expect(page.getByText('Nothing has been changed yet. 1 new.')).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'The difference' })).toBeFocused();
+  await expect(page.getByRole('row', { name: address })).toContainText('Joins Engineering');
   expect(await world.owner.page(`/users?q=${address}`), 'and it was not').toContain('Nobody matches');
   await page.getByRole('button', { name: 'Import', exact: true }).click();
-  await said(page, 'Imported. 3 differences.');
+  await said(page, 'Imported. 1 new.');
+  await expect(page.getByRole('row', { name: address }), 'each person once').toHaveCount(1);
   await expect(page.getByRole('button', { name: 'Undo' })).toBeVisible();
   await page.goto(`${world.base}/users?q=${address}`);
   const row = page.getByRole('row', { name: `N ${word}` });
   await expect(row).toContainText('Auditor');
   await expect(row).toContainText('Engineering');
   await expect(row).toContainText('$3.50');
+});
+
+test('a table from a spreadsheet is read in its own encoding, and kept to be mended when it is refused', async ({ page, world }) => {
+  const address = `u-${fresh('Umlaut').split(' ')[1]}@acme.example`;
+  const file = (text: string) => ({ name: 'people.csv', mimeType: 'text/csv', buffer: Buffer.from(text, 'latin1') });
+  await visit(page, world.owner, '/users/import');
+  const table = page.getByLabel('Or the table itself');
+  const show = page.getByRole('button', { name: 'Show the difference' });
+  await page.getByLabel('A file').setInputFiles(file(`name;email;role\nJ\xfcrgen M\xfcller;${address};chief\n`));
+  await show.click();
+  await expect(page.getByRole('listitem').filter({ hasText: /^Line 2, role/ })).toBeVisible();
+  await expect(table, 'the text is still there').toHaveValue(/Jürgen Müller/);
+  await page.getByLabel('A file').setInputFiles(file(`name;email;role\nJ\xfcrgen M\xfcller;${address};member\n`));
+  await show.click();
+  await expect(page.getByText('it was read as Windows-1252')).toBeVisible();
+  await expect(page.getByRole('row', { name: address })).toContainText('Jürgen Müller');
+  await page.getByRole('button', { name: 'Import', exact: true }).click();
+  await said(page, 'Imported. 1 new.');
+
+  await page.goto(`${world.base}/users/import`);
+  await page.getByLabel('A file').setInputFiles({ name: 'people.csv', mimeType: 'text/csv', buffer: Buffer.from('PK\x03\x04\0\xff', 'latin1') });
+  await show.click();
+  await expect(page.getByText('This file is no text')).toBeVisible();
+});
+
+test('a table that was changed after it was compared is not imported', async ({ page, world, javaScriptEnabled }) => {
+  const word = fresh('Edited');
+  const address = `e-${word.split(' ')[1]}@acme.example`;
+  await visit(page, world.owner, '/users/import');
+  const table = page.getByLabel('Or the table itself');
+  await table.fill(`name,email\nE ${word},${address}\n`);
+  await page.getByRole('button', { name: 'Show the difference' }).click();
+  const run = page.getByRole('button', { name: 'Import', exact: true });
+  await expect(run).toBeVisible();
+  if (javaScriptEnabled !== false) await alive(page);
+  await page.getByText('The table', { exact: true }).click();
+  await table.fill(`name,email\nF ${word},${address}\n`);
+  if (javaScriptEnabled !== false) {
+    await expect(run).toBeHidden();
+    await expect(page.getByText('show the difference again before it is imported')).toBeVisible();
+    return;
+  }
+  await run.click();
+  await expect(page.getByText('Nothing was imported: people or the table have changed')).toBeVisible();
+  await expect(page.getByRole('listitem').filter({ hasText: `F ${word}` })).toBeVisible();
+});
+
+test('many are invited again: the links stand on a page that says it is done, each by itself and as a table', async ({ page, world, javaScriptEnabled }) => {
+  const word = fresh('Again');
+  await people(world, word, 3);
+  await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}`);
+  for (const letter of ['A', 'B', 'C']) await page.getByRole('checkbox', { name: `Select ${letter} ${word}` }).check();
+  await page.getByRole('button', { name: 'Invite again…' }).click();
+  // Whoever leaves it comes back to those they chose.
+  await page.getByRole('link', { name: 'Cancel' }).click();
+  await expect(page).toHaveURL(new RegExp(`/users\\?q=${encodeURIComponent(word)}&ticked=`));
+  for (const letter of ['A', 'B', 'C']) await expect(page.getByRole('checkbox', { name: `Select ${letter} ${word}` })).toBeChecked();
+  await page.getByRole('button', { name: 'Invite again…' }).click();
+  await page.getByRole('button', { name: 'Confirm for 3 people' }).click();
+  await expect(page.getByText('Done: 3 people changed')).toBeVisible();
+  await expect(page.getByRole('button', { name: /Confirm/ })).toHaveCount(0);
+  const links = page.locator('.once-links li');
+  await expect(links).toHaveCount(3);
+  const link = (await links.filter({ hasText: `B ${word}` }).locator('pre').textContent())!;
+  expect(link).toMatch(/\/join\//);
+  if (javaScriptEnabled !== false) await expect(page.getByRole('button', { name: 'Copy' })).toHaveCount(3);
+  const save = page.getByRole('link', { name: 'Save all as a table' });
+  const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
+  const text = await new Response(await download.createReadStream() as any).text();
+  expect(text.split('\r\n')).toHaveLength(5);
+  expect(text).toContain(link);
+  const answer = await page.request.get(link);
+  expect(answer.status(), 'the link works').toBe(200);
+});
+
+test('a change that was undone says by whom, and what is so now', async ({ page, world }) => {
+  const word = fresh('Undone');
+  await people(world, word, 2);
+  await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}`);
+  for (const letter of ['A', 'B']) await page.getByRole('checkbox', { name: `Select ${letter} ${word}` }).check();
+  await page.getByRole('button', { name: 'Add to a group…' }).click();
+  await page.getByLabel('Group').selectOption({ label: 'Engineering/Research' });
+  await page.getByLabel('Last day').fill('2099-05-03');
+  await page.getByRole('button', { name: 'Show what would happen' }).click();
+  await expect(page.getByText('2 people join Research, through 3 May 2099.')).toBeVisible();
+  await expect(page.getByRole('row', { name: `A ${word}` })).toContainText('Joins Research, through 3 May 2099');
+  await page.getByRole('button', { name: 'Confirm for 2 people' }).click();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(page.getByText(/undone again by Ada Lovelace on /)).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Was changed, and undone' })).toBeVisible();
+  await expect(page.getByRole('row', { name: `A ${word}` })).toContainText('Undone: joins Research');
 });

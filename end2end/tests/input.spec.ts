@@ -14,7 +14,10 @@ interface Named {
 
 const FORMS: Named[] = [
   { noun: 'group', path: () => '/groups?dialog=new', send: 'Create the group', any: true },
-  { noun: 'application', path: () => '/applications?dialog=new', send: 'Create the application', any: true },
+  {
+    noun: 'application', path: () => '/applications?dialog=new', send: 'Create the application', any: true,
+    fill: async (form) => void (await form.getByLabel('Group').selectOption({ label: 'Engineering' })),
+  },
   { noun: 'tier', path: () => '/models?dialog=new-tier', send: 'Add the tier', any: true },
   {
     noun: 'person', path: () => '/users?dialog=invite', send: 'Invite', any: true,
@@ -168,11 +171,11 @@ for (const { noun, open, field, theirs, mine } of SHARED) {
     const typed = /^\d/.test(mine) || mine.startsWith('http') ? mine : fresh(mine);
     await form.getByLabel(field, { exact: true }).fill(typed);
     await form.getByRole('button', { name: 'Save' }).click();
-    await expect(form.getByText('Somebody else changed this')).toBeVisible();
+    await expect(form.getByText('Somebody else changed this while')).toBeVisible();
     await expect(form.getByText(`Somebody else saved: ${theirs}`)).toBeVisible();
     await expect(form.getByLabel(field, { exact: true }), 'nothing is lost').toHaveValue(typed);
     await form.getByRole('button', { name: 'Save' }).click();
-    await expect(form.getByText('Somebody else changed this')).toHaveCount(0);
+    await expect(form.getByText('Somebody else changed this while')).toHaveCount(0);
     expect(await world.owner.page(path), 'the second decision holds').toContain(typed);
   });
 }

@@ -24,3 +24,24 @@ test('an invoice with a mistake leaves nothing; without it, every difference is 
   const file = await world.owner.page((await page.getByRole('link', { name: 'CSV', exact: true }).getAttribute('href'))!);
   expect(file).toContain(`${day},tiny-9,3.00,0.00,3.00,`);
 });
+
+test('a comma that could be either, and a file that is too large, are told at the field', async ({ page, world }) => {
+  await visit(page, world.owner, '/invoices?dialog=new');
+  const form = page.getByRole('dialog');
+  const name = fresh('Large');
+  await form.getByLabel('Provider').selectOption('House');
+  await form.getByLabel('What to call it').fill(name);
+  const either = 'date;model;cost\n2026-10-28;tiny-1;12,500';
+  await form.getByLabel('Or its text').fill(either);
+  await form.getByRole('button', { name: 'Read and compare' }).click();
+  await refused(form.getByLabel('Or its text'), either, 'Nothing was stored. Line 2, column cost: “12,500” may be 12.500 or 12500. Write it without the comma.');
+
+  await form.getByLabel('Or its text').fill('');
+  const line = '2026-10-28,tiny-1,1.00\n';
+  const buffer = Buffer.from(`date,model,cost\n${line.repeat(Math.ceil((10 << 20) / line.length))}`);
+  await form.getByLabel('The file').setInputFiles({ name: 'october.csv', mimeType: 'text/csv', buffer });
+  await form.getByRole('button', { name: 'Read and compare' }).click();
+  await expect(form.getByText('This is too large: a form with a file holds 8 MB. Split the file, and send its parts one after the other.').first()).toBeVisible();
+  await expect(form.getByLabel('The file')).toHaveAttribute('aria-invalid', 'true');
+  await expect(form.getByLabel('What to call it')).toHaveValue(name);
+});

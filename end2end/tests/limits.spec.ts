@@ -48,24 +48,28 @@ test('every limit of the organization is on one page', async ({ page, world }) =
 });
 
 /** A secret whose calls count for one of each: the organization, a group, an application, a person. */
-async function scopes(world: World): Promise<[kind: string, scope: string, secret: string][]> {
-  const service = await application(world, fresh('scoped'), world.research);
-  const person = await join(world, fresh('Sam'), 'member', world.research);
+async function scopes(world: World): Promise<[kind: string, name: string, scope: string, secret: string][]> {
+  const [tool, sam] = [fresh('scoped'), fresh('Sam')];
+  const service = await application(world, tool, world.research);
+  const person = await join(world, sam, 'member', world.research);
   const own = (await person.console.post('keys/open-personal', { group: world.research })).once.Secret.secret;
   return [
-    ['organization', 'organization', service.secret],
-    ['group', `group:${world.engineering}`, service.secret],
-    ['application', `application:${service.id}`, service.secret],
-    ['user', `user:${person.id}`, own],
+    ['organization', 'Acme', 'organization', service.secret],
+    ['group', 'Engineering', `group:${world.engineering}`, service.secret],
+    ['application', tool, `application:${service.id}`, service.secret],
+    ['user', sam, `user:${person.id}`, own],
   ];
 }
 
 test('a limit on each of the four scopes stops the next call, and names itself', async ({ page, world }) => {
   test.slow();
-  for (const [kind, scope, secret] of await scopes(world)) {
+  for (const [kind, name, scope, secret] of await scopes(world)) {
     expect((await call(world, secret)).status, kind).toBe(200);
     await visit(page, world.owner, '/limits?dialog=new');
     const dialog = page.getByRole('dialog');
+    await dialog.getByRole('searchbox').fill(name);
+    await dialog.getByRole('button', { name: 'Search' }).click();
+    await expect(dialog.getByLabel('On', { exact: true })).toContainText(name);
     await dialog.getByLabel('On', { exact: true }).selectOption(scope);
     await dialog.getByLabel('Of').selectOption('output_tokens');
     await dialog.getByLabel('Per', { exact: true }).selectOption('day');

@@ -1,8 +1,8 @@
-import type { Page, Route } from '@playwright/test';
+import type { Locator, Page, Route } from '@playwright/test';
 
-import { alive, card, expect, fresh, join, test, visit } from './bursar';
+import { alive, card, expect, fresh, join, shared, test, visit } from './bursar';
 
-test('people are dragged onto a group, with Alt into both, and where they are not taken it says why', async ({ page, world }) => {
+test('people are dragged onto a group, with Ctrl or Alt into both, and where they are not taken it says why', async ({ page, world }) => {
   const [from, to] = [fresh('Here'), fresh('There')];
   const groups = [];
   for (const name of [from, to]) groups.push(await world.owner.create('groups/create', { name, kind: 'custom', parent: world.research }));
@@ -17,21 +17,94 @@ test('people are dragged onto a group, with Alt into both, and where they are no
   await page.getByRole('checkbox', { name: `Select ${names[0]}` }).check();
   await page.getByRole('checkbox', { name: `Select ${names[1]}` }).check();
   await expect(page.getByText('2 people selected')).toBeVisible();
-  await row(names[0]).dragTo(node(to));
+  await drag(page, row(names[0]), node(to));
   await expect(page.getByRole('status').filter({ hasText: `Moved 2 people to ${to}.` })).toBeVisible();
   await expect(card(page, 'People')).not.toContainText(names[0]);
   await page.getByRole('button', { name: 'Undo' }).click();
   await expect(card(page, 'People')).toContainText(names[1]);
 
   // Onto the group they are in: nothing changes, and it says why.
-  await row(names[2]).dragTo(node(from));
+  await drag(page, row(names[2]), node(from));
   await expect(page.locator('.toast').filter({ hasText: `They are in ${from} already.` })).toBeVisible();
 
-  await page.keyboard.down('Alt');
-  await row(names[2]).dragTo(node(to));
-  await page.keyboard.up('Alt');
-  await expect(page.getByRole('status').filter({ hasText: `Added ${names[2]} to ${to}.` })).toBeVisible();
-  await expect(card(page, 'People')).toContainText(names[2]);
+  for (const [key, name] of [['Alt', names[2]], ['Control', names[1]]]) {
+    await page.keyboard.down(key);
+    await drag(page, row(name), node(to));
+    await page.keyboard.up(key);
+    await expect(page.getByRole('status').filter({ hasText: `Added ${name} to ${to}.` })).toBeVisible();
+    await expect(card(page, 'People')).toContainText(name);
+  }
+
+  // One is dragged who is not ticked: those who are stay so, and are counted.
+  await page.getByRole('checkbox', { name: `Select ${names[0]}` }).check();
+  await drag(page, row(names[1]), node(to));
+  await expect(page.locator('.toast').filter({ hasText: `${names[1]}` }).last()).toBeVisible();
+  await expect(page.getByText('1 person selected')).toBeVisible();
+});
+
+test('words that are no group move nobody anywhere', async ({ page, world }) => {
+  const group = await world.owner.create('groups/create', { name: fresh('Typed'), kind: 'custom', parent: world.research });
+  const name = fresh('Tia');
+  await join(world, name, 'member', group);
+  await visit(page, world.owner, `/groups/${group}`);
+  await page.getByRole('button', { name: `Actions for ${name}` }).click();
+  await page.getByRole('link', { name: /Move to/ }).click();
+  const dialog = page.getByRole('dialog');
+  const field = dialog.getByRole('combobox', { name: 'To which group' });
+  await expect(field).toBeFocused();
+  await expect(field).toHaveValue('');
+  let sent = 0;
+  await page.route('**/console/groups/move-people', (route) => { sent++; return route.continue(); });
+  await field.fill('zzz');
+  await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+  await expect(dialog.getByText('Nothing is called “zzz”. Choose one from the list.')).toBeVisible();
+  await expect(field).toHaveValue('zzz');
+  await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+  await expect(field).toBeFocused();
+  expect(sent, 'and nothing was sent').toBe(0);
+  // Nothing at all is refused by the server, beside the field.
+  await field.fill('');
+  await field.press('Escape');
+  await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+  await expect(dialog.getByText('Choose a group.', { exact: true })).toBeVisible();
+  await expect(field).toBeFocused();
+  await page.goto(`${world.base}/groups/${group}`);
+  await expect(card(page, 'People')).toContainText(name);
+});
+
+test('before a secret dies with a drop it is asked, and whose it is', async ({ page, world }) => {
+  const [from, to] = [fresh('Here'), fresh('There')];
+  const groups = [];
+  for (const name of [from, to]) groups.push(await world.owner.create('groups/create', { name, kind: 'custom', parent: world.research }));
+  const name = fresh('Sec');
+  const { console: them } = await join(world, name, 'member', groups[0]);
+  await them.post('keys/issue-own', { key: await shared(world, groups[0]) });
+  await tall(page);
+  await visit(page, world.owner, `/groups/${groups[0]}`);
+  const row = page.getByRole('row').filter({ hasText: name });
+  const node = page.locator('.members-node').filter({ hasText: to });
+  const dialog = page.getByRole('dialog');
+  const question = dialog.getByText(`1 secret of 1 person dies with it for good, and undoing it brings none back: ${name}.`);
+
+  await drag(page, row, node);
+  await expect(question).toBeVisible();
+  await expect(row, 'nothing has been done').toBeAttached();
+  await page.keyboard.press('Escape');
+  await expect(dialog).toHaveCount(0);
+  await expect(page.getByRole('link', { name, exact: true })).toBeFocused();
+
+  // By the menu it is the same.
+  await page.getByRole('button', { name: `Actions for ${name}` }).click();
+  await page.getByRole('button', { name: 'Remove from the group' }).click();
+  await expect(question).toBeVisible();
+  await dialog.getByRole('link', { name: 'Cancel' }).click();
+  await expect(dialog).toHaveCount(0);
+  await expect(row).toBeVisible();
+
+  await drag(page, row, node);
+  await dialog.getByRole('button', { name: 'Move all the same' }).click();
+  await expect(page.locator('.toast').filter({ hasText: `Moved ${name} to ${to}. 1 secret of 1 person is dead` })).toBeVisible();
+  await expect(card(page, 'People')).not.toContainText(name);
 });
 
 test('M on a line asks where to, and Escape goes back to the line', async ({ page, world }) => {
@@ -100,6 +173,13 @@ async function tall(page: Page): Promise<void> {
   await page.setViewportSize({ width: 1280, height: 2400 });
 }
 
+/** Drags, once the page has been drawn anew after what was dragged before: a press on a row that is replaced
+ * while it is held begins nothing. */
+async function drag(page: Page, what: Locator, onto: Locator): Promise<void> {
+  await expect(page.locator('.members-new').filter({ hasText: '+' })).toHaveCount(0);
+  await what.dragTo(onto);
+}
+
 /** Holds back what is sent there; what comes back ends it so, once it has been sent. */
 async function held(page: Page, path: string, end: (route: Route) => Promise<void>): Promise<() => Promise<void>> {
   let sent = () => {};
@@ -133,7 +213,7 @@ test('a change shows at once, and is taken back with a message when the server c
   // Dragged, while the server takes its time and then fails.
   let answer = await held(page, '**/console/groups/move-people', (route) =>
     route.fulfill({ status: 503, headers: { 'x-request-id': 'req_of_this_try' }, json: 'Unavailable' }));
-  await row.dragTo(node);
+  await drag(page, row, node);
   await expect(row).toBeHidden();
   await expect(node).toContainText('+1');
   await answer();

@@ -104,7 +104,8 @@ async function fill(world: World): Promise<Place[]> {
   const bill = `date,model,cost,input_tokens,output_tokens\n${billed},tiny-1,0.0021,9000,4500\n${billed},tiny-2,1.20,100,50\n`;
   const invoice = await owner.create('invoices/create', { provider: world.provider, name: 'House, this month', text: bill });
   const month = new Date().toISOString().slice(0, 7);
-  const many = (await owner.post('batches/prepare', { action: 'limit', all: 'true' })).go.match(/bat_[a-z0-9]{26}/)[0];
+  const shown = (await owner.page('/users')).match(/name="shown" value="(\d+)"/)![1];
+  const many = (await owner.post('batches/prepare', { action: 'limit', all: 'true', shown })).go.match(/bat_[a-z0-9]{26}/)[0];
   const batch = (action: string) => `/users/batch/${many}?action=${action}${action === 'limit' ? '&cap=40' : ''}`;
 
   const gil = await join(world, 'Gil Stone', 'member', research);

@@ -1,4 +1,4 @@
-import { application, card, expect, fresh, join, said, test, visit } from './bursar';
+import { application, card, expect, fresh, join, said, test, visit, lead } from './bursar';
 
 test('who is removed hands over, leaves a receipt, and nothing of theirs lives on', async ({ page, world }) => {
   const [name, heir] = [fresh('Rex'), fresh('Hera')];
@@ -114,10 +114,23 @@ test('a review is opened, decided and followed', async ({ page, world }) => {
   await expect(page.getByRole('row').filter({ hasText: ida })).toContainText('confirmed');
   await page.getByRole('checkbox', { name: new RegExp(jo) }).check();
   await page.getByRole('button', { name: 'Drop those ticked' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Drop them' }).click();
   await expect(page.getByRole('row').filter({ hasText: jo })).toContainText('dropped');
   await page.goto(`${world.base}/groups/${group}`);
   await expect(page.locator('main')).toContainText(ida);
   await expect(card(page, 'People')).not.toContainText(jo);
   await page.goto(`${world.base}/reviews`);
   await expect(page.getByRole('row').filter({ hasText: 'Looked at' }).first()).toContainText('2 of 2');
+});
+
+test('a review is opened once, its leads are told, and the navigation counts it', async ({ page, world }) => {
+  const lena = await lead(world, fresh('Lena'));
+  const due_on = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
+  await world.owner.create('reviews/open', { group: world.research, due_on });
+  await expect(world.owner.post('reviews/open', { group: world.research, due_on }), 'a button that is pressed twice')
+    .rejects.toThrow('has opened this review already');
+  await visit(page, lena.console, '/notices');
+  await expect(page.locator('main')).toContainText('asks who still needs what in Engineering/Research');
+  const nav = page.getByRole('navigation', { name: 'Main' });
+  await expect(nav.getByRole('link', { name: /Access reviews/ })).toContainText(/[1-9]/);
 });

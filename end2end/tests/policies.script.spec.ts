@@ -1,14 +1,5 @@
 // The list of a policy's models, and what only script does beside it.
-import { expect, fresh, type Locator, said, test, visit, type World } from './bursar';
-
-async function another(world: World, stem: string): Promise<string> {
-  const name = fresh(stem).replace(' ', '-');
-  await world.owner.create('models/create', {
-    name, provider: world.provider, upstream: 'tiny-1', modality: 'chat', tier: world.tier, context_tokens: '8192',
-    max_output_tokens: '1000', price_input: '1', price_output: '1',
-  });
-  return name;
-}
+import { expect, fresh, type Locator, newModel, said, test, visit } from './bursar';
 
 /** What is done when a model fails, unfolded. */
 async function fold(dialog: Locator, called: string): Promise<Locator> {
@@ -19,7 +10,7 @@ async function fold(dialog: Locator, called: string): Promise<Locator> {
 
 test('each line has a fold of its own, and what is said there goes along with it', async ({ page, world }) => {
   const names = [];
-  for (const stem of ['one', 'two', 'three', 'four', 'five', 'six']) names.push(await another(world, stem));
+  for (const stem of ['one', 'two', 'three', 'four', 'five', 'six']) names.push(await newModel(world, stem));
   const name = fresh('long').replace(' ', '-');
   await visit(page, world.owner, '/policies');
   await page.getByRole('link', { name: 'New policy' }).click();

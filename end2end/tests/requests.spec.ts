@@ -105,6 +105,20 @@ test('several are decided at once, each for itself, and a refusal says why', asy
   await expect(world.owner.post('requests/refuse', { id: own, answer: 'late' })).rejects.toThrow(/has approved this already/);
 });
 
+test('who decides second is told that somebody was first', async ({ page, world }) => {
+  const { id } = await byRequest(world, 'asked', '1000');
+  const [sam, ada] = [await join(world, fresh('Sam'), 'member', world.research), await join(world, fresh('Ada'), 'admin')];
+  const fields = { model: id, whom: `me:${world.research}`, reason: 'A trial', amount: '5', per: 'month', ends_on: day(10) };
+  const request = await sam.console.create('requests/create', fields);
+  await visit(page, ada.console, `/requests/${request}`);
+  const approve = card(page, 'Approve');
+  await approve.getByLabel('At most, each month').fill('4');
+  await world.owner.post('requests/approve', { id: request, amount: '3', ends_on: day(2) });
+  await approve.getByRole('button', { name: 'Approve' }).click();
+  await said(page, 'has approved this already. Nothing was changed.');
+  await expect(card(page, 'The grant')).toContainText('$3.00 a month');
+});
+
 test('who may not decide reads, and who is not concerned does not', async ({ page, world }) => {
   const { id, name } = await byRequest(world, 'asked', '1000');
   const [sam, eve] = [await join(world, fresh('Sam'), 'member', world.research), await join(world, fresh('Eve'), 'member', world.research)];
@@ -134,4 +148,58 @@ test('who may not decide reads, and who is not concerned does not', async ({ pag
   await expect(page.getByText('small-chat is open to you')).toBeVisible();
   await page.goto(`${world.base}/requests/new?model=no-such-model`);
   await expect(page.getByText('None of your groups can ask for no-such-model')).toBeVisible();
+});
+
+test('a call that money stops leads to a request for more, which raises the limit until a last day', async ({ page, world }) => {
+  test.slow();
+  const [sam, lena] = [await join(world, fresh('Sam'), 'member', world.research), await lead(world, fresh('Lena'))];
+  const secret = (await sam.console.post('keys/open-personal', { group: world.research })).once.Secret.secret;
+  await world.owner.post('limits/set', { scope: `user:${sam.id}`, metric: 'spend', window: 'month', cap: '0.000001' });
+  expect((await call(world, secret)).status).toBe(402);
+  const { error } = await (await call(world, secret)).json();
+  const url = new URL(error.bursar.request_url);
+  const ask = url.pathname + url.search;
+
+  await visit(page, sam.console, '/my-models');
+  await card(page, 'My headroom').getByRole('listitem').filter({ hasText: '$0.000001 a month' }).getByRole('link', { name: 'Ask for more' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask for more money' })).toBeVisible();
+  await visit(page, sam.console, ask);
+  await expect(page.getByText('Instead of $0.000001 a month.')).toBeVisible();
+  const [cap, why] = [page.getByLabel('New limit, in US dollars a month'), page.getByLabel('Why', { exact: true })];
+  const send = page.getByRole('button', { name: 'Ask', exact: true });
+  await cap.fill('0.000001');
+  await why.fill('Twice the tickets');
+  await send.click();
+  await refused(cap, '0.000001', /It is \$0\.000001 a month now/);
+  await cap.fill('5');
+  await send.click();
+  await said(page, 'Asked.');
+  const request = new URL(page.url()).pathname;
+  await page.goto(world.base + ask);
+  await expect(page.getByText('You have asked already')).toBeVisible();
+
+  // The lead of the group that pays reads it; only those who raise limits decide.
+  await visit(page, lena.console, request);
+  await expect(page.getByText('only they raise limits')).toBeVisible();
+  await expect(page.getByRole('button', { name: /Approve|Refuse/ })).toHaveCount(0);
+  await visit(page, world.owner, '/requests?state=waiting');
+  await page.getByRole('row').filter({ hasText: 'Twice the tickets' }).getByRole('link').click();
+  const approve = card(page, 'Approve');
+  await approve.getByLabel('The limit, a month').fill('6');
+  await approve.getByRole('button', { name: 'Approve' }).click();
+  await refused(approve.getByLabel('The limit, a month'), '6', /Agree to that or to less/);
+  await approve.getByLabel('The limit, a month').fill('4');
+  await approve.getByRole('button', { name: 'Approve' }).dblclick();
+  await expect(card(page, 'The raised limit')).toContainText('$4.00 a month');
+  await expect(card(page, 'The raised limit')).toContainText('Then it is $0.000001 a month again.');
+  expect((await call(world, secret)).status).toBe(200);
+
+  await page.getByRole('link', { name: 'End it now' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'End it' }).click();
+  await said(page, 'Ended.');
+  expect((await call(world, secret)).status).toBe(402);
+  // Nobody asks about what is none of theirs, nor about nothing.
+  const eve = await join(world, fresh('Eve'), 'member', world.research);
+  await visit(page, eve.console, ask);
+  await expect(page.getByText('applies to no call of yours')).toBeVisible();
 });

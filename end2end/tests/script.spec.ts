@@ -81,7 +81,7 @@ test('the box in the head ticks the page, and what is ticked stays so on other p
   await expect(page).toHaveURL(/\/users\?sort=limit$/);
   await page.getByRole('button', { name: 'Role', exact: true }).click();
   await page.getByRole('link', { name: 'Owner', exact: true }).click();
-  await expect(count).toHaveText('1 selected, 1 of them on other pages');
+  await expect(count).toHaveText('1 selected, 1 that this filter does not show');
   await page.getByRole('button', { name: 'Suspend…' }).click();
   await expect(page.getByRole('row', { name: `B ${word}` })).toBeVisible();
 });

@@ -1,4 +1,4 @@
-import { application, call, card, expect, fresh, test, visit } from './bursar';
+import { application, call, card, expect, fresh, lead, test, visit } from './bursar';
 
 test('every level has the same spend page, and each number leads to its calls', async ({ page, world }) => {
   const name = fresh('Bookshop');
@@ -62,4 +62,41 @@ test('the explorer’s chart, table and file say the same, and all of it is in t
   await page.locator('table.wide-table tbody td').first().getByRole('link').click();
   await expect(page).toHaveURL(/\/calls\?/);
   await expect(page.getByRole('row').filter({ hasText: 'small-chat' })).toHaveCount(3);
+});
+
+test('whoever leads one group is taken to it, looks into what drives it, and is told what is not theirs', async ({ page, world }) => {
+  const name = fresh('Tills');
+  const group = await world.owner.create('groups/create', { name, kind: 'project', parent: world.research });
+  const { secret } = await application(world, fresh('till'), group);
+  expect((await call(world, secret)).status).toBe(200);
+  const { console } = await lead(world, fresh('Lin'), group);
+  await expect(async () => expect(await console.page(`/spend/${group}`)).toContain('small-chat')).toPass({ timeout: 15_000 });
+
+  await visit(page, console, '/');
+  const short = card(page, name);
+  await expect(short).toContainText('Are we fine?');
+  await short.getByRole('link', { name: 'What it spends' }).click();
+  await expect(page).toHaveURL(new RegExp(`/spend/${group}$`));
+  await visit(page, console, '/spend');
+  await expect(page.getByRole('heading', { level: 1 })).toContainText(name);
+  await page.getByRole('region', { name: 'In short' }).getByRole('link', { name: 'small-chat' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Explore');
+  await expect(page).toHaveURL(/model=mdl_/);
+  await expect(page.locator('main')).not.toContainText('Nothing in these days');
+
+  for (const path of [`/explore?group=${world.engineering}`, `/calls?group=${world.engineering}`]) {
+    await visit(page, console, path);
+    await expect(page.locator('main'), path).toContainText('Not for your role');
+  }
+});
+
+test('a word of the address that says nothing is told of, and the page is there', async ({ page, world }) => {
+  await visit(page, world.owner, '/spend?by=zzz&view=bogus');
+  await expect(page.locator('main')).toContainText('There is nothing called “zzz” to choose: this is by');
+  await expect(page.locator('main')).toContainText('There is nothing called “bogus” to choose: this is attributed spend.');
+  await visit(page, world.owner, '/explore?feature=bogus&by=zzz');
+  await expect(page.locator('main')).toContainText('There is nothing called “bogus” to choose: this is whatever was used.');
+  await expect(page.locator('main')).toContainText('There is nothing called “zzz” to choose: this is by application.');
+  await visit(page, world.owner, '/calls?feature=bogus');
+  await expect(page.locator('main')).toContainText('There is nothing called “bogus” to choose');
 });

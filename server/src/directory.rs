@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use app::backend::{current_actor, directory::order};
+use app::backend::{
+    AppError, current_actor,
+    directory::{order, read},
+};
 use axum::{
     body::{Body, Bytes},
     extract::{Query, State},
@@ -15,7 +18,7 @@ use domain::{
     directory::{Filter, Words},
     ids::{GroupId, OrgId, UserId},
     money::Money,
-    roles::{Act, Place, permit},
+    roles::{Act, Actor, Place, permit},
     users::UserRow,
 };
 use futures_util::stream;
@@ -67,7 +70,15 @@ pub async fn serve(
     let Ok(permit) = permit(&actor, Act::ReadOrganization, Place::Organization) else {
         return StatusCode::FORBIDDEN.into_response();
     };
-    match Export::begin(store, permit.org(), &asked).await {
+    let filter = match whom(&store, &actor, &asked).await {
+        Ok(filter) => filter,
+        // Everybody instead of some would look like what was asked for.
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+            return (status, error.summary(|_| false).unwrap_or_default()).into_response();
+        }
+    };
+    match Export::begin(store, permit.org(), filter, &asked).await {
         Ok(export) => {
             let headers = [
                 (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
@@ -84,20 +95,40 @@ pub async fn serve(
     }
 }
 
+fn text<'a>(asked: &'a [(String, String)], name: &str) -> &'a str {
+    asked.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+}
+
+/// Whom the filters show, and of them those who are ticked: then the filters say nothing.
+async fn whom(
+    store: &Store,
+    actor: &Actor,
+    asked: &[(String, String)],
+) -> Result<(Filter, HashSet<UserId>), AppError> {
+    let ticked = asked.iter().filter(|(key, _)| key == "users[]" && text(asked, "all") != "true");
+    let only: HashSet<UserId> = ticked
+        .map(|(_, id)| id.parse().map_err(|_| AppError::field("", format!("{id:?} is nobody."))))
+        .collect::<Result<_, _>>()?;
+    if !only.is_empty() {
+        return Ok((Filter::default(), only));
+    }
+    let words = Words::read(|name| text(asked, name).to_owned());
+    Ok((read(store, actor, words).await?.whole()?, only))
+}
+
 impl Export {
-    async fn begin(store: Store, org: OrgId, asked: &[(String, String)]) -> Result<Self, StoreError> {
-        let text = |name: &str| {
-            asked.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
-        };
-        let ticked = asked.iter().filter(|(key, _)| key == "users[]" && text("all") != "true");
-        let only: HashSet<UserId> = ticked.filter_map(|(_, id)| id.parse().ok()).collect();
-        let all = Filter::read(&Words::read(|name| text(name).to_owned()));
+    async fn begin(
+        store: Store,
+        org: OrgId,
+        (filter, only): (Filter, HashSet<UserId>),
+        asked: &[(String, String)],
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             month: Month::current(&store, org).await?,
             default_limit: store::organizations::get(&store, org).await?.default_user_limit,
-            filter: if only.is_empty() { all } else { Filter::default() },
+            filter,
             only,
-            sort: text("sort").to_owned(),
+            sort: text(asked, "sort").to_owned(),
             paths: store::groups::paths(&store, org).await?.into_iter().collect(),
             next: Next::Head,
             store,
@@ -109,7 +140,8 @@ impl Export {
         let after = match std::mem::replace(&mut self.next, Next::End) {
             Next::Head => {
                 self.next = Next::First;
-                return Ok(Some((csv::line(HEAD).into(), self)));
+                // The mark in front tells spreadsheets that it is UTF-8: what they save comes back by the import.
+                return Ok(Some((format!("\u{feff}{}", csv::line(HEAD)).into(), self)));
             }
             Next::First => None,
             Next::After(mark) => Some(mark),

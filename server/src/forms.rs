@@ -16,14 +16,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use futures_util::StreamExt;
+
 use crate::http::Console;
 
 /// The largest form: a description, a policy, a few hundred ticked boxes.
 const FORM_MAX: usize = 256 << 10;
 /// The largest form with a file: a price list, and what is beside it.
 const FILE_FORM_MAX: usize = domain::price_lists::LIST_MAX + FORM_MAX;
+/// How much is read at most of what is too large.
+const THROWN_AWAY: usize = 8 * FILE_FORM_MAX;
 /// The largest body of a server function that script sends.
 const BODY_MAX: usize = 1 << 20;
+/// Those that take tables, which spreadsheets write in other encodings, too.
+const WITH_TABLE: [&str; 2] = ["/console/imports/", "/console/invoices/"];
+/// The form with a field of its own for the text of its file, which is kept there when it is refused.
+const WITH_FIELD: (&str, &str) = ("/console/imports/", "csv");
 /// Those that take the text of a file, of which any byte may be sent as three.
 const WITH_TEXT: [&str; 2] = ["/console/price-lists/", "/console/imports/"];
 /// An answer of a server function: the text of a file may come back in it.
@@ -43,17 +52,112 @@ fn is_plain_form(headers: &HeaderMap) -> bool {
         && (kind.starts_with(PLAIN) || kind.starts_with(WITH_FILE))
 }
 
-/// The fields of a form with a file as those of any other form: the file's text is its field's value.
-async fn without_file(kind: &str, body: Bytes) -> Option<Bytes> {
+/// The text of a file, and how it was read, where it is no UTF-8. A table may be what spreadsheets write:
+/// UTF-16 that says so, or else Windows-1252, which any bytes are.
+///
+/// # Errors
+/// A sentence, for what cannot be read without changing it.
+fn text_of_file(bytes: &[u8], table: bool) -> Result<(String, Option<&'static str>), &'static str> {
+    let whole = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned);
+    let marked = Encoding::for_bom(bytes).filter(|(encoding, _)| *encoding != UTF_8);
+    match (marked, whole(bytes)) {
+        (None, Ok(text)) => Ok((text, None)),
+        _ if !table => Err("This file is no UTF-8. Save it as UTF-8, and choose it again."),
+        (Some((encoding, mark)), _) => {
+            match encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]) {
+                Some(text) => Ok((text.into_owned(), Some(encoding.name()))),
+                None => Err("This file says that it is UTF-16, and is not. Save it as CSV in UTF-8."),
+            }
+        }
+        (None, Err(_)) if bytes.contains(&0) => {
+            Err("This file is no text: a workbook is saved as CSV first, best in UTF-8.")
+        }
+        (None, Err(_)) => {
+            let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
+            Ok((text.into_owned(), Some("Windows-1252")))
+        }
+    }
+}
+
+/// The fields of a form with a file as those of any other form, and what is wrong with its file: the file's
+/// text is its field's value, and how it was read another one's.
+async fn without_file(kind: &str, body: Bytes, table: bool) -> Option<(Bytes, Option<AppError>)> {
     let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
+    let mut parts = multer::Multipart::new(whole, multer::parse_boundary(kind).ok()?);
+    let (mut pairs, mut wrong) = (Vec::new(), None);
+    while let Some(part) = parts.next_field().await.ok()? {
+        let name = part.name()?.to_owned();
+        let is_file = part.file_name().is_some();
+        let bytes = part.bytes().await.ok()?;
+        if !is_file {
+            pairs.push((name, String::from_utf8(bytes.to_vec()).ok()?));
+            continue;
+        }
+        match text_of_file(&bytes, table) {
+            Ok((text, read_as)) => {
+                pairs.push((name, text));
+                pairs.extend(read_as.map(|read_as| ("read_as".to_owned(), read_as.to_owned())));
+            }
+            Err(sentence) => wrong = Some(AppError::field(&name, sentence)),
+        }
+    }
+    Some((serde_urlencoded::to_string(pairs).ok().map(Bytes::from)?, wrong))
+}
+
+/// Whether what was sent is text: what is not would be changed by reading it.
+fn is_text(body: &[u8]) -> bool {
+    percent_encoding::percent_decode(body).decode_utf8().is_ok()
+}
+
+/// A body as far as it may be long: whole, or, where it is longer, its beginning. The rest is taken in and
+/// thrown away, as long as that is bearable: browsers read no answer before they have sent everything.
+async fn as_far_as(body: Body, most: usize) -> Result<Bytes, Vec<u8>> {
+    let (mut pieces, mut read, mut length) = (body.into_data_stream(), Vec::new(), 0_usize);
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else { return Err(read) };
+        length = length.saturating_add(piece.len());
+        if length > THROWN_AWAY {
+            return Err(read);
+        }
+        read.extend_from_slice(&piece[..piece.len().min(most.saturating_sub(read.len()))]);
+    }
+    if length > most { Err(read) } else { Ok(read.into()) }
+}
+
+/// The fields of a form that go before its file, and what the field of the file is called.
+async fn before_file(kind: &str, beginning: Vec<u8>) -> Option<(Vec<(String, String)>, String)> {
+    let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(beginning) });
     let mut parts = multer::Multipart::new(whole, multer::parse_boundary(kind).ok()?);
     let mut pairs = Vec::new();
     while let Some(part) = parts.next_field().await.ok()? {
         let name = part.name()?.to_owned();
-        let text = part.bytes().await.ok()?;
-        pairs.push((name, String::from_utf8_lossy(&text).into_owned()));
+        if part.file_name().is_some() {
+            return Some((pairs, name));
+        }
+        pairs.push((name, part.text().await.ok()?));
     }
-    serde_urlencoded::to_string(pairs).ok().map(Bytes::from)
+    None
+}
+
+/// A file that is too large is told at its field, as any other mistake.
+async fn too_large(
+    console: &Console,
+    parts: axum::http::request::Parts,
+    kind: &str,
+    beginning: Vec<u8>,
+) -> Response {
+    let sentence = format!(
+        "This is too large: a form with a file holds {} MB. Split the file, and send its parts one after the other.",
+        FILE_FORM_MAX >> 20
+    );
+    let Some((fields, file)) = before_file(kind, beginning).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response();
+    };
+    let body = Bytes::from(serde_urlencoded::to_string(fields).unwrap_or_default());
+    let (to, page) = (parts.uri.path().to_owned(), page_of(&body, &parts.headers));
+    let outcome = Err(AppError::field(&file, sentence));
+    let flash = Flash { to, form: field(&body, WHICH), values: typed(&body), outcome, page: page.clone() };
+    again(console, parts, &page, flash, StatusCode::PAYLOAD_TOO_LARGE.as_u16()).await
 }
 
 /// Runs a server function for script, whose body is not read further than it may be long.
@@ -73,6 +177,9 @@ async fn scripted(console: &Console, request: Request) -> Response {
         let kind = [(header::CONTENT_TYPE, "application/json")];
         return (StatusCode::PAYLOAD_TOO_LARGE, kind, json).into_response();
     };
+    if text_of(&parts.headers, header::CONTENT_TYPE).starts_with(PLAIN) && !is_text(&body) {
+        return (StatusCode::BAD_REQUEST, "What was sent is no UTF-8.").into_response();
+    }
     console.server_function(Request::from_parts(parts, Body::from(body))).await
 }
 
@@ -84,22 +191,21 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let kind = text_of(&parts.headers, header::CONTENT_TYPE).to_owned();
     let with_file = kind.starts_with(WITH_FILE);
-    let Ok(mut body) = to_bytes(body, if with_file { FILE_FORM_MAX } else { FORM_MAX }).await else {
-        let sentence = if with_file {
-            format!(
-                "This is too large: a form with a file holds {} MB, because all of it is in memory at once. Split the file, and send its parts one after the other.",
-                FILE_FORM_MAX >> 20
-            )
-        } else {
-            "This form is too large.".to_owned()
-        };
-        return (StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response();
+    let mut body = match as_far_as(body, if with_file { FILE_FORM_MAX } else { FORM_MAX }).await {
+        Ok(body) => body,
+        Err(beginning) if with_file => return too_large(console, parts, &kind, beginning).await,
+        Err(_) => return (StatusCode::PAYLOAD_TOO_LARGE, "This form is too large.").into_response(),
     };
+    let mut wrong = None;
+    if !with_file && !is_text(&body) {
+        return (StatusCode::BAD_REQUEST, "This form cannot be read: it is no UTF-8.").into_response();
+    }
     if with_file {
-        let Some(fields) = without_file(&kind, body).await else {
+        let table = WITH_TABLE.iter().any(|start| parts.uri.path().starts_with(start));
+        let Some(fields) = without_file(&kind, body, table).await else {
             return (StatusCode::BAD_REQUEST, "This form cannot be read.").into_response();
         };
-        body = fields;
+        (body, wrong) = fields;
         parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PLAIN));
         parts.headers.remove(header::CONTENT_LENGTH);
     }
@@ -115,18 +221,12 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     {
         parts.headers.insert(ORG_HEADER, org);
     }
-    let answer = console.server_function(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
-    let cookies: Vec<HeaderValue> = answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
-    let (head, answer) = answer.into_parts();
-    let Ok(answer) = to_bytes(answer, ANSWER_MAX).await else {
-        return StatusCode::BAD_GATEWAY.into_response();
-    };
-    let outcome = if head.status.is_success() {
-        let undoes = !field(&body, UNDOES).is_empty();
-        let done = serde_json::from_slice::<Done>(&answer).map_err(|_| unreadable());
-        done.map(|done| if undoes { done.undid() } else { done })
-    } else {
-        Err(serde_json::from_slice(&answer).unwrap_or_else(|_| unreadable()))
+    let (outcome, cookies) = match wrong {
+        Some(wrong) => (Err(wrong), Vec::new()),
+        None => match run(console, &parts, &body).await {
+            Some(answered) => answered,
+            None => return StatusCode::BAD_GATEWAY.into_response(),
+        },
     };
     let mut response = match outcome {
         Ok(done) if done.once.is_none() => sent_on(&done, &page),
@@ -143,6 +243,9 @@ pub async fn serve(console: &Console, request: Request) -> Response {
                 values.retain(|(name, _)| !filled.iter().any(|(other, _)| other == name));
                 values.extend(filled.iter().cloned());
             }
+            if outcome.is_err() && !elsewhere {
+                keep_file(&to, &body, &mut values);
+            }
             let flash = Flash { to, form: field(&body, WHICH), values, outcome, page: page.clone() };
             again(console, parts, &page, flash, status).await
         }
@@ -151,6 +254,37 @@ pub async fn serve(console: &Console, request: Request) -> Response {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// Runs the server function of a plain form: what came of it, and the cookies it sets. None: it did not
+/// answer to its end.
+async fn run(
+    console: &Console,
+    parts: &axum::http::request::Parts,
+    body: &Bytes,
+) -> Option<(Result<Done, AppError>, Vec<HeaderValue>)> {
+    let answer = console.server_function(Request::from_parts(parts.clone(), Body::from(body.clone()))).await;
+    let cookies = answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
+    let (head, answer) = answer.into_parts();
+    let answer = to_bytes(answer, ANSWER_MAX).await.ok()?;
+    let outcome = if head.status.is_success() {
+        let undoes = !field(body, UNDOES).is_empty();
+        let done = serde_json::from_slice::<Done>(&answer).map_err(|_| unreadable());
+        done.map(|done| if undoes { done.undid() } else { done })
+    } else {
+        Err(serde_json::from_slice(&answer).unwrap_or_else(|_| unreadable()))
+    };
+    Some((outcome, cookies))
+}
+
+/// A file has to be chosen again; its text stands in the field for it instead, to be mended there.
+fn keep_file(to: &str, body: &Bytes, values: &mut Vec<(String, String)>) {
+    let (start, name) = WITH_FIELD;
+    let text = field(body, "file");
+    if to.starts_with(start) && !text.trim().is_empty() {
+        values.retain(|(other, _)| other != name);
+        values.push((name.to_owned(), text));
+    }
 }
 
 fn unreadable() -> app::error::AppError {
@@ -271,7 +405,7 @@ async fn said_all_the_same(
     };
     let page = String::from_utf8_lossy(&bytes);
     // What is escaped in a page is left out of the comparison.
-    let there = said.split(['&', '<', '>', '"', '\'']).all(|piece| page.contains(piece));
+    let there = said.split(['&', '<', '>', '"', '\'', '\n']).all(|piece| page.contains(piece));
     if there || head.status != StatusCode::OK {
         return Response::from_parts(head, Body::from(bytes));
     }
@@ -299,14 +433,38 @@ mod tests {
         let body = "--x\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\na&b\r\n--x\r\n\
                     Content-Disposition: form-data; name=\"file\"; filename=\"l.json\"\r\n\r\n{\"a\": 1}\r\n--x--\r\n";
         let kind = "multipart/form-data; boundary=x";
-        let fields = without_file(kind, Bytes::from_static(body.as_bytes())).await.expect("fields");
+        let read = |kind, body: &'static str| without_file(kind, Bytes::from_static(body.as_bytes()), false);
+        let (fields, wrong) = read(kind, body).await.expect("fields");
+        assert_eq!(wrong, None);
         assert_eq!(field(&fields, "text"), "a&b");
         assert_eq!(field(&fields, "file"), "{\"a\": 1}");
         assert_eq!(typed(&fields), [("text".to_owned(), "a&b".to_owned())]);
         for (kind, body) in [("multipart/form-data", body), (kind, "--x\r\nContent-Dispo"), (kind, "nothing")]
         {
-            assert_eq!(without_file(kind, Bytes::from_static(body.as_bytes())).await, None, "{body}");
+            assert_eq!(read(kind, body).await, None, "{body}");
         }
+    }
+
+    #[test]
+    fn a_table_is_read_as_spreadsheets_write_it_and_nothing_else_is_changed_by_reading_it() {
+        let read = |bytes: &[u8], table| text_of_file(bytes, table);
+        assert_eq!(read("Jürgen".as_bytes(), true), Ok(("Jürgen".to_owned(), None)));
+        assert_eq!(read(b"J\xfcrgen \x80", true), Ok(("Jürgen €".to_owned(), Some("Windows-1252"))));
+        assert_eq!(read(b"\xff\xfeJ\0\xfc\0", true), Ok(("Jü".to_owned(), Some("UTF-16LE"))));
+        assert_eq!(read(b"\xfe\xff\0J\0\xfc", true), Ok(("Jü".to_owned(), Some("UTF-16BE"))));
+        assert!(read(b"PK\x03\x04\0\xfc", true).is_err(), "a workbook is no table");
+        assert!(read(b"\xff\xfe\0\xd8", true).is_err(), "half a letter");
+        assert!(read(b"{\"J\xfcrgen\": 1}", false).is_err(), "a price list is UTF-8");
+        assert!(is_text(b"name=J%C3%BCrgen") && !is_text(b"name=J%FCrgen"));
+    }
+
+    #[tokio::test]
+    async fn a_form_whose_file_cannot_be_read_says_so_beside_the_file() {
+        let body = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"l.json\"\r\n\r\n\xfc\r\n--x--\r\n";
+        let read = without_file("multipart/form-data; boundary=x", Bytes::from_static(body), false).await;
+        let (fields, wrong) = read.expect("fields");
+        assert!(wrong.and_then(|wrong| wrong.of_field("file")).is_some_and(|said| said.contains("UTF-8")));
+        assert_eq!(field(&fields, "file"), "");
     }
 
     #[test]

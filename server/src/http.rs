@@ -33,7 +33,7 @@ use tower_http::{
 use tower_sessions::Session;
 
 use crate::{
-    assets, audit, directory, explore, forms, invoices, leaks,
+    assets, audit, calls, directory, explore, forms, invoices, leaks,
     live::{self, Live},
     reports, sessions,
 };
@@ -174,6 +174,7 @@ pub fn router(
     let pages = Router::new()
         .route("/console/{*function}", any(server_function))
         .route("/explore.csv", get(explore_csv))
+        .route("/calls.csv", get(calls_csv))
         .fallback(page)
         .with_state(console)
         .merge(Router::new().route("/live", get(live::serve)).with_state(live))
@@ -224,6 +225,10 @@ async fn page(State(console): State<Console>, request: Request) -> Response {
 
 async fn explore_csv(State(console): State<Console>, request: Request) -> Response {
     explore::csv(&console, request).await
+}
+
+async fn calls_csv(State(console): State<Console>, request: Request) -> Response {
+    calls::csv(console, request).await
 }
 
 async fn server_function(State(console): State<Console>, request: Request) -> Response {

@@ -1,22 +1,26 @@
 //! Housekeeping: partitions ahead of time, sessions that have ended, prompts that were kept long enough,
-//! reviews whose day is over, secrets whose membership is.
+//! reviews and raised limits whose day is over, secrets whose membership is.
 
 use std::time::Duration;
 
 use chrono::Days;
 use store::{Store, keys::Look};
+use tokio::time::MissedTickBehavior;
 
 /// Days that have a partition before they begin.
 const AHEAD: u64 = 8;
 
 /// Once at start, then every hour; reviews and last days every minute, so that what lapses does so on its
-/// day.
+/// day; raised limits every two seconds, so that nothing of a new month is spent under the cap of the last.
 pub async fn run(store: Store, ledger_days: Option<u64>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(3600));
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    let mut moments = tokio::time::interval(Duration::from_secs(2));
+    moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => round(&store, ledger_days).await,
+            _ = moments.tick() => raises(&store).await,
             _ = minutes.tick() => {
                 reviews(&store).await;
                 secrets(&store, Look::Lapsed).await;
@@ -42,11 +46,15 @@ pub async fn round(store: &Store, ledger_days: Option<u64>) {
     }
     reviews(store).await;
     secrets(store, Look::All).await;
+    raises(store).await;
     if let Err(error) = store::kept_answers::sweep(store, store::clock::now()).await {
         tracing::warn!(%error, "answers that no provider keeps any more could not be forgotten");
     }
     if let Err(error) = store::prompts::sweep(store).await {
         tracing::warn!(%error, "prompts whose time is over could not be removed");
+    }
+    if let Err(error) = store::password_resets::sweep(store, store::clock::now()).await {
+        tracing::warn!(%error, "links to choose a password with that are too old could not be removed");
     }
     if let Err(error) = store::sessions::sweep(store).await {
         tracing::warn!(%error, "old sessions could not be removed");
@@ -57,6 +65,13 @@ pub async fn round(store: &Store, ledger_days: Option<u64>) {
 async fn secrets(store: &Store, look: Look) {
     if let Err(error) = store::keys::bury(store, look, store::clock::now()).await {
         tracing::warn!(%error, "secrets whose membership is over could not be revoked");
+    }
+}
+
+/// Takes back what limits were raised by until a day that is over.
+async fn raises(store: &Store) {
+    if let Err(error) = store::requests::end_due(store, store::clock::now()).await {
+        tracing::warn!(%error, "raised limits whose last day is over could not be lowered");
     }
 }
 

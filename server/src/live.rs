@@ -26,7 +26,8 @@ use uuid::Uuid;
 pub struct Live {
     store: Store,
     changes: broadcast::Sender<(OrgId, &'static str)>,
-    /// When something was last booked, in milliseconds of this process's clock.
+    /// When something was last booked, or somebody last told something, in milliseconds of this process's
+    /// clock.
     booked: Arc<Mutex<HashMap<OrgId, i64>>>,
 }
 
@@ -61,7 +62,7 @@ impl Live {
                         _ => "facts",
                     };
                     if let Ok(org) = notice.payload().parse::<Uuid>() {
-                        if what == "ledger" {
+                        if matches!(what, "ledger" | "notices") {
                             self.booked.lock().insert(OrgId(org), store::clock::now().timestamp_millis());
                         }
                         // Without anybody looking there is nobody to tell.

@@ -3,12 +3,14 @@
 mod apply;
 mod assets;
 mod audit;
+mod calls;
 mod config;
 mod database;
 mod demo;
 mod directory;
 mod explain;
 mod explore;
+mod files;
 mod forms;
 mod http;
 mod invoices;
@@ -18,6 +20,7 @@ mod leases;
 mod live;
 mod mail;
 mod outbox;
+mod password;
 mod reports;
 mod serve;
 mod sessions;
@@ -57,6 +60,8 @@ enum Program {
     Explain(explain::Options),
     /// List what processes have set aside of the limits, or take it back from one that is gone.
     Leases(leases::Options),
+    /// Print a link to choose another password with, for somebody who forgot theirs.
+    Password(password::Options),
     /// Check that ledger, windows, sums and the audit chain agree.
     Verify(verify::Options),
 }
@@ -74,6 +79,7 @@ async fn main() -> ExitCode {
         Program::Demo(options) => demo::run(cli.config, options).await.map(|()| ExitCode::SUCCESS),
         Program::Explain(options) => explain::run(cli.config, options).await,
         Program::Leases(options) => leases::run(cli.config, options).await,
+        Program::Password(options) => password::run(cli.config, options).await,
         Program::Verify(options) => verify::run(cli.config, options).await,
     };
     match outcome {

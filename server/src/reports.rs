@@ -23,9 +23,6 @@ use store::{
 use tower_sessions::Session;
 use uuid::Uuid;
 
-/// How many lines are written at once.
-const CHUNK: usize = 500;
-
 /// Who may read it, and which month is asked for.
 async fn asked(
     store: &Store,
@@ -92,12 +89,10 @@ pub async fn focus(
         Ok(export) => {
             let name = format!("focus-{}.csv", month.format("%Y-%m"));
             let head = std::future::ready(Ok::<_, StoreError>(Bytes::from(focus::head())));
-            let rest = stream::unfold((export, 0), |(export, done)| async move {
-                let lines = export.lines.lines.get(done..).filter(|lines| !lines.is_empty())?;
-                let lines = &lines[..lines.len().min(CHUNK)];
-                let text: String = lines.iter().map(|line| export.line(line)).collect();
-                let done = done + lines.len();
-                Some((Ok::<_, StoreError>(Bytes::from(text)), (export, done)))
+            let rest = stream::unfold(export, |mut export| async move {
+                let piece = export.lines.next().await?;
+                let text = piece.map(|lines| lines.iter().map(|line| export.line(line)).collect::<String>());
+                Some((text.map(Bytes::from), export))
             });
             // What compresses it asks once more after the end.
             file(&name, Body::from_stream(stream::once(head).chain(rest).fuse()))

@@ -5,7 +5,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use domain::ids::OrgId;
-use store::{Store, StoreError, alerts::watch, clock, organizations, recommendations, requests, turns};
+use store::{
+    Store, StoreError, alerts::watch, clock, organizations, recommendations, requests, reviews, turns,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Bookings of so long are one look.
@@ -67,6 +69,7 @@ async fn slow(store: &Store, org: OrgId) -> Result<(), StoreError> {
     watch::anomalies(store, org, now).await?;
     watch::unused(store, org, now).await?;
     requests::ends(store, org, now).await?;
+    reviews::near(store, org, now).await?;
     recommendations::refresh(store, org, now).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! What it does not know: HTTP, SQL, and how much of a limit is left. The reservation has the last
 //! word on money.
 
-use std::collections::HashMap;
+mod facts;
 
 use chrono::{DateTime, Utc};
 use smallvec::SmallVec;
@@ -14,276 +14,17 @@ use smallvec::SmallVec;
 use crate::{
     Map,
     authorizations::{Cell, State, Target},
-    groups::Standing,
-    ids::{
-        ApplicationId, AuthorizationId, GrantId, GroupId, KeyId, ModelId, OrgId, PolicyId, ProviderId,
-        TierId, UserId,
-    },
-    keys::{Feature, Features, Handling, KeyModels},
-    limits::{Limit, Meter, Metric, Mode, Scope, Subject},
-    models::{Modality, Review},
-    money::Money,
-    organizations::BudgetStatus,
-    policies::{Routing, Rules, StepRules},
-    prices::{DatedPrices, Prices, in_force},
-    providers::{Dialect, Waits},
-    window::{Calendar, Window},
+    ids::{AuthorizationId, GrantId, GroupId, ModelId, PolicyId, UserId},
+    keys::{Feature, Features},
+    limits::{Meter, Metric, Mode, Scope, Subject},
+    models::Review,
+    window::Window,
 };
 
-/// Everything that is decided by, for one organization at one version.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Whose facts.
-    pub org: OrgId,
-    /// What the organization is called.
-    pub org_name: String,
-    /// Counts up with every change in the organization.
-    pub version: i64,
-    /// Its time zone and week start.
-    pub calendar: Calendar,
-    /// Monthly spend of a user without a limit of their own.
-    pub default_user_limit: Option<Money>,
-    /// How a spent budget is answered.
-    pub budget_status: BudgetStatus,
-    /// Whom to ask when no lead is nearer.
-    pub contact: Option<String>,
-    /// Classes of models.
-    pub tiers: Map<TierId, TierFacts>,
-    /// The catalogue.
-    pub models: Map<ModelId, ModelFacts>,
-    /// The catalogue by what callers write.
-    pub model_names: HashMap<String, ModelId>,
-    /// Upstreams.
-    pub providers: Map<ProviderId, ProviderFacts>,
-    /// The tree.
-    pub groups: Map<GroupId, GroupFacts>,
-    /// Rules by the group they are set on; `None`: the organization's baseline.
-    pub rules: Map<Option<GroupId>, RuleSet>,
-    /// Rules that decide nothing: what they would refuse is taken down.
-    pub observed: Map<Option<GroupId>, RuleSet>,
-    /// Approved requests by model.
-    pub grants: Map<ModelId, Vec<GrantFacts>>,
-    /// What calls.
-    pub applications: Map<ApplicationId, ApplicationFacts>,
-    /// People.
-    pub users: Map<UserId, UserFacts>,
-    /// Limits by scope.
-    pub limits: Map<Scope, Vec<Limit>>,
-    /// Routes by name.
-    pub policies: HashMap<String, PolicyFacts>,
-}
-
-impl Facts {
-    /// The same without people, programs and limits: a copy to try rules on that is small however
-    /// large the organization is.
-    #[must_use]
-    pub fn of_groups(&self) -> Self {
-        Self {
-            org: self.org,
-            org_name: self.org_name.clone(),
-            version: self.version,
-            calendar: self.calendar,
-            default_user_limit: self.default_user_limit,
-            budget_status: self.budget_status,
-            contact: self.contact.clone(),
-            tiers: self.tiers.clone(),
-            models: self.models.clone(),
-            model_names: self.model_names.clone(),
-            providers: self.providers.clone(),
-            groups: self.groups.clone(),
-            rules: self.rules.clone(),
-            observed: self.observed.clone(),
-            grants: self.grants.clone(),
-            applications: Map::default(),
-            users: Map::default(),
-            limits: Map::default(),
-            policies: self.policies.clone(),
-        }
-    }
-}
-
-/// A class of models.
-#[derive(Clone, Debug)]
-pub struct TierFacts {
-    /// What it is called.
-    pub name: String,
-    /// Never matched by `all`.
-    pub high_cost: bool,
-}
-
-/// A catalogue entry.
-#[derive(Clone, Debug)]
-pub struct ModelFacts {
-    /// What callers write.
-    pub name: String,
-    /// Where it is.
-    pub provider: ProviderId,
-    /// What the provider calls it.
-    pub upstream: String,
-    /// What goes in and comes out.
-    pub modality: Modality,
-    /// Its class.
-    pub tier: TierId,
-    /// Tokens that fit in and out together.
-    pub context_tokens: Option<u64>,
-    /// The most it answers with.
-    pub max_output_tokens: Option<u64>,
-    /// Whether a person has looked at it.
-    pub review: Review,
-    /// Gone from the catalogue.
-    pub archived: bool,
-    /// Its prices, by the moment they start.
-    pub prices: Vec<DatedPrices>,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-}
-
-impl ModelFacts {
-    /// The prices in force, if they are complete enough to charge every call.
-    pub fn prices_at(&self, now: DateTime<Utc>) -> Option<&Prices> {
-        let prices = &in_force(&self.prices, now)?.prices;
-        prices.complete_for(self.modality).then_some(prices)
-    }
-}
-
-/// An upstream, without its credential.
-#[derive(Clone, Debug)]
-pub struct ProviderFacts {
-    /// What it is called.
-    pub name: String,
-    /// The language it speaks.
-    pub dialect: Dialect,
-    /// Everything before the route.
-    pub base_url: String,
-    /// Whether it may be on this machine or in a private network.
-    pub allow_private_address: bool,
-    /// How long it is waited for.
-    pub waits: Waits,
-    /// Gone.
-    pub archived: bool,
-}
-
-/// A node of the tree.
-#[derive(Clone, Debug)]
-pub struct GroupFacts {
-    /// What it is called.
-    pub name: String,
-    /// From the root to itself.
-    pub path: Vec<GroupId>,
-    /// The first moment it is no longer open.
-    pub ends_at: Option<DateTime<Utc>>,
-    /// Its leads' names, for "ask …".
-    pub leads: Vec<String>,
-    /// The policy of calls in it and below that name no model.
-    pub policy: Option<PolicyId>,
-}
-
-/// One rule.
-#[derive(Clone, Copy, Debug)]
-pub struct Rule {
-    /// Its id.
-    pub id: AuthorizationId,
-    /// What it says.
-    pub state: State,
-    /// Whether groups below cannot say otherwise.
-    pub locked: bool,
-    /// The first moment it no longer counts.
-    pub ends_at: Option<DateTime<Utc>>,
-}
-
-/// The rules set on one group, by what they are about.
-pub type RuleSet = Map<Target, Rule>;
-
-/// An approved request.
-#[derive(Clone, Debug)]
-pub struct GrantFacts {
-    /// Its id.
-    pub id: GrantId,
-    /// To whom.
-    pub to: Grantee,
-    /// From when.
-    pub starts_at: DateTime<Utc>,
-    /// Until just before.
-    pub ends_at: DateTime<Utc>,
-}
-
-/// To whom a grant was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grantee {
-    /// One person, wherever they call.
-    User(UserId),
-    /// One person, within a group and everything below it.
-    Member(GroupId, UserId),
-    /// A group and everything below it.
-    Group(GroupId),
-}
-
-/// An application with its key.
-#[derive(Clone, Debug)]
-pub struct ApplicationFacts {
-    /// What it is called.
-    pub name: String,
-    /// Where it lives.
-    pub group: GroupId,
-    /// Its key.
-    pub key: KeyId,
-    /// Whose private context it is.
-    pub personal: Option<UserId>,
-    /// What its key narrows to.
-    pub models: KeyModels,
-    /// What calls may use.
-    pub features: Features,
-    /// Groups whose members may have secrets of it.
-    pub assigned: Vec<GroupId>,
-    /// The policy that answers when a call names no model.
-    pub policy: Option<PolicyId>,
-    /// Labels it knows.
-    pub use_cases: Vec<String>,
-    /// What happens to its calls besides. Nothing is decided by it.
-    pub handling: Handling,
-}
-
-/// A person.
-#[derive(Clone, Debug)]
-pub struct UserFacts {
-    /// What they are called.
-    pub name: String,
-    /// Cannot call.
-    pub suspended: bool,
-    /// Groups they belong to, directly.
-    pub memberships: Vec<MembershipFacts>,
-}
-
-/// Somebody's place in a group.
-#[derive(Clone, Copy, Debug)]
-pub struct MembershipFacts {
-    /// Which group.
-    pub group: GroupId,
-    /// What they are in it.
-    pub standing: Standing,
-    /// The first moment they no longer belong.
-    pub ends_at: Option<DateTime<Utc>>,
-}
-
-/// A named route.
-#[derive(Clone, Debug)]
-pub struct PolicyFacts {
-    /// Its id.
-    pub id: PolicyId,
-    /// How it chooses.
-    pub routing: Routing,
-    /// Models and weights, in order.
-    pub steps: Vec<(ModelId, u32)>,
-    /// How it deals with those of them for which not everything is usual.
-    pub rules: Rules,
-}
-
-impl PolicyFacts {
-    /// How it deals with a model.
-    pub fn rules_of(&self, model: ModelId) -> StepRules {
-        self.rules.get(&model).copied().unwrap_or_default()
-    }
-}
+pub use facts::{
+    ApplicationFacts, Facts, GrantFacts, Grantee, GroupFacts, MembershipFacts, ModelFacts, PolicyFacts,
+    ProviderFacts, Rule, RuleSet, TierFacts, UserFacts,
+};
 
 /// What stands for a model that a call does not name.
 #[derive(Clone, Copy, Debug)]
@@ -601,6 +342,14 @@ pub fn belongs(facts: &Facts, user: &UserFacts, group: GroupId, now: DateTime<Ut
     })
 }
 
+/// The group on the path to this one that ended first, and since when nothing in it can call; none: all of
+/// them are open.
+pub fn ended(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<(GroupId, DateTime<Utc>)> {
+    let path = facts.groups.get(&group)?.path.iter();
+    path.filter_map(|id| Some((*id, facts.groups.get(id)?.ends_at.filter(|end| *end <= now)?)))
+        .min_by_key(|(_, end)| *end)
+}
+
 /// The path from the root to the group, if every group on it is still open.
 fn open_path(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<&[GroupId]> {
     let path = facts.groups.get(&group)?.path.as_slice();
@@ -610,7 +359,11 @@ fn open_path(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<&[Grou
     open.then_some(path)
 }
 
-fn callable(facts: &Facts, id: ModelId, now: DateTime<Utc>) -> Result<(), Reason> {
+/// Whether anybody could call a model, whatever they are authorized for.
+///
+/// # Errors
+/// Why nobody can.
+pub fn callable(facts: &Facts, id: ModelId, now: DateTime<Utc>) -> Result<(), Reason> {
     let model = facts.models.get(&id).filter(|model| !model.archived).ok_or(Reason::UnknownModel)?;
     if facts.providers.get(&model.provider).is_none_or(|provider| provider.archived) {
         return Err(Reason::UnknownModel);
@@ -775,58 +528,4 @@ pub fn applicable(facts: &Facts, subject: &Subject<'_>) -> SmallVec<[Applied; 12
         }
     }
     applied
-}
-
-impl Facts {
-    /// The nearest person to ask about a group: its leads, those above it, the organization's
-    /// contact.
-    pub fn contact_for(&self, group: Option<GroupId>) -> Option<String> {
-        let path = group.and_then(|id| self.groups.get(&id)).map_or(&[][..], |facts| facts.path.as_slice());
-        path.iter()
-            .rev()
-            .filter_map(|id| self.groups.get(id))
-            .find(|facts| !facts.leads.is_empty())
-            .map(|facts| facts.leads.join(", "))
-            .or_else(|| self.contact.clone())
-    }
-
-    /// What a scope is called.
-    pub fn scope_name(&self, scope: Scope) -> String {
-        let group = |id| self.groups.get(&id).map_or("a group", |group| &group.name).to_owned();
-        let user = |id| self.users.get(&id).map_or("a person", |user| &user.name).to_owned();
-        match scope {
-            Scope::Organization => self.org_name.clone(),
-            Scope::Group(id) => group(id),
-            Scope::Application(id) => {
-                self.applications.get(&id).map_or("an application", |app| &app.name).to_owned()
-            }
-            Scope::User(id) => user(id),
-            Scope::Member(id, person) => format!("{} in {}", user(person), group(id)),
-            Scope::Authorization(id) => self.rule_name(id).unwrap_or_else(|| "an authorization".to_owned()),
-            Scope::Grant(id) => self.grant_name(id).unwrap_or_else(|| "a grant".to_owned()),
-        }
-    }
-
-    /// `big-chat for Research`.
-    fn rule_name(&self, id: AuthorizationId) -> Option<String> {
-        let (place, target) = self.rules.iter().chain(&self.observed).find_map(|(place, rules)| {
-            rules.iter().find(|(_, rule)| rule.id == id).map(|(target, _)| (*place, *target))
-        })?;
-        let place = place.and_then(|id| self.groups.get(&id)).map_or(&self.org_name, |group| &group.name);
-        Some(format!("{} for {place}", self.target_name(target)))
-    }
-
-    fn grant_name(&self, id: GrantId) -> Option<String> {
-        let model = self.grants.iter().find(|(_, grants)| grants.iter().any(|grant| grant.id == id))?.0;
-        Some(format!("the grant for {}", self.models.get(model)?.name))
-    }
-
-    /// `big-chat`, `tier general`, `all models`.
-    pub fn target_name(&self, target: Target) -> String {
-        match target {
-            Target::Model(id) => self.models.get(&id).map_or("a model", |model| &model.name).to_owned(),
-            Target::Tier(id) => format!("tier {}", self.tiers.get(&id).map_or("?", |tier| &tier.name)),
-            Target::All => "all models".to_owned(),
-        }
-    }
 }

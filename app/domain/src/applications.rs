@@ -29,6 +29,22 @@ pub struct ApplicationRow {
     pub cap: Option<Money>,
     /// Its last call.
     pub last_call: Option<DateTime<Utc>>,
+    /// What of it nobody has used for long.
+    pub unused: Unused,
+    /// Whether it has no owner, and nobody leads its group or one above it.
+    pub unanswered: bool,
+}
+
+/// What nobody has used for [`crate::keys::UNUSED_DAYS`] days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unused {
+    /// Nothing.
+    #[default]
+    No,
+    /// So many of the live secrets of services, beside others that are used.
+    Services(i64),
+    /// Every live secret of its key.
+    Whole,
 }
 
 /// One application.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    groups::Standing,
+    groups::{Source, Standing},
     ids::{BatchId, GroupId, UserId},
     limits::Mode,
     money::Money,
@@ -144,6 +144,9 @@ pub enum Undo {
         group: GroupId,
         /// Until when.
         ends_at: Option<DateTime<Utc>>,
+        /// Who had put them there.
+        #[serde(default = "by_hand")]
+        source: Source,
     },
     /// Out of the group they were moved to, and back into the one they came from.
     Back {
@@ -153,6 +156,9 @@ pub enum Undo {
         to: GroupId,
         /// Until when they were there.
         ends_at: Option<DateTime<Utc>>,
+        /// Who had put them there.
+        #[serde(default = "by_hand")]
+        source: Source,
     },
     /// The limit before, unless it is no longer the one that was set.
     Limit {
@@ -164,6 +170,9 @@ pub enum Undo {
         /// no limit.
         #[serde(default)]
         kept: Option<Kept>,
+        /// What it was raised to for a time: that has ended, and does not come back.
+        #[serde(default)]
+        raised: Option<Money>,
     },
     /// The role before, unless it is no longer the one that was given.
     Role {
@@ -190,6 +199,11 @@ pub enum Undo {
     },
     /// Gone again: they were not here before. Who has signed in since stays.
     Added,
+}
+
+/// Of changes that were kept before it was written down.
+const fn by_hand() -> Source {
+    Source::Manual
 }
 
 impl Undo {
@@ -265,6 +279,23 @@ pub struct Batch {
     pub done: Option<Task>,
     /// When it was undone.
     pub undone_at: Option<DateTime<Utc>>,
+    /// By whom: the name at that time, as the log has it.
+    pub undone_by: Option<String>,
+}
+
+/// What a change that was made did to one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// Their email address.
+    pub email: String,
+    /// What, in words, and whether undoing it left that alone.
+    pub said: Vec<(String, bool)>,
+    /// How many secrets of theirs died with it.
+    pub dead: usize,
 }
 
 #[cfg(test)]

@@ -27,11 +27,31 @@ pub struct Line {
     pub cells: Vec<String>,
 }
 
-/// Reads a table. Empty lines are left out.
+/// What parts the cells of a table, by its first line: spreadsheets write semicolons or tabs where commas
+/// are for decimals.
+fn separator(text: &str) -> char {
+    let mut quoted = false;
+    let first = text.trim_start_matches(['\u{feff}', '\r', '\n']).chars();
+    let plain: Vec<char> = first
+        .take_while(|letter| {
+            quoted ^= *letter == '"';
+            quoted || *letter != '\n'
+        })
+        .scan(false, |quoted, letter| {
+            *quoted ^= letter == '"';
+            Some((*quoted, letter))
+        })
+        .filter_map(|(quoted, letter)| (!quoted).then_some(letter))
+        .collect();
+    [',', ';', '\t'].into_iter().find(|mark| plain.contains(mark)).unwrap_or(',')
+}
+
+/// Reads a table whose cells are parted by commas, semicolons or tabs. Empty lines are left out.
 ///
 /// # Errors
 /// The number of the line with a quotation mark that is never closed.
 pub fn read(text: &str) -> Result<Vec<Line>, usize> {
+    let separator = separator(text);
     let mut lines = Vec::new();
     let mut line = Line { number: 1, cells: Vec::new() };
     let (mut cell, mut quoted, mut number) = (String::new(), false, 1);
@@ -42,7 +62,7 @@ pub fn read(text: &str) -> Result<Vec<Line>, usize> {
             '"' if quoted && letters.peek() == Some(&'"') => cell.extend(letters.next()),
             '"' if quoted => quoted = false,
             '"' if cell.is_empty() => quoted = true,
-            ',' if !quoted => line.cells.push(plain(std::mem::take(&mut cell))),
+            mark if mark == separator && !quoted => line.cells.push(plain(std::mem::take(&mut cell))),
             '\r' if !quoted && letters.peek() == Some(&'\n') => {}
             '\n' if !quoted => {
                 line.cells.push(plain(std::mem::take(&mut cell)));
@@ -106,6 +126,11 @@ mod tests {
             read("\u{feff}a,b\n\n1,2"),
             Ok(vec![vec!["a".to_owned(), "b".into()], vec!["1".into(), "2".into()]])
         );
+        let cells = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        assert_eq!(read("a;b\n1,5;\"2;3\""), Ok(vec![cells(&["a", "b"]), cells(&["1,5", "2;3"])]));
+        assert_eq!(read("a\tb\n1,5\t2;3"), Ok(vec![cells(&["a", "b"]), cells(&["1,5", "2;3"])]));
+        assert_eq!(read("\"a;b\",c\n1,2"), Ok(vec![cells(&["a;b", "c"]), cells(&["1", "2"])]));
+        assert_eq!(read("a\nb;c"), Ok(vec![cells(&["a"]), cells(&["b;c"])]), "the first line says it");
         assert_eq!(read("a\nb,\"c\nd"), Err(2));
         assert_eq!(read(""), Ok(Vec::new()));
     }

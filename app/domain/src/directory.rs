@@ -129,11 +129,25 @@ impl Words {
             .filter(|text| !text.is_empty() && text.parse::<Money>().is_err())
             .collect()
     }
+
+    /// What stands where one of a few words should and is none of them: what is chosen there, and what
+    /// stands there.
+    pub fn not_words(&self) -> Vec<(&'static str, &str)> {
+        [
+            ("status", &self.status, self.status.parse::<UserStatus>().is_err()),
+            ("role", &self.role, self.role.parse::<Role>().is_err()),
+            ("limit", &self.limit, self.limit.parse::<Standing>().is_err()),
+        ]
+        .into_iter()
+        .filter(|(_, text, wrong)| !text.is_empty() && *wrong)
+        .map(|(what, text, _)| (what, text.as_str()))
+        .collect()
+    }
 }
 
 impl Filter {
-    /// From the words of an address. A word that is none is left out: an old link shows more, not
-    /// an error.
+    /// From the words of an address, with the group's id for what it is called. A word that is none is
+    /// left out, as a page that says so may: an old link shows more, not an error.
     pub fn read(words: &Words) -> Self {
         Self {
             search: words.q.trim().to_owned(),

@@ -55,6 +55,13 @@ fn decode(prefix: &str, text: &str) -> Option<Uuid> {
     Some(Uuid::from_u128(bits))
 }
 
+/// What an id of any noun says, in the form people see or as a plain UUID.
+pub fn of_any(text: &str) -> Option<Uuid> {
+    let (prefix, _) = text.split_once('_').unwrap_or_default();
+    let said = (prefix.len() == 3).then(|| decode(prefix, text)).flatten();
+    said.or_else(|| Uuid::parse_str(text).ok())
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $Id:ident = $prefix:literal;)+) => { $(
         $(#[$doc])*

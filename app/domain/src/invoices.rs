@@ -2,7 +2,7 @@
 //!
 //! Days are UTC days here, because that is how providers count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     csv,
     ids::{InvoiceId, ModelId, ProviderId},
-    money::{Money, NANOS},
+    money::{Money, NANOS, grouped},
     time,
     words::words,
 };
@@ -24,6 +24,8 @@ const NAMED: usize = 10;
 const COST_MAX: Money = Money(100_000_000 * NANOS);
 /// The most tokens a file may have in all.
 const TOKENS_MAX: i64 = 100_000_000_000_000_000;
+/// The most models a file may name: more of them are no models, but the ids of something.
+const MODELS_MAX: usize = 2_000;
 
 words! {
     /// Whose shape a file has.
@@ -114,6 +116,24 @@ pub struct Bill {
     pub has_tokens: bool,
     /// By day and model.
     pub lines: BTreeMap<(NaiveDate, String), Billed>,
+    /// Columns that may be money, where no money was read.
+    pub left_out: Vec<String>,
+}
+
+impl Bill {
+    /// What somebody should know of a file that was read otherwise than it may look.
+    pub fn remark(&self) -> Option<String> {
+        let names: Vec<String> = self.left_out.iter().map(|name| format!("“{name}”")).collect();
+        let (columns, were, they, are) = match names.len() {
+            0 => return None,
+            1 => ("column", "was", "it", "is"),
+            _ => ("columns", "were", "they", "are"),
+        };
+        Some(format!(
+            "No money was read: the {columns} {} {were} left out. If {they} {are} US dollars, put this invoice away and bring the file again, saying which column is the money.",
+            names.join(", ")
+        ))
+    }
 }
 
 const DAY: &[&str] =
@@ -131,6 +151,19 @@ const INPUT: &[&str] = &[
 ];
 const OUTPUT: &[&str] = &["output_tokens", "completion_tokens", "usage_output_tokens"];
 const CURRENCY: &[&str] = &["amount_currency", "currency", "billing_currency"];
+
+/// Words in the name of a column that may be money.
+const MONEY: &[&str] = &[
+    "cost", "amount", "price", "charge", "spend", "spent", "billed", "total", "fee", "usd", "eur", "gbp",
+    "chf", "dollar", "euro",
+];
+
+/// Whether a column that is not known may be money, by its name: `cost_eur`, not `total_tokens`.
+fn may_be_money(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let mut words = name.split(|letter: char| !letter.is_alphanumeric());
+    words.any(|word| MONEY.contains(&word)) && !name.contains("token")
+}
 
 /// The places of the columns a file is read from.
 struct Places {
@@ -224,12 +257,32 @@ pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
         has_money: places.cost.is_some(),
         has_tokens: !places.input.is_empty() || !places.output.is_empty(),
         lines: BTreeMap::new(),
+        left_out: Vec::new(),
     };
+    if places.cost.is_none() {
+        let left_out = head.cells.iter().enumerate().filter(|(place, _)| Some(*place) != places.currency);
+        bill.left_out = left_out
+            .map(|(_, name)| name.trim())
+            .filter(|name| may_be_money(name))
+            .map(str::to_owned)
+            .collect();
+    }
     let mut mistakes = Vec::new();
     let mut room = Room { cost: COST_MAX.0, tokens: TOKENS_MAX };
+    let mut models = HashSet::new();
     for row in rows {
         match read_row(head, row, &places).and_then(|read| room.take(head, row, &places, read)) {
             Ok(Some((day, model, billed))) => {
+                if !models.contains(&model) && models.len() == MODELS_MAX {
+                    let sentence = format!(
+                        "with this line the file names more than {} models. Is this the column of the model? Say below which it is.",
+                        grouped(MODELS_MAX as u64)
+                    );
+                    let column = head.cells.get(places.model).cloned().unwrap_or_default();
+                    mistakes.push(Mistake { line: row.number, column, sentence });
+                    break;
+                }
+                models.insert(model.clone());
                 // What there is room for fits, whatever it is added to.
                 let line = bill.lines.entry((day, model)).or_default();
                 line.cost.0 += billed.cost.0;
@@ -350,17 +403,18 @@ fn read_row(head: &csv::Line, row: &csv::Line, places: &Places) -> Result<Read, 
             return Err(wrong(place, sentence.to_owned()));
         }
         billed.cost = dollars(cell(place)).ok_or_else(|| {
-            wrong(place, format!("“{}” is no amount of dollars. Write it like 12.50.", cell(place)))
+            let sentence = either(cell(place));
+            let plain = || format!("“{}” is no amount of dollars. Write it like 12.50.", cell(place));
+            wrong(place, sentence.unwrap_or_else(plain))
         })?;
     }
     let count = |places: &[usize]| -> Result<i64, Mistake> {
         places.iter().filter(|place| !cell(**place).is_empty()).try_fold(0_i64, |sum, place| {
             let text = cell(*place);
-            let number = text.strip_suffix(".0").unwrap_or(text).parse::<i64>().ok();
-            number
-                .filter(|number| *number >= 0)
-                .and_then(|number| sum.checked_add(number))
-                .ok_or_else(|| wrong(*place, format!("“{text}” is no number of tokens.")))
+            tokens(text).and_then(|number| sum.checked_add(number)).ok_or_else(|| {
+                let plain = || format!("“{text}” is no number of tokens.");
+                wrong(*place, either(text).unwrap_or_else(plain))
+            })
         })
     };
     billed.input = count(&places.input)?;
@@ -385,7 +439,39 @@ fn day(text: &str) -> Option<NaiveDate> {
     DateTime::from_timestamp(seconds, 0).map(|at| at.date_naive())
 }
 
-/// An amount of dollars, digit by digit, to the nearest nano-dollar: `12.50`, `$1,200`, `-3`, `6.5e-05`.
+/// What is before the decimal point, without the commas that part its thousands; none where a comma does
+/// not part thousands, or may be for decimals as well: what was written as 12,50 must not become 1250, nor
+/// 12,500 twelve thousand.
+fn unparted(whole: &str, has_point: bool) -> Option<String> {
+    let mut groups = whole.split(',');
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<&str> = groups.collect();
+    let parts = !first.is_empty() && first.len() <= 3 && rest.iter().all(|group| group.len() == 3);
+    if !rest.is_empty() && (!parts || (rest.len() == 1 && !has_point)) {
+        return None;
+    }
+    Some(format!("{first}{}", rest.concat()))
+}
+
+/// What to say of a number whose comma could be either.
+fn either(text: &str) -> Option<String> {
+    let number = text.trim_start_matches(['-', '−', '$']);
+    let (whole, rest) = number.split_once(',')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(rest) || whole.len() > 3 || rest.len() != 3 {
+        return None;
+    }
+    Some(format!("“{text}” may be {whole}.{rest} or {whole}{rest}. Write it without the comma."))
+}
+
+/// A number of tokens: `1200`, `1200.0`, `1,234,567`.
+fn tokens(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+    let number = unparted(whole, fraction.is_some())?.parse::<i64>().ok()?;
+    (number >= 0 && fraction.is_none_or(|fraction| fraction == "0")).then_some(number)
+}
+
+/// An amount of dollars, digit by digit, to the nearest nano-dollar: `12.50`, `$1,200.00`, `-3`, `6.5e-05`.
 fn dollars(text: &str) -> Option<Money> {
     let (negative, text) = text.strip_prefix(['-', '−']).map_or((false, text), |rest| (true, rest));
     let text = text.strip_prefix('$').unwrap_or(text);
@@ -394,13 +480,7 @@ fn dollars(text: &str) -> Option<Money> {
         None => (text, 0),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    // A comma parts thousands, and nothing else: what was written as 12,50 must not become 1250.
-    let (first, groups) = whole.split_once(',').unwrap_or((whole, ""));
-    let parted = whole.contains(',');
-    if parted && (first.is_empty() || first.len() > 3 || groups.split(',').any(|group| group.len() != 3)) {
-        return None;
-    }
-    let plain: String = whole.chars().filter(|letter| *letter != ',').chain(fraction.chars()).collect();
+    let plain = format!("{}{fraction}", unparted(whole, digits.contains('.'))?);
     if plain.is_empty() || plain.len() > 30 || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

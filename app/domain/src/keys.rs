@@ -164,6 +164,32 @@ words! {
     }
 }
 
+/// Member secrets that a change killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallen {
+    /// How many.
+    pub secrets: usize,
+    /// Of how many people.
+    pub people: usize,
+}
+
+impl Fallen {
+    /// `1 secret of 1 person`, `3 secrets of 2 people`; none when there are none.
+    pub fn in_words(self) -> Option<String> {
+        let count = |count: usize, one: &str, many: &str| match count {
+            1 => format!("1 {one}"),
+            count => format!("{} {many}", crate::money::grouped(count as u64)),
+        };
+        (self.secrets > 0).then(|| {
+            format!(
+                "{} of {}",
+                count(self.secrets, "secret", "secrets"),
+                count(self.people, "person", "people")
+            )
+        })
+    }
+}
+
 /// A secret as lists show it: never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretRow {

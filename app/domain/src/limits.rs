@@ -211,7 +211,57 @@ impl Metric {
     }
 }
 
+impl Scope {
+    /// As addresses and forms write it: `group:grp_…`, `member:grp_…:usr_…`, `organization`.
+    pub fn key(self) -> String {
+        let kind = self.kind();
+        match (self, self.id()) {
+            (Self::Member(group, user), _) => format!("{kind}:{group}:{user}"),
+            (_, Some(id)) => format!("{kind}:{id}"),
+            (_, None) => kind.to_string(),
+        }
+    }
+
+    /// The reverse of [`Scope::key`].
+    pub fn from_key(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let kind: ScopeKind = parts.next()?.parse().ok()?;
+        let (thing, person) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        Some(match kind {
+            ScopeKind::Organization => Self::Organization,
+            ScopeKind::Group => Self::Group(thing.parse().ok()?),
+            ScopeKind::Application => Self::Application(thing.parse().ok()?),
+            ScopeKind::User => Self::User(thing.parse().ok()?),
+            ScopeKind::Member => Self::Member(thing.parse().ok()?, person.parse().ok()?),
+            ScopeKind::Authorization => Self::Authorization(thing.parse().ok()?),
+            ScopeKind::Grant => Self::Grant(thing.parse().ok()?),
+        })
+    }
+}
+
 impl Meter {
+    /// As addresses write it: `user:usr_…/spend/month`.
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.scope.key(), self.metric, self.window)
+    }
+
+    /// The reverse of [`Meter::key`].
+    pub fn from_key(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let mut part = || parts.next().unwrap_or_default();
+        Some(Self {
+            scope: Scope::from_key(part())?,
+            metric: part().parse().ok()?,
+            window: part().parse().ok()?,
+        })
+    }
+
+    /// Whether it is what a person spends in a month: without a limit of its own the organization's default
+    /// holds.
+    pub const fn is_month_of_a_person(&self) -> bool {
+        matches!(self, Self { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month })
+    }
+
     /// `$500.00 a month`, `3 calls at once`.
     pub fn show_cap(&self, cap: i64) -> String {
         match self.metric {

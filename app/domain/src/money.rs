@@ -31,6 +31,8 @@ pub enum MoneyError {
     Empty,
     /// Not digits with at most one point.
     NotANumber,
+    /// A comma that does not group three digits.
+    Comma,
     /// A minus sign.
     Negative,
     /// More than nine digits after the point.
@@ -44,6 +46,9 @@ impl fmt::Display for MoneyError {
         f.write_str(match self {
             Self::Empty => "Enter an amount in US dollars, for instance 50.00.",
             Self::NotANumber => "Enter digits with a point before the cents, for instance 1250.00.",
+            Self::Comma => {
+                "A comma only groups thousands, as in 1,250.00. Cents stand after a point, as in 12.50."
+            }
             Self::Negative => "An amount cannot be below zero.",
             Self::TooFine => "At most nine digits after the point can be kept exactly; this has more.",
             Self::TooLarge => "At most $100,000,000 fits here.",
@@ -53,7 +58,17 @@ impl fmt::Display for MoneyError {
 
 impl std::error::Error for MoneyError {}
 
-/// Reads decimal dollars exactly. A leading `$` and `,` or `_` between digits are accepted.
+/// Whole digits without the commas that group them by threes; none where a comma stands elsewhere: whoever
+/// writes `12,5` means less than thirteen.
+pub fn ungrouped(whole: &str) -> Option<String> {
+    let (first, groups) = whole.split_once(',').unwrap_or((whole, ""));
+    let grouped = !whole.contains(',')
+        || ((1..=3).contains(&first.len()) && groups.split(',').all(|group| group.len() == 3));
+    grouped.then(|| whole.replace(',', ""))
+}
+
+/// Reads decimal dollars exactly. A leading `$`, commas that group thousands and `_` between digits are
+/// accepted.
 fn nanos(text: &str) -> Result<i64, MoneyError> {
     let text = text.trim();
     let text = text.strip_prefix('$').unwrap_or(text).trim_start();
@@ -64,11 +79,16 @@ fn nanos(text: &str) -> Result<i64, MoneyError> {
         return Err(MoneyError::Negative);
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let whole: String = whole.chars().filter(|c| !matches!(c, ',' | '_')).collect();
+    let whole = whole.replace('_', "");
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !digits(&whole) || !digits(fraction) {
+    let amount = |c: char| c == ',' || c.is_ascii_digit();
+    if (whole.is_empty() && fraction.is_empty())
+        || !whole.chars().all(amount)
+        || !fraction.chars().all(amount)
+    {
         return Err(MoneyError::NotANumber);
     }
+    let whole = ungrouped(&whole).filter(|_| digits(fraction)).ok_or(MoneyError::Comma)?;
     let fraction = fraction.trim_end_matches('0');
     if fraction.len() > 9 {
         return Err(MoneyError::TooFine);
@@ -196,6 +216,20 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+impl Money {
+    /// The same or more, with no more digits than people read: a bound stays one when it is shown.
+    pub fn rounded_up(self) -> Self {
+        const CENT: u64 = NANOS.unsigned_abs() / 100;
+        let Ok(nanos) = u64::try_from(self.0) else { return self };
+        let step = match nanos {
+            CENT.. => CENT,
+            small => 10_u64.pow(small.max(1).ilog10().saturating_sub(1)),
+        };
+        let up = nanos.checked_next_multiple_of(step).and_then(|up| i64::try_from(up).ok());
+        up.map_or(self, Self)
+    }
+}
+
 /// What people read: `$1,234.56`. Amounts below a cent keep two significant digits (`$0.00032`),
 /// so that the cost of one call is never shown as nothing.
 impl fmt::Display for Money {
@@ -216,7 +250,12 @@ impl fmt::Display for Money {
 
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${}", self.exact())
+        let exact = self.exact();
+        let (whole, rest) = exact.split_once('.').unwrap_or((&exact, ""));
+        match whole.parse() {
+            Ok(whole) => write!(f, "${}.{rest}", grouped(whole)),
+            Err(_) => write!(f, "${exact}"),
+        }
     }
 }
 
@@ -242,6 +281,23 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_bound_is_rounded_up_to_what_is_shown() {
+        for (nanos, shown) in [
+            (186_800, "$0.00019"),
+            (190_000, "$0.00019"),
+            (1, "$0.000000001"),
+            (10_000_001, "$0.02"),
+            (10_000_000, "$0.01"),
+            (9_999_999, "$0.01"),
+            (0, "$0.00"),
+        ] {
+            let up = Money(nanos).rounded_up();
+            assert!(up.0 >= nanos, "{nanos}");
+            assert_eq!(up.to_string(), shown);
+        }
+    }
+
+    #[test]
     fn amounts_are_read_exactly() {
         for (text, nanos) in [
             ("50.00", 50 * NANOS),
@@ -249,6 +305,7 @@ mod tests {
             (".5", 500_000_000),
             ("5.", 5 * NANOS),
             ("$1,250.00", 1_250 * NANOS),
+            ("1,234,567.5", 1_234_567 * NANOS + NANOS / 2),
             ("0.000000001", 1),
             ("0.1000000000000", 100_000_000),
             ("000012", 12 * NANOS),
@@ -269,6 +326,15 @@ mod tests {
             ("1e3", MoneyError::NotANumber),
             ("1,5 €", MoneyError::NotANumber),
             ("NaN", MoneyError::NotANumber),
+            // A decimal comma never makes more of it.
+            ("12,5", MoneyError::Comma),
+            ("12,50", MoneyError::Comma),
+            ("0,005,", MoneyError::Comma),
+            ("1234,567", MoneyError::Comma),
+            ("1,23,456", MoneyError::Comma),
+            (",500", MoneyError::Comma),
+            (",", MoneyError::Comma),
+            ("1.234,56", MoneyError::Comma),
             ("0.0000000001", MoneyError::TooFine),
             ("100000000.01", MoneyError::TooLarge),
             ("99999999999999999999", MoneyError::TooLarge),

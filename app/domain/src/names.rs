@@ -75,8 +75,38 @@ pub(crate) fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{00ad}')
 }
 
-fn checked(text: &str, max: usize) -> Result<&str, NameError> {
-    let text = text.trim();
+/// Letters with marks in one way to write them (NFC): names that look the same are the same. The browser
+/// gets names that are, and sends what is typed to a server that does it.
+#[cfg(not(target_arch = "wasm32"))]
+fn composed(text: &str) -> String {
+    unicode_normalization::UnicodeNormalization::nfc(text).collect()
+}
+
+#[cfg(target_arch = "wasm32")]
+fn composed(text: &str) -> String {
+    text.to_owned()
+}
+
+/// What is looked for, as names are compared with it: in lower case, with letters and apostrophes in one way
+/// to write them.
+pub fn sought(text: &str) -> String {
+    straight(&composed(text.trim()).to_lowercase())
+}
+
+/// Whether a name in lower case has in it what is [`sought`].
+pub fn has(name: &str, sought: &str) -> bool {
+    name.contains(sought) || (sought.contains('\'') && straight(name).contains(sought))
+}
+
+/// The marks that stand for an apostrophe.
+pub const APOSTROPHES: [char; 5] = ['\'', '’', '‘', 'ʼ', '´'];
+
+fn straight(text: &str) -> String {
+    text.replace(APOSTROPHES, "'")
+}
+
+fn checked(text: &str, max: usize) -> Result<String, NameError> {
+    let text = composed(text.trim());
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -146,7 +176,7 @@ text_types! {
 }
 
 fn display_name(text: &str) -> Result<String, NameError> {
-    checked(text, NAME_MAX).map(str::to_owned)
+    checked(text, NAME_MAX)
 }
 
 fn group_name(text: &str) -> Result<String, NameError> {
@@ -154,7 +184,7 @@ fn group_name(text: &str) -> Result<String, NameError> {
     if name.contains('/') {
         return Err(NameError::Slash);
     }
-    Ok(name.to_owned())
+    Ok(name)
 }
 
 fn email(text: &str) -> Result<String, NameError> {
@@ -176,7 +206,7 @@ fn model_name(text: &str) -> Result<String, NameError> {
     if !text.chars().all(allowed) || text.starts_with("policy/") {
         return Err(NameError::NotAModelName);
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -188,6 +218,26 @@ mod tests {
         for text in ["Research", "  Forschung ", "研究", "بحث", "👩🏽‍🔬 lab", "Ünïcode & <b>"]
         {
             assert_eq!(text.parse::<Name>().map(String::from), Ok(text.trim().to_owned()));
+        }
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        let name = |text: &str| text.parse::<Name>().map(String::from);
+        assert_eq!(name("Zoe\u{308}"), name("Zo\u{eb}"));
+        assert_eq!(name("\u{1112}\u{1161}\u{11ab}"), name("\u{d55c}"));
+        assert_eq!("e\u{301}quipe".parse::<GroupName>().map(String::from), Ok("\u{e9}quipe".to_owned()));
+        // Counted as it is kept.
+        assert!(name(&"e\u{301}".repeat(100)).is_ok());
+    }
+
+    #[test]
+    fn whatever_apostrophe_a_name_has_it_is_found_with_any() {
+        for name in ["o'brien", "o’brien", "oʼbrien"] {
+            for typed in ["O'Brien", " O’BRIEN", "o´b"] {
+                assert!(has(name, &sought(typed)), "{typed} in {name}");
+            }
+            assert!(!has(name, &sought("obrien")));
         }
     }
 

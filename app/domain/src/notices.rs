@@ -5,7 +5,7 @@
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::NoticeId, time, words::words};
+use crate::{ids::NoticeId, money::Money, requests::Wish, time, words::words};
 
 words! {
     /// What a notice is about.
@@ -28,6 +28,8 @@ words! {
         Secret = "secret",
         /// Something is one's own to answer for now.
         Charge = "charge",
+        /// A review of a group that one leads is open.
+        Review = "review",
     }
 }
 
@@ -44,6 +46,7 @@ impl NoticeKind {
             Self::Unused => "Budgets that nobody uses",
             Self::Secret => "Secrets that were found in the open",
             Self::Charge => "What I answer for from now on",
+            Self::Review => "Access reviews of groups that I lead",
         }
     }
 
@@ -59,6 +62,7 @@ impl NoticeKind {
             Self::Unused => "Unused",
             Self::Secret => "Leak",
             Self::Charge => "Handover",
+            Self::Review => "Review",
         }
     }
 }
@@ -68,6 +72,8 @@ words! {
     MailKind("kind") {
         /// A link to join with.
         Invitation = "invitation",
+        /// A link to choose another password with.
+        Password = "password",
         /// A notice.
         Request = "request",
         /// A notice.
@@ -86,6 +92,8 @@ words! {
         Secret = "secret",
         /// A notice.
         Charge = "charge",
+        /// A notice.
+        Review = "review",
     }
 }
 
@@ -101,6 +109,7 @@ impl From<NoticeKind> for MailKind {
             NoticeKind::Unused => Self::Unused,
             NoticeKind::Secret => Self::Secret,
             NoticeKind::Charge => Self::Charge,
+            NoticeKind::Review => Self::Review,
         }
     }
 }
@@ -178,7 +187,7 @@ impl Leak<'_> {
     /// To whoever answers for it, leads above it, or had it.
     pub fn telling(&self) -> Telling {
         let (id, application) = self.application;
-        let whose = self.person.map(|person| format!(", which {person} had")).unwrap_or_default();
+        let whose = self.person.map(|person| format!(", which {person} had,")).unwrap_or_default();
         let now = if self.dead {
             "It had been revoked before, so nothing calls with it. Look where it was found all the same."
         } else {
@@ -208,16 +217,89 @@ pub fn took_over(leaver: &str, things: &[String], key: &str, href: String) -> Te
     }
 }
 
+/// To whoever somebody hands something over to. `key` names the hand-over.
+pub fn handed_over(by: &str, thing: &str, key: &str, href: String) -> Telling {
+    Telling {
+        kind: NoticeKind::Charge,
+        key: format!("charge:{key}"),
+        title: format!("{thing} is yours to answer for now"),
+        body: format!("{by} handed it to you."),
+        href,
+    }
+}
+
+/// A review of a group, as far as its leads are told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenReview<'a> {
+    /// Its id, as in addresses.
+    pub id: &'a str,
+    /// Who opened it.
+    pub by: &'a str,
+    /// The path of the group.
+    pub path: &'a str,
+    /// Its last day.
+    pub until: NaiveDate,
+}
+
+impl OpenReview<'_> {
+    fn telling(&self, what: &str, title: String, body: String) -> Telling {
+        Telling {
+            kind: NoticeKind::Review,
+            key: format!("review-{what}:{}", self.id),
+            title,
+            body,
+            href: format!("/reviews/{}", self.id),
+        }
+    }
+
+    /// To the leads: somebody else opened it. `lines`: how many there are to decide on.
+    pub fn opened(&self, lines: usize) -> Telling {
+        let lines = if lines == 1 { "1 line is".to_owned() } else { format!("{lines} lines are") };
+        self.telling(
+            "opened",
+            format!("{} asks who still needs what in {}", self.by, self.path),
+            format!("{lines} to be confirmed or dropped until {}. {UNCONFIRMED}", time::date(self.until)),
+        )
+    }
+
+    /// To the leads and whoever opened it: its last day is near. `waiting`: lines nobody has decided on.
+    pub fn ending(&self, waiting: i64) -> Telling {
+        let lines = if waiting == 1 { "1 line waits".to_owned() } else { format!("{waiting} lines wait") };
+        self.telling(
+            "ending",
+            format!("The review of {} closes soon", self.path),
+            format!("{lines} to be decided on until {}. {UNCONFIRMED}", time::date(self.until)),
+        )
+    }
+}
+
+/// What becomes of lines that nobody decides on.
+const UNCONFIRMED: &str = "Grants of high-cost models that nobody confirms end by themselves then.";
+
+/// To whoever had taken that over, and answers for it no longer. `key` names the hand-over.
+pub fn taken_back(leaver: &str, things: &[String], key: &str, href: String) -> Telling {
+    Telling {
+        kind: NoticeKind::Charge,
+        key: format!("charge-back:{key}"),
+        title: match things {
+            [thing] => format!("{thing} is no longer yours to answer for"),
+            things => format!("{} things are no longer yours to answer for", things.len()),
+        },
+        body: format!("{leaver} is back, and answers for it again: {}.", things.join(", ")),
+        href,
+    }
+}
+
 /// A request, as far as it is told of.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
     /// The request's id, as in addresses.
     pub id: &'a str,
-    /// The model.
-    pub model: &'a str,
+    /// For what.
+    pub wish: &'a Wish,
     /// Who asked.
     pub requester: &'a str,
-    /// For whom: `Sam in Research`.
+    /// For whom: `Sam in Research`. Of a limit, which is whoever's it is: on whose account it was asked for.
     pub whom: &'a str,
 }
 
@@ -236,8 +318,17 @@ impl About<'_> {
         self.telling(
             NoticeKind::Request,
             "asked",
-            format!("{} asks for {}", self.requester, self.model),
-            format!("For {}: {terms}, until {}.{several} “{reason}”", self.whom, time::date(until)),
+            format!("{} asks for {}", self.requester, self.wish.title()),
+            match self.wish {
+                Wish::Model { .. } => {
+                    format!("For {}: {terms}, until {}.{several} “{reason}”", self.whom, time::date(until))
+                }
+                Wish::Raise { .. } => format!(
+                    "{terms}, until {}, for calls paid by {}.{several} “{reason}”",
+                    time::date(until),
+                    self.whom
+                ),
+            },
         )
     }
 
@@ -246,24 +337,35 @@ impl About<'_> {
         self.telling(
             NoticeKind::Request,
             &format!("changed-{round}"),
-            format!("{by} agrees to other terms for {}", self.model),
+            format!("{by} agrees to other terms for {}", self.wish.title()),
             format!(
-                "For {}: {terms}, until {}. Whoever agreed before is asked to agree anew.",
-                self.whom,
+                "{}: {terms}, until {}. Whoever agreed before is asked to agree anew.",
+                match self.wish {
+                    Wish::Model { .. } => format!("For {}", self.whom),
+                    Wish::Raise { .. } => format!("{} asks", self.requester),
+                },
                 time::date(until)
             ),
         )
     }
 
-    /// To whoever asked: it holds.
-    pub fn approved(&self, by: &str, terms: &str, until: NaiveDate, answer: &str) -> Telling {
+    /// To whoever asked, or to the person whose limit it is: it holds. `you`: whether it is whoever asked who
+    /// is told.
+    pub fn approved(&self, by: &str, terms: &str, until: NaiveDate, answer: &str, you: bool) -> Telling {
         self.telling(
             NoticeKind::Answer,
             "approved",
-            format!("{} is yours to call", self.model),
+            match self.wish {
+                Wish::Model { name, .. } => format!("{name} is yours to call"),
+                Wish::Raise { name, .. } => format!("The limit of {name} is raised"),
+            },
             format!(
-                "{by} approved it for {}: {terms}, until {}.{}",
-                self.whom,
+                "{by} approved {}: {terms}, until {}.{}",
+                match self.wish {
+                    Wish::Model { .. } => format!("it for {}", self.whom),
+                    Wish::Raise { .. } if you => "what you asked for".to_owned(),
+                    Wish::Raise { .. } => format!("what {} asked for", self.requester),
+                },
                 time::date(until),
                 quoted(answer)
             ),
@@ -275,7 +377,7 @@ impl About<'_> {
         self.telling(
             NoticeKind::Answer,
             "refused",
-            format!("Your request for {} was refused", self.model),
+            format!("Your request for {} was refused", self.wish.title()),
             format!("{by} refused it.{}", quoted(answer)),
         )
     }
@@ -285,13 +387,42 @@ impl About<'_> {
         self.telling(
             NoticeKind::Answer,
             "lapsed",
-            format!("Nobody answered your request for {}", self.model),
+            format!("Nobody answered your request for {}", self.wish.title()),
             format!(
-                "It was for {} until {}, and that day is over. If it is still needed, ask anew.",
-                self.whom,
+                "It was {}until {}, and that day is over. If it is still needed, ask anew.",
+                self.for_whom(),
                 time::date(until)
             ),
         )
+    }
+
+    /// `Your grant for big-chat`, `The raised limit of Research`.
+    fn grant(&self) -> String {
+        match self.wish {
+            Wish::Model { name, .. } => format!("Your grant for {name}"),
+            Wish::Raise { name, .. } => format!("The raised limit of {name}"),
+        }
+    }
+
+    /// `for Sam in Research `; nothing of a limit, which is not theirs alone.
+    fn for_whom(&self) -> String {
+        match self.wish {
+            Wish::Model { .. } => format!("for {} ", self.whom),
+            Wish::Raise { .. } => String::new(),
+        }
+    }
+
+    /// What holds when it is over. `now`: the cap of a limit then; none: no cap of its own.
+    fn after(&self, now: Option<Money>) -> String {
+        match (self.wish, now) {
+            (Wish::Model { .. }, _) => format!("The next call for {} needs a new request.", self.whom),
+            (Wish::Raise { .. }, Some(now)) => {
+                format!("It is {} now; what was used of it stays used.", self.wish.show(now))
+            }
+            (Wish::Raise { .. }, None) => {
+                "What holds without a limit of its own holds now; what was used stays used.".to_owned()
+            }
+        }
     }
 
     /// To whoever asked: it ends soon.
@@ -299,33 +430,67 @@ impl About<'_> {
         self.telling(
             NoticeKind::Grant,
             "ending",
-            format!("Your grant for {} ends soon", self.model),
+            format!("{} ends soon", self.grant()),
             format!(
-                "It holds for {} until {until}. If it is still needed, ask again before then.",
-                self.whom
+                "It holds {}until {until}. If it is still needed, ask again before then.",
+                self.for_whom()
             ),
         )
     }
 
-    /// To whoever asked: it is over by itself.
-    pub fn ended(&self) -> Telling {
+    /// To whoever asked: it is over by itself. `now`: the cap that a limit falls back to.
+    pub fn ended(&self, now: Option<Money>) -> Telling {
+        self.telling(NoticeKind::Grant, "ended", format!("{} has ended", self.grant()), self.after(now))
+    }
+
+    /// To whoever asked: somebody ended it early. `now`: the cap that a limit falls back to.
+    pub fn revoked(&self, by: &str, now: Option<Money>) -> Telling {
         self.telling(
             NoticeKind::Grant,
             "ended",
-            format!("Your grant for {} has ended", self.model),
-            format!("The next call for {} needs a new request.", self.whom),
+            format!("{} was ended", self.grant()),
+            format!("{by} ended it before its last day. {}", self.after(now)),
         )
     }
 
-    /// To whoever asked: somebody ended it early.
-    pub fn revoked(&self, by: &str) -> Telling {
+    /// To whoever asked: a review ended it. `path`: of the group; `by`: who dropped it there; none: nobody
+    /// confirmed it before the review closed.
+    pub fn reviewed(&self, path: &str, by: Option<&str>) -> Telling {
+        let how = match by {
+            Some(by) => format!("{by} dropped it in the access review of {path}."),
+            None => format!("Nobody confirmed it before the access review of {path} closed."),
+        };
         self.telling(
             NoticeKind::Grant,
             "ended",
-            format!("Your grant for {} was ended", self.model),
+            format!("{} was ended", self.grant()),
+            format!("{how} {}", self.after(None)),
+        )
+    }
+
+    /// To whoever asked that a limit be raised: somebody has set it since, or taken it away.
+    /// `default`: what holds without a limit of its own.
+    pub fn set_anew(&self, by: &str, to: Option<Money>, default: Option<Money>) -> Telling {
+        let body = match (to, default) {
+            (Some(to), _) => format!("{by} set the limit to {}: that is what holds.", self.wish.show(to)),
+            (None, Some(default)) => format!(
+                "{by} took the limit away. The organization’s default of {} holds.",
+                self.wish.show(default)
+            ),
+            (None, None) => format!("{by} took the limit away."),
+        };
+        self.telling(NoticeKind::Grant, "ended", format!("{} is over", self.grant()), body)
+    }
+
+    /// To whoever asked that a limit be raised: it is raised further, and at least for as long.
+    pub fn surpassed(&self, terms: &str, until: NaiveDate) -> Telling {
+        self.telling(
+            NoticeKind::Grant,
+            "ended",
+            format!("{} is raised further", self.grant()),
             format!(
-                "{by} ended it before its last day. The next call for {} needs a new request.",
-                self.whom
+                "It is {terms} until {} now, which takes the place of what you asked for.",
+                time::date(until)
             ),
         )
     }
@@ -381,6 +546,21 @@ impl Letter {
         }
     }
 
+    /// A link to choose another password with.
+    pub fn password(name: &str, path: String) -> Self {
+        Self {
+            subject: "Choose a new password for Bursar".to_owned(),
+            text: vec![
+                format!("Hello {name},"),
+                "somebody asked for a link to choose another password for your sign-in in Bursar. It works once, for an hour.".to_owned(),
+                "If it was not you, do nothing: your password stays as it is.".to_owned(),
+            ],
+            action: "Choose a password".to_owned(),
+            path,
+            foot: "Whoever has this link can sign in as you: keep it to yourself.".to_owned(),
+        }
+    }
+
     /// Plain text.
     pub fn plain(&self, base: &str) -> String {
         let body = self.text.join("\n\n");
@@ -424,6 +604,11 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn big() -> Wish {
+        let id = crate::ids::ModelId(uuid::Uuid::nil());
+        Wish::Model { id, name: "big".to_owned(), per: crate::requests::Per::Month }
+    }
+
     #[test]
     fn what_cannot_be_sent_is_tried_again_more_and_more_rarely_and_then_given_up() {
         let waits: Vec<Option<i64>> =
@@ -435,7 +620,8 @@ mod tests {
 
     #[test]
     fn what_somebody_typed_is_text_in_a_mail_and_nothing_else() {
-        let about = About { id: "ask_1", model: "big", requester: "<b>Eve</b>", whom: "Eve in R&D" };
+        let wish = big();
+        let about = About { id: "ask_1", wish: &wish, requester: "<b>Eve</b>", whom: "Eve in R&D" };
         let until = NaiveDate::from_ymd_opt(2026, 12, 3).unwrap();
         let telling = about.asked("$5.00 a month", until, "<script>alert(1)</script>\nplease", 2);
         let letter = Letter::of(&telling, "Acme");
@@ -447,20 +633,22 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_request_has_a_key_of_its_own() {
-        let about = About { id: "ask_1", model: "big", requester: "Sam", whom: "Sam in Research" };
+        let wish = big();
+        let about = About { id: "ask_1", wish: &wish, requester: "Sam", whom: "Sam in Research" };
         let until = NaiveDate::from_ymd_opt(2026, 12, 3).unwrap();
         let tellings = [
             about.asked("$5.00", until, "why", 1),
             about.changed("Lin", "$4.00", until, 2),
             about.changed("Lin", "$3.00", until, 3),
-            about.approved("Lin", "$4.00", until, ""),
+            about.approved("Lin", "$4.00", until, "", true),
             about.lapsed(until),
             about.ending("3 Dec 2026"),
-            about.ended(),
+            about.ended(None),
         ];
         let keys: std::collections::BTreeSet<&str> = tellings.iter().map(|told| told.key.as_str()).collect();
         assert_eq!(keys.len(), tellings.len());
         // Ended by itself or by somebody: over is over.
-        assert_eq!(about.revoked("Lin").key, about.ended().key);
+        assert_eq!(about.revoked("Lin", None).key, about.ended(None).key);
+        assert_eq!(about.reviewed("Research", Some("Lin")).key, about.ended(None).key);
     }
 }

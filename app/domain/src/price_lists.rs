@@ -134,6 +134,15 @@ impl Known {
     pub fn now(&self) -> Prices {
         self.model.prices.map_or_else(Prices::default, |dated| dated.prices)
     }
+
+    /// What it costs once the list is applied: of what the list says nothing about, ours stays.
+    pub fn then(&self) -> Prices {
+        let now = self.now();
+        let silent = |listed: &Prices, key| listed.own(key).is_none();
+        PriceKey::ALL.iter().fold(self.listed.dearest(), |then, key| {
+            if silent(&then, *key) { then.with(*key, now.own(*key)) } else { then }
+        })
+    }
 }
 
 /// A list beside the catalogue.
@@ -168,11 +177,7 @@ pub fn compare<'a>(
         };
         for model in models.iter().filter(|_| !listed.prices.is_empty()) {
             let known = Known { model: (*model).clone(), listed: listed.clone() };
-            if known.now() == listed.dearest() {
-                comparison.same += 1
-            } else {
-                comparison.changed.push(known)
-            }
+            if known.now() == known.then() { comparison.same += 1 } else { comparison.changed.push(known) }
         }
     }
     comparison.changed.sort_by(|a, b| a.model.name.cmp(&b.model.name));

@@ -53,7 +53,7 @@ pub struct HeldGrant {
 }
 
 /// Something that was theirs to answer for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Charge {
     /// An application they owned.
     Application(ApplicationId),

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ApplicationId, GroupId, LimitId, ModelId, SecretId, UserId},
+    ids::{ApplicationId, GroupId, LimitId, ModelId, SecretId, TierId, UserId},
+    keys::{Feature, Features},
     limits::Scope,
     money::{Money, NANOS, grouped},
     spend::Sums,
@@ -84,11 +85,40 @@ fn coarse(figure: i64) -> i64 {
 pub struct Alternative {
     /// Which.
     pub model: (ModelId, String),
+    /// Its class.
+    pub tier: TierId,
     /// What the same tokens would have cost with it, by the prices in force now.
     pub cost: Money,
+    /// Tokens that fit in and out together, where that is known.
+    pub context: Option<u64>,
+    /// The most it answers with, where that is known.
+    pub answers: Option<u64>,
 }
 
-/// What a group asked of a model in the last [`MODEL_DAYS`] days.
+impl Alternative {
+    /// Whether calls of so many tokens on average fit in it: some are a multiple of that.
+    fn holds(&self, input: i64, output: i64) -> bool {
+        let fits = |most: Option<u64>, tokens: i64| {
+            most.is_none_or(|most| most >= tokens.unsigned_abs().saturating_mul(MARGIN))
+        };
+        fits(self.context, input.saturating_add(output)) && fits(self.answers, output)
+    }
+}
+
+/// How many times the average call has to fit in another model.
+const MARGIN: u64 = 4;
+/// Calls with more tokens on average are taken for hard ones.
+pub const SHORT_INPUT: i64 = 8_000;
+/// Calls with longer answers on average are taken for hard ones.
+pub const SHORT_OUTPUT: i64 = 600;
+
+/// The features of calls that not every model of a kind has.
+pub fn telling(features: Features) -> Features {
+    let all = Features::default().with(Feature::Streaming).with(Feature::Embeddings);
+    features.without(all)
+}
+
+/// What a group, with everything below it, asked of a model in the last [`MODEL_DAYS`] days.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelUse {
     /// From the root to the group.
@@ -99,39 +129,47 @@ pub struct ModelUse {
     pub model: (ModelId, String),
     /// The sums.
     pub sums: Sums,
-    /// Models of the same kind that are open to the group.
+    /// What the calls used that not every model has.
+    pub features: Features,
+    /// Models of the same kind that are open to the group, and were seen to have these features.
     pub alternatives: Vec<Alternative>,
 }
 
-/// Short calls of a dear model, where one that costs at most half is open to the group.
+/// Short calls of a dear model, where one that costs at most half is open to the group: of the class next
+/// below in price, not the cheapest there is.
 pub fn cheaper(used: &ModelUse) -> Option<Recommendation> {
     /// Fewer calls say too little, and cheaper ones are not worth a look.
     const CALLS: i64 = 20;
-    /// Longer ones are taken for hard ones.
-    const INPUT: i64 = 8_000;
-    const OUTPUT: i64 = 600;
     let Sums { calls, spend, .. } = used.sums;
     if calls < CALLS || spend.0 < NANOS {
         return None;
     }
     let (input, output) = (used.sums.input_tokens() / calls, used.sums.output_tokens() / calls);
-    let best = used
-        .alternatives
-        .iter()
-        .filter(|other| other.model.0 != used.model.0)
-        .min_by_key(|other| (other.cost, other.model.0))?;
-    if input > INPUT || output > OUTPUT || best.cost.0.saturating_mul(2) > spend.0 {
+    if input > SHORT_INPUT || output > SHORT_OUTPUT {
         return None;
     }
+    let fits = |other: &&Alternative| {
+        other.model.0 != used.model.0
+            && other.cost.0.saturating_mul(2) <= spend.0
+            && other.holds(input, output)
+    };
+    let order = |other: &&Alternative| (other.cost, other.model.0);
+    let next = used.alternatives.iter().filter(fits).max_by_key(order)?.tier;
+    let best = used.alternatives.iter().filter(fits).filter(|other| other.tier == next).min_by_key(order)?;
     let saves = spend.less(best.cost);
     let (group, model, other) = (&used.group, &used.model.1, &best.model.1);
     let id = used.path.last()?;
+    let features: Vec<String> = used.features.iter().map(|feature| feature.label().to_lowercase()).collect();
+    let seen = match features.as_slice() {
+        [] => String::new(),
+        features => format!(" It has answered calls here that used {}, as these do.", features.join(", ")),
+    };
     Some(Recommendation {
         kind: Kind::Cheaper,
         topic: format!("cheaper {id} {}", used.model.0),
-        title: format!("{other} could serve what {group} asks of {model}"),
+        title: format!("{group} could try {other} for what it asks of {model}"),
         body: format!(
-            "In the last {MODEL_DAYS} days {group} spent {spend} on {model}: {} calls of {} tokens in and {} out on average. By today's prices the same tokens cost {} with {other}, which it may use, too: {saves} less.",
+            "In the last {MODEL_DAYS} days {group}, with everything below it, spent {spend} on {model}: {} calls of {} tokens in and {} out on average. By today's prices the same tokens cost {} with {other}, which it may use, too: {saves} less.{seen} Whether its answers are good enough, only a try shows.",
             grouped(calls.unsigned_abs()),
             grouped(input.unsigned_abs()),
             grouped(output.unsigned_abs()),
@@ -340,6 +378,57 @@ pub fn leave(at: &Belonging) -> Option<Recommendation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn other(number: u128, tier: u128, cents: i64) -> Alternative {
+        Alternative {
+            model: (ModelId(uuid::Uuid::from_u128(number)), format!("m{number}")),
+            tier: TierId(uuid::Uuid::from_u128(tier)),
+            cost: Money::cents(cents),
+            context: None,
+            answers: None,
+        }
+    }
+
+    #[test]
+    fn the_next_class_below_is_suggested_and_only_what_holds_the_calls() {
+        let used = |alternatives| ModelUse {
+            path: vec![GroupId(uuid::Uuid::from_u128(1))],
+            group: "Research".to_owned(),
+            model: (ModelId(uuid::Uuid::from_u128(9)), "large".to_owned()),
+            sums: Sums {
+                calls: 100,
+                spend: Money::cents(10_000),
+                input: 400_000,
+                output: 20_000,
+                ..Sums::default()
+            },
+            features: Features::default().with(Feature::Tools),
+            alternatives,
+        };
+        let tiers = vec![other(1, 1, 5_001), other(2, 2, 4_000), other(3, 2, 3_000), other(4, 3, 10)];
+        let found = cheaper(&used(tiers.clone())).expect("one");
+        assert_eq!(
+            found.title, "Research could try m3 for what it asks of large",
+            "not m4, the cheapest of all"
+        );
+        assert!(
+            found.body.contains("It has answered calls here that used tools, as these do."),
+            "{}",
+            found.body
+        );
+        // 4,200 tokens on average: four times that have to fit.
+        for (context, answers, expected) in [
+            (Some(16_800), Some(800), Some("m3")),
+            (Some(16_799), None, Some("m2")),
+            (None, Some(799), Some("m2")),
+        ] {
+            let mut tiers = tiers.clone();
+            (tiers[2].context, tiers[2].answers) = (context, answers);
+            let found = cheaper(&used(tiers)).map(|one| one.title);
+            assert_eq!(found.as_deref().and_then(|title| title.split(' ').nth(3)), expected);
+        }
+        assert_eq!(cheaper(&used(vec![other(1, 1, 5_001)])), None, "more than half");
+    }
 
     #[test]
     fn a_coarse_figure_keeps_its_first_digit_and_a_round_one_is_enough() {

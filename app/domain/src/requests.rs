@@ -1,7 +1,9 @@
-//! Requests: somebody asks for a model that is *by request*; somebody else agrees or does not.
+//! Requests: somebody asks for a model that is *by request*, or for more money under a limit; somebody
+//! else agrees or does not.
 //!
-//! What is agreed to is a grant. Whether a grant lets a call pass is decided by
-//! [`crate::access::decide`] alone; here is what may be asked for, and what may be answered.
+//! What is agreed to of a model is a grant. Whether a grant lets a call pass is decided by
+//! [`crate::access::decide`] alone. What is agreed to of a limit is a higher cap, until a last day. Here is
+//! what may be asked for, and what may be answered.
 
 use std::{fmt, str::FromStr};
 
@@ -13,6 +15,7 @@ use crate::{
     groups::Standing,
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
     keys::Features,
+    limits::{Meter, Metric, Scope},
     money::Money,
     spend::share,
     window::Window,
@@ -134,7 +137,7 @@ pub fn check_last_day(day: NaiveDate, today: NaiveDate) -> Result<(), &'static s
         return Err("This day is over. Choose today or a later one.");
     }
     if today.checked_add_days(Days::new(DAYS_MAX)).is_some_and(|last| day > last) {
-        return Err("A grant lasts a year at most. Choose an earlier day.");
+        return Err("It lasts a year at most. Choose an earlier day.");
     }
     Ok(())
 }
@@ -157,24 +160,13 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The most it may come to, from a day on to the last one: a sum by the month as often as there
-    /// are months.
-    pub fn most(&self, per: Per, from: NaiveDate) -> Money {
-        let month = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
-        let times = match per {
-            Per::Month => (month(self.ends_on) - month(from) + 1).max(1),
-            Per::Total => 1,
-        };
-        Money(self.amount.0.saturating_mul(times))
-    }
-
     /// Whether whoever decides may agree to this when `asked` was asked for: that much or less.
     ///
     /// # Errors
     /// The form field, and a sentence.
-    pub fn within(&self, asked: &Self, per: Per) -> Result<(), (&'static str, String)> {
+    pub fn within(&self, asked: &Self, wish: &Wish) -> Result<(), (&'static str, String)> {
         if self.amount > asked.amount {
-            let asked = per.show(asked.amount);
+            let asked = wish.show(asked.amount);
             return Err(("amount", format!("They asked for {asked}. Agree to that or to less.")));
         }
         if self.ends_on > asked.ends_on {
@@ -182,6 +174,94 @@ impl Terms {
             return Err(("ends_on", format!("They asked until {day}. Agree to that day or an earlier one.")));
         }
         Ok(())
+    }
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// A model that is by request.
+    Model {
+        /// Which.
+        id: ModelId,
+        /// What callers write.
+        name: String,
+        /// How its money is counted.
+        per: Per,
+    },
+    /// More money under a limit.
+    Raise {
+        /// What the limit counts: always money.
+        meter: Meter,
+        /// What it is on, as that was called then.
+        name: String,
+        /// The cap when this was asked for.
+        from: Money,
+    },
+}
+
+impl Wish {
+    /// The model, or what the limit is on.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Model { name, .. } | Self::Raise { name, .. } => name,
+        }
+    }
+
+    /// As it stands after “asks for”: `big-chat`, `a higher limit for Research`.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Model { name, .. } => name.clone(),
+            Self::Raise { name, .. } => format!("a higher limit for {name}"),
+        }
+    }
+
+    /// Which model; none: another thing is asked for.
+    pub const fn model(&self) -> Option<ModelId> {
+        match self {
+            Self::Model { id, .. } => Some(*id),
+            Self::Raise { .. } => None,
+        }
+    }
+
+    /// Whether more money under a limit is asked for.
+    pub const fn is_raise(&self) -> bool {
+        matches!(self, Self::Raise { .. })
+    }
+
+    /// In which windows the money is counted.
+    pub const fn window(&self) -> Window {
+        match self {
+            Self::Model { per, .. } => per.window(),
+            Self::Raise { meter, .. } => meter.window,
+        }
+    }
+
+    /// `$40.00 a month`, `$40.00 in total`.
+    pub fn show(&self, amount: Money) -> String {
+        format!("{amount} {}", self.window().per())
+    }
+
+    /// The most it may cost that would not be spent otherwise, from a day on to the last one: as often as
+    /// its window begins anew.
+    pub fn most(&self, terms: &Terms, from: NaiveDate) -> Money {
+        let month = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
+        let days = (terms.ends_on - from).num_days() + 1;
+        let times = match self.window() {
+            Window::Minute => days * 24 * 60,
+            Window::Hour => days * 24,
+            Window::Day => days,
+            // It may begin in the middle of one.
+            Window::Week => (days + 6) / 7 + 1,
+            Window::Month => month(terms.ends_on) - month(from) + 1,
+            Window::Year => i64::from(terms.ends_on.year() - from.year()) + 1,
+            Window::Total => 1,
+        };
+        let more = match self {
+            Self::Model { .. } => terms.amount.0,
+            Self::Raise { from, .. } => terms.amount.0.saturating_sub(from.0),
+        };
+        Money(more.saturating_mul(times.max(1)))
     }
 }
 
@@ -223,10 +303,12 @@ pub struct Approval {
 pub struct Request {
     /// Its id.
     pub id: RequestId,
-    /// For which model: id and name.
-    pub model: (ModelId, String),
+    /// For what.
+    pub wish: Wish,
     /// Who asks: id and name.
     pub requester: (UserId, String),
+    /// Whether they are suspended now: what is agreed to is of no use to them until they return.
+    pub away: bool,
     /// On which group's account: id and name.
     pub group: (GroupId, String),
     /// That group's path, from the root to itself.
@@ -235,10 +317,8 @@ pub struct Request {
     pub for_group: bool,
     /// Why.
     pub reason: String,
-    /// What was asked for.
+    /// What was asked for. Of a limit: the cap it is to have.
     pub asked: Terms,
-    /// How the money is counted.
-    pub per: Per,
     /// Since when.
     pub created_at: DateTime<Utc>,
     /// What became of it.
@@ -253,16 +333,31 @@ pub struct Request {
     pub approvals: Vec<Approval>,
     /// What was agreed to.
     pub grant: Option<Granted>,
+    /// A limit that somebody asks to be raised, as it is now; none: of a model, or the limit is gone.
+    pub now: Option<Now>,
+}
+
+/// A limit that somebody asks to be raised, as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Now {
+    /// Its cap.
+    pub cap: Money,
+    /// Whether it refuses what does not fit.
+    pub refuses: bool,
+    /// Spent of it in this window.
+    pub used: Money,
+    /// Held by calls in flight.
+    pub held: Money,
 }
 
 /// What was agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// The grant.
-    pub id: GrantId,
+    /// What came of it.
+    pub made: Made,
     /// How much money.
     pub cap: Money,
-    /// Spent of it: this month, or since it began.
+    /// Spent of it: in this window, or since it began.
     pub used: Money,
     /// Held by calls in flight.
     pub held: Money,
@@ -272,7 +367,30 @@ pub struct Granted {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// What comes of a request that is agreed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Made {
+    /// A grant.
+    Grant(GrantId),
+    /// A higher cap.
+    Raise {
+        /// What the cap is when it ends: what a raise that outlasts it says, or what it was; none: what holds
+        /// where nothing is said.
+        before: Option<Money>,
+        /// The cap now; none: the limit is gone. A higher one than was agreed to: another raise holds on top.
+        now: Option<Money>,
+    },
+}
+
 impl Granted {
+    /// Whether it is what holds, as far as nobody ended it: a limit can be raised further for a time.
+    pub fn stands(&self) -> bool {
+        match self.made {
+            Made::Grant(_) => true,
+            Made::Raise { now, .. } => now == Some(self.cap),
+        }
+    }
+
     /// How much of it is used or held, as people say it.
     pub fn share(&self) -> String {
         share(self.used.0.saturating_add(self.held.0), self.cap.0)
@@ -280,6 +398,21 @@ impl Granted {
 }
 
 impl Request {
+    /// Why nothing is to be raised by now, where that is asked for.
+    pub fn needless(&self) -> Option<&'static str> {
+        match (self.wish.is_raise(), &self.now) {
+            (false, _) => None,
+            (true, None) => Some("There is no such limit any more: nothing has to be raised."),
+            (true, Some(now)) if !now.refuses => {
+                Some("This limit only takes note now and refuses nothing: nothing has to be raised.")
+            }
+            (true, Some(now)) if now.cap >= self.asked.amount => {
+                Some("The limit is at least as high as what was asked for by now.")
+            }
+            (true, Some(_)) => None,
+        }
+    }
+
     /// What would be granted as it stands: what somebody agreed to, or else what was asked for.
     pub fn terms(&self) -> Terms {
         self.approvals.first().map_or(self.asked, |approval| approval.terms)
@@ -298,12 +431,45 @@ impl Request {
 
     /// For whom, as people say it: `Sam in Research`, `everybody in Research`.
     pub fn whom(&self) -> String {
-        if self.for_group {
-            format!("everybody in {}", self.group.1)
-        } else {
-            format!("{} in {}", self.requester.1, self.group.1)
-        }
+        whom(self.for_group, &self.requester.1, &self.group.1)
     }
+}
+
+/// For whom something is asked, as people say it: `Sam in Research`, `everybody in Research`.
+pub fn whom(for_group: bool, requester: &str, group: &str) -> String {
+    if for_group { format!("everybody in {group}") } else { format!("{requester} in {group}") }
+}
+
+/// Whether somebody may ask that a limit on money be raised: it applies to calls of theirs or of an
+/// application they answer for, or to a group or person that they lead. A grant is no such limit: one asks for the model anew, and for more.
+pub fn raisable(facts: &Facts, meter: &Meter, user: UserId, now: DateTime<Utc>) -> bool {
+    let accounts = answered_accounts(facts, user, now);
+    let led = led_by(facts, user, now);
+    let path = |group: &GroupId| facts.groups.get(group).map_or(&[][..], |facts| facts.path.as_slice());
+    let on_path = |of: GroupId| accounts.iter().any(|own| path(own).contains(&of)) || led.contains(&of);
+    let leads_of = |person: UserId| {
+        let known = facts.users.get(&person).map_or(&[][..], |facts| facts.memberships.as_slice());
+        known.iter().any(|membership| led.contains(&membership.group))
+    };
+    let concerns = match meter.scope {
+        Scope::Organization => facts.users.contains_key(&user),
+        Scope::Group(group) => on_path(group),
+        Scope::Application(id) => facts.applications.get(&id).is_some_and(|application| {
+            led.contains(&application.group)
+                || [application.personal, application.owner].contains(&Some(user))
+                || facts.users.get(&user).is_some_and(|person| {
+                    application.assigned.iter().any(|group| belongs(facts, person, *group, now))
+                })
+        }),
+        Scope::User(id) => id == user || leads_of(id),
+        Scope::Member(group, id) => (id == user && on_path(group)) || led.contains(&group),
+        Scope::Authorization(id) => {
+            let rules = facts.rules.iter().find(|(_, rules)| rules.values().any(|rule| rule.id == id));
+            rules.is_some_and(|(place, _)| place.is_none_or(on_path))
+        }
+        Scope::Grant(_) => false,
+    };
+    meter.metric == Metric::Spend && concerns
 }
 
 /// Groups on whose account somebody can call: those they belong to, and those of applications they
@@ -317,6 +483,16 @@ pub fn accounts_of(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<Group
             || application.assigned.iter().any(|group| belongs(facts, person, *group, now))
     });
     groups.extend(shared.map(|application| application.group));
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+/// [`accounts_of`] somebody, and those of the applications they answer for, which they need not call.
+pub fn answered_accounts(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<GroupId> {
+    let mut groups = accounts_of(facts, user, now);
+    let owned = facts.applications.values().filter(|application| application.owner == Some(user));
+    groups.extend(owned.map(|application| application.group));
     groups.sort_unstable();
     groups.dedup();
     groups
@@ -377,11 +553,20 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn model(per: Per) -> Wish {
+        Wish::Model { id: ModelId(uuid::Uuid::nil()), name: "big-chat".to_owned(), per }
+    }
+
+    fn raise(window: Window, cents: i64) -> Wish {
+        let meter = Meter { scope: Scope::Organization, metric: Metric::Spend, window };
+        Wish::Raise { meter, name: "Acme".to_owned(), from: Money::cents(cents) }
+    }
+
     #[test]
     fn whoever_decides_can_give_less_and_never_more() {
         let asked = Terms { amount: Money::cents(5000), ends_on: day("2026-12-31") };
         let within = |cents, last| {
-            Terms { amount: Money::cents(cents), ends_on: day(last) }.within(&asked, Per::Month)
+            Terms { amount: Money::cents(cents), ends_on: day(last) }.within(&asked, &model(Per::Month))
         };
         assert_eq!(within(5000, "2026-12-31"), Ok(()));
         assert_eq!(within(1, "2026-11-24"), Ok(()));
@@ -400,7 +585,24 @@ mod tests {
             ("more than there is", Per::Month, i64::MAX / 10_000_000, "2027-11-24", 3),
         ] {
             let terms = Terms { amount: Money::cents(cents), ends_on: day(last) };
-            assert_eq!(rule.needed(terms.most(per, day("2026-11-24"))), expected, "{name}");
+            assert_eq!(rule.needed(model(per).most(&terms, day("2026-11-24"))), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn raising_a_limit_costs_what_is_more_as_often_as_it_begins_anew() {
+        for (window, last, times) in [
+            (Window::Hour, "2026-11-24", 24),
+            (Window::Day, "2026-11-24", 1),
+            (Window::Day, "2026-11-30", 7),
+            (Window::Week, "2026-11-25", 2),
+            (Window::Month, "2026-12-01", 2),
+            (Window::Year, "2027-01-01", 2),
+            (Window::Total, "2027-11-24", 1),
+        ] {
+            let terms = Terms { amount: Money::cents(5000), ends_on: day(last) };
+            let most = raise(window, 4000).most(&terms, day("2026-11-24"));
+            assert_eq!(most, Money::cents(1000 * times), "{window:?} to {last}");
         }
     }
 

@@ -91,10 +91,14 @@ pub struct Review {
     pub due_on: NaiveDate,
     /// Who opened it.
     pub opened_by: String,
+    /// Who that was; none where nobody wrote it down.
+    pub opened_by_id: Option<UserId>,
     /// When.
     pub opened_at: DateTime<Utc>,
     /// When it ended.
     pub closed_at: Option<DateTime<Utc>>,
+    /// Who ended it before its day, without any consequence.
+    pub cancelled_by: Option<String>,
     /// How far it is.
     pub progress: Progress,
 }

@@ -153,7 +153,9 @@ impl Act {
             Self::DeleteOrganization => "Delete the organization",
             Self::EditUsers => "Invite, edit, suspend and remove people",
             Self::EditRoles => "Give or take the roles owner and admin; hand the organization over",
-            Self::EditGroup => "Rename a group, change its kind, end or policy",
+            Self::EditGroup => {
+                "Rename a group, change its kind, end or policy (leads: an earlier end, of groups below)"
+            }
             Self::CreateGroup => "Make a group below another",
             Self::MoveGroup => "Put a group elsewhere in the tree",
             Self::ArchiveGroup => "Archive a group",

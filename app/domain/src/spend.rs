@@ -7,8 +7,8 @@ use crate::{
     durations::Durations,
     explore::{By, Explored},
     forecast::Forecast,
-    ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
-    limits::{Level, Limit, Mode},
+    ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, RequestId, UserId},
+    limits::{Level, Limit, Metric, Mode, Scope},
     money::Money,
     usage::Usage,
     window::Span,
@@ -56,6 +56,19 @@ pub struct LimitLevel {
     pub ends_at: Option<DateTime<Utc>>,
     /// Counts up with every change; none for the default user limit.
     pub version: Option<i64>,
+    /// Until which day it is raised by request.
+    pub raised: Option<Raised>,
+}
+
+/// A limit that is raised by request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    /// By which one.
+    pub request: RequestId,
+    /// Until the end of this day.
+    pub until: NaiveDate,
+    /// What it is after that; none: it has no cap of its own then.
+    pub then: Option<Money>,
 }
 
 impl LimitLevel {
@@ -67,6 +80,14 @@ impl LimitLevel {
     /// The same, as people say it.
     pub fn share(&self) -> String {
         share(self.level.settled, self.limit.cap)
+    }
+
+    /// Whether somebody can ask that it be raised: it refuses for want of money. A grant's is not: one asks
+    /// for the model anew.
+    pub const fn can_be_raised(&self) -> bool {
+        matches!(self.limit.mode, Mode::Enforce)
+            && matches!(self.limit.meter.metric, Metric::Spend)
+            && !matches!(self.limit.meter.scope, Scope::Grant(_))
     }
 
     /// Its window.

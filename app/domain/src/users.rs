@@ -108,6 +108,8 @@ pub struct UsedApplication {
     pub id: ApplicationId,
     /// Its name.
     pub name: String,
+    /// The name of the group it lives in.
+    pub group: String,
     /// They answer for it.
     pub owns: bool,
     /// It is a private context of theirs.

@@ -139,6 +139,34 @@ pub async fn create_access_test(
     .await
 }
 
+/// Gives a test another name, or has it expect something else. `was` and `was_expected`: as it was shown.
+#[server(prefix = "/console", endpoint = "access-tests/edit")]
+pub async fn edit_access_test(
+    id: String,
+    was: String,
+    was_expected: String,
+    name: String,
+    expected: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{access_tests::Expected, ids::AccessTestId, names::Name, roles::Act};
+    handle(|cx| async move {
+        let permit = cx.permit(Act::EditAccessTests)?;
+        let (id, name): (AccessTestId, Name) = (read("id", &id)?, read("name", &name)?);
+        let (before, expected): (Expected, Expected) =
+            (read("was_expected", &was_expected)?, read("expected", &expected)?);
+        let mut change = cx.change(permit).await?;
+        store::access_tests::update(&mut change, id, (&was, before), &name, expected).await.known()?;
+        let undo = change
+            .commit()
+            .await
+            .known()?
+            .then(|| ways_back::access_test(id, (&was, before), (name.as_str(), expected)));
+        Ok(Done::said("Test saved.").then("/authorization/tests").undone_by(undo))
+    })
+    .await
+}
+
 /// Takes a test away. `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "access-tests/remove")]
 pub async fn remove_access_test(id: String, #[server(default)] typed: String) -> Result<Done, AppError> {

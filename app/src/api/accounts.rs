@@ -33,13 +33,14 @@ pub async fn sign_in(
     .await
 }
 
-/// Signs out: the session is gone on the server.
+/// Signs out: the session is gone on the server. `next`: where to afterwards; empty: to sign in.
 #[server(prefix = "/console", endpoint = "accounts/sign-out")]
-pub async fn sign_out() -> Result<Done, AppError> {
+pub async fn sign_out(#[server(default)] next: String) -> Result<Done, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
         cx.session.flush().await.map_err(|error| AppError::Network(error.to_string()))?;
-        Ok(Done { go: Some("/sign-in".to_owned()), reload: true, ..Done::default() })
+        let next = if next.starts_with("/join/") { next } else { "/sign-in".to_owned() };
+        Ok(Done { go: Some(next), reload: true, ..Done::default() })
     })
     .await
 }

@@ -1,7 +1,9 @@
 //! Applications.
 
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     applications::{Application, ApplicationRow},
+    ids::GroupId,
     keys::{Key, SecretRow},
     spend::{CallRow, LimitLevel, Sums},
 };
@@ -27,20 +29,24 @@ pub struct Applications {
     pub within: Option<String>,
     /// How many have an owner who is suspended.
     pub owner_away: i64,
+    /// How many have no owner, and nobody who leads their group or one above it.
+    pub unanswered: i64,
+    /// Groups on this page in which nothing can call any more, and since when.
+    pub over: Vec<(GroupId, DateTime<Utc>)>,
 }
 
 /// Applications by name, of everywhere or of one group and those below it. `unused`: not called for
-/// long; `away`: their owner is suspended.
+/// long; `away`: their owner is suspended; `nobody`: nobody answers for them.
 #[server(prefix = "/console", endpoint = "applications/list")]
 pub async fn load_applications(
     search: String,
     after: String,
     #[server(default)] unused: bool,
     #[server(default)] away: bool,
+    #[server(default)] nobody: bool,
     #[server(default)] group: String,
 ) -> Result<Applications, AppError> {
     use crate::backend::*;
-    use domain::ids::GroupId;
     use domain::roles::{Act, Place, allows};
     // How many applications a page lists.
     const PAGE: i64 = 50;
@@ -73,6 +79,7 @@ pub async fn load_applications(
             among,
             unused_since,
             owner_away: away,
+            unanswered: nobody,
             after,
         };
         let neglected = match &all {
@@ -93,10 +100,33 @@ pub async fn load_applications(
             .filter(|(id, _)| visible(*id, Act::EditApplications))
             .map(|(id, path)| (id.to_string(), path))
             .collect();
-        let store::applications::Neglected { unused, leaked, owner_away } = neglected;
-        Ok(Applications { rows, next, groups, unused, leaked, within, owner_away })
+        let store::applications::Neglected { unused, leaked, owner_away, unanswered } = neglected;
+        let now = store::clock::now();
+        let mut of_rows: Vec<GroupId> = rows.iter().map(|row| row.group).collect();
+        of_rows.sort_unstable();
+        of_rows.dedup();
+        let over = of_rows
+            .into_iter()
+            .filter_map(|group| Some((group, domain::access::ended(&facts, group, now)?.1)))
+            .collect();
+        Ok(Applications { rows, next, groups, unused, leaked, within, owner_away, unanswered, over })
     })
     .await
+}
+
+/// A group in which nothing can call any more, or below which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// Which.
+    pub group: GroupId,
+    /// What it is called.
+    pub name: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Its last day; none: it was archived.
+    pub ended_on: Option<NaiveDate>,
+    /// Whether whoever looks may give it a later one: leads may not.
+    pub edits: bool,
 }
 
 /// Everything on an application's page.
@@ -106,35 +136,47 @@ pub struct ApplicationView {
     pub application: Application,
     /// Its key.
     pub key: Key,
-    /// The key's secrets.
+    /// The key's secrets; of people none but their own for whoever only answers for it.
     pub secrets: Vec<SecretRow>,
     /// Its limits.
     pub limits: Vec<LimitLevel>,
     /// Limits from above: in words, and of what.
     pub above: Vec<(String, String)>,
-    /// Its last calls.
+    /// Its last calls; nobody's for whoever only answers for it.
     pub calls: Option<Vec<CallRow>>,
     /// The month so far.
     pub month: Sums,
     /// Models its group may use or ask for: id, name, whether the key lets it through.
     pub models: Vec<(String, String, bool)>,
-    /// Every open group: id and path.
+    /// Groups its key can be assigned to, and those it is: id and path.
     pub groups: Vec<(String, String)>,
+    /// Whether it is assigned to some that whoever looks could not assign.
+    pub foreign: bool,
     /// Every policy: id and name.
     pub policies: Vec<(String, String)>,
+    /// The nearest group, from its own upwards, that somebody leads who can act: those answer for what has no owner.
+    pub led_by: Option<(GroupId, String)>,
     /// Who could answer for it: id, and name with address.
     pub heirs: Vec<(String, String)>,
+    /// Why nothing in its group can call; none: its group is open.
+    pub over: Option<Over>,
+    /// Where it could be moved: id and path.
+    pub places: Vec<(String, String)>,
 }
 
-/// An application. `find`: whom to look for to answer for it.
+/// An application. `find`: whom to look for to answer for it; `dialog`: which of its dialogs is open.
 #[server(prefix = "/console", endpoint = "applications/get")]
 pub async fn load_application(
     id: String,
     #[server(default)] find: String,
+    #[server(default)] dialog: String,
 ) -> Result<ApplicationView, AppError> {
     use crate::backend::*;
-    use domain::ids::{ApplicationId, GroupId};
-    use domain::{limits::Scope, roles::Act};
+    use domain::{
+        ids::ApplicationId,
+        limits::Scope,
+        roles::{Act, Place, allows},
+    };
     handle(|cx| async move {
         let id: ApplicationId = id.parse().map_err(|_| AppError::NotFound)?;
         let me = cx.actor()?.user;
@@ -162,23 +204,62 @@ pub async fn load_application(
         let pairs = |list: Vec<(GroupId, String)>| {
             list.into_iter().map(|(id, path)| (id.to_string(), path)).collect()
         };
+        let actor = cx.actor()?.clone();
+        let may = |group: GroupId, act| {
+            let path = facts.groups.get(&group).map(|group| group.path.as_slice()).unwrap_or_default();
+            allows(&actor, act, Place::Group(path))
+        };
+        let over = match group.and_then(|group| domain::access::ended(&facts, group, now)) {
+            Some((group, since)) => {
+                let ended = store::groups::get(&cx.store, org, group).await.known()?;
+                Some(Over {
+                    group,
+                    name: ended.name().to_owned(),
+                    since,
+                    ended_on: ended.ends_on.filter(|_| ended.archived_at.is_none()),
+                    edits: ended.archived_at.is_none() && cx.permit(Act::EditGroup).is_ok(),
+                })
+            }
+            None => None,
+        };
+        let path: Vec<GroupId> = application.path.iter().map(|(group, _)| *group).collect();
+        let led_by = store::applications::led_by(&cx.store, org, &path).await.known()?;
+        let all = store::groups::paths(&cx.store, org).await.known()?;
+        let places = all
+            .iter()
+            .filter(|(id, _)| dialog == "move" && Some(*id) != group && may(*id, Act::EditApplications))
+            .map(|(id, path)| (id.to_string(), path.clone()))
+            .collect();
         Ok(ApplicationView {
-            secrets: store::keys::secrets(&cx.store, org, key.id).await.known()?,
-            above: groups::limits_from_above(
-                &facts,
-                &application.path.iter().map(|(group, _)| *group).collect::<Vec<_>>(),
-            ),
+            over,
+            places,
+            secrets: store::keys::secrets(&cx.store, org, key.id)
+                .await
+                .known()?
+                .into_iter()
+                .filter(|secret| !mine || secret.user.as_ref().is_none_or(|(user, _)| Some(*user) == me))
+                .collect(),
+            led_by: led_by.and_then(|led| application.path.iter().find(|(group, _)| *group == led).cloned()),
+            above: groups::limits_from_above(&facts, &path),
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::Application(id))
                 .await
                 .known()?,
             calls: if mine {
-                Some(Vec::new())
+                None
             } else {
                 store::rollups::last_calls(&cx.store, org, &which, now, 20).await
             },
             heirs: heirs::found(&cx, &find, owner).await?,
             month: store::rollups::sums(&cx.store, org, &which, month.first, month.next).await.known()?,
-            groups: pairs(store::groups::paths(&cx.store, org).await.known()?),
+            foreign: key.assigned.iter().any(|(group, _)| !may(*group, Act::EditApplications)),
+            groups: pairs(
+                all.into_iter()
+                    .filter(|(group, _)| {
+                        may(*group, Act::EditApplications)
+                            || key.assigned.iter().any(|(there, _)| there == group)
+                    })
+                    .collect(),
+            ),
             policies: store::policies::list(&cx.store, org)
                 .await
                 .known()?
@@ -254,6 +335,34 @@ pub async fn edit_application(
     .await
 }
 
+/// Puts an application into another group. `version` and `was`: as it was shown, and the group it was in.
+#[server(prefix = "/console", endpoint = "applications/move")]
+pub async fn move_application(
+    id: String,
+    version: i64,
+    was: String,
+    group: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{ids::ApplicationId, roles::Act};
+    handle(|cx| async move {
+        let id: ApplicationId = read("id", &id)?;
+        // Whoever may not change it where it is learns of no other group.
+        let org = cx.permit_for(Act::EditApplications, id).await?.org();
+        let here = store::applications::group_of(&cx.store, org, id).await.known()?;
+        let (was, to) = (read("was", &was)?, groups::named(&cx, "group", &group).await?);
+        let permit = cx.permit_between(Act::EditApplications, here, to).await?;
+        let mut change = cx.change(permit).await?;
+        store::applications::move_to(&mut change, id, version, was, to).await.known()?;
+        let saved = change.commit().await.known()?;
+        let undo = saved.then(|| ways_back::application_place(id, version + 1, was, to));
+        Ok(Done::said("Application moved. From the next call on it counts there.")
+            .then(format!("/applications/{id}"))
+            .undone_by(undo))
+    })
+    .await
+}
+
 /// Closes an application for good. `version`: as it was shown; `typed`: its name, typed out.
 #[server(prefix = "/console", endpoint = "applications/archive")]
 pub async fn archive_application(
@@ -281,7 +390,7 @@ pub async fn hand_over_application(id: String, was: String, user: String) -> Res
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
-        let (id, user) = (read("id", &id)?, read("user", &user)?);
+        let (id, user) = (read("id", &id)?, heirs::chosen("user", &user)?);
         let permit = match cx.permit_for(Act::EditApplications, id).await {
             // One's own is handed over without anybody's leave; the store looks whose it is.
             Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,

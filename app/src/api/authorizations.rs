@@ -430,7 +430,8 @@ pub async fn save_draft(id: String, #[server(default)] back: String) -> Result<D
             return Err(AppError::field("", "There is nothing to change: all of it is so already."));
         }
         change.commit().await.known()?;
-        Ok(Done::said(format!("{} saved. It holds from the next call on.", drafts::changes(changed)))
+        let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+        Ok(Done::said(drafts::saved(&facts, &kept.draft, changed))
             .then(drafts::matrix_href(&back, "saved", kept.id)))
     })
     .await
@@ -478,7 +479,11 @@ pub async fn set_authorization(
         }
         .known()?;
         change.commit().await.known()?;
-        Ok(Done::said(rehearsals::saved(mode == Mode::Observe)))
+        if mode == Mode::Observe {
+            return Ok(Done::said(rehearsals::saved(true)));
+        }
+        let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+        Ok(Done::said(drafts::saved(&facts, &draft, 1)))
     })
     .await
 }

@@ -1,8 +1,10 @@
 //! Changes to many people at once: chosen, looked at, confirmed, undone.
 
+use chrono::{DateTime, Utc};
 use domain::{
-    batches::{Action, Effect, Outcome, Tally},
-    ids::BatchId,
+    batches::{Action, Line, Outcome, Tally},
+    ids::{BatchId, UserId},
+    keys::Fallen,
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -22,10 +24,18 @@ pub struct BatchView {
     pub parts: Option<Vec<Part>>,
     /// What that comes to.
     pub summary: String,
+    /// Names all of it: it is confirmed by this name.
+    pub seen: String,
     /// Whether it was done.
     pub done: bool,
-    /// Whether it was undone.
-    pub undone: bool,
+    /// When it was undone, and by whom.
+    pub undone: Option<(DateTime<Utc>, String)>,
+    /// Whether whoever looks could have done it, and can undo it.
+    pub may_undo: bool,
+    /// Secrets that died with it: nothing brings them back.
+    pub died: Fallen,
+    /// What undoing it left alone: whom, and what was done to them.
+    pub left_alone: Vec<(UserId, String, String)>,
     /// What is wrong with a field of the address: name and sentence.
     pub problem: Option<(String, String)>,
     /// Groups to choose from: id and path.
@@ -39,13 +49,14 @@ pub struct Part {
     pub outcome: Outcome,
     /// How many there are.
     pub tally: Tally,
-    /// The first that is shown, counted from zero.
+    /// The first person who is shown, counted from zero.
     pub from: usize,
     /// A page of them.
-    pub rows: Vec<Effect>,
+    pub rows: Vec<Line>,
 }
 
-/// Takes note of whom a change is to be about: some people, or everybody whom a filter shows.
+/// Takes note of whom a change is to be about: some people, or everybody whom a filter shows. `shown`: how
+/// many of these there were.
 #[server(prefix = "/console", endpoint = "batches/prepare")]
 pub async fn prepare_batch(
     action: String,
@@ -60,19 +71,18 @@ pub async fn prepare_batch(
     #[server(default)] month_under: String,
     #[server(default)] limit_over: String,
     #[server(default)] limit_under: String,
+    #[server(default)] shown: usize,
 ) -> Result<Done, AppError> {
-    use crate::backend::*;
-    use domain::{
-        directory::{Filter, Words},
-        ids::UserId,
-        roles::Act,
-    };
+    use crate::{backend::*, ui::query};
+    use domain::{directory::Words, ids::UserId, money::grouped, roles::Act};
+    // How many people an address holds.
+    const TICKED: usize = 50;
     let words = Words { q, status, group, role, limit, month_over, month_under, limit_over, limit_under };
     handle(|cx| async move {
         let permit = cx.permit(Act::EditUsers)?;
         let (org, action) = (permit.org(), read::<Action>("action", &action)?);
         let ids: Vec<UserId> = if all {
-            let filter = Filter::read(&words);
+            let filter = directory::read(&cx.store, cx.actor()?, words).await?.whole()?;
             let month = cx.month().await?;
             let organization = store::organizations::get(&cx.store, org).await.known()?;
             let ask = store::directory::Ask {
@@ -81,12 +91,32 @@ pub async fn prepare_batch(
                 filter: &filter,
                 order: store::directory::BY_NAME,
             };
-            store::directory::ids(&cx.store, org, &ask, usize::MAX).await.known()?
+            let ids = store::directory::ids(&cx.store, org, &ask, usize::MAX).await.known()?;
+            // Whoever chose all of them knows how many they are.
+            if ids.len() != shown {
+                let (were, are) = (grouped(shown as u64), grouped(ids.len() as u64));
+                let sentence = format!("{were} were shown, {are} match now: look again. Nothing was done.");
+                return Err(AppError::field("", sentence));
+            }
+            ids
         } else {
             users.iter().map(|id| read("users", id)).collect::<Result<_, _>>()?
         };
         let id = store::batches::prepare(&cx.store, &permit, &ids).await.known()?;
-        Ok(Done::default().then(format!("/users/batch/{id}?action={action}")))
+        // Who leaves it without doing it comes back to where they chose them.
+        let back = rehearsals::referrer().map(|page| rehearsals::closed(&page));
+        // As they were ticked, where an address holds them: without script nothing else keeps it.
+        let back = back.map(|page| match ids.as_slice() {
+            [_, ..] if !all && ids.len() <= TICKED => {
+                let (glue, ids) = (if page.contains('?') { '&' } else { '?' }, users.join(","));
+                format!("{page}{glue}ticked={ids}")
+            }
+            _ => page,
+        });
+        // The router unescapes values twice, and what is escaped within the address has to stay so.
+        let twice = |page: &str| query::encoded(&query::encoded(page).to_string()).to_string();
+        let back = back.map(|page| format!("&back={}", twice(&page))).unwrap_or_default();
+        Ok(Done::default().then(format!("/users/batch/{id}?action={action}{back}")))
     })
     .await
 }
@@ -105,6 +135,9 @@ pub async fn load_batch(
     #[server(default)] from: String,
 ) -> Result<BatchView, AppError> {
     use crate::backend::*;
+    use domain::roles::Act;
+    // How many of those are listed that undoing it left alone.
+    const LEFT: i64 = 500;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
@@ -117,14 +150,26 @@ pub async fn load_batch(
             action,
             parts,
             summary: String::new(),
+            seen: String::new(),
             done: false,
-            undone: batch.undone_at.is_some(),
+            undone: batch.undone_at.map(|at| (at, batch.undone_by.clone().unwrap_or_default())),
+            may_undo: false,
+            died: Fallen::default(),
+            left_alone: Vec::new(),
             problem: None,
             groups: Vec::new(),
         };
         if let Some(task) = batch.done {
+            let may_undo = batches::permit(&cx, task).await.is_ok();
+            // What others did is for those who could have done it, and for those who read the log.
+            if batch.actor != me && !may_undo && cx.permit(Act::ReadAudit).is_err() {
+                return Err(AppError::NotFound);
+            }
+            let died = store::batches::died(&cx.store, actor.org, id).await.known()?;
+            let left_alone = store::batches::left_alone(&cx.store, actor.org, id, LEFT).await.known()?;
             let parts = batches::kept_parts(&cx, actor.org, id, shown).await?;
-            return Ok(BatchView { done: true, ..view(task.action(), Some(parts)) });
+            let view = view(task.action(), Some(parts));
+            return Ok(BatchView { done: true, may_undo, died, left_alone, ..view });
         }
         let action: Action = read("action", &action)?;
         let calendar = cx.calendar().await?;
@@ -163,17 +208,21 @@ pub async fn load_batch(
             }
             Err(error) => return Err(error),
         };
+        let dead = batches::dead(&mut change, &effects).await?;
+        let fallen = batches::fallen(&dead);
         drop(change);
         batches::without_links(task, &mut effects);
         let facts = store::access::current(&cx.store, actor.org).await.known()?;
         let summary = batches::summary(&facts, task, &effects, store::clock::now());
-        let parts = batches::parts(&effects, shown);
-        Ok(BatchView { groups, summary, ..view(action, Some(parts)) })
+        let summary = secrets::and_die(&summary, fallen);
+        let (parts, seen) = (batches::parts(&effects, &dead, shown), batches::seen(&effects, fallen));
+        Ok(BatchView { groups, summary, seen, ..view(action, Some(parts)) })
     })
     .await
 }
 
-/// Makes the change, all of it or nothing.
+/// Makes the change, all of it or nothing. `seen`: what of it was shown; when it would be something else by
+/// now, nothing is changed.
 #[server(prefix = "/console", endpoint = "batches/confirm")]
 pub async fn confirm_batch(
     id: String,
@@ -182,6 +231,7 @@ pub async fn confirm_batch(
     #[server(default)] cap: String,
     #[server(default)] role: String,
     #[server(default)] ends_on: String,
+    #[server(default)] seen: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::batches::{Outcome, Task, count};
@@ -197,6 +247,8 @@ pub async fn confirm_batch(
         let batch = store::batches::get(&cx.store, permit.org(), me, read("id", &id)?).await.known()?;
         let mut change = cx.change(permit).await?;
         let effects = store::batches::confirm(&mut change, &batch, task).await.known()?;
+        let fallen = batches::fallen(&batches::dead(&mut change, &effects).await?);
+        batches::as_seen(task, &effects, fallen, &seen)?;
         let changed = count(&effects, Outcome::Changed);
         if changed == 0 {
             return Err(AppError::field("", "There is nothing to change: see below."));
@@ -210,11 +262,12 @@ pub async fn confirm_batch(
             let said = format!("{} invited again. The mails are on their way.", batches::were(changed));
             return Ok(Done::said(said).then(format!("/users/batch/{}", batch.id)));
         }
+        // Shown on the page of what was done: the form that asked to be confirmed is not on it any more.
         if task == Task::Invite {
             return Ok(Done::once(batches::links(&cx.backend.public_url, &effects)));
         }
-        Ok(Done::said(format!("{} changed.", batches::people(changed)))
-            .then(format!("/users/batch/{}", batch.id)))
+        let said = format!("{} changed.", batches::people(changed));
+        Ok(Done::said(secrets::with_dead(&said, fallen, true)).then(format!("/users/batch/{}", batch.id)))
     })
     .await
 }
@@ -230,17 +283,15 @@ pub async fn undo_batch(id: String) -> Result<Done, AppError> {
         let Some(task) = batch.done else { return Err(AppError::Stale) };
         let mut change = cx.change(batches::permit(&cx, task).await?).await?;
         let (back, left) = store::batches::undo(&mut change, &batch).await.known()?;
-        // Nobody to bring back: all of them were changed since.
-        if back == 0 {
-            return Err(AppError::field("", "Everybody was changed again since. Nothing was undone."));
-        }
+        let killed = change.fallen();
         change.commit().await.known()?;
+        let died = store::batches::died(&cx.store, actor.org, batch.id).await.known()?;
         let rest = match left {
             0 => String::new(),
-            left => format!(" {} changed again since and left alone.", batches::were(left)),
+            left => format!(" {} changed again since: that was left alone.", batches::were(left)),
         };
-        Ok(Done::said(format!("Undone for {}.{rest}", batches::people(back)))
-            .then(format!("/users/batch/{}", batch.id)))
+        let said = secrets::with_dead(&format!("Undone for {}.{rest}", batches::people(back)), killed, false);
+        Ok(Done::said(secrets::still_dead(&said, died)).then(format!("/users/batch/{}", batch.id)))
     })
     .await
 }

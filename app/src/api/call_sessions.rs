@@ -31,7 +31,7 @@ pub async fn load_sessions(
     use crate::backend::{call_sessions::*, *};
     const PAGE: i64 = 50;
     handle(|cx| async move {
-        let which = which::which(&cx, &filters).await?;
+        let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let (org, after) = (cx.org()?, read_after(&after));
         let list = store::call_sessions::list;

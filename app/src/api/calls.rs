@@ -17,6 +17,8 @@ pub struct Calls {
     pub list: CallList,
     /// The filters.
     pub named: Named,
+    /// What of the address could not be followed, in a sentence.
+    pub remark: Option<String>,
 }
 
 /// A call, and what the gateway's function says of such a call now.
@@ -30,7 +32,8 @@ pub struct CallAnswer {
     pub steps: Vec<WhyStep>,
 }
 
-/// Calls, the newest first: of everything whoever asks may see, or of what is asked for.
+/// Calls, the newest first: of everything whoever asks may see, or of what is asked for. `many`: as many as
+/// a part of a file has.
 #[server(prefix = "/console", endpoint = "calls/list")]
 pub async fn load_calls(
     #[server(default)] filters: Filters,
@@ -39,12 +42,16 @@ pub async fn load_calls(
     #[server(default)] to: String,
     #[server(default)] request: String,
     #[server(default)] after: String,
+    #[server(default)] many: bool,
 ) -> Result<Calls, AppError> {
     use crate::backend::*;
-    // How many calls a page lists.
+    // How many calls a page lists, and how many a part of a file.
     const PAGE: usize = 50;
+    const PART: usize = 1000;
     handle(|cx| async move {
-        let which = which::which(&cx, &filters).await?;
+        let (filters, feature) = which::known(filters);
+        let remark = feature.map(|sentence| format!("{sentence}: these are calls whatever they used."));
+        let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let (from, to) = which::days(&from, &to)?;
         let request = request.trim();
@@ -59,7 +66,8 @@ pub async fn load_calls(
             only: (!request.is_empty()).then_some(&found),
             after: store::calls::cursor(&after),
         };
-        let list = store::calls::list(&cx.store, cx.org()?, cx.calendar().await?, &which, &filter, PAGE);
+        let limit = if many { PART } else { PAGE };
+        let list = store::calls::list(&cx.store, cx.org()?, cx.calendar().await?, &which, &filter, limit);
         let mut list = list.await.known()?;
         if which.members {
             let calls = list.calls.iter();
@@ -67,7 +75,7 @@ pub async fn load_calls(
             let opening = which::opening(&cx, calls).await?;
             list.calls.iter_mut().for_each(|call| call.opens = opening.contains(&call.id));
         }
-        Ok(Calls { list, named })
+        Ok(Calls { list, named, remark })
     })
     .await
 }

@@ -36,25 +36,19 @@ pub async fn load_directory(
     #[server(default)] with_groups: bool,
 ) -> Result<Directory, AppError> {
     use crate::backend::*;
-    use domain::{directory::Filter, roles::Act};
+    use domain::roles::Act;
     use store::directory::{Ask, Mark};
     // How many people a page lists.
     const PAGE: usize = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
-        // Written where there are too many to choose from.
-        let (group, unclear) = match groups::named_some(&cx, "group", &words.group).await {
-            Ok(group) => (group, None),
-            Err(AppError::Invalid(_)) => {
-                let mut found = groups::matching(&cx, &words.group).await?;
-                found.sort_by_key(|(_, path)| path.len());
-                found.truncate(PAGE);
-                (None, Some(groups::places(&found)))
-            }
-            Err(error) => return Err(error),
-        };
-        let group = group.map(|id| id.to_string()).unwrap_or_default();
-        let filter = Filter::read(&Words { group, ..words });
+        let read = directory::read(&cx.store, cx.actor()?, words).await?;
+        let unclear = read.unclear.map(|mut found| {
+            found.sort_by_key(|(_, path)| path.len());
+            found.truncate(PAGE);
+            groups::places(&found)
+        });
+        let filter = read.filter;
         let month = cx.month().await?;
         let organization = store::organizations::get(&cx.store, org).await.known()?;
         let default_limit = organization.default_user_limit;

@@ -42,30 +42,38 @@ pub async fn load_explored(
     // How many sums a file is made of, at most: every thing has one of each step.
     const CELLS: usize = 400_000;
     handle(|cx| async move {
-        let which = which::which(&cx, &filters).await?;
+        let (filters, feature) = if all { (filters, None) } else { which::known(filters) };
+        let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let calendar = cx.calendar().await?;
         let today = calendar.day(store::clock::now());
         let mut remarks = Vec::new();
-        let mut told = |field, sentence: String| {
+        remarks.extend(feature.map(|sentence| format!("{sentence}: this is whatever was used.")));
+        // A file is not of something else instead.
+        let mut told = |field, sentence: String, instead: String| {
             if all {
-                return Err(AppError::field(field, sentence));
+                return Err(AppError::field(field, format!("{sentence}.")));
             }
-            remarks.push(sentence);
+            remarks.push(format!("{sentence}{instead}"));
             Ok(())
         };
         let measure = which::word(&measure, Measure::Spend);
         let by = which::word(&by, By::Application);
         let interval = which::word(&interval, Interval::Day);
-        for (field, other) in [("measure", measure.1), ("by", by.1), ("interval", interval.1)] {
+        for (field, other, usual) in [
+            ("measure", measure.1, format!("this counts {}", measure.0.label().to_lowercase())),
+            ("by", by.1, format!("this is by {}", by.0.one().to_lowercase())),
+            ("interval", interval.1, format!("these are steps of a {}", interval.0)),
+        ] {
             if let Some(other) = other {
-                told(field, other)?;
+                told(field, other, format!(": {usual}."))?;
             }
         }
         let period = match chosen(&from, &to, today) {
             Ok(period) => period,
             Err(sentence) => {
-                told("from", format!("{sentence} These are the last thirty days instead."))?;
+                let sentence = sentence.trim_end_matches('.').to_owned();
+                told("from", sentence, ". These are the last thirty days instead.".to_owned())?;
                 chosen("", "", today).map_err(|sentence| AppError::field("from", sentence))?
             }
         };

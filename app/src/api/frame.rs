@@ -74,6 +74,8 @@ pub struct Counts {
     pub reviews: i64,
     /// Requests that wait for whoever looks.
     pub requests: i64,
+    /// Access reviews in which they can decide on lines that wait.
+    pub access: i64,
 }
 
 /// Numbers beside the nouns of the navigation.
@@ -85,7 +87,8 @@ pub async fn load_counts() -> Result<Counts, AppError> {
         let permit = cx.permit(Act::ReadOrganization)?;
         let census = store::census::current(&cx.store, permit.org()).await.known()?;
         let store::census::Whole { users, groups, applications, reviews } = census.whole;
-        Ok(Counts { users, groups, applications, reviews, requests: inbox::waiting(&cx).await? })
+        let (requests, access) = (inbox::waiting(&cx).await?, inbox::reviews(&cx).await?);
+        Ok(Counts { users, groups, applications, reviews, requests, access })
     })
     .await
 }

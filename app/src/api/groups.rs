@@ -1,5 +1,6 @@
 //! The tree of groups and who is in them.
 
+use chrono::{DateTime, Utc};
 use domain::{
     groups::{Group, GroupRow, Member},
     ids::GroupId,
@@ -23,6 +24,8 @@ pub struct Tree {
     pub all: usize,
     /// Every group by its path: id and path.
     pub places: Vec<(String, String)>,
+    /// Archived groups, the newest first, where those are asked for: id, path, since when.
+    pub archived: Vec<(GroupId, String, DateTime<Utc>)>,
 }
 
 /// A row of the tree.
@@ -40,15 +43,19 @@ pub struct Branch {
     pub models: (usize, usize),
 }
 
-/// The tree. `fold` and `unfold`: groups whose rows below are hidden or shown; `q`: part of a name.
+/// The tree. `fold` and `unfold`: groups whose rows below are hidden or shown; `q`: part of a name;
+/// `archived`: those that are closed, instead of the tree.
 #[server(prefix = "/console", endpoint = "groups/tree")]
 pub async fn load_groups(
     #[server(default)] fold: String,
     #[server(default)] unfold: String,
     #[server(default)] q: String,
+    #[server(default)] archived: bool,
 ) -> Result<Tree, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::roles::{Act, Place, allows};
+    // How many archived groups are listed.
+    const CLOSED: i64 = 200;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let month = cx.month().await?;
@@ -57,10 +64,22 @@ pub async fn load_groups(
         let look = groups::Look {
             fold: matrix::list(&fold),
             unfold: matrix::list(&unfold),
-            q: q.trim().to_lowercase(),
+            q: domain::names::sought(&q),
         };
-        let (spots, more) = groups::rows(&census, &actor, all, &look);
-        if spots.is_empty() && !all && look.q.is_empty() {
+        let (spots, more) =
+            if archived { (Vec::new(), 0) } else { groups::rows(&census, &actor, all, &look) };
+        let closed = if archived {
+            store::groups::archived(&cx.store, actor.org, &q, CLOSED).await.known()?
+        } else {
+            Vec::new()
+        };
+        let reads = |path: &[GroupId]| allows(&actor, Act::ReadGroup, Place::Group(path));
+        let closed = closed
+            .into_iter()
+            .filter(|(path, ..)| reads(path))
+            .filter_map(|(path, name, since)| Some((*path.last()?, name, since)))
+            .collect();
+        if spots.is_empty() && !all && look.q.is_empty() && actor.leads.is_empty() {
             return Err(AppError::Forbidden("You do not lead a group. Admins see all of them.".to_owned()));
         }
         let ids: Vec<GroupId> = spots.iter().map(|spot| spot.group.id).collect();
@@ -78,6 +97,7 @@ pub async fn load_groups(
             })
         });
         Ok(Tree {
+            archived: closed,
             groups: shown.collect(),
             more,
             // Whoever leads some of them counts those.
@@ -122,7 +142,7 @@ pub struct GroupView {
     pub leads: Vec<Member>,
     /// People of it whom the address names, for dialogs about them.
     pub named: Vec<Member>,
-    /// People of it whom `find` finds, to hand it over to: id, and name with address.
+    /// People of it whom `find` finds and who can lead it, to hand it over to: id, and name with address.
     pub heirs: Vec<(String, String)>,
     /// How many are in it directly, and in all.
     pub people_in: (i64, i64),
@@ -130,6 +150,8 @@ pub struct GroupView {
     pub applications: Vec<(String, String, Money)>,
     /// How many applications it and the groups below have.
     pub applications_below: i64,
+    /// Applications directly in it, to be archived with it: id and name; only where that is asked about.
+    pub inside: Vec<(String, String)>,
     /// Groups directly below: id, name, people.
     pub below: Vec<(GroupId, String, i64)>,
     /// Its limits.
@@ -146,6 +168,8 @@ pub struct GroupView {
     pub people: Vec<(String, String, String)>,
     /// People who are chosen to be added.
     pub chosen: Vec<(String, String, String)>,
+    /// Which secrets of whom would die if it were archived, where that is asked; empty: none.
+    pub dying: String,
     /// Attributed spend of the month.
     pub spend: Money,
     /// Groups that people can be moved to from here, as a tree: parents before children.
@@ -214,7 +238,7 @@ pub async fn load_group(
         let who: Vec<UserId> = who.split(',').filter_map(|id| id.parse().ok()).collect();
         let named = store::members::these(&cx.store, org, id, &month, &who).await.known()?;
         let heirs = if dialog == "hand-over" {
-            store::members::page(&cx.store, org, id, &month, &find, None, FOUND).await.known()?.members
+            store::members::heirs(&cx.store, org, id, &month, &find, &who, FOUND).await.known()?
         } else {
             Vec::new()
         };
@@ -253,7 +277,27 @@ pub async fn load_group(
         };
         let near = groups::neighbours(&shown, id);
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
+        let contents = if dialog == "archive" {
+            store::applications::directly_in(&cx.store, org, id).await.known()?
+        } else {
+            Vec::new()
+        };
+        let dying = match cx.permit_in(Act::ArchiveGroup, id).await {
+            // What it would do is found out by doing it, and not keeping it.
+            Ok(permit) if dialog == "archive" => {
+                let mut change = cx.change(permit).await?.only_a_look();
+                let with: Vec<_> = contents.iter().map(|(id, _)| *id).collect();
+                match store::groups::archive_with(&mut change, id, &with).await {
+                    Ok(()) => secrets::die_next(&change).await?,
+                    // Groups below it are in the way, which its page says.
+                    Err(_) => String::new(),
+                }
+            }
+            _ => String::new(),
+        };
         Ok(GroupView {
+            dying,
+            inside: contents.into_iter().map(|(id, name)| (id.to_string(), name)).collect(),
             group: store::groups::get(&cx.store, org, id).await.known()?,
             applications_below: census.count(id).applications,
             applications: applications
@@ -313,8 +357,7 @@ pub async fn load_group(
             next: page.next.map(|mark| mark.to_string()),
             heirs: heirs
                 .into_iter()
-                .filter(|member| !member.suspended && !who.contains(&member.user))
-                .map(|member| (member.user.to_string(), format!("{} ({})", member.name, member.email)))
+                .map(|(user, name, email)| (user.to_string(), format!("{name} ({email})")))
                 .collect(),
             leads,
             named,
@@ -378,7 +421,9 @@ pub async fn edit_group(
         let mut change = cx.change(permit).await?;
         store::groups::update(&mut change, id, version, &form).await.known()?;
         let saved = change.commit().await.known()?;
-        let undo = saved.then(|| ways_back::group(&before));
+        // Who made its end earlier may not make it later again.
+        let again = before.ends_on == form.ends_on || cx.permit(Act::EditGroup).is_ok();
+        let undo = (saved && again).then(|| ways_back::group(&before));
         Ok(Done::said("Group saved.").then(format!("/groups/{id}")).undone_by(undo))
     })
     .await
@@ -427,22 +472,32 @@ pub async fn move_group(
     .await
 }
 
-/// Closes a group for good. `version`: as it was shown; `typed`: its name, typed out.
+/// Closes a group for good. `version`: as it was shown; `typed`: its name, typed out; `applications`: those
+/// in it, as they were named, which are closed with it.
 #[server(prefix = "/console", endpoint = "groups/archive")]
 pub async fn archive_group(
     id: String,
     version: i64,
     #[server(default)] typed: String,
+    #[server(default)] applications: Vec<String>,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
         let id: GroupId = read("id", &id)?;
+        let applications =
+            applications.iter().map(|id| read("applications", id)).collect::<Result<Vec<_>, _>>()?;
         let mut change = cx.change(cx.permit_in(Act::ArchiveGroup, id).await?).await?;
         as_shown(&mut change, id.0, version, Some(&typed)).await?;
-        store::groups::archive(&mut change, id).await.known()?;
+        store::groups::archive_with(&mut change, id, &applications).await.known()?;
+        let fallen = change.fallen();
         change.commit().await.known()?;
-        Ok(Done::said("Group archived. Its spend stays on the books.").then("/groups"))
+        let said = match applications.len() {
+            0 => "Group archived. Its spend stays on the books.".to_owned(),
+            1 => "Group archived with its application. Their spend stays on the books.".to_owned(),
+            count => format!("Group archived with its {count} applications. Their spend stays on the books."),
+        };
+        Ok(Done::said(secrets::with_dead(&said, fallen, false)).then("/groups"))
     })
     .await
 }
@@ -513,7 +568,7 @@ pub async fn add_member(
 }
 
 /// Changes what somebody is in a group, and until when. `was`: what was shown, as
-/// [`domain::groups::seen_as`] writes it.
+/// [`domain::groups::seen_as`] writes it; `next`: `user` where their own page comes next.
 #[server(prefix = "/console", endpoint = "groups/edit-member")]
 pub async fn edit_member(
     group: String,
@@ -521,6 +576,7 @@ pub async fn edit_member(
     was: String,
     #[server(default)] lead: bool,
     #[server(default)] ends_on: String,
+    #[server(default)] next: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -547,7 +603,8 @@ pub async fn edit_member(
         let undo = now
             .filter(|_| saved)
             .map(|now| ways_back::membership(calendar, group, user, (standing_now, until), now));
-        Ok(Done::said("Membership saved.").then(format!("/groups/{group}")).undone_by(undo))
+        let next = if next == "user" { format!("/users/{user}") } else { format!("/groups/{group}") };
+        Ok(Done::said("Membership saved.").then(next).undone_by(undo))
     })
     .await
 }
@@ -569,8 +626,9 @@ pub async fn add_members(
     handle(|cx| async move {
         let calendar = cx.calendar().await?;
         let day = read_date("ends_on", &ends_on)?.and_then(|day| day.succ_opt());
+        let group = read("group", &group)?;
         let task = Task::Join {
-            group: read("group", &group)?,
+            group,
             standing: if lead { Standing::Lead } else { Standing::Member },
             ends_at: day.map(|day| calendar.midnight(day)),
         };
@@ -585,15 +643,20 @@ pub async fn add_members(
             return Err(AppError::field("users", "They are in the group already."));
         }
         let changed = batches::people(count(&effects, Outcome::Changed));
-        Ok(Done::said(format!("{changed} added.")).then(format!("/users/batch/{id}")))
+        Ok(Done::said(format!("{changed} added.")).then(format!("/users/batch/{id}?back=/groups/{group}")))
     })
     .await
 }
 
 /// Takes a person out of a group. `was`: what they were shown as, as [`domain::groups::seen_as`] writes
-/// it.
+/// it; `known`: which secrets die with it, as it was said; what was not said is not done.
 #[server(prefix = "/console", endpoint = "groups/remove-member")]
-pub async fn remove_member(group: String, user: String, was: String) -> Result<Done, AppError> {
+pub async fn remove_member(
+    group: String,
+    user: String,
+    was: String,
+    #[server(default)] known: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
         batches::{Task, Undo},
@@ -602,7 +665,7 @@ pub async fn remove_member(group: String, user: String, was: String) -> Result<D
     };
     handle(|cx| async move {
         let (group, user) = (read("group", &group)?, read("user", &user)?);
-        let said = "Removed from the group. Secrets that only it carried are dead.";
+        let said = "Removed from the group.";
         if store::groups::leads(&cx.store, cx.org()?, group, user).await.known()? {
             let mut change = cx.change(cx.permit_in(Act::EditLeads, group).await?).await?;
             let now = store::groups::standing(&mut change, group, user).await.known()?;
@@ -611,9 +674,12 @@ pub async fn remove_member(group: String, user: String, was: String) -> Result<D
                 return Err(groups::not_as_shown(cx.calendar().await?, now));
             }
             store::groups::remove_member(&mut change, group, user).await.known()?;
+            let (name, _) = store::users::name(&cx.store, change.org(), user).await.known()?;
+            secrets::meant(&change, "", &[(user, &name)], &known)?;
+            let fallen = change.fallen();
             change.commit().await.known()?;
             let undo = ways_back::lead(cx.calendar().await?, group, user, now.1);
-            return Ok(Done::said(said).undone_by(undo));
+            return Ok(Done::said(secrets::with_dead(said, fallen, true)).undone_by(undo));
         }
         let task = Task::Leave(group);
         let permit = batches::permit(&cx, task).await?;
@@ -622,19 +688,23 @@ pub async fn remove_member(group: String, user: String, was: String) -> Result<D
         if seen_as(Standing::Member, ends_at) != was {
             return Err(groups::not_as_shown(cx.calendar().await?, (Standing::Member, ends_at)));
         }
+        secrets::meant(&change, "", &[(user, &effect.name)], &known)?;
+        let fallen = change.fallen();
         change.commit().await.known()?;
-        Ok(Done::said(said).undone_by(ways_back::batch(batch)))
+        Ok(Done::said(secrets::with_dead(said, fallen, true)).undone_by(ways_back::batch(batch)))
     })
     .await
 }
 
-/// Puts people from one group into another; with `copy` they stay in the first one, too.
+/// Puts people from one group into another; with `copy` they stay in the first one, too. `known`: which
+/// secrets die with it, as it was said; what was not said is not done.
 #[server(prefix = "/console", endpoint = "groups/move-people")]
 pub async fn move_people(
     from: String,
     to: String,
     #[server(default)] users: Vec<String>,
     #[server(default)] copy: bool,
+    #[server(default)] known: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -667,14 +737,27 @@ pub async fn move_people(
             });
             return Err(AppError::field("to", why));
         };
+        let people: Vec<_> = moved.iter().map(|effect| (effect.user, effect.name.as_str())).collect();
         let who = if moved.len() == 1 { first.name.clone() } else { batches::people(moved.len()) };
+        let was = store::groups::get(&cx.store, org, from).await.known()?.name().to_owned();
+        let s = if moved.len() == 1 { "s" } else { "" };
+        let doing = if copy {
+            format!("{who} join{s} {name}, too, and stay{s} in {was}.")
+        } else {
+            format!("{who} move{s} from {was} to {name}.")
+        };
+        secrets::meant(&change, &doing, &people, &known)?;
+        let fallen = change.fallen();
         change.commit().await.known()?;
         let left = effects.len() - count(&effects, Outcome::Changed);
         let rest =
             if left == 0 { String::new() } else { format!(" {} left where they were.", batches::were(left)) };
         let verb = if copy { "Added" } else { "Moved" };
-        let done = Done::said(format!("{verb} {who} to {name}.{rest}"));
-        Ok(Done { stays: true, ..done.then(format!("/users/batch/{id}")).undone_by(ways_back::batch(id)) })
+        let done = Done::said(secrets::with_dead(&format!("{verb} {who} to {name}.{rest}"), fallen, true));
+        Ok(Done {
+            stays: true,
+            ..done.then(format!("/users/batch/{id}?back=/groups/{from}")).undone_by(ways_back::batch(id))
+        })
     })
     .await
 }
@@ -692,10 +775,10 @@ pub async fn hand_over_group(
     #[server(default)] lead_until: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use chrono::{DateTime, Utc};
     use domain::{groups::Standing, roles::Act};
     handle(|cx| async move {
-        let (group, from, user) = (read("group", &group)?, read("from", &from)?, read("user", &user)?);
+        let (group, from) = (read("group", &group)?, read("from", &from)?);
+        let user = heirs::chosen("user", &user)?;
         let permit = match cx.permit_in(Act::EditLeads, group).await {
             // One's own lead is handed over without anybody's leave; the store looks whose it is.
             Err(AppError::Forbidden(_)) => cx.permit(Act::UseOwn)?,
@@ -703,14 +786,15 @@ pub async fn hand_over_group(
         };
         let after = store::leads::After {
             stays,
-            member_until: read_some::<DateTime<Utc>>("member_until", &member_until)?,
-            lead_until: read_some::<DateTime<Utc>>("lead_until", &lead_until)?,
+            member_until: read_moment("member_until", &member_until)?,
+            lead_until: read_moment("lead_until", &lead_until)?,
         };
         let mut change = cx.change(permit).await?;
         let there = store::groups::standing(&mut change, group, user).await.known()?;
         let led_until =
             store::groups::standing(&mut change, group, from).await.known()?.and_then(|was| was.1);
         store::leads::hand_over(&mut change, group, from, user, after).await.known()?;
+        let fallen = change.fallen();
         change.commit().await.known()?;
         // Who led it and handed it over has no say in who leads it; who led it already goes on.
         let led = there.is_some_and(|(standing, _)| standing == Standing::Lead);
@@ -722,7 +806,8 @@ pub async fn hand_over_group(
         } else {
             "/".to_owned()
         };
-        Ok(Done::said(format!("{name} leads the group now.")).then(next).undone_by(undo))
+        let said = secrets::with_dead(&format!("{name} leads the group now."), fallen, undo.is_some());
+        Ok(Done::said(said).then(next).undone_by(undo))
     })
     .await
 }

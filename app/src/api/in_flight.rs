@@ -27,7 +27,7 @@ pub async fn load_in_flight(#[server(default)] filters: Filters) -> Result<InFli
     // How many a page lists: the longest ones.
     const MOST: i64 = 200;
     handle(|cx| async move {
-        let which = which::which(&cx, &filters).await?;
+        let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let now = store::clock::now();
         let mut list = store::in_flight::list(&cx.store, cx.org()?, &which, now, MOST).await.known()?;

@@ -94,7 +94,9 @@ pub async fn create_invoice(
         let mut change = cx.change(permit).await?;
         let id = store::invoices::insert(&mut change, provider, &name, &bill).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Read, and put beside the ledger.").then(format!("/invoices/{id}")))
+        let said = "Read, and put beside the ledger.";
+        let said = bill.remark().map_or_else(|| said.to_owned(), |remark| format!("{said} {remark}"));
+        Ok(Done::said(said).then(format!("/invoices/{id}")))
     })
     .await
 }

@@ -60,7 +60,7 @@ pub async fn load_invitation(org: String, user: String, token: String) -> Result
     .await
 }
 
-/// Accepts it, and signs in.
+/// Accepts it, and signs in. `instead`: of somebody else who is signed in here.
 #[server(prefix = "/console", endpoint = "join/accept")]
 pub async fn accept_invitation(
     org: String,
@@ -68,12 +68,22 @@ pub async fn accept_invitation(
     token: String,
     name: String,
     password: String,
+    #[server(default)] instead: bool,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
         let (org, user): (domain::ids::OrgId, _) = (read("org", &org)?, read("user", &user)?);
-        let accepted =
-            store::users::accept(&cx.store, org, user, &token, &read("name", &name)?, password).await;
+        if let Some(who) = cx.who.as_ref().filter(|_| !instead) {
+            // Somebody has signed in here since the page was made, or the page was not asked.
+            let invited = store::users::invitation(&cx.store, org, user, &token).await.known()?;
+            if invited.is_some_and(|invited| !invited.email.eq_ignore_ascii_case(&who.account.email)) {
+                let sentence = format!("You are signed in as {}. Load this page again to sign out, or to go on instead.", who.account.name);
+                return Err(AppError::field("", sentence));
+            }
+        }
+        let asked = cx.request.as_ref().map(|asked| (asked.id.as_str(), asked.address.as_deref()));
+        let name = read("name", &name)?;
+        let accepted = store::users::accept(&cx.store, org, user, &token, &name, password, asked).await;
         // It was used, or its time came, while the form stood there.
         if matches!(accepted, Err(store::StoreError::NotFound))
             && store::users::spent_invitation(&cx.store, org, user, &token).await.known()?.is_some()

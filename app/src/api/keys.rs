@@ -6,7 +6,8 @@ use leptos::prelude::*;
 
 use crate::{error::AppError, frame::Done};
 
-/// Changes what a key narrows to. `more`: further groups, by name or path, one a line.
+/// Changes what a key narrows to. `more`: further groups, by name or path, one a line. `known`: which secrets
+/// die with it, as it was said; what was not said is not done.
 #[server(prefix = "/console", endpoint = "keys/edit")]
 pub async fn edit_key(
     application: String,
@@ -21,6 +22,7 @@ pub async fn edit_key(
     #[server(default)] cache_seconds: String,
     #[server(default)] guards: BTreeMap<String, String>,
     #[server(default)] guard_answers: bool,
+    #[server(default)] known: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -50,40 +52,69 @@ pub async fn edit_key(
             rails = rails.with(read(&field, guard)?, read_some(&field, action)?);
         }
         rails.answers = guard_answers;
-        let handling =
-            Handling { cache_seconds: read_some("cache_seconds", &cache_seconds)?, guardrails: rails };
+        let handling = Handling { cache_seconds: read_cache(&cache_seconds)?, guardrails: rails };
         let form = KeyForm { models, features, policy: read_some("policy", &policy)?, assigned, handling };
         let permit = cx.permit_for(Act::EditApplications, application).await?;
         let before = store::keys::of_application(&cx.store, permit.org(), application).await.known()?;
         let mut change = cx.change(permit).await?;
-        store::keys::update(&mut change, read("key", &key)?, version, &form).await.known()?;
+        let fallen = store::keys::update(&mut change, read("key", &key)?, version, &form).await.known()?;
+        // Looked at before it is so: what was not meant is not committed.
+        match secrets::would_die(&change).await? {
+            Some(consequence) if consequence != known => return Err(AppError::Changed(consequence)),
+            _ => {}
+        }
         let saved = change.commit().await.known()?;
-        Ok(Done::said("Key saved. It holds from the next call on.")
+        let mut again = saved;
+        for (group, _) in before.assigned.iter().filter(|(group, _)| !form.assigned.contains(group)) {
+            // What an admin had assigned is not theirs to put back.
+            again &= cx.permit_in(Act::EditApplications, *group).await.is_ok();
+        }
+        let said = secrets::with_dead("Key saved. It holds from the next call on.", fallen, again);
+        Ok(Done::said(said)
             .then(format!("/applications/{application}"))
-            .undone_by(saved.then(|| ways_back::key(application, &before))))
+            .undone_by(again.then(|| ways_back::key(application, &before))))
     })
     .await
 }
 
 /// Makes a service secret; older ones live on for `grace_hours`, or for good when it is empty. It stops by
-/// itself after `ends_on`, or never when that is empty.
+/// itself after `ends_on`, or never when that is empty. `known`: which secrets stop at once with it, as it was
+/// said; what was not said is not done.
 #[server(prefix = "/console", endpoint = "keys/issue")]
 pub async fn issue_secret(
     application: String,
     key: String,
     #[server(default)] grace_hours: String,
     #[server(default)] ends_on: String,
+    #[server(default)] known: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use chrono::Duration;
-    use domain::roles::Act;
+    use domain::{keys::SecretKind, roles::Act};
     handle(|cx| async move {
+        // Who is not signed in is told that first.
+        cx.actor()?;
         let application = read("application", &application)?;
-        let grace = read_some::<i64>("grace_hours", &grace_hours)?
-            .map(|hours| Duration::hours(hours.clamp(0, 24 * 90)));
+        let permit = cx.permit_for(Act::EditSecrets, application).await?;
+        let grace = read_grace(&grace_hours)?.map(Duration::hours);
         let ends_at = end_of_day(&cx, &ends_on).await?;
-        let mut change = cx.change(cx.permit_for(Act::EditSecrets, application).await?).await?;
+        let mut change = cx.change(permit).await?;
         let (org, key) = (change.org(), read("key", &key)?);
+        // Those that stop at once are revoked, which is asked about, too.
+        if grace == Some(Duration::zero()) {
+            let now = store::clock::now();
+            let there = store::keys::secrets(&cx.store, org, key).await.known()?;
+            let live = there.into_iter().filter(|one| one.kind == SecretKind::Service && one.lives(now));
+            let hints: Vec<String> = live.map(|one| one.hint).collect();
+            let stop = if hints.len() == 1 { "1 secret stops" } else { &format!("{} secrets stop", hints.len()) };
+            let consequence = format!(
+                "Nothing is made yet. {stop} with the next call, for good: {}. Make the secret if that is meant.",
+                hints.join(", ")
+            );
+            if !hints.is_empty() && consequence != known {
+                return Err(AppError::Changed(consequence));
+            }
+        }
         let secret = store::keys::issue_service_until(&mut change, key, grace, ends_at).await.known()?;
         change.commit().await.known()?;
         let curl = examples::curl(&cx, org, application, &secret).await?;
@@ -120,16 +151,25 @@ pub async fn revoke_secret(
 }
 
 /// Makes one's own secret of a key that is for one's group. It stops by itself after `ends_on`, or never
-/// when that is empty.
+/// when that is empty. Those one has live on for `grace_hours`; where nothing is said, for a day. `was`: the one
+/// that was shown, or `none`; empty: whichever.
 #[server(prefix = "/console", endpoint = "keys/issue-own")]
-pub async fn issue_own_secret(key: String, #[server(default)] ends_on: String) -> Result<Done, AppError> {
+pub async fn issue_own_secret(
+    key: String,
+    #[server(default)] was: String,
+    #[server(default)] grace_hours: String,
+    #[server(default)] ends_on: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
+    use chrono::Duration;
     use domain::roles::Act;
     handle(|cx| async move {
         let ends_at = end_of_day(&cx, &ends_on).await?;
+        let grace = read_grace(&grace_hours)?.map_or(store::keys::OWN_GRACE, Duration::hours);
         let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
         let key = read("key", &key)?;
-        let secret = store::keys::issue_member_until(&mut change, key, ends_at).await.known()?;
+        secrets::as_shown(&change, key, &was).await?;
+        let secret = store::keys::issue_member_until(&mut change, key, grace, ends_at).await.known()?;
         change.commit().await.known()?;
         Ok(Done::once(Once::Secret { secret: secret.reveal().to_owned(), curl: None }))
     })

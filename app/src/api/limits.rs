@@ -1,6 +1,6 @@
 //! Limits.
 
-use domain::{limits::Scope, spend::LimitLevel};
+use domain::spend::LimitLevel;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,20 +19,6 @@ pub struct Limits {
     pub scopes: Vec<(String, String)>,
 }
 
-/// A scope as a form names it: `group:grp_…`, `member:grp_…:usr_…`.
-pub fn scope_key(scope: Scope) -> String {
-    let kind = scope.kind();
-    match scope {
-        Scope::Organization => kind.to_string(),
-        Scope::Group(id) => format!("{kind}:{id}"),
-        Scope::Application(id) => format!("{kind}:{id}"),
-        Scope::User(id) => format!("{kind}:{id}"),
-        Scope::Member(group, user) => format!("{kind}:{group}:{user}"),
-        Scope::Authorization(id) => format!("{kind}:{id}"),
-        Scope::Grant(id) => format!("{kind}:{id}"),
-    }
-}
-
 /// Limits, by what they are on: `q`, part of its name; `kind`, its kind; `after`, the key of the scope
 /// behind which the page starts. `find`: what a new limit is to be on.
 #[server(prefix = "/console", endpoint = "limits/list")]
@@ -45,7 +31,10 @@ pub async fn load_limits(
     use crate::backend::*;
     use std::collections::HashSet;
 
-    use domain::{limits::ScopeKind, roles::Act};
+    use domain::{
+        limits::{Scope, ScopeKind},
+        roles::Act,
+    };
     // How many scopes a page lists, and how many of each kind a new limit can be set on from here: the
     // others have it on their own page.
     const PAGE: usize = 50;
@@ -73,11 +62,10 @@ pub async fn load_limits(
             .filter(|(_, name, _)| name.contains(&q))
             .collect();
         standing.sort();
-        let start =
-            standing.iter().position(|(.., scope)| scope_key(*scope) == after).map_or(0, |place| place + 1);
+        let start = standing.iter().position(|(.., scope)| scope.key() == after).map_or(0, |place| place + 1);
         let page: HashSet<Scope> = standing.iter().skip(start).take(PAGE).map(|(.., scope)| *scope).collect();
         let next = standing.get(start + PAGE - 1).filter(|_| standing.len() > start + PAGE);
-        let next = next.map(|(.., scope)| scope_key(*scope));
+        let next = next.map(|(.., scope)| scope.key());
         let limits =
             store::limits::list(&cx.store, org, &facts, |scope| page.contains(&scope)).await.known()?;
         let find = find.trim();
@@ -92,22 +80,22 @@ pub async fn load_limits(
         let applications =
             store::applications::list(&cx.store, org, &month, &named, OFFERED as i64).await.known()?;
         let users = store::directory::people(&cx.store, org, find, OFFERED).await.known()?;
-        let whole = (scope_key(Scope::Organization), format!("{} (organization)", facts.org_name));
-        let mut scopes: Vec<_> = find.is_empty().then_some(whole).into_iter().collect();
+        let whole = (Scope::Organization.key(), format!("{} (organization)", facts.org_name));
+        let names_whole = facts.org_name.to_lowercase().contains(&find.to_lowercase());
+        let mut scopes: Vec<_> = names_whole.then_some(whole).into_iter().collect();
         scopes.extend(
             groups
                 .into_iter()
                 .take(OFFERED)
-                .map(|(id, path)| (scope_key(Scope::Group(id)), format!("{path} (group)"))),
+                .map(|(id, path)| (Scope::Group(id).key(), format!("{path} (group)"))),
         );
         scopes.extend(
             applications
                 .into_iter()
-                .map(|app| (scope_key(Scope::Application(app.id)), format!("{} (application)", app.name))),
+                .map(|app| (Scope::Application(app.id).key(), format!("{} (application)", app.name))),
         );
-        scopes.extend(
-            users.into_iter().map(|(id, name, _)| (scope_key(Scope::User(id)), format!("{name} (user)"))),
-        );
+        scopes
+            .extend(users.into_iter().map(|(id, name, _)| (Scope::User(id).key(), format!("{name} (user)"))));
         let all = facts.limits.values().map(Vec::len).sum();
         Ok(Limits { limits, all, next, scopes })
     })
@@ -127,13 +115,13 @@ pub async fn set_limit(
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
-        limits::{Meter, Metric, Mode},
+        limits::{Meter, Metric, Mode, Scope},
         roles::Act,
         window::Window,
     };
     use store::limits::LimitForm;
     handle(|cx| async move {
-        let scope = targets::scope_of(&scope)
+        let scope = Scope::from_key(&scope)
             .ok_or_else(|| AppError::field("scope", "Choose what is to be limited."))?;
         let metric: Metric = read("metric", &metric)?;
         let window = if metric == Metric::ConcurrentCalls { Window::Total } else { read("window", &window)? };
@@ -157,12 +145,14 @@ pub async fn set_limit(
         let meter = Meter { scope, metric, window };
         let seen = read_some::<i64>("version", &version)?.into();
         let before = store::limits::said(&mut change, &meter).await.known()?;
+        let raised = ways_back::raise_over(&mut change, &meter, form.cap).await.known()?;
         let id = store::limits::set(&mut change, meter, &form, seen).await.known()?;
         let saved = change.commit().await.known()?;
         // What was there before is looser, mostly, and so not a lead's to set again.
-        let undo =
-            (saved && cx.permit(Act::LoosenLimits).is_ok()).then(|| ways_back::limit(id, &meter, before));
-        Ok(Done::said(format!("Limit set: {}.", meter.show_cap(form.cap))).undone_by(undo))
+        let undo = (saved && cx.permit(Act::LoosenLimits).is_ok())
+            .then(|| ways_back::limit(id, &meter, before, raised.as_ref()));
+        let rest = ways_back::raise_ended(&meter, raised.as_ref());
+        Ok(Done::said(format!("Limit set: {}.{rest}", meter.show_cap(form.cap))).undone_by(undo))
     })
     .await
 }
@@ -174,9 +164,22 @@ pub async fn remove_limit(id: String, version: i64) -> Result<Done, AppError> {
     use domain::roles::Act;
     handle(|cx| async move {
         let mut change = cx.change(cx.permit(Act::LoosenLimits)?).await?;
-        let (meter, form) = store::limits::remove(&mut change, read("id", &id)?, version).await.known()?;
+        let (meter, form, raised) =
+            store::limits::remove(&mut change, read("id", &id)?, version).await.known()?;
+        let facts = change.facts().await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Limit removed.").undone_by(ways_back::limit_again(&meter, &form)))
+        let rest = ways_back::raise_ended(&meter, raised.as_ref());
+        let holds = match facts.default_user_limit.filter(|_| meter.is_month_of_a_person()) {
+            Some(default) => format!(
+                " {} has the organization's default now: {}.",
+                facts.scope_name(meter.scope),
+                meter.show_cap(default.0)
+            ),
+            None => String::new(),
+        };
+        let undo = ways_back::lasting(form, raised.as_ref());
+        let undo = undo.map(|form| ways_back::limit_again(&meter, &form));
+        Ok(Done::said(format!("Limit removed.{holds}{rest}")).undone_by(undo))
     })
     .await
 }

@@ -32,6 +32,7 @@ pub mod observed;
 pub mod offers;
 pub mod organizations;
 pub mod overview;
+pub mod passwords;
 pub mod policies;
 pub mod price_lists;
 pub mod prompts;

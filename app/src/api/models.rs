@@ -355,12 +355,53 @@ pub async fn set_prices(
         let of_book = catalogue::is_of_book(&provider, &model.upstream, &prices);
         let origin = if of_book { book().origin() } else { Origin::TYPED };
         let from = day.filter(|day| *day > now).unwrap_or(now);
-        store::prices::edit(&mut change, id, version, from, &prices, origin).await.known()?;
+        let replaced = store::prices::edit(&mut change, id, version, from, &prices, origin).await.known()?;
         change.commit().await.known()?;
-        // What was called meanwhile keeps its price; from now on it is the one before.
-        let before = model.prices.filter(|_| from == now);
-        let undo = before.map(|dated| ways_back::prices(id, version + 1, &dated.prices));
-        Ok(Done::said("Prices saved.").undone_by(undo))
+        let day = calendar.day(from);
+        let (said, undo) = match (from > now, replaced) {
+            // What was called meanwhile keeps its price; from now on it is the one before.
+            (false, _) => {
+                let before = model.prices.map(|dated| ways_back::prices(id, version + 1, &dated.prices));
+                ("Prices saved.".to_owned(), before)
+            }
+            (true, None) => {
+                let said = format!("Prices saved. They hold from {} on.", domain::time::date(day));
+                (said, Some(ways_back::coming_price(id, version + 1, from)))
+            }
+            (true, Some(before)) => {
+                let said = format!(
+                    "Prices saved. They hold from {} on, in place of {} that were to.",
+                    domain::time::date(day),
+                    crate::ui::money::pair(&before),
+                );
+                (said, Some(ways_back::prices(id, version + 1, &before).with("from", day)))
+            }
+        };
+        Ok(Done::said(said).undone_by(undo))
+    })
+    .await
+}
+
+/// Takes back prices that are to come. `version`: of the model, as it was shown; `from`: the moment from which
+/// they were to hold.
+#[server(prefix = "/console", endpoint = "models/drop-price")]
+pub async fn drop_price(id: String, version: i64, from: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use chrono::{DateTime, Utc};
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let id = read("id", &id)?;
+        let from: DateTime<Utc> = from.parse().map_err(|_| AppError::NotFound)?;
+        let calendar = cx.calendar().await?;
+        let mut change = cx.change(cx.permit(Act::EditCatalogue)?).await?;
+        let gone = store::prices::drop_coming(&mut change, id, version, from).await.known()?;
+        change.commit().await.known()?;
+        let day = calendar.day(from);
+        // The form says days.
+        let undo = (calendar.midnight(day) == from)
+            .then(|| ways_back::prices(id, version + 1, &gone).with("from", day));
+        let said = format!("Taken back: what was to hold from {} on.", domain::time::date(day));
+        Ok(Done::said(said).undone_by(undo))
     })
     .await
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::AppError;
 
 /// Where a model answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Door {
     /// `/v1/chat/completions`.
     Chat,
@@ -24,6 +24,17 @@ pub enum Door {
     Messages,
     /// `/v1/embeddings`.
     Embeddings,
+}
+
+impl Door {
+    /// What callers know it by.
+    pub const fn called(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions and /v1/responses",
+            Self::Messages => "/v1/messages",
+            Self::Embeddings => "/v1/embeddings",
+        }
+    }
 }
 
 /// What calls of a model usually cost.
@@ -48,6 +59,8 @@ pub struct Way {
     pub left: Option<(Money, String)>,
     /// The limit in which not even the smallest call fits.
     pub full: Option<String>,
+    /// Whether a live secret of mine calls on that group's account.
+    pub called: bool,
 }
 
 /// A model, seen from my groups.
@@ -63,7 +76,8 @@ pub struct MyModel {
     pub prices: Option<Prices>,
     /// Open, or by request: the best there is.
     pub state: State,
-    /// The groups through which, the one that is open and has most left first. Never empty.
+    /// The groups through which, the open one that my secrets call through first, then the one that has most
+    /// left. Never empty.
     pub through: Vec<Way>,
     /// What a call cost in the last 30 days.
     pub usual: Option<Usual>,
@@ -95,8 +109,10 @@ pub struct MyKey {
     pub group: String,
     /// Whether it is my private context.
     pub personal: bool,
-    /// My live secret.
+    /// My newest live secret.
     pub secret: Option<MySecret>,
+    /// Those that it replaced, as long as they go on.
+    pub older: Vec<MySecret>,
     /// The policy that stands for a model its calls do not name, and the group that says so.
     pub policy: Option<(String, Option<String>)>,
     /// The hint of my last secret, if it died because somebody reported it.
@@ -137,6 +153,12 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
         roles::Act,
     };
     use std::collections::{HashMap, HashSet};
+    let shown = |secret: &store::keys::OwnSecret| MySecret {
+        id: secret.id.to_string(),
+        hint: secret.hint.clone(),
+        last_used_at: secret.last_used_at,
+        ends_at: secret.ends_at,
+    };
     handle(|cx| async move {
         let permit = cx.permit(Act::UseOwn)?;
         let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
@@ -191,6 +213,12 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             Some(known) if alone(group) => known.name.clone(),
             _ => domain::why::place(&facts, Some(*group)),
         };
+        let called: HashSet<GroupId> = keys
+            .iter()
+            .filter(|key| key.secret.is_some() || !key.older.is_empty())
+            .filter_map(|key| facts.applications.get(&key.application))
+            .map(|application| application.group)
+            .collect();
         let mut models: Vec<MyModel> = Vec::new();
         for (id, ruled) in &ruled {
             let Some(model) = facts.models.get(id) else { continue };
@@ -199,12 +227,15 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                 let open = (*state == State::Open)
                     .then(|| my_limits::room(&facts, &limits, me, (*group, *id), decision));
                 let (left, full) = open.map(|room| (room.left, room.full)).unwrap_or_default();
-                through.push(Way { group: *group, name: name_of(group), state: *state, left, full });
+                let (name, called) = (name_of(group), called.contains(group));
+                through.push(Way { group: *group, name, state: *state, left, full, called });
             }
             // What nothing limits has most left.
             let rest = |way: &Way| way.left.as_ref().map_or(i64::MAX, |(money, _)| money.0);
             through.sort_by(|a, b| {
-                let rank = |way: &Way| (way.state, way.full.is_some(), std::cmp::Reverse(rest(way)));
+                // Where my calls go comes before where more is left: that is what they run into.
+                let rank =
+                    |way: &Way| (way.state, !way.called, way.full.is_some(), std::cmp::Reverse(rest(way)));
                 (rank(a), &a.name).cmp(&(rank(b), &b.name))
             });
             let Some(state) = through.first().map(|way| way.state) else { continue };
@@ -245,12 +276,8 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                     name: key.name.clone(),
                     group: path(&key.group),
                     personal: key.personal,
-                    secret: key.secret.as_ref().map(|secret| MySecret {
-                        id: secret.id.to_string(),
-                        hint: secret.hint.clone(),
-                        last_used_at: secret.last_used_at,
-                        ends_at: secret.ends_at,
-                    }),
+                    secret: key.secret.as_ref().map(shown),
+                    older: key.older.iter().map(shown).collect(),
                     policy: facts.applications.get(&key.application).and_then(|application| {
                         let found = policy_of(&facts, application)?;
                         let from = found.from.and_then(|id| facts.groups.get(&id));

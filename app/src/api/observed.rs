@@ -109,9 +109,10 @@ pub async fn drop_observed(id: String, was: String) -> Result<Done, AppError> {
                 return Err(AppError::NotFound);
             };
             let mut change = cx.change(permit).await?;
-            let (meter, form) = store::limits::remove(&mut change, limit, version).await.known()?;
+            let (meter, form, raised) = store::limits::remove(&mut change, limit, version).await.known()?;
             change.commit().await.known()?;
-            undo = Some(ways_back::limit_again(&meter, &form));
+            undo =
+                ways_back::lasting(form, raised.as_ref()).map(|form| ways_back::limit_again(&meter, &form));
         } else {
             let draft = observed::as_shown(&cx, &id, &was).await?;
             let draft = observed::without(draft);

@@ -116,7 +116,7 @@ pub async fn hand_over_organization(
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
-        let (user, then) = (read("user", &user)?, read("then", &then)?);
+        let (user, then) = (heirs::chosen("user", &user)?, read("then", &then)?);
         let permit = cx.permit(Act::EditRoles)?;
         let organization = store::organizations::get(&cx.store, permit.org()).await.known()?;
         typed_out(&typed, &organization.name)?;

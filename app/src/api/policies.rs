@@ -4,6 +4,7 @@ use domain::{ids::ModelId, policies::Policy};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::my_models::Door;
 use crate::{error::AppError, frame::Done};
 
 /// Every policy, and the models one could name.
@@ -15,6 +16,8 @@ pub struct Policies {
     pub models: Vec<(String, String)>,
     /// Of the models that policies name, those that cannot be called any more.
     pub gone: Vec<ModelId>,
+    /// Where each model that policies name answers, as far as it can be called.
+    pub doors: Vec<(ModelId, Door)>,
 }
 
 /// Every policy.
@@ -33,8 +36,14 @@ pub async fn load_policies() -> Result<Policies, AppError> {
             provider.is_none_or(|provider| provider.archived)
         };
         let named = policies.iter().flat_map(|policy| &policy.steps).map(|(id, ..)| *id);
+        let door = |id: ModelId| {
+            let model = facts.models.get(&id)?;
+            let dialect = facts.providers.get(&model.provider).map(|provider| provider.dialect);
+            Some((id, my_limits::door(dialect, model.modality)?))
+        };
         Ok(Policies {
-            gone: named.filter(left).collect(),
+            gone: named.clone().filter(left).collect(),
+            doors: named.filter(|id| !left(id)).filter_map(door).collect(),
             policies,
             models: models.into_iter().map(|model| (model.id.to_string(), model.name)).collect(),
         })

@@ -50,6 +50,11 @@ pub async fn read_price_list(
                 &format!(" {} cannot be read and were left out: {}", list.unreadable.len(), named.join(", "));
             said += &if more > 0 { format!(" and {more} more.") } else { ".".to_owned() };
         }
+        said += &match list.other {
+            0 => String::new(),
+            1 => " 1 is of a kind that is not called through here, and was left out.".to_owned(),
+            other => format!(" {other} are of kinds that are not called through here, and were left out."),
+        };
         Ok(Done::said(said).then(format!("/models/import/{id}")))
     })
     .await

@@ -28,14 +28,15 @@ pub async fn keep_prompts(
     #[server(default)] typed: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{ids::ApplicationId, roles::Act};
+    use domain::{ids::ApplicationId, prompts::DAYS_MAX, roles::Act};
     handle(|cx| async move {
         let permit = cx.permit(Act::EditOrganization)?;
         let which: ApplicationId = application.parse().map_err(|_| AppError::NotFound)?;
         let days = match days.trim() {
             "" => None,
             days => {
-                Some(days.parse::<i16>().map_err(|_| AppError::field("days", "Enter a number of days."))?)
+                let sentence = format!("Enter 1 to {DAYS_MAX} days.");
+                Some(days.parse::<i16>().map_err(|_| AppError::field("days", sentence))?)
             }
         };
         let mut change = cx.change(permit).await?;

@@ -34,6 +34,8 @@ pub struct RehearsalView {
     pub replay: Option<Replay>,
     /// Why it cannot be saved as it is: somebody else's change has overtaken it, for instance.
     pub problem: Option<String>,
+    /// Names what a move changes, which is confirmed by this name; empty for what moves nothing.
+    pub seen: String,
     /// Pinned tests it would break, a sentence each.
     pub broken: Vec<String>,
     /// The form again, with what was typed.
@@ -176,10 +178,36 @@ pub async fn rehearse_move(
     .await
 }
 
+/// Rehearses putting an application into another group. `version`: as it was shown.
+#[server(prefix = "/console", endpoint = "rehearsals/move-application")]
+pub async fn rehearse_application_move(
+    id: String,
+    version: i64,
+    #[server(default)] group: String,
+    #[server(default)] days: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{ids::ApplicationId, rehearsal::Draft, roles::Act};
+    use leptos::server_fn::ServerFn;
+    handle(|cx| async move {
+        let application: ApplicationId = read("id", &id)?;
+        // Whoever may not change it where it is learns of no other group.
+        let org = cx.permit_for(Act::EditApplications, application).await?.org();
+        let from = store::applications::group_of(&cx.store, org, application).await.known()?;
+        let to = groups::named(&cx, "group", &group).await?;
+        let draft = Draft::MoveApplication { application, version, from, to };
+        let page = format!("/applications/{id}?dialog=move");
+        let back = rehearsals::Back::new(RehearseApplicationMove::PATH, page, &[("group", group.as_str())]);
+        rehearsals::prepare(&cx, draft, back, &days).await
+    })
+    .await
+}
+
 /// What a draft would have meant for the calls of the last days.
 #[server(prefix = "/console", endpoint = "rehearsals/get")]
 pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, AppError> {
     use crate::backend::*;
+    use domain::keys::Fallen;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let (id, me) = (id.parse().map_err(|_| AppError::NotFound)?, actor.user.ok_or(AppError::NotFound)?);
@@ -188,10 +216,22 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
         let (days, observes) = (rehearsals::days(&days), prepared.draft.only_observes());
         // What only takes note refuses nothing: shown is what it would refuse.
         let tried = if observes { prepared.draft.clone().enforced() } else { prepared.draft.clone() };
+        let (mut seen, mut fallen, mut whose) = (String::new(), Fallen::default(), Vec::new());
+        if rehearsals::moves(&tried) {
+            let mut change = cx.change(permit.clone()).await?.only_a_look();
+            let before = change.facts().await.known()?;
+            // What cannot be done is said below.
+            if store::rehearsals::apply(&mut change, &tried).await.is_ok() {
+                seen = rehearsals::seen(&mut change, &before, &tried).await?;
+                fallen = change.fallen();
+                let name = |id| before.users.get(id).map_or("", |user| user.name.as_str());
+                whose = secrets::of_whom(change.fallen_of().iter().map(|(id, count)| (name(id), *count)));
+            }
+        }
         let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &tried, days).await;
         let back = rehearsals::way_back(&prepared.page, &prepared.fields);
         let may_observe = !observes && prepared.draft.may_observe();
-        let (what, broken, replay, problem) = match rehearsed.known().map_err(rehearsals::overtaken) {
+        let (mut what, broken, replay, problem) = match rehearsed.known().map_err(rehearsals::overtaken) {
             Ok(found) => (
                 rehearsals::words(&found.before, &prepared.draft),
                 rehearsals::broken(&found.broken),
@@ -206,15 +246,24 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
             }
             Err(error) => return Err(error),
         };
-        Ok(RehearsalView { id: id.to_string(), what, observes, may_observe, broken, replay, problem, back })
+        what.extend(secrets::dying(fallen));
+        what.extend((!whose.is_empty()).then(|| format!("Those are of {}.", whose.join(", "))));
+        let id = id.to_string();
+        Ok(RehearsalView { id, what, observes, may_observe, seen, broken, replay, problem, back })
     })
     .await
 }
 
-/// Makes a draft come true. `observe`: so that it only takes note.
+/// Makes a draft come true. `observe`: so that it only takes note. `seen`: what was shown of a move; when it
+/// would be something else by now, nothing is moved.
 #[server(prefix = "/console", endpoint = "rehearsals/save")]
-pub async fn save_rehearsal(id: String, #[server(default)] observe: bool) -> Result<Done, AppError> {
+pub async fn save_rehearsal(
+    id: String,
+    #[server(default)] observe: bool,
+    #[server(default)] seen: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
+    use domain::rehearsal::Draft;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let (id, me) = (id.parse().map_err(|_| AppError::NotFound)?, actor.user.ok_or(AppError::NotFound)?);
@@ -224,12 +273,28 @@ pub async fn save_rehearsal(id: String, #[server(default)] observe: bool) -> Res
         }
         let mut change = cx.change(rehearsals::permit(&cx, &prepared.draft).await?).await?;
         let undo = ways_back::draft(&mut change, &prepared.draft).await.known()?;
+        let raised = match &prepared.draft {
+            Draft::Limit { meter, cap, .. } => {
+                let raised = ways_back::raise_over(&mut change, meter, *cap).await.known()?;
+                ways_back::raise_ended(meter, raised.as_ref())
+            }
+            _ => String::new(),
+        };
+        let before = change.facts().await.known()?;
         let saved = store::rehearsals::save(&mut change, &prepared).await.known();
         let rules = saved.map_err(rehearsals::overtaken)?;
+        if rehearsals::seen(&mut change, &before, &prepared.draft).await? != seen {
+            return Err(AppError::Changed(
+                "Nothing was moved: models or limits are not as they were when this was shown. What would change now stands here. Save it again if that is meant."
+                    .to_owned(),
+            ));
+        }
+        let fallen = change.fallen();
         if !change.commit().await.known()? {
             return Err(AppError::field("", "It is so already: there is nothing to save."));
         }
-        Ok(Done::said(rehearsals::saved(prepared.draft.only_observes()))
+        let said = rehearsals::saved(prepared.draft.only_observes());
+        Ok(Done::said(secrets::with_dead(said, fallen, true) + &raised)
             .then(rehearsals::closed(&prepared.page))
             .undone_by(rules.map(ways_back::rules).or(undo)))
     })

@@ -1,12 +1,14 @@
-//! Requests: ask, answer, take back, end.
+//! Requests for models and for more money under limits: ask, answer, take back, end.
 
 use domain::{
-    ids::{ModelId, RequestId},
+    ids::{ModelId, RequestId, ReviewId},
     requests::{ApprovalRule, Request, RequestState},
+    spend::LimitLevel,
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::frame::Counts;
 use crate::{error::AppError, frame::Done};
 
 /// A request, with what whoever looks may do about it.
@@ -20,6 +22,19 @@ pub struct Seen {
     pub decides: bool,
     /// Whether they have agreed to it as it stands, while others still have to.
     pub agreed: bool,
+    /// The access review that ended what was agreed to.
+    pub reviewed: Option<Reviewed>,
+}
+
+/// The access review that ended what was agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reviewed {
+    /// Which; none where it is not for whoever looks.
+    pub review: Option<ReviewId>,
+    /// The path of the group it was of.
+    pub path: String,
+    /// Who dropped it there; none: nobody confirmed it in time.
+    pub by: Option<String>,
 }
 
 impl Seen {
@@ -40,6 +55,8 @@ pub struct Inbox {
     pub others: bool,
     /// How many wait for them.
     pub waiting: i64,
+    /// Whether they may ask for something: members may not everywhere.
+    pub asks: bool,
     /// Where the next page starts.
     pub next: Option<RequestId>,
 }
@@ -65,14 +82,15 @@ pub async fn load_requests(
         let state = match state.as_str() {
             "" => (waiting > 0).then_some(RequestState::Waiting),
             "all" => None,
-            text => Some(read("state", text)?),
+            // What is no state chooses none; the page says so.
+            text => text.parse().ok(),
         };
         let text = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let filter = store::requests::Filter {
             sees,
             state,
             who: text(who),
-            model: text(model),
+            what: text(model),
             after: read_some("after", &after)?,
             ..Default::default()
         };
@@ -85,16 +103,21 @@ pub async fn load_requests(
             state,
             others,
             waiting,
+            asks: inbox::offered(&cx).await?,
         })
     })
     .await
 }
 
-/// How many requests wait for whoever asks.
+/// How much waits for whoever asks: requests, and reviews of their groups.
 #[server(prefix = "/console", endpoint = "requests/waiting")]
-pub async fn load_waiting() -> Result<i64, AppError> {
+pub async fn load_waiting() -> Result<Counts, AppError> {
     use crate::backend::*;
-    handle(|cx| async move { inbox::waiting(&cx).await }).await
+    handle(|cx| async move {
+        let (requests, access) = (inbox::waiting(&cx).await?, inbox::reviews(&cx).await?);
+        Ok(Counts { requests, access, ..Counts::default() })
+    })
+    .await
 }
 
 /// One request. For whoever asked, leads of the group's path, and those who see everything.
@@ -109,7 +132,9 @@ pub async fn load_request(id: String) -> Result<Seen, AppError> {
         if cx.actor()?.user != Some(request.requester.0) {
             cx.permit_in(Act::ReadGroup, request.group.0).await?;
         }
-        inbox::seen(&cx, vec![request])?.pop().ok_or(AppError::NotFound)
+        let reviewed = inbox::reviewed(&cx, &request).await?;
+        let seen = inbox::seen(&cx, vec![request])?.pop().ok_or(AppError::NotFound)?;
+        Ok(Seen { reviewed, ..seen })
     })
     .await
 }
@@ -136,6 +161,9 @@ pub async fn load_askable(model: String) -> Result<Askable, AppError> {
     use domain::roles::Act;
     handle(|cx| async move {
         let org = cx.permit(Act::UseOwn)?.org();
+        if !inbox::asks(&cx).await? {
+            return Err(inbox::no_asking());
+        }
         let facts = store::access::current(&cx.store, org).await.known()?;
         let paths = store::groups::paths(&cx.store, org).await.known()?;
         inbox::askable(&cx, &facts, &paths, model.trim()).await
@@ -175,6 +203,65 @@ pub async fn create_request(
         };
         let mut change = cx.change(permit).await?;
         let id = store::requests::insert(&mut change, &form).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("Asked. You see here what comes of it.").then(format!("/requests/{id}")))
+    })
+    .await
+}
+
+/// A limit that somebody can ask to be raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raisable {
+    /// Limits on money that apply to them: key and title.
+    pub limits: Vec<(String, String)>,
+    /// The chosen one, with its level now.
+    pub limit: Option<LimitLevel>,
+    /// On whose account calls run into it: group and path.
+    pub groups: Vec<(String, String)>,
+    /// Why the limit that was named cannot be asked about.
+    pub why_not: Option<String>,
+    /// Whether they may raise it themselves.
+    pub may: bool,
+    /// Their request for it that waits.
+    pub waits: Option<RequestId>,
+    /// The day proposed as the last one: of the window that runs.
+    pub last_day: chrono::NaiveDate,
+}
+
+/// Which limits somebody can ask to be raised. `limit`: a meter's key, `user:usr_…/spend/month`; empty for
+/// the first.
+#[server(prefix = "/console", endpoint = "requests/raisable")]
+pub async fn load_raisable(limit: String) -> Result<Raisable, AppError> {
+    use crate::backend::*;
+    handle(|cx| async move {
+        if !inbox::asks(&cx).await? {
+            return Err(inbox::no_asking());
+        }
+        raises::raisable(&cx, limit.trim()).await
+    })
+    .await
+}
+
+/// Asks that a limit be raised. `limit`: a meter's key.
+#[server(prefix = "/console", endpoint = "requests/raise")]
+pub async fn create_raise(
+    limit: String,
+    group: String,
+    reason: String,
+    amount: String,
+    ends_on: String,
+) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{limits::Meter, requests::Terms, roles::Act};
+    handle(|cx| async move {
+        let form = store::requests::RaiseForm {
+            meter: Meter::from_key(&limit).ok_or_else(|| AppError::field("limit", "Choose a limit."))?,
+            group: group.parse().map_err(|_| AppError::field("group", "Choose on whose account."))?,
+            reason: read("reason", &reason)?,
+            terms: Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? },
+        };
+        let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
+        let id = store::requests::insert_raise(&mut change, &form).await.known()?;
         change.commit().await.known()?;
         Ok(Done::said("Asked. You see here what comes of it.").then(format!("/requests/{id}")))
     })
@@ -311,14 +398,12 @@ pub async fn edit_approval_rule(
 #[server(prefix = "/console", endpoint = "requests/end")]
 pub async fn end_grant(id: String) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
     handle(|cx| async move {
         let id: RequestId = read("id", &id)?;
-        let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
-        let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
+        let mut change = cx.change(inbox::permit(&cx, id).await?).await?;
         store::requests::end(&mut change, id).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Ended. The next call needs a new request."))
+        Ok(Done::said("Ended. It holds no more from the next call on."))
     })
     .await
 }

@@ -58,6 +58,8 @@ pub struct ReviewView {
     pub next: Option<String>,
     /// Whether whoever looks decides in it.
     pub decides: bool,
+    /// Whether they may cancel it.
+    pub cancels: bool,
 }
 
 /// A review. `state` and `kind` narrow its lines.
@@ -79,7 +81,7 @@ pub async fn load_review(
         let filter = store::reviews::Filter {
             state: state.parse().ok(),
             kind: kind.parse().ok(),
-            after: after.parse().ok(),
+            after: store::reviews::After::read(&after),
         };
         let mut items = store::reviews::items(&cx.store, org, id, filter, PAGE + 1).await.known()?;
         let more = items.len() as i64 > PAGE;
@@ -87,7 +89,8 @@ pub async fn load_review(
         let decides =
             review.closed_at.is_none() && cx.permit_in(Act::ReviewAccess, review.group).await.is_ok();
         Ok(ReviewView {
-            next: items.last().filter(|_| more).map(|item| item.id.to_string()),
+            cancels: decides && store::reviews::may_cancel(cx.actor()?, &review),
+            next: items.last().filter(|_| more).map(|item| store::reviews::After::of(item).to_string()),
             review,
             items,
             decides,
@@ -117,6 +120,23 @@ pub async fn open_review(
     .await
 }
 
+/// Ends a review that was opened by mistake: nothing comes of what nobody has decided on.
+#[server(prefix = "/console", endpoint = "reviews/cancel")]
+pub async fn cancel_review(id: String) -> Result<Done, AppError> {
+    use crate::backend::*;
+    use domain::{ids::ReviewId, roles::Act};
+    handle(|cx| async move {
+        let id: ReviewId = read("id", &id)?;
+        let review = store::reviews::get(&cx.store, cx.org()?, id).await.known()?;
+        let mut change = cx.change(cx.permit_in(Act::ReviewAccess, review.group).await?).await?;
+        store::reviews::cancel(&mut change, id).await.known()?;
+        change.commit().await.known()?;
+        Ok(Done::said("The review is cancelled. What nobody decided on stays as it is.")
+            .then(format!("/reviews/{id}")))
+    })
+    .await
+}
+
 /// Confirms or drops lines of a review.
 #[server(prefix = "/console", endpoint = "reviews/decide")]
 pub async fn decide_review(
@@ -142,8 +162,10 @@ pub async fn decide_review(
             return Err(AppError::Changed(format!("Somebody decided before you: {said} That stays.")));
         }
         left.extend(settled);
+        // What holds for several lines is said once.
+        let mut said = std::collections::HashSet::new();
+        left.retain(|sentence| said.insert(sentence.clone()));
         if decided == 0 {
-            left.dedup();
             let why = if left.is_empty() { "Tick lines that wait first.".to_owned() } else { left.join(" ") };
             return Err(AppError::field("", why));
         }

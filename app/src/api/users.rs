@@ -157,7 +157,14 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
             invitation,
             mail: cx.backend.mail,
             default_limit: facts.default_user_limit,
-            above: groups::limits_from_above(&facts, &[]),
+            above: {
+                let own = facts.limits.get(&Scope::User(id)).map_or(&[][..], Vec::as_slice);
+                let own = own.iter().any(|limit| limit.meter.is_month_of_a_person());
+                let default = facts.default_user_limit.filter(|_| !own);
+                let default = default.map(|cap| (format!("{cap} a month"), "the default".to_owned()));
+                let above = groups::limits_from_above(&facts, &[]).into_iter();
+                above.chain(default).collect()
+            },
             limits: store::limits::list(&cx.store, org, &facts, |scope| scope == Scope::User(id))
                 .await
                 .known()?,
@@ -262,12 +269,14 @@ pub async fn set_user_limit(
         money::Money,
     };
     handle(|cx| async move {
-        let task = Task::Limit(read_some::<Money>("cap", &cap)?);
+        // As the form for many people has it written.
+        let default = cap.trim().eq_ignore_ascii_case("default");
+        let task = Task::Limit(if default { None } else { read_some::<Money>("cap", &cap)? });
         let permit = batches::permit(&cx, task).await?;
         let (id, was) = (read("id", &id)?, read_some::<Money>("was", &was)?);
         let (change, batch, effect) = batches::of_one(&cx, permit, id, task).await?;
         let before = match (&effect.undo, task) {
-            (Some(Undo::Limit { before, .. }), _) => *before,
+            (Some(Undo::Limit { before, raised, .. }), _) => raised.or(*before),
             (_, Task::Limit(cap)) => cap,
             _ => was,
         };
@@ -278,6 +287,13 @@ pub async fn set_user_limit(
         let said = match task {
             Task::Limit(Some(cap)) => format!("Limit set: {cap} a month."),
             _ => "The organization's default applies again.".to_owned(),
+        };
+        let said = match effect.undo {
+            Some(Undo::Limit { before, raised: Some(raised), .. }) => {
+                let sets = before.map_or_else(|| "the default".to_owned(), |cap| cap.to_string());
+                format!("{said} The raise to {raised} ends with it: Undo sets {sets}.")
+            }
+            _ => said,
         };
         Ok(Done::said(said).undone_by(undo))
     })

@@ -154,12 +154,12 @@ pub async fn load_why(
     handle(|cx| async move {
         // What cannot be read is told beside the form, which keeps all of it.
         let mut wrong = None;
-        let size: Option<u64> =
-            read_some("tokens", &tokens.replace([',', ' ', '_'], "")).unwrap_or_else(|_| {
-                wrong =
-                    Some(format!("{tokens} is no size: enter a whole number of tokens, for instance 2000."));
-                None
-            });
+        let digits =
+            domain::money::ungrouped(&tokens.trim().replace([' ', '_'], "")).unwrap_or(tokens.clone());
+        let size: Option<u64> = read_some("tokens", &digits).unwrap_or_else(|_| {
+            wrong = Some(format!("{tokens} is no size: enter a whole number of tokens, for instance 2000."));
+            None
+        });
         let moment = why::moment(&at).unwrap_or_else(|_| {
             wrong = Some(format!(
                 "{at} is no moment: enter one like 2026-12-01T14:30, or a day like 2026-12-01."

@@ -6,11 +6,13 @@ use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
     authorizations::State,
-    batches::{Action, Effect, Outcome, Task, count, tally},
+    batches::{Action, Effect, Line, Outcome, Task, count, tally},
     groups::Standing,
     ids::{BatchId, GroupId, ModelId, OrgId, UserId},
+    keys::Fallen,
     money::{Money, grouped},
     roles::Permit,
+    time,
     window::Calendar,
 };
 
@@ -46,7 +48,7 @@ pub fn task(action: Action, asked: &Asked<'_>, calendar: Calendar) -> Result<Opt
         Action::Leave => group.map(Task::Leave),
         // Made where the groups are, or from a table, not by an address.
         Action::Move | Action::Import => None,
-        Action::Limit if asked.cap.trim() == "default" => Some(Task::Limit(None)),
+        Action::Limit if asked.cap.trim().eq_ignore_ascii_case("default") => Some(Task::Limit(None)),
         Action::Limit => read_some::<Money>("cap", asked.cap)?.map(|cap| Task::Limit(Some(cap))),
         Action::Role => read_some("role", asked.role)?.map(Task::Role),
         Action::Suspend => Some(Task::Suspend),
@@ -119,13 +121,34 @@ impl Shown {
 /// Those that change first, then those that cannot be, then those that are so already.
 const IN_ORDER: [Outcome; 3] = [Outcome::Changed, Outcome::Refused, Outcome::Already];
 
+/// Whose secrets die with a change, and how many of each, whatever they die of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dead(change: &mut Change, effects: &[Effect]) -> Result<HashMap<UserId, usize>, AppError> {
+    let who: Vec<UserId> = effects.iter().map(|effect| effect.user).collect();
+    store::batches::dead_so_far(change, &who).await.known()
+}
+
+/// The same in all.
+pub fn fallen(dead: &HashMap<UserId, usize>) -> Fallen {
+    Fallen { secrets: dead.values().sum(), people: dead.len() }
+}
+
 /// A page of those with each outcome.
-pub fn parts(effects: &[Effect], shown: Shown) -> Vec<Part> {
+pub fn parts(effects: &[Effect], dead: &HashMap<UserId, usize>, shown: Shown) -> Vec<Part> {
+    let line = |effect: &Effect| Line {
+        user: effect.user,
+        name: effect.name.clone(),
+        email: effect.email.clone(),
+        said: vec![(effect.text.clone(), false)],
+        dead: dead.get(&effect.user).copied().unwrap_or_default(),
+    };
     let part = |outcome| {
         let tally = tally(effects, outcome);
-        let from = shown.from(outcome, tally.effects);
+        let from = shown.from(outcome, tally.people);
         let of = effects.iter().filter(|effect| effect.outcome == outcome);
-        Part { outcome, tally, from, rows: of.skip(from).take(SHOWN).cloned().collect() }
+        Part { outcome, tally, from, rows: of.skip(from).take(SHOWN).map(line).collect() }
     };
     IN_ORDER.into_iter().map(part).filter(|part| part.tally.effects > 0).collect()
 }
@@ -139,8 +162,8 @@ pub async fn kept_parts(cx: &Cx, org: OrgId, id: BatchId, shown: Shown) -> Resul
     let mut parts = Vec::new();
     for outcome in IN_ORDER {
         let Some(tally) = tallies.get(&outcome).copied() else { continue };
-        let from = shown.from(outcome, tally.effects);
-        let rows = store::batches::effects(&cx.store, org, id, outcome, from, SHOWN).await.known()?;
+        let from = shown.from(outcome, tally.people);
+        let rows = store::batches::lines(&cx.store, org, id, outcome, from, SHOWN).await.known()?;
         parts.push(Part { outcome, tally, from, rows });
     }
     Ok(parts)
@@ -165,6 +188,38 @@ pub fn without_links(task: Task, effects: &mut [Effect]) {
     }
 }
 
+/// Names what was shown: another preview has another name.
+pub fn digest(lines: impl Iterator<Item = String>) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    for line in lines {
+        line.hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+/// The name of what a change does to each, without links.
+pub fn seen(effects: &[Effect], fallen: Fallen) -> String {
+    let lines = effects.iter().map(|effect| format!("{} {} {}", effect.user, effect.outcome, effect.text));
+    digest(lines.chain(fallen.in_words()))
+}
+
+/// What is confirmed is what was shown, or nothing.
+///
+/// # Errors
+/// [`AppError::Changed`] when it would be something else by now.
+pub fn as_seen(task: Task, effects: &[Effect], fallen: Fallen, shown: &str) -> Result<(), AppError> {
+    let mut effects = effects.to_vec();
+    without_links(task, &mut effects);
+    if seen(&effects, fallen) == shown {
+        return Ok(());
+    }
+    Err(AppError::Changed(
+        "Nothing was changed: people or groups are not as they were when this was shown. Below is what would happen now. Confirm it again if that is meant."
+            .to_owned(),
+    ))
+}
+
 /// Sends everybody their own link.
 ///
 /// # Errors
@@ -184,14 +239,16 @@ pub async fn mail(change: &mut Change, effects: &[Effect]) -> Result<(), AppErro
 /// The links of invitations, to be shown once.
 pub fn links(public_url: &str, effects: &[Effect]) -> Once {
     let made = || effects.iter().filter(|effect| effect.outcome == Outcome::Changed);
-    Once::Found {
-        good: true,
+    Once::Links {
         sentence: format!(
-            "{} invited again. Send everybody their own link; each works once, for 14 days, and is shown here only.",
+            "{} invited again. Send everybody their own link; each works once, for 14 days, and is shown here and nowhere afterwards.",
             were(made().count())
         ),
-        lines: made()
-            .map(|effect| format!("{} <{}>  {public_url}/join/{}", effect.name, effect.email, effect.text))
+        links: made()
+            .map(|effect| {
+                let url = format!("{public_url}/join/{}", effect.text);
+                (effect.name.clone(), effect.email.clone(), url)
+            })
             .collect(),
     }
 }
@@ -203,8 +260,10 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
     let name = |group: GroupId| facts.groups.get(&group).map_or("the group", |group| group.name.as_str());
     let s = if changed == 1 { "s" } else { "" };
     match task {
-        Task::Join { group, .. } => {
-            format!("{who} join{s} {}. {}", name(group), gains(facts, group, effects, now))
+        Task::Join { group, ends_at, .. } => {
+            let last = ends_at.map(|end| facts.calendar.day(end - chrono::Duration::seconds(1)));
+            let until = last.map(|day| format!(", through {}", time::date(day))).unwrap_or_default();
+            format!("{who} join{s} {}{until}. {}", name(group), gains(facts, group, effects, now))
         }
         Task::Leave(group) => {
             let lost = losses(facts, group, &open(facts, group, now), effects, now);
@@ -219,7 +278,10 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
         }
         Task::Limit(Some(cap)) => {
             let most = cap.0.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
-            format!("{who} may spend {cap} a month each: at most {} together.", Money(most))
+            match changed {
+                1 => format!("{who} may spend {cap} a month."),
+                _ => format!("{who} may spend {cap} a month each: at most {} together.", Money(most)),
+            }
         }
         Task::Limit(None) => match facts.default_user_limit {
             Some(default) => {
@@ -233,7 +295,8 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
             format!("{who} become{s} {role}. Roles govern the console; they never open a model.")
         }
         Task::Suspend => format!(
-            "Every secret of {who} is revoked for good, and they are signed out; each gets a receipt. Groups and grants are kept for a return. What they answer for is handed over. Undo lets them in again and gives back what is still with whoever took over; secrets stay dead."
+            "{who} {} suspended and signed out; each gets a receipt. Groups and grants are kept for a return. What they answer for is handed over. Undo lets them in again and gives back what is still with whoever took over.",
+            if changed == 1 { "is" } else { "are" }
         ),
         Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),

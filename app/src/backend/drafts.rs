@@ -232,15 +232,16 @@ pub async fn load(cx: &Cx, id: BatchId, rehearse: &str) -> Result<DraftView, App
         let held = found.as_ref().filter(|_| says).and_then(|(_, after)| held(after, cell, now));
         lines.push(EditLine { held, ..line(cx, &facts, look, now).await? });
     }
-    let Some((found, _)) = found else {
+    let Some((found, after)) = found else {
         return Ok(DraftView { lines, stale, refused, past, ..view });
     };
+    let later = when_they_end(&facts, &after, &kept.draft, now);
     let held = lines.iter().filter(|line| line.held.is_some()).count();
     Ok(DraftView {
         lines,
         models: models(&facts, &found),
         applications: applications(&facts, &found),
-        summary: summary(&facts, &found, (held, kept.draft.edits.len())),
+        summary: summary(&facts, &found, (held, kept.draft.edits.len())) + &later,
         broken,
         replay,
         ..view
@@ -354,9 +355,9 @@ fn these(mut names: Vec<String>) -> String {
     }
 }
 
-/// Who gains and loses what, in a sentence or two. `held`: how many of how many edits a lock swallows.
-fn summary(facts: &Facts, effects: &Effects, (held, edits): (usize, usize)) -> String {
-    let swallowed = match (held, edits) {
+/// How many of how many edits a lock swallows, in a sentence with a space before it; empty where none.
+fn swallowed((held, edits): (usize, usize)) -> String {
+    match (held, edits) {
         (0, _) => String::new(),
         (_, 1) => " A lock decides there, so what you say has no effect while it stands.".to_owned(),
         (held, edits) if held == edits => {
@@ -364,7 +365,37 @@ fn summary(facts: &Facts, effects: &Effects, (held, edits): (usize, usize)) -> S
         }
         (1, edits) => format!(" 1 of {edits} changes has no effect: a lock decides there."),
         (held, edits) => format!(" {held} of {edits} changes have no effect: locks decide there."),
-    };
+    }
+}
+
+/// What is said of a draft that was saved: so many changes, and which of them change nothing.
+pub fn saved(facts: &Facts, draft: &Draft, changed: usize) -> String {
+    let now = store::clock::now();
+    let edits = draft.edits.iter().filter(|edit| edit.say.is_some());
+    let held = edits.filter(|edit| held(facts, edit.cell, now).is_some()).count();
+    let holds = if held < draft.edits.len() { " It holds from the next call on." } else { "" };
+    format!("{} saved.{holds}{}", changes(changed), swallowed((held, draft.edits.len())))
+}
+
+/// Days on which something ends that are told of.
+const ENDS: usize = 3;
+
+/// What becomes of a draft when its rules end, in sentences with a space before each; empty where that is what
+/// would be so without it.
+fn when_they_end(before: &Facts, after: &Facts, draft: &Draft, now: DateTime<Utc>) -> String {
+    let ends = draft.edits.iter().filter_map(|edit| edit.say?.ends_at).filter(|end| *end > now);
+    let ends: std::collections::BTreeSet<_> = ends.collect();
+    let told = ends.into_iter().filter_map(|end| {
+        let effects = effects(before, after, draft, end);
+        let day = domain::time::date(after.calendar.day(end));
+        (!effects.is_empty()).then(|| format!(" From {day} on: {}", summary(before, &effects, (0, 0))))
+    });
+    told.take(ENDS).collect()
+}
+
+/// Who gains and loses what, in a sentence or two. `held`: how many of how many edits a lock swallows.
+fn summary(facts: &Facts, effects: &Effects, held: (usize, usize)) -> String {
+    let swallowed = swallowed(held);
     if effects.is_empty() {
         return format!("Nothing changes for anybody now: every group comes to what it has.{swallowed}");
     }

@@ -11,7 +11,10 @@ use domain::{
     roles::{Act, Actor, Place, allows},
     window::Calendar,
 };
-use store::census::{Census, Outline};
+use store::{
+    Store,
+    census::{Census, Outline},
+};
 
 use super::{AppError, Cx, Known};
 
@@ -75,7 +78,7 @@ pub fn rows<'a>(census: &'a Census, actor: &Actor, all: bool, look: &Look) -> (V
 /// Whether its name has every one of these words in it.
 fn is_named(group: &Outline, words: &[&str]) -> bool {
     let name = group.name.to_lowercase();
-    words.iter().all(|word| name.contains(word))
+    words.iter().all(|word| domain::names::has(&name, word))
 }
 
 /// Leads see what they lead, and everything below it.
@@ -109,8 +112,20 @@ pub fn neighbours<'a>(tree: &[&'a Outline], id: GroupId) -> Vec<&'a Outline> {
 /// # Errors
 /// When the database does not answer.
 pub async fn matching(cx: &Cx, text: &str) -> Result<Vec<(GroupId, String)>, AppError> {
-    let census = store::census::current(&cx.store, cx.org()?).await.known()?;
-    let typed = text.trim().to_lowercase();
+    matching_for(&cx.store, cx.actor()?, text).await
+}
+
+/// The same, for somebody.
+///
+/// # Errors
+/// As [`matching`].
+pub async fn matching_for(
+    store: &Store,
+    actor: &Actor,
+    text: &str,
+) -> Result<Vec<(GroupId, String)>, AppError> {
+    let census = store::census::current(store, actor.org).await.known()?;
+    let typed = domain::names::sought(text);
     let words: Vec<&str> = typed
         .split(|mark: char| mark == '/' || mark.is_whitespace())
         .filter(|word| !word.is_empty())
@@ -118,12 +133,12 @@ pub async fn matching(cx: &Cx, text: &str) -> Result<Vec<(GroupId, String)>, App
     if words.is_empty() {
         return Ok(Vec::new());
     }
-    let (actor, all) = (cx.actor()?, cx.permit(Act::ReadOrganization).is_ok());
+    let all = allows(actor, Act::ReadOrganization, Place::Organization);
     let readable: HashSet<GroupId> =
         census.order.iter().filter(|group| all || reads(actor, group)).map(|group| group.id).collect();
     let fits = |path: &str| {
         let path = path.to_lowercase();
-        words.iter().all(|word| path.contains(word))
+        words.iter().all(|word| domain::names::has(&path, word))
     };
     Ok(census.paths.iter().filter(|(id, path)| readable.contains(id) && fits(path)).cloned().collect())
 }
@@ -136,8 +151,23 @@ pub async fn named(cx: &Cx, field: &str, text: &str) -> Result<GroupId, AppError
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
+    // Who is not signed in is told that before anything else.
+    named_by(&cx.store, cx.actor()?, field, text).await
+}
+
+/// The same, by somebody.
+///
+/// # Errors
+/// As [`named`].
+pub async fn named_by(store: &Store, actor: &Actor, field: &str, text: &str) -> Result<GroupId, AppError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
     let typed = text.trim().to_lowercase();
-    let found = matching(cx, &typed).await?;
+    if typed.is_empty() {
+        return Err(AppError::field(field, "Choose a group."));
+    }
+    let found = matching_for(store, actor, &typed).await?;
     if let Some((id, _)) = found.iter().find(|(_, path)| path.to_lowercase() == typed) {
         return Ok(*id);
     }

@@ -3,31 +3,33 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::{
-    batches::{Outcome, Undo, count},
+    batches::{Effect, Undo},
     csv,
-    ids::GroupId,
-    money::grouped,
+    ids::{GroupId, UserId},
+    keys::Fallen,
+    money::{Money, grouped},
+    names::{Email, Name},
+    users::{Role, UserStatus},
 };
 use store::imports::{Imported, Problem, Row};
 
-use super::batches::people;
-use crate::error::AppError;
+use crate::{error::AppError, frame::Differs};
 
 /// Columns that say something.
-const READ: [&str; 5] = ["name", "email", "role", "groups", "monthly_limit"];
-/// Columns of an export that are figures, not settings.
+pub const READ: [&str; 5] = ["name", "email", "role", "groups", "monthly_limit"];
+/// Columns of an export that a table does not change: figures, and what somebody is, which has to be so.
 const LEFT_OUT: [&str; 3] = ["status", "month_to_date", "last_call"];
 /// How many people a table has at most, whether or not it changes them: all of it is in memory while it is
 /// compared, and a form is not larger.
 const ROWS_MAX: usize = 100_000;
 /// How many problems are told at once.
-const TOLD: usize = 8;
+const TOLD: usize = 100;
 
-/// Reads a table.
+/// Reads a table: the lines that can be read, and what is wrong with the others.
 ///
 /// # Errors
-/// About the field `csv`: which line and column, and what is wrong.
-pub fn read(text: &str, paths: &[(GroupId, String)]) -> Result<Vec<Row>, AppError> {
+/// About the field `csv`, when it is no such table.
+pub fn read(text: &str, paths: &[(GroupId, String)]) -> Result<(Vec<Row>, Vec<Problem>), AppError> {
     let wrong = |sentence: String| AppError::field("csv", sentence);
     let lines = csv::read(text)
         .map_err(|line| wrong(format!("Line {line}: a quotation mark is opened and never closed.")))?;
@@ -52,6 +54,18 @@ pub fn read(text: &str, paths: &[(GroupId, String)]) -> Result<Vec<Row>, AppErro
             head.number
         )));
     }
+    let twice = columns.iter().enumerate().find(|(place, name)| columns[..*place].contains(name));
+    if let Some((_, column)) = twice {
+        return Err(wrong(format!(
+            "Line {}: two columns are called {column}. Leave one of them out.",
+            head.number
+        )));
+    }
+    if lines.is_empty() {
+        return Err(wrong(
+            "There is no line below the one that names the columns: nobody to import.".to_owned(),
+        ));
+    }
     if lines.len() > ROWS_MAX {
         return Err(wrong(format!(
             "The table has {} people; at most {} are read at once.",
@@ -63,6 +77,18 @@ pub fn read(text: &str, paths: &[(GroupId, String)]) -> Result<Vec<Row>, AppErro
         paths.iter().map(|(id, path)| (path.to_lowercase(), *id)).collect();
     let (mut rows, mut problems, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     for line in lines {
+        if line.cells.len() != columns.len() {
+            problems.push(Problem {
+                line: line.number,
+                column: "number of cells",
+                sentence: format!(
+                    "It has {}, and the first line names {} columns. A cell with a comma in it stands in quotation marks.",
+                    line.cells.len(),
+                    columns.len()
+                ),
+            });
+            continue;
+        }
         let cell = |name: &str| {
             let place = columns.iter().position(|column| column == name)?;
             Some(line.cells.get(place).map(|text| text.trim()).unwrap_or_default())
@@ -74,17 +100,17 @@ pub fn read(text: &str, paths: &[(GroupId, String)]) -> Result<Vec<Row>, AppErro
                 sentence: "This address stands in the table twice.".to_owned(),
             }),
             Ok(row) => rows.push(row),
-            Err(problem) => problems.push(problem),
+            Err(of_line) => problems.extend(of_line),
         }
     }
-    told(&problems).map_or(Ok(rows), Err)
+    Ok((rows, problems))
 }
 
 fn row<'a>(
     line: usize,
     cell: impl Fn(&str) -> Option<&'a str>,
     by_path: &HashMap<String, GroupId>,
-) -> Result<Row, Problem> {
+) -> Result<Row, Vec<Problem>> {
     fn parsed<T>(line: usize, column: &'static str, text: &str) -> Result<T, Problem>
     where
         T: std::str::FromStr,
@@ -93,88 +119,173 @@ fn row<'a>(
         text.parse().map_err(|error: T::Err| Problem { line, column, sentence: error.to_string() })
     }
     let some = |column| cell(column).filter(|text| !text.is_empty());
-    let groups = match cell("groups") {
-        None => None,
-        Some(text) => {
-            let mut groups = BTreeSet::new();
-            for path in text.lines().map(str::trim).filter(|path| !path.is_empty()) {
-                let group = by_path.get(&path.to_lowercase()).ok_or_else(|| Problem {
-                    line,
-                    column: "groups",
-                    sentence: format!("There is no group {path:?}. Write its path, like Engineering/Research; several one a line."),
-                })?;
-                groups.insert(*group);
-            }
-            Some(groups)
+    // All that is wrong with a line is told at once.
+    let mut problems = Vec::new();
+    let mut groups = cell("groups").map(|_| BTreeSet::new());
+    for path in cell("groups").unwrap_or_default().lines().map(str::trim).filter(|path| !path.is_empty()) {
+        match (by_path.get(&path.to_lowercase()), &mut groups) {
+            (Some(group), Some(groups)) => drop(groups.insert(*group)),
+            _ => problems.push(Problem {
+                line,
+                column: "groups",
+                sentence: format!("There is no group {path:?}. Write its path, like Engineering/Research; several one a line."),
+            }),
         }
+    }
+    let email = kept(&mut problems, parsed::<Email>(line, "email", cell("email").unwrap_or_default()));
+    let name = some("name").map(|text| parsed::<Name>(line, "name", text));
+    let name = name.and_then(|name| kept(&mut problems, name));
+    let role = some("role").map(|text| parsed::<Role>(line, "role", &text.to_lowercase()));
+    let role = role.and_then(|role| kept(&mut problems, role));
+    let status = some("status").map(|text| parsed::<UserStatus>(line, "status", &text.to_lowercase()));
+    let status = status.and_then(|status| kept(&mut problems, status));
+    let limit = match cell("monthly_limit") {
+        None => None,
+        Some("") => Some(None),
+        Some(text) => kept(&mut problems, parsed::<Money>(line, "monthly_limit", text)).map(Some),
     };
-    Ok(Row {
-        line,
-        email: parsed(line, "email", cell("email").unwrap_or_default())?,
-        name: some("name").map(|text| parsed(line, "name", text)).transpose()?,
-        role: some("role").map(|text| parsed(line, "role", &text.to_lowercase())).transpose()?,
-        groups,
-        limit: match cell("monthly_limit") {
-            None => None,
-            Some("") => Some(None),
-            Some(text) => Some(Some(parsed(line, "monthly_limit", text)?)),
-        },
-    })
+    match email.filter(|_| problems.is_empty()) {
+        Some(email) => {
+            let suspended = status.map(|status| status == UserStatus::Suspended);
+            Ok(Row { line, email, name, role, groups, suspended, limit })
+        }
+        None => Err(problems),
+    }
 }
 
-/// What is in the way, if anything is.
-pub fn told(problems: &[Problem]) -> Option<AppError> {
-    let told: Vec<String> = problems
-        .iter()
-        .take(TOLD)
-        .map(|problem| format!("Line {}, {}: {}", problem.line, problem.column, problem.sentence))
-        .collect();
-    let more = match problems.len().saturating_sub(TOLD) {
-        0 => String::new(),
-        more => format!(" And {more} more."),
+/// What could be read; else what is wrong goes to the rest of it.
+fn kept<T>(problems: &mut Vec<Problem>, read: Result<T, Problem>) -> Option<T> {
+    read.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// What is in the way, if anything is: a line for each, and what the others come to.
+pub fn told(mut problems: Vec<Problem>, imported: &Imported) -> Option<AppError> {
+    problems.extend(imported.problems.iter().cloned());
+    problems.sort_by_key(|problem| problem.line);
+    let lines = problems.iter().map(|problem| problem.line).collect::<HashSet<_>>().len();
+    let mut text = match lines {
+        0 => return None,
+        1 => "Nothing is imported: 1 line needs another look.".to_owned(),
+        lines => format!("Nothing is imported: {} lines need another look.", grouped(lines as u64)),
     };
-    (!told.is_empty()).then(|| AppError::field("csv", format!("{}{more}", told.join(" "))))
+    let others = Counts::of(imported).in_words();
+    if !others.is_empty() {
+        text += &format!(" Of the others: {others}.");
+    }
+    for problem in problems.iter().take(TOLD) {
+        text += &format!("\nLine {}, {}: {}", problem.line, problem.column, problem.sentence.trim_end());
+        if !text.ends_with(['.', '!', '?']) {
+            text.push('.');
+        }
+    }
+    match problems.len().saturating_sub(TOLD) {
+        0 => {}
+        more => text += &format!("\nAnd {} more, shown once these are mended.", grouped(more as u64)),
+    }
+    Some(AppError::field("csv", text))
+}
+
+/// Whether a difference is that somebody leaves a group.
+const fn leaves(effect: &Effect) -> bool {
+    matches!(effect.undo, Some(Undo::Join { .. }))
+}
+
+/// How many people a table makes what of.
+struct Counts {
+    new: usize,
+    changed: usize,
+    leave: usize,
+}
+
+impl Counts {
+    fn of(imported: &Imported) -> Self {
+        let people = |is: &dyn Fn(&Effect) -> bool| {
+            let of = imported.effects.iter().filter(|effect| is(effect));
+            of.map(|effect| effect.email.as_str()).collect::<HashSet<_>>().len()
+        };
+        let new = people(&|effect| effect.undo == Some(Undo::Added));
+        Self { new, changed: people(&|_| true).saturating_sub(new), leave: people(&leaves) }
+    }
+
+    /// `2 new, 3 changed, 1 of whom leaves a group`.
+    fn in_words(&self) -> String {
+        let count = |count: usize| grouped(count as u64);
+        let mut words = Vec::new();
+        if self.new > 0 {
+            words.push(format!("{} new", count(self.new)));
+        }
+        if self.changed > 0 {
+            words.push(format!("{} changed", count(self.changed)));
+        }
+        match self.leave {
+            0 => {}
+            1 => words.push("1 leaves a group".to_owned()),
+            leave => words.push(format!("{} leave a group", count(leave))),
+        }
+        words.join(", ")
+    }
 }
 
 /// What would change, or changed, in a sentence.
 pub fn counted(imported: &Imported, rows: usize) -> String {
     match imported.effects.len() {
+        0 if rows == 1 => "The one person in it is as the table says: there is nothing to change.".to_owned(),
         0 => {
             format!("All {} people are as the table says: there is nothing to change.", grouped(rows as u64))
         }
-        1 => "1 difference.".to_owned(),
-        count => format!("{} differences.", grouped(count as u64)),
+        _ => format!("{}.", Counts::of(imported).in_words()),
     }
 }
 
-/// How many differences are shown before the import; the page of an import that was made has all.
+/// How many people are shown of each kind before the import; the page of an import that was made has all.
 const SHOWN: usize = 500;
 
-/// A line for each difference, as many as one reads: `ada@acme.example: joins Research`.
-pub fn shown(imported: &Imported) -> Vec<String> {
-    let mut lines: Vec<String> = imported.differences().take(SHOWN).collect();
-    let more = imported.effects.len().saturating_sub(SHOWN);
-    if more > 0 {
-        let new = imported.effects.iter().filter(|effect| effect.undo == Some(Undo::Added)).count();
-        let all = count(&imported.effects, Outcome::Changed);
-        lines.push(format!(
-            "… and {} more. In all {} new, {} changed. The import itself lists every one, and undoes all of them.",
-            grouped(more as u64),
-            people(new),
-            people(all.saturating_sub(new)),
-        ));
-    }
-    lines
+/// What would change, by kind: who is new, who changes, and who leaves a group.
+pub fn parts(imported: &Imported) -> Vec<Differs> {
+    let new: HashSet<&str> = imported
+        .effects
+        .iter()
+        .filter(|effect| effect.undo == Some(Undo::Added))
+        .map(|effect| effect.email.as_str())
+        .collect();
+    let is_new = |effect: &Effect| new.contains(effect.email.as_str());
+    let of = |title: &str, is: &dyn Fn(&Effect) -> bool| {
+        let mut lines: Vec<(String, String, Vec<String>)> = Vec::new();
+        // Those of one person stand together.
+        for effect in imported.effects.iter().filter(|effect| is(effect)) {
+            match lines.last_mut().filter(|(_, email, _)| *email == effect.email) {
+                Some((.., what)) => what.push(effect.text.clone()),
+                None => lines.push((effect.name.clone(), effect.email.clone(), vec![effect.text.clone()])),
+            }
+        }
+        let people = lines.len();
+        lines.truncate(SHOWN);
+        Differs { title: title.to_owned(), people, lines }
+    };
+    let parts = [
+        of("New", &is_new),
+        of("Changed", &|effect| !is_new(effect) && !leaves(effect)),
+        of("Leave a group", &|effect| !is_new(effect) && leaves(effect)),
+    ];
+    parts.into_iter().filter(|part| part.people > 0).collect()
+}
+
+/// What would die with it for good, and how much of whose.
+pub fn dying(
+    imported: &Imported,
+    dead: &HashMap<UserId, usize>,
+    fallen: Fallen,
+) -> Option<(String, Vec<String>)> {
+    let sentence = super::secrets::dying(fallen)?;
+    let names: HashMap<UserId, &str> =
+        imported.effects.iter().map(|effect| (effect.user, effect.name.as_str())).collect();
+    let named = dead.iter().map(|(user, count)| (names.get(user).copied().unwrap_or_default(), *count));
+    Some((sentence, super::secrets::of_whom(named)))
 }
 
 /// Names a difference: another one has another name.
-pub fn digest(imported: &Imported) -> String {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    for line in imported.differences() {
-        line.hash(&mut hasher);
-    }
-    format!("{:016x}", hasher.finish())
+pub fn digest(imported: &Imported, fallen: Fallen) -> String {
+    super::batches::digest(imported.differences().chain(fallen.in_words()))
 }
 
 /// Why nothing was imported: another difference was shown, or none. With the one it is now.
@@ -187,7 +298,8 @@ pub fn changed(imported: &Imported, rows: usize, unseen: bool) -> AppError {
     let lines: Vec<String> = imported.differences().take(TOLD).collect();
     let more = match imported.effects.len().saturating_sub(TOLD) {
         0 => String::new(),
-        more => format!(" And {more} more."),
+        more => format!("\nAnd {} more.", grouped(more as u64)),
     };
-    AppError::Changed(format!("{why} It is now: {} {}{more}", counted(imported, rows), lines.join(" ")))
+    let lines: String = lines.iter().map(|line| format!("\n{line}")).collect();
+    AppError::Changed(format!("{why} It is now: {}{lines}{more}", counted(imported, rows)))
 }

@@ -6,13 +6,15 @@ use chrono::NaiveDate;
 use domain::{
     access::Facts,
     ids::{GroupId, ModelId, RequestId, UserId},
-    requests::{NothingToAsk, Request, RequestState, Terms, Words, accounts_of, askable as check, led_by},
-    roles::{Act, Place, allows},
+    requests::{
+        Made, NothingToAsk, Request, RequestState, Terms, Wish, Words, accounts_of, askable as check, led_by,
+    },
+    roles::{Act, Permit, Place, allows},
 };
-use store::requests::{Decided, Filter, Sees};
+use store::requests::{self, Decided, Filter, Sees};
 
 use super::{AppError, Cx, Done, Known, read_date};
-use crate::api::requests::{Askable, Seen};
+use crate::api::requests::{Askable, Reviewed, Seen};
 
 /// How many requests are decided at once.
 const AT_ONCE: usize = 50;
@@ -43,7 +45,63 @@ pub async fn waiting(cx: &Cx) -> Result<i64, AppError> {
         Err(_) if actor.leads.is_empty() => return Ok(0),
         Err(_) => Some(actor.leads.as_slice()),
     };
-    store::requests::waiting(&cx.store, actor.org, me, leads).await.known()
+    requests::waiting(&cx.store, actor.org, me, leads).await.known()
+}
+
+/// How many access reviews there are in which whoever asks can decide on lines that wait.
+pub async fn reviews(cx: &Cx) -> Result<i64, AppError> {
+    let actor = cx.actor()?;
+    let within = match cx.permit(Act::ReviewAccess) {
+        Ok(_) => None,
+        Err(_) if actor.leads.is_empty() => return Ok(0),
+        Err(_) => Some(actor.leads.as_slice()),
+    };
+    store::reviews::waiting_in(&cx.store, actor.org, within).await.known()
+}
+
+/// Whether whoever asks may ask for something: leads and those above them for groups, members for themselves
+/// where the organization lets them.
+pub async fn asks(cx: &Cx) -> Result<bool, AppError> {
+    let actor = cx.actor()?;
+    if !actor.leads.is_empty() || cx.permit(Act::RequestForGroup).is_ok() {
+        return Ok(true);
+    }
+    Ok(store::organizations::get(&cx.store, actor.org).await.known()?.members.requests)
+}
+
+/// Whether asking is offered to whoever looks: an auditor who is in no group calls nothing, and has nothing to
+/// ask for.
+pub async fn offered(cx: &Cx) -> Result<bool, AppError> {
+    let actor = cx.actor()?;
+    if actor.role == domain::users::Role::Auditor {
+        let facts = store::access::current(&cx.store, actor.org).await.known()?;
+        let user = actor.user.and_then(|me| facts.users.get(&me));
+        if user.is_none_or(|user| user.memberships.is_empty()) {
+            return Ok(false);
+        }
+    }
+    asks(cx).await
+}
+
+/// The answer to members where they do not ask.
+pub fn no_asking() -> AppError {
+    AppError::Forbidden(
+        "Members do not ask here themselves. Ask a lead of your group or an admin.".to_owned(),
+    )
+}
+
+/// The access review that ended what a request led to.
+pub async fn reviewed(cx: &Cx, request: &Request) -> Result<Option<Reviewed>, AppError> {
+    let actor = cx.actor()?;
+    let ended = request.grant.as_ref().filter(|grant| grant.revoked_at.is_some());
+    let Some(Made::Grant(grant)) = ended.map(|grant| grant.made) else { return Ok(None) };
+    let ending = store::reviews::that_ended(&cx.store, actor.org, grant).await.known()?;
+    let reads = allows(actor, Act::ReadGroup, Place::Group(&request.path));
+    Ok(ending.map(|ending| Reviewed {
+        review: reads.then_some(ending.review),
+        path: ending.path,
+        by: ending.by,
+    }))
 }
 
 /// With what whoever asks may do about each.
@@ -51,12 +109,15 @@ pub fn seen(cx: &Cx, requests: Vec<Request>) -> Result<Vec<Seen>, AppError> {
     let actor = cx.actor()?;
     let seen = |request: Request| {
         let own = actor.user == Some(request.requester.0);
-        let may = allows(actor, Act::DecideRequests, Place::Group(&request.path));
+        let may = match request.wish {
+            Wish::Model { .. } => allows(actor, Act::DecideRequests, Place::Group(&request.path)),
+            Wish::Raise { .. } => allows(actor, Act::LoosenLimits, Place::Organization),
+        };
         // Ending is no answer: one may end what one asked for.
         let decides = may && (!own || request.state == RequestState::Approved);
         let waits = request.state == RequestState::Waiting;
         let agreed = waits && actor.user.is_some_and(|me| request.agreed_by(me));
-        Seen { own, decides, agreed, request }
+        Seen { own, decides, agreed, reviewed: None, request }
     };
     Ok(requests.into_iter().map(seen).collect())
 }
@@ -66,6 +127,17 @@ pub fn last_day(text: &str) -> Result<NaiveDate, AppError> {
     read_date("ends_on", text)?.ok_or_else(|| AppError::field("ends_on", "Choose the last day."))
 }
 
+/// A permit to decide on a request: in the group on whose account a model is asked for, or about limits.
+///
+/// # Errors
+/// When they may not, or there is no such request.
+pub async fn permit(cx: &Cx, id: RequestId) -> Result<Permit, AppError> {
+    match requests::place_of(&cx.store, cx.org()?, id).await.known()? {
+        requests::Place::Group(group) => cx.permit_in(Act::DecideRequests, group).await,
+        requests::Place::Limits => cx.permit(Act::LoosenLimits),
+    }
+}
+
 /// Agrees, in a change of its own.
 pub async fn approve(
     cx: &Cx,
@@ -73,9 +145,8 @@ pub async fn approve(
     terms: Option<Terms>,
     answer: Option<Words>,
 ) -> Result<Decided, AppError> {
-    let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
-    let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
-    let decided = store::requests::approve(&mut change, id, terms, answer.as_ref()).await.known()?;
+    let mut change = cx.change(permit(cx, id).await?).await?;
+    let decided = requests::approve(&mut change, id, terms, answer.as_ref()).await.known()?;
     change.commit().await.known()?;
     Ok(decided)
 }
@@ -93,9 +164,8 @@ pub fn said(decided: Decided) -> &'static str {
 
 /// Says no, in a change of its own.
 pub async fn refuse(cx: &Cx, id: RequestId, answer: &Words) -> Result<(), AppError> {
-    let group = store::requests::group_of(&cx.store, cx.org()?, id).await.known()?;
-    let mut change = cx.change(cx.permit_in(Act::DecideRequests, group).await?).await?;
-    store::requests::refuse(&mut change, id, answer).await.known()?;
+    let mut change = cx.change(permit(cx, id).await?).await?;
+    requests::refuse(&mut change, id, answer).await.known()?;
     change.commit().await.known()?;
     Ok(())
 }
@@ -148,10 +218,10 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
         more => lines.push(format!("You agree to {more} that others have to agree to, too.")),
     }
     for (id, error) in failed {
-        let known = store::requests::get(&cx.store, cx.org()?, id).await.ok();
+        let known = requests::get(&cx.store, cx.org()?, id).await.ok();
         let name = known.map_or_else(
             || "One of them".to_owned(),
-            |request| format!("{} for {}", request.model.1, request.requester.1),
+            |request| format!("What {} asked for ({})", request.requester.1, request.wish.title()),
         );
         lines.push(format!("{name}: {}", error.sentence()));
     }
@@ -244,8 +314,8 @@ async fn holds(
     model: ModelId,
 ) -> Result<Option<(RequestId, chrono::DateTime<chrono::Utc>)>, AppError> {
     let filter = Filter { user: Some(me), state: Some(RequestState::Approved), ..Filter::default() };
-    let requests = store::requests::list(&cx.store, cx.org()?, &filter, 50).await.known()?;
-    let held = requests.iter().find(|request| request.model.0 == model);
+    let requests = requests::list(&cx.store, cx.org()?, &filter, 50).await.known()?;
+    let held = requests.iter().find(|request| request.wish.model() == Some(model));
     Ok(held.and_then(|request| Some((request.id, request.grant.as_ref()?.ends_at))))
 }
 
@@ -258,17 +328,24 @@ pub async fn too_few(cx: &Cx, approvers: u8) -> Result<Option<String>, AppError>
     if approvers <= 1 {
         return Ok(None);
     }
-    let found = store::requests::too_few(&cx.store, cx.org()?, approvers).await.known()?;
-    if found.all == 0 {
-        return Ok(None);
-    }
+    let found = requests::too_few(&cx.store, cx.org()?, approvers).await.known()?;
     let people = |count: &i64| if *count == 1 { "1 person".to_owned() } else { format!("{count} people") };
-    let some: Vec<String> =
-        found.some.iter().map(|(name, count)| format!("{name} ({})", people(count))).collect();
-    let more = found.all - i64::try_from(some.len()).unwrap_or_default();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Ok(Some(format!(
-        "Fewer than {approvers} people may decide in {}{more}: large requests there can never be agreed to. Name more leads or admins, or ask for fewer.",
-        some.join(", ")
-    )))
+    let mut sentences = Vec::new();
+    if found.all > 0 {
+        let some: Vec<String> =
+            found.some.iter().map(|(name, count)| format!("{name} ({})", people(count))).collect();
+        let more = found.all - i64::try_from(some.len()).unwrap_or_default();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        sentences.push(format!(
+            "Fewer than {approvers} people may decide in {}{more}: large requests there can never be agreed to. Name more leads or admins, or ask for fewer.",
+            some.join(", ")
+        ));
+    }
+    if found.admins < i64::from(approvers) {
+        sentences.push(format!(
+            "Limits are raised by owners and admins only, {} here: large raises can never be agreed to.",
+            people(&found.admins)
+        ));
+    }
+    Ok((!sentences.is_empty()).then(|| sentences.join(" ")))
 }

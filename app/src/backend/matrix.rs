@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    access::{Facts, ruling_for, ruling_in},
+    access::{Facts, callable, ruling_for, ruling_in},
     authorizations::{Cell, Draft, Say, Seen, State, Target},
     ids::{BatchId, GroupId},
     limits::{Mode, Scope},
@@ -385,9 +385,7 @@ pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<L
 /// How many models are open to a group, and how many more by request: of those that can be called.
 pub fn count(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> (usize, usize) {
     let path = path(facts, Some(group));
-    let callable = facts.models.iter().filter(|(_, model)| {
-        !model.archived && model.review != Review::Pending && model.prices_at(now).is_some()
-    });
+    let callable = facts.models.iter().filter(|(id, _)| callable(facts, **id, now).is_ok());
     let states = callable.filter_map(|(id, _)| ruling_for(facts, path, Target::Model(*id), now));
     states.fold((0, 0), |(open, ask), (_, rule)| match rule.state {
         State::Open => (open + 1, ask),

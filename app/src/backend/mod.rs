@@ -16,10 +16,11 @@ pub mod matrix;
 pub mod my_limits;
 pub mod observed;
 pub mod policies;
+pub mod raises;
 pub mod rehearsals;
 pub mod reports;
 pub mod rule;
-pub mod targets;
+pub mod secrets;
 pub mod ways_back;
 pub mod which;
 pub mod why;
@@ -445,7 +446,7 @@ const fn may_not(act: Act) -> &'static str {
             "Your role can narrow what this group may use, not widen it. An admin or owner can widen it."
         }
         Act::LoosenLimits => {
-            "Your role can tighten limits, not loosen them. An admin or owner can loosen them."
+            "Leads lower limits in their groups. An admin or owner raises limits, and sets those of one person or of all."
         }
         _ => "Your role does not include this. An admin or owner can do it, or, for a group, its lead.",
     }
@@ -597,6 +598,63 @@ pub fn read_thresholds(text: &str) -> Result<Vec<u8>, AppError> {
     })
 }
 
+/// For how many hours old secrets may live on beside a new one.
+const GRACE_HOURS_MAX: i64 = 24 * 90;
+
+/// Reads for how many hours old secrets live on; empty: for good.
+///
+/// # Errors
+/// About the field `grace_hours`: what cannot be read never stops them at once.
+pub fn read_grace(text: &str) -> Result<Option<i64>, AppError> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    match text.trim().parse() {
+        Ok(hours) if (0..=GRACE_HOURS_MAX).contains(&hours) => Ok(Some(hours)),
+        _ => Err(AppError::field(
+            "grace_hours",
+            format!("Enter whole hours from 0 to {GRACE_HOURS_MAX}, or nothing: then they stay as they are."),
+        )),
+    }
+}
+
+/// Reads for how many seconds answers are kept; empty: not at all.
+///
+/// # Errors
+/// About the field `cache_seconds`.
+pub fn read_cache(text: &str) -> Result<Option<u32>, AppError> {
+    use domain::keys::CACHE_MAX_SECONDS;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    match text.trim().parse() {
+        Ok(seconds @ 1..=CACHE_MAX_SECONDS) => Ok(Some(seconds)),
+        _ => Err(AppError::field(
+            "cache_seconds",
+            format!(
+                "Enter whole seconds from 1 to {CACHE_MAX_SECONDS} (a week), or nothing: then no answer is kept."
+            ),
+        )),
+    }
+}
+
+/// Reads a moment, with its offset from UTC; none where it is empty.
+///
+/// # Errors
+/// About the field.
+pub fn read_moment(field: &str, text: &str) -> Result<Option<chrono::DateTime<chrono::Utc>>, AppError> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let moment = chrono::DateTime::parse_from_rfc3339(text.trim());
+    moment.map(|moment| Some(moment.to_utc())).map_err(|_| {
+        AppError::field(
+            field,
+            "Enter a moment like 2027-03-31T22:00:00Z, later than now, or nothing for no end.",
+        )
+    })
+}
+
 /// Reads an amount in the unit of a metric.
 ///
 /// # Errors
@@ -605,9 +663,12 @@ pub fn read_amount(metric: Metric, text: &str) -> Result<i64, AppError> {
     if metric == Metric::Spend {
         return Ok(read::<Money>("cap", text)?.0);
     }
-    let digits: String = text.trim().chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
-    match digits.parse::<i64>() {
-        Ok(amount) if (0..=1_000_000_000_000_000).contains(&amount) => Ok(amount),
+    let digits = domain::money::ungrouped(&text.trim().replace(['_', ' '], ""));
+    match digits.and_then(|digits| digits.parse::<i64>().ok()) {
+        Some(amount) if (0..=1_000_000_000_000_000).contains(&amount) => Ok(amount),
+        None if text.contains(',') => {
+            Err(AppError::field("cap", "A comma only groups thousands, as in 200,000. Enter a whole number."))
+        }
         _ => Err(AppError::field("cap", "Enter a whole number, for instance 200000.")),
     }
 }

@@ -60,27 +60,32 @@ pub async fn all(
     .known()?;
     let own_month = Meter { scope: Scope::User(me), metric: Metric::Spend, window: Window::Month };
     let own = limits.iter().any(|level| level.limit.meter == own_month);
-    if let Some(cap) = facts.default_user_limit.filter(|_| !own) {
-        let span = facts.calendar.span(Window::Month, store::clock::now());
-        let limit = Limit {
-            id: None,
-            meter: own_month,
-            cap: cap.0,
-            mode: Mode::Enforce,
-            thresholds: Default::default(),
-        };
-        let mut level = [LimitLevel {
-            limit,
-            scope_name: facts.scope_name(own_month.scope),
-            level: Level::default(),
-            starts_at: span.start,
-            ends_at: span.end,
-            version: None,
-        }];
-        store::limits::fill_levels(&cx.store, facts.org, &mut level).await.known()?;
-        limits.extend(level);
+    if !own {
+        limits.extend(default_month(cx, facts, me).await?);
     }
     Ok(limits)
+}
+
+/// The organization's default limit as it holds for somebody who has no own one, with its level now.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn default_month(cx: &Cx, facts: &Facts, user: UserId) -> Result<Option<LimitLevel>, AppError> {
+    let Some(cap) = facts.default_user_limit else { return Ok(None) };
+    let meter = Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
+    let span = facts.calendar.span(meter.window, store::clock::now());
+    let limit = Limit { id: None, meter, cap: cap.0, mode: Mode::Enforce, thresholds: Default::default() };
+    let mut level = [LimitLevel {
+        limit,
+        scope_name: facts.scope_name(meter.scope),
+        level: Level::default(),
+        starts_at: span.start,
+        ends_at: span.end,
+        version: None,
+        raised: None,
+    }];
+    store::limits::fill_levels(&cx.store, facts.org, &mut level).await.known()?;
+    Ok(level.into_iter().next())
 }
 
 /// What is left to somebody on a group's account.

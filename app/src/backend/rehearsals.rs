@@ -1,10 +1,10 @@
 //! Drafts as forms write them and people read them, and who may make them.
 
 use domain::{
-    access::Facts,
+    access::{Facts, policy_of_group},
     authorizations::{self, Cell, Edit, Target},
-    ids::{GroupId, ModelId},
-    limits::{Meter, Metric, Mode},
+    ids::{ApplicationId, GroupId, ModelId},
+    limits::{Meter, Metric, Mode, Scope},
     policies::Routing,
     rehearsal::{Draft, RuleEdit},
     roles::Permit,
@@ -14,10 +14,10 @@ use domain::{
 };
 
 use leptos::server_fn::ServerFn;
-use store::{access_tests::Broken, rehearsals::Rehearsed};
+use store::{Change, access_tests::Broken, rehearsals::Rehearsed};
 
 use super::{
-    AppError, Cx, Done, Known, drafts, headers, read, read_amount, read_some, read_thresholds, targets,
+    AppError, Cx, Done, Known, batches, drafts, headers, read, read_amount, read_some, read_thresholds,
 };
 use crate::api::{
     authorizations::{StageAuthorizations, rule_href},
@@ -63,13 +63,37 @@ pub const fn saved(observes: bool) -> &'static str {
 pub fn broken(tests: &[Broken]) -> Vec<String> {
     tests
         .iter()
-        .map(|broken| format!("It would break the pinned test “{}”: {}.", broken.name, broken.failure))
+        .map(|broken| {
+            let Broken { name, failure, .. } = broken;
+            format!("It would break the pinned test “{name}”{}: {failure}.", broken.when())
+        })
         .collect()
 }
 
 /// What a draft would have meant, as pages show it.
 pub fn replay(rehearsed: Rehearsed, days: u32) -> Replay {
     Replay { days, report: rehearsed.report, reach: rehearsed.reach, budgets: rehearsed.budgets }
+}
+
+/// Names what moving something changes for groups and their limits, once it is done within a change: it is
+/// confirmed by this name. `before`: the facts as they were; empty for drafts that move nothing.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn seen(change: &mut Change, before: &Facts, draft: &Draft) -> Result<String, AppError> {
+    if !moves(draft) {
+        return Ok(String::new());
+    }
+    let (after, now) = (change.facts().await.known()?, change.at());
+    let (reach, budgets) = store::rehearsals::consequences(before, &after, draft, now);
+    let lines = reach.iter().map(|reach| format!("{reach:?}"));
+    let lines = lines.chain(budgets.iter().map(|budget| format!("{budget:?}")));
+    Ok(batches::digest(lines.chain(change.fallen().in_words())))
+}
+
+/// Whether a draft puts something elsewhere: then others decide what comes of it as well.
+pub const fn moves(draft: &Draft) -> bool {
+    matches!(draft, Draft::Move { .. } | Draft::MoveApplication { .. })
 }
 
 /// What a form about a limit says.
@@ -106,7 +130,7 @@ pub fn overtaken(error: AppError) -> AppError {
 /// # Errors
 /// About the field that cannot be read.
 pub fn limit(capped: &Capped<'_>) -> Result<Draft, AppError> {
-    let scope = targets::scope_of(capped.scope)
+    let scope = Scope::from_key(capped.scope)
         .ok_or_else(|| AppError::field("scope", "Choose what is to be limited."))?;
     let metric: Metric = read("metric", capped.metric)?;
     let window =
@@ -130,6 +154,10 @@ pub async fn permit(cx: &Cx, draft: &Draft) -> Result<Permit, AppError> {
         let edits = rules.iter().map(|rule| rule.edit).collect();
         return drafts::permit(cx, &facts, &authorizations::Draft { edits });
     }
+    if let Draft::MoveApplication { application, to, .. } = draft {
+        let from = store::applications::group_of(&cx.store, cx.org()?, *application).await.known()?;
+        return cx.permit_between(draft.acts().0, from, *to).await;
+    }
     let (act, within) = draft.acts();
     let error = match cx.permit(act) {
         Ok(permit) => return Ok(permit),
@@ -140,7 +168,10 @@ pub async fn permit(cx: &Cx, draft: &Draft) -> Result<Permit, AppError> {
             let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
             store::limits::group_of(&facts, meter.scope).known()?
         }
-        Draft::Authorizations(_) | Draft::Policy { .. } | Draft::Move { .. } => None,
+        Draft::Authorizations(_)
+        | Draft::Policy { .. }
+        | Draft::Move { .. }
+        | Draft::MoveApplication { .. } => None,
     };
     match (within, group) {
         (Some(act), Some(group)) => cx.permit_in(act, group).await,
@@ -180,7 +211,7 @@ impl Back {
 }
 
 /// The page a form was sent from, as a path of this console.
-fn referrer() -> Option<String> {
+pub fn referrer() -> Option<String> {
     let headers = headers();
     let text = headers.get(axum::http::header::REFERER)?.to_str().ok()?;
     let uri: axum::http::Uri = text.parse().ok()?;
@@ -198,7 +229,7 @@ pub fn way_back(page: &str, fields: &[(String, String)]) -> String {
 
 /// A page without its open dialog.
 pub fn closed(page: &str) -> String {
-    without(page, &["typed", "dialog"])
+    without(page, &["typed", "dialog", "ticked"])
 }
 
 fn without(page: &str, names: &[&str]) -> String {
@@ -240,7 +271,30 @@ pub fn words(facts: &Facts, draft: &Draft) -> Vec<String> {
                 .map_or_else(|| "to the top".to_owned(), |id| format!("into {}", place(facts, Some(id))));
             vec![format!("{} moves {to}, with everything below it.", place(facts, Some(*group)))]
         }
+        Draft::MoveApplication { application, from, to, .. } => {
+            application_words(facts, *application, *from, *to)
+        }
     }
+}
+
+fn application_words(facts: &Facts, id: ApplicationId, from: GroupId, to: GroupId) -> Vec<String> {
+    let known = facts.applications.get(&id);
+    let name = known.map_or("The application", |application| application.name.as_str());
+    let (old, new) = (place(facts, Some(from)), place(facts, Some(to)));
+    let mut words = vec![
+        format!("{name} moves from {old} into {new}."),
+        "Its key, its secrets, its own limits and the groups whose members have a secret of it stay as they are."
+            .to_owned(),
+        format!("What it has spent so far stays with {old}; from the next call on it counts in {new}."),
+    ];
+    let unnamed = |group| policy_of_group(facts, group).map(|found| found.name);
+    if known.is_some_and(|application| application.policy.is_none()) && unnamed(from) != unnamed(to) {
+        words.push(unnamed(to).map_or_else(
+            || "Its calls that name no model are refused there: no policy stands for them.".to_owned(),
+            |policy| format!("Its calls that name no model go to policy/{policy} there."),
+        ));
+    }
+    words
 }
 
 fn edit_words(facts: &Facts, RuleEdit { edit, mode }: &RuleEdit) -> String {

@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
+    access_tests::Expected,
     alerts::AlertSettings,
     applications::Application,
     groups::{Group, Standing, seen_as},
-    ids::{ApplicationId, BatchId, GroupId, LimitId, ModelId, TierId, UserId},
+    ids::{AccessTestId, ApplicationId, BatchId, GroupId, LimitId, ModelId, TierId, UserId},
     keys::{Key, KeyModels},
     limits::{Meter, Metric},
     models::{Model, Tier},
@@ -21,21 +22,22 @@ use domain::{
     window::Calendar,
 };
 use leptos::server_fn::ServerFn;
-use store::{Change, StoreError, limits::LimitForm, users::UserForm};
+use store::{Change, StoreError, limits::LimitForm, requests::Raising, users::UserForm};
 
 use crate::{
     api::{
+        access_tests::EditAccessTest,
         alerts::EditWatching,
-        applications::{EditApplication, HandOverApplication},
+        applications::{EditApplication, HandOverApplication, MoveApplication},
         authorizations::UndoDraft,
         batches::UndoBatch,
         groups::{
             AddMember, EditGroup, EditMember, HandOverGroup, MoveGroup, SetDefaultGroup, SetGroupPolicy,
         },
         keys::EditKey,
-        limits::{RemoveLimit, SetLimit, scope_key},
+        limits::{RemoveLimit, SetLimit},
         model_reviews::ReopenReviews,
-        models::{EditModel, EditTier, SetPrices},
+        models::{DropPrice, EditModel, EditTier, SetPrices},
         observed::RestoreObserved,
         organizations::{EditOrganization, SetMembersMay},
         policies::SavePolicy,
@@ -71,6 +73,16 @@ pub fn suspension(id: UserId, suspended: bool, version: i64) -> WayBack {
         .with("version", version)
         .ticked("suspended", !suspended)
         .ticked("back", suspended)
+}
+
+/// Of what a pinned test is called and expects.
+pub fn access_test(id: AccessTestId, before: (&str, Expected), now: (&str, Expected)) -> WayBack {
+    WayBack::by(EditAccessTest::PATH)
+        .with("id", id)
+        .with("was", now.0)
+        .with("was_expected", now.1)
+        .with("name", before.0)
+        .with("expected", before.1)
 }
 
 /// Of a group's name, kind and end.
@@ -179,6 +191,15 @@ pub fn prompts(id: ApplicationId, name: &str, before: Option<i16>, now: Option<i
         .with("typed", name)
 }
 
+/// Of putting an application into another group, which made it `version`.
+pub fn application_place(id: ApplicationId, version: i64, from: GroupId, to: GroupId) -> WayBack {
+    WayBack::by(MoveApplication::PATH)
+        .with("id", id)
+        .with("version", version)
+        .with("was", to)
+        .with("group", from)
+}
+
 /// Of what a key narrows to.
 pub fn key(application: ApplicationId, before: &Key) -> WayBack {
     let form = WayBack::by(EditKey::PATH)
@@ -199,11 +220,48 @@ pub fn key(application: ApplicationId, before: &Key) -> WayBack {
     rails.fold(form, |form, (guard, action)| form.with(&format!("guards[{guard}]"), action))
 }
 
-/// Of a limit that was changed, or is new.
-pub fn limit(id: LimitId, meter: &Meter, before: Option<(LimitId, LimitForm, i64)>) -> WayBack {
+/// Of a limit that was changed, or is new. `raised`: the raise that ended with it, which does not come back.
+pub fn limit(
+    id: LimitId,
+    meter: &Meter,
+    before: Option<(LimitId, LimitForm, i64)>,
+    raised: Option<&Raising>,
+) -> WayBack {
+    let remove = |version: i64| WayBack::by(RemoveLimit::PATH).with("id", id).with("version", version);
     match before {
-        Some((_, form, version)) => limit_again(meter, &form).with("version", version + 1),
-        None => WayBack::by(RemoveLimit::PATH).with("id", id).with("version", 1),
+        Some((_, form, version)) => match lasting(form, raised) {
+            Some(form) => limit_again(meter, &form).with("version", version + 1),
+            None => remove(version + 1),
+        },
+        None => remove(1),
+    }
+}
+
+/// A limit as it was without the raise that ended; none: it had no cap of its own.
+pub fn lasting(form: LimitForm, raised: Option<&Raising>) -> Option<LimitForm> {
+    match raised {
+        Some(raised) => raised.lasting.map(|cap| LimitForm { cap: cap.0, ..form }),
+        None => Some(form),
+    }
+}
+
+/// The raise of a limit that ends when somebody sets this cap, read in the change before it is set.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn raise_over(change: &mut Change, meter: &Meter, cap: i64) -> Result<Option<Raising>, StoreError> {
+    let raised = store::requests::raised(change, meter).await?;
+    Ok(raised.filter(|raised| raised.cap.0 != cap))
+}
+
+/// What is said of a raise that ended because somebody set the limit or took it away.
+pub fn raise_ended(meter: &Meter, raised: Option<&Raising>) -> String {
+    match raised {
+        Some(raised) => {
+            let sets = raised.lasting.map(|cap| format!(": Undo sets {}", meter.show_cap(cap.0)));
+            format!(" {}{}.", raised.ends(meter), sets.unwrap_or_default())
+        }
+        None => String::new(),
     }
 }
 
@@ -212,7 +270,7 @@ pub fn limit_again(meter: &Meter, form: &LimitForm) -> WayBack {
     let cap = if meter.metric == Metric::Spend { Money(form.cap).exact() } else { form.cap.to_string() };
     let thresholds: Vec<String> = form.thresholds.iter().map(ToString::to_string).collect();
     WayBack::by(SetLimit::PATH)
-        .with("scope", scope_key(meter.scope))
+        .with("scope", meter.scope.key())
         .with("metric", meter.metric)
         .with("window", meter.window)
         .with("cap", cap)
@@ -232,14 +290,18 @@ pub fn rules(id: BatchId) -> WayBack {
 pub async fn draft(change: &mut Change, draft: &Draft) -> Result<Option<WayBack>, StoreError> {
     let org = change.org();
     Ok(match draft {
-        Draft::Limit { meter, .. } => {
+        Draft::Limit { meter, cap, .. } => {
             let before = store::limits::said(change, meter).await?;
-            before.map(|before| limit(before.0, meter, Some(before)))
+            let raised = raise_over(change, meter, *cap).await?;
+            before.map(|before| limit(before.0, meter, Some(before), raised.as_ref()))
         }
         Draft::Policy { id: Some(id), .. } => {
             Some(policy(&store::policies::get(change.store(), org, *id).await?))
         }
         Draft::Move { group, from, parent } => Some(place(*group, *from, *parent)),
+        Draft::MoveApplication { application, version, from, to } => {
+            Some(application_place(*application, version + 1, *from, *to))
+        }
         Draft::Policy { id: None, .. } | Draft::Authorizations(_) => None,
     })
 }
@@ -373,6 +435,11 @@ pub fn prices(id: ModelId, version: i64, before: &Prices) -> WayBack {
     PriceKey::ALL
         .iter()
         .fold(form, |form, &key| form.with_some(key.as_str(), before.own(key).map(|price| price.exact())))
+}
+
+/// Of prices that are to come.
+pub fn coming_price(id: ModelId, version: i64, from: DateTime<Utc>) -> WayBack {
+    WayBack::by(DropPrice::PATH).with("id", id).with("version", version).with("from", from.to_rfc3339())
 }
 
 /// Of a tier.

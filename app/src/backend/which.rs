@@ -19,7 +19,7 @@ use store::{
 use super::{AppError, Cx, Known, groups};
 use crate::{
     filters::{Choices, Filters, Named},
-    ui::pick_group::LISTED,
+    ui::{pick_group::LISTED, query::nothing_called},
 };
 
 /// How many applications a picker lists.
@@ -41,6 +41,34 @@ fn features(text: &str) -> Result<Option<Features>, AppError> {
         NONE => Ok(Some(Features::default())),
         text => Ok(Some(Features::default().with(super::read("feature", text)?))),
     }
+}
+
+/// The filters without a feature that there is not, and what to say of it.
+pub fn known(mut filters: Filters) -> (Filters, Option<String>) {
+    let Err(_) = features(&filters.feature) else { return (filters, None) };
+    let feature = std::mem::take(&mut filters.feature);
+    (filters, Some(nothing_called(&feature)))
+}
+
+/// What may be asked for, where a page is about nothing but that. Who leads groups is used to read what
+/// groups spend: of one they do not lead they are told so, as its spend page does, and not that it spent
+/// nothing because they called nothing there themselves. With `user` as themselves they see that.
+///
+/// # Errors
+/// As [`which`]; and when a group or an application is not theirs to read.
+pub async fn asked(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
+    let which = which(cx, filters).await?;
+    if let Sight::Own { me, .. } = &which.sight
+        && which.user != Some(*me)
+    {
+        if let Some(group) = which.group {
+            cx.permit_in(Act::ReadGroup, group).await?;
+        }
+        if let Some(application) = which.application {
+            cx.permit_for(Act::ReadGroup, application).await?;
+        }
+    }
+    Ok(which)
 }
 
 /// Whether something is permitted; an error where it is not even there.
@@ -198,15 +226,12 @@ pub fn days(
     Ok((from, to.and_then(|last| last.succ_opt())))
 }
 
-/// A word of an address, and what to say where there is none like it.
+/// A word of an address, and what to say where there is none like it: the beginning of a sentence.
 pub fn word<T: std::str::FromStr + std::fmt::Display + Copy>(text: &str, usual: T) -> (T, Option<String>) {
     match (text, text.parse()) {
         ("", _) => (usual, None),
         (_, Ok(word)) => (word, None),
-        _ => {
-            let text: String = text.chars().take(40).collect();
-            (usual, Some(format!("There is nothing called “{text}” to choose: this is by {usual}.")))
-        }
+        _ => (usual, Some(nothing_called(text))),
     }
 }
 

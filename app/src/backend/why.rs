@@ -1,5 +1,7 @@
 //! Why somebody may use a model, or may not: whom it is about, who may ask, and the answer.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use domain::{
     access::{
@@ -116,12 +118,35 @@ pub fn features(text: &str) -> Result<Features, AppError> {
     words.map(|word| read::<Feature>("using", word)).collect()
 }
 
+/// The facts as they will be at a later moment as far as it is known now: limits that are raised until before
+/// that are lower then.
+async fn as_of(
+    cx: &Cx,
+    facts: Arc<Facts>,
+    (now, at): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Arc<Facts>, AppError> {
+    if at <= now {
+        return Ok(facts);
+    }
+    let caps = store::requests::caps_on(&cx.store, facts.org, facts.calendar.day(at)).await.known()?;
+    if caps.is_empty() {
+        return Ok(facts);
+    }
+    let mut later = Facts::clone(&facts);
+    later.recap(&caps);
+    Ok(Arc::new(later))
+}
+
 /// The answer.
 pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let org = cx.permit(Act::UseOwn)?.org();
-    let facts = store::access::current(&cx.store, org).await.known()?;
+    let known = store::access::current(&cx.store, org).await.known()?;
     let all = cx.permit(Act::ReadOrganization).is_ok();
-    let mut looking = Looking { cx, facts: &facts, now: store::clock::now(), all, me: cx.actor()?.user };
+    let now = store::clock::now();
+    let at = question.at.and_then(|at| known.calendar.zone.from_local_datetime(&at).earliest());
+    let at = at.map_or(now, |moment| moment.with_timezone(&Utc));
+    let facts = as_of(cx, known, (now, at)).await?;
+    let mut looking = Looking { cx, facts: &facts, now, all, me: cx.actor()?.user };
     let paths = store::groups::paths(&cx.store, org).await.known()?;
     let people = if all { store::users::names(&cx.store, org, CHOICES).await.known()? } else { Vec::new() };
     let mut page = Why { people: choices(&looking, &paths, &people), ..Why::default() };
@@ -156,10 +181,7 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     if question.wrong.is_some() {
         return Ok(Why { who: question.who, model: question.model, problem: question.wrong, ..page });
     }
-    if let Some(at) = question.at {
-        let moment = facts.calendar.zone.from_local_datetime(&at).earliest();
-        looking.now = moment.map_or(looking.now, |moment| moment.with_timezone(&Utc));
-    }
+    looking.now = at;
     page.using = question.features.iter().map(Feature::as_str).collect::<Vec<_>>().join(",");
     let whom = match whom(&looking, &paths, &question).await? {
         Ok(whom) => whom,
@@ -584,6 +606,7 @@ async fn limits(
             starts_at: span.start,
             ends_at: span.end,
             version: None,
+            raised: None,
         }
     };
     let mut levels: Vec<LimitLevel> = applicable(facts, &subject).into_iter().map(level).collect();

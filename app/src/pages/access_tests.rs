@@ -5,10 +5,12 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::choices;
 use crate::{
-    api::access_tests::{CreateAccessTest, RemoveAccessTest, TestLine, Tests, load_access_tests},
+    api::access_tests::{
+        CreateAccessTest, EditAccessTest, RemoveAccessTest, TestLine, Tests, load_access_tests,
+    },
     ui::{
-        Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Kind, Load, OpenDialog, Page, Select, Submit,
-        may,
+        Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page, Select,
+        Submit, may,
     },
 };
 
@@ -84,7 +86,18 @@ fn Line(test: TestLine, edit: bool) -> impl IntoView {
             <td>{whom}": "<span class="mono">{target}</span>" is "{expected.label().to_lowercase()}</td>
             <td>{now}</td>
             <td class="beside"><div class="row end">{edit.then(|| view! {
+                <OpenDialog name=format!("edit-{id}") label="Edit" look="link"/>
                 <OpenDialog name=format!("remove-{id}") label="Remove" look="link danger"/>
+                <Dialog name=format!("edit-{id}") title="Edit the test" clone:id clone:name>
+                    <Form to=EditAccessTest::PATH which=id.clone() clone:id clone:name>
+                        <Hidden name="id" value=id.clone()/>
+                        <Hidden name="was" value=name.clone()/>
+                        <Hidden name="was_expected" value=expected.to_string()/>
+                        <Field name="name" label="Name" value=name.clone() hint="Whom it is about, and of what, stays: pin another test for that."/>
+                        <Select name="expected" label="Expected" options=choices(Expected::ALL, |word| word.label().to_owned()) value=expected.to_string() hint="Open and by request are expected of the group itself, not of those below it."/>
+                        <div class="row end"><Submit label="Save"/></div>
+                    </Form>
+                </Dialog>
                 <Confirm
                     name=format!("remove-{id}") title="Remove the test?" to=RemoveAccessTest::PATH label="Remove it" fields=vec![("id", id.clone())] typed=name.clone()
                     consequence="What it held may change again, and nobody is told when it does. This cannot be undone."

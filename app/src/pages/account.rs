@@ -6,6 +6,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::notices::ByMail;
 use crate::{
     api::accounts::{ChangePassword, EndSession, load_sessions},
+    frame::Me,
     ui::{
         Ago, Badge, Card, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Submit, When, context::frame,
     },
@@ -16,6 +17,7 @@ use crate::{
 pub fn AccountPage() -> impl IntoView {
     let me = frame().me.clone();
     let user = me.as_ref().and_then(|me| me.here.as_ref()).map(|here| here.user.to_string());
+    let organizations = me.as_ref().map(|me| view! { <Organizations me=me.clone()/> });
     let (name, email) = me.map(|me| (me.name, me.email)).unwrap_or_default();
     view! {
         <Page title="My account">
@@ -27,6 +29,7 @@ pub fn AccountPage() -> impl IntoView {
                 let sessions = load_sessions();
                 view! { <Load data=sessions let(sessions)><Sessions user=user.clone() sessions may_end=true empty="You are signed in nowhere else."/></Load> }
             })}
+            {organizations}
             <ByMail/>
             <Card title="Password" class="narrow">
                 <Form to=ChangePassword::PATH class="pad">
@@ -38,6 +41,40 @@ pub fn AccountPage() -> impl IntoView {
             </Card>
         </Page>
     }
+}
+
+/// Organizations somebody belongs to, and the way to another one for whoever may make them.
+#[component]
+fn Organizations(me: Me) -> impl IntoView {
+    let here = me.here.as_ref().map(|here| here.org);
+    let shown = me.operator || me.organizations.len() > 1;
+    let rows = me
+        .organizations
+        .into_iter()
+        .map(|(id, name)| {
+            let called = name.clone();
+            let go = if Some(id) == here {
+                view! { <Badge text="this one" kind=Kind::Good/> }.into_any()
+            } else {
+                view! {
+                    <Form to="/console/accounts/enter" which=id.to_string() class="inline"><Hidden name="org" value=id.to_string()/><button class="link">"Go there"<span class="sr">{format!(": {name}")}</span></button></Form>
+                }.into_any()
+            };
+            view! { <tr><td><b>{called}</b></td><td class="r">{go}</td></tr> }
+        })
+        .collect_view();
+    let make = me.operator.then(|| view! {
+        <div class="pad row between">
+            <p class="muted">"You set this installation up: only you can make organizations. Nothing of one is seen in another."</p>
+            <a class="btn" href="/welcome/organization">"New organization"</a>
+        </div>
+    });
+    shown.then(|| view! {
+        <Card title="Organizations" class="narrow">
+            <table class="table"><thead class="sr"><tr><th>"Name"</th><th>"Actions"</th></tr></thead><tbody>{rows}</tbody></table>
+            {make}
+        </Card>
+    })
 }
 
 /// Browsers that somebody is signed in with, and a way to end each.

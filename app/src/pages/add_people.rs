@@ -38,23 +38,31 @@ pub fn AddPeople(
     let count = ids.len();
     let any = count > 0;
     let (page, so_far) = (format!("/groups/{group}"), ids.join(","));
+    let (again, kept) = (page.clone(), so_far.clone());
     let href = |ids: &[String]| query::href(&[("chosen", Some(&ids.join(",")))]);
     let chips = chosen
         .iter()
         .map(|(id, name, _)| {
             let others: Vec<String> = ids.iter().filter(|other| *other != id).cloned().collect();
             let label = format!("Leave out {name}");
-            view! { <li class="chip"><b>{name.clone()}</b><a href=href(&others) data-within="" aria-label=label>"×"</a></li> }
+            view! { <li class="chip"><b>{name.clone()}</b><a href=href(&others) data-finds="" aria-label=label>"×"</a></li> }
         })
         .collect_view();
     let nobody = found.is_empty();
+    let to = page.clone();
     let rows = found
         .into_iter()
         .filter(|(id, ..)| !ids.contains(id))
         .map(|(id, name, email)| {
             let one = id.clone();
             let more: Vec<String> = ids.iter().cloned().chain([id]).collect();
-            view! { <li><a href=href(&more) data-within="" data-choose=one.clone()><b>{name}</b><span class="sub">{email}</span></a></li> }
+            // Without script the button takes along what the form below says.
+            view! {
+                <li>
+                    <a class="scripted" href=href(&more) data-finds="" data-choose=one.clone()><b>{name.clone()}</b><span class="sub">{email.clone()}</span></a>
+                    <button class="unscripted choice" form="add-people" formmethod="get" formaction=to.clone() name="chosen" value=more.join(",")><b>{name}</b><span class="sub">{email}</span></button>
+                </li>
+            }
         })
         .collect_view();
     let label = match count {
@@ -64,7 +72,8 @@ pub fn AddPeople(
     };
     view! {
         <Finding found=query::value("find") any>
-            <form method="get" action=page class="row find-people" role="search">
+            // What the form below says so far stays.
+            <form method="get" action=page class="scripted row find-people" role="search" data-finds="">
                 <Hidden name="dialog" value="add"/>
                 <Hidden name="chosen" value=so_far/>
                 // A field of the kind “search” takes the first Escape for itself; this one is the dialog's.
@@ -72,6 +81,11 @@ pub fn AddPeople(
                 <button class="btn">"Search"</button>
             </form>
         </Finding>
+        // Without script all of it is one form: what it says besides goes along with a search and a choice.
+        <div class="unscripted row find-people">
+            <input type="text" role="searchbox" form="add-people" name="find" value=query::value("find") class="find" placeholder="Name or email" aria-label="Name or email" autocomplete="off"/>
+            <button class="btn" form="add-people" formmethod="get" formaction=again name="chosen" value=kept>"Search"</button>
+        </div>
         <div role="status" class="chosen">
             {if count == 0 {
                 view! { <p class="muted">"Nobody is chosen yet."</p> }.into_any()
@@ -84,11 +98,12 @@ pub fn AddPeople(
         } else {
             view! { <Choosing chosen=ids.join(",")><ul class="choices" aria-label="People to choose from">{rows}</ul></Choosing> }.into_any()
         }}
-        <Form to=AddMembers::PATH>
+        <Form to=AddMembers::PATH id="add-people">
+            <input type="hidden" name="dialog" value="add"/>
             <Hidden name="group" value=group/>
             {ids.into_iter().map(|id| view! { <Hidden name="users[]" value=id/> }).collect_view()}
-            <Field name="ends_on" label="Last day" kind="date" optional=true hint="Empty: until somebody takes them out."/>
-            {leads.then(|| view! { <Check name="lead" label="They lead this group" hint="Manages people, applications and limits here and below."/> })}
+            <Field name="ends_on" label="Last day" kind="date" value=query::value("ends_on") optional=true hint="Empty: until somebody takes them out."/>
+            {leads.then(|| view! { <Check name="lead" label="They lead this group" checked=query::value("lead") == "true" hint="Manages people, applications and limits here and below."/> })}
             <div class="row end">
                 {(count == 0).then(|| view! { <span class="muted" id="add-why">"Choose somebody first."</span> })}
                 <button class="btn go" disabled=count == 0 aria-describedby=(count == 0).then_some("add-why")>{label}</button>
@@ -152,7 +167,14 @@ fn Choosing(chosen: String, children: Children) -> impl IntoView {
             so_far.push(id);
         }
         url.search_params().set("chosen", &so_far.join(","));
-        visit(url.href(), Visit::Within);
+        // Words that are being looked for, and are not in the address yet.
+        let dialog = link.closest("dialog").ok().flatten();
+        let field =
+            dialog.and_then(|dialog| dialog.query_selector("form[data-finds] input.find").ok().flatten());
+        if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlInputElement>().ok()) {
+            url.search_params().set("find", field.value().trim());
+        }
+        visit(url.href(), Visit::Find);
     };
     view! { <div on:click=click>{children()}</div> }
 }

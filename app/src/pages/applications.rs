@@ -1,7 +1,9 @@
 //! Applications, their key and its secrets.
 
 use domain::{
+    applications::Unused,
     guardrails::{Action, Guard},
+    ids::GroupId,
     keys::{CACHE_MAX_SECONDS, Feature, Handling, KeyModels, SecretKind, SecretRow, UNUSED_DAYS},
     limits::Scope,
     money::grouped,
@@ -9,18 +11,25 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{calls::LastCalls, heirs::FindHeir, limits::LimitCard, param, prompts::Keeping};
+use super::{
+    calls::LastCalls,
+    heirs::{FindHeir, nobody_yet},
+    limits::LimitCard,
+    param,
+    prompts::Keeping,
+};
 use crate::{
     api::{
         applications::{
             ApplicationView, Applications, ArchiveApplication, CreateApplication, EditApplication,
-            HandOverApplication, load_application, load_applications,
+            HandOverApplication, Over, load_application, load_applications,
         },
         keys::{EditKey, IssueSecret, RevokeSecret},
+        rehearsals::RehearseApplicationMove,
     },
     ui::{
-        Ago, Badge, Card, Check, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter,
-        OpenDialog, Page, Pager, PickGroup, Select, Submit, TextArea, When,
+        Ago, Badge, Card, Check, Confirm, Consent, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load,
+        Meter, OpenDialog, Page, Pager, PickGroup, Select, Submit, TextArea, When,
         context::{frame, now},
         may, pick_group, query,
     },
@@ -32,7 +41,8 @@ pub fn ApplicationsPage() -> impl IntoView {
     let (search, after) = (query::value("q"), query::value("after"));
     let unused = query::value("unused") == "1";
     let away = query::value("away") == "1";
-    let list = load_applications(search.clone(), after, unused, away, query::value("group"));
+    let nobody = query::value("nobody") == "1";
+    let list = load_applications(search.clone(), after, unused, away, nobody, query::value("group"));
     view! {
         <Page title="Applications" live=true>
             <Load data=list let(list)><ListView list search/></Load>
@@ -42,9 +52,12 @@ pub fn ApplicationsPage() -> impl IntoView {
 
 #[component]
 fn ListView(list: Applications, search: String) -> impl IntoView {
-    let Applications { rows, next, groups, unused, leaked, within, owner_away } = list;
-    let [only_unused, only_away] = ["unused", "away"].map(|name| query::value(name) == "1");
+    let Applications { rows, next, groups, unused, leaked, within, owner_away, unanswered, over } = list;
+    let [only_unused, only_away, only_nobody] =
+        ["unused", "away", "nobody"].map(|name| query::value(name) == "1");
     let create = !groups.is_empty();
+    let stopped = rows.iter().filter(|app| over.iter().any(|(group, _)| *group == app.group)).count();
+    let ended = move |id: GroupId| over.iter().find(|(group, _)| *group == id).map(|(_, since)| *since);
     let empty = rows.is_empty();
     let searched = !search.is_empty();
     let rows = rows
@@ -56,15 +69,23 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
                     <td>
                         <a href=format!("/applications/{}", app.id)><b>{app.name}</b></a>
                         {app.personal.is_some().then(|| view! { " "<Badge text="personal"/> })}
+                        {match app.unused {
+                            Unused::No => None,
+                            Unused::Whole => Some("unused for 60 days".to_owned()),
+                            Unused::Services(1) => Some("1 service secret unused for 60 days".to_owned()),
+                            Unused::Services(count) => Some(format!("{count} service secrets unused for 60 days")),
+                        }.map(|text| view! { " "<Badge text kind=Kind::Warn/> })}
+                        {app.unanswered.then(|| view! { " "<Badge text="nobody answers for it" kind=Kind::Bad/> })}
+                        {ended(app.group).map(|since| view! { " "<Badge text="group has ended" kind=Kind::Bad/><div class="sub">"Calls are refused since "<When at=since/>"."</div> })}
                         <div class="sub"><a href=format!("/groups/{}", app.group)>{app.group_path}</a></div>
                     </td>
                     <td class="r num hide">{app.secrets}</td>
-                    <td class="r num">{app.spend.to_string()}</td>
+                    <td class="r num" data-th="Month">{app.spend.to_string()}</td>
                     <td class="meter-cell hide">{match app.cap {
                         Some(cap) => view! { <Meter level cap=cap.0 text=format!("{} of {cap} this month", app.spend) small=true/><div class="sub num">{format!("of {cap}")}</div> }.into_any(),
                         None => view! { <span class="muted">"no limit"</span> }.into_any(),
                     }}</td>
-                    <td class="nw"><Ago at=app.last_call never="never called"/></td>
+                    <td class="nw" data-th="Last call"><Ago at=app.last_call never="never called"/></td>
                 </tr>
             }
         })
@@ -80,6 +101,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
                 <a class="chip" href=query::href(&[("group", None), ("after", None)])>"Group: "<b>{path}</b><span aria-hidden="true">" ×"</span></a>
             })}
             {only_away.then(|| view! { <Hidden name="away" value="1"/> })}
+            {only_nobody.then(|| view! { <Hidden name="nobody" value="1"/> })}
             {(unused > 0 || only_unused).then(|| view! {
                 <a class="chip" href=query::href(&[("unused", (!only_unused).then_some("1")), ("after", None)]) aria-current=only_unused.then_some("true")>
                     "Unused for 60 days"<b>{if only_unused { "×".to_owned() } else { grouped(unused.unsigned_abs()) }}</b>
@@ -90,15 +112,27 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
                     "Owner suspended"<b>{if only_away { "×".to_owned() } else { grouped(owner_away.unsigned_abs()) }}</b>
                 </a>
             })}
-            {(searched || only_unused || only_away).then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
+            {(unanswered > 0 || only_nobody).then(|| view! {
+                <a class="chip" href=query::href(&[("nobody", (!only_nobody).then_some("1")), ("after", None)]) aria-current=only_nobody.then_some("true")>
+                    "Nobody answers"<b>{if only_nobody { "×".to_owned() } else { grouped(unanswered.unsigned_abs()) }}</b>
+                </a>
+            })}
+            {(searched || only_unused || only_away || only_nobody).then(|| view! { <a class="link" href="/applications">"Show all"</a> })}
         </form>
         {(leaked > 0).then(|| view! {
             <p class="banner bad">{format!("{} reported as leaked in the last 60 days, and died with the report. ", if leaked == 1 { "1 secret was".to_owned() } else { format!("{leaked} secrets were") })}<a href="/audit?kind=secret&field=reported+as+leaked">"Which"</a></p>
         })}
+        {(stopped > 0).then(|| view! {
+            <p class="banner warn">{if stopped == 1 {
+                "1 application on this page is in a group that has ended: all of its calls are refused. Its page leads to what helps: a later last day for the group, or another group for the application."
+            } else {
+                "Some applications on this page are in a group that has ended: all of their calls are refused. Their pages lead to what helps: a later last day for the group, or another group for the application."
+            }}</p>
+        })}
         <Card>
             {if empty && only_unused {
-                view! { <Empty title="Nothing is unused" text="Every application with live secrets was called within 60 days, or is younger."/> }.into_any()
-            } else if empty && (searched || only_away) {
+                view! { <Empty title="Nothing is unused" text="Every application with live secrets was called within 60 days, with each secret of its services, or is younger."/> }.into_any()
+            } else if empty && (searched || only_away || only_nobody) {
                 view! { <Empty title="No application is like that" text="Look for another part of its name, leave a filter out, or show all of them."><a class="btn" href="/applications">"Show all"</a></Empty> }.into_any()
             } else if empty {
                 view! {
@@ -109,7 +143,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
             } else {
                 view! {
                     <div class="scroll" tabindex="0" role="region" aria-label="Applications">
-                        <table class="table">
+                        <table class="table stack">
                             <thead><tr><th aria-sort="ascending">"Name"</th><th class="r hide">"Secrets"</th><th class="r">"Month"</th><th class="hide">"Limit"</th><th>"Last call"</th></tr></thead>
                             <tbody>{rows}</tbody>
                         </table>
@@ -133,7 +167,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
 #[component]
 pub fn ApplicationPage() -> impl IntoView {
     let id = param("id");
-    let app = load_application(id, query::value("find"));
+    let app = load_application(id, query::value("find"), query::value("dialog"));
     view! { <Page title="Application" live=true><Load data=app let(view)><Content view/></Load></Page> }
 }
 
@@ -151,7 +185,10 @@ fn Content(view: ApplicationView) -> impl IntoView {
     let away = app.owner_away;
     let answers = owner.as_ref().map(|(owner, _)| owner.to_string()).unwrap_or_default();
     let give = (edit || mine) && app.personal.is_none();
+    let moves = edit && live && app.personal.is_none();
     let heirs = view.heirs.clone();
+    let nobody = heirs.is_empty();
+    let (places, nowhere) = (view.places.clone(), view.places.is_empty());
     let leaked: Vec<String> = view
         .secrets
         .iter()
@@ -167,29 +204,59 @@ fn Content(view: ApplicationView) -> impl IntoView {
     let last = alive.filter_map(|secret| secret.last_used_at).max();
     let last = last.map(|at| format!(", the last on {}", frame.zone.full(at))).unwrap_or_default();
     let id = app.id;
-    let mut crumbs = vec![("/applications".to_owned(), "Applications".to_owned())];
-    crumbs.extend(app.path.iter().map(|(id, name)| (format!("/groups/{id}"), name.clone())));
+    // Whoever only answers for it sees its page, and not what leads on from there.
+    let (reads, all) = (allows(Act::ReadGroup), may(Act::ReadOrganization));
+    let mut crumbs = if reads {
+        vec![("/applications".to_owned(), "Applications".to_owned())]
+    } else {
+        vec![("/my-models".to_owned(), "My models".to_owned())]
+    };
+    // A group of the path is there for those who read it: leads from the one they lead downwards.
+    let readable = |place: usize| frame.allows(Act::ReadGroup, Place::Group(&path[..=place]));
+    crumbs.extend(
+        app.path
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| readable(*place))
+            .map(|(_, (id, name))| (format!("/groups/{id}"), name.clone())),
+    );
+    let group = app.path.last().map(|(_, name)| name.clone()).unwrap_or_default();
+    let answering = match &view.led_by {
+        Some((led, _)) if path.last() == Some(led) => {
+            "No one person owns it: the leads of its group answer for it.".to_owned()
+        }
+        Some((_, name)) => {
+            format!("No one person owns it, and nobody leads {group}: the leads of {name} answer for it.")
+        }
+        None => format!("It has no owner, and nobody leads {group} or a group above it."),
+    };
+    let unanswered = owner.is_none() && view.led_by.is_none();
     let (name, description, use_cases, version) =
         (app.name.clone(), app.description.clone(), app.use_cases.join(", "), app.version);
     view! {
         <Head title=app.name.clone() crumbs>
-            <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
+            {reads.then(|| view! { <a class="btn" href=format!("/spend/{id}")>"Spend"</a> })}
             {(edit && live).then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
             {(give && live).then(|| view! { <OpenDialog name="hand-over" label="Hand over"/> })}
+            {moves.then(|| view! { <OpenDialog name="move" label="Move"/> })}
             {(edit && live).then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
         {(!leaked.is_empty()).then(|| view! { <p class="banner bad">{format!("Reported as leaked, and dead since: {}. Make a new secret, and look where the old one was kept.", leaked.join(", "))}</p> })}
         {(!live).then(|| view! { <p class="banner bad">"This application is archived. Its secrets are dead, its spend stays on the books."</p> })}
+        {view.over.clone().filter(|_| live).map(|over| view! { <Ended over moves/> })}
         {(!app.description.is_empty()).then(|| view! { <p class="lead">{app.description.clone()}</p> })}
         {app.personal.is_none().then(|| view! {
             <p class="lead">{match owner {
-                Some((id, name)) => view! { "Owner: "<a href=format!("/users/{id}")>{name}</a>{away.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/>" Nobody answers for it until it is handed over, or they return." })} }.into_any(),
-                None => view! { "No one person owns it: the leads of its group answer for it." }.into_any(),
+                Some((id, name)) => view! { "Owner: "{if all { view! { <a href=format!("/users/{id}")>{name}</a> }.into_any() } else { name.into_any() }}{mine.then_some(" (you)")}{away.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/>" Nobody answers for it until it is handed over, or they return." })} }.into_any(),
+                None => view! { {unanswered.then(|| view! { <Badge text="nobody answers for it" kind=Kind::Bad/>" " })}{answering} }.into_any(),
             }}</p>
         })}
         <section class="facts three">
             <div><h2>"Month to date"</h2><div class="big num">{view.month.spend.to_string()}</div><p class="under num">{format!("{} in, {} out tokens", grouped(view.month.input_tokens().unsigned_abs()), grouped(view.month.output_tokens().unsigned_abs()))}</p></div>
-            <div><h2>"Calls"</h2><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}{(view.month.cached > 0).then(|| view! { " · "<a href=format!("/calls?application={id}&outcome=cached")>{format!("{} from the cache, {} saved", grouped(view.month.cached.unsigned_abs()), view.month.saved)}</a> })}</p></div>
+            <div><h2>"Calls"</h2><div class="big num">{grouped(view.month.calls.unsigned_abs())}</div><p class="under num">{format!("{} refused", grouped(view.month.refused.unsigned_abs()))}{(view.month.cached > 0).then(|| {
+                let cached = format!("{} from the cache, {} saved", grouped(view.month.cached.unsigned_abs()), view.month.saved);
+                view! { " · "{if reads { view! { <a href=format!("/calls?application={id}&outcome=cached")>{cached}</a> }.into_any() } else { cached.into_any() }} }
+            })}</p></div>
             <div><h2>"Use cases"</h2><p>{if app.use_cases.is_empty() {
                 view! { <span class="muted">"none"</span> }.into_any()
             } else {
@@ -197,7 +264,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
             }}</p><p class="under">"Named by a call's x-bursar-use-case"</p></div>
         </section>
         <div class="two">
-            <div><KeyCard view=view.clone() edit=edit && live/><Keeping application=id.to_string()/></div>
+            <div><KeyCard view=view.clone() edit=edit && live/>{reads.then(|| view! { <Keeping application=id.to_string()/> })}</div>
             <div>
                 <Card title="Secrets" note="strings that clients send" actions=ViewFn::from(move || view! { {(secrets && live).then(|| view! { <OpenDialog name="secret" label="Make a secret" look="btn small"/> })} })>
                     <Secrets secrets=view.secrets.clone() application=id.to_string() edit=secrets && live/>
@@ -205,7 +272,11 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 <LimitCard scope=Scope::Application(app.id) limits=view.limits.clone() above=view.above.clone() may_set=allows(Act::TightenLimits) && live may_remove=may(Act::LoosenLimits)/>
             </div>
         </div>
-        <LastCalls title="Last calls" calls=view.calls.clone()/>
+        {if reads {
+            view! { <LastCalls title="Last calls" calls=view.calls.clone()/> }.into_any()
+        } else {
+            view! { <p class="muted">"You answer for it. Who calls with it, and what each call cost, is for those who lead its group."</p> }.into_any()
+        }}
         <Dialog name="edit" title="Edit the application" when=edit && live>
             <Form to=EditApplication::PATH>
                 <Hidden name="id" value=app.id.to_string()/>
@@ -218,12 +289,33 @@ fn Content(view: ApplicationView) -> impl IntoView {
         </Dialog>
         <Dialog name="hand-over" title="Who answers for it?" when=give && live>
             <FindHeir page=format!("/applications/{id}") dialog="hand-over"/>
-            <Form to=HandOverApplication::PATH>
-                <Hidden name="id" value=id.to_string()/>
-                <Hidden name="was" value=answers.clone()/>
-                <Select name="user" label="Its next owner" options=heirs.clone() hint="Named where people ask about it. No right comes with it. Not listed? Look for them above."/>
-                <div class="row end"><Submit label="Hand over"/></div>
-            </Form>
+            {if nobody {
+                view! { <Empty title="Nobody to hand it to" text="It goes to somebody who has joined and is not suspended: look for another name, or invite them first."/> }.into_any()
+            } else {
+                view! {
+                    <Form to=HandOverApplication::PATH>
+                        <Hidden name="id" value=id.to_string()/>
+                        <Hidden name="was" value=answers.clone()/>
+                        <Select name="user" label="Its next owner" options=nobody_yet(heirs.clone()) hint="Named where people ask about it. They see its spend, its limits and how its secrets end, can ask for more under its limits, and can hand it on. Not listed? Look for them above."/>
+                        <div class="row end"><Submit label="Hand over"/></div>
+                    </Form>
+                }.into_any()
+            }}
+        </Dialog>
+        <Dialog name="move" title="Move the application" when=moves>
+            {if nowhere {
+                view! { <Empty title="There is no other group for it" text="Make one first, or ask an admin: you move applications only into groups that you lead."/> }.into_any()
+            } else {
+                view! {
+                    // Nothing is moved from here: first it is said which models it gains and loses, and which limits apply.
+                    <Form to=RehearseApplicationMove::PATH>
+                        <Hidden name="id" value=id.to_string()/>
+                        <Hidden name="version" value=version.to_string()/>
+                        <PickGroup name="group" label="Into which group" groups=places.clone() searched=true hint="From the next call on it has the models and limits of that group, and counts there. Its key and secrets stay, and what it has spent so far stays where it was."/>
+                        <div class="row end"><Submit label="See what changes"/></div>
+                    </Form>
+                }.into_any()
+            }}
         </Dialog>
         <Dialog name="secret" title="Make a secret" when=secrets && live>
             <Form to=IssueSecret::PATH>
@@ -234,6 +326,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
                     ("24".to_owned(), "stop tomorrow".to_owned()), ("168".to_owned(), "stop in a week".to_owned()),
                 ] hint="To rotate: give programs time to take the new one."/>
                 <Field name="ends_on" label="Last day" kind="date" optional=true hint="The new one stops by itself after this day. Empty: when somebody revokes it."/>
+                {crate::ui::asked().then(|| view! { <Consent name="known"/> })}
                 <div class="row end"><Submit label="Make the secret"/></div>
             </Form>
         </Dialog>
@@ -242,6 +335,23 @@ fn Content(view: ApplicationView) -> impl IntoView {
             consequence=format!("{stops} with the next call; it made {} calls this month{last}. Its spend stays on the books. This cannot be undone.", grouped(view.month.calls.unsigned_abs()))
         />
     }
+}
+
+/// Why none of its calls are let through, and what helps.
+#[component]
+fn Ended(over: Over, moves: bool) -> impl IntoView {
+    let Over { group, name, since, ended_on, edits } = over;
+    let how = match ended_on {
+        Some(day) => format!("its group {name} ended on {}.", domain::time::date(day)),
+        None => format!("its group {name} is archived."),
+    };
+    let helps = match (edits, moves) {
+        (true, true) => view! { <a href=format!("/groups/{group}?dialog=edit")>{format!("Give {name} a later last day")}</a>", or "<a href=query::href(&[("dialog", Some("move"))]) data-within="">"move the application"</a>" to a group that is open." }.into_any(),
+        (true, false) => view! { <a href=format!("/groups/{group}?dialog=edit")>{format!("Give {name} a later last day")}</a>"." }.into_any(),
+        (false, true) => view! { <a href=query::href(&[("dialog", Some("move"))]) data-within="">"Move the application"</a>" to a group that is open." }.into_any(),
+        (false, false) => view! { "Ask whoever leads a group above it, or an admin, to give it a later last day." }.into_any(),
+    };
+    view! { <p class="banner bad">"All calls of this application are refused since "<When at=since/>": "{how}" "{helps}</p> }
 }
 
 #[component]
@@ -265,10 +375,21 @@ fn KeyCard(view: ApplicationView, edit: bool) -> impl IntoView {
         .policy
         .and_then(|id| view.policies.iter().find(|(other, _)| *other == id.to_string()))
         .map(|(_, name)| format!("policy/{name}"));
+    let led: Vec<GroupId> = frame().here().map(|here| here.leads.clone()).unwrap_or_default();
+    let home: Vec<GroupId> = view.application.path.iter().map(|(id, _)| *id).collect();
+    let reaches = |group: GroupId| {
+        let within = home.iter().position(|id| *id == group).map(|place| &home[..=place]);
+        may(Act::ReadOrganization)
+            || led.contains(&group)
+            || within.is_some_and(|path| path.iter().any(|id| led.contains(id)))
+    };
     let assigned = key
         .assigned
         .iter()
-        .map(|(id, name)| view! { <Badge text=name.clone() href=format!("/groups/{id}")/>" " })
+        .map(|(id, name)| {
+            let href = if reaches(*id) { format!("/groups/{id}") } else { String::new() };
+            view! { <Badge text=name.clone() href/>" " }
+        })
         .collect_view();
     let nobody = key.assigned.is_empty();
     let cache = match key.handling.cache_seconds {
@@ -371,6 +492,7 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
     };
     // Where there are too many to tick, those that are assigned are, and others are written.
     let many = of_groups.len() > pick_group::LISTED;
+    let (shared, foreign) = (view.application.personal.is_none(), view.foreign);
     let assigned = move || {
         of_groups
             .into_iter()
@@ -386,7 +508,7 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
     view! {
         {many_models.then(|| view! {
             <FindHeir page=format!("/applications/{application}") dialog="key" what="Model"/>
-            <p class="hint">{format!("Of {count} models those that are ticked are listed, and of the others up to {MODELS} that have this in their name. Save before you look for more.")}</p>
+            <p class="hint">{format!("Of {count} models those that are ticked are listed, and of the others up to {MODELS} that have this in their name.")}<span class="unscripted">" Save before you look for more."</span></p>
         })}
         <Form to=EditKey::PATH>
             <Hidden name="application" value=view.application.id.to_string()/>
@@ -399,9 +521,13 @@ fn KeyForm(view: ApplicationView) -> impl IntoView {
             <fieldset><legend>"Features"</legend><div class="checks">{features()}</div></fieldset>
             <Select name="policy" label="Policy for calls that name no model" options=policies value=key.policy.map(|id| id.to_string()).unwrap_or_default()/>
             <HandlingFields handling=key.handling/>
-            <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned()}</div>
-                {many.then(|| view! { <TextArea name="more" label="Other groups" optional=true rows=2 hint="Their names or paths, one a line: Engineering/Platform."/> })}
-            </fieldset>
+            {shared.then(|| view! {
+                <fieldset><legend>"Groups whose members may have a secret of their own"</legend><div class="checks tall">{assigned()}</div>
+                    {foreign.then(|| view! { <p class="hint">"Some of these you do not lead: an admin assigned them, and only an admin puts back what you take off."</p> })}
+                    {many.then(|| view! { <TextArea name="more" label="Other groups" optional=true rows=2 hint="Their names or paths, one a line: Engineering/Platform."/> })}
+                </fieldset>
+            })}
+            <Consent name="known"/>
             <div class="row end"><Submit label="Save"/></div>
         </Form>
     }
@@ -420,6 +546,7 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
             view! { <Revoke secret=secret.id.to_string() application=application.clone() hint=secret.hint.clone() whose used=secret.last_used_at/> }
         })
         .collect_view();
+    let all = may(Act::ReadOrganization);
     let rows = secrets
         .into_iter()
         .map(|secret| {
@@ -431,6 +558,7 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
                 (Some(at), _) => view! { <Badge text="revoked" kind=Kind::Bad/>" "<Ago at=Some(at)/> }.into_any(),
                 (None, Some(_)) if ended => view! { <Badge text="ended" kind=Kind::Bad/> }.into_any(),
                 (None, Some(end)) => view! { <Badge text="stops" kind=Kind::Warn/>" "<When at=end/> }.into_any(),
+                (None, None) if secret.last_used_at.is_none() => view! { <span class="muted">"Never used"</span> }.into_any(),
                 (None, None) => view! { <span class="muted">"Last used "<Ago at=secret.last_used_at/></span> }.into_any(),
             };
             let touched = secret.last_used_at.unwrap_or(secret.created_at);
@@ -438,7 +566,8 @@ fn Secrets(secrets: Vec<SecretRow>, application: String, edit: bool) -> impl Int
             view! {
                 <tr class=if dead { "faded" } else { "" }>
                     <td><span class="mono">{secret.hint}</span><div class="sub">{match secret.user {
-                        Some((id, name)) => view! { <a href=format!("/users/{id}")>{name}</a> }.into_any(),
+                        Some((id, name)) if all => view! { <a href=format!("/users/{id}")>{name}</a> }.into_any(),
+                        Some((_, name)) => name.into_any(),
                         None => view! { {if secret.kind == SecretKind::Service { "Service" } else { "Member" }} }.into_any(),
                     }}</div></td>
                     <td>{state}{idle.then(|| view! { " "<Badge text="unused for 60 days" kind=Kind::Warn/> })}</td>

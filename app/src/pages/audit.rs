@@ -62,6 +62,16 @@ pub fn AuditPage() -> impl IntoView {
 #[component]
 fn Content(log: Log) -> impl IntoView {
     let narrowed = FILTERS.iter().any(|name| !query::value(name).is_empty());
+    let (batch, many) = (query::value("batch"), log.many);
+    let (kind, door) = (query::value("kind"), query::value("door"));
+    let told = [
+        (!kind.is_empty() && !KINDS.contains(&kind.as_str()))
+            .then(|| format!("{}.", query::nothing_called(&kind))),
+        (!door.is_empty() && door.parse::<Door>().is_err())
+            .then(|| format!("{}: any door is shown.", query::nothing_called(&door))),
+    ];
+    let told: Vec<_> = told.into_iter().flatten().collect();
+    let told = told.join(" ");
     view! {
         <Head title="Audit">
             <Chain checked=log.checked/>
@@ -72,6 +82,10 @@ fn Content(log: Log) -> impl IntoView {
             <p class="banner bad" role="status">{format!("The chain breaks at change {seq}: it was altered, removed or put in. ")}<a href=format!("/audit?after={}", seq + 1)>"Go there"</a></p>
         })}
         <Filters narrowed/>
+        {(!told.is_empty()).then(|| view! { <p class="banner warn" role="status">{told}</p> })}
+        {(!batch.is_empty() && many).then(|| view! {
+            <p class="note-line"><a href=format!("/users/batch/{batch}")>"What it did to each, and the way back"</a></p>
+        })}
         <Card>
             {if !log.rows.is_empty() {
                 view! { <Changes rows=log.rows.clone()/> }.into_any()
@@ -221,7 +235,7 @@ pub fn Changes(rows: Vec<AuditRow>) -> impl IntoView {
             view! {
                 <tr>
                     <td class="nw"><When at=row.at/><div class="sub num">{format!("#{}", row.seq)}</div></td>
-                    <td class="nw beside"><b>{row.actor}</b>
+                    <td class="nw"><b>{row.actor}</b>
                         <div class="sub">{super::capital(row.door.as_str())}{row.address.map(|address| format!(" · {address}"))}</div>
                         {row.request.map(|id| view! { <div class="sub"><a class="mono" href=format!("/audit?request={id}") title="Everything this request changed">{id.clone()}</a></div> })}
                     </td>

@@ -7,6 +7,7 @@ mod rule;
 use domain::{
     authorizations::{Edit, Say, State},
     limits::Mode,
+    roles::Act,
 };
 use leptos::prelude::*;
 
@@ -14,7 +15,7 @@ pub use self::{draft::DraftPage, matrix::AuthorizationPage, rule::RulePage};
 use super::choices;
 use crate::{
     api::authorizations::Line,
-    ui::{Badge, Card, Empty, Kind, StateMark, context::frame},
+    ui::{Badge, Card, Empty, Kind, StateMark, context::frame, may},
 };
 
 /// What of the matrix's address goes along to where an edit leads, and comes back.
@@ -72,15 +73,23 @@ fn modes() -> Vec<(String, String)> {
 #[component]
 pub fn Lines(models: Vec<Line>, group: String) -> impl IntoView {
     let open = models.iter().filter(|line| line.state == State::Open && line.obstacle.is_none()).count();
-    let empty = models.is_empty();
+    let (empty, all) = (models.is_empty(), may(Act::ReadOrganization));
     let why = |model: &str| super::why::href(&[("who", &group), ("model", model)]);
     let rows = models
         .into_iter()
         .map(|line| view! {
             <tr>
-                <td><a href=format!("/models/{}", line.model)><span class="mono">{line.name.clone()}</span></a></td>
+                <td>{if all {
+                    view! { <a href=format!("/models/{}", line.model)><span class="mono">{line.name.clone()}</span></a> }.into_any()
+                } else {
+                    view! { <span class="mono">{line.name.clone()}</span> }.into_any()
+                }}</td>
                 <td class="hide">{line.tier}</td>
-                <td><StateMark state=line.state/>{line.obstacle.map(|why| view! { " "<Badge text=why kind=Kind::Bad/> })}</td>
+                <td>{match line.obstacle {
+                    // What cannot be called is not open, whatever was said about it.
+                    Some(why) if line.state != State::Closed => view! { <Badge text=why kind=Kind::Bad/><div class="sub">{format!("then {}", line.state.label().to_lowercase())}</div> }.into_any(),
+                    why => view! { <StateMark state=line.state/>{why.map(|why| view! { " "<Badge text=why kind=Kind::Bad/> })} }.into_any(),
+                }}</td>
                 <td class="muted"><a href=why(&line.name)>{line.from.map_or_else(|| "nothing said".to_owned(), |from| format!("from {from}"))}</a></td>
             </tr>
         })

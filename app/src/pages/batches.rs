@@ -2,7 +2,8 @@
 //! did, with a way back.
 
 use domain::{
-    batches::{Action, Outcome},
+    batches::{Action, Line, Outcome},
+    ids::UserId,
     money::grouped,
     roles::Act,
     users::Role,
@@ -13,8 +14,8 @@ use super::{capital, param, users::roles};
 use crate::{
     api::batches::{BatchView, ConfirmBatch, Part, UndoBatch, load_batch},
     ui::{
-        Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, may, pick_group, query,
-        suggested::Suggested,
+        Badge, Card, Form, Head, Hidden, Kind, Load, Page, Submit, Unticked, context::frame, may, once,
+        pick_group, query, suggested::Suggested,
     },
 };
 
@@ -51,26 +52,53 @@ fn people(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{} people", grouped(count as u64)) }
 }
 
+/// Where these people were chosen: back there, without doing it.
+fn back() -> String {
+    let page = query::value("back");
+    // Two slashes would lead to another host, and browsers read a backslash as one.
+    let stays = page.starts_with('/') && !page[1..].starts_with(['/', '\\']);
+    if stays { page } else { "/users".to_owned() }
+}
+
 #[component]
 fn Content(view: BatchView) -> impl IntoView {
     let note = people(view.people);
     let parts = view.parts.clone();
     let undoable = parts.iter().flatten().any(|part| part.tally.undoable > 0);
-    let (done, undone, id) = (view.done, view.undone, view.id.to_string());
+    let undoable = undoable && view.may_undo;
+    let dead = view
+        .died
+        .in_words()
+        .map(|secrets| format!(" {secrets} died with it for good: undoing it brings none back."));
+    let left_alone = view.left_alone.clone();
+    let partly = !left_alone.is_empty();
+    let (done, undone, id) = (view.done, view.undone.clone(), view.id.to_string());
     let which = id.clone();
-    let summary = view.summary.clone();
+    let (summary, seen) = (view.summary.clone(), view.seen.clone());
     let changed = parts.iter().flatten().find(|part| part.outcome == Outcome::Changed);
     let changes = changed.map_or(0, |part| part.tally.people);
     let log = (done && may(Act::ReadAudit)).then(|| format!("/audit?batch={id}"));
+    let chosen = back();
+    let group = chosen.starts_with("/groups/").then(|| chosen.clone());
+    let crumb = if chosen.split('?').next() == Some("/users") { chosen } else { "/users".to_owned() };
+    let stage = match (done, undone.is_some()) {
+        (false, _) => Stage::Asked,
+        (true, false) => Stage::Done,
+        (true, true) => Stage::Undone,
+    };
     view! {
-        <Head title=title(view.action) note crumbs=vec![("/users".to_owned(), "Users".to_owned())]>
+        <Head title=title(view.action) note crumbs=vec![(crumb, "Users".to_owned())]>
+            {group.map(|href| view! { <a class="btn" href=href>"Back to the group"</a> })}
             {log.map(|href| view! { <a class="btn" href=href>"In the audit log"</a> })}
         </Head>
         {match (done, undone) {
-            (true, true) => view! { <p class="banner" role="status">"This was done, and undone again. Both are in the audit log."</p> }.into_any(),
-            (true, false) => view! {
+            (true, Some((at, by))) => {
+                let said = undone_words(&frame().zone.full(at), &by, partly, dead.is_some());
+                view! { <p class="banner" role="status">{said}{dead.clone()}</p> }.into_any()
+            }
+            (true, None) => view! {
                 <div class="banner good row between">
-                    <span role="status">{format!("Done: {} changed, all at once.", people(changes))}</span>
+                    <span role="status">{format!("Done: {} changed, all at once.", people(changes))}{dead.clone()}</span>
                     {undoable.then(|| view! {
                         <Form to=UndoBatch::PATH class="inline"><Hidden name="id" value=which.clone()/><Submit label="Undo" look="small" running=running("Bringing back", changes)/></Form>
                     })}
@@ -78,10 +106,64 @@ fn Content(view: BatchView) -> impl IntoView {
             }.into_any(),
             (false, _) => view! { <What view=view.clone()/> }.into_any(),
         }}
-        {parts.map(|parts| view! {
-            {(!done).then(|| view! { <Decide id summary=summary.clone() changes/> })}
-            <Parts parts done/>
+        {done.then(|| view! { <Unticked/> })}
+        {done.then(|| view! { <once::Outcome of=ConfirmBatch::PATH/> })}
+        // A table invites nobody: who is new has no link until they are invited.
+        {(stage == Stage::Done && view.action == Action::Import && may(Act::EditUsers)).then(|| view! {
+            <p class="note-line">"Who is new gets a link to join by being invited: tick them, then “Invite again”. "<a href="/users?status=invited">"Everybody who has not joined"</a></p>
         })}
+        {(stage == Stage::Undone && partly).then(|| view! { <LeftAlone rows=left_alone/> })}
+        {parts.map(|parts| view! {
+            {(!done).then(|| view! { <Decide id action=view.action summary=summary.clone() seen=seen.clone() changes/> })}
+            <Parts parts stage partly/>
+        })}
+    }
+}
+
+/// How far a change has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is looked at.
+    Asked,
+    /// It was made.
+    Done,
+    /// It was made, and undone.
+    Undone,
+}
+
+fn undone_words(at: &str, by: &str, partly: bool, dead: bool) -> String {
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let rest = match (partly, dead) {
+        (false, false) => "all is as it was before",
+        (false, true) => "all is as it was before, but for secrets that died",
+        (true, false) => "all is as it was before, but for what was changed again since: it stands below",
+        (true, true) => {
+            "all is as it was before, but for secrets that died, and for what was changed again since: it stands below"
+        }
+    };
+    format!("This was done, and undone again{by} on {at}: {rest}. Both are in the audit log.")
+}
+
+/// What undoing it did not bring back.
+#[component]
+fn LeftAlone(rows: Vec<(UserId, String, String)>) -> impl IntoView {
+    let note = grouped(rows.len() as u64);
+    let rows = rows
+        .into_iter()
+        .map(|(user, name, said)| {
+            view! {
+                <tr>
+                    <td><a href=format!("/users/{user}")><b>{name}</b></a></td>
+                    <td>{capital(&said)}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Not undone" note>
+            <p class="note-line">"Somebody changed this again since, so it was left as it is now."</p>
+            <table class="table stack effects"><thead class="sr"><tr><th>"Person"</th><th>"What was done"</th></tr></thead><tbody>{rows}</tbody></table>
+        </Card>
     }
 }
 
@@ -95,8 +177,21 @@ fn running(verb: &str, count: usize) -> String {
 #[component]
 fn What(view: BatchView) -> impl IntoView {
     let action = view.action;
+    // It was asked, and nothing said.
+    let empty = |name: &str| {
+        (!query::values(name).is_empty() && query::value(name).trim().is_empty()).then(|| {
+            match name {
+                "cap" => "Write an amount, or default.",
+                "role" => "Choose a role.",
+                _ => "Choose a group.",
+            }
+            .to_owned()
+        })
+    };
     let problem = |name: &str| {
-        view.problem.as_ref().filter(|(field, _)| field == name).map(|(_, sentence)| sentence.clone())
+        let wrong = view.problem.as_ref().filter(|(field, _)| field == name);
+        let wrong = wrong.map(|(_, sentence)| sentence.clone());
+        wrong.or_else(|| empty(name).filter(|_| name != "ends_on"))
     };
     let field = match action {
         Action::Join | Action::Leave => {
@@ -136,6 +231,7 @@ fn What(view: BatchView) -> impl IntoView {
         <Card class="pad">
             <form method="get" action=format!("/users/batch/{}", view.id) class="form asked">
                 <Hidden name="action" value=action.to_string()/>
+                <Hidden name="back" value=query::encoded(&back()).to_string()/>
                 {field}
                 <div class="row"><button class="btn">"Show what would happen"</button></div>
             </form>
@@ -192,26 +288,33 @@ fn Pick(
 
 /// What it comes to, and the one button.
 #[component]
-fn Decide(id: String, summary: String, changes: usize) -> impl IntoView {
+fn Decide(id: String, action: Action, summary: String, seen: String, changes: usize) -> impl IntoView {
     let fields = FIELDS
         .into_iter()
         .map(|name| (name, query::value(name)))
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| view! { <Hidden name value/> })
         .collect_view();
-    let action = query::value("action").parse().ok();
-    let look = if action == Some(Action::Suspend) { "danger" } else { "go" };
+    let look = if action == Action::Suspend { "danger" } else { "go" };
+    // Links are shown once, on the page of what was done: with script that page is gone to, too.
+    let whole = action == Action::Invite;
     view! {
         <Card class="pad decide">
             {if changes == 0 {
-                view! { <p role="status">"There is nothing to change: see below."</p> }.into_any()
+                // What was refused because of it is said here all the same.
+                view! {
+                    <p role="status">"There is nothing to change: see below."</p>
+                    <Form to=ConfirmBatch::PATH><Hidden name="id" value=id/></Form>
+                    <div class="row end"><a class="btn" href=back()>"Back"</a></div>
+                }.into_any()
             } else {
                 view! {
                     <p role="status">{summary}</p>
-                    <Form to=ConfirmBatch::PATH>
+                    <Form to=ConfirmBatch::PATH whole>
                         <Hidden name="id" value=id/>
+                        <Hidden name="seen" value=seen/>
                         {fields}
-                        <div class="row end"><a class="btn" href="/users">"Cancel"</a><Submit label=format!("Confirm for {}", people(changes)) look running=running("Changing", changes)/></div>
+                        <div class="row end"><a class="btn" href=back()>"Cancel"</a><Submit label=format!("Confirm for {}", people(changes)) look running=running("Changing", changes)/></div>
                     </Form>
                 }.into_any()
             }}
@@ -221,17 +324,21 @@ fn Decide(id: String, summary: String, changes: usize) -> impl IntoView {
 
 /// Person by person, page by page: what changes first, then what cannot, then what is so already.
 #[component]
-fn Parts(parts: Vec<Part>, done: bool) -> impl IntoView {
+fn Parts(parts: Vec<Part>, stage: Stage, partly: bool) -> impl IntoView {
     let chosen = query::value("part");
     let cards = parts
         .into_iter()
         .map(|part| {
             let Part { outcome, tally, from, rows } = part;
-            let (title, kind) = match (outcome, done) {
-                (Outcome::Changed, false) => ("Would change", Kind::Good),
-                (Outcome::Changed, true) => ("Changed", Kind::Good),
-                (Outcome::Refused, false) => ("Cannot be changed", Kind::Bad),
-                (Outcome::Refused, true) => ("Not changed", Kind::Bad),
+            let (title, kind) = match (outcome, stage) {
+                (Outcome::Changed, Stage::Asked) => ("Would change", Kind::Good),
+                (Outcome::Changed, Stage::Done) => ("Changed", Kind::Good),
+                (Outcome::Changed, Stage::Undone) if partly => {
+                    ("Was changed, and undone where nothing was changed since", Kind::Plain)
+                }
+                (Outcome::Changed, Stage::Undone) => ("Was changed, and undone", Kind::Plain),
+                (Outcome::Refused, Stage::Asked) => ("Cannot be changed", Kind::Bad),
+                (Outcome::Refused, _) => ("Not changed", Kind::Bad),
                 (Outcome::Already, _) => ("Nothing to change", Kind::Plain),
             };
             let at = move |from: usize| {
@@ -245,23 +352,15 @@ fn Parts(parts: Vec<Part>, done: bool) -> impl IntoView {
                 .into_any();
             }
             let until = from + rows.len();
-            let pages = (tally.effects > rows.len()).then(|| {
+            let pages = (tally.people > rows.len()).then(|| {
                 let step = rows.len().max(1);
                 let before = (from > 0).then(|| view! { <a class="btn" href=at(0)>"First page"</a> });
-                let next = (until < tally.effects).then(|| view! { <a class="btn" href=at(until) rel="next">"Next page"</a> });
-                let last = (until + step < tally.effects).then(|| view! { <a class="btn" href=at((tally.effects - 1) / step * step)>"Last page"</a> });
-                let which = format!("{}–{} of {}", grouped(from as u64 + 1), grouped(until as u64), grouped(tally.effects as u64));
+                let next = (until < tally.people).then(|| view! { <a class="btn" href=at(until) rel="next">"Next page"</a> });
+                let last = (until + step < tally.people).then(|| view! { <a class="btn" href=at((tally.people - 1) / step * step)>"Last page"</a> });
+                let which = format!("{}–{} of {}", grouped(from as u64 + 1), grouped(until as u64), grouped(tally.people as u64));
                 view! { <nav class="pager row" aria-label=format!("Pages: {title}")><span class="muted num">{which}</span>{before}{next}{last}</nav> }
             });
-            let rows = rows
-                .into_iter()
-                .map(|effect| view! {
-                    <tr>
-                        <td><a href=format!("/users/{}", effect.user)><b>{effect.name}</b></a><div class="sub">{effect.email}</div></td>
-                        <td><Badge text=capital(&effect.text) kind/></td>
-                    </tr>
-                })
-                .collect_view();
+            let rows = rows.into_iter().map(|line| view! { <Row line kind stage/> }).collect_view();
             view! {
                 <Card title note=people(tally.people)>
                     <table class="table stack effects"><thead class="sr"><tr><th>"Person"</th><th>"What"</th></tr></thead><tbody>{rows}</tbody></table>
@@ -272,4 +371,41 @@ fn Parts(parts: Vec<Part>, done: bool) -> impl IntoView {
         })
         .collect_view();
     view! { {cards} }
+}
+
+/// One person, with all that becomes of them.
+#[component]
+fn Row(line: Line, kind: Kind, stage: Stage) -> impl IntoView {
+    let said = line
+        .said
+        .into_iter()
+        .map(|(text, left)| match (stage, left) {
+            (Stage::Undone, true) => {
+                view! { <Badge text=format!("Changed again since: {text}") kind=Kind::Warn/>" " }.into_any()
+            }
+            (Stage::Undone, false) if kind == Kind::Plain => {
+                // What dies is not undone, and is said beside it.
+                let undone = text.split("; every secret").next().unwrap_or_default();
+                view! { <Badge text=format!("Undone: {undone}") kind/>" " }.into_any()
+            }
+            _ => view! { <Badge text=capital(&text) kind/>" " }.into_any(),
+        })
+        .collect_view();
+    let dead = (line.dead > 0).then(|| {
+        let text = match (line.dead, stage) {
+            (1, Stage::Asked) => "1 secret dies".to_owned(),
+            (1, Stage::Done) => "1 secret died".to_owned(),
+            (1, Stage::Undone) => "1 secret stays dead".to_owned(),
+            (count, Stage::Asked) => format!("{} secrets die", grouped(count as u64)),
+            (count, Stage::Done) => format!("{} secrets died", grouped(count as u64)),
+            (count, Stage::Undone) => format!("{} secrets stay dead", grouped(count as u64)),
+        };
+        view! { <Badge text kind=Kind::Bad/> }
+    });
+    view! {
+        <tr>
+            <td><a href=format!("/users/{}", line.user)><b>{line.name}</b></a><div class="sub">{line.email}</div></td>
+            <td>{said}{dead}</td>
+        </tr>
+    }
 }

@@ -31,6 +31,7 @@ pub fn CallsPage() -> impl IntoView {
         value("to"),
         value("request"),
         value("after"),
+        false,
     );
     view! {
         <Page title="Calls" live=true>
@@ -41,24 +42,29 @@ pub fn CallsPage() -> impl IntoView {
 
 #[component]
 fn Content(calls: Calls, filters: Filters) -> impl IntoView {
-    let Calls { list, named } = calls;
+    let Calls { list, named, remark } = calls;
     let any = !named.set.is_empty()
         || ["outcome", "from", "to", "request"].iter().any(|name| !query::value(name).is_empty());
     let outcomes = Ended::ALL.iter().map(|ended| (ended.to_string(), ended.label().to_owned())).collect();
     let narrowed = named.narrowed;
     let running = filters.href("/calls/live", &[]);
+    let also = ["outcome", "from", "to", "request"].map(|name| (name, query::value(name)));
+    let also: Vec<(&str, &str)> = also.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let csv = (!list.calls.is_empty()).then(|| filters.href("/calls.csv", &also));
     let next = list.next.clone();
     let empty = list.calls.is_empty() && any;
     view! {
         <Head title="Calls" note="the newest first">
             <a class="btn" href="/sessions">"As sessions"</a>
             <a class="btn" href=running>"In flight"</a>
+            {csv.map(|href| view! { <a class="btn" href=href download="calls.csv" title="Every call that the filters show">"Export"</a> })}
         </Head>
         {narrowed.then(|| view! { <p class="lead">{if reads_groups() { "Your own calls, and those of the groups you lead." } else { "Your own calls." }}</p> })}
         <FilterBar path="/calls" filters named any>
             <Choice name="outcome" label="Ended" choices=outcomes all="However" value=query::value("outcome")/>
             <label class="pick">"Request id"<input type="search" name="request" value=query::value("request") maxlength="200" placeholder="req_…"/></label>
         </FilterBar>
+        {remark.map(|remark| view! { <p class="banner warn" role="status">{remark}</p> })}
         <Card>
             {if empty {
                 view! { <Empty title="No call matches" text="Take a filter away, or look at other days."><a class="btn" href="/calls">"Show all"</a></Empty> }.into_any()

@@ -13,13 +13,14 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
     capital,
+    members::address,
     users::{may_change, may_give, roles},
 };
 use crate::{
     api::{
         batches::PrepareBatch,
         directory::{Directory, load_directory},
-        users::{CreateUser, SetUserLimit},
+        users::{CreateUser, SetUserLimit, SuspendUser},
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
@@ -34,22 +35,34 @@ pub fn DirectoryPage() -> impl IntoView {
     let words = Words::read(query::value);
     let filter = Filter::read(&words);
     let wrong = words.not_amounts().join(", ");
+    let told = words.not_words().into_iter().map(|(what, text)| (what, query::nothing_called(text)));
+    let told: Vec<_> = told.map(|(what, said)| format!("{said}: any {what} is shown.")).collect();
+    let told = told.join(" ");
     let with_groups = query::value("dialog") == "group";
     let (sort, after) = (query::value("sort"), query::value("after"));
     let users = load_directory(words, sort, after, with_groups);
     view! {
         <Page title="Users" live=true>
-            <Load data=users let(directory)><Content directory filter wrong/></Load>
+            <Load data=users let(directory)><Content directory filter wrong told/></Load>
         </Page>
     }
 }
 
 #[component]
-fn Content(directory: Directory, filter: Filter, wrong: String) -> impl IntoView {
+fn Content(directory: Directory, filter: Filter, wrong: String, told: String) -> impl IntoView {
     let Directory { users, all, matching, default_limit, group, groups, next, unclear } = directory;
     let edit = may(Act::EditUsers);
     let nobody = users.is_empty();
-    let rows = users.into_iter().map(|user| view! { <Line user default_limit/> }).collect_view();
+    let limited = users.clone();
+    let ticked = query::value("ticked");
+    let ticked = |user: &UserRow| ticked.split(',').any(|id| id == user.id.to_string());
+    let rows = users
+        .into_iter()
+        .map(|user| {
+            let ticked = ticked(&user);
+            view! { <Line user default_limit ticked/> }
+        })
+        .collect_view();
     view! {
         <Head title="Users" note=grouped(all.unsigned_abs())>
             <a class="btn" href=query::href(&[("after", None), ("dialog", None), ("cell", None)]).replacen("/users", "/users.csv", 1) download="users.csv">"Export"</a>
@@ -61,6 +74,7 @@ fn Content(directory: Directory, filter: Filter, wrong: String) -> impl IntoView
         {(!wrong.is_empty()).then(|| view! {
             <p class="banner warn" role="status">{format!("“{wrong}” is not an amount in dollars, so it is left out. ")}<a href=query::href(&[("dialog", Some("amounts"))]) data-within="">"Write it anew"</a></p>
         })}
+        {(!told.is_empty()).then(|| view! { <p class="banner warn" role="status">{told}</p> })}
         <Ticks>
         <Card>
             {if nobody {
@@ -92,8 +106,10 @@ fn Content(directory: Directory, filter: Filter, wrong: String) -> impl IntoView
             }}
         </Card>
         <Pager next/>
-        {(edit && !nobody).then(|| view! { <Bar matching/> })}
+        // What is ticked stays so, whomever a filter shows.
+        {edit.then(|| view! { <Bar matching/> })}
         </Ticks>
+        <LimitDialog users=limited default_limit/>
         <Dialog name="invite" title="Invite somebody" when=edit>
             <Form to=CreateUser::PATH>
                 <Field name="name" label="Name"/>
@@ -144,7 +160,7 @@ fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoV
     let limit = filter.limit.and_then(|now| limits.iter().find(|(standing, _)| *standing == now));
     view! {
         <div class="filters row">
-            <form method="get" action="/users" class="row" role="search">
+            <form method="get" action="/users" class="row" role="search" data-within="">
                 {kept}
                 <input type="search" name="q" value=filter.search class="find" placeholder="Name or email" aria-label="Name or email"/>
                 <button class="btn">"Search"</button>
@@ -209,10 +225,11 @@ fn Bar(matching: i64) -> impl IntoView {
         <div class="bar">
             <Form to=PrepareBatch::PATH id="many" class="bar-form">
                 {kept(&["sort"])}
+                <Hidden name="shown" value=matching.to_string()/>
                 <span class="ticked-elsewhere"></span>
                 <div class="row">
                     <b class="ticked" role="status">"Those selected"</b>
-                    <label class="check"><input type="checkbox" class="tick-all" name="all" value="true" autocomplete="off"/><span>{format!("All {} that match", grouped(matching.unsigned_abs()))}</span></label>
+                    {(matching > 0).then(|| view! { <label class="check"><input type="checkbox" class="tick-all" name="all" value="true" autocomplete="off"/><span>{format!("All {} that match", grouped(matching.unsigned_abs()))}</span></label> })}
                 </div>
                 <div class="row end">{buttons}<button class="btn small" formaction="/users.csv" formmethod="get">"Export"</button></div>
             </Form>
@@ -243,7 +260,7 @@ fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
     let now = filter.group.map(|id| id.to_string()).unwrap_or_default();
     if groups.len() > pick_group::LISTED {
         return view! {
-            <form method="get" action="/users" class="form">
+            <form method="get" action="/users" class="form" data-within="">
                 {kept(&["group"])}
                 <div class="field">
                     <label for="of-group">"Group"</label>
@@ -263,7 +280,7 @@ fn GroupChoice(groups: Vec<(String, String)>, filter: Filter) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <form method="get" action="/users" class="form">
+        <form method="get" action="/users" class="form" data-within="">
             {kept(&["group"])}
             <div class="field">
                 <label for="of-group">"Group"</label>
@@ -289,7 +306,7 @@ fn AmountChoice() -> impl IntoView {
         }
     };
     view! {
-        <form method="get" action="/users" class="form">
+        <form method="get" action="/users" class="form" data-within="">
             {kept(&Words::AMOUNTS)}
             <fieldset>
                 <legend>"Spent this month, in US dollars"</legend>
@@ -361,16 +378,18 @@ fn Badges(user: UserRow, place: &'static str) -> impl IntoView {
 }
 
 #[component]
-fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
+fn Line(user: UserRow, default_limit: Option<Money>, ticked: bool) -> impl IntoView {
     let limit = user.limit(default_limit);
     let level = domain::limits::Level { settled: user.spend.0, held: user.held.0 };
     let id = user.id.to_string();
     view! {
         <tr>
-            {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name)/></td> })}
+            {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name) checked=ticked/></td> })}
             <td>
-                <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{user.email.clone()}</div>
+                <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{address(&user.email)}</div>
                 <div class="narrow-only">
+                    <div class="sub num">{said_of_limit(&user, default_limit)}</div>
+                    {limit.map(|limit| view! { <div class="meter-narrow"><Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend) small=true/></div> })}
                     {(user.status != UserStatus::Active).then(|| view! { <div class="sub"><StatusMark status=user.status/></div> })}
                     <Badges user=user.clone() place="narrow"/>
                 </div>
@@ -390,6 +409,42 @@ fn Line(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
     }
 }
 
+/// The limit in words, for narrow pages.
+fn said_of_limit(user: &UserRow, default_limit: Option<Money>) -> String {
+    match (user.own_limit, default_limit) {
+        (Some(own), _) => format!("Limit {own} a month"),
+        (None, Some(default)) => format!("Limit {default} a month, the default"),
+        (None, None) => "No monthly limit".to_owned(),
+    }
+}
+
+/// What it is without a limit of their own.
+fn without_own(default_limit: Option<Money>) -> String {
+    let default =
+        default_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("{limit}, the default"));
+    format!("Empty: {default}")
+}
+
+/// The limit of somebody in a dialog: from the menu of their line, on pages of every width.
+#[component]
+fn LimitDialog(users: Vec<UserRow>, default_limit: Option<Money>) -> impl IntoView {
+    let who = query::value("who");
+    let user = users.into_iter().find(|user| user.id.to_string() == who && may(Act::LoosenLimits));
+    user.map(|user| {
+        let own = user.own_limit.map(|own| own.exact()).unwrap_or_default();
+        view! {
+            <Dialog name="limit" title=format!("Monthly limit of {}", user.name)>
+                <Form to=SetUserLimit::PATH which="dialog">
+                    <Hidden name="id" value=user.id.to_string()/>
+                    <Hidden name="was" value=own.clone()/>
+                    <Field name="cap" label="Dollars a month" value=own.clone() inputmode="decimal" optional=true hint=without_own(default_limit)/>
+                    <div class="row end"><Submit label="Save"/></div>
+                </Form>
+            </Dialog>
+        }
+    })
+}
+
 /// The limit, which is set where it stands: `?cell=…` opens it.
 #[component]
 fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
@@ -397,15 +452,13 @@ fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
     let set = may(Act::LoosenLimits);
     let name = user.name.clone();
     if set && query::value("cell") == id {
-        let default =
-            default_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("{limit}, the default"));
         return view! {
             <Form to=SetUserLimit::PATH which=id.clone() class="cell-form">
                 <Hidden name="id" value=id.clone()/>
                 <Hidden name="was" value=user.own_limit.map(|own| own.exact()).unwrap_or_default()/>
                 <Field
                     name="cap" label=format!("Monthly limit of {name}") value=user.own_limit.map(|own| own.exact()).unwrap_or_default()
-                    inputmode="decimal" optional=true hint=format!("Empty: {default}")
+                    inputmode="decimal" optional=true hint=without_own(default_limit)
                 />
                 <div class="row end">
                     <a class="btn small" href=query::href(&[("cell", None)]) data-within="">"Cancel"</a>
@@ -445,13 +498,18 @@ fn RowMenu(user: UserRow) -> impl IntoView {
                 <li><a href=format!("/calls?user={id}")>"Calls"</a></li>
                 {changes_them.then(|| view! { <li><a href=format!("{person}?dialog=edit")>"Edit"</a></li> })}
                 {edit.then(|| view! {
-                    <li><a href=query::href(&[("cell", Some(&id))]) data-within="">"Set the limit"</a></li>
+                    {may(Act::LoosenLimits).then(|| view! { <li><a href=query::href(&[("cell", None), ("dialog", Some("limit")), ("who", Some(&id))]) data-within="">"Set the limit"</a></li> })}
                     <li><a href=format!("{person}?dialog=join")>"Add to a group"</a></li>
                 })}
                 {over.then(|| view! {
                     {(status == UserStatus::Invited).then(|| view! { <li><a href=format!("{person}?dialog=invite")>"Invite again"</a></li> })}
                     {if status == UserStatus::Suspended {
-                        view! { <li><a href=person.clone()>"Let in again"</a></li> }.into_any()
+                        view! {
+                            <li><Form to=SuspendUser::PATH which=id.clone()>
+                                <Hidden name="id" value=id.clone()/><Hidden name="suspended" value="false"/>
+                                <button class="menu-do">"Let in again"</button>
+                            </Form></li>
+                        }.into_any()
                     } else {
                         view! { <li><a href=format!("{person}?dialog=suspend")>"Suspend"</a></li> }.into_any()
                     }}

@@ -1,7 +1,9 @@
 //! The tree of groups, and a group's page.
 
+use chrono::{DateTime, Utc};
 use domain::{
     groups::{Group, GroupKind, seen_as},
+    ids::GroupId,
     limits::Scope,
     money::{Money, grouped},
     roles::{Act, Place},
@@ -23,7 +25,7 @@ use crate::{
     },
     ui::{
         AtOnce, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Load, Meter, OpenDialog, Page,
-        PickGroup, Select, Submit, TreeKeys, context::frame, may, query,
+        PickGroup, Select, Submit, TreeKeys, When, context::frame, may, query,
     },
 };
 
@@ -46,7 +48,8 @@ fn until(last: chrono::NaiveDate) -> String {
 /// The whole tree.
 #[component]
 pub fn GroupsPage() -> impl IntoView {
-    let tree = load_groups(query::value("fold"), query::value("unfold"), query::value("q"));
+    let archived = query::value("archived") == "1";
+    let tree = load_groups(query::value("fold"), query::value("unfold"), query::value("q"), archived);
     view! {
         <Page title="Groups" live=true>
             <Load data=tree let(tree)><TreeView tree/></Load>
@@ -56,11 +59,12 @@ pub fn GroupsPage() -> impl IntoView {
 
 #[component]
 fn TreeView(tree: Tree) -> impl IntoView {
-    let Tree { groups, more, all, places } = tree;
+    let Tree { groups, more, all, places, archived } = tree;
+    let closed = query::value("archived") == "1";
     let create = may(Act::CreateGroup);
     let q = query::value("q");
     let looked = !q.is_empty();
-    let any = groups.iter().any(|branch| branch.below > 0) || looked;
+    let any = groups.iter().any(|branch| branch.below > 0) || looked || closed;
     let unfolded = !query::value("unfold").is_empty() || !query::value("fold").is_empty();
     view! {
         <Head title="Groups" note=grouped(all as u64)>
@@ -70,11 +74,18 @@ fn TreeView(tree: Tree) -> impl IntoView {
             <form method="get" action="/groups" class="filters row" role="search">
                 <input type="search" name="q" value=q class="find" placeholder="Name of a group" aria-label="Name of a group"/>
                 <button class="btn">"Search"</button>
-                {(looked || unfolded).then(|| view! { <a class="link" href="/groups">"Show the tree"</a> })}
+                {closed.then(|| view! { <Hidden name="archived" value="1"/> })}
+                {(looked || unfolded || closed).then(|| view! { <a class="link" href="/groups">"Show the tree"</a> })}
+                {(!closed).then(|| view! { <a class="chip" href=query::href(&[("archived", Some("1"))])>"Archived"</a> })}
             </form>
         })}
+        {(!any).then(|| view! { <p class="filters row"><a class="chip" href="/groups?archived=1">"Archived"</a></p> })}
         <Card>
-            {if !groups.is_empty() {
+            {if closed && archived.is_empty() {
+                view! { <Empty title="No archived group" text=if looked { "None of them is called that." } else { "A group that is archived stands here, with what is on its books." }/> }.into_any()
+            } else if closed {
+                view! { <ArchivedTable rows=archived/> }.into_any()
+            } else if !groups.is_empty() {
                 view! {
                     <TreeTable groups/>
                     {(more > 0).then(|| view! { <p class="note-line">{format!("And {} more: fold something, or look for a longer name.", grouped(more as u64))}</p> })}
@@ -98,6 +109,31 @@ fn TreeView(tree: Tree) -> impl IntoView {
                 <div class="row end"><Submit label="Create the group"/></div>
             </Form>
         </Dialog>
+    }
+}
+
+/// Groups that are closed: their pages say what was in them, and their spend stays.
+#[component]
+fn ArchivedTable(rows: Vec<(GroupId, String, DateTime<Utc>)>) -> impl IntoView {
+    let rows = rows
+        .into_iter()
+        .map(|(id, path, since)| {
+            view! {
+                <tr>
+                    <td><a href=format!("/groups/{id}")><b>{path}</b></a></td>
+                    <td class="nw"><When at=since/></td>
+                    <td class="r"><a href=format!("/spend/{id}")>"Spend"</a></td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Archived groups">
+            <table class="table">
+                <thead><tr><th>"Group"</th><th>"Archived"</th><th><span class="sr">"Spend"</span></th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
     }
 }
 
@@ -179,6 +215,7 @@ fn Content(view: GroupView) -> impl IntoView {
         people_in,
         applications,
         applications_below,
+        inside,
         below,
         limits,
         above,
@@ -187,6 +224,7 @@ fn Content(view: GroupView) -> impl IntoView {
         places,
         people,
         chosen,
+        dying,
         spend,
         tree,
         targets,
@@ -195,6 +233,9 @@ fn Content(view: GroupView) -> impl IntoView {
     let path: Vec<_> = group.path.iter().map(|(id, _)| *id).collect();
     let frame = frame();
     let allows = |act| frame.allows(act, Place::Group(&path));
+    // What is archived is over: it is looked at, and not changed.
+    let live = group.archived_at.is_none();
+    let allows = |act| live && allows(act);
     let (edit, add, edit_leads) = (allows(Act::EditGroup), allows(Act::EditMembers), allows(Act::EditLeads));
     let (create, shift, archive) =
         (allows(Act::CreateGroup), allows(Act::MoveGroup), allows(Act::ArchiveGroup));
@@ -223,6 +264,19 @@ fn Content(view: GroupView) -> impl IntoView {
         1 => "1 person leaves it".to_owned(),
         people => format!("{} people leave it", grouped(people.unsigned_abs())),
     };
+    let dying = if dying.is_empty() { "No secret of its people dies with it.".to_owned() } else { dying };
+    let mut end = vec![("id", id.to_string()), ("version", version.to_string())];
+    end.extend(inside.iter().map(|(id, _)| ("applications[]", id.clone())));
+    // A group with others in it is not archived: that is said at once, with the way to them.
+    let (empty, in_the_way) = (below.is_empty(), below.clone());
+    let names = inside.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let within = match inside.len() {
+        0 => String::new(),
+        1 => format!(" Its application is archived with it, and every secret of it is dead: {names}."),
+        count => format!(
+            " Its {count} applications are archived with it, and every secret of theirs is dead: {names}."
+        ),
+    };
     let facts = format!(
         "{}{}{}",
         capital(kind.as_str()),
@@ -246,7 +300,7 @@ fn Content(view: GroupView) -> impl IntoView {
         <div class="two wide-left">
             <People members matching next named heirs count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
             <div>
-                <LimitCard scope=Scope::Group(group.id) limits above may_set=allows(Act::TightenLimits) may_remove=may(Act::LoosenLimits)/>
+                <LimitCard scope=Scope::Group(group.id) limits above may_set=allows(Act::TightenLimits) may_remove=live && may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications_below.to_string()><Applications group=id.to_string() all=applications_below applications/></Card>
                 <Unnamed group=group.clone() routing edit/>
                 {(!below.is_empty()).then(|| view! {
@@ -269,7 +323,11 @@ fn Content(view: GroupView) -> impl IntoView {
                 <Hidden name="version" value=version.to_string()/>
                 <Field name="name" label="Name" value=name.clone()/>
                 <Select name="kind" label="Kind" options=kinds() value=kind.to_string()/>
-                <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint="Its applications stop calling after this day."/>
+                {match (may(Act::EditGroup), archive) {
+                    (true, _) => view! { <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint="Its applications stop calling after this day."/> }.into_any(),
+                    (false, true) => view! { <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint="Its applications stop calling after this day. You can make it earlier; a later one is for admins."/> }.into_any(),
+                    (false, false) => view! { <Hidden name="ends_on" value=ends_on.clone()/> }.into_any(),
+                }}
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
             {may(Act::EditOrganization).then(|| view! {
@@ -304,9 +362,18 @@ fn Content(view: GroupView) -> impl IntoView {
                 consequence=format!("{who} no longer has what {name} opens, and secrets that only this group carried die for good. What they spent stays on the books.")
             />
         })}
+        <Dialog name="archive" title=format!("{name} cannot be archived yet") when=archive && !empty>
+            <p>{match in_the_way.len() {
+                1 => "It still has a group below it. Move or archive that one first.".to_owned(),
+                count => format!("It still has {count} groups below it. Move or archive them first."),
+            }}</p>
+            <ul class="list">{in_the_way.iter().map(|(id, name, people)| view! {
+                <li><a href=format!("/groups/{id}")>{name.clone()}</a><span class="muted num">{format!(" {people} people")}</span></li>
+            }).collect_view()}</ul>
+        </Dialog>
         <Confirm
-            when=archive name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label="Archive the group" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=name.clone()
-            consequence=format!("{leave}, and secrets that only it carried die with the next call. It can be archived only when no group and no application is in it. Names and spend stay on the books. This cannot be undone.")
+            when=archive && empty name="archive" title=format!("Archive {name}?") to=ArchiveGroup::PATH label=if inside.is_empty() { "Archive the group" } else { "Archive the group with them" } fields=end typed=name.clone()
+            consequence=format!("{leave}. {dying}{within} Names and spend stay on the books. This cannot be undone.")
         />
     }
 }

@@ -5,6 +5,11 @@ use leptos::prelude::*;
 
 use crate::ui::{Hidden, query};
 
+/// The choices of who takes something over: nobody is chosen by being the first of them.
+pub fn nobody_yet(heirs: Vec<(String, String)>) -> Vec<(String, String)> {
+    std::iter::once((String::new(), "Choose somebody".to_owned())).chain(heirs).collect()
+}
+
 /// The search above the form it helps to fill in.
 #[component]
 pub fn FindHeir(
@@ -20,7 +25,7 @@ pub fn FindHeir(
 ) -> impl IntoView {
     let who = query::value("who");
     view! {
-        <form method="get" action=page class="row find-people" role="search">
+        <form method="get" action=page class="row find-people" role="search" data-finds="">
             <Hidden name="dialog" value=dialog/>
             {(!who.is_empty()).then(|| view! { <Hidden name="who" value=who.clone()/> })}
             <input type="search" name="find" value=query::value("find") class="find" placeholder=what aria-label=format!("Look for: {}", what.to_lowercase())/>

@@ -24,6 +24,8 @@ use crate::{
 
 /// How many lines with a difference the page lists; the file has them all.
 const LISTED: usize = 40;
+/// How many models a page lists.
+const MODELS: usize = 100;
 
 /// How much more or less: `+$1.20`, `−$0.30`, `none`.
 fn gap(money: Money) -> String {
@@ -250,8 +252,21 @@ fn Models(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
             billed.tokens(),
         ))
     });
+    let (all, first) = (models.len(), query::value("after").parse::<usize>().unwrap_or_default());
+    let last = first.saturating_add(MODELS).min(all);
+    let next = (last < all).then(|| last.to_string());
+    let note = match all {
+        all if all > MODELS => format!(
+            "the largest difference first: {} to {last} of {}",
+            first.min(last) + 1,
+            grouped(all as u64)
+        ),
+        _ => "the largest difference first".to_owned(),
+    };
     let rows = models
         .into_iter()
+        .skip(first)
+        .take(MODELS)
         .map(|((model, id), billed, ledger)| {
             let name = match id {
                 Some(id) => view! { <a class="mono" href=format!("/models/{id}")>{model}</a> }.into_any(),
@@ -261,13 +276,14 @@ fn Models(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <Card title="By model" note="the largest difference first">
+        <Card title="By model" note>
             <div class="scroll" tabindex="0" role="region" aria-label="By model">
                 <table class="table stack">
                     <thead><tr><th>"Model"</th>{heads(&invoice)}</tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
+            <Pager next/>
         </Card>
     }
 }

@@ -5,10 +5,15 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::param;
 use crate::{
-    api::join::{AcceptInvitation, Invitation, Invited, load_invitation},
+    api::{
+        accounts::SignOut,
+        join::{AcceptInvitation, Invitation, Invited, load_invitation},
+    },
     ui::{
         Field, Form, Hidden, Load, Submit,
+        context::frame,
         page::{Bare, Page},
+        query,
     },
 };
 
@@ -21,7 +26,10 @@ pub fn JoinPage() -> impl IntoView {
         <Page title="Invitation">
             <Bare>
                 <Load data=invitation let(invited)>{match invited {
-                    Invited::Open(invitation) => view! { <Accept invitation org user token/> }.into_any(),
+                    Invited::Open(invitation) => match somebody_else(&invitation) {
+                        Some(me) => view! { <Whose me invitation/> }.into_any(),
+                        None => view! { <Accept invitation org user token/> }.into_any(),
+                    },
                     Invited::Used => view! {
                         <Spent title="This invitation was used" text="It works once, and somebody has joined with it. If that was you, sign in with your address. If it was not, tell whoever invited you.".to_owned()/>
                     }.into_any(),
@@ -34,6 +42,33 @@ pub fn JoinPage() -> impl IntoView {
                 }}</Load>
             </Bare>
         </Page>
+    }
+}
+
+/// Who is signed in here, where that is somebody else who has not said to go on.
+fn somebody_else(invitation: &Invitation) -> Option<String> {
+    let me = frame().me.clone()?;
+    let other = !me.email.eq_ignore_ascii_case(&invitation.email);
+    (other && !instead()).then_some(me.name)
+}
+
+/// Whether whoever is signed in has said that somebody else goes on.
+fn instead() -> bool {
+    query::value("instead") == "1"
+}
+
+/// Asks whoever is signed in before somebody else is.
+#[component]
+fn Whose(me: String, invitation: Invitation) -> impl IntoView {
+    view! {
+        <section class="card pad narrow">
+            <h1>{format!("Join {}", invitation.organization)}</h1>
+            <p class="muted">{format!("This invitation is for {} ({}). You are signed in here as {me}: sign out first, or go on as {}, and {me} is signed out.", invitation.name, invitation.email, invitation.name)}</p>
+            <div class="row end">
+                <Form to=SignOut::PATH class="inline"><Hidden name="next" value=query::href(&[("instead", None)])/><Submit label="Sign out" look=""/></Form>
+                <a class="btn go" href=query::href(&[("instead", Some("1"))]) rel="external">{format!("Go on as {}", invitation.name)}</a>
+            </div>
+        </section>
     }
 }
 
@@ -63,6 +98,7 @@ fn Accept(invitation: Invitation, org: String, user: String, token: String) -> i
                 <Hidden name="org" value=org/>
                 <Hidden name="user" value=user/>
                 <Hidden name="token" value=token/>
+                {instead().then(|| view! { <Hidden name="instead" value="true"/> })}
                 <Field name="name" label="Your name" value=invitation.name.clone() autocomplete="name"/>
                 {if invitation.known {
                     view! { <Field name="password" label="Password" kind="password" autocomplete="current-password"/> }.into_any()

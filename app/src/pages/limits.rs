@@ -6,14 +6,15 @@ use domain::{
     money::grouped,
     roles::Act,
     spend::LimitLevel,
+    time,
     window::Window,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{choices, heirs::FindHeir};
+use super::{choices, heirs::FindHeir, raises::raise_href};
 use crate::{
     api::{
-        limits::{Limits, RemoveLimit, SetLimit, load_limits, scope_key},
+        limits::{Limits, RemoveLimit, SetLimit, load_limits},
         rehearsals::RehearseLimit,
     },
     ui::{
@@ -169,15 +170,22 @@ fn EditDialog(limit: LimitLevel) -> impl IntoView {
     let cap = Some(query::value("cap")).filter(|proposed| !proposed.is_empty()).unwrap_or(cap);
     let title = format!("{} · {}", limit.scope_name, meter.show_cap(limit.limit.cap));
     let (mode, version) = (limit.limit.mode, limit.version);
+    // A lead does not let what refuses take note only.
+    let mut modes = modes();
+    modes.retain(|(key, _)| may(Act::LoosenLimits) || mode == Mode::Observe || *key == mode.as_str());
+    let raised = limit.raised.map(|raised| view! {
+        <p class="banner">{format!("Raised by request until {}: another amount ends that, and stays. To keep this one for good, ", time::date(raised.until))}<a href=format!("/requests/{}", raised.request)>"end the raise"</a>" first."</p>
+    });
     view! {
         <Dialog name=format!("limit-{id}") title>
+            {raised}
             <Form to=SetLimit::PATH also=RehearseLimit::PATH which=id.clone()>
-                <Hidden name="scope" value=scope_key(meter.scope)/>
+                <Hidden name="scope" value=meter.scope.key()/>
                 <Hidden name="metric" value=meter.metric.to_string()/>
                 <Hidden name="window" value=meter.window.to_string()/>
                 <Hidden name="version" value=version.map(|version| version.to_string()).unwrap_or_default()/>
                 <Field name="cap" label="At most" inputmode="decimal" value=cap.clone() hint="What is used of it stays used."/>
-                <Select name="mode" label="Without room" options=modes() value=mode.to_string()/>
+                <Select name="mode" label="Without room" options=modes.clone() value=mode.to_string()/>
                 <Field name="thresholds" label="Tell somebody at, per cent" value=thresholds.clone() optional=true/>
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Save"/></div>
             </Form>
@@ -223,6 +231,7 @@ pub fn LimitCard(
                         })}</span>
                     </div>
                     <LimitMeter limit=limit.clone()/>
+                    {(!may_remove && limit.can_be_raised()).then(|| view! { <a class="link" href=raise_href(&limit.limit.meter, None)>"Ask for more"</a> })}
                 </li>
             }
         })
@@ -243,7 +252,7 @@ pub fn LimitCard(
         {dialogs}
         <Dialog name="new-limit" title="New limit">
             <Form to=SetLimit::PATH also=RehearseLimit::PATH which="new">
-                <Hidden name="scope" value=scope_key(scope)/>
+                <Hidden name="scope" value=scope.key()/>
                 <Fields/>
                 <div class="row end"><Submit label="Rehearse on 30 days" look="" to=RehearseLimit::PATH/><Submit label="Set the limit"/></div>
             </Form>

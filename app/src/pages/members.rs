@@ -10,12 +10,15 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{heirs::FindHeir, users::source};
+use super::{
+    heirs::{FindHeir, nobody_yet},
+    users::source,
+};
 use crate::{
     api::groups::{EditMember, HandOverGroup, MovePeople, Node, RemoveMember},
     ui::{
-        AtOnce, Badge, Card, Check, Dialog, Empty, Field, Form, Hidden, Kind, Menu, Moving, OpenDialog,
-        Pager, PickGroup, Select, Submit, context::frame, may, query,
+        AtOnce, Badge, Card, Check, Consent, Dialog, Empty, Field, Form, Hidden, Kept, Kind, Menu, Moving,
+        OpenDialog, Pager, PickGroup, Select, Submit, asked, context::frame, may, query,
     },
 };
 
@@ -56,6 +59,11 @@ pub fn People(
     let form = id.clone();
     let (edited, leads) = (named.clone(), named.clone());
     let of = group.clone();
+    let out = members.iter().find(|member| query::value("dialog") == take_out(&member.user.to_string()));
+    let out = out.filter(|_| edit).map(|member| {
+        let was = seen_as(member.standing, member.ends_at);
+        view! { <TakeOut name=take_out(&member.user.to_string()) which=member.user.to_string() group=id.clone() of=group.name().to_owned() user=member.user.to_string() who=member.name.clone() was/> }
+    });
     view! {
         <Moving from=id.clone()>
             <div class=if movable { "members with-tree" } else { "members" }>
@@ -68,10 +76,52 @@ pub fn People(
                 {movable.then(|| view! { <Tree tree/> })}
             </div>
         </Moving>
+        {out}
         {edit.then(|| view! { <Membership members=edited group=of.clone() edit_leads/> })}
         {edit.then(|| view! { <Shift members=named group=of targets/> })}
         <HandOver members=leads heirs group edit_leads/>
     }
+}
+
+/// The dialog that asks before somebody is out of a group, with whose secrets.
+pub(super) fn take_out(whom: &str) -> String {
+    format!("take-out-{whom}")
+}
+
+/// Asks before somebody is out of a group whose secrets die with that; who has none of them is out at once,
+/// by the form in the menu of their line, which is answered with this.
+#[component]
+pub(super) fn TakeOut(
+    /// The dialog.
+    name: String,
+    /// Which form it answers.
+    which: String,
+    /// Out of which group.
+    group: String,
+    /// What that is called.
+    of: String,
+    /// Who.
+    user: String,
+    /// What they are called.
+    who: String,
+    /// What they were shown as.
+    was: String,
+) -> impl IntoView {
+    view! {
+        <Dialog name title=format!("Take {who} out of {of}?") leave="Cancel">
+            <Form to=RemoveMember::PATH which>
+                <p>{format!("{who} no longer has what only {of} opens for them. What they spent stays on the books.")}</p>
+                <Hidden name="group" value=group.clone()/><Hidden name="user" value=user.clone()/><Hidden name="was" value=was.clone()/>
+                <Consent name="known"/>
+                <div class="row end"><Submit label=format!("Take {who} out") look="danger"/></div>
+            </Form>
+        </Dialog>
+    }
+}
+
+/// Where the form is that takes somebody out of a group, should it have to ask first.
+pub(super) fn asks_on(whom: &str) -> String {
+    query::href(&[("dialog", Some(&take_out(whom))), ("who", None)])
 }
 
 /// Somebody among many, and the way to all of them with their limits.
@@ -117,7 +167,7 @@ fn Table(members: Vec<Member>, group: String, movable: bool, edit: bool, edit_le
 }
 
 /// An address that breaks after its signs, where it does not fit into a line.
-fn address(email: &str) -> impl IntoView {
+pub(super) fn address(email: &str) -> impl IntoView {
     let pieces = email.split_inclusive(['.', '@', '-', '_', '+']);
     pieces.map(|piece| view! { {piece.to_owned()}<wbr/> }).collect_view()
 }
@@ -141,12 +191,24 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
     // What the identity provider said is changed there.
     let changes = removable && matches!(member.source, Source::Manual | Source::Default);
     let any = removable || gives || movable;
-    let remove = user.clone();
+    // Why a line does not go along when people are moved.
+    let stays = match (lead, &member.through) {
+        _ if moves || !movable => None,
+        (_, Some((_, name))) => Some(format!("{} is here through {name}, and is moved there.", member.name)),
+        (_, None) if lead => Some(format!(
+            "{} leads this group: hand the lead over before you move them, or add them to another group, too.",
+            member.name
+        )),
+        _ => None,
+    };
+    let (remove, out) = (user.clone(), asks_on(&user));
+    let stays_too = stays.clone();
     let was = seen_as(member.standing, member.ends_at);
     view! {
-        <tr draggable=moves.then_some("true") data-user=movable.then(|| user.clone()) data-name=name.clone()>
+        <tr draggable=movable.then_some("true") title=stays.clone() data-stays=stays data-user=movable.then(|| user.clone()) data-name=name.clone()>
             {movable.then(|| view! { <td class="tick-cell">
                 {moves.then(|| view! { <input type="checkbox" class="members-tick" form="members-many" name="who" value=tick aria-label=format!("Select {name}") autocomplete="off"/> })}
+                {stays_too.filter(|_| direct).map(|why| view! { <input type="checkbox" disabled title=why.clone() aria-label=why/> })}
             </td> })}
             <td>
                 <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
@@ -170,7 +232,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                         {changes.then(|| view! { <li><a href=change data-within="">"Edit the membership…"</a></li> })}
                         {gives.then(|| view! { <li><a href=give data-within="">"Hand the lead over…"</a></li> })}
                         {removable.then(|| view! {
-                            <li><Form to=RemoveMember::PATH which=remove.clone() at_once=AtOnce::Gone>
+                            <li><Form to=RemoveMember::PATH which=remove.clone() asks_on=out.clone() at_once=AtOnce::Gone>
                                 <Hidden name="group" value=group.clone()/><Hidden name="user" value=remove.clone()/><Hidden name="was" value=was.clone()/>
                                 <button class="members-remove">"Remove from the group"</button>
                             </Form></li>
@@ -183,7 +245,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
 }
 
 /// The last day of a membership that ends by itself.
-fn last_day(ends_at: Option<DateTime<Utc>>) -> Option<NaiveDate> {
+pub(super) fn last_day(ends_at: Option<DateTime<Utc>>) -> Option<NaiveDate> {
     ends_at.map(|end| frame().zone.local(end - TimeDelta::seconds(1)).date())
 }
 
@@ -244,7 +306,7 @@ fn Tree(tree: Vec<Node>) -> impl IntoView {
         .collect_view();
     view! {
         <Card title="Groups" class="members-tree">
-            <p class="members-hint scripted">"Drag people onto a group to move them; with Alt or Shift they stay here, too."</p>
+            <p class="members-hint scripted">"Drag people onto a group to move them; with Ctrl, or ⌥ on a Mac, they stay here, too."</p>
             <ul>{rows}</ul>
         </Card>
     }
@@ -284,9 +346,19 @@ fn Shift(members: Vec<Member>, group: Group, targets: Vec<(String, String)>) -> 
                     <Form to=MovePeople::PATH>
                         <Hidden name="from" value=group.id.to_string()/>
                         {who.iter().map(|(id, _)| view! { <Hidden name="users[]" value=id.clone()/> }).collect_view()}
-                        <PickGroup name="to" label="To which group" groups=targets.clone() searched=true/>
-                        <Check name="copy" label=format!("They stay in {from}, too") checked=copy/>
-                        <div class="row end"><Submit label=if copy { "Add" } else { "Move" }/></div>
+                        {if asked() {
+                            // What dies with it is said above: nothing else is to be said any more.
+                            view! {
+                                <Kept name="to"/><Consent name="known"/>
+                                <div class="row end"><Submit label="Move all the same" look="danger"/></div>
+                            }.into_any()
+                        } else {
+                            view! {
+                                <PickGroup name="to" label="To which group" groups=targets.clone() searched=true/>
+                                <Check name="copy" label=format!("They stay in {from}, too") checked=copy/>
+                                <div class="row end"><Submit label=if copy { "Add" } else { "Move" }/></div>
+                            }.into_any()
+                        }}
                     </Form>
                 }.into_any()
             }}
@@ -326,8 +398,8 @@ fn HandOver(
                     <Form to=HandOverGroup::PATH>
                         <Hidden name="group" value=group.id.to_string()/>
                         <Hidden name="from" value=from.clone()/>
-                        <Select name="user" label="The next lead" options=heirs.clone() hint=note/>
-                        <Check name="stays" label=format!("{name} stays as a member") checked=true/>
+                        <Select name="user" label="The next lead" options=nobody_yet(heirs.clone()) hint=note/>
+                        <Check name="stays" label=format!("{name} stays as a member") checked=true hint="Otherwise they leave it, and secrets of theirs that only this group carries die for good, whether or not this is undone."/>
                         <div class="row end"><Submit label="Hand over"/></div>
                     </Form>
                 }.into_any()

@@ -7,8 +7,8 @@ use super::{capital, models::FindModel};
 use crate::{
     api::model_reviews::{AcceptReviews, DismissReviews, Reach, ReviewInbox, Waiting, load_reviews},
     ui::{
-        Badge, Card, Check, Empty, Form, Head, Kind, Load, Page, Pager, Select, Submit, may, money::pair,
-        query,
+        Badge, Card, Check, Empty, Form, Head, Kind, Load, Page, Pager, Select, ShownFor, Submit, form, may,
+        money::pair, query,
     },
 };
 
@@ -49,7 +49,7 @@ fn Content(inbox: ReviewInbox) -> impl IntoView {
             <Form to=AcceptReviews::PATH also=DismissReviews::PATH class="inbox">
                 <Lines waiting edit/>
                 <div class="select-bar" role="group" aria-label="Those that are ticked">
-                    <p class="review-note">"Accepted into the tier chosen in its line, each model is open to the groups named there, from the next call on. Dismissed, it leaves the catalogue."</p>
+                    <p class="review-note">"Accepted into the tier chosen in its line, each model is open to the groups that its line names, or by request for them, from the next call on. Dismissed, it leaves the catalogue."</p>
                     <div class="row">
                         <Submit label="Accept"/>
                         <Submit label="Dismiss" look="danger" to=DismissReviews::PATH/>
@@ -76,12 +76,12 @@ fn Lines(waiting: Vec<Waiting>, edit: bool) -> impl IntoView {
     let rows = waiting.into_iter().map(|waiting| view! { <Line waiting edit/> }).collect_view();
     view! {
         <Card>
-            <div class="scroll" tabindex="0" role="region" aria-label="Waiting for review">
+            <ShownFor><div class="scroll" tabindex="0" role="region" aria-label="Waiting for review">
                 <table class="table stack">
                     <thead><tr><th>"Model"</th><th>"Price"</th><th class="review-tier-head">"Tier"</th><th>"Who would have it"</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
-            </div>
+            </div></ShownFor>
         </Card>
     }
 }
@@ -105,7 +105,11 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
         }
         .into_any(),
     };
-    let options = reaches.iter().map(|reach| (reach.tier.to_string(), label(reach))).collect::<Vec<_>>();
+    let fits = suggestion.as_ref().map(|suggestion| suggestion.tier);
+    let options = reaches
+        .iter()
+        .map(|reach| (reach.tier.to_string(), label(reach, fits == Some(reach.tier))))
+        .collect::<Vec<_>>();
     let suggested = suggestion.map(|suggestion| {
         let name = reaches.iter().find(|reach| reach.tier == suggestion.tier).map(|reach| reach.name.clone());
         view! { <div class="sub">"Suggested: "{name.unwrap_or_default()}". "{suggestion.why}</div> }
@@ -115,31 +119,39 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
     } else {
         view! { {model.tier.1.clone()} }.into_any()
     };
-    let here = reaches.iter().position(|reach| reach.tier == model.tier.0);
-    let mut reaches = reaches;
-    let chosen = here.map(|place| reaches.remove(place));
-    let others = (!reaches.is_empty()).then(|| view! {
-        <details class="as-table"><summary>"In another tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach named=true/> }).collect_view()}</details>
+    // What is chosen in a form that was not taken is chosen still.
+    let chosen = form::shown(&format!("tiers[{id}]"), &model.tier.0.to_string());
+    let of_choice = reaches
+        .iter()
+        .cloned()
+        .map(|reach| {
+            let tier = reach.tier.to_string();
+            let away = tier != chosen;
+            view! { <div data-for=tier hidden=away><Who reach named=false/></div> }
+        })
+        .collect_view();
+    let each = (reaches.len() > 1).then(|| view! {
+        <details class="as-table"><summary>"In each tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach named=true/> }).collect_view()}</details>
     });
     view! {
         <tr>
             <td><div class="tick">{tick}<span><a href=format!("/models/{id}")><b class="mono">{model.name.clone()}</b></a><div class="sub">{format!("{} · {}", model.provider.1, model.upstream)}</div><div class="sub">{capital(model.modality.as_str())}</div></span></div></td>
             <td>{price}</td>
             <td>{tier}{suggested}</td>
-            <td class="review-who">{chosen.map(|reach| view! { <Who reach named=false/> })}{others}</td>
+            <td class="review-who">{of_choice}{each}</td>
         </tr>
     }
 }
 
-/// `general: 12 groups`.
-fn label(reach: &Reach) -> String {
+/// `general · 12 groups`.
+fn label(reach: &Reach, suggested: bool) -> String {
     let groups = match (reach.open, reach.by_request) {
         (0, 0) => "nobody".to_owned(),
         (0, asked) => format!("{asked} by request"),
         (open, 0) => groups(open, reach.of),
         (open, asked) => format!("{}, {asked} by request", groups(open, reach.of)),
     };
-    format!("{} · {groups}", reach.name)
+    format!("{} · {groups}{}", reach.name, if suggested { " (suggested)" } else { "" })
 }
 
 fn groups(count: usize, of: usize) -> String {

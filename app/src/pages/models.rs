@@ -1,6 +1,7 @@
 //! The catalogue.
 
 use domain::{
+    authorizations::State,
     models::{Modality, Model, Review, Tier},
     money::grouped,
     prices::PriceKey,
@@ -140,7 +141,7 @@ pub fn FindModel(
     let narrowed = !q.is_empty();
     view! {
         <div class="filters row">
-            <form method="get" action=page class="row" role="search">
+            <form method="get" action=page class="row" role="search" data-finds="">
                 <input type="search" name="q" value=q class="find" placeholder="Model or provider" aria-label="Find a model" autocomplete="off"/>
                 <button class="btn">"Search"</button>
             </form>
@@ -252,6 +253,19 @@ fn in_policies(policies: &[(String, bool)]) -> String {
     words
 }
 
+/// To how many groups the rules open a model, once it can be called.
+fn reached(first: &str, open: usize, asked: usize) -> String {
+    let groups = |count: usize| if count == 1 { "1 group".to_owned() } else { format!("{count} groups") };
+    match (open, asked) {
+        (0, 0) => format!("{first}, no rule opens it to any group yet."),
+        (0, asked) => format!("{first}, {} can have it by request.", groups(asked)),
+        (open, 0) => format!("{first}, the rules open it to {}.", groups(open)),
+        (open, asked) => {
+            format!("{first}, the rules open it to {}, and to {} by request.", groups(open), groups(asked))
+        }
+    }
+}
+
 /// A model.
 #[component]
 pub fn ModelPage() -> impl IntoView {
@@ -273,17 +287,20 @@ fn Content(view: ModelView) -> impl IntoView {
         )
     };
     let group_count = groups.len();
+    let open = groups.iter().filter(|(.., state)| *state == State::Open).count();
+    let asked = group_count - open;
+    // Whatever the rules say: what cannot be called nobody has.
+    let usable = model.obstacle().is_none();
     let group_rows = groups
         .into_iter()
         .take(50)
         .map(|(id, path, state)| view! { <tr><td class="wrap"><a href=format!("/groups/{id}")>{path}</a></td><td><StateMark state/></td></tr> })
         .collect_view();
+    // The same words as in the inbox, where it is accepted as well.
+    let priced = model.prices.is_some_and(|dated| dated.prices.complete_for(model.modality));
     let review = (pending && edit).then(|| {
-        let what = match group_count {
-            0 => "No rule opens it to any group yet.".to_owned(),
-            1 => "Once accepted, the rules open it to 1 group.".to_owned(),
-            count => format!("Once accepted, the rules open it to {count} groups."),
-        };
+        let first = if priced { "Once accepted" } else { "It has no price: accepted or not, it cannot be called. Once it has one" };
+        let what = reached(first, open, asked);
         view! {
             <div class="banner warn row between">
                 <span><b>"This model waits for review. "</b>{what}</span>
@@ -316,10 +333,10 @@ fn Content(view: ModelView) -> impl IntoView {
                 </Card>
                 <Card title="Prices" note="US dollars per million" actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="prices" label="Set prices" look="btn small"/> })} })>
                     {book.map(|(listed, book)| view! { <InBook listed book current/> })}
-                    <Prices prices modality=model.modality/>
+                    <Prices prices modality=model.modality edit=edit.then_some((id, model.version))/>
                 </Card>
             </div>
-            <Card title="Groups" note=if pending { "that would get it" } else { "that have it" }>
+            <Card title="Groups" note=if usable { "that have it" } else { "that would have it" }>
                 {if group_count == 0 {
                     view! { <Empty title="Closed to everybody" text="No rule opens this model or its tier."><a class="btn" href="/authorization">"To the authorizations"</a></Empty> }.into_any()
                 } else {
@@ -370,6 +387,7 @@ fn Content(view: ModelView) -> impl IntoView {
             when=edit name="archive" title=format!("Archive {}?", model.name) to=ArchiveModel::PATH label="Archive the model" fields=vec![("id", id.to_string()), ("version", model.version.to_string())] typed=model.name.clone()
             consequence=format!("Calls that name it are refused from now on, in every group; {}.{} Its spend stays on the books. This cannot be undone.", match group_count {
                 0 => "no group has it now".to_owned(),
+                _ if !usable => "no group can call it now".to_owned(),
                 1 => "1 group has it now".to_owned(),
                 count => format!("{count} groups have it now"),
             }, in_policies(&policies))

@@ -3,15 +3,18 @@
 use domain::{authorizations::State, time};
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{applications::Revoke, calls::LastCalls, requests::Grants, snippets::Snippets};
+use super::{
+    applications::Revoke, calls::LastCalls, raises::raise_href, requests::Grants, snippets::Snippets,
+    spend::LedInShort,
+};
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal},
         my_models::{Door, MyPage, MySecret, Way, load_my_models},
     },
     ui::{
-        Ago, Badge, Card, Empty, Field, Folded, Form, Head, Hidden, Kind, LimitMeter, Load, OpenDialog, Page,
-        StateMark, Submit, context::frame, money::pair, once::Outcome, query,
+        Ago, Badge, Card, Dialog, Empty, Field, Folded, Form, Head, Hidden, Kind, LimitMeter, Load,
+        OpenDialog, Page, Select, StateMark, Submit, When, context::frame, money::pair, once::Outcome, query,
     },
 };
 
@@ -23,19 +26,29 @@ pub fn MyModelsPage() -> impl IntoView {
         <Page title="My models" live=true>
             <Load data=page let(page)>
                 <Head title="My models"><a class="btn" href="/spend/me">{format!("My spend this month: {}", page.spend)}</a></Head>
+                <LedInShort/>
                 <Content page/>
             </Load>
         </Page>
     }
 }
 
-/// Through which groups, and what is left in each: the best one, and the others when they are asked for.
+/// Through which groups, and what is left in each: the one my secrets call through, or the best, and the
+/// others when they are asked for.
 #[component]
 fn Ways(through: Vec<Way>, ask: Option<String>, best: State) -> impl IntoView {
+    let called = through.iter().any(|way| way.called);
     let mut ways = through.into_iter();
     let first = ways.next().map(|way| view! { <WayLine way ask=None best/> });
     let more = ways.len();
-    let others = ways.map(|way| view! { <li><WayLine way ask=ask.clone() best/></li> }).collect_view();
+    let others = ways
+        .map(|way| {
+            let uncalled = called && !way.called && way.state == State::Open;
+            let uncalled =
+                uncalled.then(|| view! { <div class="sub">"No secret of yours calls here yet"</div> });
+            view! { <li><WayLine way ask=ask.clone() best/>{uncalled}</li> }
+        })
+        .collect_view();
     let count = if more == 1 { "1 more group".to_owned() } else { format!("{more} more groups") };
     view! {
         <div class="through">
@@ -47,7 +60,7 @@ fn Ways(through: Vec<Way>, ask: Option<String>, best: State) -> impl IntoView {
 
 #[component]
 fn WayLine(way: Way, ask: Option<String>, best: State) -> impl IntoView {
-    let Way { group, name, state, left, full } = way;
+    let Way { group, name, state, left, full, called: _ } = way;
     let rest = match (state, full, left) {
         (State::Open, Some(limit), _) => view! {
             <div class="sub"><b>"Used up"</b>{format!(", {limit}")}</div>
@@ -73,8 +86,8 @@ fn Content(page: MyPage) -> impl IntoView {
     let MyPage { models, groups, keys, limits, requests, calls, owned, may, spend: _ } = page;
     let waits: Vec<String> = requests
         .iter()
-        .filter(|request| request.grant.is_none())
-        .map(|request| request.model.1.clone())
+        .filter(|request| request.grant.is_none() && !request.wish.is_raise())
+        .map(|request| request.wish.name().to_owned())
         .collect();
     let callable: Vec<(String, Door)> = models
         .iter()
@@ -121,7 +134,13 @@ fn Content(page: MyPage) -> impl IntoView {
         .iter()
         .map(|limit| {
             let title = format!("{} · {}", limit.scope_name, limit.limit.meter.show_cap(limit.limit.cap));
-            view! { <li><b>{title}</b><LimitMeter limit=limit.clone()/></li> }
+            let more = (may.requests && limit.can_be_raised()).then(|| raise_href(&limit.limit.meter, None));
+            view! {
+                <li>
+                    <div class="row between"><b>{title}</b>{more.map(|href| view! { <a class="link" href=href>"Ask for more"</a> })}</div>
+                    <LimitMeter limit=limit.clone()/>
+                </li>
+            }
         })
         .collect_view();
     let (no_models, no_limits, no_groups) = (models.is_empty(), limits.is_empty(), groups.is_empty());
@@ -132,7 +151,7 @@ fn Content(page: MyPage) -> impl IntoView {
             view! {
                 <li>
                     <div class="row between">
-                        <span><b>{key.name}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
+                        <span><b>{key.name.clone()}</b><span class="sub">{format!(" {}{}", key.group, if key.personal { " · personal" } else { "" })}</span></span>
                         {key.secret.as_ref().map(|secret| {
                             // It stops as its last day ends.
                             let last = secret.ends_at.map(|end| frame().zone.local(end - chrono::TimeDelta::seconds(1)).date());
@@ -147,13 +166,11 @@ fn Content(page: MyPage) -> impl IntoView {
                     {key.policy.map(|(name, from)| view! {
                         <p class="sub">"A call that names no model goes to "<span class="mono">{format!("policy/{name}")}</span>{from.map(|group| format!(", as {group} says"))}"."</p>
                     })}
+                    {key.older.iter().map(|old| view! { <Older secret=old.clone() application=key.application.clone()/> }).collect_view()}
                     {key.leaked.map(|hint| view! { <p class="banner bad">{format!("{hint} was reported as leaked and is dead. Make a new one, and look where the old one was kept.")}</p> })}
                     <div class="row first-line">
-                        <Form to=IssueOwnSecret::PATH which=key.key.clone()>
-                            <Hidden name="key" value=key.key.clone()/>
-                            <Submit label=if has { "Replace my secret" } else { "Make my secret" } look="small"/>
-                            <LastDay/>
-                        </Form>
+                        <OpenDialog name=format!("secret-{}", key.key) label=if has { "Replace my secret" } else { "Make my secret" } look="btn small"/>
+                        <MakeSecret key=key.key.clone() name=key.name.clone() now=key.secret.clone()/>
                         {key.secret.map(|MySecret { id, hint, last_used_at, .. }| view! {
                             <OpenDialog name=format!("revoke-{id}") label="Revoke" look="link danger"/>
                             <Revoke secret=id application=key.application.clone() hint whose="Your programs".to_owned() used=last_used_at/>
@@ -169,7 +186,7 @@ fn Content(page: MyPage) -> impl IntoView {
         .map(|(id, path, _)| {
             view! {
                 <li>
-                    <Form to=OpenPersonal::PATH which=id.to_string()>
+                    <Form to=OpenPersonal::PATH which=id.to_string() class="once-only">
                         <div class="row between">
                             <span>{format!("A private context in {path}")}</span>
                             <Hidden name="group" value=id.to_string()/><Submit label="Open it" look="small"/>
@@ -219,6 +236,46 @@ fn Content(page: MyPage) -> impl IntoView {
             <Snippets base=frame().public_url.clone() models=callable/>
         </div>
         <LastCalls title="My last calls" calls/>
+    }
+}
+
+/// A secret of mine that another one has replaced.
+#[component]
+fn Older(secret: MySecret, application: String) -> impl IntoView {
+    let MySecret { id, hint, last_used_at, ends_at } = secret;
+    view! {
+        <div class="row between">
+            <span><span class="mono">{hint.clone()}</span><span class="sub">" replaced"{ends_at.map(|end| view! { ", stops "<When at=end/> })}" · last used "<Ago at=last_used_at/></span></span>
+            <OpenDialog name=format!("revoke-{id}") label="Revoke" look="link danger"/>
+            <Revoke secret=id application hint whose="Your programs".to_owned() used=last_used_at/>
+        </div>
+    }
+}
+
+/// Makes a secret of mine. What programs send now goes on for the time that is chosen.
+#[component]
+fn MakeSecret(key: String, name: String, now: Option<MySecret>) -> impl IntoView {
+    let was = now.as_ref().map_or_else(|| "none".to_owned(), |secret| secret.id.clone());
+    let title = match &now {
+        Some(secret) => format!("Replace {}?", secret.hint),
+        None => format!("Make a secret for {name}"),
+    };
+    let label = if now.is_some() { "Replace it" } else { "Make my secret" };
+    let grace = now.map(|secret| {
+        let hours = [("24", "stops tomorrow"), ("1", "stops in an hour"), ("168", "stops in a week"), ("0", "stops now")];
+        let options = hours.map(|(hours, text)| (hours.to_owned(), text.to_owned())).to_vec();
+        view! { <Select name="grace_hours" label=format!("{} that is there", secret.hint) options hint="Give your programs time to take the new one."/> }
+    });
+    view! {
+        <Dialog name=format!("secret-{key}") title>
+            <Form to=IssueOwnSecret::PATH which=key.clone() class="once-only">
+                <Hidden name="key" value=key.clone()/>
+                <Hidden name="was" value=was/>
+                {grace}
+                <Field name="ends_on" label="Last day" kind="date" optional=true hint="The new one stops by itself after this day. Empty: when you revoke it."/>
+                <div class="row end"><Submit label/></div>
+            </Form>
+        </Dialog>
     }
 }
 

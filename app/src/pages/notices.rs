@@ -56,7 +56,11 @@ fn Content(notices: Notices) -> impl IntoView {
 /// How a kind looks: what is waiting, and what is over, is told apart.
 const fn mark(kind: NoticeKind) -> Kind {
     match kind {
-        NoticeKind::Request | NoticeKind::Limit | NoticeKind::Forecast | NoticeKind::Charge => Kind::Warn,
+        NoticeKind::Request
+        | NoticeKind::Limit
+        | NoticeKind::Forecast
+        | NoticeKind::Charge
+        | NoticeKind::Review => Kind::Warn,
         NoticeKind::Anomaly | NoticeKind::Secret => Kind::Bad,
         NoticeKind::Answer => Kind::Good,
         NoticeKind::Grant | NoticeKind::Unused => Kind::Plain,

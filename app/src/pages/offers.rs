@@ -93,10 +93,12 @@ fn New(offers: Vec<Offer>) -> impl IntoView {
                 .fits
                 .then(|| view! { <Check name="names[]" label=format!("Choose {name}") value=name.clone()/> });
             let price = match offer.prices {
-                Some(prices) => {
+                Some(prices) if prices.complete_for(offer.modality) => {
                     view! { <span class="num">{pair(&prices)}</span><div class="sub">"per million"</div> }
                         .into_any()
                 }
+                // Part of a price is none: nobody could call it.
+                Some(_) => view! { <span class="muted">"only in part in the price book"</span> }.into_any(),
                 None => view! { <span class="muted">"not in the price book"</span> }.into_any(),
             };
             view! {

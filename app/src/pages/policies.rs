@@ -2,7 +2,10 @@
 
 mod steps;
 
+use std::collections::BTreeMap;
+
 use domain::{
+    ids::ModelId,
     policies::{DEFAULT, Policy, Routing},
     roles::Act,
 };
@@ -13,6 +16,7 @@ use steps::Steps;
 use super::{choices, heirs::FindHeir};
 use crate::{
     api::{
+        my_models::Door,
         policies::{ArchivePolicy, Policies, SavePolicy, load_policies},
         rehearsals::RehearsePolicy,
     },
@@ -50,7 +54,7 @@ pub fn PoliciesPage() -> impl IntoView {
 
 #[component]
 fn Content(policies: Policies, edit: bool) -> impl IntoView {
-    let Policies { policies, models, gone } = policies;
+    let Policies { policies, models, gone, doors } = policies;
     let many = models.len() > NAMED;
     let looked_for = query::value("find").trim().to_lowercase();
     let fits = |name: &&String| looked_for.is_empty() || name.to_lowercase().contains(&looked_for);
@@ -88,12 +92,18 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
                 let then = if all { "every call to it is refused" } else { "passed over" };
                 view! { <div class="sub"><Badge text=if all { "dead" } else { "archived" } kind=if all { Kind::Bad } else { Kind::Warn }/>{format!(" {names} {is} no longer in the catalogue: {then}.")}</div> }
             });
+            let apart = apart(policy, &doors).map(|text| {
+                // Whoever divides calls by weight did not mean that each API has its own.
+                let weighs = policy.routing == Routing::Balance;
+                let mark = weighs.then(|| view! { <Badge text="weights do not hold" kind=Kind::Warn/>" " });
+                view! { <div class="sub">{mark}{text}</div> }
+            });
             let instead = (policy.name == DEFAULT).then(|| view! { <div class="sub">"Calls to policy/default go here, whatever their key or group names."</div> });
             view! {
                 <tr>
-                    <td><b class="mono">{format!("policy/{}", policy.name)}</b>{instead}</td>
+                    <td><b class="mono policy-name">{format!("policy/{}", policy.name)}</b>{instead}</td>
                     <td>{if policy.routing == Routing::Fallback { "Fallback" } else { "Balance" }}</td>
-                    <td>{steps}{left}{unusual}</td>
+                    <td>{steps}{left}{apart}{unusual}</td>
                     <td class="beside"><div class="row end">{edit.then(|| view! {
                         <OpenDialog name=format!("policy-{id}") label="Edit" look="link"/>
                         <OpenDialog name=format!("archive-{id}") label="Archive" look="link danger"/>
@@ -136,6 +146,22 @@ fn Content(policies: Policies, edit: bool) -> impl IntoView {
     }
 }
 
+/// What a policy whose models answer in several places comes to: nothing is translated from one API to
+/// another, so a call goes to those of its own alone.
+fn apart(policy: &Policy, doors: &[(ModelId, Door)]) -> Option<String> {
+    let mut at = BTreeMap::<Door, Vec<&str>>::new();
+    for (id, name, _) in &policy.steps {
+        if let Some((_, door)) = doors.iter().find(|(model, _)| model == id) {
+            at.entry(*door).or_default().push(name);
+        }
+    }
+    let goes =
+        |(door, names): (&Door, &Vec<&str>)| format!("calls to {} go to {}", door.called(), names.join(", "));
+    let parts: Vec<String> = at.iter().map(goes).collect();
+    (parts.len() > 1)
+        .then(|| format!("Nothing is translated: {}, and to nothing else of it.", parts.join("; ")))
+}
+
 /// One line each: the model, and its weight in a balance.
 fn steps_text(policy: &Policy) -> String {
     let line = |(_, name, weight): &(_, String, i32)| {
@@ -157,7 +183,7 @@ fn PolicyDialog(policy: Option<Policy>, names: String, many: bool) -> impl IntoV
         <Dialog name=dialog.clone() title>
             {many.then(|| view! {
                 <FindHeir page="/policies" dialog=dialog.clone() what="Model"/>
-                <p class="hint">"Look for names first: looking begins the form below anew."</p>
+                <p class="hint unscripted">"Look for names first: looking begins the form below anew."</p>
             })}
             <Form to=SavePolicy::PATH also=RehearsePolicy::PATH which=dialog.clone()>
                 <Hidden name="id" value=id.clone()/>

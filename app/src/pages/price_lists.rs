@@ -1,7 +1,8 @@
 //! A price list somebody brings: read, put beside the catalogue, applied.
 
 use domain::{
-    price_lists::{Known, Listed},
+    names::ModelName,
+    price_lists::{Known, Listed, listed_name},
     prices::PriceKey,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -140,7 +141,7 @@ fn Changed(changed: Vec<Known>) -> impl IntoView {
     let rows = changed
         .into_iter()
         .map(|known| {
-            let (now, then) = (known.now(), known.listed.dearest());
+            let (now, then) = (known.now(), known.then());
             let different = PriceKey::ALL.iter().filter(|key| now.own(**key) != then.own(**key));
             let price = |price: Option<domain::money::Price>| price.map_or_else(|| "none".to_owned(), |price| price.to_string());
             let lines = different
@@ -171,6 +172,16 @@ fn Changed(changed: Vec<Known>) -> impl IntoView {
     }
 }
 
+/// A name as there is room for it.
+fn short(name: &str) -> String {
+    const LENGTH: usize = 120;
+    match name.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None if name.is_empty() => "(no name)".to_owned(),
+        None => name.to_owned(),
+    }
+}
+
 #[component]
 fn Unknown(unknown: Vec<Listed>) -> impl IntoView {
     let rows = unknown
@@ -182,9 +193,12 @@ fn Unknown(unknown: Vec<Listed>) -> impl IntoView {
                 view! { <span class="num">{pair(&listed.dearest())}</span> }.into_any()
             };
             let name = listed.name;
+            // What callers could not write is not to be had, and says why.
+            let wrong = listed_name(&name).parse::<ModelName>().err().map(|error| error.to_string());
+            let tick = wrong.is_none().then(|| view! { <Check name="names[]" label=format!("Choose {name}") value=name.clone()/> });
             view! {
                 <tr>
-                    <td><div class="tick"><Check name="names[]" label=format!("Choose {name}") value=name.clone()/><b class="mono review-name">{name}</b></div></td>
+                    <td><div class="tick">{tick}<span><b class="mono review-name"><bdi>{short(&name)}</bdi></b>{wrong.map(|wrong| view! { <div class="sub">"Cannot be taken. "{wrong}</div> })}</span></div></td>
                     <td class="beside">{capital(listed.modality.as_str())}</td>
                     <td class="r">{price}</td>
                 </tr>

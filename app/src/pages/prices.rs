@@ -1,13 +1,22 @@
 //! Prices on the pages of models: what is in force, where it comes from, what was and what will be.
 
+use chrono::SecondsFormat;
 use domain::{
+    ids::ModelId,
     models::Modality,
     price_lists::Listed,
-    prices::{self, PriceKey, Priced},
+    prices::{self, DatedPrices, PriceKey, Priced},
 };
-use leptos::prelude::*;
+use leptos::{prelude::*, server_fn::ServerFn};
 
-use crate::ui::{Badge, Empty, Field, Kind, When, context::now, money::pair};
+use crate::{
+    api::models::DropPrice,
+    ui::{
+        Badge, Confirm, Empty, Field, Kind, OpenDialog, When,
+        context::{frame, now},
+        money::pair,
+    },
+};
 
 /// The price of one bucket.
 #[component]
@@ -65,6 +74,9 @@ pub fn Prices(
     prices: Vec<Priced>,
     /// What goes in and comes out.
     modality: Modality,
+    /// The model and its version, where whoever looks may take back what is to come.
+    #[prop(optional_no_strip)]
+    edit: Option<(ModelId, i64)>,
 ) -> impl IntoView {
     if prices.is_empty() {
         return view! { <Empty title="No price" text="A model without a price cannot be called: what cannot be charged cannot be capped."/> }.into_any();
@@ -84,7 +96,8 @@ pub fn Prices(
                 () if from > now() => Some(view! { <Badge text="to come" kind=Kind::Warn/> }),
                 () => None,
             };
-            view! { <tr><td class="nw"><When at=from/></td><td>{list}<div class="sub">{priced.origin()}</div></td><td class="beside">{mark}</td></tr> }
+            let drop = edit.filter(|_| from > now()).map(|edit| view! { <TakeBack dated=priced.dated edit/> });
+            view! { <tr><td class="nw"><When at=from/></td><td>{list}<div class="sub">{priced.origin()}</div></td><td class="beside">{mark}" "{drop}</td></tr> }
         })
         .collect_view();
     view! {
@@ -95,6 +108,29 @@ pub fn Prices(
         </table>
     }
     .into_any()
+}
+
+/// Takes back what is to come, after it was said what that is.
+#[component]
+fn TakeBack(dated: DatedPrices, edit: (ModelId, i64)) -> impl IntoView {
+    let DatedPrices { from, prices } = dated;
+    let (id, version) = edit;
+    let name = format!("drop-{}", from.timestamp());
+    let day = domain::time::date(frame().zone.local(from).date());
+    let amounts = prices.set().map(|(key, price)| format!("{} {price}", key.label().to_lowercase()));
+    let consequence = format!(
+        "From {day} on it was to cost per million: {}. Instead it goes on at the price that holds before that.",
+        amounts.collect::<Vec<_>>().join(", ")
+    );
+    let fields = vec![
+        ("id", id.to_string()),
+        ("version", version.to_string()),
+        ("from", from.to_rfc3339_opts(SecondsFormat::Micros, true)),
+    ];
+    view! {
+        <OpenDialog name=name.clone() label="Take back" look="link danger"/>
+        <Confirm name title=format!("Take back the prices from {day}?") to=DropPrice::PATH label="Take them back" fields consequence/>
+    }
 }
 
 /// Each bucket with its price, or whose price it takes.

@@ -1,8 +1,8 @@
 //! Recommendations: what the figures suggest, each one click from the form that does it.
 
 use domain::{
-    money::Money,
-    recommendations::{Kind as What, Recommendation},
+    money::{Money, grouped},
+    recommendations::{Kind as What, Recommendation, SHORT_INPUT, SHORT_OUTPUT},
     roles::{Act, Place},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -32,7 +32,7 @@ fn Content(found: Vec<Recommendation>) -> impl IntoView {
         .iter()
         .filter_map(|kind| {
             let some: Vec<Recommendation> = found.iter().filter(|one| one.kind == *kind).cloned().collect();
-            (!some.is_empty()).then(|| view! { <Card title=kind.label() note=some.len().to_string()><Recommended found=some/></Card> })
+            (!some.is_empty()).then(|| view! { <Card title=kind.label() note=some.len().to_string()><Recommended found=some/>{assumption(*kind)}</Card> })
         })
         .collect_view();
     view! {
@@ -44,6 +44,18 @@ fn Content(found: Vec<Recommendation>) -> impl IntoView {
             kinds.into_any()
         }}
     }
+}
+
+/// What a kind takes for granted, where its figures do not say it.
+fn assumption(kind: What) -> impl IntoView {
+    (kind == What::Cheaper).then(|| {
+        let text = format!(
+            "Short calls are taken for ones that a cheaper model can answer, too: those with at most {} tokens in and {} out on average. Suggested is the next class below that costs at most half, holds these calls, and has answered here with what they use: tools, schemas, images, reasoning.",
+            grouped(SHORT_INPUT.unsigned_abs()),
+            grouped(SHORT_OUTPUT.unsigned_abs()),
+        );
+        view! { <p class="note-line">{text}</p> }
+    })
 }
 
 /// A list of recommendations, with dialogs to put them aside.

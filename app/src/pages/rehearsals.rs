@@ -34,7 +34,7 @@ pub fn RehearsalPage() -> impl IntoView {
 
 #[component]
 fn Content(view: RehearsalView) -> impl IntoView {
-    let RehearsalView { id, what, observes, may_observe, replay, problem, broken, back } = view;
+    let RehearsalView { id, what, observes, may_observe, seen, replay, problem, broken, back } = view;
     let crumbs = back_crumb(&back);
     let what = what.into_iter().map(|text| view! { <li>{text}</li> }).collect_view();
     let Some(replay) = replay else {
@@ -57,6 +57,7 @@ fn Content(view: RehearsalView) -> impl IntoView {
         <div class="rehearsal-bar">
             <Form to=SaveRehearsal::PATH class="rehearsal-save">
                 <Hidden name="id" value=id/>
+                <Hidden name="seen" value=seen/>
                 <a class="btn" href=back>"Back"</a>
                 {may_observe.then(|| view! { <button class="btn" name="observe" value="true">"Save, but only observe"</button> })}
                 <Submit label=if observes { "Save as observed" } else if changes { "Save anyway" } else { "Save" }/>
@@ -325,6 +326,16 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
                 1 => " and 1 group below".to_owned(),
                 count => format!(" and {count} groups below"),
             };
+            if let Some(application) = reach.application {
+                return view! {
+                    <tr>
+                        <td><a href=format!("/applications/{application}")>{reach.name}</a><div class="sub">"the application, by its key"</div></td>
+                        <td data-th="Gains"><span>{gains}</span></td>
+                        <td data-th="Loses"><span>{loses}</span></td>
+                    </tr>
+                }
+                .into_any();
+            }
             let people = if reach.people == 1 { "1 person".to_owned() } else { format!("{} people", reach.people) };
             view! {
                 <tr>
@@ -333,12 +344,13 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
                     <td data-th="Loses"><span>{loses}</span></td>
                 </tr>
             }
+            .into_any()
         })
         .collect_view();
     view! {
         <Card title="Who gains and loses models">
             <div class="scroll" tabindex="0" role="region" aria-label="Who gains and loses models">
-                <table class="table stack"><thead><tr><th>"Group"</th><th>"Gains"</th><th>"Loses"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"Who"</th><th>"Gains"</th><th>"Loses"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
             {(more > 0).then(|| view! { <p class="note-line">{format!("{more} more groups change.")}</p> })}
         </Card>
@@ -351,7 +363,11 @@ fn BudgetCard(budgets: Vec<Budget>) -> impl IntoView {
         .into_iter()
         .map(|budget| {
             let used = budget.used.map(|used| budget.limit.meter.metric.show(used)).unwrap_or_default();
-            let mark = if budget.tighter { ("tighter", Kind::Warn) } else { ("looser", Kind::Good) };
+            let mark = match (budget.tighter, budget.looser) {
+                (true, _) => ("tighter", Kind::Warn),
+                (false, true) => ("looser", Kind::Good),
+                (false, false) => ("refuses nothing", Kind::Plain),
+            };
             let or_none = |text: Option<String>| text.unwrap_or_else(|| "does not apply".to_owned());
             view! {
                 <tr>
@@ -366,7 +382,7 @@ fn BudgetCard(budgets: Vec<Budget>) -> impl IntoView {
     view! {
         <Card title="Whose budgets change">
             <div class="scroll" tabindex="0" role="region" aria-label="Whose budgets change">
-                <table class="table stack"><thead><tr><th>"Group"</th><th>"Before"</th><th>"After"</th><th class="r hide">"Used now"</th></tr></thead><tbody>{rows}</tbody></table>
+                <table class="table stack"><thead><tr><th>"Whose"</th><th>"Before"</th><th>"After"</th><th class="r hide">"Used now"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
         </Card>
     }

@@ -2,17 +2,17 @@
 
 use domain::{
     limits::Level,
-    requests::{Approval, Granted, Per, Request, RequestState, too_late},
+    requests::{Approval, Granted, Made, Per, Request, RequestState, Wish, too_late},
     time,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{choices, param};
+use super::{choices, param, raises::raise_href};
 use crate::{
     api::requests::{
         ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, EndGrant,
-        Inbox, RefuseRequest, RefuseRequests, Seen, WithdrawRequest, load_approval_rule, load_askable,
-        load_request, load_requests,
+        Inbox, RefuseRequest, RefuseRequests, Reviewed, Seen, WithdrawRequest, load_approval_rule,
+        load_askable, load_request, load_requests,
     },
     ui::{
         Badge, Card, Check, Confirm, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
@@ -57,23 +57,29 @@ pub fn RequestsPage() -> impl IntoView {
 
 #[component]
 fn Content(inbox: Inbox) -> impl IntoView {
-    let Inbox { requests, state, others, waiting, next } = inbox;
+    let Inbox { requests, state, others, waiting, asks, next } = inbox;
     let note = match waiting {
         0 if others => "none waits for you".to_owned(),
         0 => String::new(),
         1 => "1 waits for you".to_owned(),
         waiting => format!("{waiting} wait for you"),
     };
+    let word = query::value("state");
+    let unknown = !word.is_empty() && word != "all" && word.parse::<RequestState>().is_err();
+    let unknown = unknown.then(|| format!("{}: these are all requests.", query::nothing_called(&word)));
     let filtered = state.is_some() || !query::value("who").is_empty() || !query::value("model").is_empty();
     let empty = requests.is_empty();
     let choosable = requests.iter().any(Seen::waits);
     view! {
-        <Head title=if others { "Requests" } else { "My requests" } note><a class="btn go" href="/requests/new">"Ask for a model"</a></Head>
+        <Head title=if others { "Requests" } else { "My requests" } note>{asks.then(|| view! { <a class="btn" href="/requests/raise">"Ask for more money"</a><a class="btn go" href="/requests/new">"Ask for a model"</a> })}</Head>
         <Filters state others/>
+        {unknown.map(|text| view! { <p class="banner warn" role="status">{text}</p> })}
         {if empty && filtered {
             view! { <Card><Empty title="Nothing here" text="No request matches. Choose another state, or show all of them."><a class="btn" href="/requests?state=all">"Show all"</a></Empty></Card> }.into_any()
+        } else if empty && !asks {
+            view! { <Card><Empty title="No requests" text="Members do not ask here themselves. Ask a lead of your group or an admin."/></Card> }.into_any()
         } else if empty {
-            view! { <Card><Empty title="No requests yet" text="Some models are open by request: say why, for how much and until when, and a lead or admin agrees or does not."><a class="btn go" href="/requests/new">"Ask for a model"</a></Empty></Card> }.into_any()
+            view! { <Card><Empty title="No requests yet" text="Some models are open by request, and a limit can be raised for a time: say why, for how much and until when, and whoever may decides."><a class="btn go" href="/requests/new">"Ask for a model"</a></Empty></Card> }.into_any()
         } else if choosable {
             view! {
                 <Form to=ApproveRequests::PATH also=RefuseRequests::PATH class="inbox">
@@ -102,7 +108,7 @@ fn Lines(requests: Vec<Seen>) -> impl IntoView {
         <Card>
             <div class="scroll" tabindex="0" role="region" aria-label="Requests">
                 <table class="table stack">
-                    <thead><tr><th>"Model"</th><th>"For"</th><th class="r">"Asked for"</th><th>"Why"</th><th>"State"</th></tr></thead>
+                    <thead><tr><th>"What"</th><th>"For"</th><th class="r">"Asked for"</th><th>"Why"</th><th>"State"</th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
@@ -129,7 +135,7 @@ fn Filters(state: Option<RequestState>, others: bool) -> impl IntoView {
             <form method="get" action="/requests" class="row narrow-find" role="search">
                 <input type="hidden" name="state" value=kept/>
                 {others.then(|| view! { <input type="search" name="who" value=who class="find" placeholder="Who asked" aria-label="Who asked"/> })}
-                <input type="search" name="model" value=model class="find" placeholder="Model" aria-label="Model"/>
+                <input type="search" name="model" value=model class="find" placeholder="Model or limit" aria-label="Model, or what the limit is on"/>
                 <button class="btn">"Search"</button>
             </form>
         </div>
@@ -138,7 +144,16 @@ fn Filters(state: Option<RequestState>, others: bool) -> impl IntoView {
 
 /// `$40.00 a month` over `until 3 Dec 2026`.
 fn asked(request: &Request) -> (String, String) {
-    (request.per.show(request.asked.amount), format!("until {}", time::date(request.asked.ends_on)))
+    (request.wish.show(request.asked.amount), format!("until {}", time::date(request.asked.ends_on)))
+}
+
+/// What a request is for, as a link says it.
+#[component]
+fn What(wish: Wish) -> impl IntoView {
+    match wish {
+        Wish::Model { name, .. } => view! { <b class="mono">{name}</b> }.into_any(),
+        Wish::Raise { name, .. } => view! { <b>{format!("More money for {name}")}</b> }.into_any(),
+    }
 }
 
 #[component]
@@ -148,19 +163,45 @@ fn Line(seen: Seen) -> impl IntoView {
     let id = request.id.to_string();
     let progress = request.progress().filter(|_| request.state == RequestState::Waiting);
     let tick = waits.then(|| {
-        let name = format!("Choose {} for {}", request.model.1, request.requester.1);
+        let by = if request.wish.is_raise() { ", asked for by" } else { " for" };
+        let name = format!("Choose {}{by} {}", request.wish.title(), request.requester.1);
         view! { <Check name="ids[]" label=name value=id.clone()/> }
     });
     let (amount, until) = asked(&request);
+    let given = granted(&request).filter(|(_, differs)| *differs);
+    let given = given.map(|(text, _)| view! { <div class="sub">"given: "<b>{text}</b></div> });
+    let over = request.state == RequestState::Ended;
     let answered = request.decided.as_ref().and_then(|(at, who)| Some((*at, who.clone()?)));
     view! {
         <tr>
-            <td><div class="tick">{tick}<span><a href=format!("/requests/{id}")><b class="mono">{request.model.1.clone()}</b></a><div class="sub"><When at=request.created_at/></div></span></div></td>
-            <td>{if own { "Me".to_owned() } else { request.requester.1.clone() }}<div class="sub">{request.group.1.clone()}{request.for_group.then_some(", for everybody")}</div></td>
-            <td class="r num">{amount}<div class="sub">{until}</div></td>
+            <td><div class="tick">{tick}<span><a href=format!("/requests/{id}")><What wish=request.wish.clone()/></a><div class="sub"><When at=request.created_at/></div></span></div></td>
+            <td>{if own { "Me".to_owned() } else { request.requester.1.clone() }}{waiting_while_away(&request)}<div class="sub">{request.group.1.clone()}{(request.for_group && !request.wish.is_raise()).then_some(", for everybody")}</div></td>
+            <td class="r num">{amount}{instead_of(&request.wish).map(|text| view! { <div class="sub">{text}</div> })}<div class="sub">{until}</div>{given}</td>
             <td class="why">{short(&request.reason)}</td>
-            <td class="beside"><RequestMark state=request.state/>{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{who}" "<When at/></div> })}</td>
+            <td class="beside"><RequestMark state=request.state/>{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{over.then_some("approved by ")}{who}" "<When at/></div> })}</td>
         </tr>
+    }
+}
+
+/// That whoever asked is suspended, where somebody still has to answer.
+fn waiting_while_away(request: &Request) -> Option<impl IntoView + use<>> {
+    (request.away && request.state == RequestState::Waiting)
+        .then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })
+}
+
+/// What was agreed to: `$25.00 a month until 1 Dec 2026`.
+fn granted(request: &Request) -> Option<(String, bool)> {
+    let grant = request.grant.as_ref()?;
+    let last = frame().zone.local(grant.ends_at - chrono::Duration::seconds(1)).date();
+    let differs = (grant.cap, last) != (request.asked.amount, request.asked.ends_on);
+    Some((format!("{} until {}", request.wish.show(grant.cap), time::date(last)), differs))
+}
+
+/// What a raised limit was when this was asked for.
+fn instead_of(wish: &Wish) -> Option<String> {
+    match wish {
+        Wish::Raise { from, .. } => Some(format!("instead of {from} then")),
+        Wish::Model { .. } => None,
     }
 }
 
@@ -257,47 +298,89 @@ pub fn RequestPage() -> impl IntoView {
 
 #[component]
 fn One(seen: Seen) -> impl IntoView {
-    let Seen { request, own, decides, agreed } = seen;
+    let Seen { request, own, decides, agreed, reviewed } = seen;
     let id = request.id.to_string();
     let waits = request.state == RequestState::Waiting;
     let lapsed = request.state == RequestState::Lapsed;
-    let anew = format!("/requests/new?model={}&group={}", query::encoded(&request.model.1), request.group.0);
+    let anew = match &request.wish {
+        Wish::Model { name, .. } => {
+            format!("/requests/new?model={}&group={}", query::encoded(name), request.group.0)
+        }
+        Wish::Raise { meter, .. } => raise_href(meter, Some(request.group.0)),
+    };
     let late =
         lapsed.then(|| too_late(request.asked.ends_on, if own { "You" } else { &request.requester.1 }));
+    let agree = request.approvals.iter().filter(|approval| approval.counts).count();
+    let so_far = match agree {
+        0 => "Nobody has answered yet".to_owned(),
+        1 => format!("1 of {} has agreed", request.approvers),
+        agree => format!("{agree} of {} have agreed", request.approvers),
+    };
     let approvals = (request.approvers > 1).then(|| view! { <Approvals request=request.clone()/> });
     let (amount, until) = asked(&request);
+    let instead = instead_of(&request.wish);
+    let standing = request.now.map(|now| {
+        let share = domain::spend::share(now.used.0.saturating_add(now.held.0), now.cap.0);
+        format!("{}, {} used ({share})", request.wish.show(now.cap), now.used)
+    });
+    let needless = request.needless().filter(|_| waits);
+    let wish = request.wish.clone();
+    let who_decides = deciders(&wish);
     let crumbs = vec![("/requests".to_owned(), "Requests".to_owned())];
-    let title = format!("{} for {}", request.model.1, request.whom());
+    let title = match &request.wish {
+        Wish::Model { name, .. } => format!("{name} for {}", request.whom()),
+        Wish::Raise { name, .. } => format!("More money for {name}"),
+    };
+    // What is over was agreed to once: whoever did that has not ended it.
+    let answered = match request.state {
+        RequestState::Ended => RequestState::Approved,
+        state => state,
+    };
+    let over = (request.state == RequestState::Ended)
+        .then(|| request.grant.as_ref().map(|grant| grant.revoked_at.unwrap_or(grant.ends_at)))
+        .flatten()
+        .map(|at| view! { <dt>"Over"</dt><dd><RequestMark state=RequestState::Ended/>" "<When at/>{reviewed.map(|reviewed| view! { <EndedByReview reviewed/> })}</dd> });
     let answer = request.decided.clone().map(|(at, who)| {
         let who = who.unwrap_or_else(|| "Somebody".to_owned());
         let said = (!request.answer.is_empty())
             .then(|| view! { <blockquote class="said">{request.answer.clone()}</blockquote> });
-        view! { <dt>"Answer"</dt><dd><RequestMark state=request.state/>" "{who}", "<When at/>{said}</dd> }
+        let what = granted(&request).map(|(text, _)| view! { " "<b class="num">{text}</b>" by" });
+        view! { <dt>"Answer"</dt><dd><RequestMark state=answered/>{what}" "{who}", "<When at/>{said}</dd> }
     });
-    let why = super::why::href(&[
-        ("who", &request.requester.0.to_string()),
-        ("on", &request.group.0.to_string()),
-        ("model", &request.model.1),
-    ]);
-    let decide = (waits && decides).then(|| view! { <Decide request=request.clone() agreed/> });
+    let why = request.wish.model().map(|_| {
+        super::why::href(&[
+            ("who", &request.requester.0.to_string()),
+            ("on", &request.group.0.to_string()),
+            ("model", request.wish.name()),
+        ])
+    });
+    let decide = (waits && decides).then(|| view! { <Decide request=request.clone() agreed needless/> });
     let grant = request.grant.clone().map(
-        |grant| view! { <GrantCard id=id.clone() grant per=request.per state=request.state ends=decides/> },
+        |grant| view! { <GrantCard id=id.clone() grant wish=request.wish.clone() state=request.state ends=decides/> },
     );
     view! {
         <Head title crumbs>
-            <a class="btn" href=why>"Why"</a>
+            {why.map(|href| view! { <a class="btn" href=href>"Why"</a> })}
             {(own && (waits || lapsed)).then(|| view! { <Form to=WithdrawRequest::PATH class="inline"><Hidden name="id" value=id.clone()/><Submit label="Take it back" look=""/></Form> })}
         </Head>
         <div class="two">
             <Card title="What was asked for">
                 <dl class="facts-list">
-                    <dt>"Who"</dt><dd>{request.requester.1.clone()}</dd>
-                    <dt>"For"</dt><dd>{request.whom()}</dd>
-                    <dt>"Money"</dt><dd class="num">{amount}</dd>
+                    <dt>"Who"</dt><dd>{request.requester.1.clone()}{waiting_while_away(&request)}</dd>
+                    {match wish {
+                        Wish::Model { .. } => view! { <dt>"For"</dt><dd>{request.whom()}</dd> }.into_any(),
+                        Wish::Raise { name, meter, .. } => view! {
+                            <dt>"Limit of"</dt><dd>{name}<span class="muted">{format!(" ({})", meter.scope.kind())}</span></dd>
+                            <dt>"Paid by"</dt><dd>{request.group.1.clone()}</dd>
+                        }.into_any(),
+                    }}
+                    <dt>"Money"</dt><dd class="num">{amount}{instead.map(|text| view! { <span class="muted">{format!(" {text}")}</span> })}</dd>
                     <dt>"Last day"</dt><dd class="num">{until}</dd>
+                    {standing.map(|text| view! { <dt>"The limit now"</dt><dd class="num">{text}</dd> })}
                     <dt>"Why"</dt><dd><blockquote class="said">{request.reason.clone()}</blockquote></dd>
                     <dt>"Asked"</dt><dd><When at=request.created_at/></dd>
                     {answer}
+                    {over}
                 </dl>
             </Card>
             {grant}
@@ -312,11 +395,36 @@ fn One(seen: Seen) -> impl IntoView {
             })}
             {(waits && !decides).then(|| view! {
                 <Card title="Waiting"><Empty
-                    title="Nobody has answered yet"
-                    text=if own { "A lead of the group, one above it, or an admin decides; not you yourself. You see here what comes of it, and are told." } else { "A lead of the group, one above it, or an admin decides." }
+                    title=so_far.clone()
+                    text=format!("{}{}{}", needless.map(|text| format!("{text} ")).unwrap_or_default(), who_decides, if own { " Not you yourself. You see here what comes of it, and are told." } else { "" })
                 /></Card>
             })}
         </div>
+    }
+}
+
+/// Which review ended it.
+#[component]
+fn EndedByReview(reviewed: Reviewed) -> impl IntoView {
+    let Reviewed { review, path, by } = reviewed;
+    let name = format!("access review of {path}");
+    let name = match review {
+        Some(id) => view! { <a href=format!("/reviews/{id}")>{name}</a> }.into_any(),
+        None => name.into_any(),
+    };
+    view! {
+        <div class="sub">{match by {
+            Some(by) => view! { {format!("{by} dropped it in the ")}{name}"." }.into_any(),
+            None => view! { "Nobody confirmed it before the "{name}" closed." }.into_any(),
+        }}</div>
+    }
+}
+
+/// Who may answer.
+const fn deciders(wish: &Wish) -> &'static str {
+    match wish {
+        Wish::Model { .. } => "A lead of the group, one above it, or an admin decides.",
+        Wish::Raise { .. } => "An admin or owner decides: only they raise limits.",
     }
 }
 
@@ -325,13 +433,13 @@ fn One(seen: Seen) -> impl IntoView {
 fn Approvals(request: Request) -> impl IntoView {
     let note = request.progress().unwrap_or_default();
     let none = request.approvals.is_empty();
-    let per = request.per;
+    let wish = request.wish;
     let lines = request
         .approvals
         .into_iter()
         .map(|Approval { who, terms, answer, at, counts }| {
             let said = (!answer.is_empty()).then(|| view! { <blockquote class="said">{answer}</blockquote> });
-            let terms = format!("{}, until {}", per.show(terms.amount), time::date(terms.ends_on));
+            let terms = format!("{}, until {}", wish.show(terms.amount), time::date(terms.ends_on));
             view! {
                 <li>
                     <div class="row between"><b>{who.1}</b><span class="muted"><When at/></span></div>
@@ -389,22 +497,30 @@ fn LargeSums(approving: Approving) -> impl IntoView {
 
 /// Approve, with less if need be, or refuse.
 #[component]
-fn Decide(request: Request, agreed: bool) -> impl IntoView {
+fn Decide(
+    request: Request,
+    /// Whether whoever looks agrees already.
+    agreed: bool,
+    /// Why there is nothing to agree to by now.
+    needless: Option<&'static str>,
+) -> impl IntoView {
     let id = request.id.to_string();
     let (terms, begun) = (request.terms(), !request.approvals.is_empty());
     let note =
         if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
     let hint =
         if begun { "Agreed to so far. Anything else begins the count anew." } else { "As asked, or less." };
-    let counted = match request.per {
-        Per::Month => "At most, each month",
-        Per::Total => "At most, in total",
+    let counted = match &request.wish {
+        Wish::Model { per: Per::Month, .. } => "At most, each month".to_owned(),
+        Wish::Model { per: Per::Total, .. } => "At most, in total".to_owned(),
+        Wish::Raise { meter, .. } => format!("The limit, {}", meter.window.per()),
     };
     view! {
         <div>
             <Card title="Approve" note clone:id><div class="pad">
                 {agreed.then(|| view! { <p class="banner good">"You agree to this already; others have to, too."</p> })}
-                <Form to=ApproveRequest::PATH>
+                {needless.map(|text| view! { <p class="banner warn" role="status">{text}" Refuse this, or change the limit first."</p> })}
+                {needless.is_none().then(|| view! { <Form to=ApproveRequest::PATH>
                     <Hidden name="id" value=id.clone()/>
                     <div class="pair">
                         <Field name="amount" label=counted inputmode="decimal" value=terms.amount.exact() hint=hint/>
@@ -412,7 +528,7 @@ fn Decide(request: Request, agreed: bool) -> impl IntoView {
                     </div>
                     <TextArea name="answer" label="What you say" rows=2 optional=true/>
                     <div class="row end"><Submit label="Approve"/></div>
-                </Form>
+                </Form> })}
             </div></Card>
             <Card title="Refuse"><div class="pad">
                 <Form to=RefuseRequest::PATH>
@@ -430,11 +546,11 @@ fn Decide(request: Request, agreed: bool) -> impl IntoView {
 pub fn GrantMeter(
     /// What was agreed to.
     grant: Granted,
-    /// How its money is counted.
-    per: Per,
+    /// Of what.
+    wish: Wish,
 ) -> impl IntoView {
     let level = Level { settled: grant.used.0, held: grant.held.0 };
-    let text = format!("{} of {} used, {}", grant.used, per.show(grant.cap), grant.share());
+    let text = format!("{} of {} used, {}", grant.used, wish.show(grant.cap), grant.share());
     let until = match grant.revoked_at {
         Some(at) => view! { " · ended "<When at/> }.into_any(),
         None => view! { " · until "<When at=grant.ends_at/> }.into_any(),
@@ -443,19 +559,59 @@ pub fn GrantMeter(
 }
 
 #[component]
-fn GrantCard(id: String, grant: Granted, per: Per, state: RequestState, ends: bool) -> impl IntoView {
+fn GrantCard(id: String, grant: Granted, wish: Wish, state: RequestState, ends: bool) -> impl IntoView {
     let holds = state == RequestState::Approved;
-    let note = if holds { "counted for itself" } else { "over" };
+    let raise = wish.is_raise();
+    let note = match (holds, raise) {
+        (true, false) => "counted for itself",
+        (true, true) if grant.stands() => "the limit has this cap",
+        (true, true) => "a higher one holds now",
+        (false, _) => "over",
+    };
+    let (title, ask, consequence) = if raise {
+        let then = match (grant.stands(), grant.made) {
+            (true, Made::Raise { before: Some(before), .. }) => {
+                format!("The limit is at once {}.", wish.show(before))
+            }
+            (true, _) => "At once the organization’s default holds.".to_owned(),
+            (false, _) => "The limit stays as it is now, and does not fall back to this one.".to_owned(),
+        };
+        let consequence =
+            format!("{then} What was used of it stays used: calls that do not fit are refused.");
+        ("The raised limit", "End it before its day?", consequence)
+    } else {
+        (
+            "The grant",
+            "End the grant?",
+            "The next call is refused again until somebody agrees to a new request. Calls in flight are finished; what was spent stays on the books.".to_owned(),
+        )
+    };
+    let after = (holds && raise).then(|| afterwards(&grant, &wish));
     view! {
-        <Card title="The grant" note actions=ViewFn::from(move || view! { {(ends && holds).then(|| view! { <OpenDialog name="end" label="End it now" look="btn small"/> })} })>
-            <div class="pad"><GrantMeter grant per/></div>
+        <Card title=title note actions=ViewFn::from(move || view! { {(ends && holds).then(|| view! { <OpenDialog name="end" label="End it now" look="btn small"/> })} })>
+            <div class="pad"><GrantMeter grant wish/>{after.map(|text| view! { <p class="under">{text}</p> })}</div>
         </Card>
         {(ends && holds).then(|| view! {
             <Confirm
-                name="end" title="End the grant?" to=EndGrant::PATH label="End it" fields=vec![("id", id)]
-                consequence="The next call is refused again until somebody agrees to a new request. Calls in flight are finished; what was spent stays on the books."
+                name="end" title=ask to=EndGrant::PATH label="End it" fields=vec![("id", id)]
+                consequence=consequence
             />
         })}
+    }
+}
+
+/// What holds when a raised limit ends.
+fn afterwards(grant: &Granted, wish: &Wish) -> String {
+    match grant.made {
+        Made::Raise { now: Some(now), .. } if now != grant.cap => {
+            format!(
+                "It is raised to {} for now; this holds again when that is over, until its own last day.",
+                wish.show(now)
+            )
+        }
+        Made::Raise { before: Some(before), .. } => format!("Then it is {} again.", wish.show(before)),
+        Made::Raise { before: None, .. } => "Then the organization’s default holds again.".to_owned(),
+        Made::Grant(_) => String::new(),
     }
 }
 
@@ -473,13 +629,13 @@ pub fn Grants(
         .map(|request| {
             let (amount, until) = asked(&request);
             let meter = match request.grant.clone() {
-                Some(grant) => view! { <GrantMeter grant per=request.per/> }.into_any(),
+                Some(grant) => view! { <GrantMeter grant wish=request.wish.clone()/> }.into_any(),
                 None => view! { <p class="under num">{format!("{amount} {until}")}</p> }.into_any(),
             };
             view! {
                 <li>
                     <div class="row between">
-                        <span><a href=format!("/requests/{}", request.id)><b class="mono">{request.model.1.clone()}</b></a><span class="sub">{format!(" for {}", request.whom())}</span></span>
+                        <span><a href=format!("/requests/{}", request.id)><What wish=request.wish.clone()/></a>{(!request.wish.is_raise()).then(|| view! { <span class="sub">{format!(" for {}", request.whom())}</span> })}</span>
                         <RequestMark state=request.state/>
                     </div>
                     {meter}

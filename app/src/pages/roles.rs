@@ -85,12 +85,13 @@ fn HoldersCard(view: RolesView) -> impl IntoView {
         .into_iter()
         .map(|Holders { role, count, first }| {
             let more = count - i64::try_from(first.len()).unwrap_or(0);
+            let none = first.is_empty();
             let names = first.into_iter().map(|(id, name)| view! { <a href=format!("/users/{id}")>{name}</a> }).collect_view();
             view! {
                 <dt>{capital(role.as_str())}" "<span class="count num">{grouped(count.unsigned_abs())}</span></dt>
                 <dd>
                     {names}
-                    {(more > 0).then(|| view! { <a class="muted" href=format!("/users?role={role}")>{format!("and {} more", grouped(more.unsigned_abs()))}</a> })}
+                    {(more > 0).then(|| view! { <a class="muted" href=format!("/users?role={role}")>{if none { "All of them".to_owned() } else { format!("and {} more", grouped(more.unsigned_abs())) }}</a> })}
                     {(count == 0).then_some("Nobody")}
                 </dd>
             }

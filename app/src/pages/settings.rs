@@ -8,7 +8,12 @@ use domain::{
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{capital, choices, heirs::FindHeir, leases::HoldersCard, requests::ApprovalRuleCard};
+use super::{
+    capital, choices,
+    heirs::{FindHeir, nobody_yet},
+    leases::HoldersCard,
+    requests::ApprovalRuleCard,
+};
 use crate::{
     api::{
         groups::SetDefaultGroup,
@@ -195,7 +200,7 @@ fn Danger(weight: Weight, name: String, heirs: Vec<(String, String)>) -> impl In
         <Dialog name="hand-over" title="Hand the organization over">
             <FindHeir page="/settings" dialog="hand-over"/>
             <Form to=HandOverOrganization::PATH>
-                <Select name="user" label="Its next owner" options=heirs.clone() hint="Somebody who has accepted their invitation. Not listed? Look for them above."/>
+                <Select name="user" label="Its next owner" options=nobody_yet(heirs.clone()) hint="Somebody who has accepted their invitation. Not listed? Look for them above."/>
                 <Select name="then" label="What you are from then on" options=roles.clone() value="admin"/>
                 <Field name="typed" label=typed.clone() hint="What is yours alone as an owner you cannot take back yourself."/>
                 <div class="row end"><Submit label="Hand over" look="danger"/></div>

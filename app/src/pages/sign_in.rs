@@ -33,7 +33,7 @@ pub fn SignInPage() -> impl IntoView {
                         <Hidden name="next" value=next/>
                         <Field name="email" label="Email" kind="email" autocomplete="username"/>
                         <Field name="password" label="Password" kind="password" autocomplete="current-password"/>
-                        <div class="row end"><Submit label="Sign in"/></div>
+                        <div class="row between"><a class="link" href="/forgot" rel="external">"Forgot your password?"</a><Submit label="Sign in"/></div>
                     </Form>
                 </section>
                 <p class="muted center">"No sign-in yet? An admin of your organization can send you an invitation."</p>

@@ -10,6 +10,7 @@ use domain::{
     time,
 };
 use leptos::prelude::*;
+use leptos_router::components::Redirect;
 
 use super::{calls::LastCalls, param};
 use crate::{
@@ -38,6 +39,10 @@ pub fn SpendPage() -> impl IntoView {
     let whole = of.is_empty();
     // The organization's is for few; who leads groups has theirs in one place.
     if of.is_empty() && reads_groups() && !frame().may(domain::roles::Act::ReadOrganization) {
+        // A list of one is a step more to what it is about.
+        if let [only] = frame().here().map(|here| here.leads.as_slice()).unwrap_or_default() {
+            return view! { <Redirect path=format!("/spend/{only}")/> }.into_any();
+        }
         return view! { <Page title="Spend" live=true><Load data=load_led() let(led)><LedGroups led/></Load></Page> }.into_any();
     }
     let page = load_spend(
@@ -74,13 +79,20 @@ fn Elsewhere() -> impl IntoView {
 /// The groups somebody leads, with what a month's budget is asked first.
 #[component]
 fn LedGroups(led: LedPage) -> impl IntoView {
+    view! {
+        <Head title="Spend" note=month_name(led.month)><a class="btn" href="/spend/me">"Your own"</a></Head>
+        <p class="lead">"What the applications of the groups you lead spent this month, with those of the groups below. What the whole organization spends is for admins, owners and auditors."</p>
+        <LedTable led/>
+    }
+}
+
+#[component]
+fn LedTable(led: LedPage, #[prop(optional)] title: &'static str) -> impl IntoView {
     let LedPage { month, today, groups, more } = led;
     let against = month.pred_opt().unwrap_or(month).format("Against %B").to_string();
     let rows = groups.into_iter().map(|group| led_row(group, today)).collect_view();
     view! {
-        <Head title="Spend" note=month_name(month)><a class="btn" href="/spend/me">"Your own"</a></Head>
-        <p class="lead">"What the applications of the groups you lead spent this month, with those of the groups below. What the whole organization spends is for admins, owners and auditors."</p>
-        <Card>
+        <Card title>
             <div class="scroll" tabindex="0" role="region" aria-label="Groups you lead">
                 <table class="table">
                     <thead><tr>
@@ -91,6 +103,47 @@ fn LedGroups(led: LedPage) -> impl IntoView {
                 </table>
             </div>
             {(more > 0).then(|| view! { <p class="note-line">{format!("And {more} more. ")}<a href="/groups">"See all groups"</a></p> })}
+        </Card>
+    }
+}
+
+/// What somebody who leads groups is asked first, on the first page they see: of one group what it spends
+/// and why, of several what each spends. Nothing where it cannot be told just now: the page is about more.
+#[component]
+pub fn LedInShort() -> impl IntoView {
+    let leads = frame().here().map(|here| here.leads.clone()).unwrap_or_default();
+    match leads.as_slice() {
+        _ if frame().may(domain::roles::Act::ReadOrganization) => ().into_any(),
+        [] => ().into_any(),
+        [only] => {
+            let none = String::new;
+            let page = load_spend(only.to_string(), none(), none(), none(), none(), none(), none());
+            waited(async move { page.await.ok().map(|page| view! { <OneInShort page/> }) }).into_any()
+        }
+        _ => {
+            let led = load_led();
+            waited(async move { led.await.ok().map(|led| view! { <LedTable led title="Groups you lead"/> }) })
+                .into_any()
+        }
+    }
+}
+
+/// What one group spends, and why.
+#[component]
+fn OneInShort(page: Data) -> impl IntoView {
+    let (title, _) = place(&page.whose, false);
+    let href = page_of(&page.whose);
+    let (total, before) = (page.table.total().spend, page.table.total_before().spend);
+    let of = page.budget.as_ref().map(|limit| format!(" of {}", Money(limit.limit.cap)));
+    let compared = (page.table.comparable() && before.0 > 0)
+        .then(|| format!(" · {} against {}", change(total, before), page.table.before.from.format("%B")));
+    let more = href.clone();
+    view! {
+        <Card title class="led" actions=ViewFn::from(move || view! { <a class="link" href=more.clone()>"What it spends"</a> })>
+            <dl class="answers">
+                <div><dt>"Month to date"</dt><dd class="num"><a href=href>{total.to_string()}{of}</a>{compared}</dd></div>
+                {answers(&page)}
+            </dl>
         </Card>
     }
 }
@@ -133,6 +186,20 @@ fn month_name(month: NaiveDate) -> String {
     month.format("%B %Y").to_string()
 }
 
+/// Where the spend page of something is.
+fn page_of(whose: &Whose) -> String {
+    match whose {
+        Whose::Organization => "/spend".to_owned(),
+        Whose::Group(path) => {
+            format!("/spend/{}", path.last().map(|(id, _)| id.to_string()).unwrap_or_default())
+        }
+        Whose::Application(id, ..) => format!("/spend/{id}"),
+        Whose::Key(id, ..) => format!("/spend/{id}"),
+        Whose::User(id, _) => format!("/spend/{id}"),
+        Whose::Model(id, _) => format!("/spend/{id}"),
+    }
+}
+
 /// What a page is about as filters of the explorer and of the list of calls.
 fn filters(page: &Data) -> Filters {
     let mut filters = Filters::default();
@@ -160,7 +227,11 @@ fn place(whose: &Whose, all: bool) -> (String, Vec<(String, String)>) {
         Whose::Group(path) => {
             let (above, own) = path.split_at(path.len().saturating_sub(1));
             let root = all.then(|| root.clone());
-            let above = above.iter().map(|(id, name)| (format!("/spend/{id}"), name.clone()));
+            // Who leads a group reads what is below it, not what is above.
+            let led = |id: &domain::ids::GroupId| frame().here().is_some_and(|here| here.leads.contains(id));
+            let first = if all { Some(0) } else { above.iter().position(|(id, _)| led(id)) };
+            let above = above.iter().skip(first.unwrap_or(above.len()));
+            let above = above.map(|(id, name)| (format!("/spend/{id}"), name.clone()));
             (
                 own.first().map(|(_, name)| name.clone()).unwrap_or_default(),
                 root.into_iter().chain(above).collect(),
@@ -230,9 +301,12 @@ fn Content(page: Data) -> impl IntoView {
         (from, to) if from.is_empty() || to.is_empty() => "Choose the first day and the last.".to_owned(),
         (from, to) => chosen(from, to, page.today).err().unwrap_or_default(),
     });
-    let odd = odd.map(|sentence| {
-        view! { <p class="banner warn" role="status">{format!("{sentence} This is the month instead.")}</p> }
-    });
+    let odd = odd.map(|sentence| format!("{sentence} This is the month instead."));
+    let odd = odd
+        .into_iter()
+        .chain(not_followed(&page))
+        .map(|sentence| view! { <p class="banner warn" role="status">{sentence}</p> })
+        .collect_view();
     let chart = spend_chart(&page, &filters);
     let table = &page.table;
     let (measure, first, last) = (table.by, table.period.from.to_string(), table.period.last().to_string());
@@ -244,8 +318,10 @@ fn Content(page: Data) -> impl IntoView {
     let months = (page.range == Range::Month).then(|| months(&page));
     let facts = page.clone();
     let series = chart.series.clone();
+    let led_one = !all && matches!(page.whose, Whose::Group(_));
     view! {
         <Head title crumbs>
+            {led_one.then(|| view! { <a class="btn" href="/spend/me">"Your own"</a> })}
             {views}
             <div class="seg" role="group" aria-label="How much time">{ranges}</div>
             {months}
@@ -262,6 +338,30 @@ fn Content(page: Data) -> impl IntoView {
         <Breakdown page series filters/>
         <LastCalls title="Last calls" calls/>
     }
+}
+
+/// What of the address could not be followed, each in a sentence.
+fn not_followed(page: &Data) -> Vec<String> {
+    let word = |name: &str| Some(query::value(name)).filter(|word| !word.is_empty());
+    let mut told = Vec::new();
+    if let Some(view) = word("view").filter(|view| view.parse::<View>().is_err()) {
+        told.push(format!("{}: this is {} spend.", query::nothing_called(&view), page.view));
+    }
+    if let Some(range) = word("range").filter(|range| range.parse::<Range>().is_err()) {
+        told.push(format!("{}: this is the month.", query::nothing_called(&range)));
+    }
+    let instead = page.table.by.one().to_lowercase();
+    match word("by").map(|by| (by.parse::<By>(), by)) {
+        Some((Err(_), by)) => told.push(format!("{}: this is by {instead}.", query::nothing_called(&by))),
+        Some((Ok(by), _)) if by != page.table.by => {
+            told.push(format!(
+                "This is not split by {} here: this is by {instead}.",
+                by.one().to_lowercase()
+            ));
+        }
+        _ => {}
+    }
+    told
 }
 
 /// The month that is shown, and steps to its neighbours.
@@ -326,16 +426,7 @@ pub fn spend_chart(page: &Data, filters: &Filters) -> Chart {
         amounts: page.before_steps.iter().map(|spend| spend.0).collect(),
     };
     let by = page.table.by.as_str();
-    let place = match &page.whose {
-        Whose::Organization => "/spend".to_owned(),
-        Whose::Group(path) => {
-            format!("/spend/{}", path.last().map(|(id, _)| id.to_string()).unwrap_or_default())
-        }
-        Whose::Application(id, ..) => format!("/spend/{id}"),
-        Whose::Key(id, ..) => format!("/spend/{id}"),
-        Whose::User(id, _) => format!("/spend/{id}"),
-        Whose::Model(id, _) => format!("/spend/{id}"),
-    };
+    let place = page_of(&page.whose);
     let view = if page.view == View::Members { View::Members.as_str() } else { "" };
     let brush =
         Filters::default().href(&place, &[("range", Range::Own.as_str()), ("view", view), ("by", by)]);
@@ -400,24 +491,36 @@ pub fn chart_of(table: &Explored, title: String, filters: &Filters) -> Chart {
 /// Are we fine, who and what drives it, what changed: in a sentence each.
 #[component]
 pub fn Answers(page: Data) -> impl IntoView {
+    view! { <section class="card" aria-label="In short"><dl class="answers">{answers(&page)}</dl></section> }
+}
+
+fn answers(page: &Data) -> impl IntoView + use<> {
     let table = &page.table;
-    let filters = filters(&page);
+    let filters = filters(page);
     let all = frame().may(domain::roles::Act::ReadOrganization);
     let total = table.total().spend;
     let fine = page.verdict(time::day).map(|(verdict, text)| {
         view! { <div><dt>"Are we fine?"</dt><dd>{verdict_badge(verdict)}" "{text}</dd></div> }
     });
     let first = table.rows.iter().filter(|row| row.key.is_some() && row.total.spend.0 > 0).take(2);
+    let onward = |by, key: &str| explore_one(table, &filters, by, key);
     let mut drivers: Vec<AnyView> = first
-        .map(|row| driver(spend_of(table.by, row, all), row.name.clone(), row.total.spend, total))
+        .map(|row| {
+            let href = spend_of(table.by, row, all).or_else(|| Some(onward(table.by, row.key.as_deref()?)));
+            driver(href, row.name.clone(), row.total.spend, total)
+        })
         .collect();
     for leader in &page.leaders {
-        let href = all.then(|| format!("/spend/{}", leader.key));
-        drivers.push(driver(href, leader.name.clone(), leader.spend, total));
+        let href = if all { format!("/spend/{}", leader.key) } else { onward(leader.by, &leader.key) };
+        drivers.push(driver(Some(href), leader.name.clone(), leader.spend, total));
     }
     if let Some(people) = page.crowd.filter(|_| total.0 > 0) {
         let text = format!("Who of {} people?", grouped(people.unsigned_abs()));
-        let href = query::href(&[("by", Some(By::User.as_str()))]);
+        let asked: Vec<(&str, String)> =
+            ["view", "range", "month", "from", "to"].map(|name| (name, query::value(name))).into();
+        let asked: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let by_user = [&asked[..], &[("by", By::User.as_str())]].concat();
+        let href = Filters::default().href(&page_of(&page.whose), &by_user);
         drivers.push(
             view! { <a href=href title="The split by person has everybody who spent.">{text}</a> }.into_any(),
         );
@@ -444,11 +547,14 @@ pub fn Answers(page: Data) -> impl IntoView {
         view! { {text}" "<a href=href>"See these calls"</a> }
     });
     let changed = table.what_changed();
-    view! {
-        <section class="card" aria-label="In short">
-            <dl class="answers">{fine}{drives}<div><dt>"What changed?"</dt><dd>{changed}{spike}</dd></div></dl>
-        </section>
-    }
+    view! { {fine}{drives}<div><dt>"What changed?"</dt><dd>{changed}{spike}</dd></div> }
+}
+
+/// One thing of a page's spend, looked into: for those who have no page of it.
+fn explore_one(table: &Explored, filters: &Filters, by: By, key: &str) -> String {
+    let into = if by == By::Model { By::User } else { By::Model };
+    let (from, last) = (table.period.from.to_string(), table.period.last().to_string());
+    filters.with(by, key).href("/explore", &[("by", into.as_str()), ("from", &from), ("to", &last)])
 }
 
 fn driver(href: Option<String>, name: String, part: Money, whole: Money) -> AnyView {
@@ -613,10 +719,9 @@ fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> impl IntoView
     let rows = listed
         .into_iter()
         .map(|(class, row)| {
-            let name = match spend_of(by, &row, all) {
-                Some(href) => view! { <a href=href>{row.name.clone()}</a> }.into_any(),
-                None => view! { <span>{row.name.clone()}</span> }.into_any(),
-            };
+            let key = row.key.as_deref().unwrap_or_default();
+            let href = spend_of(by, &row, all).unwrap_or_else(|| explore_one(&table, &filters, by, key));
+            let name = view! { <a href=href>{row.name.clone()}</a> };
             let narrowed = filters.with(by, row.key.as_deref().unwrap_or_default());
             let calls = |ended| narrowed.href("/calls", &[("outcome", ended), ("from", &from), ("to", &to)]);
             let refused = row.total.refused;

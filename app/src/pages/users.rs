@@ -12,20 +12,28 @@ use domain::{
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    account::Sessions, audit::Changes, calls::LastCalls, capital, choices, heirs::FindHeir,
-    limits::LimitCard, param, requests::Grants, spend::chart_of,
+    account::Sessions,
+    audit::Changes,
+    calls::LastCalls,
+    capital, choices,
+    heirs::FindHeir,
+    limits::LimitCard,
+    members::{self, TakeOut, last_day},
+    param,
+    requests::Grants,
+    spend::chart_of,
 };
 use crate::{
     api::{
-        groups::{AddMember, RemoveMember},
+        groups::{AddMember, EditMember, RemoveMember},
         users::{
             EditUser, Gone, InviteUser, Invited, Person, RemoveUser, Slip, SuspendUser, UserView, load_user,
         },
     },
     filters::Filters,
     ui::{
-        Ago, AtOnce, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog,
-        Page, PickGroup, Select, Submit, When,
+        Ago, AtOnce, Badge, Card, Check, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Meter,
+        OpenDialog, Page, PickGroup, Select, Submit, When,
         badge::StatusMark,
         chart::{Chart, ChartView, Legend},
         context::{frame, now},
@@ -159,6 +167,8 @@ fn Content(view: UserView) -> impl IntoView {
     let (over, changes_them) = (edit && may_give(user.role), may_change(user.id, user.role));
     let suspended = user.status == UserStatus::Suspended;
     let id = user.id;
+    // Somebody else has to suspend one.
+    let suspends = over && !suspended && crate::ui::context::frame().here().map(|here| here.user) != Some(id);
     let limit = user.limit(default_limit);
     let badges = user.groups.iter().filter(|badge| !badge.inherited).map(|badge| {
         let (group, was) = (badge.group.to_string(), seen_as(badge.standing, badge.ends_at));
@@ -168,17 +178,37 @@ fn Content(view: UserView) -> impl IntoView {
                     <Badge text=badge.name.clone() href=format!("/groups/{group}")/>
                     {(badge.standing == domain::groups::Standing::Lead).then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
                     {(badge.source != Source::Manual).then(|| view! { " "<span class="muted">{source(badge.source)}</span> })}
+                    {last_day(badge.ends_at).map(|day| view! { " "<span class="muted">{format!("through {}", domain::time::date(day))}</span> })}
                 </span>
                 {edit.then(|| view! {
-                    <Form to=RemoveMember::PATH which=group.clone() class="inline" at_once=AtOnce::Gone>
+                    <span class="row">
+                    {by_hand(badge.source).then(|| view! { <OpenDialog name=format!("membership-{group}") label="Change" look="link"/> })}
+                    <Form to=RemoveMember::PATH which=group.clone() class="inline" asks_on=members::asks_on(&group) at_once=AtOnce::Gone>
                         <Hidden name="group" value=group.clone()/><Hidden name="user" value=id.to_string()/>
                         <Hidden name="was" value=was.clone()/>
                         <button class="link">"Remove"</button>
                     </Form>
+                    </span>
                 })}
             </li>
         }
     }).collect_view();
+    let memberships = user
+        .groups
+        .iter()
+        .filter(|badge| edit && !badge.inherited && by_hand(badge.source))
+        .map(|badge| view! { <Membership badge=badge.clone() user=id.to_string() who=user.name.clone()/> })
+        .collect_view();
+    let leaves = user
+        .groups
+        .iter()
+        .filter(|badge| edit && !badge.inherited)
+        .map(|badge| {
+            let group = badge.group.to_string();
+            let was = seen_as(badge.standing, badge.ends_at);
+            view! { <TakeOut name=members::take_out(&group) which=group.clone() group=group.clone() of=badge.name.clone() user=id.to_string() who=user.name.clone() was/> }
+        })
+        .collect_view();
     let level = domain::limits::Level { settled: user.spend.0, held: user.held.0 };
     let spent = match limit {
         Some(limit) => view! {
@@ -187,6 +217,8 @@ fn Content(view: UserView) -> impl IntoView {
         }.into_any(),
         None => view! { <div class="big num">{user.spend.to_string()}</div><p class="under">"No monthly limit"</p> }.into_any(),
     };
+    let carried: Vec<String> =
+        applications.iter().filter(|app| app.secret.is_some()).map(|app| app.name.clone()).collect();
     let edited = user.clone();
     let email = user.email.clone();
     view! {
@@ -194,13 +226,12 @@ fn Content(view: UserView) -> impl IntoView {
             <a class="btn" href=format!("/spend/{id}")>"Spend"</a>
             {(over && user.status == UserStatus::Invited).then(|| view! { <OpenDialog name="invite" label="Invite again"/> })}
             {changes_them.then(|| view! { <OpenDialog name="edit" label="Edit"/> })}
-            {over.then(|| if suspended {
+            {(over && suspended).then(|| {
                 view! {
                     <Form to=SuspendUser::PATH class="inline" at_once=AtOnce::Turned("Let in")><Hidden name="id" value=id.to_string()/><Hidden name="suspended" value="false"/><Submit label="Let in again" look=""/></Form>
-                }.into_any()
-            } else {
-                view! { <OpenDialog name="suspend" label="Suspend"/> }.into_any()
+                }
             })}
+            {suspends.then(|| view! { <OpenDialog name="suspend" label="Suspend"/> })}
             {over.then(|| view! { <OpenDialog name="remove" label="Remove"/> })}
         </Head>
         {(edit && !over && !changes_them).then(|| view! {
@@ -250,8 +281,10 @@ fn Content(view: UserView) -> impl IntoView {
             </Card>
         })}
         <Sessions user=id.to_string() sessions may_end=changes_them empty="Nobody is signed in as this person."/>
-        {(over && !suspended).then(|| view! { <Suspend id=id.to_string() version=user.version name=user.name.clone() charges=charges.clone() heirs=heirs.clone()/> })}
+        {suspends.then(|| view! { <Suspend id=id.to_string() version=user.version name=user.name.clone() carried charges=charges.clone() heirs=heirs.clone()/> })}
         {over.then(|| view! { <Remove id=id.to_string() version=user.version name=user.name.clone() charges heirs/> })}
+        {memberships}
+        {leaves}
         <Dialog name="edit" title="Edit the user" when=changes_them>
             <Form to=EditUser::PATH>
                 <Hidden name="id" value=edited.id.to_string()/>
@@ -280,6 +313,31 @@ fn Content(view: UserView) -> impl IntoView {
     }
 }
 
+/// Whether people change a membership: what an identity provider put there is its own.
+const fn by_hand(source: Source) -> bool {
+    matches!(source, Source::Manual | Source::Default)
+}
+
+/// What they are in a group, and until when.
+#[component]
+fn Membership(badge: domain::users::Badge, user: String, who: String) -> impl IntoView {
+    let group = badge.group.to_string();
+    let was = seen_as(badge.standing, badge.ends_at);
+    let day = last_day(badge.ends_at).map(|day| day.to_string()).unwrap_or_default();
+    let lead = badge.standing == domain::groups::Standing::Lead;
+    view! {
+        <Dialog name=format!("membership-{group}") title=format!("{who} in {}", badge.name)>
+            <Form to=EditMember::PATH which=group.clone()>
+                <Hidden name="group" value=group.clone()/><Hidden name="user" value=user/>
+                <Hidden name="was" value=was/><Hidden name="next" value="user"/>
+                <Check name="lead" label="They lead this group" checked=lead hint="Manages people, applications and limits here and below."/>
+                <Field name="ends_on" label="Last day" kind="date" value=day optional=true hint="The membership ends by itself after this day. Empty: it goes on until somebody takes them out."/>
+                <div class="row end"><Submit label="Save"/></div>
+            </Form>
+        </Dialog>
+    }
+}
+
 /// What they answer for and call for, and their secrets of it.
 #[component]
 fn Applications(applications: Vec<UsedApplication>) -> impl IntoView {
@@ -288,7 +346,7 @@ fn Applications(applications: Vec<UsedApplication>) -> impl IntoView {
     }
     let rows = applications
         .into_iter()
-        .map(|UsedApplication { id, name, owns, personal, secret }| {
+        .map(|UsedApplication { id, name, group, owns, personal, secret }| {
             let secret = match secret {
                 Some((hint, since, used)) => view! {
                     <span class="mono">{hint}</span>
@@ -303,6 +361,7 @@ fn Applications(applications: Vec<UsedApplication>) -> impl IntoView {
                         <a href=format!("/applications/{id}")><b>{name}</b></a>
                         {owns.then(|| view! { " "<Badge text="answers for it"/> })}
                         {personal.then(|| view! { " "<Badge text="private context"/> })}
+                        <div class="sub">{group}</div>
                     </td>
                     <td>{secret}</td>
                 </tr>
@@ -348,12 +407,27 @@ fn Heir(heirs: Vec<(String, String)>) -> impl IntoView {
     view! { <Select name="heir" label="Who takes over" options hint="Or one person for all of it. Not listed? Look for them above."/> }
 }
 
+/// Which secrets die with a suspension.
+fn revoked(carried: &[String]) -> String {
+    match carried {
+        [] => "No secret of theirs lives that would be revoked".to_owned(),
+        [one] => format!("Their secret of {one} is revoked with the next call, for good"),
+        some => format!(
+            "Their secrets of {} applications are revoked with the next call, for good: {}",
+            some.len(),
+            some.join(", ")
+        ),
+    }
+}
+
 /// Out until somebody lets them in again: what they answer for is handed over with it.
 #[component]
 fn Suspend(
     id: String,
     version: i64,
     name: String,
+    /// The applications they have a live secret of.
+    carried: Vec<String>,
     charges: Vec<Handed>,
     heirs: Vec<(String, String)>,
 ) -> impl IntoView {
@@ -361,7 +435,7 @@ fn Suspend(
     let heir = !charges.is_empty();
     view! {
         <Dialog name="suspend" title=format!("Suspend {name}?")>
-            <p>"Every secret of theirs is revoked with the next call, for good, and they are signed out everywhere. Groups and grants are kept for a return; what they answer for is handed over and stays there. A receipt says what ended. You can let them in again: they then make new secrets."</p>
+            <p>{revoked(&carried)}", and they are signed out everywhere. Groups and grants are kept for a return; what they answer for is handed over and stays there. A receipt says what ended. You can let them in again: they then make new secrets."</p>
             {heir.then(|| view! { <Charges charges=charges.clone()/><FindHeir page dialog="suspend"/> })}
             <Form to=SuspendUser::PATH>
                 <Hidden name="id" value=id.clone()/>

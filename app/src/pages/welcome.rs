@@ -53,6 +53,7 @@ fn Skip(to: &'static str) -> impl IntoView {
 
 #[component]
 fn Organization() -> impl IntoView {
+    let another = frame().me.as_ref().is_some_and(|me| me.here.is_some());
     view! {
         <Steps current=1/>
         <section class="card pad narrow">
@@ -66,7 +67,10 @@ fn Organization() -> impl IntoView {
                         .into_iter().map(|zone| view! { <option value=zone></option> }).collect_view()}
                 </datalist>
                 <Field name="default_user_limit" label="Monthly limit of each person, in US dollars" value="50.00" inputmode="decimal" optional=true hint="For everybody without a limit of their own. Empty: no limit."/>
-                <div class="row end"><Submit label="Create the organization"/></div>
+                <div class="row end">
+                    {another.then(|| view! { <a class="btn" href="/account">"Cancel"</a> })}
+                    <Submit label="Create the organization"/>
+                </div>
             </Form>
         </section>
     }
@@ -183,7 +187,7 @@ fn Application() -> impl IntoView {
 /// The secret, and the first call with it.
 #[component]
 fn FirstCall(id: String, name: String, models: Vec<(String, String)>, called: bool) -> impl IntoView {
-    let key = crate::api::applications::load_application(id.clone(), String::new());
+    let key = crate::api::applications::load_application(id.clone(), String::new(), String::new());
     let names: Vec<(String, String)> = models.into_iter().map(|(_, name)| (name.clone(), name)).collect();
     view! {
         <section class="card pad narrow">

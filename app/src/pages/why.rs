@@ -1,11 +1,13 @@
 //! Why somebody may use a model, or may not, and what would change that.
 
-use domain::keys::Feature;
+use chrono::TimeDelta;
+use domain::{keys::Feature, roles::Act};
 use leptos::prelude::*;
 
+use super::raises::raise_href;
 use crate::{
     api::why::{Answer, Help, RefusedCall, Say, ToldCall, Why, WhyStep, load_why},
-    ui::{Badge, Card, Empty, Head, Kind, LimitMeter, Load, Page, When, query},
+    ui::{Badge, Card, Empty, Head, Kind, LimitMeter, Load, Page, When, context::frame, may, query},
 };
 
 /// The page about these: names and values of its query.
@@ -136,7 +138,12 @@ fn RefusedView(refused: RefusedCall) -> impl IntoView {
             </dl>
             {below.map(|text| view! { <p class="note-line">{text}</p> })}
         </Card>
-        {refused.help.map(|help| view! { <HelpCard help=vec![help]/> })}
+        {refused.help.map(|help| if refused.decided {
+            // What holds now, and what would help with that, stands below.
+            view! { <p><a class="btn" href=help.href>{help.sentence}</a></p> }.into_any()
+        } else {
+            view! { <HelpCard help=vec![help]/> }.into_any()
+        })}
     }
 }
 
@@ -147,9 +154,11 @@ fn ToldView(told: ToldCall) -> impl IntoView {
         true => ("The call", None),
         false => (
             "The refused call",
-            Some(
-                "Its request id says this. Nothing else is kept of such a call, or it is not for you to see.",
-            ),
+            Some(if frame().now - told.at < TimeDelta::seconds(10) {
+                "Its request id says this. It is a few seconds old: look again in a moment, when what is kept of it is written down."
+            } else {
+                "Its request id says this. Nothing else is kept of such a call, or it is not for you to see."
+            }),
         ),
     };
     let look = if told.booked { "banner" } else { "banner bad" };
@@ -173,7 +182,8 @@ fn ToldView(told: ToldCall) -> impl IntoView {
 
 #[component]
 fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
-    let Answer { group: _, say, sentence, steps, help, limits } = answer;
+    let Answer { group, say, sentence, steps, help, limits } = answer;
+    let asks = !may(Act::LoosenLimits);
     let (word, kind, look) = match say {
         Say::Allowed => ("Allowed", Kind::Good, "good"),
         Say::NoRoom => ("No room", Kind::Bad, "bad"),
@@ -193,7 +203,10 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
                     <b>{title}</b>
                     {(place == 0).then(|| view! { " "<Badge text="tightest" kind=Kind::Warn/> })}
                     {(!fits).then(|| view! { " "<Badge text="no room" kind=Kind::Bad/> })}
-                    <LimitMeter limit/>
+                    <LimitMeter limit=limit.clone()/>
+                    {(!fits && asks && limit.can_be_raised()).then(|| view! {
+                        <a class="link" href=raise_href(&limit.limit.meter, Some(group))>"Ask for more"</a>
+                    })}
                 </li>
             }
         })

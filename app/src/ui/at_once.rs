@@ -105,6 +105,10 @@ fn close(form: &HtmlFormElement) -> Option<()> {
 fn chosen(form: &HtmlFormElement) -> Option<String> {
     let field = form.query_selector("select, input:not([type=hidden])").ok().flatten()?;
     if let Some(select) = field.dyn_ref::<HtmlSelectElement>() {
+        // The first choice of some is that nothing is chosen.
+        if select.value().is_empty() {
+            return None;
+        }
         let index = u32::try_from(select.selected_index()).ok()?;
         return select.item(index)?.text_content().map(|text| text.trim().to_owned());
     }

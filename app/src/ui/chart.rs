@@ -18,18 +18,26 @@ const LEFT: f64 = 62.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 28.0;
 
-/// The colours of things; what is left over has one of its own. A thing has its colour everywhere, so
-/// two of a chart may have the same: then the second is striped, and those after it are dotted.
-const COLOURS: [[&str; 3]; 8] = [
-    ["s1", "s1 striped", "s1 dotted"],
-    ["s2", "s2 striped", "s2 dotted"],
-    ["s3", "s3 striped", "s3 dotted"],
-    ["s4", "s4 striped", "s4 dotted"],
-    ["s5", "s5 striped", "s5 dotted"],
-    ["s6", "s6 striped", "s6 dotted"],
-    ["s7", "s7 striped", "s7 dotted"],
-    ["s8", "s8 striped", "s8 dotted"],
-];
+/// How things are marked: by a colour, by what is laid over it, and by an edge.
+macro_rules! marks {
+    ($($colour:literal),*) => {
+        [$([
+            marks!(@$colour, ""), marks!(@$colour, " striped"), marks!(@$colour, " slanted"),
+            marks!(@$colour, " dotted"), marks!(@$colour, " ruled"), marks!(@$colour, " columned"),
+        ]),*]
+    };
+    (@$colour:literal, $texture:literal) => {
+        [concat!($colour, $texture), concat!($colour, $texture, " edged"), concat!($colour, $texture, " ringed")]
+    };
+}
+
+/// Of how many things there may be over a colour, nothing included.
+const TEXTURES: usize = 6;
+
+/// A thing has its colour and its texture everywhere, whatever it is drawn with: both come of its id alone.
+/// So two of a chart may have the same: then the one whose id is the greater has an edge as well, and those
+/// after it a broken one. What is left over has a colour of its own.
+const MARKS: [[[&str; 3]; TEXTURES]; 8] = marks!("s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8");
 
 /// What the address hides.
 const HIDE: &str = "hide";
@@ -56,7 +64,7 @@ pub struct Series {
     pub key: String,
     /// What it is called.
     pub name: String,
-    /// Its colour: `s1` to `s8`, striped or dotted, or `rest`.
+    /// Its mark: `s1` to `s8`, with what is laid over it, or `rest`.
     pub class: &'static str,
 }
 
@@ -170,14 +178,14 @@ impl Chart {
     }
 }
 
-/// The things of a table with their colours.
+/// The things of a table with their marks.
 pub fn series(table: &Explored) -> Vec<Series> {
     let keys: Vec<&str> = table.rows.iter().filter_map(|row| row.key.as_deref()).collect();
     let class = |key: Option<&str>| {
         let Some(key) = key else { return "rest" };
-        let colour = colour(key);
-        let twins = keys.iter().filter(|other| **other < key && self::colour(other) == colour).count();
-        COLOURS[colour][twins.min(2)]
+        let mark = mark(key);
+        let twins = keys.iter().filter(|other| **other < key && self::mark(other) == mark).count();
+        MARKS[mark.0][mark.1][twins.min(2)]
     };
     table
         .rows
@@ -190,13 +198,23 @@ pub fn series(table: &Explored) -> Vec<Series> {
         .collect()
 }
 
-/// The colour of a thing.
-fn colour(key: &str) -> usize {
+/// The colour of a thing and its texture. Plain ones are the easiest to read: there are twice as many.
+fn mark(key: &str) -> (usize, usize) {
     // FNV-1a: the same everywhere, for ever.
     let hash =
         key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    // Its low bits alone hardly tell apart what differs in one letter.
-    (hash ^ (hash >> 15)) as usize % COLOURS.len()
+    // Ids that were made together differ in a few letters: every bit of the hash has its part in what is
+    // taken of it (the end of MurmurHash3).
+    let mixed = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+    let mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    let mixed = (mixed ^ (mixed >> 16)) as usize;
+    let colours = MARKS.len();
+    (mixed % colours, (mixed / colours % (TEXTURES + 1)).saturating_sub(1))
+}
+
+/// What is laid over the colour of a mark.
+fn texture(class: &str) -> Option<&str> {
+    class.split(' ').find(|word| ["striped", "slanted", "dotted", "ruled", "columned"].contains(word))
 }
 
 /// How a step is called: `22 Nov 2026`, `16–22 Nov 2026`, `November 2026`.
@@ -233,14 +251,18 @@ pub fn ChartView(
     let hidden: Vec<bool> = chart.series.iter().map(|series| series.hidden(&hide)).collect();
     let drawings = SHEETS.map(|sheet| drawing(sheet, &chart, &hidden)).collect_view();
     let table = (!bare).then(|| table(&chart));
-    let last = chart.read_out(chart.steps.len() - 1, &hidden);
+    let mut told: Vec<String> = (0..chart.steps.len()).map(|place| chart.read_out(place, &hidden)).collect();
+    let last = told.last().cloned().unwrap_or_default();
+    // The longest keeps the place for every other: none is cut, and the chart stays where it is.
+    told.sort_by_key(|text| text.chars().count());
+    let longest = told.pop();
     let how = chart
         .brush
         .is_some()
         .then_some("Arrow keys go from step to step; with Shift they choose days, and Enter shows those.");
     view! {
         <div class="chart" data-brush=chart.brush.clone()>
-            <p class="read-out num" aria-hidden="true">{last}</p>
+            <div class="read-space num" data-longest=longest aria-hidden="true"><p class="read-out">{last}</p></div>
             {drawings}
             <p class="sr" role="status"></p>
             {how.map(|how| view! { <p class="sr">{how}</p> })}
@@ -395,12 +417,15 @@ fn drawing(sheet: Sheet, chart: &Chart, hidden: &[bool]) -> impl IntoView + use<
     }
 }
 
-/// What is laid over a colour that another thing has, too.
+/// What is laid over colours, so that there are more marks than colours.
 fn textures(sheet: Sheet) -> impl IntoView {
     let id = |texture: &str| format!("{texture}-{}", sheet.class);
     view! {
         <defs>
             <pattern id=id("striped") width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="gap" width="2" height="6"/></pattern>
+            <pattern id=id("slanted") width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)"><rect class="gap" width="2" height="6"/></pattern>
+            <pattern id=id("columned") width="5" height="6" patternUnits="userSpaceOnUse"><rect class="gap" width="1.7" height="6"/></pattern>
+            <pattern id=id("ruled") width="6" height="5" patternUnits="userSpaceOnUse"><rect class="gap" width="6" height="1.7"/></pattern>
             <pattern id=id("dotted") width="6" height="6" patternUnits="userSpaceOnUse"><circle class="gap" cx="3" cy="3" r="1.5"/></pattern>
         </defs>
     }
@@ -429,7 +454,7 @@ fn bar(
             base += part;
             let (across, down) = (format!("{:.1}", left + slot * 0.06), format!("{high:.1}"));
             let (wide, tall) = (format!("{:.1}", slot * 0.88), format!("{:.1}", (low - high - 1.0).max(0.6)));
-            let over = class.split_once(' ').map(|(_, texture)| format!("url(#{texture}-{})", sheet.class));
+            let over = texture(class).map(|texture| format!("url(#{texture}-{})", sheet.class));
             let over = over.map(|fill| view! { <rect fill=fill x=across.clone() y=down.clone() width=wide.clone() height=tall.clone()/> });
             view! { <rect class=class x=across y=down rx="1.5" data-amount=measure.exact(part) width=wide height=tall/>{over} }
         })
@@ -515,8 +540,11 @@ pub fn Swatch(
     /// Which.
     class: &'static str,
 ) -> impl IntoView {
-    let over = class.split_once(' ').map(|(_, texture)| match texture {
+    let over = texture(class).map(|texture| match texture {
         "striped" => view! { <path class="gap" d="M0 5 5 0H8L0 8Z"/> }.into_any(),
+        "slanted" => view! { <path class="gap" d="M9 5 4 0H1L9 8Z"/> }.into_any(),
+        "columned" => view! { <path class="gap" d="M2 0V9H3.5V0ZM5.5 0V9H7V0Z"/> }.into_any(),
+        "ruled" => view! { <path class="gap" d="M0 2H9V3.5H0ZM0 5.5H9V7H0Z"/> }.into_any(),
         _ => view! { <circle class="gap" cx="4.5" cy="4.5" r="2"/> }.into_any(),
     });
     view! { <svg class="swatch" width="9" height="9" aria-hidden="true"><rect class=class width="9" height="9" rx="2"/>{over}</svg> }
@@ -562,7 +590,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thing_has_its_colour_whatever_it_is_drawn_with() {
+    fn a_thing_has_its_mark_whatever_it_is_drawn_with() {
         use domain::{
             explore::{By, Period, Row},
             spend::Sums,
@@ -591,18 +619,21 @@ mod tests {
             };
             series(&table).into_iter().map(|one| one.class).collect::<Vec<_>>()
         };
-        let keys: Vec<String> = (0..10).map(|number| format!("mdl_{number}")).collect();
+        let keys: Vec<String> = (0..40).map(|number| format!("mdl_{number}")).collect();
         let together = colours(&keys);
-        let mut seen = std::collections::HashSet::new();
         for (key, class) in keys.iter().zip(&together) {
-            assert_eq!(
-                colours(std::slice::from_ref(key))[0].split(' ').next(),
-                class.split(' ').next(),
-                "{key}"
+            let alone = colours(std::slice::from_ref(key))[0];
+            assert!(
+                [alone, &format!("{alone} edged"), &format!("{alone} ringed")].contains(class),
+                "{key}: {class}"
             );
-            seen.insert(*class);
         }
-        assert!(seen.len() >= 9, "told apart: {together:?}");
+        for ten in keys.windows(10) {
+            let seen: std::collections::HashSet<_> = colours(ten).into_iter().collect();
+            assert_eq!(seen.len(), 10, "told apart: {:?}", colours(ten));
+        }
+        let plain = together.iter().filter(|class| texture(class).is_none()).count();
+        assert!((4..=20).contains(&plain), "{plain} plain ones: {together:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement, Node};
+use web_sys::{HtmlElement, HtmlFormElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement, Node};
 
 use super::form::Select;
 
@@ -23,11 +23,16 @@ pub fn Combobox(
     /// The one it starts with.
     #[prop(optional, into)]
     value: String,
+    /// What stands there while nothing is chosen, which is no choice; none where there always is one.
+    #[prop(optional, into)]
+    ask: String,
     /// What helps to choose.
     #[prop(optional, into)]
     hint: String,
 ) -> impl IntoView {
-    view! { <Searched><Select name label options value hint/></Searched> }
+    let first = (!ask.is_empty()).then(|| (String::new(), ask.clone()));
+    let options: Vec<(String, String)> = first.into_iter().chain(options).collect();
+    view! { <Searched ask><Select name label options value hint/></Searched> }
 }
 
 /// A choice: value and label.
@@ -51,6 +56,45 @@ fn matching(all: &[Choice], typed: &str) -> Vec<Choice> {
     all.iter().filter(|(_, label)| fits(label)).take(LISTED).cloned().collect()
 }
 
+/// The select that an input stands for, which is the one before it.
+fn stands_for(input: &HtmlInputElement) -> Option<HtmlSelectElement> {
+    input.closest(".combo").ok()??.query_selector("select").ok()??.dyn_into().ok()
+}
+
+/// Says what is wrong beside the input, or that nothing is.
+fn say(input: &HtmlInputElement, wrong: Option<&str>) {
+    let _ = match wrong {
+        Some(_) => input.set_attribute("aria-invalid", "true"),
+        None => input.remove_attribute("aria-invalid"),
+    };
+    let place = input.closest(".field").ok().flatten();
+    if let Some(place) = place.and_then(|field| field.query_selector(".error").ok().flatten()) {
+        place.set_text_content(wrong);
+    }
+}
+
+/// Says so beside the input when it holds words that are no choice. Whether it does.
+fn is_unmatched(input: &HtmlInputElement) -> bool {
+    let typed = input.value().trim().to_owned();
+    let nothing = stands_for(input).is_some_and(|select| select.value().is_empty());
+    let unmatched = nothing && !typed.is_empty() && input.has_attribute("data-ask");
+    if unmatched {
+        say(input, Some(&format!("Nothing is called “{typed}”. Choose one from the list.")));
+    }
+    unmatched
+}
+
+/// Whether a form holds words that are no choice: it says so beside them, and is not to be sent.
+pub(super) fn unmatched(form: &HtmlFormElement) -> bool {
+    let Ok(list) = form.query_selector_all("input.combo-input") else { return false };
+    let inputs = (0..list.length()).filter_map(|place| list.get(place)?.dyn_into::<HtmlInputElement>().ok());
+    let wrong: Vec<HtmlInputElement> = inputs.filter(is_unmatched).collect();
+    if let Some(first) = wrong.first() {
+        let _ = first.focus();
+    }
+    !wrong.is_empty()
+}
+
 /// Closes a list when somebody has pressed beside it: when the press is over, not when it begins. The
 /// list pushes down what stands below it; were it gone while the button is down, what was pressed would
 /// no longer be under the pointer, and nothing would happen.
@@ -70,7 +114,7 @@ pub(super) fn close_beside(node: NodeRef<html::Div>, close: impl Fn() + 'static)
 }
 
 #[island]
-fn Searched(children: Children) -> impl IntoView {
+fn Searched(ask: String, children: Children) -> impl IntoView {
     let node = NodeRef::<html::Div>::new();
     let all = ArcRwSignal::new(Vec::<Choice>::new());
     let typed = ArcRwSignal::new(String::new());
@@ -84,25 +128,42 @@ fn Searched(children: Children) -> impl IntoView {
         let found = node.get_untracked()?.query_selector("input.combo-input").ok()??;
         found.dyn_into::<HtmlInputElement>().ok()
     };
+    let asks = !ask.is_empty();
     Effect::new({
         let all = all.clone();
         move || {
-            if node.get().is_none() {
-                return;
-            }
+            let Some(node) = node.get() else { return };
             let (Some(select), Some(input)) = (select(), input()) else { return };
-            // The input takes the place of the select, its label included.
+            // The input takes the place of the select, its label and the focus included.
             let id = select.id();
-            let list = choices(&select);
+            let mut list = choices(&select);
+            // That nothing is chosen is no choice.
+            list.retain(|(value, _)| !asks || !value.is_empty());
             let now = list.iter().find(|(value, _)| *value == select.value()).map(|(_, label)| label.clone());
             select.set_id(&format!("{id}-of"));
-            let _ = select.set_attribute("hidden", "");
             input.set_id(&id);
-            if let Some(described) = select.get_attribute("aria-describedby") {
-                let _ = input.set_attribute("aria-describedby", &described);
+            for name in ["aria-describedby", "aria-invalid"] {
+                if let Some(value) = select.get_attribute(name) {
+                    let _ = input.set_attribute(name, &value);
+                }
             }
             input.set_value(now.as_deref().unwrap_or_default());
+            let focused =
+                document().active_element().is_some_and(|active| active.is_same_node(Some(&select)));
+            let _ = select.set_attribute("hidden", "");
             let _ = input.remove_attribute("hidden");
+            // What is said about it stands below it, and below its choices.
+            let list_below = node.query_selector(".combo-list").ok().flatten();
+            if let Some(field) = select.parent_element() {
+                let next = select.next_sibling();
+                let _ = field.insert_before(&input, next.as_ref());
+                if let Some(below) = list_below {
+                    let _ = field.insert_before(&below, next.as_ref());
+                }
+            }
+            if focused {
+                let _ = input.focus();
+            }
             all.set(list);
         }
     });
@@ -118,18 +179,36 @@ fn Searched(children: Children) -> impl IntoView {
             }
             if let Some(input) = input() {
                 input.set_value(&choice.1);
+                say(&input, None);
             }
             open.set(false);
             typed.set(String::new());
         }
     };
     let on_input = {
-        let (open, typed, active) = (open.clone(), typed.clone(), active.clone());
+        let (open, typed, active, all) = (open.clone(), typed.clone(), active.clone(), all.clone());
         move |event: ev::Event| {
-            typed.set(event_target_value(&event));
+            let text = event_target_value(&event);
+            // What was chosen before is not what is written now; a name that is written out is a choice.
+            if let (true, Some(select), Some(input)) = (asks, select(), input()) {
+                let words = text.trim().to_lowercase();
+                let named = all.with_untracked(|all| {
+                    all.iter()
+                        .find(|(_, label)| label.to_lowercase() == words)
+                        .map(|(value, _)| value.clone())
+                });
+                select.set_value(named.as_deref().unwrap_or_default());
+                say(&input, None);
+            }
+            typed.set(text);
             active.set(0);
             open.set(true);
         }
+    };
+    // Somebody has gone on: words that are no choice are not taken for one, and not for another either. Not
+    // as soon as the input loses the focus: the sentence would push away what is being pressed.
+    let settle = move || {
+        let _ = input().is_some_and(|input| is_unmatched(&input));
     };
     let keys = {
         let (open, typed, active, pick, listed) =
@@ -154,11 +233,15 @@ fn Searched(children: Children) -> impl IntoView {
                     event.prevent_default();
                     if let Some(choice) = list.get(active.get_untracked()) {
                         pick(choice.clone());
+                    } else {
+                        open.set(false);
+                        settle();
                     }
                 }
                 "Tab" => {
                     open.set(false);
                     typed.set(String::new());
+                    settle();
                 }
                 // The list closes, not the dialog around it.
                 "Escape" if shown => {
@@ -170,12 +253,15 @@ fn Searched(children: Children) -> impl IntoView {
             }
         }
     };
-    // What was typed and not chosen is no choice: the input says again what the select says.
+    // The input says again what the select says, unless that is nothing.
     let leave = {
         let all = all.clone();
         move |_: ev::FocusEvent| {
             if let (Some(select), Some(input)) = (select(), input()) {
                 let value = select.value();
+                if asks && value.is_empty() {
+                    return;
+                }
                 let label = all.with_untracked(|all| {
                     all.iter().find(|(it, _)| *it == value).map(|(_, label)| label.clone())
                 });
@@ -190,6 +276,7 @@ fn Searched(children: Children) -> impl IntoView {
                 open.set(false);
                 typed.set(String::new());
             }
+            settle();
         }
     });
     let begin = {
@@ -230,6 +317,7 @@ fn Searched(children: Children) -> impl IntoView {
             {children()}
             <input
                 class="combo-input" hidden="" type="text" role="combobox" autocomplete="off" aria-autocomplete="list" aria-controls="combo-list"
+                placeholder=asks.then(|| ask.clone()) data-ask=asks.then_some("")
                 aria-expanded=move || if is_open.get() { "true" } else { "false" }
                 aria-activedescendant=move || is_open_too.get().then(|| format!("combo-{}", is_active.get()))
                 on:input=on_input on:keydown=keys on:blur=leave on:click=begin

@@ -1,18 +1,25 @@
 //! Dialogs. Which one is open is in the address, so that it can be linked to, left with Back, and
 //! opened without script.
 
+use std::time::Duration;
+
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
+use web_sys::{HtmlDialogElement, HtmlElement};
 
 use super::{
-    form::{Field, Form, Hidden, Submit},
+    form::{Consent, Field, Form, Hidden, Submit, asked},
     query,
     visit::{Visit, here_without_dialog, visit},
 };
 
-/// Where the focus goes in a dialog: to a field that is wrong, else to the first one.
-const FIRST_FIELD: &str = "[aria-invalid], input:not([type=hidden]), select, textarea";
+/// Where the focus goes in a dialog: to a field that is wrong, else to the first one that can be seen, or to
+/// the title where that one stands so far down that what is said before it would be out of sight.
+const FIRST_FIELDS: [&str; 2] = ["[aria-invalid=true]", "input:not([type=hidden]), select, textarea"];
+
+/// How often it is looked whether the page is alive, and how many times.
+const WAIT: Duration = Duration::from_millis(40);
+const WAITS: u32 = 250;
 
 /// A link that opens a dialog of this page.
 #[component]
@@ -42,6 +49,9 @@ pub fn Dialog(
     /// Whether it is for whoever looks: who may not is not shown the form by an address either.
     #[prop(default = true)]
     when: bool,
+    /// What the link says that leaves it.
+    #[prop(default = "Close")]
+    leave: &'static str,
     children: Children,
 ) -> impl IntoView {
     (when && query::value("dialog") == name).then(|| {
@@ -50,12 +60,55 @@ pub fn Dialog(
             <Opened label>
                 <header>
                     <h2>{title}</h2>
-                    <a class="btn small" href=query::href(&[("dialog", None), ("cell", None)]) data-within="">"Close"</a>
+                    <a class="btn small" href=query::href(&[("dialog", None), ("cell", None)]) data-within="">{leave}</a>
                 </header>
                 {children()}
             </Opened>
         }
     })
+}
+
+/// Whether somebody is in one of its fields.
+fn is_begun(dialog: &HtmlDialogElement) -> bool {
+    let active = document().active_element().filter(|active| dialog.contains(Some(active)));
+    active.is_some_and(|active| matches!(active.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"))
+}
+
+/// The focus goes to what is to be filled in, past the link that closes. While the page is not alive yet,
+/// what is only there without script can still be seen, and the other way round: until then it stays with
+/// the dialog itself, so that no key closes what has just opened.
+fn begin(dialog: HtmlDialogElement, waits: u32) {
+    let page = document();
+    let alive = page.document_element().is_some_and(|html| html.has_attribute("data-hydrated"));
+    if !alive && waits > 0 {
+        if waits == WAITS && !is_begun(&dialog) {
+            let _ = dialog.set_attribute("tabindex", "-1");
+            let _ = dialog.focus();
+        }
+        set_timeout(move || begin(dialog, waits - 1), WAIT);
+        return;
+    }
+    if waits < WAITS && is_begun(&dialog) {
+        return;
+    }
+    let title = dialog.query_selector("h2").ok().flatten().and_then(|it| it.dyn_into::<HtmlElement>().ok());
+    for fields in FIRST_FIELDS.into_iter().filter_map(|fields| dialog.query_selector_all(fields).ok()) {
+        for field in (0..fields.length()).filter_map(|place| fields.get(place)) {
+            let Ok(field) = field.dyn_into::<HtmlElement>() else { continue };
+            let place = field.get_bounding_client_rect();
+            let below = place.height() > 0.0 && place.bottom() > dialog.get_bounding_client_rect().bottom();
+            if let Some(title) = title.as_ref().filter(|_| below && !field.has_attribute("aria-invalid")) {
+                let _ = title.set_attribute("tabindex", "-1");
+                let _ = title.focus();
+                return;
+            }
+            let _ = field.focus();
+            // What cannot be seen does not take it.
+            if page.active_element().is_some_and(|active| active.is_same_node(Some(&field))) {
+                return;
+            }
+        }
+    }
 }
 
 /// Without script a dialog is simply open. With script it becomes modal: focus stays in it, and
@@ -67,11 +120,7 @@ fn Opened(label: String, children: Children) -> impl IntoView {
         if let Some(dialog) = node.get() {
             let _ = dialog.remove_attribute("open");
             let _ = dialog.show_modal();
-            // To what is to be filled in, past the link that closes.
-            let field = dialog.query_selector(FIRST_FIELD).ok().flatten();
-            if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
-                let _ = field.focus();
-            }
+            begin(dialog, WAITS);
         }
     });
     let leave = |event: ev::Event| {
@@ -109,11 +158,13 @@ pub fn Confirm(
 ) -> impl IntoView {
     let which = name.clone();
     view! {
-        <Dialog name title when>
+        // Where something is closed, "Close" would be taken for doing it.
+        <Dialog name title when leave="Cancel">
             <Form to which>
                 <p>{consequence}</p>
                 {(!typed.is_empty()).then(|| view! { <Field name="typed" label=format!("Type {typed} to confirm")/> })}
                 {fields.into_iter().map(|(name, value)| view! { <Hidden name value/> }).collect_view()}
+                {asked().then(|| view! { <Consent name="known"/> })}
                 <div class="row end"><Submit label look="danger"/></div>
             </Form>
         </Dialog>

@@ -1,14 +1,17 @@
 //! Forms. Each works without script: the browser posts it, the server answers with a page. With
 //! script the same post is sent in the background, and what was typed stays where it is.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use leptos::prelude::*;
 
 use super::{context::frame, query, sending::Sending};
 use crate::{
     error::AppError,
-    frame::{Asked, Flash, ORG, Once, PAGE, WHICH},
+    frame::{Asked, Flash, ORG, Once, PAGE, WAS, WHICH},
 };
 
 /// What the fields of a form share while it is drawn. A field outside of every form has none of it.
@@ -22,14 +25,104 @@ struct FormState {
     typed: Arc<Vec<(String, String)>>,
     /// Whether it comes back from a rehearsal: then it is still about what it was drafted from.
     back: bool,
+    /// What the fields held when what was typed was begun, as far as it is known.
+    was: Option<Arc<Vec<(String, String)>>>,
     /// Fields that show their own error.
     shown: Arc<Mutex<Vec<String>>>,
+    /// Whether one of them holds something else than what somebody else saved in it.
+    conflicts: Arc<AtomicBool>,
+    /// What the fields start with now.
+    holds: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl FormState {
     /// That of the form around.
     fn here() -> Self {
         use_context().unwrap_or_default()
+    }
+
+    /// Whether a field was left as it was when somebody sent the form; none: that is not known.
+    fn left_alone(&self, was: &str, typed: &str) -> Option<bool> {
+        let compares = self.was.is_some() && self.error.is_some() && !self.back;
+        compares.then_some(was == typed)
+    }
+
+    fn hold(&self, name: &str, now: &str) {
+        if let Ok(mut holds) = self.holds.lock() {
+            holds.push((name.to_owned(), now.to_owned()));
+        }
+    }
+
+    fn held(&self, name: &str) -> Option<&str> {
+        let was = self.was.as_ref()?.iter().find(|(field, _)| field == name);
+        was.map(|(_, value)| value.as_str())
+    }
+
+    /// What a field shows, and what somebody else saved in it meanwhile. What was typed stays; a field that
+    /// was left alone shows what they saved: who saves again changes nothing that they did not touch.
+    fn merged(&self, name: &str, now: &str, say: impl Fn(&str) -> String) -> (String, Option<String>) {
+        self.hold(name, now);
+        self.compared(name, now, say)
+    }
+
+    fn compared(&self, name: &str, now: &str, say: impl Fn(&str) -> String) -> (String, Option<String>) {
+        let Some((_, typed)) = self.typed.iter().find(|(field, _)| field == name) else {
+            return (now.to_owned(), None);
+        };
+        let Some(was) = self.held(name) else {
+            return (typed.clone(), self.theirs(&say(typed), &say(now)));
+        };
+        match self.left_alone(was, typed) {
+            Some(true) if was != now => (now.to_owned(), Some(changed_to(&say(was)))),
+            Some(true) => (now.to_owned(), None),
+            Some(false) if was != now => (typed.clone(), self.theirs(&say(typed), &say(now))),
+            Some(false) => (typed.clone(), None),
+            None => (typed.clone(), self.theirs(&say(typed), &say(now))),
+        }
+    }
+
+    /// The same of a part with several fields: whether what was chosen there stays.
+    fn merged_part(&self, name: &str, chosen: Option<&str>, now: &str) -> (bool, Option<String>) {
+        self.hold(name, now);
+        let Some(chosen) = chosen else {
+            return (false, None);
+        };
+        match self.held(name).map(|was| (was, self.left_alone(was, chosen))) {
+            Some((was, Some(true))) => (false, (was != now).then(|| changed_to(was))),
+            Some((was, Some(false))) if was == now => (true, None),
+            _ => (true, self.theirs(chosen, now)),
+        }
+    }
+
+    /// The same of a box.
+    fn merged_box(&self, name: &str, value: &str, now: bool) -> (bool, Option<String>) {
+        let plain = name.trim_end_matches("[]");
+        if now {
+            self.hold(plain, value);
+        }
+        let word = |ticked| if ticked { "ticked" } else { "not ticked" };
+        let typed = self.ticked(name, value, now);
+        let Some(held) = self.was.as_ref().filter(|_| !self.typed.is_empty()) else {
+            return (typed, self.theirs(word(typed), word(now)));
+        };
+        let was = held.iter().any(|(field, held)| field == plain && held == value);
+        match self.left_alone(word(was), word(typed)) {
+            Some(true) if was != now => (now, Some(changed_to(word(was)))),
+            Some(true) => (now, None),
+            Some(false) if was == now => (typed, None),
+            Some(false) | None => (typed, self.theirs(word(typed), word(now))),
+        }
+    }
+
+    /// What the fields hold as the form is drawn, for the next try to be compared with.
+    fn holds(&self) -> String {
+        if self.back
+            && let Some(was) = &self.was
+        {
+            return serde_json::to_string(&**was).unwrap_or_default();
+        }
+        let holds = self.holds.lock().map(|holds| holds.clone()).unwrap_or_default();
+        serde_json::to_string(&holds).unwrap_or_default()
     }
 
     /// What was typed into a field before, or what it starts with.
@@ -48,10 +141,33 @@ impl FormState {
 
     /// What somebody else saved meanwhile, if it is not what was typed.
     fn theirs(&self, typed: &str, now: &str) -> Option<String> {
-        (self.error == Some(AppError::Stale) && typed != now).then(|| match now {
-            "" => "Somebody else left this empty.".to_owned(),
-            now => format!("Somebody else saved: {now}"),
+        (self.error == Some(AppError::Stale) && typed != now).then(|| {
+            self.conflicts.store(true, Ordering::Relaxed);
+            match now {
+                "" => "Somebody else left this empty.".to_owned(),
+                now => format!("Somebody else saved: {now}"),
+            }
         })
+    }
+
+    /// What is said of it where there is room for less, or where less is to be said: fields were changed that
+    /// whoever sent the form left alone.
+    fn stale(&self, narrow: bool) -> Option<String> {
+        let conflicts = self.conflicts.load(Ordering::Relaxed);
+        match self.error {
+            Some(AppError::Stale) if narrow => {
+                Some("Somebody else was first. Save again for yours.".to_owned())
+            }
+            Some(AppError::Stale) if !conflicts && self.was.is_some() && self.held_version() => {
+                Some("Somebody changed other fields meanwhile; they are here too. Save again.".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether one of its fields is the version of what it is about.
+    fn held_version(&self) -> bool {
+        self.holds.lock().is_ok_and(|holds| holds.iter().any(|(name, _)| name == "version"))
     }
 
     fn id(&self, name: &str) -> String {
@@ -79,6 +195,13 @@ impl FormState {
     }
 }
 
+fn changed_to(was: &str) -> String {
+    match was {
+        "" => "Somebody else filled this in: it was empty.".to_owned(),
+        was => format!("Somebody else changed this: it was {was}."),
+    }
+}
+
 /// What was typed into a field of the form around that needs another look.
 pub(super) fn refused(name: &str) -> Option<String> {
     let state = FormState::here();
@@ -91,9 +214,22 @@ pub fn typed() -> Arc<Vec<(String, String)>> {
     FormState::here().typed
 }
 
-/// Whether somebody else saved what the form around is about while it was filled in.
-pub fn stale() -> bool {
-    FormState::here().error == Some(AppError::Stale)
+/// What a field of the form around shows, and nothing more: for what is drawn along with it.
+pub fn shown(name: &str, now: &str) -> String {
+    FormState::here().compared(name, now, str::to_owned).0
+}
+
+/// What a part of the form around with fields of its own shows: whether what was chosen there stays, and
+/// what somebody else saved in it meanwhile. `chosen` and `now` in the same words; no `chosen`: the form
+/// was not sent, or did not have that part.
+pub fn merged_part(name: &str, chosen: Option<&str>, now: &str) -> (bool, Option<String>) {
+    FormState::here().merged_part(name, chosen, now)
+}
+
+/// Whether the form around was refused because of its consequence, or because of what is so by now: it says
+/// what that is, and asks.
+pub fn asked() -> bool {
+    matches!(FormState::here().error, Some(AppError::Changed(_)))
 }
 
 /// What a form shows before the server has answered.
@@ -149,6 +285,12 @@ pub fn Form(
     /// Whether a file goes along.
     #[prop(optional)]
     file: bool,
+    /// Whether the answer is a page of its own, with script too: one that the form is not on any more.
+    #[prop(optional)]
+    whole: bool,
+    /// The page that is made anew where it is refused, for a form that has no room to say why.
+    #[prop(optional, into)]
+    asks_on: String,
     /// What shows at once, before the server has answered, and is taken back where it refuses.
     #[prop(optional)]
     at_once: AtOnce,
@@ -157,6 +299,7 @@ pub fn Form(
     let flash = frame().flash.clone();
     // A page that answers a form stands at the form's address: the next one has to say where it is.
     let page = flash.as_ref().map(|flash| flash.page.clone());
+    let page = if asks_on.is_empty() { page } else { Some(asks_on) };
     let flash = flash.filter(|flash| (flash.to == to || flash.to == also) && flash.form == which);
     let org = frame().here().map(|here| here.org.to_string());
     let prefix: Arc<str> = format!("{}{which}", to.trim_start_matches("/console/").replace('/', "-")).into();
@@ -167,12 +310,20 @@ pub fn Form(
         Some(Flash { values, outcome: Ok(done), .. }) => (values, None, done.once),
         None => (typed_before(&to, also), None, None),
     };
-    // The fields hold what was filled in: it does not stand in the page twice.
-    let once = once.map(|once| match once {
-        Once::Difference { sentence, lines, .. } => Once::Difference { sentence, lines, values: Vec::new() },
-        once => once,
-    });
-    let state = FormState { prefix, error, typed: Arc::new(typed), back, shown: Arc::default() };
+    // The page shows it, and the fields hold what was filled in: it does not stand in the page twice.
+    let once = once.filter(|once| !matches!(once, Once::Difference { .. }));
+    let said = typed.iter().find(|(name, _)| name == WAS);
+    let was = said.and_then(|(_, json)| serde_json::from_str(json).ok()).map(Arc::new);
+    let state = FormState {
+        prefix,
+        error,
+        typed: Arc::new(typed),
+        back,
+        was,
+        shown: Arc::default(),
+        conflicts: Arc::default(),
+        holds: Arc::default(),
+    };
     // Of these fields alone: what comes behind the form is not in it.
     let owner = Owner::new();
     let fields = owner.with(|| {
@@ -180,13 +331,16 @@ pub fn Form(
         children()
     });
     Owner::on_cleanup(move || drop(owner));
+    // Only what has a version can be changed by somebody else meanwhile.
+    let holds = state.held_version().then(|| view! { <input type="hidden" name=WAS value=state.holds()/> });
     view! {
-        <Sending summary=state.summary() once inline=class.contains("inline")>
-            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") data-at-once=at_once.word() data-then=at_once.text() novalidate="" enctype=file.then_some("multipart/form-data")>
+        <Sending summary=state.stale(class.contains("cell-form")).or_else(|| state.summary()) once inline=class.contains("inline")>
+            <form method="post" action=to id=(!id.is_empty()).then_some(id) class=format!("form {class}") data-at-once=at_once.word() data-then=at_once.text() novalidate="" enctype=(file || whole).then_some("multipart/form-data")>
                 {(!which.is_empty()).then(|| view! { <input type="hidden" name=WHICH value=which/> })}
                 {page.map(|page| view! { <input type="hidden" name=PAGE value=page/> })}
                 {org.map(|org| view! { <input type="hidden" name=ORG value=org/> })}
                 {fields}
+                {holds}
             </form>
         </Sending>
     }
@@ -221,8 +375,22 @@ fn Around(
             {children()}
             {(!hint.is_empty()).then(|| view! { <p class="hint" id=hint_id>{hint}</p> })}
             {theirs.map(|theirs| view! { <p class="theirs">{theirs}</p> })}
-            <p class="error" id=error_id>{error}</p>
+            {match error {
+                Some(error) if error.contains('\n') => view! { <div class="error" id=error_id>{listed(&error)}</div> }.into_any(),
+                error => view! { <p class="error" id=error_id>{error}</p> }.into_any(),
+            }}
         </div>
+    }
+}
+
+/// A sentence; what stands on lines of its own after it is a list.
+pub(super) fn listed(text: &str) -> impl IntoView + use<> {
+    let mut lines = text.lines().map(str::to_owned);
+    let sentence = lines.next();
+    let lines = lines.map(|line| view! { <li>{line}</li> }).collect::<Vec<_>>();
+    view! {
+        <p>{sentence}</p>
+        {(!lines.is_empty()).then(|| view! { <ul class="listed">{lines}</ul> })}
     }
 }
 
@@ -266,9 +434,10 @@ pub fn Field(
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
-    let now = value;
-    let value = if kind == "password" { String::new() } else { state.value(name, now.clone()) };
-    let theirs = state.theirs(&value, &now).filter(|_| kind != "password");
+    let (value, theirs) = match kind {
+        "password" => (String::new(), None),
+        _ => state.merged(name, &value, str::to_owned),
+    };
     let described =
         format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
     view! {
@@ -311,9 +480,7 @@ pub fn TextArea(
     let id = state.id(name);
     let error = state.error(name);
     let invalid = error.is_some().then_some("true");
-    let now = value;
-    let value = state.value(name, now.clone());
-    let theirs = state.theirs(&value, &now);
+    let (value, theirs) = state.merged(name, &value, str::to_owned);
     let described =
         format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
     view! {
@@ -373,10 +540,10 @@ pub fn Select(
     let error = state.error(&name);
     let invalid = error.is_some().then_some("true");
     let chosen = |key: &str| options.iter().find(|(known, _)| known == key).or(options.first());
-    let now = chosen(&value).map(|(_, label)| label.trim().to_owned()).unwrap_or_default();
-    let value = state.value(&name, value);
-    let theirs =
-        state.theirs(&chosen(&value).map(|(_, label)| label.trim().to_owned()).unwrap_or_default(), &now);
+    // What the browser would send of it untouched.
+    let value = chosen(&value).map_or(value, |(key, _)| key.clone());
+    let label_of = |key: &str| chosen(key).map(|(_, label)| label.trim().to_owned()).unwrap_or_default();
+    let (value, theirs) = state.merged(&name, &value, label_of);
     let described =
         format!("{id}-error{}", if hint.is_empty() { String::new() } else { format!(" {id}-hint") });
     let options = options
@@ -412,10 +579,7 @@ pub fn Check(
     hint: String,
 ) -> impl IntoView {
     let state = FormState::here();
-    let now = checked;
-    let checked = state.ticked(name, &value, now);
-    let word = |ticked| if ticked { "ticked" } else { "not ticked" };
-    let theirs = state.theirs(word(checked), word(now));
+    let (checked, theirs) = state.merged_box(name, &value, checked);
     view! {
         <label class="check">
             <input type="checkbox" name=name value=value checked=checked/>
@@ -458,6 +622,9 @@ pub fn Hidden(
     value: String,
 ) -> impl IntoView {
     let state = FormState::here();
+    if name == "version" {
+        state.hold(name, &value);
+    }
     let value = if state.back && name == "version" { state.value(name, value) } else { value };
     view! { <input type="hidden" name=name value=value/> }
 }
@@ -469,6 +636,20 @@ pub fn Kept(
     name: &'static str,
 ) -> impl IntoView {
     let value = FormState::here().value(name, String::new());
+    view! { <input type="hidden" name=name value=value/> }
+}
+
+/// What the last try was refused with because of its consequence: sending the form again with it says that
+/// this was read, and is meant.
+#[component]
+pub fn Consent(
+    /// The argument of the server function.
+    name: &'static str,
+) -> impl IntoView {
+    let value = match FormState::here().error {
+        Some(AppError::Changed(sentence)) => sentence,
+        _ => String::new(),
+    };
     view! { <input type="hidden" name=name value=value/> }
 }
 

@@ -149,31 +149,12 @@ fn listen() {
     if LISTENING.replace(true) {
         return;
     }
-    // Both live as long as the console. What looks for a part of the matrix leads to a page that keeps
-    // what is staged, as its links do: sent off by the browser, the console would begin anew.
-    let _ = window_event_listener(ev::submit, |event| {
-        let form = closest(event.target(), "form[data-stays]");
-        if let Some(address) = form.filter(|_| any()).and_then(|form| asks_for(&form)) {
-            event.prevent_default();
-            visit(address, Visit::To);
-        }
-    });
+    // It lives as long as the console.
     let _ = window_event_listener(ev::beforeunload, |event| {
         if any() && find_in_page(".mx").is_some() {
             event.prevent_default();
         }
     });
-}
-
-/// Where a form that only asks for a page leads.
-fn asks_for(form: &Element) -> Option<String> {
-    let url = web_sys::Url::new_with_base(&form.get_attribute("action")?, &here()).ok()?;
-    let fields =
-        all(form, "input[name]").into_iter().filter_map(|field| field.dyn_into::<HtmlInputElement>().ok());
-    for field in fields {
-        url.search_params().append(&field.name(), &field.value());
-    }
-    Some(url.href())
 }
 
 fn any() -> bool {

@@ -1,8 +1,9 @@
 //! Meters: settled, held and cap, with the sentence under them.
 
 use domain::{
-    limits::{Level, Metric},
+    limits::{Level, Metric, Mode},
     spend::{LimitLevel, percent},
+    time::date,
 };
 use leptos::prelude::*;
 
@@ -82,8 +83,18 @@ fn told(limit: &LimitLevel, used: String) -> String {
             _ => "",
         };
         parts.push(used + near);
+        if limit.limit.mode == Mode::Observe {
+            parts.push("refuses nothing".to_owned());
+        }
         if limit.level.held > 0 {
             parts.push(format!("{} in flight", metric.show(limit.level.held)));
+        }
+        if let Some(raised) = &limit.raised {
+            let then = match raised.then {
+                Some(then) => format!("then {}", limit.limit.meter.show_cap(then.0)),
+                None => "then the organization's default".to_owned(),
+            };
+            parts.push(format!("raised until {}, {then}", date(raised.until)));
         }
         if let Some(end) = limit.ends_at {
             parts.push(format!("starts anew {} {}", frame.zone.brief(end, frame.now), frame.zone.city()));

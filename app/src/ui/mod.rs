@@ -22,6 +22,7 @@ pub mod pick_group;
 pub mod picks;
 pub mod query;
 mod sending;
+pub mod shown_for;
 pub mod suggested;
 pub mod table;
 pub mod time;
@@ -32,14 +33,17 @@ pub mod visit;
 pub use badge::{Badge, Kind, StateMark};
 pub use context::may;
 pub use dialog::{Confirm, Dialog, OpenDialog};
-pub use form::{AtOnce, Check, Field, FileField, Folded, Form, Hidden, Kept, Select, Submit, TextArea};
+pub use form::{
+    AtOnce, Check, Consent, Field, FileField, Folded, Form, Hidden, Kept, Select, Submit, TextArea, asked,
+};
 pub use load::{Empty, Load};
 pub use menu::Menu;
 pub use meter::{LimitMeter, Meter};
 pub use moving::Moving;
 pub use page::{Card, Head, Page};
 pub use pick_group::PickGroup;
-pub use picks::{Tick, Ticks};
+pub use picks::{Tick, Ticks, Unticked};
+pub use shown_for::ShownFor;
 pub use table::{Pager, SortHead};
 pub use time::{Ago, When};
 pub use treegrid::TreeKeys;

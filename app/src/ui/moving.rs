@@ -12,11 +12,11 @@ use web_sys::{DragEvent, Element, HtmlElement, HtmlInputElement, KeyboardEvent};
 use super::{
     at_once::Drawn,
     combo::typing,
-    sending::{numbered, post},
+    sending::{compared, numbered, post},
     toast,
     visit::{Visit, here, opened_by, visit},
 };
-use crate::api::groups::MovePeople;
+use crate::{api::groups::MovePeople, error::AppError, frame::PAGE};
 
 /// What is under way.
 #[derive(Default)]
@@ -53,6 +53,23 @@ fn meant(node: &Element, row: &Element) -> Vec<String> {
     if ticked.contains(&user) { ticked } else { vec![user] }
 }
 
+/// Whether those who are dragged stay where they are, too: Ctrl is the key for it on Linux and Windows, Option
+/// on a Mac, which browsers call Alt. With Shift no drag begins in all of them.
+fn copies(event: &DragEvent) -> bool {
+    event.ctrl_key() || event.alt_key()
+}
+
+/// Says how many are ticked.
+fn count(node: &Element) {
+    let people = ticked(node).len();
+    if let Some(text) = node.query_selector(".members-count").ok().flatten() {
+        text.set_text_content(Some(&match people {
+            1 => "1 person selected".to_owned(),
+            people => format!("{people} people selected"),
+        }));
+    }
+}
+
 fn unmark(node: &Element) {
     for marked in all(node, ".members-over, .members-dragged") {
         let _ = marked.class_list().remove_2("members-over", "members-dragged");
@@ -69,12 +86,24 @@ fn arrived(node: &Element, place: &Element, users: &[String], copy: bool) -> Dra
     drawn.and(Drawn::turned(&count, &format!("+{}", users.len())))
 }
 
-/// Tells the server, says what came of it, and shows the group as it is then.
-fn shift(from: String, to: String, users: &[String], copy: bool, drawn: Drawn) {
-    let mut body = format!("from={from}&to={to}&copy={copy}");
+/// What is sent: as the form of the dialog says it, and from its page, where there is room to ask.
+fn said(from: &str, to: &str, users: &[String], copy: bool) -> String {
+    let Ok(fields) = web_sys::UrlSearchParams::new() else { return String::new() };
+    fields.append("from", from);
+    fields.append("to", to);
+    fields.append("copy", if copy { "true" } else { "false" });
     for user in users {
-        body += &format!("&users[]={user}");
+        fields.append("users[]", user);
     }
+    if let Some(page) = dialog(users) {
+        fields.append(PAGE, &page);
+    }
+    fields.to_string().into()
+}
+
+/// Tells the server, says what came of it, and shows the group as it is then. Where something would die with
+/// it nothing is done yet: the dialog opens, and asks. `row`: where the focus returns to.
+fn shift(body: String, row: Option<Element>, drawn: Drawn) {
     spawn_local(async move {
         match post(MovePeople::PATH, &body).await {
             Ok(done) => {
@@ -83,6 +112,10 @@ fn shift(from: String, to: String, users: &[String], copy: bool, drawn: Drawn) {
             }
             Err(error) => {
                 drawn.take_back();
+                let asks = matches!(error, AppError::Changed(_));
+                if asks && compared(MovePeople::PATH, &body, row.as_ref()).await {
+                    return;
+                }
                 let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
                 toast::say(numbered(text, &error));
             }
@@ -111,6 +144,11 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
         move |event: DragEvent| {
             let Some(node) = here_node() else { return };
             let Some(row) = within(event.target(), "tr[draggable]") else { return };
+            if let Some(why) = row.get_attribute("data-stays") {
+                event.prevent_default();
+                toast::say(why);
+                return;
+            }
             let users = meant(&node, &row);
             if let Some(data) = event.data_transfer() {
                 data.set_effect_allowed("copyMove");
@@ -141,7 +179,7 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
             event.prevent_default();
             let _ = place.class_list().add_1("members-over");
             if let Some(data) = event.data_transfer() {
-                data.set_drop_effect(if event.alt_key() || event.shift_key() { "copy" } else { "move" });
+                data.set_drop_effect(if copies(&event) { "copy" } else { "move" });
             }
         }
     };
@@ -153,9 +191,12 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
             event.prevent_default();
             let users = std::mem::take(&mut *drag.borrow_mut()).users;
             if !users.is_empty() {
-                let copy = event.alt_key() || event.shift_key();
-                let drawn = here_node().map(|node| arrived(&node, &place, &users, copy));
-                shift(from.clone(), to, &users, copy, drawn.unwrap_or_default());
+                let copy = copies(&event);
+                let node = here_node();
+                let drawn = node.as_ref().map(|node| arrived(node, &place, &users, copy));
+                let mut rows = node.iter().flat_map(|node| all(node, "tr[data-user]"));
+                let row = rows.find(|row| row.get_attribute("data-user").as_ref() == users.first());
+                shift(said(&from, &to, &users, copy), row, drawn.unwrap_or_default());
             }
         }
     };
@@ -179,6 +220,10 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
             return;
         }
         let (Some(node), Some(row)) = (here_node(), within(event.target(), "tr[draggable]")) else { return };
+        if let Some(why) = row.get_attribute("data-stays") {
+            toast::say(why);
+            return;
+        }
         if let Some(address) = dialog(&meant(&node, &row)) {
             event.prevent_default();
             // Back to the row, should it still be there.
@@ -186,20 +231,23 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
             visit(address, Visit::Within);
         }
     };
-    let count = move |_: ev::Event| {
-        let Some(node) = here_node() else { return };
-        let people = ticked(&node).len();
-        if let Some(text) = node.query_selector(".members-count").ok().flatten() {
-            text.set_text_content(Some(&match people {
-                1 => "1 person selected".to_owned(),
-                people => format!("{people} people selected"),
-            }));
+    let ticks = move |_: ev::Event| {
+        if let Some(node) = here_node() {
+            count(&node);
         }
     };
+    // Ticks that were there before a page came anew are there again.
+    Effect::new(move || {
+        if node.get().is_some()
+            && let Some(node) = here_node()
+        {
+            count(&node);
+        }
+    });
     view! {
         <div
             class="moving" node_ref=node
-            on:dragstart=start on:dragover=over on:drop=drop on:dragend=end on:keydown=keys on:change=count
+            on:dragstart=start on:dragover=over on:drop=drop on:dragend=end on:keydown=keys on:change=ticks
         >{children()}</div>
     }
 }

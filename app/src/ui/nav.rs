@@ -33,6 +33,7 @@ enum Count {
     Applications,
     Reviews,
     Requests,
+    Access,
 }
 
 const fn place(href: &'static str, name: &'static str) -> Place {
@@ -56,7 +57,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
                 vec![
                     counted("/users", "Users", Count::Users),
                     counted("/groups", "Groups", Count::Groups),
-                    place("/reviews", "Access reviews"),
+                    counted("/reviews", "Access reviews", Count::Access),
                 ],
             ),
             (
@@ -103,7 +104,7 @@ fn places(frame: &Frame) -> Vec<(&'static str, Vec<Place>)> {
             "Groups I lead",
             vec![
                 place("/groups", "Groups"),
-                place("/reviews", "Access reviews"),
+                counted("/reviews", "Access reviews", Count::Access),
                 counted("/requests", "Requests", Count::Requests),
                 place("/authorization", "Authorization"),
                 place("/applications", "Applications"),
@@ -124,11 +125,7 @@ pub fn Nav() -> impl IntoView {
     let path = use_location().pathname.get_untracked();
     waited(async move {
         let all = frame.may(Act::ReadOrganization);
-        let counts = if all {
-            load_counts().await.ok()
-        } else {
-            load_waiting().await.ok().map(|requests| Counts { requests, ..Counts::default() })
-        };
+        let counts = if all { load_counts().await.ok() } else { load_waiting().await.ok() };
         let unread = load_unread().await.unwrap_or_default();
         let here = frame.here().map(|here| here.org_name.clone()).unwrap_or_default();
         let bell = bell(unread, path == "/notices");
@@ -200,12 +197,17 @@ fn beside(count: Count, counts: &Counts) -> Option<AnyView> {
         Count::Applications => counts.applications,
         Count::Reviews => counts.reviews,
         Count::Requests => counts.requests,
+        Count::Access => counts.access,
     };
     let text = grouped(number.unsigned_abs());
     match count {
-        Count::Reviews | Count::Requests if number == 0 => None,
+        Count::Reviews | Count::Requests | Count::Access if number == 0 => None,
         Count::Reviews => Some(
             view! { <span class="pill num">{text}<span class="sr">" waiting for review"</span></span> }
+                .into_any(),
+        ),
+        Count::Access => Some(
+            view! { <span class="pill num">{text}<span class="sr">" with lines that wait"</span></span> }
                 .into_any(),
         ),
         Count::Requests => Some(

@@ -1,9 +1,10 @@
 //! What is shown once, and nowhere afterwards.
 
+use domain::csv;
 use leptos::{prelude::*, task::spawn_local};
 use wasm_bindgen_futures::JsFuture;
 
-use super::context::frame;
+use super::{context::frame, query};
 use crate::frame::Once;
 
 /// What came of a form, if it has something to show.
@@ -34,13 +35,23 @@ pub fn once_panel(once: Once) -> AnyView {
             </div>
         }
         .into_any(),
-        Once::Difference { sentence, lines, .. } => view! {
-            <div class="once">
-                <p>{sentence}</p>
-                {(!lines.is_empty()).then(|| view! { <pre class="lines" tabindex="0">{lines.join("\n")}</pre> })}
-            </div>
+        Once::Links { sentence, links } => {
+            let file = as_file(&links);
+            let rows = links
+                .into_iter()
+                .map(|(name, email, url)| view! { <li><b>{name}</b>" "<span class="muted">{email}</span>{copyable(url)}</li> })
+                .collect_view();
+            view! {
+                <div class="once">
+                    <p>{sentence}</p>
+                    <p><a class="btn small" href=file download="links.csv">"Save all as a table"</a></p>
+                    <ul class="once-links">{rows}</ul>
+                </div>
+            }
+            .into_any()
         }
-        .into_any(),
+        // The page shows it, above the form.
+        Once::Difference { .. } => ().into_any(),
         Once::Found { good, sentence, lines } => view! {
             <div class=if good { "once" } else { "once bad" }>
                 <p><b>{if good { "It works. " } else { "Not yet. " }}</b>{sentence}</p>
@@ -49,6 +60,14 @@ pub fn once_panel(once: Once) -> AnyView {
         }
         .into_any(),
     }
+}
+
+/// Links as a table, in an address that holds all of it: the server keeps none of them.
+fn as_file(links: &[(String, String, String)]) -> String {
+    let lines = links.iter().map(|(name, email, url)| csv::line([name.as_str(), email, url]));
+    let table: String = std::iter::once(csv::line(["name", "email", "link"])).chain(lines).collect();
+    // The mark in front tells spreadsheets that it is UTF-8.
+    format!("data:text/csv;charset=utf-8,%EF%BB%BF{}", query::encoded(&table))
 }
 
 /// Text with a button that copies it. Without script it can be selected.

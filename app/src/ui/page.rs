@@ -12,6 +12,7 @@ pub fn Layout() -> impl IntoView {
     let frame = frame();
     let (notice, undo) = (frame.notice.clone(), frame.undo.clone());
     let org = frame.here().map(|here| here.org.to_string());
+    let whose = frame.here().map(|here| format!("{} {}", here.org, here.user)).unwrap_or_default();
     match &frame.me {
         None if frame.fresh => view! { <Redirect path="/setup"/> }.into_any(),
         None => view! { <SignInFirst/> }.into_any(),
@@ -25,7 +26,7 @@ pub fn Layout() -> impl IntoView {
             <Toasts first=notice back=undo/>
             <Visits/>
             <Brush/>
-            <Live since=frame.now.timestamp_millis()/>
+            <Live since=frame.now.timestamp_millis() whose/>
         }
         .into_any(),
     }

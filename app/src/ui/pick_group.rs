@@ -9,6 +9,9 @@ use super::{
     suggested::Suggested,
 };
 
+/// What stands there while none is chosen that has to be.
+const ASK: &str = "Choose a group";
+
 /// How many groups a list offers.
 pub const LISTED: usize = 200;
 
@@ -36,8 +39,12 @@ pub fn PickGroup(
     hint: String,
 ) -> impl IntoView {
     if groups.len() <= LISTED {
-        let first = (!none.is_empty()).then(|| (String::new(), none));
-        let options: Vec<(String, String)> = first.into_iter().chain(groups).collect();
+        if searched && none.is_empty() {
+            return view! { <Combobox name label options=groups value ask=ASK hint/> }.into_any();
+        }
+        // Nobody is put into whichever group comes first: it begins with none.
+        let first = if none.is_empty() { ASK.to_owned() } else { none };
+        let options: Vec<(String, String)> = std::iter::once((String::new(), first)).chain(groups).collect();
         return if searched {
             view! { <Combobox name label options value hint/> }.into_any()
         } else {

@@ -48,3 +48,10 @@ pub fn encoded(text: &str) -> impl std::fmt::Display {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     percent_encoding::utf8_percent_encode(text, RESERVED)
 }
+
+/// What is said of a word of an address that says nothing here, without its full stop: it goes on with
+/// what is taken instead, if anything is.
+pub fn nothing_called(text: &str) -> String {
+    let text: String = text.chars().take(40).collect();
+    format!("There is nothing called “{text}” to choose")
+}

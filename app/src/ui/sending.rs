@@ -6,14 +6,17 @@ use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Element, FormData, Headers, HtmlElement, HtmlFormElement, RequestInit, Response, UrlSearchParams,
+    DomParser, Element, Event, FormData, Headers, HtmlElement, HtmlFormElement, RequestInit, Response,
+    SupportedType, UrlSearchParams,
 };
 
 use super::{
     at_once::Drawn,
+    combo::unmatched,
+    form::listed,
     once::once_panel,
     toast,
-    visit::{Visit, here_without_dialog, show, visit},
+    visit::{Visit, here_without_dialog, opened_by, show, visit},
 };
 use crate::{
     error::AppError,
@@ -45,6 +48,14 @@ pub fn Sending(
         let button = event.submitter();
         // A file goes as the browser sends it, and the answer is a page.
         if form.enctype().starts_with("multipart/") {
+            // Sent twice, the second answer would come instead of the first, and it may be shown once only.
+            if pending.get_untracked() {
+                event.prevent_default();
+                return;
+            }
+            pending.set(true);
+            let sent = pending.clone();
+            let _ = window_event_listener_untyped("pagehide", move |_| sent.set(false));
             if let Some(text) = button.as_ref().and_then(said_meanwhile) {
                 busy(button.as_ref(), true);
                 running.set(Some(text));
@@ -58,7 +69,7 @@ pub fn Sending(
             return;
         }
         event.prevent_default();
-        if pending.get_untracked() {
+        if pending.get_untracked() || unmatched(&form) {
             return;
         }
         let body = encode(&form, button.clone().map(JsValue::from));
@@ -74,16 +85,22 @@ pub fn Sending(
             (summary.clone(), once.clone(), pending.clone(), running.clone());
         spawn_local(async move {
             let outcome = post(&address, &body).await;
-            // The message stands in the form, which may be in a menu: it is said, too.
+            let drew = outcome.is_err() && drawn.take_back();
+            // What is open already knows where the focus returns to.
+            let open = form.closest("dialog, .cell-form").ok().flatten().is_some();
+            let line = form.closest("tr, li.row").ok().flatten().filter(|_| !open);
+            let shown = matches!(outcome, Err(AppError::Stale | AppError::Changed(_)))
+                && compared(&address, &body, line.as_ref()).await;
+            // The message stands in the form, which may be in a menu: it is said, too, unless a dialog has
+            // opened to say it.
             if let Err(error) = &outcome
-                && drawn.take_back()
+                && drew
+                && !(shown && asks())
             {
                 let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
                 toast::say(numbered(text, error));
             }
-            if matches!(outcome, Err(AppError::Stale | AppError::Changed(_)))
-                && compared(&address, &body).await
-            {
+            if shown {
                 return;
             }
             pending.set(false);
@@ -104,12 +121,25 @@ pub fn Sending(
         });
     };
     view! {
-        <div class=if inline { "sending inline" } else { "sending" } on:submit=submit>
-            <div class="summary" role="alert">{move || shown_summary.get().map(|text| view! { <p>{text}</p> })}</div>
+        <div class=if inline { "sending inline" } else { "sending" } on:submit=submit on:input=outdated>
+            <div class="summary" role="alert">{move || shown_summary.get().map(|text| listed(&text))}</div>
             {children()}
             <p class="sr" aria-live="polite">{move || shown_running.get()}</p>
             <div class="once-region" aria-live="polite">{move || shown_once.get().map(once_panel)}</div>
         </div>
+    }
+}
+
+/// What was shown of a text holds no longer once somebody changes the text: what does it goes, and it is
+/// said why.
+fn outdated(event: Event) {
+    let field = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let of = field.filter(|field| field.has_attribute("name"));
+    let Some(form) = of.and_then(|field| field.closest("form").ok().flatten()) else { return };
+    for (what, hides) in [("[data-as-shown]", true), ("[data-outdated]", false)] {
+        if let Some(part) = form.query_selector(what).ok().flatten() {
+            let _ = part.toggle_attribute_with_force("hidden", hides);
+        }
     }
 }
 
@@ -175,6 +205,9 @@ fn mark(form: &HtmlFormElement, error: Option<&AppError>) -> Vec<String> {
         let input = field.query_selector("input, select, textarea").ok().flatten();
         let Some(input) = input.and_then(|input| input.dyn_into::<HtmlElement>().ok()) else { continue };
         let name = input.get_attribute("name").unwrap_or_default();
+        // What stands in the place of a select is what can be seen of it.
+        let stands = field.query_selector(".combo-input").ok().flatten();
+        let input = stands.and_then(|stands| stands.dyn_into::<HtmlElement>().ok()).unwrap_or(input);
         let sentence = fields.iter().find(|(field, _)| *field == name).map(|(_, sentence)| sentence.as_str());
         let _ = if sentence.is_some() {
             input.set_attribute("aria-invalid", "true")
@@ -214,13 +247,31 @@ fn encode(form: &HtmlFormElement, submitter: Option<JsValue>) -> String {
         .unwrap_or_default()
 }
 
-/// Somebody else was first: puts the page as the server makes it for a form without script in place,
-/// with what was typed, what they saved beside it, and the version they made. False when that fails.
-async fn compared(address: &str, body: &str) -> bool {
-    match send(address, body, "text/html").await {
-        Ok((_, page)) => show(&page, Visit::Again).is_some(),
-        Err(_) => false,
+/// Somebody else was first, or something has to be said before it is done: puts the page as the server makes
+/// it for a form without script in place, with what was typed, what they saved beside it, and the version
+/// they made. False when that fails. `line`: the line it was sent from, to which the focus returns from a
+/// dialog that opens.
+pub async fn compared(address: &str, body: &str, line: Option<&Element>) -> bool {
+    let Ok((_, page)) = send(address, body, "text/html").await else { return false };
+    if let Some(line) = line {
+        opened_by(line.query_selector("a[href]").ok().flatten().as_ref());
     }
+    let shown = show(&page, Visit::Again).is_some();
+    if shown && let Some(text) = told_beside(&page) {
+        toast::say(text);
+    }
+    shown
+}
+
+/// What a page says that has no form any more to say it in.
+fn told_beside(page: &str) -> Option<String> {
+    let page = DomParser::new().ok()?.parse_from_string(page, SupportedType::TextHtml).ok()?;
+    page.query_selector(".toasts .toast > span").ok()??.text_content().filter(|text| !text.is_empty())
+}
+
+/// Whether a dialog is open, and says why a form was not done.
+fn asks() -> bool {
+    document().query_selector("dialog[open] .summary p").ok().flatten().is_some()
 }
 
 thread_local! {

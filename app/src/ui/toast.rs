@@ -40,6 +40,11 @@ pub fn say(line: String) {
 pub fn say_with(line: String, undo: Option<WayBack>) {
     let next = LINES.with_borrow_mut(|lines| {
         let lines = lines.as_mut()?;
+        // Said already, and nothing more.
+        let said = |(_, other, back): &Line| undo.is_none() && back.is_none() && *other == line;
+        if lines.shown.with_untracked(|shown| shown.iter().any(said)) {
+            return None;
+        }
         lines.next += 1;
         Some((lines.next, lines.shown.clone()))
     });

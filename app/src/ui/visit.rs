@@ -11,7 +11,7 @@ use web_sys::{
     SupportedType,
 };
 
-use super::sending::org_of;
+use super::{sending::org_of, toast};
 
 /// Whether a link may be followed at once.
 type Guard = fn(&str) -> bool;
@@ -25,6 +25,10 @@ thread_local! {
     static OPENER: RefCell<Option<Opener>> = const { RefCell::new(None) };
     /// Asks whether a link may be followed at once.
     static GUARD: Cell<Option<Guard>> = const { Cell::new(None) };
+    /// How far down a page of the history was when it was left.
+    static BACK_TO: Cell<f64> = const { Cell::new(0.0) };
+    /// The field that something was looked for with, in a form that leads to this page seen otherwise.
+    static LOOKED_BY: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// From now on this is asked before a link is followed; if it says no, it sees to it what happens.
@@ -39,18 +43,26 @@ pub enum Visit {
     To,
     /// The same page seen otherwise (a dialog, a fold): stays where it is, and in the history.
     Within,
+    /// The same page after somebody looked for something that one of its forms is to list: stays where it
+    /// is, in the history, and what is filled in elsewhere on it stays, in dialogs too.
+    Find,
     /// The same page anew: stays where it is.
     Again,
     /// The same page anew, as [`Visit::Again`], unless somebody is in the middle of something when it
     /// comes: then nothing changes.
     Look,
-    /// A page of the history.
+    /// A page of the history: as far down as it was when it was left.
     Back,
 }
 
 impl Visit {
     fn is_again(self) -> bool {
         matches!(self, Self::Again | Self::Look)
+    }
+
+    /// Whether what somebody is in the middle of stays.
+    fn keeps(self) -> bool {
+        self.is_again() || self == Self::Find
     }
 }
 
@@ -60,6 +72,18 @@ impl Visit {
 const BUSY: &str = "dialog[open], [data-picked], .once, .tick:checked, .members-tick:checked, .members-dragged, \
     [popover]:popover-open, [aria-busy=true], .gone-at-once, .at-once, .sending .summary p, \
     .field .error:not(:empty)";
+
+/// Forms that look for something another form is to list.
+const FINDS: &str = "form[data-finds]";
+
+/// What is looked for in them.
+const FINDS_FIELD: &str = "form[data-finds] :is(input[type=search], input[role=searchbox])";
+
+/// A form that stands in a cell, in place of what it changes.
+const CELL_FORM: &str = ".cell-form";
+
+/// What a box stands in, by itself or as a row of a table.
+const LINE: &str = "tr, label.check";
 
 /// A field that somebody has changed. They may be about to send it, wherever the focus is.
 const CHANGED: &str = "[data-changed]";
@@ -110,13 +134,22 @@ pub fn visit(address: String, how: Visit) {
         if LATEST.get() != turn || (how == Visit::Look && is_busy()) {
             return;
         }
-        if show(&page, how).is_none() {
-            let _ = window().location().assign(&address);
-            return;
+        let left_at = window().scroll_y().unwrap_or_default();
+        match show(&page, how) {
+            Some(Shown::Now) => {}
+            Some(Shown::Elsewhere) => return,
+            None => {
+                let _ = window().location().assign(&address);
+                return;
+            }
         }
         let Ok(history) = window().history() else { return };
         let _ = match how {
-            Visit::To | Visit::Within => history.push_state_with_url(&JsValue::NULL, "", Some(&reached)),
+            Visit::To | Visit::Within | Visit::Find => {
+                // Who comes back to the page that is left finds it where it was.
+                let _ = history.replace_state(&JsValue::from_f64(left_at), "");
+                history.push_state_with_url(&JsValue::NULL, "", Some(&reached))
+            }
             // Without the dialog that was sent off: or else the next look would open it again.
             Visit::Again | Visit::Look => history.replace_state_with_url(&JsValue::NULL, "", Some(&reached)),
             Visit::Back => Ok(()),
@@ -140,20 +173,37 @@ async fn fetch(address: &str) -> Option<(String, String)> {
     Some((text, response.url()))
 }
 
+/// What became of a fetched page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It is in place.
+    Now,
+    /// It belongs to another organization, and what somebody is in the middle of stays.
+    Elsewhere,
+}
+
+/// Another tab went on to another organization; what is staged and typed here belongs to this one.
+const GONE_ON: &str = "Nothing was looked for: another tab has gone on to another organization. Go back to this one there, and look again.";
+
 /// Puts a fetched page's content in place. None when it is not a page like this one.
-pub fn show(page: &str, how: Visit) -> Option<()> {
+pub fn show(page: &str, how: Visit) -> Option<Shown> {
     let fetched = DomParser::new().ok()?.parse_from_string(page, SupportedType::TextHtml).ok()?;
     let here = document();
     let app = here.query_selector(".app").ok()??;
-    if how == Visit::Look && org_of(&here) != org_of(&fetched) {
-        // Another tab went on to another organization: this one goes there when somebody says so.
-        return Some(());
+    if matches!(how, Visit::Look | Visit::Find) && org_of(&here) != org_of(&fetched) {
+        // This one goes there when somebody says so.
+        if how == Visit::Find {
+            toast::say(GONE_ON.to_owned());
+        }
+        return Some(Shown::Elsewhere);
     }
     let next = fetched.query_selector(".app").ok()??;
     let next = here.import_node_with_deep(&next, true).ok()?;
     let next: Element = next.dyn_into().ok()?;
     let scroll = window().scroll_y().unwrap_or_default();
-    let place = how.is_again().then(|| Place::of(&here));
+    let place = how.keeps().then(|| Place::of(&here, how));
+    // What is open here, and by which address: should it be closed next.
+    let open = app.query_selector(OPEN).ok().flatten().map(|_| self::here());
     app.replace_with_with_node_1(&next).ok()?;
     here.set_title(&fetched.title());
     alive(&next);
@@ -168,17 +218,45 @@ pub fn show(page: &str, how: Visit) -> Option<()> {
             {
                 let _ = main.focus();
             }
+            if how == Visit::Back {
+                window().scroll_to_with_x_and_y(0.0, BACK_TO.take());
+            }
         }
-        Visit::Within | Visit::Again | Visit::Look => window().scroll_to_with_x_and_y(0.0, scroll),
+        Visit::Within | Visit::Find | Visit::Again | Visit::Look => {
+            window().scroll_to_with_x_and_y(0.0, scroll)
+        }
     }
     if let Some(place) = place {
         place.find_again(&next);
         // What has the focus again may have been left behind by the wheel.
         window().scroll_to_with_x_and_y(0.0, scroll);
     }
-    if how != Visit::To && next.query_selector("dialog").ok().flatten().is_none() {
-        focus_opener(&next);
+    if how == Visit::Find {
+        let found = next.query_selector(FINDS_FIELD).ok().flatten();
+        let _ = found.and_then(|field| focus(&field));
     }
+    if let Some(field) = LOOKED_BY.take().filter(|_| how == Visit::Within) {
+        let _ = next.query_selector(&field).ok().flatten().and_then(|field| focus(&field));
+    }
+    if matches!(how, Visit::Within | Visit::Again) {
+        focus_cell(&next);
+    }
+    if how != Visit::To && next.query_selector(OPEN).ok().flatten().is_none() {
+        focus_opener(&next, open);
+    }
+    Some(Shown::Now)
+}
+
+/// What is open on a page, and is closed again.
+const OPEN: &str = "dialog, .cell-form";
+
+/// The field that has opened in a cell is filled in next: what it holds is marked, so that typing puts
+/// something else in its place.
+fn focus_cell(part: &Element) -> Option<()> {
+    let field = part.query_selector(&format!("{CELL_FORM} input:not([type=hidden])")).ok()??;
+    let field: web_sys::HtmlInputElement = field.dyn_into().ok()?;
+    field.focus().ok()?;
+    field.select();
     Some(())
 }
 
@@ -251,10 +329,14 @@ fn focus(element: &Element) -> Option<()> {
 /// What somebody has put into a field: what it was made with, and what it holds now.
 struct Typed {
     field: String,
+    /// A box with what it stands in: it may not be listed where something else was looked for.
+    line: Option<Element>,
     /// The property that holds it: `value`, or `checked` for a box.
     property: &'static str,
     initial: JsValue,
     value: JsValue,
+    /// Whether what can be chosen is looked through: then a choice stays as long as it is listed.
+    looked_through: bool,
 }
 
 impl Typed {
@@ -267,13 +349,34 @@ impl Typed {
         let (property, initial) = initial(field)?;
         let value = property_of(field, property)?;
         (initial != value).then_some(())?;
-        Some(Self { field: named("id").or_else(|| named("name"))?, property, initial, value })
+        let mut selector = named("id").or_else(|| named("name"))?;
+        let is_box = property == "checked";
+        // Boxes of one list have the same name.
+        if is_box && let Some(value) = field.get_attribute("value") {
+            selector += &format!("[value=\"{value}\"]");
+        }
+        let line = if is_box { field.closest(LINE).ok().flatten() } else { None };
+        Some(Self { field: selector, line, property, initial, value, looked_through: false })
+    }
+
+    /// The box of the same list, with the line it stands in, put behind those that are listed.
+    fn listed(&self, part: &Element) -> Option<Element> {
+        let line = self.line.as_ref()?;
+        let name = line.query_selector("input[type=checkbox]").ok()??.get_attribute("name")?;
+        let other = part.query_selector(&format!("input[type=checkbox][name=\"{name}\"]")).ok()??;
+        other.closest(LINE).ok()??.parent_element()?.append_child(line).ok()?;
+        part.query_selector(&self.field).ok()?
     }
 
     /// Into the same field again, unless it is another one by now.
     fn put_back(self, part: &Element) -> Option<HtmlElement> {
-        let field = part.query_selector(&self.field).ok()??;
-        if initial(&field)? != (self.property, self.initial) {
+        let field = part.query_selector(&self.field).ok()?.or_else(|| self.listed(part))?;
+        let lists = |select: &HtmlSelectElement| {
+            let mut options = folds(select.query_selector_all("option").ok());
+            options.any(|option| property_of(&option, "value").as_ref() == Some(&self.value))
+        };
+        let chosen = self.looked_through && field.dyn_ref::<HtmlSelectElement>().is_some_and(lists);
+        if !chosen && initial(&field)? != (self.property, self.initial) {
             return None;
         }
         js_sys::Reflect::set(&field, &self.property.into(), &self.value).ok()?;
@@ -308,15 +411,25 @@ fn note(event: &web_sys::Event) -> Option<()> {
 }
 
 impl Place {
-    fn of(page: &web_sys::Document) -> Self {
+    fn of(page: &web_sys::Document, how: Visit) -> Self {
+        let within = |field: &Element, what: &str| field.closest(what).ok().flatten().is_some();
+        // Looking for something is done with its form; a dialog whose form was sent is closed.
+        let stays = |field: &Element| {
+            if how == Visit::Find { !within(field, FINDS) } else { !within(field, "dialog") }
+        };
+        // What is gone from the page anew is gone; what was not looked for is only not listed.
+        let looked_through = how == Visit::Find;
+        let lines =
+            |typed: Typed| Typed { line: typed.line.filter(|_| looked_through), looked_through, ..typed };
         let active = page.active_element();
         Self {
             focus: active.as_ref().and_then(|element| Focus::of(page, element)),
-            typed: active.as_ref().and_then(Typed::of),
+            typed: active.as_ref().and_then(Typed::of).map(lines),
             changed: folds(page.query_selector_all(CHANGED).ok())
                 .filter(|field| active.as_ref().is_none_or(|active| !active.is_same_node(Some(field))))
-                .filter(|field| field.closest("dialog").ok().flatten().is_none())
+                .filter(stays)
                 .filter_map(|field| Typed::of(&field))
+                .map(lines)
                 .collect(),
             unfolded: folds(page.query_selector_all("#main details").ok())
                 .map(|one| one.has_attribute("open"))
@@ -368,12 +481,29 @@ pub fn opened_by(link: Option<&Element>) {
     }));
 }
 
-/// The dialog is closed: back to the link that opened it, or to the button of the menu that it is in.
-/// If it is gone with its row, to the row that took its place; if there is none, to the content.
-fn focus_opener(part: &Element) -> Option<()> {
-    let opener = OPENER.take()?;
-    let mut links = folds(part.query_selector_all("#main a[href]").ok());
-    let link = links.find(|link| link.get_attribute("href").as_deref() == Some(&opener.link));
+/// Whether two addresses open the same thing on the same page, whatever else they say: what was looked for
+/// and chosen meanwhile is in the address, too.
+fn opens_the_same(one: &str, other: &str) -> bool {
+    let read = |address: &str| web_sys::Url::new_with_base(address, &here()).ok();
+    let (Some(one), Some(other)) = (read(one), read(other)) else { return false };
+    let same = |name: &str| one.search_params().get(name) == other.search_params().get(name);
+    one.pathname() == other.pathname() && ["dialog", "cell", "who", "copy"].into_iter().all(same)
+}
+
+/// What was open is closed: back to the link that opened it, or to the button of the menu that it is in.
+/// If it is gone with its row, to the row that took its place; if there is none, to the content. `open`:
+/// the address that it was open at, which may have opened it by itself.
+fn focus_opener(part: &Element, open: Option<String>) -> Option<()> {
+    let at = || {
+        Some(Opener { link: open.filter(|at| at.contains("dialog=") || at.contains("cell="))?, row: None })
+    };
+    let opener = OPENER.take().or_else(at)?;
+    let links: Vec<Element> = folds(part.query_selector_all("#main a[href]").ok()).collect();
+    let leads = |link: &&Element, same: fn(&str, &str) -> bool| {
+        link.get_attribute("href").is_some_and(|href| same(&href, &opener.link))
+    };
+    let link = links.iter().find(|link| leads(link, |href, to| href == to));
+    let link = link.or_else(|| links.iter().find(|link| leads(link, opens_the_same))).cloned();
     let link = link.map(|link| {
         let menu = link.closest("[popover]").ok().flatten();
         let button =
@@ -422,20 +552,56 @@ pub fn Visits() -> impl IntoView {
                 }
             }
         });
-        let back = window_event_listener(ev::popstate, |_| visit(here(), Visit::Back));
+        let back = window_event_listener(ev::popstate, |_| {
+            let state = window().history().and_then(|history| history.state()).ok();
+            BACK_TO.set(state.and_then(|state| state.as_f64()).unwrap_or_default());
+            visit(here(), Visit::Back);
+        });
+        let leaving = window_event_listener(ev::keydown, |event| {
+            let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+            let within = target.and_then(|target| target.closest(CELL_FORM).ok().flatten());
+            if within.is_some() && event.key() == "Escape" && !event.is_composing() {
+                event.prevent_default();
+                visit(here_without_dialog(), Visit::Within);
+            }
+        });
         let typing = window_event_listener(ev::input, |event| {
             note(&event);
         });
         let choosing = window_event_listener(ev::change, |event| {
             note(&event);
         });
+        let finding = window_event_listener(ev::submit, |event| {
+            if let Some((address, how)) = looked_for(&event) {
+                event.prevent_default();
+                visit(address, how);
+            }
+        });
         on_cleanup(move || {
             clicks.remove();
+            leaving.remove();
+            finding.remove();
             back.remove();
             typing.remove();
             choosing.remove();
         });
     });
+}
+
+/// Where a form leads that looks for something which another form of the page is to list, or that shows
+/// the page otherwise.
+fn looked_for(event: &web_sys::SubmitEvent) -> Option<(String, Visit)> {
+    let form: web_sys::HtmlFormElement = event.target()?.dyn_into().ok()?;
+    let how = if form.has_attribute("data-finds") { Visit::Find } else { Visit::Within };
+    (how == Visit::Find || form.has_attribute("data-within")).then_some(())?;
+    let active = document().active_element().filter(|active| form.contains(Some(active)));
+    let field = active.and_then(|active| active.get_attribute("name"));
+    LOOKED_BY.set(field.map(|name| format!("form[data-within] [name=\"{name}\"]")));
+    let fields = web_sys::FormData::new_with_form(&form).ok()?;
+    let query = web_sys::UrlSearchParams::new_with_str_sequence_sequence(&fields).ok()?;
+    let address = web_sys::Url::new(&form.action()).ok()?;
+    address.set_search(&String::from(query.to_string()));
+    Some((address.href(), how))
 }
 
 /// The address of a link that a click means to follow here, and how.
@@ -459,8 +625,16 @@ fn wanted(event: &MouseEvent) -> Option<(String, Visit)> {
     if elsewhere || link.origin() != location.origin().ok()? || !link.hash().is_empty() {
         return None;
     }
-    let how = if link.has_attribute("data-within") { Visit::Within } else { Visit::To };
-    if link.get_attribute("href").is_some_and(|href| href.contains("dialog=")) {
+    let how = if link.has_attribute("data-finds") {
+        Visit::Find
+    } else if link.has_attribute("data-within") {
+        Visit::Within
+    } else {
+        Visit::To
+    };
+    let opens = |href: String| href.contains("dialog=") || href.contains("cell=");
+    // What is chosen in a dialog leads to the same one: it is the button before that opened it.
+    if link.get_attribute("href").is_some_and(opens) && link.closest("dialog").ok()?.is_none() {
         opened_by(Some(&link));
     }
     Some((link.href(), how))

@@ -48,6 +48,12 @@ pub enum What {
         /// How many in one transaction
         #[arg(long, default_value_t = 10_000)]
         batch: usize,
+        /// How many transactions at a time
+        #[arg(long, default_value_t = 2)]
+        at_once: usize,
+        /// Of how many organizations, in turn
+        #[arg(long, default_value_t = 1)]
+        organizations: usize,
         /// Everybody and every program calls as often as any other, and with any model
         #[arg(long)]
         even: bool,
@@ -87,8 +93,13 @@ pub fn run(workspace: &Workspace, what: &What) -> Outcome {
         What::Soak { minutes, whole } => {
             gateway(workspace, "soak", &["--minutes".to_owned(), minutes.to_string()], *whole)
         }
-        What::Booking { calls, batch, even } => {
-            let mut arguments = vec![format!("--calls={calls}"), format!("--batch={batch}")];
+        What::Booking { calls, batch, at_once, organizations, even } => {
+            let mut arguments = vec![
+                format!("--calls={calls}"),
+                format!("--batch={batch}"),
+                format!("--at-once={at_once}"),
+                format!("--organizations={organizations}"),
+            ];
             arguments.extend(even.then(|| "--even".to_owned()));
             gateway(workspace, "booking", &arguments, false)
         }

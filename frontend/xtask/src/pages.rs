@@ -182,7 +182,10 @@ fn variations(visitor: &mut Visitor) -> Outcome<Vec<String>> {
 
 /// What a limit for many people would do.
 fn preview(visitor: &mut Visitor) -> Outcome<Option<String>> {
-    let body = text(visitor.post("/console/batches/prepare", "action=limit&all=true&q=silva")?.body);
+    let page = text(visitor.get("/users?q=silva")?.body);
+    let shown = page.split("name=\"shown\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let asked = format!("action=limit&all=true&q=silva&shown={}", shown.unwrap_or_default());
+    let body = text(visitor.post("/console/batches/prepare", &asked)?.body);
     let link = body.split('"').find(|part| part.starts_with("/users/batch/"));
     Ok(link.map(|link| format!("{link}&cap=50")))
 }

@@ -40,6 +40,15 @@ pub struct Authorized {
 }
 
 impl Authorized {
+    /// The use case that the call names, empty for none. Those of its application are known; any other
+    /// name is the error.
+    pub fn use_case(&self) -> Result<&str, &str> {
+        let label = self.request.use_case.as_deref().unwrap_or_default();
+        let application = self.caller.application();
+        let known = application.is_some_and(|app| app.use_cases.iter().any(|name| name == label));
+        if known || label.is_empty() { Ok(label) } else { Err(label) }
+    }
+
     pub fn model(&self) -> Option<&ModelFacts> {
         self.caller.snapshot.facts.models.get(&self.model)
     }
@@ -193,11 +202,22 @@ fn with_contact(caller: &Caller, mut refusal: Refusal, reason: Reason) -> Refusa
     if let Some(contact) = &contact {
         refusal.message += &format!(" Ask {contact}.");
     }
+    // What a key leaves out is its application's; all else, the group's.
+    let (scope, scope_id, scope_name) = match reason {
+        Reason::KeyExcludes | Reason::FeatureOff(_) => {
+            let name = caller.application().map(|application| application.name.clone());
+            ("application", Some(caller.secret.application.to_string()), name)
+        }
+        _ => {
+            let name = group.and_then(|id| facts.groups.get(&id)).map(|group| group.name.clone());
+            ("group", group.map(|id| id.to_string()), name)
+        }
+    };
     let detail = Detail {
         reason: reason.as_str().to_owned(),
-        scope: Some("group"),
-        scope_id: group.map(|id| id.to_string()),
-        scope_name: group.and_then(|id| facts.groups.get(&id)).map(|group| group.name.clone()),
+        scope: Some(scope),
+        scope_id,
+        scope_name,
         contact,
         ..*refusal.detail
     };

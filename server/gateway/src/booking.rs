@@ -46,8 +46,11 @@ const GATHER_MANY: Duration = Duration::from_millis(250);
 const MANY: usize = 500;
 /// How long a batch may take, before it is tried again on another connection.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many are booked in one transaction.
-const BATCH: usize = 4000;
+/// So many need not be gathered any longer.
+const FULL: usize = 4000;
+/// How many are booked in one transaction, where so many wait: the more there are, the more of them count in
+/// the same sums, and the less each of them costs.
+const BATCH: usize = 40_000;
 /// After a failure.
 const AGAIN: Duration = Duration::from_millis(250);
 /// Refusals that wait while the database does not answer; beyond that they are dropped, because a
@@ -106,8 +109,8 @@ impl Booking {
         };
         match waiting {
             // Whoever books is awake already, or will be when the first one has waited.
-            2..BATCH => {}
-            BATCH => self.hurry.notify_one(),
+            2..FULL => {}
+            FULL => self.hurry.notify_one(),
             _ => self.wake.notify_one(),
         }
     }
@@ -197,7 +200,7 @@ pub async fn run(gateway: Arc<Gateway>) {
                     tokio::time::sleep(AGAIN).await;
                 }
                 // What has come in meanwhile gathers anew.
-                Ok(()) if booking.finished.lock().len() < BATCH => break,
+                Ok(()) if booking.finished.lock().len() < FULL => break,
                 Ok(()) => {}
             }
         }

@@ -347,7 +347,8 @@ fn is_coded(headers: &HeaderMap) -> bool {
     codings.any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-/// The head of an answer: the provider's, the call's id, and which model a policy chose.
+/// The head of an answer: the provider's, the call's id, which model a policy chose, and what of the request
+/// was left out.
 fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap {
     let mut headers = forward::answer_headers(upstream);
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
@@ -363,6 +364,12 @@ fn head(upstream: &HeaderMap, authorized: &Authorized, id: CallId) -> HeaderMap 
         && let Ok(value) = HeaderValue::from_str(&left_out.join(", "))
     {
         headers.insert("x-bursar-tools-left-out", value);
+    }
+    if let Err(label) = authorized.use_case() {
+        // A name that no header can carry is left out without being named.
+        let value = HeaderValue::from_str(label);
+        let value = value.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        headers.insert("x-bursar-use-case-left-out", value);
     }
     headers
 }

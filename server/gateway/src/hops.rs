@@ -58,6 +58,7 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
     let Asked { mut caller, request, policy: (policy, name), models, rest, left } = asked;
     let (first, features) = (caller.clone(), request.features);
     let (mut refused, mut failed) = (None::<Refusal>, None);
+    let mut elsewhere = None;
     let mut skipped = Vec::new();
     let mut sent = sent;
     let mut tries = 0;
@@ -99,6 +100,9 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
                 // Of what is hidden, nothing is said.
                 let called = called.filter(|_| refusal.kind != Kind::ModelNotFound);
                 skipped.extend(called.map(|model| Skipped { model, reason: refusal.kind.code().to_owned() }));
+                if refusal.kind == Kind::BadRequest && refusal.param == Some("model") {
+                    elsewhere.get_or_insert_with(|| refusal.message.clone());
+                }
                 refused = Some(match refused {
                     Some(before) => more_useful(before, refusal),
                     None => refusal,
@@ -127,6 +131,10 @@ pub async fn hops(gateway: &Arc<Gateway>, asked: Asked, sent: Sent<'_>) -> Resul
         // Whatever its models are called: that is not said.
         None => no_such_model(&first, &name),
     };
+    // One that answers at another address may be all the caller needs.
+    if let Some(elsewhere) = elsewhere.filter(|_| refusal.kind == Kind::RequiresApproval) {
+        refusal.message = format!("{} {elsewhere}", refusal.message);
+    }
     refusal.detail.skipped = skipped;
     gateway.refused(&first, &name, features, &refusal);
     Err(refusal)

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use domain::{
     access::{Verdict, applicable},
     leases::{Claim, Short},
-    limits::{Bucket, Level, Meter, Metric, Mode, Shortage, Worst},
+    limits::{Bucket, Level, Meter, Metric, Mode, Scope, Shortage, Worst},
     money::Money,
     prices::{self, Prices},
     window::Window,
@@ -140,12 +140,6 @@ fn describe(authorized: &Authorized) -> Call {
     let facts = &caller.snapshot.facts;
     let application = caller.application();
     let group = application.map(|application| application.group);
-    let known = |label: &Option<String>| {
-        let label = label.as_deref().unwrap_or_default();
-        application
-            .is_some_and(|app| app.use_cases.iter().any(|name| name == label))
-            .then(|| label.to_owned())
-    };
     Call {
         id: caller.id,
         org: facts.org,
@@ -167,7 +161,7 @@ fn describe(authorized: &Authorized) -> Call {
         beside: None,
         grant: decision.grant,
         policy: *policy,
-        use_case: known(&request.use_case).unwrap_or_default(),
+        use_case: authorized.use_case().unwrap_or_default().to_owned(),
         session: request.session.as_deref().unwrap_or_default().chars().take(128).collect(),
         client_request: caller.client_request.clone(),
         route: route.full_path().to_owned(),
@@ -259,9 +253,17 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
         (Shortage::Exceeded, _) => Kind::QuotaExceeded,
     };
     let name = facts.scope_name(scope);
-    let contact = facts.contact_for(caller.application().map(|application| application.group));
+    let request_url = request_url(gateway, kind, authorized, &short.claim.bucket.meter);
+    // A lead does not raise a limit on money: whoever may is told of what is asked for there.
+    let raises = kind == Kind::BudgetExceeded && !matches!(scope, Scope::Grant(_));
+    let contact = match raises {
+        true => facts.contact.clone(),
+        false => facts.contact_for(caller.application().map(|application| application.group)),
+    };
     let mut message = sentence(short, &name, worst, facts.calendar.zone);
-    if kind != Kind::Busy
+    if raises {
+        message += &format!(" Ask for more at {request_url}");
+    } else if kind != Kind::Busy
         && let Some(contact) = &contact
     {
         message += &format!(" Ask {contact}.");
@@ -296,7 +298,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
             .bucket
             .ends_at
             .map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
-        request_url: Some(format!("{}/my-models", gateway.settings.public_url)),
+        request_url: Some(request_url),
         contact,
         found: Vec::new(),
         skipped: Vec::new(),
@@ -305,11 +307,30 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
     refusal
 }
 
+/// Where somebody asks for more: for a limit on money that it be raised, for the money of a grant that there
+/// be another one. What waiting helps with leads to what one can use.
+fn request_url(gateway: &Gateway, kind: Kind, authorized: &Authorized, meter: &Meter) -> String {
+    let base = &gateway.settings.public_url;
+    let group = authorized.caller.application().map(|application| format!("&group={}", application.group));
+    let group = group.unwrap_or_default();
+    match (kind, meter.scope) {
+        (Kind::BudgetExceeded, Scope::Grant(_)) => {
+            let model = authorized.model().map(|model| model.name.as_str()).unwrap_or_default();
+            format!("{base}/requests/new?model={model}{group}")
+        }
+        (Kind::BudgetExceeded, _) => format!("{base}/requests/raise?limit={}{group}", meter.key()),
+        _ => format!("{base}/my-models"),
+    }
+}
+
 /// Which limit, how much, until when: "Engineering has used $499.98 of $500.00 this month, …".
 fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
     let Meter { metric, window, .. } = short.claim.bucket.meter;
     let show = |amount: i64| metric.show(amount);
-    let needs = show(worst.amount(metric));
+    let needs = match metric {
+        Metric::Spend => show(Money(worst.amount(metric)).rounded_up().0),
+        _ => show(worst.amount(metric)),
+    };
     if metric == Metric::ConcurrentCalls {
         return format!("{name} may make {} and that many are running.", show(short.claim.cap));
     }
@@ -323,7 +344,12 @@ fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
         0 => String::new(),
         held => format!(", and calls in flight hold {}", show(held)),
     };
+    // What is larger than the whole limit does not fit into the next window either.
+    let too_large = worst.amount(metric) > short.claim.cap && short.claim.cap > 0;
     let until = match short.claim.bucket.ends_at {
+        _ if too_large => {
+            " That is more than the whole limit: ask for less output, or for a higher limit.".to_owned()
+        }
         Some(end) if short.shortage == Shortage::Exceeded => {
             format!(" It starts anew on {}.", end.with_timezone(&zone).format("%-d %b %Y at %H:%M (%Z)"))
         }

@@ -224,13 +224,15 @@ impl Snapshots {
         match load(store, org).await {
             Ok(snapshot) => organizations.insert(org, Arc::new(snapshot)),
             // Deleted.
-            Err(StoreError::NotFound) => {
-                store.forget(org);
-                organizations.remove(&org)
-            }
+            Err(StoreError::NotFound) => organizations.remove(&org),
             Err(error) => return Err(error),
         };
+        let gone = !organizations.contains_key(&org);
         self.world.store(Arc::new(World::of(organizations)));
+        if gone {
+            // Not before: what was last read of it would pass for fresh.
+            store.forget(org);
+        }
         Ok(())
     }
 
@@ -239,9 +241,18 @@ impl Snapshots {
     /// # Errors
     /// When the database does not answer.
     pub async fn refresh_all(&self, store: &Store) -> Result<()> {
-        for org in store::organizations::all(store).await? {
-            let version = store::access::version(store, org).await?;
-            self.refresh(store, org, version).await?;
+        let all = store::organizations::all(store).await?;
+        for org in &all {
+            // One that is deleted meanwhile is read, too, and found to be gone.
+            let version = match store::access::version(store, *org).await {
+                Err(StoreError::NotFound) => i64::MAX,
+                version => version?,
+            };
+            self.refresh(store, *org, version).await?;
+        }
+        // Of those that are gone nobody may have been told.
+        for org in self.organizations().into_iter().filter(|org| !all.contains(org)) {
+            self.refresh(store, org, i64::MAX).await?;
         }
         Ok(())
     }

@@ -111,6 +111,7 @@ pub fn plan(present: &Present, file: &Document, replaced: &HashMap<Key, &'static
             line.fields.push(Changed { field: "credential", before, after: Some((*word).to_owned()) });
         }
         if line.action == Action::Add || !line.fields.is_empty() {
+            ends_a_raise(present, &mut line);
             lines.push(line);
         }
     }
@@ -121,10 +122,23 @@ pub fn plan(present: &Present, file: &Document, replaced: &HashMap<Key, &'static
         let left_out = thing.owned && !present.is_kept(&thing.key) && deciding.contains(owner);
         if left_out || gone.contains(owner) {
             gone.insert(&thing.key);
-            lines.push(removed(thing));
+            let mut line = removed(thing);
+            ends_a_raise(present, &mut line);
+            lines.push(line);
         }
     }
     Plan::new(lines)
+}
+
+/// A limit that is raised for a time is so no more once it is set or taken away.
+fn ends_a_raise(present: &Present, line: &mut Line) {
+    let Some(raise) = present.ids.raises.get(&line.key) else { return };
+    let (before, after) = match line.action {
+        Action::Add => (None, Some(format!("{raise}, ends with this"))),
+        Action::Change => (Some(raise.clone()), Some("ends with this".to_owned())),
+        Action::Remove => (Some(format!("{raise}, ends with this")), None),
+    };
+    line.fields.push(Changed { field: "raised to", before, after });
 }
 
 fn added(thing: &Thing) -> Line {

@@ -11,11 +11,11 @@ use domain::{
         TierId, UserId,
     },
     keys::KeyModels as KeyModelIds,
-    limits::{Limit as LimitFact, Scope},
+    limits::{Limit as LimitFact, Meter, Scope},
     names::GroupName,
     prices::Prices,
 };
-use store::{Result, Store};
+use store::{Result, Store, requests::Raising};
 
 use super::{
     document::{
@@ -49,6 +49,10 @@ pub struct Ids {
     pub authorizations: HashMap<ThingKey, AuthorizationId>,
     /// Limits by their key.
     pub limits: HashMap<ThingKey, LimitId>,
+    /// Limits that are raised for a time, and to what: `$39.00 a month until 5 Dec 2026`.
+    pub raises: HashMap<ThingKey, String>,
+    /// The same by what they count.
+    raised: HashMap<Meter, Raising>,
 }
 
 /// What an installation has now.
@@ -99,8 +103,11 @@ impl Present {
     /// # Errors
     /// When the database does not answer.
     pub async fn read(store: &Store, org: OrgId) -> Result<Self> {
-        let facts = store::access::facts(store, org).await?;
+        let mut facts = store::access::facts(store, org).await?;
+        // A file says what lasts: a cap that is raised until a day is in it as it is without that.
+        facts.recap(&store::requests::lasting_caps(store, org).await?);
         let mut present = Self::default();
+        present.ids.raised = store::requests::raised_limits(store, org).await?;
         let names = Names::read(store, org).await?;
         present.read_catalogue(store, org).await?;
         present.read_policies(store, org).await?;
@@ -399,6 +406,11 @@ impl Ids {
                 self.limits.insert(things::limit_key(owner, &limit), id);
             }
             limits.push(limit);
+        }
+        for (meter, raise) in self.raised.iter().filter(|(meter, _)| meter.scope == scope) {
+            let key = things::limit_key_of(owner, meter.metric, meter.window);
+            let until = domain::time::date(raise.until);
+            self.raises.insert(key, format!("{} until {until}", meter.show_cap(raise.cap.0)));
         }
         limits.sort_by_key(|limit| (limit.metric, limit.window));
         limits

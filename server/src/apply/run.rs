@@ -221,6 +221,9 @@ impl Job<'_> {
         writer.write().await?;
         let (secrets, invitations) = (writer.secrets, writer.invitations);
         if self.args.plan {
+            if !made_now {
+                change.would_hold().await?;
+            }
             drop(change);
             return Ok(Outcome { plan, without_owner, ..Outcome::default() });
         }

@@ -12,6 +12,7 @@ use domain::{
     policies::{Routing, StepRules},
     prices::PriceKey,
     providers::Wait,
+    window::Window,
 };
 
 use super::document::{
@@ -153,7 +154,12 @@ pub fn application_key(group: &str, name: &str) -> Key {
 
 /// The key of a limit.
 pub fn limit_key(owner: &Key, limit: &Limit) -> Key {
-    (Kind::Limit, format!("{} {} {} {}", owner.0.as_str(), owner.1, limit.metric, limit.window))
+    limit_key_of(owner, limit.metric, limit.window)
+}
+
+/// The same, of what it counts.
+pub fn limit_key_of(owner: &Key, metric: Metric, window: Window) -> Key {
+    (Kind::Limit, format!("{} {} {metric} {window}", owner.0.as_str(), owner.1))
 }
 
 /// Everything in a document, owners before what they own.

@@ -17,8 +17,8 @@ use domain::{
 
 use super::script::{Scope, Target};
 
-/// How long the story is.
-pub const DAYS: i64 = 90;
+/// How long the story is: two calendar months lie in it whole on any day, after its first week.
+pub const DAYS: i64 = 98;
 /// What the organization is called.
 pub const NAME: &str = "Acme";
 /// Where it is.
@@ -903,7 +903,7 @@ type Steps = &'static [(&'static str, i32)];
 pub const POLICIES: [(&str, bool, Steps); 4] = [
     ("chat", false, &[("gpt-5-mini", 1), ("claude-haiku-4-5", 1), ("gpt-4.1-mini", 1)]),
     ("code", false, &[("claude-sonnet-4-5", 1), ("gpt-5", 1), ("claude-haiku-4-5", 1)]),
-    ("spread", true, &[("gpt-4.1-mini", 3), ("claude-haiku-4-5", 1)]),
+    ("spread", true, &[("gpt-4.1-mini", 3), ("gpt-5-mini", 1)]),
     ("cheap", false, &[("gpt-4.1-nano", 1), ("gpt-4.1-mini", 1)]),
 ];
 

@@ -5,7 +5,7 @@ use domain::{
     access::Facts,
     ids::CallId,
     keys::{Feature, Features},
-    limits::{Metric, Scope as Counted},
+    limits::{Meter, Metric, Scope as Counted},
     window::Window,
 };
 use rand::{Rng, RngExt, rngs::Xoshiro256PlusPlus};
@@ -123,6 +123,13 @@ fn refusal(
         "contact": facts.contact_for(Some(application.group)),
         "request_url": match refused.code {
             "model_requires_approval" => format!("/requests/new?model={}&group={}", refused.model, application.group),
+            "budget_exceeded" => match refused.limit {
+                Some((scope, metric, window)) => {
+                    let meter = Meter { scope: stage.scope(scope)?, metric, window };
+                    format!("/requests/raise?limit={}&group={}", meter.key(), application.group)
+                }
+                None => "/my-models".to_owned(),
+            },
             _ => "/my-models".to_owned(),
         },
         "request_id": id.to_string(),

@@ -1,17 +1,20 @@
 //! Requests of the last hour: some wait, one of them for a second person to agree, one was agreed
-//! to for less, one was refused.
+//! to for less, one was refused. And limits that people ask to be raised: one waits, one was agreed to.
 
 use chrono::{DateTime, Days, Duration, Utc};
 use domain::{
+    access::Facts,
     audit::Door,
     ids::GroupId,
+    limits::{Meter, Metric},
     money::Money,
-    requests::{ApprovalRule, Per, Terms, accounts_of, askable, led_by},
+    requests::{ApprovalRule, Per, Terms, Words, accounts_of, askable, led_by},
     roles::Act,
+    window::Window,
 };
-use store::requests::{self, RequestForm};
+use store::requests::{self, RaiseForm, RequestForm};
 
-use super::stage::Stage;
+use super::{script::Scope, stage::Stage};
 use crate::Fatal;
 
 /// What somebody asks for, and what became of it.
@@ -95,6 +98,33 @@ const ASKED: [Asked; 5] = [
     },
 ];
 
+/// A limit that somebody asks to be raised: a month's money, by so many per cent.
+struct Raise {
+    by: &'static str,
+    on: Scope,
+    reason: &'static str,
+    percent: i64,
+    /// What olga says, who agrees.
+    answer: Option<&'static str>,
+}
+
+const RAISES: [Raise; 2] = [
+    Raise {
+        by: "lin",
+        on: Scope::Group("Engineering/Product/Mobile App"),
+        reason: "The release slipped by two weeks, and the crash reports are read by a model until then.",
+        percent: 60,
+        answer: Some("For the release. Then it is what it was."),
+    },
+    Raise {
+        by: "jo",
+        on: Scope::User("jo"),
+        reason: "I answer for Mina, who is away until the end of the month. It is two people’s tickets.",
+        percent: 50,
+        answer: None,
+    },
+];
+
 /// Asks and answers.
 pub async fn perform(stage: &Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
     let facts = store::access::facts(&stage.store, stage.org).await?;
@@ -120,7 +150,6 @@ pub async fn perform(stage: &Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
             amount: Money::cents(dollars * 100),
             ends_on: facts.calendar.day(now) + Days::new(asked.days),
         };
-        let words = |text: &str| text.parse().map_err(|_| Fatal::new("the demo", "a reason cannot be read"));
         let form = RequestForm {
             model,
             group,
@@ -145,5 +174,47 @@ pub async fn perform(stage: &Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
         change.commit().await?;
         at += Duration::minutes(3);
     }
+    for raise in &RAISES {
+        ask_for_more(stage, &facts, raise, at).await?;
+        at += Duration::minutes(3);
+    }
+    Ok(())
+}
+
+fn words(text: &str) -> Result<Words, Fatal> {
+    text.parse().map_err(|_| Fatal::new("the demo", "a reason cannot be read"))
+}
+
+async fn ask_for_more(stage: &Stage, facts: &Facts, raise: &Raise, at: DateTime<Utc>) -> Result<(), Fatal> {
+    let user = stage.user(raise.by)?;
+    let meter = Meter { scope: stage.scope(raise.on)?, metric: Metric::Spend, window: Window::Month };
+    let limits = facts.limits.get(&meter.scope).map_or(&[][..], |limits| limits.as_slice());
+    let Some(limit) = limits.iter().find(|limit| limit.meter == meter) else { return Ok(()) };
+    let group = match meter.scope {
+        domain::limits::Scope::Group(group) => Some(group),
+        // The nearest they are in.
+        _ => accounts_of(facts, user, at)
+            .into_iter()
+            .max_by_key(|id| facts.groups.get(id).map(|group| group.path.len())),
+    };
+    let Some(group) = group else { return Ok(()) };
+    let dollars = limit.cap / Money::cents(100).0 * (100 + raise.percent) / 100 + 1;
+    let end = facts.calendar.span(Window::Month, at).end.unwrap_or(at);
+    let form = RaiseForm {
+        meter,
+        group,
+        reason: words(raise.reason)?,
+        terms: Terms {
+            amount: Money::cents(dollars * 100),
+            ends_on: facts.calendar.day(end - Duration::seconds(1)),
+        },
+    };
+    let mut change = stage.change(raise.by, Door::Console, Act::UseOwn, None, at).await?;
+    let id = requests::insert_raise(&mut change, &form).await?;
+    change.commit().await?;
+    let Some(answer) = raise.answer else { return Ok(()) };
+    let mut change = stage.change("olga", Door::Console, Act::LoosenLimits, None, at).await?;
+    requests::approve(&mut change, id, None, Some(&words(answer)?)).await?;
+    change.commit().await?;
     Ok(())
 }

@@ -326,7 +326,7 @@ async fn read_applications(
     org: OrgId,
 ) -> Result<Map<domain::ids::ApplicationId, ApplicationFacts>> {
     let rows = sqlx::query!(
-        r#"select a.application_id, a.name, a.group_id, a.personal_user_id, k.key_id, k.all_models, k.features, k.policy_id,
+        r#"select a.application_id, a.name, a.group_id, a.personal_user_id, a.owner_id, k.key_id, k.all_models, k.features, k.policy_id,
                   k.cache_seconds, k.guardrails,
                   array(select model_id from key_models m where m.org_id = k.org_id and m.key_id = k.key_id) as "models!",
                   array(select group_id from key_groups g where g.org_id = k.org_id and g.key_id = k.key_id) as "assigned!",
@@ -344,6 +344,7 @@ async fn read_applications(
                 group: row.group_id.into(),
                 key: row.key_id.into(),
                 personal: row.personal_user_id.map(UserId),
+                owner: row.owner_id.map(UserId),
                 models: keys::models(row.all_models, row.models),
                 features: keys::features(&row.features)?,
                 assigned: row.assigned.into_iter().map(GroupId).collect(),

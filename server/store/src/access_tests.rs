@@ -1,6 +1,8 @@
 //! Pinned tests, and the one place where they are held against a change.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     access::Facts,
     access_tests::{AccessTest, Expected, Failure, Subject as About, run},
@@ -24,14 +26,46 @@ pub struct Broken {
     pub name: String,
     /// What is expected, and what it would be.
     pub failure: Failure,
+    /// From which day on, where it holds until then; none: at once.
+    pub from: Option<NaiveDate>,
 }
 
-/// The tests of a list that hold before a change and would not after it.
+impl Broken {
+    /// ` from 3 Dec 2026 on`, where it holds until then.
+    pub fn when(&self) -> String {
+        self.from.map(|day| format!(" from {} on", domain::time::date(day))).unwrap_or_default()
+    }
+}
+
+/// When rules end that stand after a change, where it changes rules: what a last day takes away is taken away
+/// by whoever has set it.
+fn ends(before: &Facts, after: &Facts, at: DateTime<Utc>) -> BTreeSet<DateTime<Utc>> {
+    let ends = after.rules.values().flat_map(|rules| rules.values()).filter_map(|rule| rule.ends_at);
+    let ends: BTreeSet<_> = ends.filter(|end| *end > at).collect();
+    if ends.is_empty() || before.rules == after.rules { BTreeSet::new() } else { ends }
+}
+
+/// The tests of a list that hold before a change and would not after it: at once, or when a rule ends.
 pub fn broken(before: &Facts, after: &Facts, tests: &[AccessTest], at: DateTime<Utc>) -> Vec<Broken> {
-    tests
-        .iter()
-        .filter(|test| run(before, test, at).is_ok())
-        .filter_map(|test| Some(Broken { name: test.name.to_string(), failure: run(after, test, at).err()? }))
+    let ends = ends(before, after, at);
+    // A test that fails already, by a date that came, is not broken by this change.
+    let holding = tests.iter().filter(|test| run(before, test, at).is_ok());
+    let first = |test: &AccessTest| {
+        if let Err(failure) = run(after, test, at) {
+            return Some((failure, None));
+        }
+        let then = |end: &DateTime<Utc>| {
+            let failure = run(after, test, *end).err()?;
+            // Nor one that would fail by then without it.
+            run(before, test, *end).is_ok().then_some((failure, Some(after.calendar.day(*end))))
+        };
+        ends.iter().find_map(then)
+    };
+    holding
+        .filter_map(|test| {
+            let (failure, from) = first(test)?;
+            Some(Broken { name: test.name.to_string(), failure, from })
+        })
         .collect()
 }
 
@@ -138,6 +172,46 @@ pub async fn insert(
     Ok(id)
 }
 
+/// Gives a test another name, or has it expect something else. Whom and what it is about stays: that is
+/// another test. `seen`: its name and what it expected, as they were shown.
+///
+/// # Errors
+/// [`StoreError::Stale`] when it is no longer as it was shown; [`StoreError::Conflict`] when another test has
+/// the name.
+pub async fn update(
+    change: &mut Change,
+    id: AccessTestId,
+    seen: (&str, Expected),
+    name: &Name,
+    expected: Expected,
+) -> Result<()> {
+    change.expect(Act::EditAccessTests, None)?;
+    let org = change.org();
+    let tests = read(change.db(), org).await?;
+    let before = tests.into_iter().find(|test| test.id == id).ok_or(StoreError::NotFound)?;
+    if (before.name.as_str(), before.expected) != seen {
+        return Err(StoreError::Stale);
+    }
+    sqlx::query!(
+        "update access_tests set name = $3, expected = $4 where org_id = $1 and test_id = $2",
+        org.0,
+        id.0,
+        name.as_str(),
+        expected.as_str(),
+    )
+    .execute(change.db())
+    .await?;
+    let diff = Diff::new().field("name", Some(&before.name), Some(name)).field(
+        "expected",
+        Some(before.expected),
+        Some(expected),
+    );
+    if diff.is_empty() {
+        return Ok(());
+    }
+    change.record(Subject { kind: "access_test", id: id.0, name: name.as_str() }, "edit", &diff).await
+}
+
 /// Takes a test away: what it held may change again.
 ///
 /// # Errors
@@ -157,7 +231,8 @@ pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<String> {
     Ok(row.name)
 }
 
-/// Refuses a change that breaks a test: one that held before it, and would not afterwards. Run with
+/// Refuses a change that breaks a test: one that held before it, and would not afterwards, at once or when a
+/// rule ends. Run with
 /// every change before it is committed, in its own transaction, while the organization is held: what
 /// another change does meanwhile cannot slip in between.
 pub(crate) async fn hold(db: &mut PgConnection, store: &Store, org: OrgId, at: DateTime<Utc>) -> Result<()> {
@@ -166,18 +241,14 @@ pub(crate) async fn hold(db: &mut PgConnection, store: &Store, org: OrgId, at: D
         return Ok(());
     }
     let after = access::read(db, org).await?;
-    let failing: Vec<(&AccessTest, Failure)> =
-        tests.iter().filter_map(|test| Some((test, run(&after, test, at).err()?))).collect();
-    if failing.is_empty() {
+    let ends = after.rules.values().flat_map(|rules| rules.values()).any(|rule| rule.ends_at > Some(at));
+    if !ends && tests.iter().all(|test| run(&after, test, at).is_ok()) {
         return Ok(());
     }
-    // What is committed is what was before. A test that failed then already, by a date that came, is
-    // not broken by this change.
-    let before = access::facts(store, org).await?;
-    match failing.into_iter().find(|(test, _)| run(&before, test, at).is_ok()) {
+    // What is committed is what was before.
+    let before = access::current(store, org).await?;
+    match broken(&before, &after, &tests, at).into_iter().next() {
         None => Ok(()),
-        Some((test, failure)) => {
-            Err(StoreError::Pinned(Box::new(Broken { name: test.name.to_string(), failure })))
-        }
+        Some(broken) => Err(StoreError::Pinned(Box::new(broken))),
     }
 }

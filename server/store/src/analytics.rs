@@ -136,7 +136,8 @@ async fn median(store: &Store, org: OrgId) -> Result<Option<(Efficiency, i64)>> 
     }))
 }
 
-/// Finds the organization's group in the middle, by what each group's own applications called.
+/// Finds the organization's group in the middle, each with everything below it: as the figures that stand
+/// beside it.
 pub(crate) async fn find_median(
     db: &mut PgConnection,
     org: OrgId,
@@ -144,13 +145,20 @@ pub(crate) async fn find_median(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let rows = sqlx::query!(
-        r#"select p.groups[cardinality(p.groups)] as "group!", sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!",
+        r#"select a.id as "group!", sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!",
                   sum(d.input)::bigint as "input!", sum(d.cache_read)::bigint as "cache_read!", sum(d.cache_write)::bigint as "cache_write!",
                   sum(d.output)::bigint as "output!", sum(d.reasoning)::bigint as "reasoning!"
-           from usage_by_day d join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-           where d.org_id = $1 and d.day >= $2 group by 1 having sum(d.calls) > 0"#,
+           from (
+               select path_id, sum(calls) as calls, sum(spend) as spend, sum(input) as input, sum(cache_read) as cache_read,
+                      sum(cache_write) as cache_write, sum(output) as output, sum(reasoning) as reasoning
+               from usage_by_day where org_id = $1 and day >= $2 group by 1
+           ) d
+           join group_paths p on p.org_id = $1 and p.path_id = d.path_id
+           cross join unnest(p.groups) as a (id)
+           group by 1 having sum(d.calls) > 0"#,
         org.0,
-        back(today, MODEL_DAYS.unsigned_abs()),
+        // As many days as those of the page, of which today is the last.
+        back(today, MODEL_DAYS.unsigned_abs() - 1),
     )
     .fetch_all(&mut *db)
     .await?;

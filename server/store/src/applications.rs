@@ -1,11 +1,14 @@
 //! Applications. Each is made together with its one key.
 
+mod neglected;
+mod owners;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    applications::{Application, ApplicationRow},
+    applications::{Application, ApplicationRow, Unused},
     audit::Door,
     ids::{ApplicationId, GroupId, KeyId, OrgId, PolicyId, UserId},
-    keys::{Features, Handling, KeyModels, PlainSecret},
+    keys::{Features, Handling, KeyModels, PlainSecret, UNUSED_DAYS},
     money::Money,
     names::Name,
     roles::Act,
@@ -15,9 +18,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, groups, keys,
-    receipts, rollups::Month, users::escape_like,
+    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys,
+    rollups::Month, seen, users::escape_like,
 };
+
+pub(crate) use neglected::Looked;
+pub use neglected::{Neglected, neglected};
+pub(crate) use owners::{Giving, give_all};
+pub use owners::{hand_over, led_by};
 
 /// What a new or edited application is given.
 #[derive(Clone, Debug)]
@@ -39,10 +47,12 @@ pub struct Filter {
     pub group: Option<GroupId>,
     /// Only those in one of these very groups; none: whichever.
     pub among: Option<Vec<GroupId>>,
-    /// Only those with live secrets that nobody has used since then.
+    /// Only those with live secrets of which nobody has used any since then, or not one of the services'.
     pub unused_since: Option<DateTime<Utc>>,
     /// Only those whose owner is suspended.
     pub owner_away: bool,
+    /// Only those that have no owner, and whose group nobody leads, nor one above it.
+    pub unanswered: bool,
     /// After this one: the next page.
     pub after: Option<(String, ApplicationId)>,
 }
@@ -66,12 +76,20 @@ pub async fn list(
     };
     let rows = sqlx::query!(
         r#"select a.application_id, a.name, a.group_id, a.personal_user_id, l.cap as "cap?",
-                  coalesce(u.spend, 0)::bigint as "spend!", s.live as "live!", s.last_used_at
+                  coalesce(u.spend, 0)::bigint as "spend!", s.live as "live!", s.last_used_at,
+                  s.idle_service as "idle_service!", s.idle as "idle!", a.unanswered as "unanswered!"
            from (
                -- The page first: figures are only read of what is on it.
-               select a.org_id, a.application_id, a.name, a.group_id, a.personal_user_id, k.key_id
+               select a.org_id, a.application_id, a.name, a.group_id, a.personal_user_id, k.key_id, w.unanswered
                from applications a
                join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+               cross join lateral (
+                   select a.personal_user_id is null and a.owner_id is null and not exists (
+                       select from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+                       where m.org_id = $1 and (m.group_id = g.group_id or m.group_id = any (g.ancestors)) and m.standing = 'lead'
+                         and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                         and u.account_id is not null and u.suspended_at is null and u.removed_at is null) as unanswered
+               ) w
                join keys k on k.org_id = a.org_id and k.application_id = a.application_id
                where a.org_id = $1 and a.archived_at is null
                  and ($4::text is null or a.name ilike $4)
@@ -85,11 +103,16 @@ pub async fn list(
                              and (s.expires_at is null or s.expires_at > $3) limit 1)
                           and (select true from secrets s
                                where s.org_id = $1 and s.key_id = k.key_id and greatest(s.last_used_at, s.created_at) >= $9
-                               limit 1) is null))
+                               limit 1) is null)
+                      or exists (select from secrets s
+                                 where s.org_id = $1 and s.key_id = k.key_id and s.kind = 'service' and s.revoked_at is null
+                                   and (s.expires_at is null or s.expires_at > $3)
+                                   and greatest(s.last_used_at, s.created_at) < $9))
                  and (not $10
                       or (a.personal_user_id is null
                           and exists (select from users o
                                       where o.org_id = $1 and o.user_id = a.owner_id and o.suspended_at is not null)))
+                 and (not $13 or w.unanswered)
                order by lower(a.name), a.application_id
                limit $8::bigint
            ) a
@@ -102,9 +125,16 @@ pub async fn list(
                  and u.first_day = $2 and u.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
            ) u on true
            left join lateral (
-               select count(*) filter (where s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)) as live,
+               select count(*) filter (where l.live) as live,
+                      count(*) filter (where l.live and l.idle and s.kind = 'service') as idle_service,
+                      count(*) filter (where l.live and l.idle) as idle,
                       max(s.last_used_at) as last_used_at
-               from secrets s where s.org_id = a.org_id and s.key_id = a.key_id
+               from secrets s
+               cross join lateral (
+                   select s.revoked_at is null and (s.expires_at is null or s.expires_at > $3) as live,
+                          greatest(s.last_used_at, s.created_at) < $12 as idle
+               ) l
+               where s.org_id = a.org_id and s.key_id = a.key_id
            ) s on true
            order by lower(a.name), a.application_id"#,
         org.0,
@@ -118,6 +148,8 @@ pub async fn list(
         filter.unused_since,
         filter.owner_away,
         among.as_deref(),
+        clock::now() - TimeDelta::days(UNUSED_DAYS),
+        filter.unanswered,
     )
     .fetch_all(store.pool())
     .await?;
@@ -135,6 +167,13 @@ pub async fn list(
             spend: Money(row.spend),
             cap: row.cap.map(Money),
             last_call: row.last_used_at,
+            unused: match (row.idle, row.idle_service) {
+                (0, _) => Unused::No,
+                (idle, _) if idle == row.live => Unused::Whole,
+                (_, 0) => Unused::No,
+                (_, services) => Unused::Services(services),
+            },
+            unanswered: row.unanswered,
         })
         .collect())
 }
@@ -172,6 +211,30 @@ pub async fn most(
     Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name, Money(row.spend))).collect())
 }
 
+/// Applications that live in this very group, private contexts among them, by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn directly_in(store: &Store, org: OrgId, group: GroupId) -> Result<Vec<(ApplicationId, String)>> {
+    read_in(&mut *store.pool().acquire().await?, org, group).await
+}
+
+pub(crate) async fn read_in(
+    db: &mut PgConnection,
+    org: OrgId,
+    group: GroupId,
+) -> Result<Vec<(ApplicationId, String)>> {
+    let rows = sqlx::query!(
+        "select application_id, name from applications
+         where org_id = $1 and group_id = $2 and archived_at is null order by lower(name), application_id",
+        org.0,
+        group.0,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.application_id.into(), row.name)).collect())
+}
+
 /// Applications that a person answers for, by name; not their private contexts.
 ///
 /// # Errors
@@ -195,8 +258,9 @@ pub async fn owned(store: &Store, org: OrgId, user: UserId) -> Result<Vec<(Appli
 pub async fn used_by(store: &Store, org: OrgId, user: UserId) -> Result<Vec<UsedApplication>> {
     let rows = sqlx::query!(
         r#"with live as (
-               select key_id, tail, created_at, last_used_at from secrets
+               select distinct on (key_id) key_id, tail, created_at, last_used_at from secrets
                where org_id = $1 and user_id = $2 and revoked_at is null and (expires_at is null or expires_at > $3)
+               order by key_id, created_at desc
            ), theirs as (
                select application_id from applications where org_id = $1 and owner_id = $2 and archived_at is null
                union
@@ -206,11 +270,12 @@ pub async fn used_by(store: &Store, org: OrgId, user: UserId) -> Result<Vec<Used
                join applications a on a.org_id = m.org_id and a.group_id = m.group_id and a.personal_user_id = m.user_id
                where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and a.archived_at is null
            )
-           select a.application_id, a.name, coalesce(a.owner_id = $2, false) as "owns!",
+           select a.application_id, a.name, g.name as "group_name!", coalesce(a.owner_id = $2, false) as "owns!",
                   coalesce(a.personal_user_id = $2, false) as "personal!",
                   l.tail as "tail?", l.created_at as "created_at?", l.last_used_at as "last_used_at?"
            from theirs t
            join applications a on a.org_id = $1 and a.application_id = t.application_id
+           join groups g on g.org_id = $1 and g.group_id = a.group_id
            join keys k on k.org_id = $1 and k.application_id = a.application_id
            left join live l on l.key_id = k.key_id
            order by lower(a.name), a.application_id"#,
@@ -225,6 +290,7 @@ pub async fn used_by(store: &Store, org: OrgId, user: UserId) -> Result<Vec<Used
         .map(|row| UsedApplication {
             id: row.application_id.into(),
             name: row.name,
+            group: row.group_name,
             owns: row.owns,
             personal: row.personal,
             secret: row
@@ -233,73 +299,6 @@ pub async fn used_by(store: &Store, org: OrgId, user: UserId) -> Result<Vec<Used
                 .map(|(tail, since)| (format!("{}…{tail}", PlainSecret::PREFIX), since, row.last_used_at)),
         })
         .collect())
-}
-
-/// What asks for a look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Neglected {
-    /// Applications with live secrets that nobody has used.
-    pub unused: i64,
-    /// Secrets that were reported as leaked.
-    pub leaked: i64,
-    /// Applications whose owner is suspended.
-    pub owner_away: i64,
-}
-
-/// What asked for a look, when, and of which facts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Looked {
-    version: i64,
-    at: DateTime<Utc>,
-    since: DateTime<Utc>,
-    found: Neglected,
-}
-
-/// A look through all secrets counts for so long, while nothing is changed: nobody who has not called
-/// for weeks is worth a new one for every page.
-const LOOK_HOLDS: TimeDelta = TimeDelta::seconds(30);
-
-/// What asks for a look: applications with live secrets that nobody has used since `since`, counted anew
-/// after each change and every half minute; secrets that were reported as leaked since then; and
-/// applications whose owner is suspended.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn neglected(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglected> {
-    let (version, at) = (access::version(store, org).await?, clock::now());
-    let known = store.looked(org).filter(|looked| {
-        looked.version == version && at - looked.at < LOOK_HOLDS && (since - looked.since).abs() <= LOOK_HOLDS
-    });
-    if let Some(known) = known {
-        return Ok(known.found);
-    }
-    let found = look(store, org, since).await?;
-    store.keep_look(org, Looked { version, at, since, found });
-    Ok(found)
-}
-
-async fn look(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglected> {
-    let row = sqlx::query!(
-        // Of most applications the first secret that is looked at says enough.
-        r#"select (select count(*) from applications a join keys k on k.org_id = a.org_id and k.application_id = a.application_id
-                   where a.org_id = $1 and a.archived_at is null
-                     and (select true from secrets s
-                          where s.org_id = $1 and s.key_id = k.key_id and s.revoked_at is null and (s.expires_at is null or s.expires_at > $3)
-                          limit 1)
-                     and (select true from secrets s
-                          where s.org_id = $1 and s.key_id = k.key_id and greatest(s.last_used_at, s.created_at) >= $2
-                          limit 1) is null) as "unused!",
-                  (select count(*) from secrets where org_id = $1 and leaked_at >= $2) as "leaked!",
-                  (select count(*) from applications a join users o on o.org_id = a.org_id and o.user_id = a.owner_id
-                   where a.org_id = $1 and a.archived_at is null and a.personal_user_id is null and o.suspended_at is not null)
-                      as "owner_away!""#,
-        org.0,
-        since,
-        clock::now(),
-    )
-    .fetch_one(store.pool())
-    .await?;
-    Ok(Neglected { unused: row.unused, leaked: row.leaked, owner_away: row.owner_away })
 }
 
 /// Everything a file says about an application and its key.
@@ -589,6 +588,61 @@ pub async fn update(
     change.record(Subject { kind: "application", id: id.0, name: form.name.as_str() }, "edit", &diff).await
 }
 
+/// Puts an application into another group. Its key, its secrets and the groups those are for stay as they
+/// are; what it has spent stays with the group it was in. `version` and `from`: as it was shown.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it or the group is not there, or not open any more; [`StoreError::Invalid`]
+/// about a private context; [`StoreError::Meanwhile`] when somebody changed it since;
+/// [`StoreError::Conflict`] when the group has one of its name.
+pub async fn move_to(
+    change: &mut Change,
+    id: ApplicationId,
+    version: i64,
+    from: GroupId,
+    to: GroupId,
+) -> Result<()> {
+    let org = change.org();
+    let before = read(change.db(), org, id).await?;
+    let here = before.path.last().map(|(group, _)| *group);
+    change.expect(Act::EditApplications, here)?;
+    change.expect(Act::EditApplications, Some(to))?;
+    seen::unchanged(change, id.0, version).await?;
+    if before.archived_at.is_some() {
+        return Err(StoreError::NotFound);
+    }
+    if before.personal.is_some() {
+        let sentence = "A private context belongs to its person and its group; it is not moved.";
+        return Err(StoreError::invalid("group", sentence));
+    }
+    if here != Some(from) {
+        return Err(StoreError::Stale);
+    }
+    let target = groups::read(change.db(), org, to).await?;
+    if target.archived_at.is_some() {
+        let sentence =
+            format!("{} is archived: nothing in it can call. Choose another group.", target.name());
+        return Err(StoreError::invalid("group", sentence));
+    }
+    if from == to {
+        return Err(StoreError::invalid("group", "It is in this group already: choose another one."));
+    }
+    let done = sqlx::query!(
+        "update applications set group_id = $4, version = version + 1
+         where org_id = $1 and application_id = $2 and version = $3 and archived_at is null",
+        org.0,
+        id.0,
+        version,
+        to.0,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let path: Vec<&str> = before.path.iter().map(|(_, name)| name.as_str()).collect();
+    let diff = Diff::new().field("group", Some(path.join("/")), Some(target.path_text()));
+    change.record(Subject { kind: "application", id: id.0, name: &before.name }, "move", &diff).await
+}
+
 /// Closes an application for good: every secret of its key is dead. Its spend stays.
 ///
 /// # Errors
@@ -625,68 +679,4 @@ pub(crate) async fn close(change: &mut Change, id: ApplicationId) -> Result<()> 
     .await?;
     let diff = Diff::new().set("archived", true).set("secrets revoked", revoked.rows_affected());
     change.record(Subject { kind: "application", id: id.0, name: &before.name }, "archive", &diff).await
-}
-
-/// Says who answers for an application from now on: by a permit to edit it, or by its owner, who
-/// hands it over.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when it is not in the organization, or, without a permit to edit it, not
-/// one's own; [`StoreError::Invalid`] when the other is suspended; [`StoreError::Meanwhile`] when it
-/// is no longer `from` who answers for it.
-pub async fn hand_over(
-    change: &mut Change,
-    id: ApplicationId,
-    from: Option<UserId>,
-    to: UserId,
-) -> Result<()> {
-    let org = change.org();
-    let before = read(change.db(), org, id).await?;
-    let me = change.permit().actor().user;
-    let owner = before.owner.as_ref().map(|(owner, _)| *owner);
-    if change.permit().act() == Act::UseOwn {
-        if owner.is_none() || owner != me {
-            return Err(StoreError::NotFound);
-        }
-    } else {
-        change.expect(Act::EditApplications, before.path.last().map(|(group, _)| *group))?;
-    }
-    if before.archived_at.is_some() {
-        return Err(StoreError::NotFound);
-    }
-    if before.personal.is_some() {
-        return Err(StoreError::invalid(
-            "user",
-            "A private context belongs to its person; it is not handed over.",
-        ));
-    }
-    if owner == Some(to) {
-        return Ok(());
-    }
-    if owner != from {
-        let now = before.owner.as_ref().map_or("nobody in particular", |(_, name)| name.as_str());
-        let sentence =
-            format!("Somebody handed it over meanwhile: {now} answers for it now. Nothing was changed.");
-        return Err(StoreError::Meanwhile(sentence));
-    }
-    receipts::successor(change, "user", owner.unwrap_or(UserId::NIL), to).await?;
-    give(change, id, to).await
-}
-
-/// Writes down who answers for it.
-pub(crate) async fn give(change: &mut Change, id: ApplicationId, to: UserId) -> Result<()> {
-    let org = change.org();
-    let before = read(change.db(), org, id).await?;
-    sqlx::query!(
-        "update applications set owner_id = $3, version = version + 1 where org_id = $1 and application_id = $2",
-        org.0,
-        id.0,
-        to.0,
-    )
-    .execute(change.db())
-    .await?;
-    let after = read(change.db(), org, id).await?;
-    let name = |owner: Option<(UserId, String)>| owner.map(|(_, name)| name);
-    let diff = Diff::new().field("owner", name(before.owner), name(after.owner));
-    change.record(Subject { kind: "application", id: id.0, name: &before.name }, "hand-over", &diff).await
 }

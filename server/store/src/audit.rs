@@ -226,15 +226,15 @@ fn canonical(
 /// Which lines of the log to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// About this thing.
+    /// About this thing; of a person, about their limits, too.
     pub subject: Option<Uuid>,
-    /// By somebody whose name has this in it.
+    /// By somebody whose name or address has this in it, or whose id it is.
     pub who: Option<String>,
-    /// About something whose name has this in it.
+    /// About something whose name has this in it, or whose id it is, or somebody whose address has it.
     pub what: Option<String>,
     /// About this kind of thing: `group`.
     pub kind: Option<String>,
-    /// With a field whose name has this in it.
+    /// With a field whose name, as it is shown, has this in it.
     pub field: Option<String>,
     /// Through this door.
     pub door: Option<Door>,
@@ -246,8 +246,42 @@ pub struct Filter {
     pub before: Option<i64>,
 }
 
+/// Whom or what an id or an address means; nobody where it is words.
+async fn meant(store: &Store, org: OrgId, text: Option<&str>) -> Result<Vec<Uuid>> {
+    let Some(text) = text.map(str::trim) else { return Ok(Vec::new()) };
+    if let Some(id) = domain::ids::of_any(text) {
+        return Ok(vec![id]);
+    }
+    if !text.contains('@') {
+        return Ok(Vec::new());
+    }
+    // As many as one could mean.
+    let ids = sqlx::query_scalar!(
+        "select user_id from users where org_id = $1 and email ilike $2 limit 1000",
+        org.0,
+        like(Some(text))
+    );
+    Ok(ids.fetch_all(store.pool()).await?)
+}
+
 fn like(text: Option<&str>) -> Option<String> {
     text.map(str::trim).filter(|text| !text.is_empty()).map(|text| format!("%{}%", escape_like(text)))
+}
+
+/// A thing, and the limits it has or had as a person.
+async fn with_limits(store: &Store, org: OrgId, subject: Uuid) -> Result<Vec<Uuid>> {
+    let mut about = sqlx::query_scalar!(
+        r#"select limit_id as "id!" from limits
+           where org_id = $1 and (scope_kind = 'user' and thing_id = $2 or scope_kind = 'member' and person_id = $2)
+           union all
+           select limit_id from limits_that_were where org_id = $1 and user_id = $2"#,
+        org.0,
+        subject
+    )
+    .fetch_all(store.pool())
+    .await?;
+    about.push(subject);
+    Ok(about)
 }
 
 /// The newest lines first, at most `limit`.
@@ -255,21 +289,29 @@ fn like(text: Option<&str>) -> Option<String> {
 /// # Errors
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<AuditRow>> {
+    let who = meant(store, org, filter.who.as_deref()).await?;
+    let what = meant(store, org, filter.what.as_deref()).await?;
+    let about = match filter.subject {
+        Some(subject) => with_limits(store, org, subject).await?,
+        None => Vec::new(),
+    };
+    // Shown with spaces, and kept without where it is a column.
+    let field = like(filter.field.as_deref().map(|field| field.trim().replace(' ', "_")).as_deref());
     let rows = sqlx::query!(
         r#"select seq, at, actor, door, act, subject_kind, subject_id, subject, before, after, batch_id, request, address
            from audit
            where org_id = $1
              and ($11::text is null or request = $11)
-             and ($2::uuid is null or subject_id = $2)
-             and ($3::text is null or actor ilike $3)
+             and ($2::uuid is null or subject_id = any ($14))
+             and ($3::text is null or actor ilike $3 or actor_id = any ($12))
              and ($4::bigint is null or seq < $4)
              and ($6::uuid is null or batch_id = $6)
-             and ($7::text is null or subject ilike $7)
+             and ($7::text is null or subject ilike $7 or subject_id = any ($13))
              and ($8::text is null or subject_kind = $8)
              and ($9::text is null or door = $9)
-             and ($10::text is null or after ?| array(select f.field from audit_fields f where f.org_id = $1 and f.field ilike $10))
-             and ($10::text is null or seq between (select min(f.first_seq) from audit_fields f where f.org_id = $1 and f.field ilike $10)
-                                               and (select max(f.last_seq) from audit_fields f where f.org_id = $1 and f.field ilike $10))
+             and ($10::text is null or after ?| array(select f.field from audit_fields f where f.org_id = $1 and replace(f.field, ' ', '_') ilike $10))
+             and ($10::text is null or seq between (select min(f.first_seq) from audit_fields f where f.org_id = $1 and replace(f.field, ' ', '_') ilike $10)
+                                               and (select max(f.last_seq) from audit_fields f where f.org_id = $1 and replace(f.field, ' ', '_') ilike $10))
            order by seq desc
            limit $5"#,
         org.0,
@@ -281,8 +323,11 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
         like(filter.what.as_deref()),
         filter.kind,
         filter.door.map(Door::as_str),
-        like(filter.field.as_deref()),
+        field,
         filter.request,
+        &who,
+        &what,
+        &about,
     )
     .fetch_all(store.pool())
     .await?;

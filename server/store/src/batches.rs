@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
-    batches::{Batch, Effect, Kept, Outcome, Tally, Task},
+    batches::{Batch, Effect, Kept, Line, Outcome, Tally, Task},
     groups::{Source, Standing},
     ids::{BatchId, GroupId, OrgId, UserId},
+    keys::Fallen,
     money::Money,
     roles::Permit,
     users::Role,
@@ -66,13 +67,16 @@ pub async fn prepare(store: &Store, permit: &Permit, ids: &[UserId]) -> Result<B
     Ok(id)
 }
 
-/// A batch of this person's.
+/// A batch: one that was done, or this person's. Who else may see what was done is for whoever asks.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] when it is not there, or somebody else's.
+/// [`StoreError::NotFound`] when it is not there, or somebody else's that was not done.
 pub async fn get(store: &Store, org: OrgId, actor: UserId, id: BatchId) -> Result<Batch> {
     let row = sqlx::query!(
-        "select actor_id, user_ids, task, undone_at from batches where org_id = $1 and batch_id = $2 and actor_id = $3",
+        "select actor_id, user_ids, task, undone_at,
+                (select a.actor from audit a where a.org_id = b.org_id and a.batch_id = b.batch_id and a.at = b.undone_at
+                 order by a.seq limit 1) as undone_by
+         from batches b where org_id = $1 and batch_id = $2 and (actor_id = $3 or done_at is not null)",
         org.0,
         id.0,
         actor.0,
@@ -86,6 +90,7 @@ pub async fn get(store: &Store, org: OrgId, actor: UserId, id: BatchId) -> Resul
         users: row.user_ids.into_iter().map(UserId).collect(),
         done: done.map_err(|error| StoreError::Unreadable(error.to_string()))?,
         undone_at: row.undone_at,
+        undone_by: row.undone_by,
     })
 }
 
@@ -111,43 +116,122 @@ pub async fn tallies(store: &Store, org: OrgId, id: BatchId) -> Result<HashMap<O
         .collect()
 }
 
-/// What a change that was made did, from the one at `from` (counted from zero) of those with this outcome
-/// on; at most `limit`.
+/// What a change that was made did to each, from the person at `from` (counted from zero) of those with this
+/// outcome on; at most `limit` people.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn effects(
+pub async fn lines(
     store: &Store,
     org: OrgId,
     id: BatchId,
     outcome: Outcome,
     from: usize,
     limit: usize,
-) -> Result<Vec<Effect>> {
+) -> Result<Vec<Line>> {
     let rows = sqlx::query!(
-        "select user_id, name, email, said, undo from batch_effects
-         where org_id = $1 and batch_id = $2 and outcome = $3 and place >= $4 order by place limit $5",
+        r#"select user_id, min(name) as "name!", min(email) as "email!", array_agg(said order by place) as "said!",
+                  array_agg(left_alone order by place) as "left!"
+           from batch_effects where org_id = $1 and batch_id = $2 and outcome = $3
+           group by user_id order by min(place) offset $4 limit $5"#,
         org.0,
         id.0,
         outcome.as_str(),
-        i32::try_from(from).unwrap_or(i32::MAX),
+        i64::try_from(from).unwrap_or(i64::MAX),
         i64::try_from(limit).unwrap_or(i64::MAX),
     )
     .fetch_all(store.pool())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let undo = row.undo.map(serde_json::from_value).transpose();
-            Ok(Effect {
-                user: row.user_id.into(),
-                name: row.name,
-                email: row.email,
-                outcome,
-                text: row.said,
-                undo: undo.map_err(|error| StoreError::Unreadable(error.to_string()))?,
-            })
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.user_id).collect();
+    let dead = died_of(store, org, id, &ids).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Line {
+            user: row.user_id.into(),
+            name: row.name,
+            email: row.email,
+            said: row.said.into_iter().zip(row.left).collect(),
+            dead: dead.get(&row.user_id.into()).copied().unwrap_or_default(),
         })
-        .collect()
+        .collect())
+}
+
+/// How many secrets of each of these died with it.
+async fn died_of(store: &Store, org: OrgId, id: BatchId, users: &[Uuid]) -> Result<HashMap<UserId, usize>> {
+    let rows = sqlx::query!(
+        r#"select s.user_id as "user_id!", count(*) as "secrets!" from batches b
+           join secrets s on s.org_id = b.org_id and s.user_id = any ($3) and s.revoked_at = b.done_at
+           where b.org_id = $1 and b.batch_id = $2 group by s.user_id"#,
+        org.0,
+        id.0,
+        users,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let size = |count: i64| usize::try_from(count).unwrap_or_default();
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), size(row.secrets))).collect())
+}
+
+/// How many secrets of each of these have died with a change so far, whatever they died of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dead_so_far(change: &mut Change, users: &[UserId]) -> Result<HashMap<UserId, usize>> {
+    let (org, at) = (change.org(), change.at());
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    let rows = sqlx::query!(
+        r#"select user_id as "user_id!", count(*) as "secrets!" from secrets
+           where org_id = $1 and user_id = any ($2) and revoked_at = $3 group by user_id"#,
+        org.0,
+        &users,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let size = |count: i64| usize::try_from(count).unwrap_or_default();
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), size(row.secrets))).collect())
+}
+
+/// What undoing it left alone, because somebody changed it again since: whom, and what was done to them; at
+/// most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn left_alone(
+    store: &Store,
+    org: OrgId,
+    id: BatchId,
+    limit: i64,
+) -> Result<Vec<(UserId, String, String)>> {
+    let rows = sqlx::query!(
+        "select user_id, name, said from batch_effects
+         where org_id = $1 and batch_id = $2 and left_alone order by place limit $3",
+        org.0,
+        id.0,
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.said)).collect())
+}
+
+/// Secrets that died with it: nothing brings them back. Those that died in the same moment of the same
+/// people.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn died(store: &Store, org: OrgId, id: BatchId) -> Result<Fallen> {
+    let row = sqlx::query!(
+        r#"select count(*) as "secrets!", count(distinct s.user_id) as "people!" from batches b
+           join secrets s on s.org_id = b.org_id and s.user_id = any (b.user_ids) and s.revoked_at = b.done_at
+           where b.org_id = $1 and b.batch_id = $2"#,
+        org.0,
+        id.0,
+    )
+    .fetch_one(store.pool())
+    .await?;
+    let size = |count: i64| usize::try_from(count).unwrap_or_default();
+    Ok(Fallen { secrets: size(row.secrets), people: size(row.people) })
 }
 
 /// Keeps what became of everybody.

@@ -1,10 +1,11 @@
 //! A change to an organization: one transaction, one permit, its audit rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{BatchId, GroupId, OrgId},
+    ids::{BatchId, GroupId, OrgId, UserId},
+    keys::Fallen,
     roles::{Act, Permit},
 };
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -28,6 +29,8 @@ pub struct Change {
     batch: Option<BatchId>,
     whence: audit::Whence,
     looks: bool,
+    /// Member secrets that died with it: how many, by whose they were.
+    fallen: HashMap<UserId, usize>,
     /// Lines of the log that are not written yet.
     lines: Vec<Recorded>,
 }
@@ -139,6 +142,7 @@ impl Change {
             batch: None,
             whence,
             looks: false,
+            fallen: HashMap::new(),
             lines: Vec::new(),
         })
     }
@@ -189,6 +193,23 @@ impl Change {
         self.batch = Some(batch);
     }
 
+    /// Takes note of member secrets that nothing carries any more: their hints, by whose they were.
+    pub(crate) fn fell(&mut self, dead: &HashMap<UserId, Vec<String>>) {
+        for (user, hints) in dead {
+            *self.fallen.entry(*user).or_default() += hints.len();
+        }
+    }
+
+    /// Member secrets that have died with it so far because no membership carries them any more.
+    pub fn fallen(&self) -> Fallen {
+        Fallen { secrets: self.fallen.values().sum(), people: self.fallen.len() }
+    }
+
+    /// Whose those were, and how many of each.
+    pub const fn fallen_of(&self) -> &HashMap<UserId, usize> {
+        &self.fallen
+    }
+
     /// The store it changes.
     pub const fn store(&self) -> &Store {
         &self.store
@@ -199,8 +220,12 @@ impl Change {
     }
 
     /// The facts as the change found them: from memory where they are known. Only before anything was
-    /// changed; the organization's row is held, so nobody else changes them meanwhile.
-    pub(crate) async fn facts(&mut self) -> Result<std::sync::Arc<domain::access::Facts>> {
+    /// changed; the organization's row is held, so nobody else changes them meanwhile. After a change they are as
+    /// it leaves them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn facts(&mut self) -> Result<std::sync::Arc<domain::access::Facts>> {
         let org = self.org();
         if self.recorded || self.new {
             return Ok(std::sync::Arc::new(access::read(&mut self.tx, org).await?));
@@ -269,6 +294,18 @@ impl Change {
             self.head = audit::append_all(&self.store, &mut self.tx, &self.head, some).await?;
         }
         Ok(())
+    }
+
+    /// Whether [`Change::commit`] would be refused: what is only looked at is refused by what would refuse it.
+    ///
+    /// # Errors
+    /// [`StoreError::Pinned`] when a pinned test would break, or when the database does not answer.
+    pub async fn would_hold(&mut self) -> Result<()> {
+        let org = self.permit.org();
+        if !self.recorded {
+            return Ok(());
+        }
+        access_tests::hold(&mut self.tx, &self.store, org, self.at).await
     }
 
     /// Makes it so: the gateway decides by it from the next call on. Returns whether anything was

@@ -38,8 +38,8 @@ pub enum StoreError {
     },
     /// A pinned test would break.
     #[error(
-        "The pinned test “{}” would break: {}. Change something else, or remove the test first.",
-        .0.name, .0.failure
+        "The pinned test “{}” would break{}: {}. Change something else, or remove the test first.",
+        .0.name, .0.when(), .0.failure
     )]
     Pinned(Box<Broken>),
     /// The permit is not for this. What a change needs can depend on what is stored: raising a limit
@@ -137,8 +137,11 @@ fn conflict(constraint: &str) -> Option<Conflict> {
         "limits_once" => ("window", "There is already a limit for this metric and window. Change that one."),
         "requests_waiting_once" => (
             "model",
-            "You have asked for this already; it waits for an answer. Withdraw that one to ask anew.",
+            "You have asked for this already; it waits for an answer. Take that one back to ask anew.",
         ),
+        "requests_raise_waiting_once" => {
+            ("", "You have asked for this already; it waits for an answer. Take that one back to ask anew.")
+        }
         "secrets_one_per_member" => {
             ("user", "This person already has a secret of this key. Revoke it first.")
         }

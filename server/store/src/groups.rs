@@ -1,29 +1,34 @@
 //! The tree of groups and who is in them.
 
 mod many;
+mod members;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    audit::Door,
-    groups::{Group, GroupForm, GroupRow, Source, Standing},
-    ids::{GroupId, MembershipId, OrgId, PolicyId, UserId},
+    groups::{Group, GroupForm, GroupRow},
+    ids::{ApplicationId, GroupId, OrgId, PolicyId, UserId},
     money::Money,
-    roles::Act,
+    roles::{Act, Place, allows},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject,
+    Change, Diff, Result, Store, StoreError, Subject, applications,
     census::{self, Count},
     change::exactly_one,
-    clock, keys, leads, organizations,
+    clock, keys,
     rollups::Month,
+    users::escape_like,
 };
 
 pub(crate) use many::{Joining, Leaving, end_all, join_all};
+
+use members::day_yet_to_come;
+pub use members::{Membership, leads, memberships, remove_member, set_member, standing};
+pub(crate) use members::{by_hand, by_people_yet_to_come, end, join, pair_names};
 
 /// Some groups with their figures, in the order that was asked for. Archived ones are left out.
 ///
@@ -149,47 +154,6 @@ pub async fn all(store: &Store, org: OrgId) -> Result<Vec<Group>> {
         .collect()
 }
 
-/// Somebody in a group.
-#[derive(Clone, Debug)]
-pub struct Membership {
-    /// Which group.
-    pub group: GroupId,
-    /// Who.
-    pub user: UserId,
-    /// Lead or member.
-    pub standing: Standing,
-    /// Where it comes from.
-    pub source: Source,
-    /// When it ends by itself.
-    pub ends_at: Option<DateTime<Utc>>,
-}
-
-/// Every membership that lasts.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn memberships(store: &Store, org: OrgId) -> Result<Vec<Membership>> {
-    let rows = sqlx::query!(
-        "select m.group_id, m.user_id, m.standing, m.source, m.ends_at from memberships m
-         where m.org_id = $1 and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)",
-        org.0,
-        clock::now(),
-    )
-    .fetch_all(store.pool())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Membership {
-                group: row.group_id.into(),
-                user: row.user_id.into(),
-                standing: row.standing.parse()?,
-                source: row.source.parse()?,
-                ends_at: row.ends_at,
-            })
-        })
-        .collect()
-}
-
 /// One group.
 ///
 /// # Errors
@@ -288,13 +252,15 @@ async fn path_name(change: &mut Change, id: Option<GroupId>) -> Result<Option<St
 /// Changes name, kind and end.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when `version` is not the newest.
+/// [`StoreError::Stale`] when `version` is not the newest; [`StoreError::Invalid`] about `ends_on` for a day
+/// that has passed, or is not theirs to set.
 pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &GroupForm) -> Result<()> {
     change.expect(Act::EditGroup, Some(id))?;
     let org = change.org();
     let before = read(change.db(), org, id).await?;
     // A group that is over keeps its day, whatever else is said of it.
     if before.ends_on != form.ends_on {
+        may_end(change, &before, form.ends_on)?;
         day_yet_to_come(change, form.ends_on).await?;
     }
     let done = sqlx::query!(
@@ -318,6 +284,62 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
         return Ok(());
     }
     change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "edit", &diff).await
+}
+
+/// A last day is given from above: whoever leads a group above may make it earlier, and only admins and
+/// owners later. What was lent until a day is not kept by whoever it was lent to.
+fn may_end(change: &Change, group: &Group, ends_on: Option<NaiveDate>) -> Result<()> {
+    let actor = change.permit().actor();
+    if allows(actor, Act::EditGroup, Place::Organization) {
+        return Ok(());
+    }
+    let path: Vec<GroupId> = group.path.iter().map(|(id, _)| *id).collect();
+    // Who archives a group may end it, too: whoever leads one above.
+    if !allows(actor, Act::ArchiveGroup, Place::Group(&path)) {
+        let sentence =
+            "The last day of a group is set from above: ask whoever leads a group above it, or an admin.";
+        return Err(StoreError::invalid("ends_on", sentence));
+    }
+    if ends_on.is_some_and(|new| group.ends_on.is_none_or(|old| new < old)) {
+        return Ok(());
+    }
+    Err(StoreError::invalid(
+        "ends_on",
+        "You can make the last day earlier. A later one, or none, is for admins.",
+    ))
+}
+
+/// Groups that are archived, the newest first: id, path as it was, and since when; at most `limit`. Its name
+/// has this in it, unless that is empty.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn archived(
+    store: &Store,
+    org: OrgId,
+    search: &str,
+    limit: i64,
+) -> Result<Vec<(Vec<GroupId>, String, DateTime<Utc>)>> {
+    let rows = sqlx::query!(
+        r#"select g.group_id, g.ancestors, g.archived_at as "archived_at!",
+                  array_to_string(array(select a.name from unnest(g.ancestors || g.group_id) with ordinality as k (id, place)
+                                        join groups a on a.org_id = $1 and a.group_id = k.id order by k.place), '/') as "path!"
+           from groups g
+           where g.org_id = $1 and g.archived_at is not null and ($2 = '' or g.name ilike '%' || $2 || '%')
+           order by g.archived_at desc, g.group_id limit $3"#,
+        org.0,
+        escape_like(search.trim()),
+        limit,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let path = row.ancestors.into_iter().chain([row.group_id]).map(GroupId).collect();
+            (path, row.path, row.archived_at)
+        })
+        .collect())
 }
 
 /// The newest version of a group, inside a change.
@@ -458,8 +480,32 @@ pub async fn move_from(
 /// # Errors
 /// [`StoreError::Invalid`] while something is still in it.
 pub async fn archive(change: &mut Change, id: GroupId) -> Result<()> {
+    archive_with(change, id, &[]).await
+}
+
+/// The same with the applications in it: those that were named to whoever confirmed it.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`] when other applications are in it by now; [`StoreError::Invalid`] while
+/// something else is still in it.
+pub async fn archive_with(change: &mut Change, id: GroupId, applications: &[ApplicationId]) -> Result<()> {
     change.expect(Act::ArchiveGroup, Some(id))?;
     let (org, at) = (change.org(), change.at());
+    if !applications.is_empty() {
+        let now = applications::read_in(change.db(), org, id).await?;
+        let named = |id: &ApplicationId| applications.contains(id);
+        if now.len() != applications.len() || !now.iter().all(|(id, _)| named(id)) {
+            let names: Vec<&str> = now.iter().map(|(_, name)| name.as_str()).collect();
+            let sentence = format!(
+                "Other applications are in it by now: {}. Nothing was archived; look at it once more.",
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+            );
+            return Err(StoreError::Meanwhile(sentence));
+        }
+        for id in applications {
+            applications::close(change, *id).await?;
+        }
+    }
     let group = read(change.db(), org, id).await?;
     let inside = sqlx::query!(
         r#"select (select count(*) from groups where org_id = $1 and parent_id = $2 and archived_at is null) as "groups!",
@@ -494,13 +540,13 @@ pub async fn archive(change: &mut Change, id: GroupId) -> Result<()> {
     sqlx::query!("delete from default_groups where org_id = $1 and group_id = $2", org.0, id.0)
         .execute(change.db())
         .await?;
+    crate::reviews::close_of(change, id).await?;
     let diff =
         Diff::new().set("archived", true).field("secrets revoked", None::<usize>, (dead > 0).then_some(dead));
     change.record(Subject { kind: "group", id: id.0, name: group.name() }, "archive", &diff).await
 }
 
-/// What stands in the way of archiving a group, and what can be done with it: groups are moved, while an
-/// application stays where it is for good, as its spend does.
+/// What stands in the way of archiving a group, and what can be done with it.
 fn still_inside(groups: i64, applications: i64) -> String {
     let some = |count: i64, one: &str, many: &str| match count {
         0 => None,
@@ -510,13 +556,15 @@ fn still_inside(groups: i64, applications: i64) -> String {
     let groups = some(groups, "group", "groups");
     let applications = some(applications, "application", "applications");
     match (groups, applications) {
-        (Some(groups), Some(applications)) => format!(
-            "It still has {groups} and {applications}. Move or archive the groups, and archive the applications, first."
-        ),
+        (Some(groups), Some(applications)) => {
+            format!("It still has {groups} and {applications}. Move or archive what is in it first.")
+        }
         (Some(groups), None) => {
             format!("It still has {groups} below it. Move or archive what is below first.")
         }
-        (None, Some(applications)) => format!("It still has {applications}. Archive what it has first."),
+        (None, Some(applications)) => {
+            format!("It still has {applications}. Move or archive what is in it first.")
+        }
         (None, None) => String::new(),
     }
 }
@@ -598,235 +646,6 @@ pub(crate) async fn default_ids(change: &mut Change) -> Result<Vec<GroupId>> {
     .fetch_all(change.db())
     .await?;
     Ok(ids.into_iter().map(GroupId).collect())
-}
-
-/// Puts a person into a group, or changes what they are in it and until when.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when either is not in the organization; [`StoreError::Invalid`] about
-/// `ends_on` for a last day that has passed.
-pub async fn set_member(
-    change: &mut Change,
-    group: GroupId,
-    user: UserId,
-    standing: Standing,
-    ends_at: Option<DateTime<Utc>>,
-) -> Result<()> {
-    let org = change.org();
-    let known = sqlx::query!(
-        "select membership_id, standing, source, ends_at from memberships
-         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
-        org.0,
-        group.0,
-        user.0
-    )
-    .fetch_optional(change.db())
-    .await?;
-    let at = change.at();
-    // Whose last day has come is nothing in it any more, until somebody puts them there again.
-    let lapsed = known.as_ref().is_some_and(|row| row.ends_at.is_some_and(|end| end <= at));
-    let was_lead = !lapsed && known.as_ref().is_some_and(|row| row.standing == Standing::Lead.as_str());
-    let act = if standing == Standing::Lead || was_lead { Act::EditLeads } else { Act::EditMembers };
-    change.expect(act, Some(group))?;
-    if known.as_ref().is_none_or(|known| known.ends_at != ends_at) {
-        by_people_yet_to_come(change, ends_at)?;
-    }
-    let Some(known) = known else {
-        return join(change, group, user, standing, Source::Manual, ends_at).await;
-    };
-    let (group_name, user_name) = pair_names(change, group, user).await?;
-    let diff = Diff::new().field("standing", Some(known.standing), Some(standing)).field(
-        "ends_at",
-        known.ends_at.map(|at| at.to_rfc3339()),
-        ends_at.map(|at| at.to_rfc3339()),
-    );
-    if diff.is_empty() {
-        return Ok(());
-    }
-    by_hand(change, known.source.parse()?, &user_name)?;
-    // A last day is a leave, too.
-    let leaves = standing == Standing::Member || (ends_at.is_some() && known.ends_at.is_none());
-    if was_lead && leaves {
-        leads::another(change, group, user).await?;
-    }
-    if lapsed {
-        keys::revoke_orphans(change, &[user]).await?;
-    }
-    sqlx::query!(
-        "update memberships set standing = $3, ends_at = $4 where org_id = $1 and membership_id = $2",
-        org.0,
-        known.membership_id,
-        standing.as_str(),
-        ends_at,
-    )
-    .execute(change.db())
-    .await?;
-    let diff = diff.set("group", &group_name);
-    change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "edit", &diff).await
-}
-
-/// A last day that people set is today or later. What a file says may have come to pass since it was
-/// written.
-pub(crate) fn by_people_yet_to_come(change: &Change, ends_at: Option<DateTime<Utc>>) -> Result<()> {
-    let hand = matches!(change.permit().actor().door, Door::Console | Door::Api);
-    if hand { keys::yet_to_come(ends_at, change.at()) } else { Ok(()) }
-}
-
-/// The same of the last day of a group.
-async fn day_yet_to_come(change: &mut Change, ends_on: Option<NaiveDate>) -> Result<()> {
-    let Some(last) = ends_on else { return Ok(()) };
-    let org = change.org();
-    let organization = organizations::read(change.db(), org).await?;
-    let calendar = organizations::calendar_of(&organization)?;
-    let end = last.succ_opt().map(|day| calendar.midnight(day));
-    by_people_yet_to_come(change, end)
-}
-
-/// What an identity provider put there is changed by it alone: at its next look it would undo people.
-/// What a file says is for whoever reads it.
-pub(crate) fn by_hand(change: &Change, source: Source, user: &str) -> Result<()> {
-    let hand = matches!(change.permit().actor().door, Door::Console | Door::Api);
-    if !hand || !matches!(source, Source::Scim | Source::Oidc) {
-        return Ok(());
-    }
-    let sentence = format!("The identity provider put {user} there: change it there, and it changes here.");
-    Err(StoreError::invalid("user", sentence))
-}
-
-/// Names of a group and a person of the organization, both still there.
-pub(crate) async fn pair_names(
-    change: &mut Change,
-    group: GroupId,
-    user: UserId,
-) -> Result<(String, String)> {
-    let org = change.org();
-    let row = sqlx::query!(
-        "select g.name as group_name, u.name as user_name from groups g join users u on u.org_id = g.org_id
-         where g.org_id = $1 and g.group_id = $2 and u.user_id = $3 and g.archived_at is null and u.removed_at is null",
-        org.0,
-        group.0,
-        user.0
-    )
-    .fetch_one(change.db())
-    .await?;
-    Ok((row.group_name, row.user_name))
-}
-
-pub(crate) async fn join(
-    change: &mut Change,
-    group: GroupId,
-    user: UserId,
-    standing: Standing,
-    source: Source,
-    ends_at: Option<DateTime<Utc>>,
-) -> Result<()> {
-    let (group_name, user_name) = pair_names(change, group, user).await?;
-    // What an earlier membership left behind does not come to life with this one.
-    keys::revoke_orphans(change, &[user]).await?;
-    let (org, at) = (change.org(), change.at());
-    let membership: MembershipId = clock::id();
-    sqlx::query!(
-        "insert into memberships (org_id, membership_id, group_id, user_id, standing, source, started_at, ends_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        org.0,
-        membership.0,
-        group.0,
-        user.0,
-        standing.as_str(),
-        source.as_str(),
-        at,
-        ends_at,
-    )
-    .execute(change.db())
-    .await?;
-    let diff = Diff::new().set("group", &group_name).set("standing", standing).set("source", source).field(
-        "ends_at",
-        None::<String>,
-        ends_at.map(|at| at.to_rfc3339()),
-    );
-    change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "start", &diff).await
-}
-
-/// What a person is in a group, and until when; none when they are not in it directly.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn standing(
-    change: &mut Change,
-    group: GroupId,
-    user: UserId,
-) -> Result<Option<(Standing, Option<DateTime<Utc>>)>> {
-    let (org, at) = (change.org(), change.at());
-    let row = sqlx::query!(
-        "select standing, ends_at from memberships
-         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null and (ends_at is null or ends_at > $4)",
-        org.0,
-        group.0,
-        user.0,
-        at,
-    )
-    .fetch_optional(change.db())
-    .await?;
-    row.map(|row| Ok((row.standing.parse()?, row.ends_at))).transpose()
-}
-
-/// Takes a person out of a group. Member secrets they had through it die with it.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when they are not in it; [`StoreError::Invalid`] when nobody would be left
-/// who leads it.
-pub async fn remove_member(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
-    let org = change.org();
-    let known = sqlx::query!(
-        "select m.standing, m.source, m.ends_at, u.name from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
-         where m.org_id = $1 and m.group_id = $2 and m.user_id = $3 and m.ended_at is null",
-        org.0,
-        group.0,
-        user.0
-    )
-    .fetch_one(change.db())
-    .await?;
-    let lapsed = known.ends_at.is_some_and(|end| end <= change.at());
-    let act =
-        if known.standing == Standing::Lead.as_str() && !lapsed { Act::EditLeads } else { Act::EditMembers };
-    change.expect(act, Some(group))?;
-    by_hand(change, known.source.parse()?, &known.name)?;
-    if act == Act::EditLeads {
-        leads::another(change, group, user).await?;
-    }
-    end(change, group, user).await
-}
-
-/// Ends a membership, for whoever has asked for a permit, and the secrets that nothing else carries.
-pub(crate) async fn end(change: &mut Change, group: GroupId, user: UserId) -> Result<()> {
-    let org = change.org();
-    let names = sqlx::query!(
-        "select g.name as group_name, u.name as user_name from groups g join users u on u.org_id = g.org_id
-         where g.org_id = $1 and g.group_id = $2 and u.user_id = $3",
-        org.0,
-        group.0,
-        user.0
-    )
-    .fetch_one(change.db())
-    .await?;
-    let leaving = Leaving { user, name: &names.user_name, group, group_name: &names.group_name };
-    end_all(change, &[leaving]).await
-}
-
-/// Whether a person leads this very group.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn leads(store: &Store, org: OrgId, group: GroupId, user: UserId) -> Result<bool> {
-    let leads = sqlx::query_scalar!(
-        r#"select exists (select from memberships where org_id = $1 and group_id = $2 and user_id = $3 and standing = 'lead'
-                          and ended_at is null and (ends_at is null or ends_at > $4)) as "leads!""#,
-        org.0,
-        group.0,
-        user.0,
-        clock::now(),
-    );
-    Ok(leads.fetch_one(store.pool()).await?)
 }
 
 /// The group with this path text: `Engineering/Research`.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::{
     Change, Result, StoreError, batches, clock,
     groups::{self, Joining, Leaving},
-    limits, users,
+    limits, requests, users,
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -33,6 +33,8 @@ pub struct Row {
     pub role: Option<Role>,
     /// Every group they are a direct member of.
     pub groups: Option<BTreeSet<GroupId>>,
+    /// Whether they are suspended. It has to be so: a table suspends nobody and lets nobody in.
+    pub suspended: Option<bool>,
     /// Their own monthly limit; within, none: the organization's default.
     pub limit: Option<Option<Money>>,
 }
@@ -78,13 +80,18 @@ struct Known {
     role: Role,
     version: i64,
     limit: Option<Money>,
+    /// What the limit is without the raise that holds now, where one does.
+    lasting: Option<Option<Money>>,
     kept: Option<Kept>,
+    suspended: bool,
 }
 
 async fn known(change: &mut Change) -> Result<HashMap<String, Known>> {
     let org = change.org();
+    let lasting = requests::lasting_months(change).await?;
     let rows = sqlx::query!(
-        r#"select u.user_id, u.email, u.name, u.role, u.version, l.cap as "cap?", l.mode as "mode?", l.thresholds as "thresholds?"
+        r#"select u.user_id, u.email, u.name, u.role, u.version, u.suspended_at is not null as "suspended!",
+                  l.cap as "cap?", l.mode as "mode?", l.thresholds as "thresholds?"
            from users u
            left join limits l
              on l.org_id = u.org_id and l.scope_kind = 'user' and l.thing_id = u.user_id
@@ -101,7 +108,9 @@ async fn known(change: &mut Change) -> Result<HashMap<String, Known>> {
                 name: row.name,
                 role: row.role.parse()?,
                 version: row.version,
+                suspended: row.suspended,
                 limit: row.cap.map(Money),
+                lasting: lasting.get(&UserId(row.user_id)).copied(),
                 kept: batches::kept(row.mode.as_deref(), row.thresholds)?,
             };
             Ok((row.email, known))
@@ -284,11 +293,20 @@ impl<'a> One<'a, '_> {
 
     /// Somebody who is here. `now`: what they are in.
     async fn edit(&mut self, known: &'a Known, now: &'a [Belongs]) -> Result<()> {
+        self.column = "status";
+        if let Some(suspended) = self.row.suspended.filter(|suspended| *suspended != known.suspended) {
+            let sentence = if suspended {
+                "A table suspends nobody. Suspend them where people are listed, or leave this cell empty."
+            } else {
+                "They are suspended, and a table lets nobody in again. Do it where people are listed, or leave this cell empty."
+            };
+            return Err(StoreError::invalid("status", sentence));
+        }
         let name = self.row.name.as_ref().map_or(known.name.as_str(), Name::as_str);
         let role = self.row.role.unwrap_or(known.role);
         if name != known.name || role != known.role {
             self.column = if role == known.role { "name" } else { "role" };
-            users::may_change(self.change, known.id, known.role)?;
+            users::may_change(self.change, known.id, known.role, "edits")?;
             if role != known.role {
                 users::may_give(self.change, role)?;
                 users::may_give(self.change, known.role)?;
@@ -319,7 +337,13 @@ impl<'a> One<'a, '_> {
         if let Some(cap) = self.row.limit.filter(|cap| *cap != known.limit) {
             self.column = "monthly_limit";
             let text = format!("monthly limit {} → {}", words(known.limit), words(cap));
-            let undo = Undo::Limit { before: known.limit, set: cap, kept: known.kept.clone() };
+            let (before, raised) =
+                known.lasting.map_or((known.limit, None), |lasting| (lasting, known.limit));
+            let undo = Undo::Limit { before, set: cap, kept: known.kept.clone(), raised };
+            let text = match raised {
+                Some(_) => format!("{text}, which ends a raise from {}", words(before)),
+                None => text,
+            };
             self.imported.say(known.id, self.row, name, text, Some(undo));
             self.plan.limits.push(limits::Month { user: known.id, name, cap, kept: None });
         }
@@ -362,7 +386,7 @@ impl<'a> One<'a, '_> {
             }
             self.plan.leaving.push(Leaving { user: known.id, name, group: *group, group_name });
             let text = format!("leaves {group_name}");
-            let undo = Undo::Join { group: *group, ends_at: *ends_at };
+            let undo = Undo::Join { group: *group, ends_at: *ends_at, source: *source };
             self.imported.say(known.id, self.row, name, text, Some(undo));
         }
         Ok(())
@@ -370,6 +394,11 @@ impl<'a> One<'a, '_> {
 
     /// Somebody new, who takes their groups and their limit along when they go again.
     fn add(&mut self) -> Result<()> {
+        self.column = "status";
+        if self.row.suspended == Some(true) {
+            let sentence = "Nobody here has this address yet: a table adds nobody who is suspended.";
+            return Err(StoreError::invalid("status", sentence));
+        }
         self.column = "name";
         let name = self.row.name.clone().ok_or_else(|| {
             StoreError::invalid("name", "Nobody here has this address yet: a new person needs a name.")

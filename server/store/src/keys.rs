@@ -1,25 +1,30 @@
 //! Keys and their secrets.
 
-use std::collections::HashMap;
+mod secrets;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     guardrails::Guardrails,
     ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, PolicyId, SecretId, UserId},
-    keys::{
-        CACHE_MAX_SECONDS, Feature, Features, Handling, Key, KeyModels, PlainSecret, SecretKind, SecretRow,
-    },
-    roles::{Act, Actor, Place, permit},
+    keys::{CACHE_MAX_SECONDS, Fallen, Feature, Features, Handling, Key, KeyModels, PlainSecret},
+    roles::{Act, Place},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Change, Diff, Purpose, Result, Store, StoreError, Subject, access,
-    change::exactly_one,
-    clock, groups, organizations, policies, receipts,
-    vault::{is_secret, new_secret},
+    Change, Diff, Result, Store, StoreError, Subject, access, change::exactly_one, clock, groups,
+    organizations, policies,
 };
+
+pub use secrets::{
+    KnownSecret, Look, bury, issue_member, issue_member_until, issue_service, issue_service_until, known,
+    lookup_hash, revoke, secrets,
+};
+pub(crate) use secrets::{kill, revoke_orphans, yet_to_come};
+
+/// For so long somebody's own secret lives on when they make another one and do not say otherwise.
+pub const OWN_GRACE: TimeDelta = TimeDelta::hours(24);
 
 /// What an edited key is given.
 #[derive(Clone, Debug)]
@@ -175,15 +180,17 @@ async fn home(db: &mut PgConnection, org: OrgId, key: KeyId) -> Result<Home> {
     Ok(Home { group: row.group_id.into(), name: row.name, personal: row.personal_user_id.map(UserId) })
 }
 
-/// Changes a key.
+/// Changes a key. Returns what died because no assigned group has its person any more.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when `version` is not the newest.
-pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm) -> Result<()> {
+/// [`StoreError::Stale`] when `version` is not the newest; [`StoreError::Invalid`] about `assigned` for a
+/// group that is not for whoever edits it.
+pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm) -> Result<Fallen> {
     let org = change.org();
     let home = home(change.db(), org, id).await?;
     change.expect(Act::EditApplications, Some(home.group))?;
     let before = read(change.db(), org, id).await?;
+    may_assign(change, &home, &before, &form.assigned).await?;
     let cache_seconds = match form.handling.cache_seconds {
         Some(seconds @ 1..=CACHE_MAX_SECONDS) => Some(seconds.cast_signed()),
         Some(_) => {
@@ -210,7 +217,7 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
     .await?;
     exactly_one(&done)?;
     write_models(change, id, &form.models).await?;
-    let dead = write_assigned(change, id, &form.assigned).await?;
+    let (dead, fallen) = write_assigned(change, id, &form.assigned).await?;
     let after = read(change.db(), org, id).await?;
     let groups =
         |key: &Key| key.assigned.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -226,10 +233,35 @@ pub async fn update(change: &mut Change, id: KeyId, version: i64, form: &KeyForm
         .field("cache", Some(show_cache(&before)), Some(show_cache(&after)))
         .field("guardrails", Some(show_rails(&before)), Some(show_rails(&after)))
         .field("secrets revoked", None::<String>, (!dead.is_empty()).then(|| dead.join(", ")));
-    if diff.is_empty() {
-        return Ok(());
+    if !diff.is_empty() {
+        change.record(Subject { kind: "key", id: id.0, name: &home.name }, "edit", &diff).await?;
     }
-    change.record(Subject { kind: "key", id: id.0, name: &home.name }, "edit", &diff).await
+    Ok(fallen)
+}
+
+/// Nobody but its person has a secret of a private context. And whoever edits a key for their group alone
+/// assigns it to groups below that: members of others would call at its cost. What stands there from
+/// before may stay.
+async fn may_assign(change: &mut Change, home: &Home, before: &Key, assigned: &[GroupId]) -> Result<()> {
+    if home.personal.is_some() && !assigned.is_empty() {
+        return Err(StoreError::invalid(
+            "assigned",
+            "This is somebody's private context: nobody else gets a secret of it.",
+        ));
+    }
+    let (org, actor) = (change.org(), change.permit().actor().clone());
+    for group in assigned.iter().filter(|group| !before.assigned.iter().any(|(there, _)| there == *group)) {
+        let group = groups::read(change.db(), org, *group).await?;
+        let path: Vec<GroupId> = group.path.iter().map(|(id, _)| *id).collect();
+        if !domain::roles::allows(&actor, Act::EditApplications, Place::Group(&path)) {
+            let sentence = format!(
+                "You do not lead {}, or a group above it: an admin assigns a key to it.",
+                group.name()
+            );
+            return Err(StoreError::invalid("assigned", sentence));
+        }
+    }
+    Ok(())
 }
 
 /// What the log says of a key's cache.
@@ -252,8 +284,12 @@ async fn policy_name(change: &mut Change, id: Option<PolicyId>) -> Result<Option
 }
 
 /// Says whose members may have a secret of theirs. Those of people whom no assigned group has any more
-/// die with it: their hints.
-async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -> Result<Vec<String>> {
+/// die with it. Returns the hints of all that died, and what this change killed of them.
+async fn write_assigned(
+    change: &mut Change,
+    key: KeyId,
+    assigned: &[GroupId],
+) -> Result<(Vec<String>, Fallen)> {
     let org = change.org();
     let holders = sqlx::query_scalar!(
         r#"select user_id as "user_id!" from secrets
@@ -278,326 +314,14 @@ async fn write_assigned(change: &mut Change, key: KeyId, assigned: &[GroupId]) -
     )
     .execute(change.db())
     .await?;
-    for (user, hints) in revoke_orphans(change, &holders).await? {
+    let killed = revoke_orphans(change, &holders).await?;
+    let fallen = Fallen { secrets: killed.values().map(Vec::len).sum(), people: killed.len() };
+    for (user, hints) in killed {
         dead.entry(user).or_default().extend(hints);
     }
     let mut hints: Vec<String> = dead.into_values().flatten().collect();
     hints.sort_unstable();
-    Ok(hints)
-}
-
-/// The secrets of a key, the newest first.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn secrets(store: &Store, org: OrgId, key: KeyId) -> Result<Vec<SecretRow>> {
-    let rows = sqlx::query!(
-        r#"select s.secret_id, s.kind, s.user_id, u.name as "user_name?", s.tail, s.created_at, s.expires_at, s.revoked_at, s.last_used_at, s.leaked_at
-           from secrets s left join users u on u.org_id = s.org_id and u.user_id = s.user_id
-           where s.org_id = $1 and s.key_id = $2
-           order by s.revoked_at is not null, s.created_at desc limit 200"#,
-        org.0,
-        key.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(SecretRow {
-                id: row.secret_id.into(),
-                kind: row.kind.parse()?,
-                user: row.user_id.map(UserId).zip(row.user_name),
-                hint: format!("{}…{}", PlainSecret::PREFIX, row.tail),
-                created_at: row.created_at,
-                expires_at: row.expires_at,
-                revoked_at: row.revoked_at,
-                last_used_at: row.last_used_at,
-                leaked_at: row.leaked_at,
-            })
-        })
-        .collect()
-}
-
-/// What ends by itself ends later than now.
-///
-/// # Errors
-/// [`StoreError::Invalid`] about `ends_on`.
-pub(crate) fn yet_to_come(ends_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Result<()> {
-    match ends_at {
-        Some(end) if end <= at => Err(StoreError::invalid("ends_on", "Choose today or a later day.")),
-        _ => Ok(()),
-    }
-}
-
-async fn write_secret(
-    change: &mut Change,
-    key: KeyId,
-    user: Option<UserId>,
-    ends_at: Option<DateTime<Utc>>,
-) -> Result<(SecretId, PlainSecret)> {
-    let plain = new_secret();
-    let id: SecretId = clock::id();
-    let (org, at) = (change.org(), change.at());
-    let hash = change.store().vault().hash(Purpose::Secret, plain.reveal().as_bytes());
-    let tail = &plain.reveal()[plain.reveal().len() - 4..];
-    let kind = if user.is_some() { SecretKind::Member } else { SecretKind::Service };
-    sqlx::query!(
-        "insert into secrets (org_id, secret_id, key_id, kind, user_id, hash, tail, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        org.0,
-        id.0,
-        key.0,
-        kind.as_str(),
-        user.map(|user| user.0),
-        &hash,
-        tail,
-        at,
-        ends_at,
-    )
-    .execute(change.db())
-    .await?;
-    Ok((id, plain))
-}
-
-/// Makes a service secret. The ones before live on for `grace`, then stop by themselves.
-///
-/// # Errors
-/// [`StoreError::Invalid`] for a personal application, whose secrets name the person.
-pub async fn issue_service(change: &mut Change, key: KeyId, grace: Option<Duration>) -> Result<PlainSecret> {
-    issue_service_until(change, key, grace, None).await
-}
-
-/// The same of a secret that stops by itself at `ends_at`.
-///
-/// # Errors
-/// As [`issue_service`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
-pub async fn issue_service_until(
-    change: &mut Change,
-    key: KeyId,
-    grace: Option<Duration>,
-    ends_at: Option<DateTime<Utc>>,
-) -> Result<PlainSecret> {
-    let (org, at) = (change.org(), change.at());
-    yet_to_come(ends_at, at)?;
-    let home = home(change.db(), org, key).await?;
-    change.expect(Act::EditSecrets, Some(home.group))?;
-    if home.personal.is_some() {
-        return Err(StoreError::invalid(
-            "key",
-            "The secrets of a personal application belong to the person.",
-        ));
-    }
-    let replaced = match grace {
-        None => 0,
-        Some(grace) => sqlx::query!(
-            "update secrets set expires_at = $3
-             where org_id = $1 and key_id = $2 and kind = 'service' and revoked_at is null and (expires_at is null or expires_at > $3)",
-            org.0,
-            key.0,
-            at + grace
-        )
-        .execute(change.db())
-        .await?
-        .rows_affected(),
-    };
-    let (id, plain) = write_secret(change, key, None, ends_at).await?;
-    let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Service);
-    if let Some(end) = ends_at {
-        diff = diff.set("ends", end.to_rfc3339());
-    }
-    if let Some(grace) = grace.filter(|_| replaced > 0) {
-        diff = diff.set("older secrets end", (at + grace).to_rfc3339());
-    }
-    change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
-    Ok(plain)
-}
-
-/// Makes a person's own secret of a key: for a member of an assigned group, or the owner of a
-/// personal application. Any earlier one of theirs is revoked.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when the key is not for them.
-pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret> {
-    issue_member_until(change, key, None).await
-}
-
-/// The same of a secret that stops by itself at `ends_at`.
-///
-/// # Errors
-/// As [`issue_member`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
-pub async fn issue_member_until(
-    change: &mut Change,
-    key: KeyId,
-    ends_at: Option<DateTime<Utc>>,
-) -> Result<PlainSecret> {
-    change.expect(Act::UseOwn, None)?;
-    let user = change.permit().actor().user.ok_or(StoreError::NotPermitted(Act::UseOwn))?;
-    let (org, at) = (change.org(), change.at());
-    yet_to_come(ends_at, at)?;
-    let home = home(change.db(), org, key).await?;
-    let facts = access::read(change.db(), org).await?;
-    let assigned = read(change.db(), org, key).await?.assigned;
-    let belongs =
-        |group| facts.users.get(&user).is_some_and(|user| domain::access::belongs(&facts, user, group, at));
-    let own = home.personal == Some(user) && belongs(home.group);
-    if !own && !assigned.iter().any(|(group, _)| belongs(*group)) {
-        return Err(StoreError::NotFound);
-    }
-    sqlx::query!(
-        "update secrets set revoked_at = $4 where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null",
-        org.0,
-        key.0,
-        user.0,
-        at
-    )
-    .execute(change.db())
-    .await?;
-    let (id, plain) = write_secret(change, key, Some(user), ends_at).await?;
-    let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Member);
-    if let Some(end) = ends_at {
-        diff = diff.set("ends", end.to_rfc3339());
-    }
-    change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
-    Ok(plain)
-}
-
-/// Kills a secret at once. Returns its last characters, which are all that is known of it.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when it is not in the organization.
-pub async fn revoke(change: &mut Change, id: SecretId) -> Result<String> {
-    let org = change.org();
-    let row = sqlx::query!(
-        "select key_id, user_id, tail, revoked_at from secrets where org_id = $1 and secret_id = $2",
-        org.0,
-        id.0
-    )
-    .fetch_one(change.db())
-    .await?;
-    let home = home(change.db(), org, row.key_id.into()).await?;
-    if change.permit().act() == Act::UseOwn {
-        let own = row.user_id.is_some() && row.user_id.map(UserId) == change.permit().actor().user;
-        if !own {
-            return Err(StoreError::NotFound);
-        }
-    } else {
-        change.expect(Act::EditSecrets, Some(home.group))?;
-    }
-    if row.revoked_at.is_none() {
-        kill(change, id).await?;
-    }
-    Ok(row.tail)
-}
-
-/// Revokes a secret, for whoever has asked for a permit.
-pub(crate) async fn kill(change: &mut Change, id: SecretId) -> Result<()> {
-    let (org, at) = (change.org(), change.at());
-    let row = sqlx::query!(
-        "select s.tail, s.revoked_at, a.name from secrets s
-         join keys k on k.org_id = s.org_id and k.key_id = s.key_id
-         join applications a on a.org_id = k.org_id and a.application_id = k.application_id
-         where s.org_id = $1 and s.secret_id = $2",
-        org.0,
-        id.0
-    )
-    .fetch_one(change.db())
-    .await?;
-    if row.revoked_at.is_some() {
-        return Ok(());
-    }
-    sqlx::query!("update secrets set revoked_at = $3 where org_id = $1 and secret_id = $2", org.0, id.0, at)
-        .execute(change.db())
-        .await?;
-    receipts::record_dead(change, id, &hint(&row.tail), &row.name).await
-}
-
-/// Revokes the secrets of these people that no membership of theirs carries any more: whoever comes back
-/// into a group later makes a new one. Returns their hints, by whose they were.
-pub(crate) async fn revoke_orphans(
-    change: &mut Change,
-    users: &[UserId],
-) -> Result<HashMap<UserId, Vec<String>>> {
-    if users.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let (org, at) = (change.org(), change.at());
-    let users: Vec<uuid::Uuid> = users.iter().map(|user| user.0).collect();
-    let rows = sqlx::query!(
-        r#"update secrets s set revoked_at = $3
-         from keys k, applications a
-         where s.org_id = $1 and s.user_id = any ($2) and s.revoked_at is null
-           and k.org_id = $1 and k.key_id = s.key_id
-           and a.org_id = $1 and a.application_id = k.application_id
-           and not exists (
-               select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-               where m.org_id = $1 and m.user_id = s.user_id and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
-                 and case when a.personal_user_id = s.user_id
-                     then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
-                     else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
-                                  and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
-         returning s.secret_id, s.user_id as "user_id!", s.tail, a.name"#,
-        org.0,
-        &users,
-        at,
-    )
-    .fetch_all(change.db())
-    .await?;
-    let mut hints = HashMap::<UserId, Vec<String>>::new();
-    for row in rows {
-        let hint = format!("{}…{}", PlainSecret::PREFIX, row.tail);
-        receipts::record_dead(change, row.secret_id.into(), &hint, &row.name).await?;
-        hints.entry(row.user_id.into()).or_default().push(hint);
-    }
-    Ok(hints)
-}
-
-/// Which member secrets a round looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Those of people whose last day in some group has come.
-    Lapsed,
-    /// All of them.
-    All,
-}
-
-/// Revokes the member secrets that no membership carries any more: a last day comes without anybody's
-/// doing. Returns how many died.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn bury(store: &Store, look: Look, now: DateTime<Utc>) -> Result<usize> {
-    let rows = sqlx::query!(
-        r#"select distinct s.org_id, s.user_id as "user_id!" from secrets s
-           join keys k on k.org_id = s.org_id and k.key_id = s.key_id
-           join applications a on a.org_id = k.org_id and a.application_id = k.application_id
-           where s.user_id is not null and s.revoked_at is null
-             and ($2 or exists (select from memberships l where l.org_id = s.org_id and l.user_id = s.user_id
-                                and l.ended_at is null and l.ends_at <= $1))
-             and not exists (
-                 select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-                 where m.org_id = s.org_id and m.user_id = s.user_id and m.ended_at is null
-                   and (m.ends_at is null or m.ends_at > $1)
-                   and case when a.personal_user_id = s.user_id
-                       then g.group_id = a.group_id or g.ancestors @> array[a.group_id]
-                       else exists (select from key_groups t where t.org_id = s.org_id and t.key_id = k.key_id
-                                    and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
-           order by s.org_id"#,
-        now,
-        look == Look::All,
-    )
-    .fetch_all(store.pool())
-    .await?;
-    let mut dead = 0;
-    for orphans in rows.chunk_by(|one, other| one.org_id == other.org_id) {
-        let Some(org) = orphans.first().map(|row| OrgId(row.org_id)) else { continue };
-        let users: Vec<UserId> = orphans.iter().map(|row| row.user_id.into()).collect();
-        let permit = permit(&Actor::bursar(org), Act::EditSecrets, Place::Organization)
-            .map_err(|refused| StoreError::NotPermitted(refused.act))?;
-        // Of two replicas one waits here, and finds nothing left.
-        let mut change = Change::begin_at(store, permit, now).await?;
-        dead += revoke_orphans(&mut change, &users).await?.values().map(Vec::len).sum::<usize>();
-        change.commit().await?;
-    }
-    Ok(dead)
+    Ok((hints, fallen))
 }
 
 /// A person's home context in a group: made when it is first asked for.
@@ -657,63 +381,9 @@ pub async fn open_personal_until(
                 .await?
         }
     };
-    let secret = issue_member_until(change, key, ends_at).await?;
+    // Where they have had it open before, what is there goes on for a day.
+    let secret = issue_member_until(change, key, OWN_GRACE, ends_at).await?;
     Ok((application, secret))
-}
-
-/// A secret as the gateway knows it.
-#[derive(Clone, Debug)]
-pub struct KnownSecret {
-    /// Keyed hash of the text a client sends.
-    pub hash: [u8; 32],
-    /// Its id.
-    pub id: SecretId,
-    /// Whose key it is of.
-    pub application: ApplicationId,
-    /// The person it names.
-    pub user: Option<UserId>,
-    /// When it stops.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Whether what its calls say is kept.
-    pub keeps_prompts: bool,
-}
-
-/// Every secret of an organization that still lives.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
-    let rows = sqlx::query!(
-        r#"select s.hash, s.secret_id, k.application_id, s.user_id, s.expires_at,
-                exists (select from prompt_keeping p where p.org_id = k.org_id and p.application_id = k.application_id) as "keeps_prompts!"
-         from secrets s
-         join keys k on k.org_id = s.org_id and k.key_id = s.key_id
-         join applications a on a.org_id = k.org_id and a.application_id = k.application_id
-         where s.org_id = $1 and s.revoked_at is null and a.archived_at is null and (s.expires_at is null or s.expires_at > $2)"#,
-        org.0,
-        clock::now(),
-    )
-    .fetch_all(store.pool())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let hash =
-                row.hash.try_into().map_err(|_| StoreError::Unreadable("a secret's hash".to_owned()))?;
-            Ok(KnownSecret {
-                hash,
-                id: row.secret_id.into(),
-                application: row.application_id.into(),
-                user: row.user_id.map(UserId),
-                expires_at: row.expires_at,
-                keeps_prompts: row.keeps_prompts,
-            })
-        })
-        .collect()
-}
-
-/// How the text a client sends is looked up; none when it cannot be a secret at all.
-pub fn lookup_hash(store: &Store, text: &str) -> Option<[u8; 32]> {
-    is_secret(text).then(|| store.vault().hash(Purpose::Secret, text.as_bytes()))
 }
 
 /// The keys a person may have a secret of: key, application, group, and the hint of theirs.
@@ -729,8 +399,10 @@ pub struct OwnKey {
     pub group: GroupId,
     /// Whether it is their private context.
     pub personal: bool,
-    /// Their live secret, if they have one.
+    /// Their newest live secret, if they have one.
     pub secret: Option<OwnSecret>,
+    /// Those that it replaced, as long as they live: the newest first.
+    pub older: Vec<OwnSecret>,
     /// The hint of their last secret, if it died because somebody reported it.
     pub leaked: Option<String>,
 }
@@ -773,31 +445,39 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
              and case when a.personal_user_id is null
                  then k.key_id in (select t.key_id from key_groups t where t.org_id = $1 and t.group_id in (select group_id from paths))
                  else a.personal_user_id = $2 and a.group_id in (select group_id from paths) end
-           order by a.personal_user_id is null, lower(a.name)"#,
+           order by a.personal_user_id is null, lower(a.name), k.key_id, s.created_at desc, s.secret_id desc"#,
         org.0,
         user.0,
         clock::now(),
     )
     .fetch_all(store.pool())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| OwnKey {
+    let mut keys: Vec<OwnKey> = Vec::new();
+    for row in rows {
+        let secret = row.secret_id.map(SecretId).zip(row.tail).map(|(id, tail)| OwnSecret {
+            id,
+            hint: hint(&tail),
+            last_used_at: row.last_used_at,
+            ends_at: row.expires_at,
+        });
+        // A key with several secrets has several rows.
+        if let Some(last) = keys.last_mut().filter(|last| last.key.0 == row.key_id) {
+            last.older.extend(secret);
+            continue;
+        }
+        keys.push(OwnKey {
             key: row.key_id.into(),
             application: row.application_id.into(),
             name: row.name,
             group: row.group_id.into(),
             personal: row.personal,
             // Whoever has made a new one since knows.
-            leaked: row.leaked.filter(|_| row.secret_id.is_none()).map(|tail| hint(&tail)),
-            secret: row.secret_id.map(SecretId).zip(row.tail).map(|(id, tail)| OwnSecret {
-                id,
-                hint: hint(&tail),
-                last_used_at: row.last_used_at,
-                ends_at: row.expires_at,
-            }),
-        })
-        .collect())
+            leaked: row.leaked.filter(|_| secret.is_none()).map(|tail| hint(&tail)),
+            secret,
+            older: Vec::new(),
+        });
+    }
+    Ok(keys)
 }
 
 fn hint(tail: &str) -> String {

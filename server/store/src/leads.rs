@@ -1,46 +1,20 @@
 //! Who leads a group, and how that is handed on: a group that was led does not lose its last lead.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
     groups::{Source, Standing},
-    ids::{GroupId, OrgId, UserId},
-    receipts::WasIn,
+    ids::{GroupId, MembershipId, OrgId, UserId},
+    receipts::{Charge, WasIn},
     roles::Act,
 };
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, groups, keys, receipts};
-
-/// Groups that a person leads and nobody else who can act.
-pub(crate) async fn alone(
-    db: &mut PgConnection,
-    org: OrgId,
-    user: UserId,
-    at: DateTime<Utc>,
-) -> Result<Vec<GroupId>> {
-    let ids = sqlx::query_scalar!(
-        "select m.group_id from memberships m
-         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.user_id = $2 and m.standing = 'lead' and m.ended_at is null and g.archived_at is null
-           and (m.ends_at is null or m.ends_at > $3)
-           and not exists (select from memberships o join users u on u.org_id = o.org_id and u.user_id = o.user_id
-                           -- Whoever has not joined counts only where this one has not either.
-                           where o.org_id = $1 and o.group_id = m.group_id and o.user_id <> $2 and o.standing = 'lead'
-                             and o.ended_at is null and (o.ends_at is null or o.ends_at > $3)
-                             and u.suspended_at is null and u.removed_at is null
-                             and (u.account_id is not null
-                                  or exists (select from users me where me.org_id = $1 and me.user_id = $2 and me.account_id is null)))
-         order by lower(g.name)",
-        org.0,
-        user.0,
-        at,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(ids.into_iter().map(GroupId).collect())
-}
 
 /// Which others count as leads beside somebody.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,81 +72,167 @@ pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -
 /// Makes somebody a lead of a group, whatever they were in it before, which it returns. For whoever has
 /// asked.
 pub(crate) async fn succeed(change: &mut Change, group: GroupId, heir: UserId) -> Result<WasIn> {
-    let org = change.org();
-    let known = sqlx::query!(
-        "select membership_id, standing, ends_at from memberships
-         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null",
-        org.0,
-        group.0,
-        heir.0
-    )
-    .fetch_optional(change.db())
-    .await?;
-    let Some(known) = known else {
-        groups::join(change, group, heir, Standing::Lead, Source::Manual, None).await?;
-        return Ok(WasIn::Outside);
-    };
-    let at = change.at();
-    let lapsed = known.ends_at.is_some_and(|end| end <= at);
-    if lapsed {
-        keys::revoke_orphans(change, &[heir]).await?;
-    }
-    if known.standing == Standing::Lead.as_str() && !lapsed {
-        return Ok(WasIn::Lead);
-    }
-    // A lead by succession stays: an end that was set for a member is none for them.
-    sqlx::query!(
-        "update memberships set standing = 'lead', ends_at = null where org_id = $1 and membership_id = $2",
-        org.0,
-        known.membership_id,
-    )
-    .execute(change.db())
-    .await?;
-    let (group_name, name) = groups::pair_names(change, group, heir).await?;
-    let diff =
-        Diff::new().field("standing", Some(Standing::Member), Some(Standing::Lead)).set("group", group_name);
-    change.record(Subject { kind: "membership", id: heir.0, name: &name }, "edit", &diff).await?;
-    Ok(if lapsed { WasIn::Outside } else { WasIn::Member { until: known.ends_at } })
+    let (_, name) = groups::pair_names(change, group, heir).await?;
+    let was = succeed_all(change, &[(group, (heir, name))]).await?;
+    was.get(&group).copied().ok_or(StoreError::NotFound)
 }
 
-/// Makes somebody who led a group in another's place what they were in it before. Who does not lead it any
-/// more, has got an end since, or is the only one who leads it, stays what they are.
-pub(crate) async fn step_back(change: &mut Change, group: GroupId, heir: UserId, was: WasIn) -> Result<()> {
+/// The same of many groups, each of which comes to somebody who is there: what those were in them before.
+pub(crate) async fn succeed_all(
+    change: &mut Change,
+    list: &[(GroupId, (UserId, String))],
+) -> Result<HashMap<GroupId, WasIn>> {
+    if list.is_empty() {
+        return Ok(HashMap::new());
+    }
     let (org, at) = (change.org(), change.at());
-    let until = match was {
-        WasIn::Lead => return Ok(()),
-        WasIn::Outside => Some(at),
-        WasIn::Member { until } => until,
-    };
-    let leads = sqlx::query_scalar!(
-        "select membership_id from memberships
-         where org_id = $1 and group_id = $2 and user_id = $3 and ended_at is null and standing = 'lead' and ends_at is null",
+    let ids: Vec<Uuid> = list.iter().map(|(group, _)| group.0).collect();
+    let heirs: Vec<Uuid> = list.iter().map(|(_, (heir, _))| heir.0).collect();
+    let rows = sqlx::query!(
+        "select m.group_id, m.membership_id, m.standing, m.ends_at
+         from unnest($2::uuid[], $3::uuid[]) as k (group_id, user_id)
+         join memberships m on m.org_id = $1 and m.group_id = k.group_id and m.user_id = k.user_id and m.ended_at is null",
         org.0,
-        group.0,
-        heir.0
+        &ids,
+        &heirs,
     )
-    .fetch_optional(change.db())
+    .fetch_all(change.db())
     .await?;
-    let Some(membership) = leads else { return Ok(()) };
-    // Whoever led it before leads it again, joined or not.
-    if is_alone(change.db(), org, group, heir, Others::Named, at).await? {
-        return Ok(());
+    let lapsed = |ends_at: Option<DateTime<Utc>>| ends_at.is_some_and(|end| end <= at);
+    let mut all = HashMap::new();
+    let mut raised = Vec::new();
+    for row in rows {
+        let led = row.standing == Standing::Lead.as_str();
+        let was = match lapsed(row.ends_at) {
+            false if led => WasIn::Lead,
+            false => WasIn::Member { until: row.ends_at },
+            true => WasIn::Outside,
+        };
+        if was != WasIn::Lead {
+            raised.push(row.membership_id);
+        }
+        all.insert(GroupId(row.group_id), was);
     }
-    if until.is_some_and(|end| end <= at) {
-        return groups::end(change, group, heir).await;
-    }
+    // What earlier memberships left behind does not come to life with these.
+    let mut users: Vec<UserId> = list.iter().map(|(_, (heir, _))| *heir).collect();
+    users.sort_unstable();
+    users.dedup();
+    keys::revoke_orphans(change, &users).await?;
+    // A lead by succession stays: an end that was set for a member is none for them.
     sqlx::query!(
-        "update memberships set standing = 'member', ends_at = $3 where org_id = $1 and membership_id = $2",
+        "update memberships set standing = 'lead', ends_at = null where org_id = $1 and membership_id = any ($2)",
         org.0,
-        membership,
-        until,
+        &raised,
     )
     .execute(change.db())
     .await?;
-    let (group_name, name) = groups::pair_names(change, group, heir).await?;
-    let diff =
-        Diff::new().field("standing", Some(Standing::Lead), Some(Standing::Member)).set("group", group_name);
-    change.record(Subject { kind: "membership", id: heir.0, name: &name }, "edit", &diff).await
+    let new: Vec<&(GroupId, (UserId, String))> =
+        list.iter().filter(|(group, _)| !all.contains_key(group)).collect();
+    sqlx::query!(
+        "insert into memberships (org_id, membership_id, group_id, user_id, standing, source, started_at)
+         select $1, k.membership_id, k.group_id, k.user_id, 'lead', 'manual', $2
+         from unnest($3::uuid[], $4::uuid[], $5::uuid[]) as k (membership_id, group_id, user_id)",
+        org.0,
+        at,
+        &new.iter().map(|_| clock::id::<MembershipId>().0).collect::<Vec<_>>(),
+        &new.iter().map(|(group, _)| group.0).collect::<Vec<_>>(),
+        &new.iter().map(|(_, (heir, _))| heir.0).collect::<Vec<_>>(),
+    )
+    .execute(change.db())
+    .await?;
+    let names = groups::read_names(change.db(), org, &ids).await?;
+    let mut lines = Vec::new();
+    for (group, (heir, name)) in list {
+        let group_name = names.get(group).map_or("", String::as_str);
+        let subject = Subject { kind: "membership", id: heir.0, name };
+        match all.get(group) {
+            Some(WasIn::Lead) => {}
+            Some(_) => {
+                let diff = Diff::new()
+                    .field("standing", Some(Standing::Member), Some(Standing::Lead))
+                    .set("group", group_name);
+                lines.push((subject, "edit", diff));
+            }
+            None => {
+                let diff = Diff::new()
+                    .set("group", group_name)
+                    .set("standing", Standing::Lead)
+                    .set("source", Source::Manual);
+                lines.push((subject, "start", diff));
+            }
+        }
+    }
+    change.record_all(lines.into_iter()).await?;
+    Ok(list.iter().map(|(group, _)| (*group, all.get(group).copied().unwrap_or(WasIn::Outside))).collect())
+}
+
+/// A group, whoever led it in another's place, and what they were in it before.
+pub(crate) type Stepping = (GroupId, UserId, WasIn);
+
+/// Makes those who led groups in another's place what they were in them before; each group once. Who does not
+/// lead it any more, has got an end since, or is the only one who leads it, stays what they are. Returns in
+/// which groups somebody stepped back, and who.
+pub(crate) async fn step_back_all(change: &mut Change, list: &[Stepping]) -> Result<Vec<(GroupId, UserId)>> {
+    let (org, at) = (change.org(), change.at());
+    let was: HashMap<GroupId, WasIn> = list.iter().map(|(group, _, was)| (*group, *was)).collect();
+    let rows = sqlx::query!(
+        // Whoever led it before leads it again, joined or not.
+        "select m.group_id, m.user_id, m.membership_id, g.name as group_name, me.name
+         from unnest($2::uuid[], $3::uuid[]) as k (group_id, user_id)
+         join memberships m on m.org_id = $1 and m.group_id = k.group_id and m.user_id = k.user_id
+         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+         join users me on me.org_id = m.org_id and me.user_id = m.user_id
+         where m.ended_at is null and m.standing = 'lead' and m.ends_at is null and g.archived_at is null
+           and exists (select from memberships o join users u on u.org_id = o.org_id and u.user_id = o.user_id
+                       where o.org_id = $1 and o.group_id = m.group_id and o.user_id <> m.user_id and o.standing = 'lead'
+                         and o.ended_at is null and (o.ends_at is null or o.ends_at > $4)
+                         and u.suspended_at is null and u.removed_at is null)",
+        org.0,
+        &list.iter().map(|(group, ..)| group.0).collect::<Vec<_>>(),
+        &list.iter().map(|(_, heir, _)| heir.0).collect::<Vec<_>>(),
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let (mut leaving, mut members, mut stepped) = (Vec::new(), Vec::new(), Vec::new());
+    for row in &rows {
+        let group = GroupId(row.group_id);
+        let until = match was.get(&group) {
+            None | Some(WasIn::Lead) => continue,
+            Some(WasIn::Outside) => Some(at),
+            Some(WasIn::Member { until }) => *until,
+        };
+        stepped.push((group, UserId(row.user_id)));
+        if until.is_some_and(|end| end <= at) {
+            leaving.push(groups::Leaving {
+                user: row.user_id.into(),
+                name: &row.name,
+                group,
+                group_name: &row.group_name,
+            });
+        } else {
+            members.push((row, until));
+        }
+    }
+    groups::end_all(change, &leaving).await?;
+    sqlx::query!(
+        "update memberships m set standing = 'member', ends_at = k.ends_at
+         from unnest($2::uuid[], $3::timestamptz[]) as k (membership_id, ends_at)
+         where m.org_id = $1 and m.membership_id = k.membership_id",
+        org.0,
+        &members.iter().map(|(row, _)| row.membership_id).collect::<Vec<_>>(),
+        &members.iter().map(|(_, until)| *until).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+    )
+    .execute(change.db())
+    .await?;
+    let lines = members.iter().map(|(row, _)| {
+        let diff = Diff::new()
+            .field("standing", Some(Standing::Lead), Some(Standing::Member))
+            .set("group", &row.group_name);
+        (Subject { kind: "membership", id: row.user_id, name: &row.name }, "edit", diff)
+    });
+    change.record_all(lines).await?;
+    Ok(stepped)
 }
 
 /// What becomes of those between whom a group is handed over, where it is said.
@@ -235,6 +295,10 @@ pub async fn hand_over(
     let was = succeed(change, group, to).await?;
     if let Some(until) = after.lead_until.filter(|_| was != WasIn::Lead) {
         ends(change, group, to, until).await?;
+    }
+    if was != WasIn::Lead {
+        let (group_name, _) = groups::pair_names(change, group, to).await?;
+        receipts::tell_heir(change, to, &group_name, receipts::charge_href(Charge::Group(group))).await?;
     }
     if !after.stays {
         return groups::end(change, group, from).await;

@@ -43,6 +43,7 @@ pub mod models;
 pub mod notices;
 pub mod observed;
 pub mod organizations;
+pub mod password_resets;
 pub mod passwords;
 pub mod policies;
 pub mod price_lists;

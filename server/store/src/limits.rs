@@ -1,21 +1,33 @@
 //! Limits: caps on meters, and counting a meter anew from the ledger.
 
+mod counts;
+mod months;
+
 use std::collections::HashMap;
 
 use domain::{
     access::Facts,
-    batches::Kept,
-    ids::{AuthorizationId, LimitId, OrgId, UserId},
+    audit::Door,
+    ids::{AuthorizationId, LimitId, OrgId},
     limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
     money::Money,
     roles::Act,
-    spend::LimitLevel,
-    window::{Calendar, Span, Window},
+    spend::{LimitLevel, Raised},
+    window::{Span, Window},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, rolls, windows};
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, access, clock, groups,
+    requests::{self, Raising},
+    rolls, windows,
+};
+
+pub use counts::NOBODY;
+pub(crate) use counts::{meters, recount, recount_all, used};
+pub use months::set_month;
+pub(crate) use months::{Month, set_months};
 
 /// What a limit is given.
 #[derive(Clone, Debug)]
@@ -114,8 +126,18 @@ async fn read(store: &Store, org: OrgId, facts: &Facts, ids: &[Uuid]) -> Result<
     }
     let now = clock::now();
     let rows = sqlx::query!(
-        "select limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, version
-         from limits where org_id = $1 and limit_id = any ($2)",
+        r#"select l.limit_id, l.scope_kind, l.thing_id, l.person_id, l.metric, l.window_kind, l.cap, l.mode, l.thresholds,
+                  l.version, r.request_id as "request_id?", r.raised_until, r.cap_after,
+                  -- What it falls back to: a raise that lasts longer, or what it was.
+                  (select max(a.granted) from requests a
+                   where a.org_id = r.org_id and a.scope_kind = r.scope_kind and a.thing_id = r.thing_id and a.person_id = r.person_id
+                     and a.window_kind = r.window_kind and a.raised_until > r.raised_until and a.ended_at is null) as falls_to
+           from limits l
+           -- Set anew since, it is raised no more.
+           left join requests r on r.org_id = l.org_id and r.scope_kind = l.scope_kind and r.thing_id = l.thing_id
+                and r.person_id = l.person_id and r.window_kind = l.window_kind and l.metric = 'spend'
+                and r.raised_until is not null and r.ended_at is null and r.granted = l.cap
+           where l.org_id = $1 and l.limit_id = any ($2)"#,
         org.0,
         ids
     )
@@ -139,6 +161,11 @@ async fn read(store: &Store, org: OrgId, facts: &Facts, ids: &[Uuid]) -> Result<
             starts_at: span.start,
             ends_at: span.end,
             version: Some(row.version),
+            raised: row.request_id.zip(row.raised_until).map(|(request, until)| Raised {
+                request: request.into(),
+                until,
+                then: row.falls_to.or(row.cap_after).map(Money),
+            }),
             limit,
         });
     }
@@ -274,6 +301,14 @@ async fn set_in(
     let org = change.org();
     let group = group_of(facts, meter.scope)?;
     let name = facts.scope_name(meter.scope);
+    if let Scope::Group(id) | Scope::Member(id, _) = meter.scope {
+        let group = groups::read(change.db(), org, id).await?;
+        if group.archived_at.is_some() {
+            let sentence =
+                format!("{name} is archived: nothing in it can call, so there is nothing to limit.");
+            return Err(StoreError::invalid("", sentence));
+        }
+    }
     let known = known(change.db(), org, &meter).await?;
     match (seen, &known) {
         (Seen::Version(version), Some(known)) if version != known.version => return Err(StoreError::Stale),
@@ -292,9 +327,21 @@ async fn set_in(
     }
     if change.expect(Act::LoosenLimits, group).is_err() {
         change.expect(Act::TightenLimits, group)?;
-        let looser = known.as_ref().is_some_and(|known| {
-            form.cap > known.cap || (known.mode == Mode::Enforce && form.mode == Mode::Observe)
-        });
+        // What is raised for a time is lowered to less than it is without that.
+        let lasting = requests::lasting(change.db(), org, facts, &meter).await?;
+        if let Some(lasting) = lasting.filter(|lasting| form.cap > lasting.0) {
+            let sentence = format!(
+                "This limit is raised for a time. A lead can lower it to {} or less, which it is without that.",
+                meter.show_cap(lasting.0)
+            );
+            return Err(StoreError::invalid("cap", sentence));
+        }
+        let silenced = known.as_ref().is_some_and(|known| known.mode == Mode::Enforce);
+        if silenced && form.mode == Mode::Observe {
+            let sentence = "Leads can lower a limit; only an admin or owner lets it take note only.";
+            return Err(StoreError::invalid("mode", sentence));
+        }
+        let looser = known.as_ref().is_some_and(|known| form.cap > known.cap);
         // A person's own limit takes the place of the organization's default.
         let over_default = known.is_none()
             && matches!(meter, Meter { scope: Scope::User(_), metric: Metric::Spend, window: Window::Month })
@@ -308,9 +355,48 @@ async fn set_in(
             ));
         }
     }
+    // A file says what lasts, also where that is what it is raised to for a time.
+    let lasts = change.permit().actor().door == Door::File;
+    if known.as_ref().is_some_and(|known| lasts || known.cap != form.cap) {
+        requests::overtaken(change, &[(meter, Some(Money(form.cap)))]).await?;
+    }
+    write(change, facts, meter, form, known.as_ref()).await
+}
+
+/// Another cap for as long as a raise holds, or what holds after it, and the line of the log. Whoever agreed to
+/// the raise was asked for their permit then, and it is no setting of the limit, which would end the raise.
+pub(crate) async fn put(change: &mut Change, facts: &Facts, meter: &Meter, cap: Money) -> Result<()> {
+    let org = change.org();
+    let known = known(change.db(), org, meter).await?;
+    if known.as_ref().is_some_and(|known| known.cap == cap.0) {
+        return Ok(());
+    }
+    let (mode, thresholds) = match &known {
+        Some(known) => (known.mode, percents(&known.thresholds)),
+        None => (Mode::Enforce, THRESHOLDS.to_vec()),
+    };
+    let form = LimitForm { cap: cap.0, mode, thresholds };
+    write(change, facts, *meter, &form, known.as_ref()).await.map(|_id| ())
+}
+
+/// The limit that was made for a raise goes with it.
+pub(crate) async fn take(change: &mut Change, facts: &Facts, meter: &Meter) -> Result<()> {
+    let org = change.org();
+    let Some(Known { id, cap, mode, .. }) = known(change.db(), org, meter).await? else { return Ok(()) };
+    drop_limit(change, facts, id, meter, (cap, mode)).await
+}
+
+/// Writes a limit as it is to be from now on, and the line of the log.
+async fn write(
+    change: &mut Change,
+    facts: &Facts,
+    meter: Meter,
+    form: &LimitForm,
+    known: Option<&Known>,
+) -> Result<LimitId> {
     let thresholds: Vec<i16> = form.thresholds.iter().map(|percent| i16::from(*percent)).collect();
-    let at = change.at();
-    let id = match &known {
+    let (org, at, name) = (change.org(), change.at(), facts.scope_name(meter.scope));
+    let id = match known {
         Some(known) => {
             sqlx::query!(
                 "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
@@ -355,11 +441,11 @@ async fn set_in(
     let show = |cap: i64| meter.show_cap(cap);
     let list = |thresholds: &[i16]| thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let diff = Diff::new()
-        .field("cap", known.as_ref().map(|known| show(known.cap)), Some(show(form.cap)))
-        .field("mode", known.as_ref().map(|known| known.mode), Some(form.mode))
+        .field("cap", known.map(|known| show(known.cap)), Some(show(form.cap)))
+        .field("mode", known.map(|known| known.mode), Some(form.mode))
         .field(
             "thresholds",
-            Some(known.as_ref().map_or_else(String::new, |known| list(&known.thresholds))),
+            Some(known.map_or_else(String::new, |known| list(&known.thresholds))),
             Some(list(&thresholds)),
         );
     if !diff.is_empty() {
@@ -370,165 +456,7 @@ async fn set_in(
 }
 
 /// Per cent of a cap at which somebody is told, where nobody said otherwise.
-const THRESHOLDS: [u8; 3] = [50, 80, 100];
-
-/// Gives a person a monthly limit of their own, or with none the organization's default again. How
-/// an own limit is kept and who is told stays as it was. Returns the own limit before.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when the person is not in the organization.
-pub async fn set_month(change: &mut Change, user: UserId, cap: Option<Money>) -> Result<Option<Money>> {
-    let org = change.org();
-    let facts = access::read(change.db(), org).await?;
-    set_month_in(change, &facts, user, cap).await
-}
-
-/// The same, with what is known already.
-pub(crate) async fn set_month_in(
-    change: &mut Change,
-    facts: &Facts,
-    user: UserId,
-    cap: Option<Money>,
-) -> Result<Option<Money>> {
-    change.expect(Act::LoosenLimits, None)?;
-    let meter = Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
-    group_of(facts, meter.scope)?;
-    let org = change.org();
-    let known = known(change.db(), org, &meter).await?;
-    let before = known.as_ref().map(|known| Money(known.cap));
-    match (cap, known) {
-        (Some(cap), known) if before != Some(cap) => {
-            let form = LimitForm {
-                cap: cap.0,
-                mode: known.as_ref().map_or(Mode::Enforce, |known| known.mode),
-                thresholds: known.map_or_else(
-                    || THRESHOLDS.to_vec(),
-                    |known| {
-                        known.thresholds.iter().filter_map(|percent| u8::try_from(*percent).ok()).collect()
-                    },
-                ),
-            };
-            set_in(change, facts, meter, &form, Seen::Whatever).await?;
-        }
-        (None, Some(known)) => {
-            remove_in(change, facts, known.id).await?;
-        }
-        _ => {}
-    }
-    Ok(before)
-}
-
-/// Somebody who is given a monthly limit of their own, or with none the organization's default again.
-pub(crate) struct Month<'a> {
-    /// Who.
-    pub user: UserId,
-    /// What they are called, for the log.
-    pub name: &'a str,
-    /// How much.
-    pub cap: Option<Money>,
-    /// How it is kept; none: as it is, and a new one as new ones are.
-    pub kept: Option<&'a Kept>,
-}
-
-/// Gives many people their monthly limits, with one line of the log each, as [`set_month`] writes it. Who
-/// has it so is not to be among them.
-pub(crate) async fn set_months(change: &mut Change, people: &[Month<'_>]) -> Result<()> {
-    if people.is_empty() {
-        return Ok(());
-    }
-    change.expect(Act::LoosenLimits, None)?;
-    let (org, at) = (change.org(), change.at());
-    let meter =
-        |user: UserId| Meter { scope: Scope::User(user), metric: Metric::Spend, window: Window::Month };
-    for Month { user, cap, .. } in people {
-        let form = cap.map(|cap| LimitForm { cap: cap.0, mode: Mode::Enforce, thresholds: Vec::new() });
-        form.map_or(Ok(()), |form| check(&meter(*user), &form))?;
-    }
-    let users: Vec<Uuid> = people.iter().map(|month| month.user.0).collect();
-    let known = sqlx::query!(
-        "select thing_id, limit_id, cap, mode from limits
-         where org_id = $1 and scope_kind = 'user' and thing_id = any ($2)
-           and person_id = '00000000-0000-0000-0000-000000000000' and metric = 'spend' and window_kind = 'month'",
-        org.0,
-        &users,
-    )
-    .fetch_all(change.db())
-    .await?;
-    let mut before: HashMap<Uuid, (Uuid, i64, Mode)> = HashMap::new();
-    for row in known {
-        before.insert(row.thing_id, (row.limit_id, row.cap, row.mode.parse()?));
-    }
-    let ids: Vec<Uuid> = users
-        .iter()
-        .map(|user| before.get(user).map_or_else(|| clock::id::<LimitId>().0, |(id, ..)| *id))
-        .collect();
-    let usual: Vec<i16> = THRESHOLDS.iter().map(|percent| i16::from(*percent)).collect();
-    let of_new = |month: &Month<'_>| {
-        month.kept.map_or_else(|| (Mode::Enforce, usual.clone()), |kept| (kept.mode, kept.thresholds.clone()))
-    };
-    let list = |thresholds: &[i16]| thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let capped: Vec<(&Uuid, &Month<'_>)> =
-        ids.iter().zip(people).filter(|(_, month)| month.cap.is_some()).collect();
-    sqlx::query!(
-        "insert into limits as l (org_id, limit_id, scope_kind, thing_id, person_id, metric, window_kind, cap, mode, thresholds, created_at)
-         select $1, k.limit_id, 'user', k.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', k.cap, k.mode,
-                string_to_array(k.thresholds, ',')::smallint[], $5
-         from unnest($2::uuid[], $3::uuid[], $4::bigint[], $6::text[], $7::text[]) as k (limit_id, user_id, cap, mode, thresholds)
-         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind)
-         do update set cap = excluded.cap, version = l.version + 1,
-                       mode = case when l.thing_id = any ($8) then excluded.mode else l.mode end,
-                       thresholds = case when l.thing_id = any ($8) then excluded.thresholds else l.thresholds end",
-        org.0,
-        &capped.iter().map(|(id, _)| **id).collect::<Vec<_>>(),
-        &capped.iter().map(|(_, month)| month.user.0).collect::<Vec<_>>(),
-        &capped.iter().filter_map(|(_, month)| Some(month.cap?.0)).collect::<Vec<_>>(),
-        at,
-        &capped.iter().map(|(_, month)| of_new(month).0.as_str().to_owned()).collect::<Vec<_>>(),
-        &capped.iter().map(|(_, month)| list(&of_new(month).1)).collect::<Vec<_>>(),
-        &capped.iter().filter(|(_, month)| month.kept.is_some()).map(|(_, month)| month.user.0).collect::<Vec<_>>(),
-    )
-    .execute(change.db())
-    .await?;
-    let gone: Vec<Uuid> =
-        ids.iter().zip(people).filter(|(_, month)| month.cap.is_none()).map(|(id, _)| *id).collect();
-    sqlx::query!("delete from limits where org_id = $1 and limit_id = any ($2)", org.0, &gone)
-        .execute(change.db())
-        .await?;
-    let lines = people.iter().zip(&ids).filter_map(|(month @ Month { user, name, cap, kept }, id)| {
-        let (mode, thresholds) = of_new(month);
-        let meter = meter(*user);
-        let show = |cap: i64| meter.show_cap(cap);
-        let (verb, diff) = match (before.get(&user.0), cap) {
-            (Some((_, was, was_kept)), Some(cap)) => (
-                "edit",
-                Diff::new().field("cap", Some(show(*was)), Some(show(cap.0))).field(
-                    "mode",
-                    Some(*was_kept),
-                    Some(kept.map_or(*was_kept, |kept| kept.mode)),
-                ),
-            ),
-            (None, Some(cap)) => (
-                "create",
-                Diff::new().set("cap", show(cap.0)).set("mode", mode).field(
-                    "thresholds",
-                    Some(String::new()),
-                    Some(list(&thresholds).replace(',', ", ")),
-                ),
-            ),
-            (Some((_, was, mode)), None) => (
-                "remove",
-                Diff::new().field("cap", Some(show(*was)), None::<String>).field(
-                    "mode",
-                    Some(*mode),
-                    None::<String>,
-                ),
-            ),
-            (None, None) => return None,
-        };
-        Some((Subject { kind: "limit", id: *id, name }, verb, diff))
-    });
-    change.record_all(lines).await
-}
+pub(crate) const THRESHOLDS: [u8; 3] = [50, 80, 100];
 
 struct Known {
     id: LimitId,
@@ -572,17 +500,21 @@ async fn known(db: &mut PgConnection, org: OrgId, meter: &Meter) -> Result<Optio
     .transpose()
 }
 
-/// Takes a limit away, as it was seen at `version`.
+/// Takes a limit away, as it was seen at `version`. With it goes what raised it.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization; [`StoreError::Meanwhile`] when it
 /// changed since.
-pub async fn remove(change: &mut Change, id: LimitId, version: i64) -> Result<(Meter, LimitForm)> {
+pub async fn remove(
+    change: &mut Change,
+    id: LimitId,
+    version: i64,
+) -> Result<(Meter, LimitForm, Option<Raising>)> {
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
     let removed = remove_in(change, &facts, id).await?;
     if removed.version == version {
-        return Ok((removed.meter, removed.form));
+        return Ok((removed.meter, removed.form, removed.raised));
     }
     let sentence = format!(
         "Somebody changed this limit meanwhile: it is {} now. It was not removed; do it again if it still is to go.",
@@ -596,6 +528,7 @@ struct Removed {
     meter: Meter,
     form: LimitForm,
     version: i64,
+    raised: Option<Raising>,
 }
 
 /// Takes many limits away, with one look at everything they are about.
@@ -626,18 +559,41 @@ async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<Re
     let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
     let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
     change.expect(Act::LoosenLimits, group_of(facts, scope)?)?;
+    let raised = requests::raised(change, &meter).await?;
+    requests::overtaken(change, &[(meter, None)]).await?;
+    let mode = row.mode.parse()?;
+    drop_limit(change, facts, id, &meter, (row.cap, mode)).await?;
+    let form = LimitForm { cap: row.cap, mode, thresholds: percents(&row.thresholds) };
+    Ok(Removed { meter, form, version: row.version, raised })
+}
+
+async fn drop_limit(
+    change: &mut Change,
+    facts: &Facts,
+    id: LimitId,
+    meter: &Meter,
+    (cap, mode): (i64, Mode),
+) -> Result<()> {
+    let org = change.org();
+    sqlx::query!(
+        "insert into limits_that_were (org_id, limit_id, user_id)
+         select org_id, limit_id, case scope_kind when 'user' then thing_id else person_id end from limits
+         where org_id = $1 and limit_id = $2 and scope_kind in ('user', 'member')",
+        org.0,
+        id.0
+    )
+    .execute(change.db())
+    .await?;
     sqlx::query!("delete from limits where org_id = $1 and limit_id = $2", org.0, id.0)
         .execute(change.db())
         .await?;
-    let diff = Diff::new().field("cap", Some(meter.show_cap(row.cap)), None::<String>).field(
+    let diff = Diff::new().field("cap", Some(meter.show_cap(cap)), None::<String>).field(
         "mode",
-        Some(&row.mode),
+        Some(mode),
         None::<String>,
     );
-    let name = facts.scope_name(scope);
-    change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await?;
-    let form = LimitForm { cap: row.cap, mode: row.mode.parse()?, thresholds: percents(&row.thresholds) };
-    Ok(Removed { meter, form, version: row.version })
+    let name = facts.scope_name(meter.scope);
+    change.record(Subject { kind: "limit", id: id.0, name: &name }, "remove", &diff).await
 }
 
 /// Gives a rule the quotas of another one, which it takes the place of, and counts them anew. Where it
@@ -656,10 +612,17 @@ pub(crate) async fn hand_on(
     let quotas = facts.limits.get(&Scope::Authorization(from)).map_or(&[][..], Vec::as_slice);
     for (quota, id) in quotas.iter().filter_map(|quota| Some((quota, quota.id?))) {
         let meter = Meter { scope: to, ..quota.meter };
+        // A raise was of the quota that goes; what it is without that is handed on.
+        let lasting = requests::lasting(change.db(), org, facts, &quota.meter).await?;
+        let cap = lasting.map_or(quota.cap, |lasting| lasting.0);
+        if lasting.is_some() {
+            requests::overtaken(change, &[(quota.meter, Some(Money(cap)))]).await?;
+            put(change, facts, &quota.meter, Money(cap)).await?;
+        }
         let known = known(change.db(), org, &meter).await?;
         let before = known.as_ref().map(|known| (known.cap, known.mode));
-        let looser = before.is_some_and(|(cap, mode)| {
-            mode == Mode::Enforce && (quota.cap > cap || quota.mode == Mode::Observe)
+        let looser = before.is_some_and(|(before, mode)| {
+            mode == Mode::Enforce && (cap > before || quota.mode == Mode::Observe)
         });
         if looser && !widens {
             continue;
@@ -667,13 +630,16 @@ pub(crate) async fn hand_on(
         let (_, thing, _) = to.parts();
         let id = match known {
             Some(known) => {
+                if known.cap != cap {
+                    requests::overtaken(change, &[(meter, Some(Money(cap)))]).await?;
+                }
                 let thresholds: Vec<i16> =
                     quota.thresholds.iter().map(|percent| i16::from(*percent)).collect();
                 sqlx::query!(
                     "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
                     org.0,
                     known.id.0,
-                    quota.cap,
+                    cap,
                     quota.mode.as_str(),
                     &thresholds,
                 )
@@ -695,7 +661,7 @@ pub(crate) async fn hand_on(
             }
         };
         let diff = Diff::new()
-            .field("cap", before.map(|(cap, _)| meter.show_cap(cap)), Some(meter.show_cap(quota.cap)))
+            .field("cap", before.map(|(cap, _)| meter.show_cap(cap)), Some(meter.show_cap(cap)))
             .field("mode", before.map(|(_, mode)| mode), Some(quota.mode));
         if !diff.is_empty() {
             let verb = if before.is_some() { "edit" } else { "create" };
@@ -732,152 +698,3 @@ pub fn group_of(facts: &Facts, scope: Scope) -> Result<Option<domain::ids::Group
         }
     }
 }
-
-/// Counts a meter's current window anew from the ledger. Finished calls that are being booked at
-/// this moment wait until this has committed, so that none is missed or counted twice.
-pub(crate) async fn recount(change: &mut Change, meter: &Meter, calendar: Calendar) -> Result<()> {
-    if meter.metric == Metric::ConcurrentCalls {
-        return Ok(());
-    }
-    let (org, at) = (change.org(), change.at());
-    windows::hold_bookings(change.db(), org).await?;
-    let span = calendar.span(meter.window, at);
-    let used = used(change.db(), org, meter, span).await?;
-    let (kind, thing, person) = meter.scope.parts();
-    sqlx::query!(
-        "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
-             do update set settled = excluded.settled",
-        org.0,
-        kind.as_str(),
-        thing,
-        person,
-        meter.metric.as_str(),
-        meter.window.as_str(),
-        span.start,
-        span.end,
-        used,
-    )
-    .execute(change.db())
-    .await?;
-    Ok(())
-}
-
-/// Counts every limit's current window anew, and everybody's month: the calendar changed.
-pub(crate) async fn recount_all(change: &mut Change, calendar: Calendar) -> Result<()> {
-    let org = change.org();
-    let rows = sqlx::query!(
-        "select scope_kind, thing_id, person_id, metric, window_kind from limits where org_id = $1",
-        org.0
-    )
-    .fetch_all(change.db())
-    .await?;
-    for row in rows {
-        let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
-        recount(change, &meter, calendar).await?;
-    }
-    windows::hold_bookings(change.db(), org).await?;
-    let month = calendar.span(Window::Month, change.at());
-    sqlx::query!(
-        "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
-         select e.org_id, 'user', e.user_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month', $2, $3, sum(e.cost)
-         from events e
-         where e.org_id = $1 and e.user_id is not null and e.started_at >= $2 and e.day >= ($2 at time zone 'UTC')::date
-         group by e.org_id, e.user_id
-         on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at)
-             do update set settled = excluded.settled",
-        org.0,
-        month.start,
-        month.end,
-    )
-    .execute(change.db())
-    .await?;
-    Ok(())
-}
-
-/// What the ledger says a meter has used in a window. Of days that the ledger has let go of, the sums by
-/// day say it; they do not know by which rule or grant a call was let through.
-pub(crate) async fn used(db: &mut PgConnection, org: OrgId, meter: &Meter, span: Span) -> Result<i64> {
-    let (kind, thing, person) = meter.scope.parts();
-    let sums = sqlx::query!(
-        r#"with whole as (
-               -- The first day of the organization that the ledger has in full.
-               select s.first_day + 1 as day, (s.first_day + 1)::timestamp at time zone o.time_zone as at, o.time_zone
-               from ledger_start s, organizations o where o.org_id = $1 and $2 < (s.first_day + 1)::timestamp at time zone o.time_zone
-           ), gone as (
-               select sum(d.spend) as spend, sum(d.calls) as calls, sum(d.input + d.cache_read + d.cache_write) as input,
-                      sum(d.output + d.reasoning) as output
-               from whole, usage_by_day d
-               where d.org_id = $1 and d.day < whole.day and d.day >= ($2 at time zone whole.time_zone)::date
-                 and ($3::timestamptz is null or d.day < ($3 at time zone whole.time_zone)::date)
-                 and case $4::text
-                         when 'organization' then true
-                         when 'group' then d.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
-                         when 'application' then d.application_id = $5
-                         when 'user' then d.user_id = $5
-                         when 'member' then d.user_id = $6
-                              and d.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
-                         else false
-                     end
-           )
-           select (coalesce(sum(e.cost), 0) + coalesce((select spend from gone), 0))::bigint as "spend!",
-                  (count(*) + coalesce((select calls from gone), 0))::bigint as "requests!",
-                  (coalesce(sum(e.input + e.cache_read + e.cache_write + e.cache_write_long + e.audio_input), 0)
-                   + coalesce((select input from gone), 0))::bigint as "input!",
-                  (coalesce(sum(e.output + e.reasoning + e.audio_output), 0) + coalesce((select output from gone), 0))::bigint as "output!"
-           from events e
-           where e.org_id = $1 and e.started_at >= coalesce((select at from whole), '-infinity')
-             and e.started_at >= $2 and e.day >= ($2 at time zone 'UTC')::date
-             and ($3::timestamptz is null or e.started_at < $3)
-             and case $4::text
-                     when 'organization' then true
-                     when 'group' then e.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
-                     when 'application' then e.application_id = $5
-                     when 'user' then e.user_id = $5
-                     when 'member' then e.user_id = $6
-                          and e.path_id in (select path_id from group_paths where org_id = $1 and groups @> array[$5::uuid])
-                     when 'authorization' then e.authorization_id = $5 or e.observed_by = $5
-                     when 'grant' then e.grant_id = $5
-                 end"#,
-        org.0,
-        span.start,
-        span.end,
-        kind.as_str(),
-        thing,
-        person,
-    )
-    .fetch_one(db)
-    .await?;
-    Ok(match meter.metric {
-        Metric::Spend => sums.spend,
-        Metric::Requests => sums.requests,
-        Metric::Tokens => sums.input + sums.output,
-        Metric::InputTokens => sums.input,
-        Metric::OutputTokens => sums.output,
-        Metric::ConcurrentCalls => 0,
-    })
-}
-
-/// Every meter that has a limit, for checks.
-///
-/// # Errors
-/// When the database does not answer.
-pub(crate) async fn meters(db: &mut PgConnection, org: OrgId) -> Result<Vec<Meter>> {
-    let rows = sqlx::query!(
-        "select scope_kind, thing_id, person_id, metric, window_kind from limits where org_id = $1",
-        org.0
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-            Ok(Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? })
-        })
-        .collect()
-}
-
-/// A nil id: where a scope names no thing.
-pub const NOBODY: Uuid = Uuid::nil();

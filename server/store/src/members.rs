@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Result, Store, access, clock,
-    directory::Mark,
+    directory::{self, Choice, Mark},
     rolls::{self, Roll},
     rollups::Month,
 };
@@ -51,7 +51,7 @@ pub async fn page(
     let now = clock::now();
     let leads: HashSet<UserId> = leading(&facts, group, now).collect();
     let below = rolls::subtree(store, org, group).await?;
-    let search = search.trim().to_lowercase();
+    let search = domain::names::sought(search);
     let (mut marks, matching) = rolls::ask(store, org, month.starts_at, |roll| {
         let ranked = ranked(roll, group, &below, &leads, &search, now);
         let matching = ranked.len();
@@ -67,6 +67,36 @@ pub async fn page(
     let ids: Vec<UserId> = marks.iter().map(Mark::id).collect();
     let members = these(store, org, group, month, &ids).await?;
     Ok(Page { members, next: marks.pop().filter(|_| more), matching })
+}
+
+/// Who of a group and of those below can lead it in somebody's place: who has joined and is not suspended,
+/// but for `leaver`; in order, at most `limit`.
+///
+/// # Errors
+/// When the group is not there, or the database does not answer.
+pub async fn heirs(
+    store: &Store,
+    org: OrgId,
+    group: GroupId,
+    month: &Month,
+    search: &str,
+    leaver: &[UserId],
+    limit: usize,
+) -> Result<Vec<Choice>> {
+    let facts = access::current(store, org).await?;
+    let now = clock::now();
+    let leads: HashSet<UserId> = leading(&facts, group, now).collect();
+    let below = rolls::subtree(store, org, group).await?;
+    let search = domain::names::sought(search);
+    let ids: Vec<UserId> = rolls::ask(store, org, month.starts_at, |roll| {
+        let ranked = ranked(roll, group, &below, &leads, &search, now);
+        let can = ranked.into_iter().filter(|(.., id)| roll.can_act(*id) && !leaver.contains(id));
+        can.map(|(.., id)| id).take(limit).collect()
+    })
+    .await?;
+    let mut names = directory::names(store, org, &ids).await?;
+    names.sort_by_key(|(id, ..)| ids.iter().position(|other| other == id));
+    Ok(names)
 }
 
 /// Ranks are one digit, so that keys are in the order of ranks.

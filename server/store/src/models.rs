@@ -417,5 +417,5 @@ pub async fn set_prices(
     from: DateTime<Utc>,
     prices: &Prices,
 ) -> Result<()> {
-    prices::set(change, id, from, prices, Origin::TYPED).await
+    prices::set(change, id, from, prices, Origin::TYPED).await.map(drop)
 }

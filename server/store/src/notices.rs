@@ -70,6 +70,21 @@ pub(crate) async fn tell(
     Ok(told.len())
 }
 
+/// Counts what told somebody of something as read: it is so no longer.
+pub(crate) async fn count_as_read(change: &mut Change, user: UserId, key: &str) -> Result<()> {
+    let (org, at) = (change.org(), change.at());
+    sqlx::query!(
+        "update notices set read_at = coalesce(read_at, $4) where org_id = $1 and user_id = $2 and key = $3",
+        org.0,
+        user.0,
+        key,
+        at,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
+}
+
 /// Tells some people of a change, in the change.
 pub(crate) async fn tell_of(change: &mut Change, people: &[UserId], telling: &Telling) -> Result<()> {
     let (org, at, store) = (change.org(), change.at(), change.store().clone());

@@ -15,7 +15,8 @@ use domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, limits, windows,
+    Change, Diff, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, limits, requests,
+    windows,
 };
 
 /// What a new or edited organization is given.
@@ -306,6 +307,11 @@ pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> R
     }
     let name = settings.name.as_str().to_owned();
     change.record(Subject { kind: "organization", id: org.0, name: &name }, "edit", &diff).await?;
+    if let Some(default) =
+        settings.default_user_limit.filter(|_| before.default_user_limit != settings.default_user_limit)
+    {
+        requests::over_default(change, default).await?;
+    }
     if before.time_zone != settings.time_zone || before.week_start != settings.week_start {
         // Months and days begin elsewhere now: what is used of them has to be counted again.
         let calendar =

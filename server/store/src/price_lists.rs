@@ -114,10 +114,10 @@ pub async fn apply(
     let (mut priced, mut seen) = (0, HashSet::new());
     for known in known.iter().filter(|known| seen.insert(known.model.id)) {
         let model = crate::models::read_one(change.db(), org, known.model.id).await?;
-        let now = model.prices.map(|dated| dated.prices).unwrap_or_default();
-        let then = known.listed.dearest();
-        if model.archived_at.is_none() && now != then {
-            prices::set(change, model.id, at, &then, list.origin()).await?;
+        let known = Known { model, listed: known.listed.clone() };
+        let then = known.then();
+        if known.model.archived_at.is_none() && known.now() != then {
+            prices::set(change, known.model.id, at, &then, list.origin()).await?;
             priced += 1;
         }
     }

@@ -62,25 +62,50 @@ impl std::fmt::Debug for Credential {
 /// # Errors
 /// With a sentence for the person who typed it.
 pub fn base_url(text: &str, allow_private: bool) -> Result<String> {
-    let wrong = |sentence: &str| Err(StoreError::invalid("base_url", sentence));
+    let about = About {
+        field: "base_url",
+        without_more: "Enter the address up to the version",
+        example: "https://api.openai.com/v1",
+    };
+    address(text, allow_private, &about)
+}
+
+/// What an address is for, where it is wrong.
+pub(crate) struct About {
+    /// The field it was typed in.
+    pub field: &'static str,
+    /// How to write it without what is behind its path.
+    pub without_more: &'static str,
+    /// One like it.
+    pub example: &'static str,
+}
+
+/// Checks and normalizes an address that Bursar calls.
+///
+/// # Errors
+/// With a sentence for the person who typed it.
+pub(crate) fn address(text: &str, allow_private: bool, about: &About) -> Result<String> {
+    let About { field, without_more, example } = about;
+    let wrong = |sentence: &str| Err(StoreError::invalid(field, sentence));
+    let such = |sentence: &str| wrong(&format!("{sentence}, for instance {example}."));
     let text = text.trim().trim_end_matches('/');
     if text.len() > 500 || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return wrong("Enter an address without spaces, at most 500 characters.");
     }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-        _ => return wrong("Start the address with https://, for instance https://api.openai.com/v1."),
+        _ => return such("Start the address with https://"),
     };
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.is_empty() || rest.contains(['?', '#', '\\']) {
-        return wrong("Enter the address up to the version, for instance https://api.openai.com/v1.");
+        return such(without_more);
     }
     if authority.contains('@') {
         return wrong("Leave the credential out of the address; it has a field of its own.");
     }
     let host = host_of(authority);
     if host.is_empty() {
-        return wrong("Enter an address with a host, for instance https://api.openai.com/v1.");
+        return such("Enter an address with a host");
     }
     if !allow_private {
         if scheme == "http" {

@@ -1,13 +1,14 @@
 //! Suspending and removing people: every secret dies in the same transaction, and what ended with
 //! it is written down.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use domain::{
     audit::Door,
-    ids::{GroupId, OrgId, ReceiptId, SecretId, UserId},
+    ids::{ApplicationId, GroupId, OrgId, ReceiptId, SecretId, UserId},
     keys::PlainSecret,
-    notices::took_over,
+    notices::{handed_over, taken_back, took_over},
     receipts::{Charge, Contents, DeadSecret, Departure, Handed, HeldGrant, HeldMembership, Receipt},
 };
 use serde_json::json;
@@ -35,7 +36,7 @@ pub(crate) async fn suspended(
     leaver: &Leaver<'_>,
     heir: Option<UserId>,
 ) -> Result<Contents> {
-    let handed = hand_over(change, leaver, heir).await?;
+    let handed = hand_over_of(change, leaver, heir).await?;
     let mut ends = ends(change, std::slice::from_ref(leaver)).await?;
     let contents = Contents { handed, ..ends.remove(&leaver.id).unwrap_or_default() };
     keep(change, Departure::Suspended, &[(leaver.id, &contents)]).await?;
@@ -54,10 +55,8 @@ pub(crate) async fn suspended_all(
     let (org, at) = (change.org(), change.at());
     let ids: Vec<Uuid> = leavers.iter().map(|leaver| leaver.id.0).collect();
     let charged = heirs::charged(change.db(), org, &ids, at).await?;
-    let mut all_handed = HashMap::new();
-    for leaver in leavers.iter().filter(|leaver| charged.contains(&leaver.id)) {
-        all_handed.insert(leaver.id, hand_over(change, leaver, None).await?);
-    }
+    let answering: Vec<&Leaver<'_>> = leavers.iter().filter(|leaver| charged.contains(&leaver.id)).collect();
+    let all_handed = hand_over(change, &answering, None).await?;
     let mut all = ends(change, leavers).await?;
     for (id, handed) in all_handed {
         all.entry(id).or_default().handed = handed;
@@ -98,7 +97,7 @@ pub(crate) async fn removed(
     leaver: &Leaver<'_>,
     heir: Option<UserId>,
 ) -> Result<Contents> {
-    let handed = hand_over(change, leaver, heir).await?;
+    let handed = hand_over_of(change, leaver, heir).await?;
     if let Some(left) = handed.iter().find(|handed| handed.to.is_none()) {
         let sentence = format!("{} answers for {}. Choose who takes over.", leaver.name, left.name);
         return Err(StoreError::invalid("heir", sentence));
@@ -273,48 +272,72 @@ async fn grants(
 
 /// Gives everything they answer for to `heir`, or each thing to who comes next, and tells them. A
 /// file says itself who leads what, so it has to name another lead; who answers for an application it
-/// does not say.
+/// does not say. Nothing of one of them comes to another.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when a file leaves a group without a lead who can act.
-async fn hand_over(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId>) -> Result<Vec<Handed>> {
-    // Whoever is named has to be somebody, whether there is something to take over or not.
+async fn hand_over(
+    change: &mut Change,
+    leavers: &[&Leaver<'_>],
+    heir: Option<(UserId, String)>,
+) -> Result<HashMap<UserId, Vec<Handed>>> {
+    let (org, at, by_file) = (change.org(), change.at(), change.permit().actor().door == Door::File);
+    let actor = change.permit().actor().user;
+    let ids: Vec<Uuid> = leavers.iter().map(|leaver| leaver.id.0).collect();
+    let mut charges = heirs::charges(change.db(), org, &ids, actor, at).await?;
+    let mut all = HashMap::new();
+    let (mut applications, mut groups) = (Vec::new(), Vec::new());
+    for leaver in leavers {
+        let mut handed = Vec::new();
+        for heirs::Charged { charge, name, next } in charges.remove(&leaver.id).unwrap_or_default() {
+            if by_file && heir.is_none() && matches!(charge, Charge::Group(_)) {
+                let sentence = format!(
+                    "{} is the only one who leads {name} and can act. Let somebody else lead it in this file, too.",
+                    leaver.name
+                );
+                return Err(StoreError::invalid("suspended", sentence));
+            }
+            let now = match &heir {
+                Some(named) => Handed { charge, name, to: Some(named.clone()), because: None, was: None },
+                None => Handed::to_next(charge, name, next),
+            };
+            match (charge, &now.to) {
+                (Charge::Application(id), Some(to)) => {
+                    applications.push(applications::Giving {
+                        application: id,
+                        name: now.name.clone(),
+                        from: leaver.name.to_owned(),
+                        to: to.clone(),
+                    });
+                }
+                (Charge::Group(group), Some(to)) => groups.push((group, to.clone())),
+                (_, None) => {}
+            }
+            handed.push(now);
+        }
+        all.insert(leaver.id, handed);
+    }
+    applications::give_all(change, &applications).await?;
+    let was = leads::succeed_all(change, &groups).await?;
+    for leaver in leavers {
+        let Some(handed) = all.get_mut(&leaver.id) else { continue };
+        for now in handed.iter_mut() {
+            if let Charge::Group(group) = now.charge {
+                now.was = was.get(&group).copied();
+            }
+        }
+        tell_heirs(change, leaver, handed).await?;
+    }
+    Ok(all)
+}
+
+/// The same for one: whoever is named has to be somebody, whether there is something to take over or not.
+async fn hand_over_of(change: &mut Change, leaver: &Leaver<'_>, heir: Option<UserId>) -> Result<Vec<Handed>> {
     let named = match heir {
         Some(heir) => Some((heir, successor(change, "heir", leaver.id, heir).await?)),
         None => None,
     };
-    let (org, at, by_file) = (change.org(), change.at(), change.permit().actor().door == Door::File);
-    let actor = change.permit().actor().user;
-    let mut handed = Vec::new();
-    for charged in heirs::charges(change.db(), org, leaver.id, at).await? {
-        let mut now = match &named {
-            Some(named) => {
-                let (charge, name) = (charged.charge, charged.name);
-                Handed { charge, name, to: Some(named.clone()), because: None, was: None }
-            }
-            None if by_file && matches!(charged.charge, Charge::Group(_)) => {
-                let sentence = format!(
-                    "{} is the only one who leads {} and can act. Let somebody else lead it in this file, too.",
-                    leaver.name, charged.name
-                );
-                return Err(StoreError::invalid("suspended", sentence));
-            }
-            None => {
-                let next = charged.next(change.db(), org, leaver.id, actor, at).await?;
-                Handed::to_next(charged.charge, charged.name, next)
-            }
-        };
-        if let Some((heir, _)) = &now.to {
-            let heir = *heir;
-            match now.charge {
-                Charge::Application(id) => applications::give(change, id, heir).await?,
-                Charge::Group(group) => now.was = Some(leads::succeed(change, group, heir).await?),
-            }
-        }
-        handed.push(now);
-    }
-    tell_heirs(change, leaver, &handed).await?;
-    Ok(handed)
+    Ok(hand_over(change, &[leaver], named).await?.remove(&leaver.id).unwrap_or_default())
 }
 
 /// Gives back to those whose suspension is undone what is still with whom it went to: applications,
@@ -323,45 +346,137 @@ pub(crate) async fn give_back(change: &mut Change, users: &[UserId]) -> Result<(
     let org = change.org();
     let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
     let rows = sqlx::query!(
-        "select l.user_id, l.content from (
-             select distinct on (user_id) user_id, receipt_id, content from receipts
+        "select l.user_id, l.content, l.at, u.name from (
+             select distinct on (user_id) user_id, receipt_id, content, at from receipts
              where org_id = $1 and user_id = any ($2) and kind = 'suspended' order by user_id, receipt_id desc
-         ) l where l.content -> 'handed' <> '[]' order by l.receipt_id desc",
+         ) l join users u on u.org_id = $1 and u.user_id = l.user_id where l.content -> 'handed' <> '[]' order by l.receipt_id desc",
         org.0,
         &users
     )
     .fetch_all(change.db())
     .await?;
+    let (mut applications, mut groups, mut suspended) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let contents: Contents =
             serde_json::from_value(row.content).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        give_back_to(change, row.user_id.into(), contents).await?;
+        let user = UserId(row.user_id);
+        for handed in &contents.handed {
+            let Some((heir, _)) = handed.to else { continue };
+            match (handed.charge, handed.was) {
+                (Charge::Application(id), _) => applications.push((id, heir, user)),
+                (Charge::Group(group), Some(was)) => groups.push((group, heir, was)),
+                (Charge::Group(_), None) => {}
+            }
+        }
+        suspended.push((row.name, charge_key(user, row.at), contents.handed));
+    }
+    let mut back = give_applications_back(change, &applications).await?;
+    // What has gone from one to the next comes back the same way: one step at a time.
+    while !groups.is_empty() {
+        let mut seen = HashSet::new();
+        let (now, later) = groups.into_iter().partition(|(group, ..): &leads::Stepping| seen.insert(*group));
+        let now: Vec<leads::Stepping> = now;
+        let stepped = leads::step_back_all(change, &now).await?;
+        back.extend(stepped.into_iter().map(|(group, heir)| (Charge::Group(group), heir)));
+        groups = later;
+    }
+    for (name, key, handed) in suspended {
+        let taken = taken_back_of(handed, &back);
+        tell_taken_back(change, &name, &key, taken).await?;
     }
     Ok(())
 }
 
-async fn give_back_to(change: &mut Change, user: UserId, contents: Contents) -> Result<()> {
-    let org = change.org();
-    for handed in contents.handed {
+/// What has come back, and from whom.
+type Back = HashSet<(Charge, UserId)>;
+
+/// What was taken back from each of those it had gone to, and whether that was all of it.
+type TakenBack = BTreeMap<UserId, (Vec<(Charge, String)>, bool)>;
+
+fn taken_back_of(handed: Vec<Handed>, back: &Back) -> TakenBack {
+    let mut taken = TakenBack::new();
+    for handed in handed {
         let Some((heir, _)) = handed.to else { continue };
-        let id = match (handed.charge, handed.was) {
-            (Charge::Application(id), _) => id,
-            (Charge::Group(group), Some(was)) => {
-                leads::step_back(change, group, heir, was).await?;
-                continue;
-            }
-            (Charge::Group(_), None) => continue,
-        };
-        let owner = sqlx::query_scalar!(
-            "select owner_id from applications where org_id = $1 and application_id = $2 and archived_at is null",
+        let (things, all) = taken.entry(heir).or_insert_with(|| (Vec::new(), true));
+        if back.contains(&(handed.charge, heir)) {
+            things.push((handed.charge, handed.name));
+        } else {
+            *all = false;
+        }
+    }
+    taken
+}
+
+/// Those that are still with whom they went to: which, who that is, and whose they were. Returns what has
+/// come back.
+async fn give_applications_back(
+    change: &mut Change,
+    list: &[(ApplicationId, UserId, UserId)],
+) -> Result<Back> {
+    let org = change.org();
+    let (mut left, mut back) = (list.to_vec(), Back::new());
+    // What has gone from one to the next comes back the same way: one step at a time.
+    while !left.is_empty() {
+        let mut seen = HashSet::new();
+        let (now, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|(id, ..)| seen.insert(*id));
+        let rows = sqlx::query!(
+            "select a.application_id, a.name, k.heir_id as \"heir_id!\", heir.name as heir, u.user_id, u.name as user_name
+             from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as k (application_id, heir_id, user_id)
+             join applications a on a.org_id = $1 and a.application_id = k.application_id and a.owner_id = k.heir_id
+             join users heir on heir.org_id = $1 and heir.user_id = k.heir_id
+             join users u on u.org_id = $1 and u.user_id = k.user_id
+             where a.archived_at is null order by lower(a.name), a.application_id",
             org.0,
-            id.0
+            &now.iter().map(|(id, ..)| id.0).collect::<Vec<_>>(),
+            &now.iter().map(|(_, heir, _)| heir.0).collect::<Vec<_>>(),
+            &now.iter().map(|(.., user)| user.0).collect::<Vec<_>>(),
         )
-        .fetch_optional(change.db())
-        .await?
-        .flatten();
-        if owner == Some(heir.0) {
-            applications::give(change, id, user).await?;
+        .fetch_all(change.db())
+        .await?;
+        back.extend(
+            rows.iter().map(|row| (Charge::Application(row.application_id.into()), UserId(row.heir_id))),
+        );
+        let giving: Vec<applications::Giving> = rows
+            .into_iter()
+            .map(|row| applications::Giving {
+                application: row.application_id.into(),
+                name: row.name,
+                from: row.heir,
+                to: (row.user_id.into(), row.user_name),
+            })
+            .collect();
+        applications::give_all(change, &giving).await?;
+        left = later;
+    }
+    Ok(back)
+}
+
+/// Names what told of a hand-over.
+fn charge_key(leaver: UserId, at: DateTime<Utc>) -> String {
+    format!("{leaver}:{}", at.timestamp_micros())
+}
+
+/// The page of what somebody answers for.
+pub(crate) fn charge_href(charge: Charge) -> String {
+    match charge {
+        Charge::Application(id) => format!("/applications/{id}"),
+        Charge::Group(id) => format!("/groups/{id}"),
+    }
+}
+
+/// Each of those who no longer answer for something, once; not whoever did it. What told them that they do
+/// counts as read where nothing of it is left.
+async fn tell_taken_back(change: &mut Change, leaver: &str, key: &str, taken: TakenBack) -> Result<()> {
+    let me = change.permit().actor().user;
+    for (heir, (things, all)) in taken {
+        let Some((first, _)) = things.first() else { continue };
+        if all {
+            notices::count_as_read(change, heir, &format!("charge:{key}")).await?;
+        }
+        if Some(heir) != me {
+            let href = charge_href(*first);
+            let names: Vec<String> = things.into_iter().map(|(_, name)| name).collect();
+            notices::tell_of(change, &[heir], &taken_back(leaver, &names, key, href)).await?;
         }
     }
     Ok(())
@@ -376,18 +491,26 @@ async fn tell_heirs(change: &mut Change, leaver: &Leaver<'_>, handed: &[Handed])
             things.entry(*heir).or_default().push(handed);
         }
     }
-    let key = format!("{}:{}", leaver.id, change.at().timestamp_micros());
+    let key = charge_key(leaver.id, change.at());
     for (heir, handed) in things {
         let names: Vec<String> = handed.iter().map(|handed| handed.name.clone()).collect();
-        let href = match handed.first().map(|handed| handed.charge) {
-            Some(Charge::Application(id)) => format!("/applications/{id}"),
-            Some(Charge::Group(id)) => format!("/groups/{id}"),
-            None => continue,
-        };
+        let Some(href) = handed.first().map(|handed| charge_href(handed.charge)) else { continue };
         let telling = took_over(leaver.name, &names, &key, href);
         notices::tell_of(change, &[heir], &telling).await?;
     }
     Ok(())
+}
+
+/// Whoever answers for something now because somebody handed it to them; not themself.
+pub(crate) async fn tell_heir(change: &mut Change, heir: UserId, name: &str, href: String) -> Result<()> {
+    let actor = change.permit().actor();
+    if actor.user == Some(heir) {
+        return Ok(());
+    }
+    let by = actor.name.clone();
+    // It may be handed back and forth.
+    let key = format!("{href}:{}", change.at().timestamp_micros());
+    notices::tell_of(change, &[heir], &handed_over(&by, name, &key, href)).await
 }
 
 /// The name of somebody who can take over: here, joined, not suspended, and not whoever goes.

@@ -14,7 +14,7 @@ use domain::{
     prices,
     recommendations::{
         Alternative, Belonging, Kind, LIMIT_MONTHS, LimitUse, MODEL_DAYS, ModelUse, PEOPLE_DAYS,
-        Recommendation, SecretUse, cheaper, join, leave, limit, secret,
+        Recommendation, SecretUse, cheaper, join, leave, limit, secret, telling,
     },
     roles::Act,
     spend::Sums,
@@ -117,21 +117,30 @@ async fn models(
     now: DateTime<Utc>,
 ) -> Result<Vec<Recommendation>> {
     let rows = sqlx::query!(
-        r#"select p.groups[cardinality(p.groups)] as "group!", d.model_id, sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!", sum(d.input)::bigint as "input!",
+        r#"select a.id as "group!", d.model_id, sum(d.calls)::bigint as "calls!", sum(d.spend)::bigint as "spend!", sum(d.input)::bigint as "input!",
                   sum(d.cache_read)::bigint as "cache_read!", sum(d.cache_write)::bigint as "cache_write!",
-                  sum(d.output)::bigint as "output!", sum(d.reasoning)::bigint as "reasoning!"
-           from usage_by_day d join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-           where d.org_id = $1 and d.day >= $2 and cardinality(p.groups) > 0
-           group by 1, d.model_id having sum(d.spend) > 0"#,
+                  sum(d.output)::bigint as "output!", sum(d.reasoning)::bigint as "reasoning!",
+                  bit_or(d.features) as "features!"
+           from (
+               select path_id, model_id, sum(calls) as calls, sum(spend) as spend, sum(input) as input, sum(cache_read) as cache_read,
+                      sum(cache_write) as cache_write, sum(output) as output, sum(reasoning) as reasoning,
+                      bit_or(features) as features
+               from usage_by_day where org_id = $1 and day >= $2 group by 1, 2
+           ) d
+           join group_paths p on p.org_id = $1 and p.path_id = d.path_id
+           cross join unnest(p.groups) as a (id)
+           group by 1, 2 having sum(d.spend) > 0"#,
         org.0,
         first_of(today, MODEL_DAYS),
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
+    let seen = seen_features(db, org, first_of(today, PEOPLE_DAYS)).await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| {
-            // Wherever the group stood: it is one group, as in the table beside.
+            // Wherever the group stood: it is one group, with everything below it, as in the table beside.
+            // A rule on it reaches as far.
             let id = GroupId(row.group);
             let (group, model) = (facts.groups.get(&id)?, facts.models.get(&ModelId(row.model_id))?);
             let sums = Sums {
@@ -144,11 +153,15 @@ async fn models(
                 reasoning: row.reasoning,
                 ..Sums::default()
             };
+            let features = telling(Features::from_bits(row.features));
+            let has =
+                |other: &ModelId| features.without(seen.get(other).copied().unwrap_or_default()).is_empty();
             let alternatives = facts
                 .models
                 .iter()
                 .filter(|(other, known)| {
                     other.0 != row.model_id
+                        && has(other)
                         && known.modality == model.modality
                         && known.review == Review::Accepted
                         && !known.archived
@@ -156,7 +169,13 @@ async fn models(
                 })
                 .filter_map(|(other, known)| {
                     let cost = cost_with(&sums, known.prices_at(now)?)?;
-                    Some(Alternative { model: (*other, known.name.clone()), cost })
+                    Some(Alternative {
+                        model: (*other, known.name.clone()),
+                        tier: known.tier,
+                        cost,
+                        context: known.context_tokens,
+                        answers: known.max_output_tokens,
+                    })
                 })
                 .collect();
             // Where the group stands now; what it spent elsewhere is its own still.
@@ -165,10 +184,28 @@ async fn models(
                 group: group.name.clone(),
                 model: (ModelId(row.model_id), model.name.clone()),
                 sums,
+                features,
                 alternatives,
             })
         })
         .collect())
+}
+
+/// What each model was seen to do since a day. The catalogue does not say what models can.
+async fn seen_features(
+    db: &mut PgConnection,
+    org: OrgId,
+    since: NaiveDate,
+) -> Result<HashMap<ModelId, Features>> {
+    let rows = sqlx::query!(
+        r#"select model_id, bit_or(features) as "features!" from usage_by_day
+           where org_id = $1 and day >= $2 and calls > failed group by 1"#,
+        org.0,
+        since,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ModelId(row.model_id), Features::from_bits(row.features))).collect())
 }
 
 pub(crate) fn is_open(facts: &Facts, group: GroupId, model: ModelId, now: DateTime<Utc>) -> bool {
@@ -404,8 +441,23 @@ async fn live(store: &Store, org: OrgId, found: &[Recommendation]) -> Result<Has
     Ok(live.into_iter().map(SecretId).collect())
 }
 
-/// What somebody sees of what was found at the last look, without what was dismissed or done since. What
-/// saves most is first.
+/// Of what groups ask of a model only the highest group's is told: those below it count in it, and one rule
+/// there reaches them. Also when it was put aside: what it says no to is all of it.
+fn drop_contained(found: &mut Vec<Recommendation>) {
+    let model = |one: &Recommendation| one.topic.split(' ').nth(2).unwrap_or_default().to_owned();
+    let told: HashSet<(GroupId, String)> = found
+        .iter()
+        .filter(|one| one.kind == Kind::Cheaper)
+        .filter_map(|one| Some((*one.path.last()?, model(one))))
+        .collect();
+    found.retain(|one| {
+        let above = one.path.split_last().map(|(_, above)| above).unwrap_or_default();
+        one.kind != Kind::Cheaper || !above.iter().any(|id| told.contains(&(*id, model(one))))
+    });
+}
+
+/// What somebody sees of what was found at the last look, without what was dismissed or done since, and
+/// without what is part of another. What saves most is first.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -420,17 +472,18 @@ pub async fn list(
         Sees::Some(_, led) => Some(led.iter().map(|id| id.0).collect::<Vec<_>>()),
     };
     let rows = sqlx::query!(
-        "select r.topic, r.kind, r.title, r.body, r.figures, r.saves, r.action, r.href, r.path
-         from recommendations r
-         where r.org_id = $1 and ($2::uuid[] is null or r.path && $2) and ($3::uuid is null or r.path @> array[$3::uuid])
-           and not exists (select from dismissals d where d.org_id = r.org_id and d.topic = r.topic and d.figures = r.figures)
-         order by r.saves desc, r.kind, r.topic",
+        r#"select r.topic, r.kind, r.title, r.body, r.figures, r.saves, r.action, r.href, r.path,
+                  exists (select from dismissals d where d.org_id = r.org_id and d.topic = r.topic and d.figures = r.figures) as "aside!"
+           from recommendations r
+           where r.org_id = $1 and ($2::uuid[] is null or r.path && $2) and ($3::uuid is null or r.path @> array[$3::uuid])
+           order by r.saves desc, r.kind, r.topic"#,
         org.0,
         led.as_deref(),
         group.map(|id| id.0),
     )
     .fetch_all(store.pool())
     .await?;
+    let aside: HashSet<String> = rows.iter().filter(|row| row.aside).map(|row| row.topic.clone()).collect();
     let mut found = rows
         .into_iter()
         .map(|row| {
@@ -451,6 +504,9 @@ pub async fn list(
         let (facts, live) = (access::current(store, org).await?, live(store, org, &found).await?);
         found.retain(|one| stands(&facts, &live, one, clock::now()));
     }
+    // Of those that stand: a model that only groups below have is for them to do without.
+    drop_contained(&mut found);
+    found.retain(|one| !aside.contains(&one.topic));
     Ok(found)
 }
 

@@ -14,7 +14,7 @@ use domain::{
     money::Money,
     rehearsal::{
         Amounts, Budget, Draft, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report, RuleEdit,
-        Then, Usual, budgets, priced_from_the_start, reach,
+        Then, Usual, budgets, budgets_of_application, priced_from_the_start, reach, reach_of_application,
     },
     roles::Permit,
     usage::{ToolUnits, Usage},
@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::{
     Change, Result, Store, StoreError, access, access_tests,
     access_tests::Broken,
+    applications,
     authorizations::{self, drafts},
     clock, groups, limits, policies,
 };
@@ -214,6 +215,9 @@ pub async fn apply(change: &mut Change, draft: &Draft) -> Result<()> {
             }
         }
         Draft::Move { group, from, parent } => groups::move_from(change, *group, *from, *parent).await?,
+        Draft::MoveApplication { application, version, from, to } => {
+            applications::move_to(change, *application, *version, *from, *to).await?;
+        }
     }
     Ok(())
 }
@@ -244,26 +248,56 @@ pub async fn rehearse(store: &Store, permit: Permit, draft: &Draft, days: u32) -
         rehearsal.call(&call);
     }
     let report = rehearsal.finish(period);
-    let mut reach = reach(&before, &after, now);
-    let touched: Vec<GroupId> = match draft {
-        Draft::Move { group, .. } => vec![*group],
-        Draft::Limit { meter: Meter { scope: Scope::Group(group), .. }, .. } => vec![*group],
-        _ => Vec::new(),
+    let (mut reach, mut budgets) = changed(&before, &after, draft, now);
+    let inside = |id: &GroupId| {
+        let told = |path: &[GroupId]| {
+            within.as_ref().is_none_or(|within| path.iter().any(|above| within.contains(above)))
+        };
+        before.groups.get(id).is_some_and(|group| told(&group.path))
     };
-    let mut budgets = budgets(&before, &after, &touched);
-    if let Some(within) = within {
-        let told = |path: &[GroupId]| path.iter().any(|above| within.contains(above));
-        let inside = |id: &GroupId| before.groups.get(id).is_some_and(|group| told(&group.path));
-        reach.retain(|reach| inside(&reach.group));
-    }
+    reach.retain(|reach| inside(&reach.group));
     let keys: Vec<(Meter, Span)> = budgets
         .iter()
         .map(|budget| (budget.limit.meter, before.calendar.span(budget.limit.meter.window, now)))
         .collect();
     for (budget, level) in budgets.iter_mut().zip(limits::levels(store, org, &keys).await?) {
-        budget.used = Some(level.settled.saturating_add(level.held));
+        // What is used of a limit further up is for those who may read it there.
+        let reads = match budget.limit.meter.scope {
+            Scope::Group(group) => inside(&group),
+            _ => within.is_none(),
+        };
+        budget.used = reads.then(|| level.settled.saturating_add(level.held));
     }
     Ok(Rehearsed { report, reach, budgets, broken, before })
+}
+
+/// Which groups gain or lose which models, and which limits begin or cease to apply.
+fn changed(before: &Facts, after: &Facts, draft: &Draft, now: DateTime<Utc>) -> (Vec<Reach>, Vec<Budget>) {
+    let mut reach = reach(before, after, now);
+    let touched: Vec<GroupId> = match draft {
+        Draft::Move { group, .. } => vec![*group],
+        Draft::Limit { meter: Meter { scope: Scope::Group(group), .. }, .. } => vec![*group],
+        _ => Vec::new(),
+    };
+    let mut budgets = budgets(before, after, &touched);
+    if let Draft::MoveApplication { application, .. } = draft {
+        reach.extend(reach_of_application(before, after, *application, now));
+        budgets = budgets_of_application(before, after, *application);
+    }
+    (reach, budgets)
+}
+
+/// What a draft changes by itself, whatever was called: as [`rehearse`] says it, without what is used.
+pub fn consequences(
+    before: &Facts,
+    after: &Facts,
+    draft: &Draft,
+    now: DateTime<Utc>,
+) -> (Vec<Reach>, Vec<Budget>) {
+    let (mut before, mut after) = (before.clone(), after.clone());
+    priced_from_the_start(&mut before);
+    priced_from_the_start(&mut after);
+    changed(&before, &after, draft, now)
 }
 
 /// From the first moment of a day of the organization's calendar until now; later when there are

@@ -15,6 +15,7 @@ use domain::{
     spend::Sums,
     window::Calendar,
 };
+use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -22,6 +23,10 @@ use uuid::Uuid;
 use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, windows};
 
 pub(crate) mod books;
+mod lines;
+
+pub use lines::{Kind, Line, Lines, lines};
+use lines::{Of, frozen_names};
 
 /// The first day of the month after.
 fn after(month: NaiveDate) -> NaiveDate {
@@ -280,236 +285,6 @@ async fn members(
     Ok(rows.into_iter().map(|row| (GroupId(row.id), row.calls, Money(row.spend))).collect())
 }
 
-/// A line of a month's report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// The month the calls were made in: the month itself, or for an adjustment an earlier one.
-    pub of_month: NaiveDate,
-    /// Names the place of the group, as [`Lines::paths`] tells.
-    pub path: Uuid,
-    /// The application.
-    pub application: Uuid,
-    /// The person; nil where there is none.
-    pub user: Uuid,
-    /// The model.
-    pub model: Uuid,
-    /// What it comes to.
-    pub sums: Sums,
-}
-
-/// What stands in [`Lines::names`] for a provider: it is known by its model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A group.
-    Group,
-    /// An application.
-    Application,
-    /// A person.
-    User,
-    /// A model.
-    Model,
-    /// The provider of a model, under the model's id.
-    Provider,
-}
-
-impl Kind {
-    fn read(text: &str) -> Self {
-        match text {
-            "group" => Self::Group,
-            "application" => Self::Application,
-            "user" => Self::User,
-            "model" => Self::Model,
-            _ => Self::Provider,
-        }
-    }
-}
-
-/// Every line of a month's report, with what it takes to write it.
-#[derive(Clone, Debug)]
-pub struct Lines {
-    /// The lines, by their keys.
-    pub lines: Vec<Line>,
-    /// From the root to the group, by the name of the place.
-    pub paths: HashMap<Uuid, Vec<Uuid>>,
-    /// What things are called; in a closed month, what they were called then.
-    pub names: HashMap<(Kind, Uuid), String>,
-    /// When each month of the lines begins and ends: of closed ones as their clocks went when they were
-    /// closed, whatever they do now.
-    pub spans: HashMap<NaiveDate, (DateTime<Utc>, DateTime<Utc>)>,
-}
-
-/// Every line of a month's report.
-///
-/// # Errors
-/// As [`get`].
-pub async fn lines(store: &Store, org: OrgId, calendar: Calendar, month: NaiveDate) -> Result<Lines> {
-    let mut tx = store.pool().begin().await?;
-    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-    let closed = matches!(standing(&mut tx, org, calendar, month).await?, Standing::Closed(_));
-    let lines = if closed { frozen(&mut tx, org, month).await? } else { open(&mut tx, org, month).await? };
-    let mut ids: Vec<Uuid> = lines.iter().map(|line| line.path).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let paths = sqlx::query!(
-        "select path_id, groups from group_paths where org_id = $1 and path_id = any ($2)",
-        org.0,
-        &ids
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let names = if closed {
-        frozen_names(&mut tx, org, month).await?
-    } else {
-        sqlx::query!(
-            r#"select 'group' as "kind!", group_id as "id!", name as "name!" from groups where org_id = $1
-               union all select 'application', application_id, name from applications where org_id = $1
-               union all select 'user', user_id, name from users where org_id = $1
-               union all select 'model', model_id, name from models where org_id = $1
-               union all select 'provider', m.model_id, p.name from models m
-                   join providers p on p.org_id = m.org_id and p.provider_id = m.provider_id where m.org_id = $1"#,
-            org.0
-        )
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .map(|row| (row.kind, row.id, row.name))
-        .collect()
-    };
-    let mut spans: HashMap<NaiveDate, (DateTime<Utc>, DateTime<Utc>)> = lines
-        .iter()
-        .map(|line| line.of_month)
-        .chain([month])
-        .map(|month| (month, (calendar.midnight(month), calendar.midnight(after(month)))))
-        .collect();
-    for row in sqlx::query!("select month, starts_at, ends_at from closed_months where org_id = $1", org.0)
-        .fetch_all(&mut *tx)
-        .await?
-    {
-        if let Some(span) = spans.get_mut(&row.month) {
-            *span = (row.starts_at, row.ends_at);
-        }
-    }
-    tx.rollback().await?;
-    Ok(Lines {
-        spans,
-        lines,
-        paths: paths.into_iter().map(|row| (row.path_id, row.groups)).collect(),
-        names: names.into_iter().map(|(kind, id, name)| ((Kind::read(&kind), id), name)).collect(),
-    })
-}
-
-async fn frozen_names(
-    db: &mut PgConnection,
-    org: OrgId,
-    month: NaiveDate,
-) -> Result<Vec<(String, Uuid, String)>> {
-    let rows = sqlx::query!(
-        "select kind, thing_id, name from report_names where org_id = $1 and month = $2 order by kind, thing_id",
-        org.0,
-        month,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.kind, row.thing_id, row.name)).collect())
-}
-
-/// The lines of a closed month, in the order of their keys.
-async fn frozen(db: &mut PgConnection, org: OrgId, month: NaiveDate) -> Result<Vec<Line>> {
-    let rows = sqlx::query!(
-        "select of_month, path_id, application_id, user_id, model_id, calls, failed, spend, input, cache_read, cache_write, output, reasoning
-         from report_lines where org_id = $1 and month = $2
-         order by of_month, path_id, application_id, user_id, model_id",
-        org.0,
-        month,
-    )
-    .fetch_all(db)
-    .await?;
-    let line = |row: Record| line_of(row);
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            line(Record {
-                of_month: row.of_month,
-                ids: [row.path_id, row.application_id, row.user_id, row.model_id],
-                counts: [
-                    row.calls,
-                    row.failed,
-                    row.spend,
-                    row.input,
-                    row.cache_read,
-                    row.cache_write,
-                    row.output,
-                    row.reasoning,
-                ],
-            })
-        })
-        .collect())
-}
-
-/// A row of either query.
-struct Record {
-    of_month: NaiveDate,
-    ids: [Uuid; 4],
-    counts: [i64; 8],
-}
-
-fn line_of(record: Record) -> Line {
-    let [path, application, user, model] = record.ids;
-    let [calls, failed, spend, input, cache_read, cache_write, output, reasoning] = record.counts;
-    let sums = Sums {
-        calls,
-        failed,
-        spend: Money(spend),
-        input,
-        cache_read,
-        cache_write,
-        output,
-        reasoning,
-        ..Sums::default()
-    };
-    Line { of_month: record.of_month, path, application, user, model, sums }
-}
-
-/// The lines an open month would have if it were closed now.
-async fn open(db: &mut PgConnection, org: OrgId, month: NaiveDate) -> Result<Vec<Line>> {
-    let rows = sqlx::query!(
-        r#"select of_month as "of_month!", path_id as "path_id!", application_id as "application_id!", user_id as "user_id!", model_id as "model_id!",
-                  sum(calls)::bigint as "calls!", sum(failed)::bigint as "failed!", sum(spend)::bigint as "spend!", sum(input)::bigint as "input!",
-                  sum(cache_read)::bigint as "cache_read!", sum(cache_write)::bigint as "cache_write!", sum(output)::bigint as "output!",
-                  sum(reasoning)::bigint as "reasoning!"
-           from (select $2::date as of_month, path_id, application_id, user_id, model_id, calls, failed, spend, input, cache_read, cache_write, output, reasoning
-                 from usage_by_day where org_id = $1 and day >= $2 and day < $3
-                 union all
-                 select of_month, path_id, application_id, user_id, model_id, 1, failed, spend, input, cache_read, cache_write, output, reasoning
-                 from late_calls where org_id = $1 and month = $2) l
-           group by 1, 2, 3, 4, 5 having sum(calls) > 0 order by 1, 2, 3, 4, 5"#,
-        org.0,
-        month,
-        after(month),
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            line_of(Record {
-                of_month: row.of_month,
-                ids: [row.path_id, row.application_id, row.user_id, row.model_id],
-                counts: [
-                    row.calls,
-                    row.failed,
-                    row.spend,
-                    row.input,
-                    row.cache_read,
-                    row.cache_write,
-                    row.output,
-                    row.reasoning,
-                ],
-            })
-        })
-        .collect())
-}
-
 /// Closes a month for good: it has to be over, every month before it closed, and what is frozen has to
 /// be what the ledger has.
 ///
@@ -670,7 +445,8 @@ pub(crate) async fn seal(db: &mut PgConnection, org: OrgId, month: NaiveDate) ->
     let mut hasher = Sha256::new();
     let mut totals = Totals::default();
     hasher.update(format!("{org} {month}\n"));
-    for line in frozen(db, org, month).await? {
+    let mut lines = lines::of(db, org, month, Of::Closed);
+    while let Some(line) = lines.try_next().await? {
         let Line { of_month, path, application, user, model, sums } = line;
         let Sums { calls, failed, spend, input, cache_read, cache_write, output, reasoning, .. } = sums;
         hasher.update(format!(
@@ -682,6 +458,7 @@ pub(crate) async fn seal(db: &mut PgConnection, org: OrgId, month: NaiveDate) ->
         totals.adjusted += if of_month < month { spend.0 } else { 0 };
         totals.lines += 1;
     }
+    drop(lines);
     for (kind, id, name) in frozen_names(db, org, month).await? {
         hasher.update(format!("{kind} {id} {} {name}\n", name.len()));
     }

@@ -1,7 +1,8 @@
-//! Requests for models, and the grants that come of them.
+//! Requests for models and for more money under limits, and what comes of them.
 
 mod approvals;
 mod found;
+mod raises;
 mod told;
 
 use chrono::NaiveDate;
@@ -10,7 +11,7 @@ use domain::{
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
     money::Money,
     requests::{
-        NothingToAsk, Per, RequestState, Terms, Words, accounts_of, askable, check_last_day, too_late,
+        NothingToAsk, Per, RequestState, Terms, Wish, Words, accounts_of, askable, check_last_day, too_late,
     },
     roles::Act,
 };
@@ -19,7 +20,9 @@ use uuid::Uuid;
 use crate::{Change, Diff, Result, StoreError, Subject, access, change::exactly_one, clock, organizations};
 
 pub use approvals::{TooFew, rule, set_rule, too_few};
-pub use found::{Filter, Sees, get, group_of, list, live, of_grants, waiting};
+pub use found::{Filter, Place, Sees, get, list, live, of_grants, place_of, waiting};
+pub use raises::{RaiseForm, Raising, caps_on, end_due, insert_raise, lasting_caps, raised, raised_limits};
+pub(crate) use raises::{lasting, lasting_months, over_default, overtaken};
 pub use told::ends;
 
 /// What somebody asks for.
@@ -82,9 +85,8 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
     })?;
     give_up_lapsed(change, form, me, facts.calendar.day(at)).await?;
     let id: RequestId = clock::id();
-    let most = form.terms.most(form.per, facts.calendar.day(at));
-    let rule = approvals::read_rule(change.db(), org).await?;
-    let approvers = rule.map_or(1, |rule| rule.needed(most));
+    let wish = Wish::Model { id: form.model, name: model, per: form.per };
+    let approvers = approvals::needed(change, &wish, &form.terms, facts.calendar.day(at)).await?;
     sqlx::query!(
         "insert into requests (org_id, request_id, model_id, requester_id, group_id, for_group, reason, amount, per, ends_on, created_at, state, approvers)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', $12)",
@@ -103,16 +105,24 @@ pub async fn insert(change: &mut Change, form: &RequestForm) -> Result<RequestId
     )
     .execute(change.db())
     .await?;
-    told::asked(change, id, form, (&model, &group), approvers).await?;
+    told::asked(
+        change,
+        id,
+        &wish,
+        (form.group, &group, form.for_group),
+        &form.terms,
+        (&form.reason, approvers),
+    )
+    .await?;
     let diff = Diff::new()
         .set(
             "for",
             if form.for_group { format!("everybody in {group}") } else { format!("themself, in {group}") },
         )
-        .set("amount", form.per.show(form.terms.amount))
+        .set("amount", wish.show(form.terms.amount))
         .set("until", form.terms.ends_on)
         .set("reason", form.reason.as_str());
-    change.record(Subject { kind: "request", id: id.0, name: &model }, "create", &diff).await?;
+    change.record(Subject { kind: "request", id: id.0, name: wish.name() }, "create", &diff).await?;
     Ok(id)
 }
 
@@ -134,25 +144,39 @@ async fn give_up_lapsed(change: &mut Change, form: &RequestForm, me: UserId, tod
     .fetch_optional(change.db())
     .await?;
     match lapsed {
-        Some(id) => take_back(change, id.into()).await.map(|_model| ()),
+        Some(id) => take_back(change, id.into()).await.map(|_name| ()),
         None => Ok(()),
     }
 }
 
 /// A request as it is decided on: its row, locked.
 struct Row {
-    model: (ModelId, String),
+    wish: Wish,
     requester: (UserId, String),
     group: (GroupId, String),
     for_group: bool,
     asked: Terms,
-    per: Per,
     state: RequestState,
     decided_by: Option<Uuid>,
     decider: Option<String>,
     grant: Option<Uuid>,
+    granted: Option<Money>,
+    /// What a raised cap is again when it ends.
+    after: Option<Money>,
+    /// Whether a raise has ended.
+    ended: bool,
     approvers: u8,
     round: i16,
+}
+
+impl Row {
+    /// Somebody who may decide on it.
+    fn expect_decider(&self, change: &Change) -> Result<()> {
+        match self.wish {
+            Wish::Model { .. } => change.expect(Act::DecideRequests, Some(self.group.0)),
+            Wish::Raise { .. } => change.expect(Act::LoosenLimits, None),
+        }
+    }
 }
 
 /// Reads and locks a request. Changes to one organization happen one after the other, so what is
@@ -160,11 +184,12 @@ struct Row {
 async fn locked(change: &mut Change, id: RequestId) -> Result<Row> {
     let org = change.org();
     let row = sqlx::query!(
-        r#"select r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id, g.name as group_name,
-                  r.for_group, r.amount, r.per, r.ends_on, r.state, r.decided_by, d.name as "decider?", r.grant_id,
-                  r.approvers, r.round
+        r#"select r.model_id, coalesce(m.name, r.thing_name) as "name!", r.per, r.scope_kind, r.thing_id, r.person_id,
+                  r.window_kind, r.cap_before, r.requester_id, u.name as requester, r.group_id, g.name as group_name,
+                  r.for_group, r.amount, r.ends_on, r.state, r.decided_by, d.name as "decider?", r.grant_id, r.granted,
+                  r.cap_after, r.ended_at is not null as "ended!", r.approvers, r.round
            from requests r
-           join models m on m.org_id = r.org_id and m.model_id = r.model_id
+           left join models m on m.org_id = r.org_id and m.model_id = r.model_id
            join users u on u.org_id = r.org_id and u.user_id = r.requester_id
            join groups g on g.org_id = r.org_id and g.group_id = r.group_id
            left join users d on d.org_id = r.org_id and d.user_id = r.decided_by
@@ -175,17 +200,20 @@ async fn locked(change: &mut Change, id: RequestId) -> Result<Row> {
     )
     .fetch_one(change.db())
     .await?;
+    let meter = (row.scope_kind, row.thing_id, row.person_id, row.window_kind);
     Ok(Row {
-        model: (row.model_id.into(), row.model),
+        wish: found::wish((row.model_id, row.per), meter, row.cap_before, row.name)?,
         requester: (row.requester_id.into(), row.requester),
         group: (row.group_id.into(), row.group_name),
         for_group: row.for_group,
         asked: Terms { amount: Money(row.amount), ends_on: row.ends_on },
-        per: row.per.parse()?,
         state: row.state.parse()?,
         decided_by: row.decided_by,
         decider: row.decider,
         grant: row.grant_id,
+        granted: row.granted.map(Money),
+        after: row.cap_after.map(Money),
+        ended: row.ended,
         approvers: u8::try_from(row.approvers).unwrap_or(1),
         round: row.round,
     })
@@ -207,7 +235,7 @@ pub enum Decided {
 /// Reads what is to be decided on. Nobody decides on what they asked for themselves.
 async fn undecided(change: &mut Change, id: RequestId, to: RequestState) -> Result<Option<Row>> {
     let row = locked(change, id).await?;
-    change.expect(Act::DecideRequests, Some(row.group.0))?;
+    row.expect_decider(change)?;
     let me = change.permit().actor().user;
     if me == Some(row.requester.0) {
         return Err(StoreError::invalid("", "You asked for this yourself. Somebody else has to decide."));
@@ -227,17 +255,28 @@ async fn undecided(change: &mut Change, id: RequestId, to: RequestState) -> Resu
     Err(StoreError::Meanwhile(sentence))
 }
 
+/// What comes of an approval: the money, how many agreed; a grant, or until when a cap is raised and what
+/// it is again later.
+#[derive(Clone, Copy)]
+struct Agreed {
+    amount: Money,
+    grant: Option<GrantId>,
+    raised_until: Option<NaiveDate>,
+    after: Option<Money>,
+    approvals: u8,
+}
+
 async fn close(
     change: &mut Change,
     id: RequestId,
     state: RequestState,
     answer: &str,
-    granted: Option<(GrantId, Money)>,
-    approvals: u8,
+    agreed: Option<Agreed>,
 ) -> Result<()> {
     let (org, at, by) = (change.org(), change.at(), change.permit().actor().user.map(|id| id.0));
     let done = sqlx::query!(
-        "update requests set state = $3, decided_at = $4, decided_by = $5, answer = $6, grant_id = $7, granted = $8, approvals = $9
+        "update requests set state = $3, decided_at = $4, decided_by = $5, answer = $6, grant_id = $7, granted = $8, approvals = $9,
+                cap_after = $10, raised_until = $11
          where org_id = $1 and request_id = $2 and state = 'waiting'",
         org.0,
         id.0,
@@ -245,9 +284,11 @@ async fn close(
         at,
         by,
         answer,
-        granted.map(|(grant, _)| grant.0),
-        granted.map(|(_, amount)| amount.0),
-        i16::from(approvals),
+        agreed.and_then(|agreed| agreed.grant).map(|grant| grant.0),
+        agreed.map(|agreed| agreed.amount.0),
+        i16::from(agreed.map_or(0, |agreed| agreed.approvals)),
+        agreed.and_then(|agreed| agreed.after).map(|after| after.0),
+        agreed.and_then(|agreed| agreed.raised_until),
     )
     .execute(change.db())
     .await?;
@@ -275,19 +316,19 @@ pub async fn withdraw(change: &mut Change, id: RequestId) -> Result<()> {
             ));
         }
     }
-    take_back(change, id).await.map(|_model| ())
+    take_back(change, id).await.map(|_name| ())
 }
 
-/// Closes a request that waits as taken back. Returns the model's name.
+/// Closes a request that waits as taken back. Returns for what it was.
 async fn take_back(change: &mut Change, id: RequestId) -> Result<String> {
-    let model = locked(change, id).await?.model.1;
-    close(change, id, RequestState::Withdrawn, "", None, 0).await?;
+    let wish = locked(change, id).await?.wish;
+    close(change, id, RequestState::Withdrawn, "", None).await?;
     let diff = Diff::new().field("state", Some(RequestState::Waiting), Some(RequestState::Withdrawn));
-    change.record(Subject { kind: "request", id: id.0, name: &model }, "withdraw", &diff).await?;
-    Ok(model)
+    change.record(Subject { kind: "request", id: id.0, name: wish.name() }, "withdraw", &diff).await?;
+    Ok(wish.title())
 }
 
-/// Withdraws everything somebody who goes has asked for. Returns the models' names.
+/// Withdraws everything somebody who goes has asked for. Returns for what that was.
 pub(crate) async fn withdraw_all(change: &mut Change, requester: UserId) -> Result<Vec<String>> {
     let org = change.org();
     let ids = sqlx::query_scalar!(
@@ -297,11 +338,11 @@ pub(crate) async fn withdraw_all(change: &mut Change, requester: UserId) -> Resu
     )
     .fetch_all(change.db())
     .await?;
-    let mut models = Vec::new();
+    let mut wishes = Vec::new();
     for id in ids {
-        models.push(take_back(change, id.into()).await?);
+        wishes.push(take_back(change, id.into()).await?);
     }
-    Ok(models)
+    Ok(wishes)
 }
 
 /// Says no; the answer is for whoever asked.
@@ -310,23 +351,23 @@ pub(crate) async fn withdraw_all(change: &mut Change, requester: UserId) -> Resu
 /// [`StoreError::Invalid`] when it was one's own, or is decided already.
 pub async fn refuse(change: &mut Change, id: RequestId, answer: &Words) -> Result<Decided> {
     let Some(row) = undecided(change, id, RequestState::Refused).await? else { return Ok(Decided::Before) };
-    close(change, id, RequestState::Refused, answer.as_str(), None, 0).await?;
+    close(change, id, RequestState::Refused, answer.as_str(), None).await?;
     told::refused(change, id, &row, answer).await?;
     let diff = Diff::new()
         .field("state", Some(RequestState::Waiting), Some(RequestState::Refused))
         .set("requester", &row.requester.1)
         .set("answer", answer.as_str());
-    change.record(Subject { kind: "request", id: id.0, name: &row.model.1 }, "refuse", &diff).await?;
+    change.record(Subject { kind: "request", id: id.0, name: row.wish.name() }, "refuse", &diff).await?;
     Ok(Decided::Now)
 }
 
 /// Agrees: to what others agreed to before, or was asked for (no terms), or to less. When enough
-/// agree, makes the grant with a quota of its own; an earlier grant of the same thing ends. Agreeing
-/// to other terms than those before begins the count anew.
+/// agree, makes the grant with a quota of its own, or raises the limit; an earlier one of the same thing
+/// ends. Agreeing to other terms than those before begins the count anew.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it was one's own, is decided already, is more than was asked for, its
-/// last day is over, or a grant would lift nothing.
+/// last day is over, a grant would lift nothing, or there is nothing to raise.
 pub async fn approve(
     change: &mut Change,
     id: RequestId,
@@ -347,41 +388,85 @@ pub async fn approve(
             agreed.and_then(|agreed| Some(agreed.first()?.terms)).unwrap_or(row.asked)
         }
     };
-    terms.within(&row.asked, row.per).map_err(|(field, sentence)| StoreError::invalid(field, sentence))?;
+    terms.within(&row.asked, &row.wish).map_err(|(field, sentence)| StoreError::invalid(field, sentence))?;
     check_terms(&terms, today)?;
-    let user = (!row.for_group).then_some(row.requester.0);
-    askable(&facts, row.group.0, user, row.model.0, at).map_err(|nothing| liftless(&row, nothing))?;
+    check_helps(change, &facts, &row, &terms).await?;
+    let approvers = approvers_now(change, &facts, id, &row, &terms).await?;
     let tally = match approvals::add(change, id, &row, &terms, answer).await? {
         approvals::Added::Now(tally) => tally,
-        approvals::Added::Before(agreed) => return Ok(Decided::Waits(row.approvers.saturating_sub(agreed))),
+        approvals::Added::Before(agreed) => return Ok(Decided::Waits(approvers.saturating_sub(agreed))),
     };
-    let asked = |terms: &Terms| row.per.show(terms.amount);
+    let asked = |terms: &Terms| row.wish.show(terms.amount);
     let terms_diff = Diff::new()
         .set("requester", &row.requester.1)
         .field("amount", Some(asked(&row.asked)), Some(asked(&terms)))
         .field("until", Some(row.asked.ends_on), Some(terms.ends_on))
         .field("answer", None::<&str>, answer.map(Words::as_str));
-    let subject = Subject { kind: "request", id: id.0, name: &row.model.1 };
-    if tally.agreed < row.approvers {
+    let subject = Subject { kind: "request", id: id.0, name: row.wish.name() };
+    if tally.agreed < approvers {
         told::overruled(change, id, &row, &terms, &tally.overruled, tally.round).await?;
-        let diff = terms_diff.set("agreed", format!("{} of {}", tally.agreed, row.approvers));
+        let diff = terms_diff.set("agreed", format!("{} of {}", tally.agreed, approvers));
         change.record(subject, "agree", &diff).await?;
-        return Ok(Decided::More(row.approvers - tally.agreed));
+        return Ok(Decided::More(approvers - tally.agreed));
     }
-    let to = user.map_or(Grantee::Group(row.group.0), |user| Grantee::Member(row.group.0, user));
-    end_earlier(change, &facts, row.model.0, to).await?;
-    let grant = insert_grant(change, &facts, &row, to, &terms).await?;
+    let (grant, after) = match &row.wish {
+        Wish::Model { id, per, .. } => {
+            (Some(make_grant(change, &facts, &row, (*id, *per), &terms).await?), None)
+        }
+        Wish::Raise { meter, .. } => (None, raises::raise(change, meter, &terms).await?),
+    };
+    let raised_until = row.wish.is_raise().then_some(terms.ends_on);
+    let agreed = Agreed { amount: terms.amount, grant, raised_until, after, approvals: tally.agreed };
     let said = answer.map_or("", Words::as_str);
-    close(change, id, RequestState::Approved, said, Some((grant, terms.amount)), tally.agreed).await?;
+    close(change, id, RequestState::Approved, said, Some(agreed)).await?;
     told::approved(change, id, &row, &terms, answer).await?;
     let diff = terms_diff.field("state", Some(RequestState::Waiting), Some(RequestState::Approved));
     change.record(subject, "approve", &diff).await?;
     Ok(Decided::Now)
 }
 
+/// How many have to agree to these terms: as many as when it was asked for, or more where more may be spent
+/// beyond the cap of a limit by now.
+async fn approvers_now(
+    change: &mut Change,
+    facts: &Facts,
+    id: RequestId,
+    row: &Row,
+    terms: &Terms,
+) -> Result<u8> {
+    let (org, today) = (change.org(), facts.calendar.day(change.at()));
+    if !row.wish.is_raise() {
+        return Ok(row.approvers);
+    }
+    let counted = raises::counted(change, facts, &row.wish).await?;
+    let needed = approvals::needed(change, &counted, terms, today).await?;
+    if needed > row.approvers {
+        sqlx::query!(
+            "update requests set approvers = $3 where org_id = $1 and request_id = $2",
+            org.0,
+            id.0,
+            i16::from(needed),
+        )
+        .execute(change.db())
+        .await?;
+    }
+    Ok(needed.max(row.approvers))
+}
+
+/// Whether agreeing would change anything.
+async fn check_helps(change: &mut Change, facts: &Facts, row: &Row, terms: &Terms) -> Result<()> {
+    match &row.wish {
+        Wish::Model { id, .. } => {
+            let user = (!row.for_group).then_some(row.requester.0);
+            askable(facts, row.group.0, user, *id, change.at()).map_err(|nothing| liftless(row, nothing))
+        }
+        Wish::Raise { meter, .. } => raises::check_raises(change, facts, meter, terms.amount).await,
+    }
+}
+
 /// Why a grant would change nothing.
 fn liftless(row: &Row, nothing: NothingToAsk) -> StoreError {
-    let (model, group) = (&row.model.1, &row.group.1);
+    let (model, group) = (row.wish.name(), &row.group.1);
     let sentence = match nothing {
         NothingToAsk::Open => format!("{model} is open to {group} by now: nobody has to agree any more."),
         NothingToAsk::Hidden(reason) => format!(
@@ -402,14 +487,21 @@ async fn end_earlier(change: &mut Change, facts: &Facts, model: ModelId, to: Gra
     Ok(())
 }
 
-async fn insert_grant(
+/// Makes the grant; an earlier one of the same thing ends.
+async fn make_grant(
     change: &mut Change,
     facts: &Facts,
     row: &Row,
-    to: Grantee,
+    (model, per): (ModelId, Per),
     terms: &Terms,
 ) -> Result<GrantId> {
     let (org, at) = (change.org(), change.at());
+    let to = if row.for_group {
+        Grantee::Group(row.group.0)
+    } else {
+        Grantee::Member(row.group.0, row.requester.0)
+    };
+    end_earlier(change, facts, model, to).await?;
     let (user, group) = match to {
         Grantee::User(user) => (Some(user.0), None),
         Grantee::Member(group, user) => (Some(user.0), Some(group.0)),
@@ -422,7 +514,7 @@ async fn insert_grant(
         "insert into grants (org_id, grant_id, model_id, user_id, group_id, starts_at, ends_at) values ($1, $2, $3, $4, $5, $6, $7)",
         org.0,
         id.0,
-        row.model.0.0,
+        model.0,
         user,
         group,
         at,
@@ -437,17 +529,15 @@ async fn insert_grant(
         org.0,
         limit.0,
         id.0,
-        row.per.window().as_str(),
+        per.window().as_str(),
         terms.amount.0,
         at,
     )
     .execute(change.db())
     .await?;
-    let diff = Diff::new()
-        .set("to", row.whom())
-        .set("limit", row.per.show(terms.amount))
-        .set("until", terms.ends_on);
-    change.record(Subject { kind: "grant", id: id.0, name: &row.model.1 }, "create", &diff).await?;
+    let diff =
+        Diff::new().set("to", row.whom()).set("limit", per.show(terms.amount)).set("until", terms.ends_on);
+    change.record(Subject { kind: "grant", id: id.0, name: row.wish.name() }, "create", &diff).await?;
     Ok(id)
 }
 
@@ -457,13 +547,38 @@ async fn insert_grant(
 /// [`StoreError::Invalid`] when there is no grant, or it is over.
 pub async fn end(change: &mut Change, id: RequestId) -> Result<()> {
     let row = locked(change, id).await?;
-    change.expect(Act::DecideRequests, Some(row.group.0))?;
-    let grant = row.grant.ok_or_else(|| StoreError::invalid("", "There is no grant to end."))?;
-    revoke(change, GrantId(grant), &row.model.1).await?;
-    told::revoked(change, GrantId(grant)).await
+    row.expect_decider(change)?;
+    let nothing = || StoreError::invalid("", "There is nothing to end.");
+    match &row.wish {
+        Wish::Model { name, .. } => {
+            let grant = row.grant.ok_or_else(nothing)?;
+            revoke(change, GrantId(grant), name).await?;
+        }
+        Wish::Raise { meter, .. } => {
+            row.granted.ok_or_else(nothing)?;
+            if row.ended {
+                return Ok(());
+            }
+            let (row, cap) = raises::lower(change, id, meter).await?;
+            return told::revoked(change, id, &row, cap).await;
+        }
+    }
+    told::revoked(change, id, &row, None).await
 }
 
-pub(crate) async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<()> {
+/// Ends what was agreed to because of a review of the group with this path, and says so to whoever asked for
+/// it. `dropped`: somebody dropped it there; otherwise nobody confirmed it in time.
+pub(crate) async fn end_by_review(
+    change: &mut Change,
+    id: GrantId,
+    model: &str,
+    (path, dropped): (&str, bool),
+) -> Result<()> {
+    if revoke(change, id, model).await? { told::reviewed(change, id, path, dropped).await } else { Ok(()) }
+}
+
+/// Ends a grant. Returns whether it was not over already.
+pub(crate) async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<bool> {
     let (org, at) = (change.org(), change.at());
     let until = sqlx::query_scalar!(
         "update grants set revoked_at = $3 where org_id = $1 and grant_id = $2 and revoked_at is null and ends_at > $3
@@ -475,7 +590,7 @@ pub(crate) async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Res
     .fetch_optional(change.db())
     .await?;
     // Ended a moment ago, by itself or by somebody else: what was wanted is so.
-    let Some(until) = until else { return Ok(()) };
+    let Some(until) = until else { return Ok(false) };
     // What it limits is over; what was used of it stays counted.
     sqlx::query!(
         "delete from limits where org_id = $1 and scope_kind = 'grant' and thing_id = $2",
@@ -485,5 +600,6 @@ pub(crate) async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Res
     .execute(change.db())
     .await?;
     let diff = Diff::new().field("until", Some(until.to_rfc3339()), Some(at.to_rfc3339()));
-    change.record(Subject { kind: "grant", id: id.0, name: model }, "end", &diff).await
+    change.record(Subject { kind: "grant", id: id.0, name: model }, "end", &diff).await?;
+    Ok(true)
 }

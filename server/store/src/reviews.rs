@@ -1,5 +1,7 @@
 //! Looks at who still needs what: opened for a group, decided line by line, closed on their day.
 
+mod told;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     groups::Standing,
@@ -10,7 +12,12 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, groups, keys, organizations, requests};
+use crate::{
+    Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys,
+    organizations, requests,
+};
+
+pub use told::near;
 
 /// Opens a review of a group: notes every membership, grant and secret in it, as they are now.
 ///
@@ -32,8 +39,8 @@ pub async fn open(change: &mut Change, group: GroupId, below: bool, due_on: Naiv
     let id: ReviewId = clock::id();
     let due_at = due_on.succ_opt().map(|day| calendar.midnight(day)).unwrap_or(at);
     sqlx::query!(
-        "insert into reviews (org_id, review_id, group_id, below, due_on, due_at, opened_at, opened_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into reviews (org_id, review_id, group_id, below, due_on, due_at, opened_at, opened_by, opened_by_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         org.0,
         id.0,
         group.0,
@@ -42,9 +49,11 @@ pub async fn open(change: &mut Change, group: GroupId, below: bool, due_on: Naiv
         due_at,
         at,
         change.permit().actor().name.clone(),
+        change.permit().actor().user.map(|user| user.0),
     )
     .execute(change.db())
     .await?;
+    not_open_already(change, id, group, below, due_on).await?;
     let items = members(change, id, group, below).await?
         + grants(change, id, group, below).await?
         + secrets(change, id, group, below).await?;
@@ -60,7 +69,35 @@ pub async fn open(change: &mut Change, group: GroupId, below: bool, due_on: Naiv
         .set("until", due_on)
         .set("to look at", items);
     change.record(Subject { kind: "review", id: id.0, name: path.name() }, "open", &diff).await?;
+    told::opened(change, id, &path, due_on, items).await?;
     Ok(id)
+}
+
+/// The very same review is opened once, however often the button is pressed.
+async fn not_open_already(
+    change: &mut Change,
+    id: ReviewId,
+    group: GroupId,
+    below: bool,
+    due_on: NaiveDate,
+) -> Result<()> {
+    let org = change.org();
+    let by = sqlx::query_scalar!(
+        "select opened_by from reviews
+         where org_id = $1 and review_id <> $2 and group_id = $3 and below = $4 and due_on = $5 and closed_at is null
+         limit 1",
+        org.0,
+        id.0,
+        group.0,
+        below,
+        due_on,
+    )
+    .fetch_optional(change.db())
+    .await?;
+    by.map_or(Ok(()), |by| {
+        let sentence = format!("{by} has opened this review already: the same groups, until the same day.");
+        Err(StoreError::invalid("group", sentence))
+    })
 }
 
 /// What a line is about, before it has an id.
@@ -149,7 +186,7 @@ async fn grants(change: &mut Change, review: ReviewId, group: GroupId, below: bo
     let (org, at) = (change.org(), change.at());
     let rows = sqlx::query!(
         r#"select t.grant_id, t.group_id as "group_id!", t.user_id, t.ends_at, m.name, i.high_cost, u.name as "user_name?",
-                  (select max(c.last_used_at) from secrets c where c.org_id = $1 and c.user_id = t.user_id) as last_used_at
+                  (select max(e.finished_at) from events e where e.org_id = $1 and e.grant_id = t.grant_id) as last_used_at
            from grants t
            join groups g on g.org_id = t.org_id and g.group_id = t.group_id
            join models m on m.org_id = t.org_id and m.model_id = t.model_id
@@ -211,6 +248,8 @@ async fn secrets(change: &mut Change, review: ReviewId, group: GroupId, below: b
             thing: row.secret_id,
             name: format!("{}…{}", PlainSecret::PREFIX, row.tail),
             detail: match row.user_name {
+                // A private context is called as its person is.
+                Some(name) if name == row.name => name,
                 Some(name) => format!("{}, {name}", row.name),
                 None => row.name,
             },
@@ -244,6 +283,22 @@ pub async fn list(store: &Store, org: OrgId, within: Option<&[GroupId]>, limit: 
     Ok(reviews)
 }
 
+/// How many open reviews, of all groups or of some and everything below them, have lines that wait.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn waiting_in(store: &Store, org: OrgId, within: Option<&[GroupId]>) -> Result<i64> {
+    let within: Option<Vec<Uuid>> = within.map(|ids| ids.iter().map(|id| id.0).collect());
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           where r.org_id = $1 and r.closed_at is null and ($2::uuid[] is null or r.group_id = any ($2) or g.ancestors && $2)
+             and exists (select from review_items i where i.org_id = $1 and i.review_id = r.review_id and i.state = 'waiting')"#,
+        org.0,
+        within.as_deref(),
+    );
+    Ok(count.fetch_one(store.pool()).await?)
+}
+
 /// One review.
 ///
 /// # Errors
@@ -251,7 +306,7 @@ pub async fn list(store: &Store, org: OrgId, within: Option<&[GroupId]>, limit: 
 pub async fn get(store: &Store, org: OrgId, id: ReviewId) -> Result<Review> {
     let mut db = store.pool().acquire().await?;
     let row = sqlx::query!(
-        r#"select r.group_id, r.below, r.due_on, r.opened_by, r.opened_at, r.closed_at,
+        r#"select r.group_id, r.below, r.due_on, r.opened_by, r.opened_by_id, r.opened_at, r.closed_at, r.cancelled_by,
                   (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2) as "all!",
                   (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'confirmed') as "confirmed!",
                   (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'dropped') as "dropped!",
@@ -270,8 +325,10 @@ pub async fn get(store: &Store, org: OrgId, id: ReviewId) -> Result<Review> {
         below: row.below,
         due_on: row.due_on,
         opened_by: row.opened_by,
+        opened_by_id: row.opened_by_id.map(UserId),
         opened_at: row.opened_at,
         closed_at: row.closed_at,
+        cancelled_by: row.cancelled_by,
         progress: Progress {
             all: row.all,
             confirmed: row.confirmed,
@@ -279,6 +336,42 @@ pub async fn get(store: &Store, org: OrgId, id: ReviewId) -> Result<Review> {
             lapsed: row.lapsed,
         },
     })
+}
+
+/// The review that ended a grant.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Which.
+    pub review: ReviewId,
+    /// The path of the group it was of.
+    pub path: String,
+    /// Who dropped the grant in it; none: nobody confirmed it in time.
+    pub by: Option<String>,
+}
+
+/// The review that ended a grant, if one did.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn that_ended(store: &Store, org: OrgId, grant: GrantId) -> Result<Option<Ending>> {
+    let mut db = store.pool().acquire().await?;
+    let row = sqlx::query!(
+        "select i.review_id, i.state, i.decided_by, r.group_id from review_items i
+         join reviews r on r.org_id = i.org_id and r.review_id = i.review_id
+         join grants t on t.org_id = i.org_id and t.grant_id = i.thing_id and t.revoked_at = i.decided_at
+         where i.org_id = $1 and i.thing_id = $2 and i.kind = 'grant' and i.state in ('dropped', 'lapsed')
+         order by i.decided_at limit 1",
+        org.0,
+        grant.0,
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Ending {
+        review: row.review_id.into(),
+        path: groups::read(&mut db, org, row.group_id.into()).await?.path_text(),
+        by: row.decided_by.filter(|_| row.state == ItemState::Dropped.as_str()),
+    }))
 }
 
 /// Which lines of a review to list.
@@ -289,10 +382,39 @@ pub struct Filter {
     /// Of this kind.
     pub kind: Option<ItemKind>,
     /// After this one: the next page.
-    pub after: Option<ReviewItemId>,
+    pub after: Option<After>,
 }
 
-/// Lines of a review in the order they were noted, at most `limit`.
+/// Behind which line the next page starts: whether it waited when it was listed, and which it is. What was
+/// decided on since moves nothing that waits out of sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    waited: bool,
+    id: ReviewItemId,
+}
+
+impl After {
+    /// Behind this one.
+    pub fn of(item: &Item) -> Self {
+        Self { waited: item.state == ItemState::Waiting, id: item.id }
+    }
+
+    /// The reverse of `Display`; none when it is not one.
+    pub fn read(text: &str) -> Option<Self> {
+        match text.strip_prefix('~') {
+            Some(id) => Some(Self { waited: false, id: id.parse().ok()? }),
+            None => Some(Self { waited: true, id: text.parse().ok()? }),
+        }
+    }
+}
+
+impl std::fmt::Display for After {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", if self.waited { "" } else { "~" }, self.id)
+    }
+}
+
+/// Lines of a review, those that wait first, in the order they were noted, at most `limit`.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -318,15 +440,16 @@ pub async fn items(
                   end as "gone!"
            from review_items
            where org_id = $1 and review_id = $2 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)
-             and ($5::uuid is null or item_id > $5)
-           order by item_id limit $6"#,
+             and ($5::uuid is null or (state <> 'waiting', item_id) > ($8, $5))
+           order by state <> 'waiting', item_id limit $6"#,
         org.0,
         review.0,
         filter.state.map(ItemState::as_str),
         filter.kind.map(ItemKind::as_str),
-        filter.after.map(|id| id.0),
+        filter.after.map(|after| after.id.0),
         limit,
         clock::now(),
+        filter.after.is_some_and(|after| !after.waited),
     )
     .fetch_all(store.pool())
     .await?;
@@ -389,6 +512,7 @@ pub async fn decide(
     .fetch_one(change.db())
     .await?;
     change.expect(Act::ReviewAccess, Some(row.group_id.into()))?;
+    let path = groups::read(change.db(), org, row.group_id.into()).await?.path_text();
     if row.closed_at.is_some() {
         return Err(StoreError::invalid("", "This review is closed. Open another one."));
     }
@@ -398,7 +522,7 @@ pub async fn decide(
             decided.settled.extend(settled(change, review, *id).await?);
             continue;
         };
-        match judge(change, &item, verdict).await {
+        match judge(change, &item, verdict, &path).await {
             Ok(()) => {}
             Err(StoreError::Invalid { sentence, .. }) => {
                 decided.left.push(sentence);
@@ -478,7 +602,7 @@ async fn note(change: &mut Change, review: ReviewId, id: ReviewItemId, state: It
 }
 
 /// Nobody confirms what is their own, but for admins and owners, whom nobody stands above.
-async fn judge(change: &mut Change, item: &Waiting, verdict: Verdict) -> Result<()> {
+async fn judge(change: &mut Change, item: &Waiting, verdict: Verdict, path: &str) -> Result<()> {
     let actor = change.permit().actor().clone();
     let above = allows(&actor, Act::ReviewAccess, Place::Organization);
     if verdict == Verdict::Confirm {
@@ -493,7 +617,9 @@ async fn judge(change: &mut Change, item: &Waiting, verdict: Verdict) -> Result<
     }
     match item.kind {
         ItemKind::Member => drop_member(change, item).await,
-        ItemKind::Grant => requests::revoke(change, GrantId(item.thing), &item.name).await,
+        ItemKind::Grant => {
+            requests::end_by_review(change, GrantId(item.thing), &item.name, (path, true)).await
+        }
         ItemKind::Secret => keys::kill(change, item.thing.into()).await,
     }
 }
@@ -541,6 +667,46 @@ async fn drop_member(change: &mut Change, item: &Waiting) -> Result<()> {
     groups::end(change, item.group, row.user_id.into()).await
 }
 
+/// Whether somebody may cancel a review: whoever opened it, as long as they answer for its group, and whoever
+/// reviews all groups. Another lead would escape it that way.
+pub fn may_cancel(actor: &Actor, review: &Review) -> bool {
+    let opened = review.opened_by_id.is_some() && review.opened_by_id == actor.user;
+    review.closed_at.is_none() && (opened || allows(actor, Act::ReviewAccess, Place::Organization))
+}
+
+/// Ends a review before its day, as if it had not been opened: what nobody has decided on stays as it is, and
+/// no grant lapses. What was decided stays decided.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`] when it is closed already; [`StoreError::NotPermitted`] for a lead who has not
+/// opened it.
+pub async fn cancel(change: &mut Change, id: ReviewId) -> Result<()> {
+    let (org, at, actor) = (change.org(), change.at(), change.permit().actor().clone());
+    let review = get(change.store(), org, id).await?;
+    change.expect(Act::ReviewAccess, Some(review.group))?;
+    if review.closed_at.is_some() {
+        let how =
+            review.cancelled_by.map_or_else(|| "It was closed".to_owned(), |by| format!("{by} cancelled it"));
+        return Err(StoreError::Meanwhile(format!("{how} already. Nothing was changed.")));
+    }
+    if !may_cancel(&actor, &review) {
+        return Err(StoreError::NotPermitted(Act::ReviewAccess));
+    }
+    let done = sqlx::query!(
+        "update reviews set closed_at = $3, cancelled_by = $4 where org_id = $1 and review_id = $2 and closed_at is null",
+        org.0,
+        id.0,
+        at,
+        actor.name,
+    )
+    .execute(change.db())
+    .await?;
+    exactly_one(&done)?;
+    let name = review.path.rsplit('/').next().unwrap_or_default();
+    let diff = Diff::new().set("cancelled", true).set("not decided", review.progress.waiting());
+    change.record(Subject { kind: "review", id: id.0, name }, "cancel", &diff).await
+}
+
 /// Closes every review whose day is over: grants of high-cost models that nobody confirmed end; the
 /// rest stays listed as unconfirmed. Returns how many reviews were closed.
 ///
@@ -569,6 +735,29 @@ async fn close(store: &Store, org: OrgId, id: ReviewId, now: DateTime<Utc>) -> R
         .map_err(|refused| StoreError::NotPermitted(refused.act))?;
     let mut change = Change::begin_at(store, permit, now).await?;
     // Of two replicas one waits here, and finds it done.
+    close_in(&mut change, id).await?;
+    change.commit().await?;
+    Ok(())
+}
+
+/// Closes the reviews of a group that is over.
+pub(crate) async fn close_of(change: &mut Change, group: GroupId) -> Result<()> {
+    let org = change.org();
+    let open = sqlx::query_scalar!(
+        "select review_id from reviews where org_id = $1 and group_id = $2 and closed_at is null",
+        org.0,
+        group.0,
+    )
+    .fetch_all(change.db())
+    .await?;
+    for id in open {
+        close_in(change, id.into()).await?;
+    }
+    Ok(())
+}
+
+async fn close_in(change: &mut Change, id: ReviewId) -> Result<()> {
+    let (org, now) = (change.org(), change.at());
     let done = sqlx::query!(
         "update reviews set closed_at = $3 where org_id = $1 and review_id = $2 and closed_at is null",
         org.0,
@@ -588,26 +777,25 @@ async fn close(store: &Store, org: OrgId, id: ReviewId, now: DateTime<Utc>) -> R
     )
     .fetch_all(change.db())
     .await?;
-    let mut lapsed = 0;
-    for row in &rows {
-        if unconfirmed(row.kind.parse()?, row.high_cost) != ItemState::Lapsed {
-            continue;
-        }
-        requests::revoke(&mut change, GrantId(row.thing_id), &row.name).await?;
-        note(&mut change, id, row.item_id.into(), ItemState::Lapsed).await?;
-        lapsed += 1;
-    }
-    let review = sqlx::query_scalar!(
-        "select g.name from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+    let review = sqlx::query!(
+        "select g.group_id, g.name from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
          where r.org_id = $1 and r.review_id = $2",
         org.0,
         id.0
     )
     .fetch_one(change.db())
     .await?;
+    let path = groups::read(change.db(), org, review.group_id.into()).await?.path_text();
+    let mut lapsed = 0;
+    for row in &rows {
+        if unconfirmed(row.kind.parse()?, row.high_cost) != ItemState::Lapsed {
+            continue;
+        }
+        requests::end_by_review(change, GrantId(row.thing_id), &row.name, (&path, false)).await?;
+        note(change, id, row.item_id.into(), ItemState::Lapsed).await?;
+        lapsed += 1;
+    }
     let diff =
         Diff::new().set("closed", true).set("unconfirmed", rows.len() - lapsed).set("grants lapsed", lapsed);
-    change.record(Subject { kind: "review", id: id.0, name: &review }, "close", &diff).await?;
-    change.commit().await?;
-    Ok(())
+    change.record(Subject { kind: "review", id: id.0, name: &review.name }, "close", &diff).await
 }

@@ -255,7 +255,7 @@ impl Roll {
     /// The places of those whom the filter lets through, by name. `groups`: the group that is asked
     /// for and everything below it.
     pub fn matching(&self, asked: &Asked<'_>, groups: Option<&[GroupId]>) -> Vec<usize> {
-        let search = asked.filter.search.trim().to_lowercase();
+        let search = domain::names::sought(&asked.filter.search);
         let within = groups.map(|groups| self.within(groups, asked.now));
         let among = |place: usize| within.as_ref().is_none_or(|within| within[place]);
         let fits = |place: &usize| {
@@ -357,6 +357,12 @@ impl Roll {
         self.people.get(place).is_some_and(|person| person.joined)
     }
 
+    /// Whether somebody can act: they have joined, and are not kept out.
+    pub fn can_act(&self, id: UserId) -> bool {
+        let person = self.places.get(&id.0).and_then(|place| self.people.get(*place));
+        person.is_some_and(|person| person.joined && !person.suspended)
+    }
+
     /// Whether somebody is in a group, whether or not their time there is over already.
     pub fn is_in(&self, place: usize, group: GroupId) -> bool {
         // Members are in the order of places.
@@ -368,7 +374,7 @@ impl Roll {
 
 impl Person {
     fn is_called(&self, search: &str) -> bool {
-        self.name.contains(search) || self.email.contains(search)
+        domain::names::has(&self.name, search) || self.email.contains(search)
     }
 
     /// The same words as in `users::rows`.

@@ -1,6 +1,6 @@
 //! Spend as pages read it: sums by day, never the ledger itself, except for the last few calls.
 
-mod features;
+mod exact;
 
 use std::collections::HashMap;
 
@@ -10,7 +10,6 @@ use domain::{
     explore::{By, Period},
     ids::{ApplicationId, GroupId, ModelId, OrgId, ProviderId, TierId, UserId},
     keys::Features,
-    money::Money,
     spend::{CallRow, Sums},
     window::{Calendar, Window},
 };
@@ -181,12 +180,9 @@ pub(crate) async fn read(
     timed: bool,
 ) -> Result<Vec<Line>> {
     match sums::read(store, org, which, by, period, steps, only, timed).await? {
-        Some(lines) if by == Some(By::Feature) => Ok(lines.into_iter().flat_map(features::apart).collect()),
+        Some(lines) if by == Some(By::Feature) => Ok(lines.into_iter().flat_map(exact::apart).collect()),
         Some(lines) => Ok(lines),
-        None if by == Some(By::Feature) || which.features.is_some() => {
-            features::read(store, org, which, by, period, steps, only, timed).await
-        }
-        None => exact(store, org, which, by, period, steps, only, timed).await,
+        None => exact::read(store, org, which, by, period, steps, only, timed).await,
     }
 }
 
@@ -221,111 +217,6 @@ pub(crate) async fn within(store: &Store, org: OrgId, which: &Which) -> Result<W
     .fetch_one(store.pool())
     .await?;
     Ok(Within { paths: row.paths, sets: row.sets, led: row.led })
-}
-
-/// The same, from the sums by day and person alone: what any question can be asked of.
-async fn exact(
-    store: &Store,
-    org: OrgId,
-    which: &Which,
-    by: Option<By>,
-    period: Period,
-    steps: Steps,
-    only: Option<&[Key]>,
-    timed: bool,
-) -> Result<Vec<Line>> {
-    let (daily, first, second) = match steps {
-        Steps::Days | Steps::Months => (true, period.from, period.from),
-        Steps::Marks(first, second) => (false, first, second),
-    };
-    let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());
-    let labels: Vec<String> = only.unwrap_or_default().iter().map(|key| key.label.clone()).collect();
-    let within = within(store, org, which).await?;
-    let rows = sqlx::query!(
-        r#"with d as (
-               select case when $4 then d.day when d.day >= $6 then $6 when d.day >= $5 then $5 else $2 end as step,
-                      case $7::text
-                          when 'application' then d.application_id when 'model' then d.model_id when 'user' then d.user_id
-                          when 'tier' then coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000')
-                          when 'provider' then coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000')
-                          when 'group' then coalesce(p.groups[coalesce(array_position(p.groups, $8), 0) + 1],
-                                                     '00000000-0000-0000-0000-000000000000')
-                          else '00000000-0000-0000-0000-000000000000'
-                      end as id,
-                      case $7::text when 'use_case' then d.use_case else '' end as label,
-                      d.calls, d.failed, d.refused, d.spend, d.input, d.cache_read, d.cache_write, d.output, d.reasoning, d.duration_ms,
-                      d.cached, d.saved, case when $22 then d.took end as took
-               from usage_by_day d
-               join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-               left join models m on m.org_id = d.org_id and m.model_id = d.model_id
-               where d.org_id = $1 and d.day >= $2 and d.day < $3
-                 and ($9::uuid[] is null or d.path_id = any ($9))
-                 and ($20::uuid[] is null or d.set_id = any ($20))
-                 and (not $10 or p.groups[cardinality(p.groups)] = $8)
-                 and ($11::uuid is null or d.application_id = $11)
-                 and ($12::uuid is null or d.user_id = $12)
-                 and ($13::uuid is null or d.model_id = $13)
-                 and ($14::uuid is null or coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') = $14)
-                 and ($21::uuid is null or coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000') = $21)
-                 and ($15::text is null or d.use_case = $15)
-                 and ($16::uuid[] is null or d.user_id = $17 or d.path_id = any ($16))
-           )
-           select step as "step!",
-                  case when $18::uuid[] is null or (id = any ($18) and label = any ($19)) then id
-                       else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end as "id!",
-                  case when $18::uuid[] is null or (id = any ($18) and label = any ($19)) then label else '' end as "label!",
-                  sum(calls)::bigint as "calls!", sum(failed)::bigint as "failed!", sum(refused)::bigint as "refused!",
-                  sum(spend)::bigint as "spend!", sum(input)::bigint as "input!", sum(cache_read)::bigint as "cache_read!",
-                  sum(cache_write)::bigint as "cache_write!", sum(output)::bigint as "output!", sum(reasoning)::bigint as "reasoning!",
-                  sum(duration_ms)::bigint as "duration_ms!", sum(cached)::bigint as "cached!", sum(saved)::bigint as "saved!",
-                  sum(took)::text as took
-           from d group by 1, 2, 3"#,
-        org.0,
-        period.from,
-        period.to,
-        daily,
-        first,
-        second,
-        by.map(By::as_str),
-        which.group.map(|id| id.0),
-        within.paths.as_deref(),
-        which.directly,
-        which.application.map(|id| id.0),
-        which.user.map(|id| id.0),
-        which.model.map(|id| id.0),
-        which.tier.map(|id| id.0),
-        which.use_case.as_deref(),
-        within.led.as_deref(),
-        which.sight.me().0,
-        ids.as_deref(),
-        &labels,
-        within.sets.as_deref(),
-        which.provider.map(|id| id.0),
-        timed,
-    )
-    .fetch_all(store.pool())
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let sums = Sums {
-                calls: row.calls,
-                failed: row.failed,
-                refused: row.refused,
-                spend: Money(row.spend),
-                input: row.input,
-                cache_read: row.cache_read,
-                cache_write: row.cache_write,
-                output: row.output,
-                reasoning: row.reasoning,
-                duration_ms: row.duration_ms,
-                cached: row.cached,
-                saved: Money(row.saved),
-                durations: sums::took(row.took.as_deref()),
-            };
-            (row.step, (row.id != REST).then_some(Key { id: row.id, label: row.label }), sums)
-        })
-        .collect())
 }
 
 /// Sums from a day until before another.

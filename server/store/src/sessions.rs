@@ -168,7 +168,7 @@ pub async fn end(
     .await?;
     let own = change.permit().actor().user == Some(user);
     if !own {
-        users::may_give(change, who.role.parse()?)?;
+        users::may_do_to(change, who.role.parse()?, "signs out")?;
     }
     let Some(account) = who.account_id else { return Err(StoreError::NotFound) };
     let spared = here.filter(|_| session.is_none());

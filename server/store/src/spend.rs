@@ -310,6 +310,7 @@ async fn budget(store: &Store, org: OrgId, facts: &Facts, scope: Scope) -> Resul
         starts_at: span.start,
         ends_at: span.end,
         version: None,
+        raised: None,
     }];
     limits::fill_levels(store, org, &mut level).await?;
     Ok(level.into_iter().next())

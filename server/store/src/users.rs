@@ -1,5 +1,6 @@
 //! People in an organization.
 
+mod invitations;
 mod many;
 
 use chrono::{DateTime, Utc};
@@ -10,19 +11,24 @@ use domain::{
     money::Money,
     names::{Email, Name},
     receipts::Handed,
-    roles::{Act, Actor, Place, permit},
+    roles::{Act, Actor, Place},
     users::{Badge, Role, UserRow, UserStatus},
 };
 use sqlx::PgConnection;
 
 use crate::{
-    Change, Diff, Purpose, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, groups,
-    receipts, rollups::Month,
+    Change, Diff, Result, Store, StoreError, Subject, accounts, change::exactly_one, clock, groups, mails,
+    organizations, receipts, rollups::Month,
 };
 
 pub use many::mail_invitations;
 pub(crate) use many::{
     Edit, Leaver, edit_all, insert_all, invite_all, reinstate_all, remove_unused, suspend_all, with_nothing,
+};
+
+pub use invitations::{
+    Invitation, SignIn, Spent, accept, accept_as, invitation, invite, invited_until, is_invited,
+    mail_invitation, spent_invitation,
 };
 
 /// How long an invitation can be accepted.
@@ -133,9 +139,12 @@ pub async fn rows(store: &Store, org: OrgId, month: &Month, ids: &[UserId]) -> R
         .collect()
 }
 
-/// `%` and `_` mean themselves in what people type.
+/// `%` and `_` mean themselves in what people type, and an apostrophe is found however it was written.
 pub(crate) fn escape_like(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+        .replace(domain::names::APOSTROPHES, "_")
 }
 
 /// The direct groups of some people, and the groups above those.
@@ -404,14 +413,19 @@ pub(crate) fn may_give(change: &Change, role: Role) -> Result<()> {
 
 /// Whoever holds a role that only an owner gives is edited, invited again and let in again by an owner
 /// alone: whatever lets somebody act as an owner makes one. What is one's own, one's name say, is for
-/// oneself.
-pub(crate) fn may_change(change: &Change, id: UserId, role: Role) -> Result<()> {
+/// oneself. `what`: what is done, as an owner does it: `edits`.
+pub(crate) fn may_change(change: &Change, id: UserId, role: Role, what: &str) -> Result<()> {
     if change.permit().actor().user == Some(id) {
         return Ok(());
     }
+    may_do_to(change, role, what)
+}
+
+/// The same of what is not for oneself either.
+pub(crate) fn may_do_to(change: &Change, role: Role, what: &str) -> Result<()> {
     may_give(change, role).map_err(|error| match error {
         StoreError::Invalid { field, .. } => {
-            StoreError::invalid(field, format!("Only an owner can do that to somebody who is {role}."))
+            StoreError::invalid(field, format!("Only an owner {what} somebody who is {role}."))
         }
         error => error,
     })
@@ -458,7 +472,7 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
     change.expect(Act::EditUsers, None)?;
     let org = change.org();
     let before = before(change.db(), org, id).await?;
-    may_change(change, id, before.role)?;
+    may_change(change, id, before.role, "edits")?;
     if before.role != form.role {
         may_give(change, form.role)?;
         may_give(change, before.role)?;
@@ -466,9 +480,10 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
     if before.role == Role::Owner && form.role != Role::Owner {
         another_owner(change, id).await?;
     }
+    let moved = before.email != form.email.as_str();
     let done = sqlx::query!(
-        // Whoever has the link of an invitation was given it as somebody with the role before: a role that
-        // only an owner gives takes a new one.
+        // Whoever has the link of an invitation was given it as somebody with the role before, at the address
+        // before: a role that only an owner gives takes a new one, and so does another address.
         "update users set email = $4, name = $5, role = $6, version = version + 1,
                 invitation_hash = case when $7 and account_id is null then null else invitation_hash end,
                 invitation_expires_at = case when $7 and account_id is null then null else invitation_expires_at end
@@ -479,11 +494,15 @@ pub async fn update(change: &mut Change, id: UserId, version: i64, form: &UserFo
         form.email.as_str(),
         form.name.as_str(),
         form.role.as_str(),
-        before.role != form.role && is_high(form.role),
+        moved || (before.role != form.role && is_high(form.role)),
     )
     .execute(change.db())
     .await?;
     exactly_one(&done)?;
+    if moved && before.account.is_none() {
+        let at = change.at();
+        mails::recall_invitations(change.db(), org, &[id.0], at).await?;
+    }
     let diff = Diff::new()
         .field("name", Some(&before.name), Some(form.name.as_str()))
         .field("email", Some(&before.email), Some(form.email.as_str()))
@@ -524,7 +543,7 @@ async fn another_owner(change: &mut Change, id: UserId) -> Result<()> {
 /// What they answer for goes to who comes next: a lead above, else an owner. The receipt names them.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] when it is the last owner, or somebody whose role is not for whoever asks.
+/// [`StoreError::Invalid`] when it is the last owner, whoever asks, or somebody whose role is not for them.
 pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> Result<()> {
     turn(change, id, suspended, None).await.map(drop)
 }
@@ -536,6 +555,9 @@ pub async fn set_suspended(change: &mut Change, id: UserId, suspended: bool) -> 
 pub async fn suspend(change: &mut Change, id: UserId, heir: UserId) -> Result<()> {
     turn(change, id, true, Some(heir)).await.map(drop)
 }
+
+/// What is said to whoever suspends themself, alone or among others.
+pub(crate) const YOURSELF: &str = "This is you: somebody else has to suspend you.";
 
 /// Returns what was handed over.
 pub(crate) async fn turn(
@@ -559,9 +581,13 @@ pub(crate) async fn turn(
         return Ok(Vec::new());
     }
     let mut handed = Vec::new();
-    may_give(change, before.role)?;
+    may_do_to(change, before.role, if suspended { "suspends" } else { "lets in" })?;
     if suspended && before.role == Role::Owner {
         another_owner(change, id).await?;
+    }
+    // As among many: nobody locks the door behind themself by mistake.
+    if suspended && change.permit().actor().user == Some(id) {
+        return Err(StoreError::invalid("", YOURSELF));
     }
     sqlx::query!(
         "update users set suspended_at = $3, version = version + 1 where org_id = $1 and user_id = $2",
@@ -607,7 +633,7 @@ pub async fn remove(change: &mut Change, id: UserId, heir: Option<UserId>) -> Re
     if change.permit().actor().user == Some(id) {
         return Err(StoreError::invalid("user", "This is you: somebody else has to remove you."));
     }
-    may_give(change, before.role)?;
+    may_do_to(change, before.role, "removes")?;
     if before.role == Role::Owner {
         another_owner(change, id).await?;
     }
@@ -654,246 +680,9 @@ pub async fn hand_over_organization(change: &mut Change, to: UserId, then: Role)
         let diff = Diff::new().field("role", Some(before.role), Some(role));
         change.record(Subject { kind: "user", id: id.0, name: &before.name }, "hand-over", &diff).await?;
     }
-    Ok(())
-}
-
-/// Makes an invitation: the token goes into a link, only its hash is kept. The one before stops
-/// working. Whoever has the link can accept it, so it is only for those who may give that role.
-///
-/// # Errors
-/// [`StoreError::Invalid`] when the person has joined already, or their role is not for whoever asks.
-pub async fn invite(change: &mut Change, id: UserId) -> Result<String> {
-    let org = change.org();
-    let before = before(change.db(), org, id).await?;
-    may_change(change, id, before.role)?;
-    if before.account.is_some() {
-        return Err(StoreError::invalid("user", "This person has joined already."));
+    if theirs.role == Role::Owner {
+        return Ok(());
     }
-    let tokens = invite_all(change, &[(id, &before.name)]).await?;
-    tokens.into_iter().next().ok_or(StoreError::NotFound)
-}
-
-/// Sends the link of an invitation that was made in this change by mail. Nobody else sees it.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when the person is not in the organization.
-pub async fn mail_invitation(change: &mut Change, id: UserId, token: &str) -> Result<()> {
-    let org = change.org();
-    let before = before(change.db(), org, id).await?;
-    mail_invitations(change, &[(id, &before.name, token)]).await
-}
-
-/// Whether somebody has an invitation that was not accepted, within a change.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn is_invited(change: &mut Change, id: UserId) -> Result<bool> {
-    let org = change.org();
-    let invited = sqlx::query_scalar!(
-        r#"select exists (select from users where org_id = $1 and user_id = $2 and account_id is null
-                          and removed_at is null and invitation_hash is not null) as "invited!""#,
-        org.0,
-        id.0
-    );
-    Ok(invited.fetch_one(change.db()).await?)
-}
-
-/// Until when somebody's invitation can be accepted; none when there is none that was not.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn invited_until(store: &Store, org: OrgId, id: UserId) -> Result<Option<DateTime<Utc>>> {
-    let until = sqlx::query_scalar!(
-        "select invitation_expires_at from users
-         where org_id = $1 and user_id = $2 and account_id is null and removed_at is null",
-        org.0,
-        id.0
-    );
-    Ok(until.fetch_optional(store.pool()).await?.flatten())
-}
-
-/// An invitation that can still be accepted.
-#[derive(Clone, Debug)]
-pub struct Invitation {
-    /// Who is invited.
-    pub name: String,
-    /// Their address.
-    pub email: String,
-    /// Into what.
-    pub organization: String,
-    /// Whether the address has a sign-in already, which then has to be used.
-    pub known: bool,
-}
-
-/// Looks an invitation up; none when it is wrong, used or too old.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn invitation(store: &Store, org: OrgId, user: UserId, token: &str) -> Result<Option<Invitation>> {
-    invitation_at(store, org, user, token, clock::now()).await
-}
-
-async fn invitation_at(
-    store: &Store,
-    org: OrgId,
-    user: UserId,
-    token: &str,
-    at: DateTime<Utc>,
-) -> Result<Option<Invitation>> {
-    let hash = store.vault().hash(Purpose::Token, token.as_bytes());
-    let row = sqlx::query!(
-        r#"select u.name, u.email, o.name as organization, a.account_id is not null as "known!"
-           from users u join organizations o on o.org_id = u.org_id left join accounts a on a.email = u.email
-           where u.org_id = $1 and u.user_id = $2 and u.invitation_hash = $3 and u.invitation_expires_at > $4
-             and u.account_id is null and u.suspended_at is null and u.removed_at is null"#,
-        org.0,
-        user.0,
-        &hash,
-        at,
-    )
-    .fetch_optional(store.pool())
-    .await?;
-    Ok(row.map(|row| Invitation {
-        name: row.name,
-        email: row.email,
-        organization: row.organization,
-        known: row.known,
-    }))
-}
-
-/// Why an invitation cannot be accepted any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
-    /// It was accepted.
-    Used,
-    /// It could be accepted until then.
-    Expired(DateTime<Utc>),
-}
-
-/// What became of an invitation that cannot be accepted, for whoever has its token; none where the token
-/// is another one, so that nobody else learns who was invited.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn spent_invitation(store: &Store, org: OrgId, user: UserId, token: &str) -> Result<Option<Spent>> {
-    let hash = store.vault().hash(Purpose::Token, token.as_bytes());
-    let row = sqlx::query!(
-        r#"select account_id is not null as "joined!", invitation_expires_at from users
-           where org_id = $1 and user_id = $2 and invitation_hash = $3 and suspended_at is null and removed_at is null"#,
-        org.0,
-        user.0,
-        &hash,
-    )
-    .fetch_optional(store.pool())
-    .await?;
-    Ok(row.and_then(|row| match (row.joined, row.invitation_expires_at) {
-        (true, _) => Some(Spent::Used),
-        (false, until) => until.filter(|until| *until <= clock::now()).map(Spent::Expired),
-    }))
-}
-
-/// Accepts an invitation: makes the sign-in, or ties the existing one (whose password has been
-/// checked) to the user.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when the invitation is wrong, used or too old.
-pub async fn accept(
-    store: &Store,
-    org: OrgId,
-    user: UserId,
-    token: &str,
-    name: &Name,
-    password: String,
-) -> Result<AccountId> {
-    let invitation = invitation(store, org, user, token).await?.ok_or(StoreError::NotFound)?;
-    let sign_in = if invitation.known {
-        let account = crate::accounts::by_password(store, &invitation.email, password).await?;
-        let account = account
-            .ok_or_else(|| StoreError::invalid("password", "This is not the password of your sign-in."))?;
-        SignIn::Known(account.id)
-    } else {
-        SignIn::New { password_hash: crate::passwords::hash(password).await? }
-    };
-    accept_as(store, org, user, token, name, sign_in, clock::now()).await
-}
-
-/// With what an invitation is accepted.
-#[derive(Clone, Debug)]
-pub enum SignIn {
-    /// A sign-in that is there, whose password has been checked.
-    Known(AccountId),
-    /// A new one with this password, hashed.
-    New {
-        /// As [`crate::passwords::hash`] makes it.
-        password_hash: String,
-    },
-}
-
-/// Accepts an invitation with a sign-in that has been seen to.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when the invitation is wrong, used or too old.
-pub async fn accept_as(
-    store: &Store,
-    org: OrgId,
-    user: UserId,
-    token: &str,
-    name: &Name,
-    sign_in: SignIn,
-    at: DateTime<Utc>,
-) -> Result<AccountId> {
-    let invitation = invitation_at(store, org, user, token, at).await?.ok_or(StoreError::NotFound)?;
-    let mut tx = store.pool().begin().await?;
-    let account = match sign_in {
-        SignIn::Known(account) => account,
-        SignIn::New { password_hash } => {
-            let account: AccountId = clock::id();
-            sqlx::query!(
-                "insert into accounts (account_id, email, name, password_hash, created_at) values ($1, $2, $3, $4, $5)",
-                account.0,
-                invitation.email,
-                name.as_str(),
-                password_hash,
-                at,
-            )
-            .execute(&mut *tx)
-            .await?;
-            account
-        }
-    };
-    let token_hash = store.vault().hash(Purpose::Token, token.as_bytes());
-    let done = sqlx::query!(
-        // Its hash stays: whoever opens the link once more is told that it was used.
-        "update users set account_id = $4, name = $5, invitation_expires_at = null, version = version + 1
-         where org_id = $1 and user_id = $2 and invitation_hash = $3 and account_id is null",
-        org.0,
-        user.0,
-        &token_hash,
-        account.0,
-        name.as_str(),
-    )
-    .execute(&mut *tx)
-    .await?;
-    if done.rows_affected() != 1 {
-        return Err(StoreError::NotFound);
-    }
-    let actor = Actor {
-        org,
-        user: Some(user),
-        name: name.as_str().to_owned(),
-        role: Role::Member,
-        leads: Vec::new(),
-        door: Door::Console,
-    };
-    let permit = permit(&actor, Act::UseOwn, Place::Organization)
-        .map_err(|refused| StoreError::NotPermitted(refused.act))?;
-    let mut change = Change::within(store, tx, permit, at).await?;
-    let diff = Diff::new().set("email", &invitation.email).field(
-        "name",
-        Some(&invitation.name),
-        Some(name.as_str()),
-    );
-    change.record(Subject { kind: "user", id: user.0, name: name.as_str() }, "join", &diff).await?;
-    change.commit().await?;
-    Ok(account)
+    let name = organizations::read(change.db(), org).await?.name;
+    receipts::tell_heir(change, to, &name, "/settings".to_owned()).await
 }

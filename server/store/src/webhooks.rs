@@ -44,10 +44,12 @@ pub struct WebhookForm {
 
 /// Checks where messages are to go, by the rules for providers.
 fn address(text: &str, allow_private: bool) -> Result<String> {
-    providers::base_url(text, allow_private).map_err(|error| match error {
-        StoreError::Invalid { sentence, .. } => StoreError::invalid("url", sentence),
-        other => other,
-    })
+    let about = providers::About {
+        field: "url",
+        without_more: "Enter the address without “?” and “#”",
+        example: "https://hooks.example.com/bursar",
+    };
+    providers::address(text, allow_private, &about)
 }
 
 /// Every webhook, the newest last.

@@ -138,6 +138,20 @@ pub(crate) async fn hold_bookings(db: &mut PgConnection, org: OrgId) -> Result<(
     Ok(())
 }
 
+/// Locks the windows that have not ended, in the order everybody locks them in: who then writes them in another
+/// order and somebody who leases of them do not wait for each other.
+pub(crate) async fn lock_current(db: &mut PgConnection, org: OrgId, at: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "select scope_kind from windows where org_id = $1 and (ends_at is null or ends_at > $2)
+         order by org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at for update",
+        org.0,
+        at,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(())
+}
+
 /// The random half of a version 7 id: two organizations share a number once in 2⁶² pairs, and then
 /// only wait for each other.
 fn lock_number(org: OrgId) -> i64 {

@@ -65,6 +65,19 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
     assert!(spent > 0, "something was spent");
     let today = store::clock::now().date_naive();
     let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
+    // Call by call, in as many parts as it takes.
+    let file = browser.get(&format!("/calls.csv?from={from}&to={to}")).await;
+    assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8; header=present");
+    let (head, lines) = file.text.split_once('\n').expect("a head");
+    let place = |name: &str| head.trim().split(',').position(|column| column == name).expect("a column");
+    let (id, cost) = (place("call_id"), place("cost"));
+    let (mut ids, mut sum) = (std::collections::HashSet::new(), 0);
+    for line in lines.lines() {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert!(ids.insert(cells[id].to_owned()), "{line} is in the file twice");
+        sum += cells[cost].parse::<Money>().expect("an amount").0;
+    }
+    assert_eq!(sum, spent, "{} calls", ids.len());
     for by in By::ALL {
         for interval in Interval::ALL {
             let query = format!("by={by}&interval={interval}&from={from}&to={to}");

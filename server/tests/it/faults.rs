@@ -222,8 +222,9 @@ async fn talk(mut stream: TcpStream, said: &AtomicU64, ends: &AtomicBool) -> std
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_readers_slow_their_provider_down_and_fill_no_memory() {
     const READERS: usize = 12;
-    /// What one of them may take: buffers, whatever the provider would say.
-    const EACH: u64 = 3 << 20;
+    /// What one of them may take: buffers, whatever the provider would say. On a busy machine one to three
+    /// megabytes were seen; without a bound it is as much as is said, which never ends.
+    const EACH: u64 = 6 << 20;
     let provider = Talkative::start().await;
     let mut server = Server::start().await;
     let owner = set_up(&server, "Acme").await;

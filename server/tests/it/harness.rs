@@ -112,15 +112,20 @@ impl Server {
 
     /// `bursar verify` on what it has left finds nothing.
     pub fn verify(&self) {
-        let output = command(&self.database, self.data.path()).arg("verify").output().expect("it runs");
+        let output = self.program(&["verify"]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Its resident memory, in bytes.
+    /// Another program of the binary, on what it serves.
+    pub fn program(&self, arguments: &[&str]) -> std::process::Output {
+        command(&self.database, self.data.path()).args(arguments).output().expect("it runs")
+    }
+
+    /// Its resident memory, in bytes: what it has allocated, not how much of its program it has run through.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a figure");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number");
         kilobytes * 1024
     }

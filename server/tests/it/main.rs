@@ -1,6 +1,7 @@
 //! The binary from outside: real processes, a real Postgres, real sockets.
 
 mod apply;
+mod consequences;
 mod crashes;
 mod crowd;
 mod demo;

@@ -65,7 +65,7 @@ const MIXED: [&str; 12] = [
 ];
 
 /// What fills a template in without naming anything of an organization.
-const NO_ID: [&str; 6] = ["n", "day", "month", "pricelist", "org", "org name"];
+const NO_ID: [&str; 7] = ["n", "day", "own day", "month", "pricelist", "org", "org name"];
 
 /// What says nothing of anybody's all the same: tiers of models that are not accepted are not read, and
 /// nothing was kept of a call that never was.

@@ -57,6 +57,16 @@ fn routes() -> Vec<(&'static str, How)> {
                 ("/explore.csv?tier={tier}", 404),
             ]),
         ),
+        (
+            "/calls.csv",
+            Signed(&[
+                ("/calls.csv", 200),
+                ("/calls.csv?group={team}", 404),
+                ("/calls.csv?application={app}", 404),
+                ("/calls.csv?user={member}", 404),
+                ("/calls.csv?model={model}", 404),
+            ]),
+        ),
         ("/audit.csv", Signed(&[("/audit.csv", 200), ("/audit.csv?what=research", 200)])),
         ("/reports.csv", Signed(&[("/reports.csv?month={month}", 200)])),
         ("/reports.focus.csv", Signed(&[("/reports.focus.csv?month={month}", 200)])),
@@ -75,7 +85,8 @@ fn routes() -> Vec<(&'static str, How)> {
 }
 
 /// Addresses as every role: those of routes that are no server function, and every page of the site map
-/// that is not about one thing. A page says what its server function says (302: to the sign-in, and from the overview to one's own page).
+/// that is not about one thing. A page says what its server function says (302: to the sign-in, from the overview to one's own
+/// page, and from the spend page to the only group one leads).
 /// In the order of [`WHO`].
 #[rustfmt::skip]
 const ROLES: &[(&str, [u16; 8])] = &[
@@ -85,7 +96,9 @@ const ROLES: &[(&str, [u16; 8])] = &[
     ("/reports.focus.csv?month={month}",   [401, 403, 403, 403, 200, 200, 200, 404]),
     ("/invoices.csv?id={invoice}",         [401, 403, 403, 403, 200, 200, 200, 404]),
     ("/explore.csv",                       [401, 200, 200, 200, 200, 200, 200, 200]),
-    ("/explore.csv?group={team}",          [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("/explore.csv?group={team}",          [401, 200, 200, 403, 200, 200, 200, 404]),
+    ("/calls.csv",                         [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("/calls.csv?group={team}",            [401, 200, 200, 403, 200, 200, 200, 404]),
     ("/",                                  [302, 302, 302, 302, 200, 200, 200, 200]),
     ("/my-models",                         [302, 200, 200, 200, 200, 200, 200, 200]),
     ("/notices",                           [302, 200, 200, 200, 200, 200, 200, 200]),
@@ -105,12 +118,13 @@ const ROLES: &[(&str, [u16; 8])] = &[
     ("/calls/live",                        [302, 200, 200, 200, 200, 200, 200, 200]),
     ("/sessions",                          [302, 200, 200, 200, 200, 200, 200, 200]),
     ("/explore",                           [302, 200, 200, 200, 200, 200, 200, 200]),
-    ("/spend",                             [302, 403, 200, 200, 200, 200, 200, 200]),
+    ("/spend",                             [302, 403, 302, 302, 200, 200, 200, 200]),
     ("/recommendations",                   [302, 403, 200, 200, 200, 200, 200, 200]),
     ("/invoices",                          [302, 403, 403, 403, 200, 200, 200, 200]),
     ("/reports",                           [302, 403, 403, 403, 200, 200, 200, 200]),
     ("/requests",                          [302, 200, 200, 200, 200, 200, 200, 200]),
     ("/requests/new",                      [302, 200, 200, 200, 200, 200, 200, 200]),
+    ("/requests/raise",                    [302, 200, 200, 200, 200, 200, 200, 200]),
     ("/roles",                             [302, 200, 200, 200, 200, 200, 200, 200]),
     ("/reviews",                           [302, 403, 200, 200, 200, 200, 200, 200]),
     ("/why",                               [302, 200, 200, 200, 200, 200, 200, 200]),
@@ -151,7 +165,14 @@ async fn who_does_not_read_the_organization_is_led_on_to_what_they_may_read() {
     let team = format!("href=\"/spend/{}\"", world.ids["team"]);
     for (who, leads_the_team) in [("member", false), ("lead", true), ("other", false)] {
         let place = WHO.iter().position(|other| *other == who).expect("one of them");
-        let page = world.people[place].get("/spend").await.text;
+        let answer = world.people[place].get("/spend").await;
+        let led_on = answer.headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok());
+        let only = format!("/spend/{}", world.ids["team"]);
+        assert_eq!(led_on == Some(&only), leads_the_team, "{who}: who leads one group is taken there");
+        let page = match led_on {
+            Some(to) => world.people[place].get(to).await.text,
+            None => answer.text,
+        };
         assert!(page.contains("href=\"/spend/me\""), "{who}");
         assert_eq!(page.contains(&team), leads_the_team, "{who}");
         let listed: Vec<&str> =
@@ -309,7 +330,8 @@ const PAGES: [(&str, &str); 20] = [
 ];
 
 /// The rest of the addresses that have a part of their own, and name nothing of an organization.
-const NO_PAGE: [&str; 3] = ["/welcome/:step", "/join/:org/:user/:token", "reports/:month"];
+const NO_PAGE: [&str; 4] =
+    ["/welcome/:step", "/join/:org/:user/:token", "/password/:token", "reports/:month"];
 
 #[test]
 fn no_page_of_one_thing_is_missing_from_the_table() {

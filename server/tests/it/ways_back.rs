@@ -16,14 +16,14 @@ const ONE_WAY: &[(&str, &str)] = &[
         "it makes something new, which has its own end",
         "access-tests/create applications/create groups/create invoices/create keys/issue keys/issue-own \
         keys/open-personal models/create models/create-tier offers/take price-lists/apply \
-        price-lists/read providers/create requests/create reviews/open setup/model setup/organization \
+        price-lists/read providers/create requests/create requests/raise reviews/open setup/model setup/organization \
         setup/owner users/create users/invite webhooks/create webhooks/replay webhooks/test",
     ),
     (
         "it cannot be undone, and has a name typed out or the consequence confirmed first",
         "access-tests/remove applications/archive groups/archive in-flight/end invoices/archive keys/revoke \
         leases/take-back models/archive models/archive-tier organizations/delete organizations/hand-over \
-        policies/archive providers/archive reports/close requests/end reviews/decide users/remove webhooks/archive",
+        policies/archive providers/archive reports/close requests/end reviews/cancel reviews/decide users/remove webhooks/archive",
     ),
     (
         "somebody was answered, who may act on it: what was approved is ended, what was refused is asked for again",
@@ -36,7 +36,7 @@ const ONE_WAY: &[(&str, &str)] = &[
     (
         "it is a draft, or looks at one",
         "authorizations/stage authorizations/unstage batches/prepare imports/check observed/rehearse \
-        rehearsals/authorization rehearsals/limit rehearsals/move rehearsals/policy",
+        rehearsals/authorization rehearsals/limit rehearsals/move rehearsals/move-application rehearsals/policy",
     ),
     (
         "it undoes",
@@ -46,12 +46,12 @@ const ONE_WAY: &[(&str, &str)] = &[
     (
         "it is one's own, and the same form says the other thing",
         "accounts/end-session accounts/enter accounts/password accounts/sign-in accounts/sign-out join/accept \
-        notices/prefer notices/read notices/read-all theme",
+        notices/prefer notices/read notices/read-all passwords/forgot passwords/reset theme",
     ),
 ];
 
 /// What is tried elsewhere, or below.
-const TRIED: &str = "groups/add-member groups/add-members groups/move-people groups/remove-member limits/remove \
+const TRIED: &str = "groups/add-member groups/add-members groups/move-people groups/remove-member limits/remove models/drop-price \
     observed/drop observed/promote recommendations/dismiss rehearsals/save";
 
 /// The forms of the page that are about something, as a browser would send them: each name with its value,
@@ -69,7 +69,7 @@ fn said(page: &str, function: &str, it: &str) -> Vec<(String, String)> {
     for tag in form.split("<input").skip(1).filter_map(|tag| tag.split('>').next()) {
         let name = value(tag, "name").unwrap_or_default();
         let box_left = tag.contains("type=\"checkbox\"") && !tag.contains(" checked");
-        if !box_left && !["version", "was", "default"].contains(&name.as_str()) {
+        if !box_left && !["version", "was", "default", "_was"].contains(&name.as_str()) {
             pairs.push((name, value(tag, "value").unwrap_or_default()));
         }
     }
@@ -276,6 +276,111 @@ async fn memberships_suspensions_limits_and_saved_rehearsals_come_back() {
         undo(owner.must(&format!("/console/model-reviews/{verb}"), &fields).await).await;
         assert!(shows(format!("/models/{model}"), "waits for review").await, "{verb}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_to_come_are_corrected_taken_back_and_come_again() {
+    let mut world = World::new().await;
+    let owner = world.owner.clone();
+    let model = world.value("new model").await;
+    let path = format!("/models/{model}");
+    let price = async |version: &str, input: &str| {
+        let fields = [
+            ("id", model.as_str()),
+            ("version", version),
+            ("from", "2099-03-01"),
+            ("input", input),
+            ("output", "9"),
+        ];
+        owner.must("/console/models/price", &fields).await
+    };
+    let first = price("1", "7.25").await;
+    assert!(!first["undo"].is_null(), "{first}");
+    let second = price("2", "8.25").await;
+    assert!(second["notice"].as_str().is_some_and(|notice| notice.contains("in place of $7.25")), "{second}");
+    let page = owner.get(&path).await.text;
+    assert!(page.contains("$8.25") && !page.contains("$7.25") && page.contains("Take back"), "{page}");
+    let stale = back(&owner, &first["undo"]).await;
+    assert_eq!(stale.status, 409, "somebody has set others since: {}", stale.text);
+    assert!(back(&owner, &second["undo"]).await.status.is_success());
+    assert!(owner.get(&path).await.text.contains("$7.25"));
+    let page = owner.get(&path).await.text;
+    let asks = page.find("dialog=drop-").expect("a question") + "dialog=drop-".len();
+    let asks: String = page[asks..].chars().take_while(char::is_ascii_digit).collect();
+    let page = owner.get(&format!("{path}?dialog=drop-{asks}")).await.text;
+    assert!(page.contains("input $7.25") && page.contains("1 Mar 2099"), "{page}");
+    let fields = hidden(&page, "models/drop-price", &model);
+    let gone = send(&owner, "models/drop-price", &fields).await;
+    assert!(gone.status.is_success(), "{}", gone.text);
+    assert!(!owner.get(&path).await.text.contains("$7.25"));
+    let again = back(&owner, &gone.json()["undo"]).await;
+    assert!(again.status.is_success(), "{}", again.text);
+    assert!(owner.get(&path).await.text.contains("$7.25"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raise_does_not_come_back_and_no_way_back_makes_it_last() {
+    let world = World::new().await;
+    let owner = world.owner.clone();
+    let (member, team) = (world.people[1].clone(), world.ids["team"].clone());
+    let user = world.ids["member"].clone();
+    let scope = format!("user:{user}");
+    let day = (store::clock::now() + chrono::Duration::days(5)).date_naive().to_string();
+    let raise = async || {
+        let limit = format!("{scope}/spend/month");
+        let ask = [
+            ("limit", limit.as_str()),
+            ("group", team.as_str()),
+            ("reason", "more"),
+            ("amount", "39"),
+            ("ends_on", day.as_str()),
+        ];
+        let id = member.create("/console/requests/raise", &ask).await;
+        let yes = [("id", id.as_str()), ("amount", "39"), ("ends_on", day.as_str())];
+        owner.must("/console/requests/approve", &yes).await;
+    };
+    let set = async |cap: &str, version: &str| {
+        let fields = [
+            ("scope", scope.as_str()),
+            ("metric", "spend"),
+            ("window", "month"),
+            ("cap", cap),
+            ("version", version),
+        ];
+        owner.must("/console/limits/set", &fields).await
+    };
+    // Not their own page: that has what was changed about them, too.
+    let shows = async |text: &str| owner.get("/limits").await.text.contains(text);
+    set("20", "").await;
+    let later = (store::clock::now() + chrono::Duration::days(9)).date_naive();
+    let model = world.name_of("model").await;
+    let why = async |at: &str| owner.get(&format!("/why?who={user}&model={model}{at}")).await.text;
+    raise().await;
+    // What is asked about a later moment is answered by what holds then.
+    assert!(why("").await.contains("$39.00 a month"));
+    let then = why(&format!("&at={later}T10:00")).await;
+    assert!(then.contains("$20.00 a month") && !then.contains("$39.00 a month"), "{then}");
+
+    let done = set("30", "2").await;
+    assert!(
+        done["notice"].as_str().is_some_and(|notice| notice.contains("Undo sets $20.00 a month")),
+        "{done}"
+    );
+    assert!(back(&owner, &done["undo"]).await.status.is_success());
+    assert!(shows("$20.00 a month").await && !shows("$39.00").await);
+
+    raise().await;
+    let id = crate::world::id_at(&owner.get(&format!("/users/{user}")).await.text, "lim_");
+    let removed = owner.must("/console/limits/remove", &[("id", id.as_str()), ("version", "5")]).await;
+    assert!(back(&owner, &removed["undo"]).await.status.is_success());
+    assert!(shows("$20.00 a month").await && !shows("$39.00").await);
+
+    // The same of a person's month set where people are, and of many at once.
+    raise().await;
+    let fields = [("id", user.as_str()), ("was", "39"), ("cap", "30")];
+    let set_there = owner.must("/console/users/limit", &fields).await;
+    assert!(back(&owner, &set_there["undo"]).await.status.is_success());
+    assert!(shows("$20.00 a month").await && !shows("$39.00").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -195,7 +195,7 @@ impl World {
                 format!("{user}&version=1&typed=user-{}", self.counter)
             }
             "review" => {
-                let (group, day) = (id("team"), last_day());
+                let (group, day) = (id("team"), own_day(self.counter));
                 let fields = [("group", group.as_str()), ("due_on", &day), ("below", "true")];
                 owner.create("/console/reviews/open", &fields).await
             }
@@ -395,6 +395,11 @@ impl World {
                 self.counter.to_string()
             }
             "day" => last_day(),
+            // Another one each time: of two reviews that are the same the second is not opened.
+            "own day" => {
+                self.counter += 1;
+                own_day(self.counter)
+            }
             "month" => store::clock::now().format("%Y-%m").to_string(),
             "key" => {
                 let app = self.ids["app"].clone();
@@ -451,6 +456,12 @@ pub fn parts(template: &str) -> Vec<(&str, Option<&str>)> {
 }
 
 /// A day on which a grant may end.
+/// One of three hundred days to come.
+fn own_day(number: u32) -> String {
+    let days = 11 + u64::from(number % 300);
+    (store::clock::now().date_naive() + chrono::Days::new(days)).to_string()
+}
+
 pub fn last_day() -> String {
     (store::clock::now() + chrono::Duration::days(10)).date_naive().to_string()
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     authorizations::Edit,
-    ids::{GroupId, ModelId, PolicyId},
+    ids::{ApplicationId, GroupId, ModelId, PolicyId},
     limits::{Meter, Mode},
     names::ModelName,
     policies::{Routing, Rules},
@@ -71,6 +71,17 @@ pub enum Draft {
         /// Below what; none: at the top.
         parent: Option<GroupId>,
     },
+    /// An application put into another group.
+    MoveApplication {
+        /// Which.
+        application: ApplicationId,
+        /// The version that was shown.
+        version: i64,
+        /// Where it was when this was drafted.
+        from: GroupId,
+        /// Into which group.
+        to: GroupId,
+    },
 }
 
 impl Draft {
@@ -81,6 +92,8 @@ impl Draft {
             Self::Limit { .. } => (Act::LoosenLimits, Some(Act::TightenLimits)),
             Self::Policy { .. } => (Act::EditPolicies, None),
             Self::Move { .. } => (Act::MoveGroup, None),
+            // In both groups.
+            Self::MoveApplication { .. } => (Act::EditApplications, Some(Act::EditApplications)),
         }
     }
 
@@ -89,7 +102,7 @@ impl Draft {
         match self {
             Self::Authorizations(edits) => edits.iter().all(|rule| rule.edit.say.is_some()),
             Self::Limit { .. } => true,
-            Self::Policy { .. } | Self::Move { .. } => false,
+            Self::Policy { .. } | Self::Move { .. } | Self::MoveApplication { .. } => false,
         }
     }
 
@@ -100,7 +113,7 @@ impl Draft {
                 !edits.is_empty() && edits.iter().all(|rule| rule.mode == Mode::Observe)
             }
             Self::Limit { mode, .. } => *mode == Mode::Observe,
-            Self::Policy { .. } | Self::Move { .. } => false,
+            Self::Policy { .. } | Self::Move { .. } | Self::MoveApplication { .. } => false,
         }
     }
 
@@ -114,7 +127,7 @@ impl Draft {
                 }
             }
             Self::Limit { mode, .. } => *mode = Mode::Observe,
-            Self::Policy { .. } | Self::Move { .. } => {}
+            Self::Policy { .. } | Self::Move { .. } | Self::MoveApplication { .. } => {}
         }
         self
     }
@@ -129,7 +142,7 @@ impl Draft {
                 }
             }
             Self::Limit { mode, .. } => *mode = Mode::Enforce,
-            Self::Policy { .. } | Self::Move { .. } => {}
+            Self::Policy { .. } | Self::Move { .. } | Self::MoveApplication { .. } => {}
         }
         self
     }

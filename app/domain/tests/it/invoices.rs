@@ -104,7 +104,18 @@ fn what_is_wrong_is_named_by_line_and_column() {
         ("date,model,cost\n2026-01-01,m,\"1,2345\"", "Line 2, column cost:"),
         ("date,model,cost\n2026-01-01,m,\",250\"", "Line 2, column cost:"),
         ("date,model,cost\n2026-01-01,m,NaN", "Line 2, column cost:"),
-        ("date;model;cost\n2026-01-01;m;1", "Line 1: no column for the day"),
+        ("date;model;cost\n2026-01-01;m;12,50", "Line 2, column cost: “12,50” is no amount"),
+        (
+            "date;model;cost\n2026-10-28;gpt-5;12,500",
+            "Line 2, column cost: “12,500” may be 12.500 or 12500. Write it without the comma.",
+        ),
+        ("date,model,cost\n2026-10-28,gpt-5,\"-$1,200\"", "“-$1,200” may be 1.200 or 1200."),
+        (
+            "date,model,input_tokens\n2026-10-28,gpt-5,\"1,000\"",
+            "Line 2, column input_tokens: “1,000” may be 1.000 or 1000. Write it without the comma.",
+        ),
+        ("date,model,input_tokens\n2026-10-28,gpt-5,\"10,00\"", "“10,00” is no number of tokens."),
+        ("date,model,input_tokens\n2026-10-28,gpt-5,1.5", "“1.5” is no number of tokens."),
         ("\0\u{1}\u{fffd}PNG", "Line 1: no column for the day"),
     ] {
         let mistakes = read(text, &plain).expect_err(text);
@@ -112,6 +123,13 @@ fn what_is_wrong_is_named_by_line_and_column() {
         assert!(sentence.starts_with("Nothing was stored. "), "{sentence}");
         assert!(sentence.contains(expected), "{text:?}: {sentence}");
     }
+    // Commas that can only part thousands do.
+    let bill = read("date;model;cost;input_tokens\n2026-10-06;m;1,234.50;1,234,567", &plain).expect("parted");
+    let line = bill.lines[&(day("2026-10-06"), "m".to_owned())];
+    assert_eq!((line.cost, line.input), (Money(1_234_500_000_000), 1_234_567));
+    // As a spreadsheet writes it where commas are for decimals.
+    let bill = read("date;model;cost\n2026-10-06;m;1.50", &plain).expect("it can be read");
+    assert_eq!(bill.lines[&(day("2026-10-06"), "m".to_owned())].cost, Money(1_500_000_000));
     let meant = Mapping { cost: "amount".into(), ..plain.clone() };
     let bill = read("date,model,amount,cost,,\n2026-10-06,m,1,2\n", &meant).expect("it was said which");
     assert_eq!(bill.lines[&(day("2026-10-06"), "m".to_owned())].cost, Money(1_000_000_000));
@@ -139,4 +157,34 @@ fn a_billed_model_is_the_catalogues_where_only_a_date_differs() {
     ] {
         assert_eq!(upstream(billed, &ours), expected, "{billed}");
     }
+}
+
+#[test]
+fn money_that_is_not_read_is_told_of() {
+    for (head, left_out) in [
+        ("date,model,input_tokens,cost_eur", vec!["cost_eur"]),
+        ("date,model,input_tokens,Amount (EUR),total_tokens,seat", vec!["Amount (EUR)"]),
+        ("date,model,input_tokens,currency,requests", vec![]),
+    ] {
+        let row = format!("2026-10-06,m,7{}", ",".repeat(head.matches(',').count() - 2));
+        let bill = read(&format!("{head}\n{row}"), &Mapping::default()).expect(head);
+        assert_eq!(bill.left_out, left_out, "{head}");
+        assert_eq!(bill.remark().is_some(), !left_out.is_empty(), "{head}");
+    }
+    let bill = read("date,model,cost,cost_eur\n2026-10-06,m,7,6", &Mapping::default()).expect("money");
+    assert_eq!(bill.remark(), None, "money was read");
+}
+
+#[test]
+fn a_column_of_ids_is_no_column_of_models() {
+    let file = |models: usize| {
+        let rows: String = (0..models).map(|model| format!("2026-10-06,m{model},1\n")).collect();
+        read(&format!("date,model,cost\n{rows}"), &Mapping::default())
+    };
+    assert_eq!(file(2_000).expect("models").lines.len(), 2_000);
+    let sentence = told(&file(200_000).expect_err("ids"));
+    assert!(
+        sentence.contains("Line 2002, column model: with this line the file names more than 2,000 models."),
+        "{sentence}"
+    );
 }

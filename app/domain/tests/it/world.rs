@@ -205,6 +205,7 @@ pub fn application(of: &str, words: &[&str]) -> ApplicationFacts {
         group: group(of),
         key: KeyId(id("key")),
         personal: None,
+        owner: None,
         models,
         features,
         assigned: vec![group(of)],

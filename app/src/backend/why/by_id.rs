@@ -2,7 +2,10 @@
 //! says where nothing is kept.
 
 use chrono::{DateTime, Utc};
-use domain::{calls::What, ids::CallId, keys::Feature, refusals::Told, time};
+use domain::{
+    calls::What, ids::CallId, keys::Feature, limits::Meter, refusals::Told, requests::raisable, roles::Act,
+    time,
+};
 use store::{StoreError, refusals::Refused};
 
 use super::{AppError, Known, Looking};
@@ -122,11 +125,26 @@ pub async fn told(looking: &Looking<'_>, refused: Refused) -> Result<RefusedCall
             .filter_map(|name| Some(((*name).to_owned(), value(name)?)))
             .chain(wanted)
             .collect(),
-        help: told.filter(|_| !decided).map(help),
+        help: told.filter(|_| !decided).map(help).or_else(|| more(looking, &refused)),
         decided,
         model: refused.model.clone(),
         observed: refused.observed,
     })
+}
+
+/// Where somebody asks for more money under the limit that had no room, as the answer said it; whoever may
+/// raise it does that where it stands.
+fn more(looking: &Looking<'_>, refused: &Refused) -> Option<Help> {
+    let url = refused.detail.get("request_url")?.as_str()?;
+    let path = url.get(url.find("/requests/raise?")?..)?;
+    let scope = refused.detail.get("scope_name").and_then(|name| name.as_str()).unwrap_or("this limit");
+    let named = path.split(['?', '&']).find_map(|pair| Meter::from_key(pair.strip_prefix("limit=")?));
+    let asks = |meter| looking.me.is_some_and(|me| raisable(looking.facts, &meter, me, looking.now));
+    if named.is_some_and(asks) {
+        return Some(Help { sentence: format!("Ask for more money for {scope}"), href: path.to_owned() });
+    }
+    looking.cx.permit(Act::LoosenLimits).ok()?;
+    Some(Help { sentence: format!("Raise the limit of {scope}"), href: "/limits".to_owned() })
 }
 
 /// How the secret of a call came to its end: when, and by whom, where that is on record.

@@ -145,7 +145,7 @@ fn Find(groups: usize) -> impl IntoView {
         view! { <a class="btn" href=href data-within="">"Show the tree"</a> }
     });
     view! {
-        <form method="get" action="/authorization" class="row filters mx-find" role="search" data-stays="">
+        <form method="get" action="/authorization" class="row filters mx-find" role="search" data-finds="">
             {kept}
             <input class="find" type="search" name="q" value=q placeholder=format!("Find one of {groups} groups") aria-label="Find a group" autocomplete="off"/>
             <input class="find" type="search" name="model" value=model placeholder="Find a model" aria-label="Find a model" autocomplete="off"/>

@@ -47,6 +47,11 @@ fn said(typed: &[(String, String)], about: &str) -> Option<StepRules> {
     })
 }
 
+/// What is said of one line, for people.
+fn in_words(rules: StepRules) -> String {
+    Some(rules.words()).filter(|words| !words.is_empty()).unwrap_or_else(|| "what is usual".to_owned())
+}
+
 /// The list of models, and what is done when each of them fails.
 #[component]
 pub fn Steps(
@@ -58,8 +63,7 @@ pub fn Steps(
     children: Children,
 ) -> impl IntoView {
     let typed = form::typed();
-    let text = typed.iter().find(|(name, _)| name == "steps").map(|(_, text)| text.clone());
-    let text = text.unwrap_or_else(|| policy.as_ref().map(steps_text).unwrap_or_default());
+    let text = form::shown("steps", &policy.as_ref().map(steps_text).unwrap_or_default());
     let lines: Vec<&str> = written(&text).map(|(name, _)| name).collect();
     let is_saved = |name: &str| {
         policy.as_ref().is_some_and(|policy| policy.steps.iter().any(|(_, known, _)| known == name))
@@ -89,14 +93,17 @@ pub fn Steps(
         };
         let called = name.map(str::to_owned).or(elsewhere);
         let saved = name.and_then(saved);
-        let named = name.and_then(|name| Some((name.to_owned(), said(&typed, name)?)));
+        let chosen = name.and_then(|name| Some((name.to_owned(), said(&typed, name)?)));
+        let (stays, theirs) = match name.zip(saved) {
+            Some((name, saved)) => {
+                let chosen = chosen.as_ref().map(|(_, rules)| in_words(*rules));
+                form::merged_part(&format!("rules of {name}"), chosen.as_deref(), &in_words(saved))
+            }
+            None => (true, None),
+        };
+        let named = chosen.filter(|_| stays);
         let new = policy.is_none() || !name.is_some_and(&is_saved);
         let placed = said(&typed, &by_place).filter(|_| new).map(|rules| (by_place.clone(), rules));
-        let theirs = named.as_ref().zip(saved).filter(|((_, mine), saved)| form::stale() && mine != saved);
-        let theirs = theirs.map(|(_, saved)| match saved.words() {
-            words if words.is_empty() => "Somebody else saved what is usual.".to_owned(),
-            words => format!("Somebody else saved: {words}"),
-        });
         // Before anything was sent, the fields of a new policy are about places: nothing is written yet.
         let unsaid = || (name.map_or(by_place, str::to_owned), saved.unwrap_or_default());
         let (about, rules) = named.or(placed).unwrap_or_else(unsaid);

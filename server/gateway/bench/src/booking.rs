@@ -36,6 +36,8 @@ pub struct Run {
     /// How many of them at once, and how many such batches are on their way.
     pub batch: usize,
     pub at_once: usize,
+    /// Of how many organizations, in turn: each batch is of one.
+    pub organizations: usize,
     /// Everybody calls as often as everybody else, by any application and with any model, instead of as
     /// people do.
     pub even: bool,
@@ -140,35 +142,38 @@ impl World {
 /// Books calls of the last hour, and says how long that took, how much of Postgres' time (where it is known
 /// where that keeps its data), and what it takes on disk.
 pub async fn run(database_url: &str, postgres_data: Option<&Path>, run: Run) -> Result<(), Failure> {
-    let Run { calls, batch, at_once, even } = run;
+    let Run { calls, batch, at_once, organizations, even } = run;
     let data = Folder::new()?;
     let store = Store::connect(database_url, 10, serve::master_key(&data.0)?).await?;
-    let (org, _) = organization::found(&store).await?;
     let now = clock::now();
-    let calendar: Calendar = store::organizations::calendar(&store, org).await?;
+    let mut worlds = Vec::new();
+    for org in organization::found_several(&store, organizations).await? {
+        let calendar: Calendar = store::organizations::calendar(&store, org).await?;
+        worlds.push((Arc::new(World::new(org, even)), calendar));
+    }
     ledger::make_partitions(&store, now.date_naive() - chrono::Days::new(2), 4).await?;
-    let world = Arc::new(World::new(org, even));
     let groups: usize = LEVELS.iter().sum();
     println!(
-        "{calls} calls of {PEOPLE} people and {APPLICATIONS} programs in {groups} groups with {MODELS} models{}, \
+        "{calls} calls of {PEOPLE} people and {APPLICATIONS} programs in {groups} groups with {MODELS} models{}{}, \
          {batch} a batch, {at_once} at once; load {}",
         if even { ", all of them used alike" } else { "" },
+        if organizations > 1 { format!(", in each of {organizations} organizations") } else { String::new() },
         std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim(),
     );
     let postgres = || postgres_data.map(process::postgres_time).unwrap_or_default();
     let (begun, before) = (Instant::now(), postgres());
     let mut done = 0;
-    let mut starts = (0..calls).step_by(batch);
+    let mut starts = (0..calls).step_by(batch).zip(worlds.iter().cycle());
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         while tasks.len() < at_once
-            && let Some(start) = starts.next()
+            && let Some((start, (world, calendar))) = starts.next()
         {
-            let (store, world) = (store.clone(), world.clone());
+            let (store, world, calendar) = (store.clone(), Arc::clone(world), *calendar);
             tasks.spawn(async move {
                 let numbers = start..calls.min(start + batch);
                 let events: Vec<Event> = numbers.map(|number| world.call(number as u64, now)).collect();
-                ledger::bulk::book(&store, org, calendar, &events, None).await
+                ledger::bulk::book(&store, world.org, calendar, &events, None).await
             });
         }
         let Some(booked) = tasks.join_next().await else { break };

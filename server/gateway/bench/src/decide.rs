@@ -188,6 +188,7 @@ fn application_facts(path: &[GroupId]) -> ApplicationFacts {
         group: path[LEVELS - 1],
         key: clock::id(),
         personal: None,
+        owner: None,
         models: KeyModels::All,
         features: Features::all(),
         assigned: vec![path[LEVELS - 1]],

@@ -83,6 +83,9 @@ enum Program {
         /// How many transactions at a time
         #[arg(long, default_value_t = 2)]
         at_once: usize,
+        /// Of how many organizations, in turn
+        #[arg(long, default_value_t = 1)]
+        organizations: usize,
         /// Everybody and every program calls as often as any other, and with any model
         #[arg(long)]
         even: bool,
@@ -131,8 +134,8 @@ async fn perform(program: Program) -> Result<(), Failure> {
             comparison::run(&comparison::Setting { database_url, postgres_data, bursar, seconds, only }).await
         }
         Program::Soak { database_url, bursar, minutes } => soak::run(database_url, bursar, minutes).await,
-        Program::Booking { database_url, postgres_data, calls, batch, at_once, even } => {
-            let run = booking::Run { calls, batch, at_once, even };
+        Program::Booking { database_url, postgres_data, calls, batch, at_once, organizations, even } => {
+            let run = booking::Run { calls, batch, at_once, organizations, even };
             booking::run(&database_url, postgres_data.as_deref(), run).await
         }
         Program::Decide { times } => decide::run(times),

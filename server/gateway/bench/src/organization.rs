@@ -5,7 +5,7 @@ use domain::{
     audit::Door,
     authorizations::{State, Target},
     groups::{GroupForm, GroupKind, Standing},
-    ids::{OrgId, UserId},
+    ids::{AccountId, OrgId, UserId},
     keys::{Features, KeyModels, PlainSecret},
     limits::{Meter, Metric, Mode, Scope},
     models::{Modality, Review},
@@ -34,12 +34,30 @@ const PLENTY: i64 = 50_000_000 * NANOS;
 
 /// An organization in an empty database, and its owner.
 pub async fn found(store: &Store) -> Result<(OrgId, UserId), Failure> {
+    let account = set_up(store).await?;
+    add(store, account, "Acme").await
+}
+
+/// Organizations in an empty database.
+pub async fn found_several(store: &Store, count: usize) -> Result<Vec<OrgId>, Failure> {
+    let account = set_up(store).await?;
+    let mut orgs = Vec::new();
+    for number in 1..=count {
+        orgs.push(add(store, account, &format!("Acme {number}")).await?.0);
+    }
+    Ok(orgs)
+}
+
+async fn set_up(store: &Store) -> Result<AccountId, Failure> {
     store.migrate().await?;
     let token = installation::offer_token(store).await?.ok_or("the database is not empty")?;
     let (name, email) = ("Olga".parse()?, "olga@acme.example".parse()?);
-    let account = installation::set_up(store, &token, &name, &email, "no password").await?;
+    Ok(installation::set_up(store, &token, &name, &email, "no password").await?)
+}
+
+async fn add(store: &Store, account: AccountId, name: &str) -> Result<(OrgId, UserId), Failure> {
     let settings = organizations::Settings {
-        name: "Acme".parse()?,
+        name: name.parse()?,
         time_zone: "Europe/Berlin".to_owned(),
         week_start: WeekStart::Monday,
         default_user_limit: Some(Money(PLENTY)),

@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use domain::{
     access::Grantee,
     authorizations::{State, Target},
     keys::{Feature, Features, KeyModels},
-    limits::{Metric, Mode, Scope},
+    limits::{Meter, Metric, Mode, Scope},
     models::Review,
     money::Money,
     policies::Routing,
@@ -17,7 +18,7 @@ use domain::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{authorizations, groups, keys, models, policies, requests, testing, users};
+use store::{authorizations, groups, keys, models, organizations, policies, requests, testing, users};
 
 use crate::{
     client::{Answer, Client, body, streamed},
@@ -182,6 +183,87 @@ async fn people_and_their_secrets_bite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_s_own_secret_that_is_replaced_goes_on_for_the_time_that_was_chosen() {
+    let two = Two::start().await;
+    let (world, call) = (&two.world, body("small", 16));
+    let (mia, first) = world.member("Mia").await;
+    let replace = async |grace: TimeDelta| {
+        let mut change = world.tenant.change_as(&world.store, mia).await;
+        let secret = keys::issue_member_until(&mut change, world.key, grace, None).await.expect("a secret");
+        change.commit().await.expect("it");
+        secret
+    };
+    let second = replace(TimeDelta::seconds(3)).await;
+    two.pass(second.reveal(), &call, "the new one").await;
+    two.pass(first.reveal(), &call, "the old one within its grace").await;
+    let own = keys::own(&world.store, world.tenant.org, mia).await.expect("keys");
+    let key = own.iter().find(|key| key.key == world.key).expect("hers");
+    assert!(key.secret.as_ref().is_some_and(|secret| second.reveal().ends_with(tail(&secret.hint))));
+    assert!(matches!(key.older.as_slice(), [old] if old.ends_at.is_some()), "{:?}", key.older);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    two.refuse(first.reveal(), &call, "the old one after it", 401, "invalid_api_key").await;
+    let third = replace(TimeDelta::zero()).await;
+    two.refuse(second.reveal(), &call, "one that was replaced at once", 401, "invalid_api_key").await;
+    two.pass(third.reveal(), &call, "the newest").await;
+}
+
+/// The last characters of a secret, which are all that is known of it.
+fn tail(hint: &str) -> &str {
+    hint.rsplit('…').next().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_organization_that_is_deleted_takes_its_secrets_with_it() {
+    let two = Two::start().await;
+    let (world, call) = (&two.world, body("small", 16));
+    let (_, own) = world.member("Mia").await;
+    let service = world.client.secret.clone();
+    for secret in [&service, own.reveal()] {
+        two.pass(secret, &call, "before").await;
+    }
+    let name = organizations::get(&world.store, world.tenant.org).await.expect("settings").name;
+    organizations::delete(world.change().await, &name).await.expect("it is gone");
+    for secret in [&service, own.reveal()] {
+        two.refuse(secret, &call, "an organization that is gone", 401, "invalid_api_key").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_that_is_moved_is_decided_for_by_its_new_group() {
+    let two = Two::start().await;
+    let (world, secret, call) = (&two.world, two.world.client.secret.as_str(), body("small", 16));
+    let Pair { openai: small, .. } = world.small;
+    let mut change = world.change().await;
+    let form = |name: &str| domain::groups::GroupForm {
+        name: name.parse().expect("a name"),
+        kind: domain::groups::GroupKind::Department,
+        ends_on: None,
+    };
+    let closed = groups::insert(&mut change, None, &form("Closed")).await.expect("a group");
+    let spent = groups::insert(&mut change, None, &form("Spent")).await.expect("a group");
+    change.commit().await.expect("both");
+    world.say(Some(closed), Target::Model(small), State::Closed).await;
+    world.limit(Scope::Group(spent), Metric::Requests, Window::Total, 0).await;
+    two.pass(secret, &call, "where it is").await;
+    let mut from = world.platform;
+    for (version, to) in [(1, closed), (2, spent), (3, world.platform)] {
+        let mut change = world.change().await;
+        store::applications::move_to(&mut change, world.application, version, from, to).await.expect("moved");
+        change.commit().await.expect("it");
+        from = to;
+        if to == closed {
+            two.refuse(secret, &call, "into a group that has the model closed", 404, "model_not_found").await;
+        } else if to == spent {
+            two.refuse(secret, &call, "into one whose limit is out", 402, "quota_exceeded").await;
+        } else {
+            two.pass(secret, &call, "and back").await;
+        }
+    }
+    // What was called counts where it was called.
+    world.books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_policies_and_providers_bite() {
     let two = Two::start().await;
     let (world, secret, call) = (&two.world, two.world.client.secret.as_str(), body("small", 16));
@@ -243,7 +325,8 @@ async fn requests_bite_and_grants_end_by_themselves() {
     let approval = async |what: &str| two.refuse(secret, &call, what, 403, "model_requires_approval").await;
     approval("by request").await;
 
-    let today = store::clock::now().date_naive();
+    // The organization's, which is ahead of UTC.
+    let today = store::clock::now().with_timezone(&chrono_tz::Europe::Berlin).date_naive();
     let form = requests::RequestForm {
         model: small,
         group: world.platform,
@@ -285,6 +368,41 @@ async fn requests_bite_and_grants_end_by_themselves() {
         assert_eq!(approve(second).await, again);
         approval("one of two who agree, however often").await;
     }
+
+    // A limit that is raised for a time, and lowered.
+    let meter = Meter { scope: Scope::User(mia), metric: Metric::Spend, window: Window::Month };
+    world.say(None, Target::Model(small), State::Open).await;
+    world.limit(meter.scope, meter.metric, meter.window, 1).await;
+    two.refuse(secret, &call, "a limit of next to nothing", 402, "budget_exceeded").await;
+    let form = requests::RaiseForm {
+        meter,
+        group: world.platform,
+        reason: "to compare".parse().expect("a reason"),
+        terms: Terms { amount: Money(1_000_000_000), ends_on: today },
+    };
+    let mut change = world.change().await;
+    let rule = ApprovalRule { above: Money(0), approvers: 1, version: 1 };
+    requests::set_rule(&mut change, &rule).await.expect("one suffices");
+    change.commit().await.expect("it");
+    let mut change = world.tenant.change_as(&world.store, mia).await;
+    let raise = requests::insert_raise(&mut change, &form).await.expect("a request");
+    change.commit().await.expect("it");
+    two.refuse(secret, &call, "a raise that nobody has agreed to", 402, "budget_exceeded").await;
+    let mut change = world.change().await;
+    let decided = requests::approve(&mut change, raise, None, None).await.expect("agreed");
+    assert_eq!(decided, requests::Decided::Now);
+    change.commit().await.expect("it");
+    two.pass(secret, &call, "a raised limit").await;
+    let mut change = world.change().await;
+    requests::end(&mut change, raise).await.expect("it ends");
+    change.commit().await.expect("it");
+    two.refuse(secret, &call, "a limit that is no longer raised", 402, "budget_exceeded").await;
+    let mut change = world.change().await;
+    let (limit, _, version) =
+        store::limits::said(&mut change, &meter).await.expect("an answer").expect("a limit");
+    store::limits::remove(&mut change, limit, version).await.expect("it goes");
+    change.commit().await.expect("it");
+    world.say(None, Target::Model(small), State::ByRequest).await;
 
     // A grant's last moment comes: nobody changes anything, and both know.
     let mut change = world.change().await;

@@ -8,7 +8,7 @@ use domain::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{calls, rollups::Which};
+use store::{applications, calls, rollups::Which};
 
 use crate::{
     client::{Answer, DIALECTS, body, route, streamed},
@@ -259,4 +259,52 @@ async fn what_a_caller_calls_its_request_is_kept_and_found_and_never_ours() {
     );
     assert!(found_by(&world, "order-8").await.is_empty() && found_by(&world, "%").await.is_empty());
     assert!(found_by(&world, &secret).await.is_empty(), "a secret is not kept");
+}
+
+#[tokio::test]
+async fn a_use_case_that_the_application_does_not_have_is_left_out_and_the_answer_says_so() {
+    const HEADER: &str = "x-bursar-use-case-left-out";
+    let world = World::new().await;
+    let (store, org) = (&world.store, world.tenant.org);
+    let now = applications::get(store, org, world.application).await.expect("the application");
+    let form = applications::ApplicationForm {
+        name: now.name.parse().expect("a name"),
+        description: now.description,
+        use_cases: vec!["triage".to_owned()],
+    };
+    let mut change = world.change().await;
+    applications::update(&mut change, world.application, now.version, &form).await.expect("a use case");
+    change.commit().await.expect("kept");
+
+    for dialect in DIALECTS {
+        let plain = body(&named("small", dialect), 20);
+        let labelled = |label: &str| {
+            let mut labelled = plain.clone();
+            labelled["metadata"] = json!({ "x-bursar-use-case": label });
+            labelled
+        };
+        let header = |label: &str| {
+            world.client.request(dialect, route(dialect)).header("x-bursar-use-case", label.as_bytes())
+        };
+        // In a header, in the body, and both: the header wins. What no header can carry is not named.
+        let client = &world.client;
+        let answers = [
+            (client.send(header("nightly"), plain.to_string()).await, Some("nightly"), ""),
+            (client.send(header("triage"), labelled("nightly").to_string()).await, None, "triage"),
+            (client.send(header("Triage"), labelled("triage").to_string()).await, Some("Triage"), ""),
+            (client.call(dialect, &labelled("Prüfung\r\nx-bursar-model: other")).await, Some("unknown"), ""),
+            (client.call(dialect, &labelled("triage")).await, None, "triage"),
+            (client.call(dialect, &labelled("")).await, None, ""),
+            (client.call(dialect, &plain).await, None, ""),
+        ];
+        world.quiet().await;
+        for (answer, left_out, counted) in answers {
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            assert_eq!(answer.header(HEADER), left_out);
+            let id: CallId = answer.header("x-request-id").expect("an id").parse().expect("ours");
+            let view = calls::get(store, org, id).await.expect("the call");
+            let What::Finished(finished) = view.what else { panic!("{:?}", view.what) };
+            assert_eq!(finished.use_case, counted);
+        }
+    }
 }

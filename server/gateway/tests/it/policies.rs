@@ -261,6 +261,15 @@ async fn steps_of_another_dialect_or_kind_are_left_out() {
     let count = json!({ "model": "policy/mixed", "messages": [] });
     let answer = world.client.to(Route::CountTokens, &count).await;
     assert_eq!(answer.header("x-bursar-model"), Some("small-anthropic"), "{}", answer.text());
+    // Where somebody has to agree to the one that answers here, the other is said, too.
+    let big = world.model("big", Some(prices()), Review::Accepted).await;
+    world.say_of(big, State::ByRequest).await;
+    world.policy("either", Routing::Fallback, &[(big.openai, 1), (anthropic, 1)]).await;
+    let answer = world.client.call(Dialect::OpenAi, &body("policy/either", 16)).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.text());
+    let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("by request"), "{message}");
+    assert!(message.ends_with("small-anthropic is served at /v1/messages. Call it there."), "{message}");
 }
 
 #[tokio::test]

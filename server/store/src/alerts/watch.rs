@@ -354,7 +354,7 @@ async fn days_of(
     Ok(rows.into_iter().map(|(day, _, sums)| (day, amount(&sums))).collect())
 }
 
-/// Looks for groups and applications whose day costs a multiple of the usual. Returns how many
+/// Looks for groups and applications whose day, today or yesterday, costs a multiple of the usual. Returns how many
 /// were told.
 ///
 /// # Errors
@@ -365,22 +365,28 @@ pub async fn anomalies(store: &Store, org: OrgId, now: DateTime<Utc>) -> Result<
         return Ok(0);
     }
     let today = organizations::calendar(store, org).await?.day(now);
-    let found = unusual(store, org, today, settings.floor).await?;
+    let mut found = Vec::new();
+    // What began after the last look at a day is found by the first ones after it.
+    for day in today.pred_opt().into_iter().chain([today]) {
+        let unusual = unusual(store, org, day, settings.floor).await?;
+        found.extend(unusual.into_iter().map(|(scope, spent, found)| (scope, day, spent, found)));
+    }
     if found.is_empty() {
         return Ok(0);
     }
     fire(store, org, &settings, now, |facts| {
-        let alert = |(scope, spent, found): (Scope, Money, domain::alerts::Unusual)| {
+        let alert = |(scope, day, spent, found): (Scope, NaiveDate, Money, domain::alerts::Unusual)| {
             let (name, href) = (name_of(facts, scope), page_of(facts, scope));
             let (kind, thing, _) = scope.parts();
-            (scope, unusual_day(&format!("{kind}:{thing}"), &name, &href, today, spent, found), false)
+            (scope, unusual_day(&format!("{kind}:{thing}"), &name, &href, day, spent, found), false)
         };
         found.into_iter().map(alert).collect()
     })
     .await
 }
 
-/// Groups, with everything below them, and applications that cost a multiple of the usual today.
+/// Groups, with everything below them, and applications that cost a multiple of the usual on a
+/// day.
 async fn unusual(
     store: &Store,
     org: OrgId,

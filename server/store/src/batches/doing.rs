@@ -6,6 +6,7 @@ use domain::{
     groups::{Source, Standing},
     ids::{GroupId, UserId},
     money::Money,
+    time,
     users::Role,
 };
 
@@ -13,7 +14,7 @@ use super::{Members, Person, members, people};
 use crate::{
     Change, Result, StoreError,
     groups::{self, Joining, Leaving},
-    limits, users,
+    limits, requests, users,
 };
 
 /// What one person comes to: what was done and how to undo it, or why nothing was.
@@ -96,6 +97,13 @@ fn objection(tried: Result<()>) -> Result<Option<String>> {
 async fn join(change: &mut Change, people: &[Person], task: Task, members: &Members) -> Result<Vec<Step>> {
     let Task::Join { group, standing, ends_at } = task else { return Ok(Vec::new()) };
     let name = members.name.as_str();
+    let until = match ends_at {
+        Some(end) => {
+            let last = change.facts().await?.calendar.day(end - chrono::Duration::seconds(1));
+            format!(", through {}", time::date(last))
+        }
+        None => String::new(),
+    };
     let (mut steps, mut joining) = (Vec::new(), Vec::new());
     for person in people {
         if members.here.contains_key(&person.id) {
@@ -109,22 +117,23 @@ async fn join(change: &mut Change, people: &[Person], task: Task, members: &Memb
                 continue;
             }
         } else {
-            joining.push(joins(person, group, name, ends_at));
+            joining.push(joins(person, group, name, ends_at, Source::Manual));
         }
-        steps.push(Step::Done(format!("joins {name}"), Some(Undo::Leave(group))));
+        steps.push(Step::Done(format!("joins {name}{until}"), Some(Undo::Leave(group))));
     }
     groups::join_all(change, &joining).await?;
     Ok(steps)
 }
 
-/// By hand, into a group they are not in.
+/// Into a group they are not in.
 pub(super) fn joins<'a>(
     person: &'a Person,
     group: GroupId,
     group_name: &'a str,
     ends_at: Option<chrono::DateTime<chrono::Utc>>,
+    source: Source,
 ) -> Joining<'a> {
-    Joining { user: person.id, name: &person.name, group, group_name, source: Source::Manual, ends_at }
+    Joining { user: person.id, name: &person.name, group, group_name, source, ends_at }
 }
 
 /// Those who lead a group are few.
@@ -171,7 +180,7 @@ async fn leave(
                 Some(why) => Step::Refused(why),
                 None => {
                     leaving.push(Leaving { user: person.id, name: &person.name, group, group_name: name });
-                    let undo = Undo::Join { group, ends_at: known.ends_at };
+                    let undo = Undo::Join { group, ends_at: known.ends_at, source: known.source };
                     Step::Done(format!("leaves {name}"), Some(undo))
                 }
             },
@@ -202,14 +211,15 @@ async fn shift(
             }
             Some(known) => known,
         };
-        let (ends_at, there) = (known.ends_at, enter.here.contains_key(&person.id));
+        let (ends_at, source) = (known.ends_at, known.source);
+        let there = enter.here.contains_key(&person.id);
         let mut why = objection(groups::by_hand(change, known.source, &person.name))?;
         if why.is_none() && !there {
             if enter.lapsed.contains(&person.id) {
                 let tried = groups::set_member(change, to, person.id, Standing::Member, ends_at).await;
                 why = objection(tried)?;
             } else {
-                joining.push(joins(person, to, to_name, ends_at));
+                joining.push(joins(person, to, to_name, ends_at, Source::Manual));
             }
         }
         if let Some(why) = why {
@@ -217,7 +227,11 @@ async fn shift(
             continue;
         }
         leaving.push(Leaving { user: person.id, name: &person.name, group: from, group_name: from_name });
-        let undo = if there { Undo::Join { group: from, ends_at } } else { Undo::Back { from, to, ends_at } };
+        let undo = if there {
+            Undo::Join { group: from, ends_at, source }
+        } else {
+            Undo::Back { from, to, ends_at, source }
+        };
         steps.push(Step::Done(format!("moves from {from_name} to {to_name}"), Some(undo)));
     }
     groups::join_all(change, &joining).await?;
@@ -236,12 +250,19 @@ async fn cap_all(
         .filter(|person| person.own_limit != cap)
         .map(|person| limits::Month { user: person.id, name: &person.name, cap, kept: None })
         .collect();
+    let lasting = requests::lasting_months(change).await?;
     limits::set_months(change, &others).await?;
     let step = |person: &Person| match person.own_limit {
         before if before == cap => Step::Already(format!("has {} already", limit_words(facts, cap))),
-        before => {
-            let text = format!("{} → {}", limit_words(facts, before), limit_words(facts, cap));
-            Step::Done(text, Some(Undo::Limit { before, set: cap, kept: person.kept.clone() }))
+        now => {
+            // What is raised for a time comes back as it is without that.
+            let (before, raised) = lasting.get(&person.id).map_or((now, None), |lasting| (*lasting, now));
+            let text = format!("{} → {}", limit_words(facts, now), limit_words(facts, cap));
+            let text = match raised {
+                Some(_) => format!("{text}, which ends a raise from {}", limit_words(facts, before)),
+                None => text,
+            };
+            Step::Done(text, Some(Undo::Limit { before, set: cap, kept: person.kept.clone(), raised }))
         }
     };
     Ok(people.iter().map(step).collect())
@@ -313,9 +334,9 @@ async fn suspend(change: &mut Change, people: &[Person]) -> Result<Vec<Step>> {
         let step = if person.suspended {
             Some(Step::Already("is suspended already".to_owned()))
         } else if me == Some(person.id) {
-            Some(Step::Refused("This is you: somebody else has to suspend you.".to_owned()))
+            Some(Step::Refused(users::YOURSELF.to_owned()))
         } else {
-            objection(users::may_give(change, person.role))?.map(Step::Refused)
+            objection(users::may_do_to(change, person.role, "suspends"))?.map(Step::Refused)
         };
         if step.is_none() && person.role == Role::Owner {
             owners.push(place);
@@ -346,7 +367,7 @@ async fn reinstate(change: &mut Change, people: &[Person]) -> Result<Vec<Step>> 
     for person in people {
         steps.push(if !person.suspended {
             Step::Already("is not suspended".to_owned())
-        } else if let Some(why) = objection(users::may_change(change, person.id, person.role))? {
+        } else if let Some(why) = objection(users::may_change(change, person.id, person.role, "lets in"))? {
             Step::Refused(why)
         } else {
             of.push((person.id, person.name.as_str()));
@@ -365,7 +386,7 @@ async fn invite(change: &mut Change, people: &[Person]) -> Result<Vec<Step>> {
             Step::Already("has joined already".to_owned())
         } else if person.suspended {
             Step::Refused("Suspended. Let them in again first.".to_owned())
-        } else if let Some(why) = objection(users::may_change(change, person.id, person.role))? {
+        } else if let Some(why) = objection(users::may_change(change, person.id, person.role, "invites"))? {
             Step::Refused(why)
         } else {
             of.push((person.id, person.name.as_str()));

@@ -21,11 +21,12 @@ use crate::{
     limits, receipts, users,
 };
 
-/// Brings everybody back who is still as the change left them. Returns how many that were, and how
-/// many were changed since.
+/// Brings everybody back who is still as the change left them. Returns how many people that were, and how
+/// many were changed since: of whoever is among these, something at least was left alone.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when it was not done, or was undone already.
+/// [`StoreError::Stale`] when it was not done, or was undone already; [`StoreError::Invalid`] when everybody
+/// was changed since.
 pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> {
     let (org, at) = (change.org(), change.at());
     let Some(task) = batch.done else { return Err(StoreError::Stale) };
@@ -45,40 +46,61 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
         change.expect(act, Some(from))?;
     }
     let ways = ways_back(change, batch).await?;
-    let groups: HashSet<GroupId> = ways.iter().flat_map(|(_, undo)| undo.groups()).collect();
+    let groups: HashSet<GroupId> = ways.iter().flat_map(|(_, undo, _)| undo.groups()).collect();
     let groups: Vec<GroupId> = groups.into_iter().collect();
     let known = members(change, &groups).await?;
     let now: HashMap<UserId, Person> =
         people(change, &batch.users).await?.into_iter().map(|person| (person.id, person)).collect();
     let added: Vec<UserId> =
-        ways.iter().filter(|(_, undo)| matches!(undo, Undo::Added)).map(|(user, _)| *user).collect();
+        ways.iter().filter(|(_, undo, _)| matches!(undo, Undo::Added)).map(|(user, ..)| *user).collect();
     let unused = if added.is_empty() { HashSet::new() } else { users::with_nothing(change, &added).await? };
 
     let (mut back, mut left) = (HashSet::new(), HashSet::new());
+    let mut places = Vec::new();
     let mut all = All::default();
-    for (user, undo) in &ways {
+    for (user, undo, place) in &ways {
         let person = now.get(user).filter(|person| is_same(undo, person, task, &known, at));
         match person.map_or(Taken::Not, |person| all.take(change, person, undo, &known, &unused)) {
             Taken::Together => drop(back.insert(*user)),
             Taken::Alone => {}
-            Taken::Not => drop(left.insert(*user)),
+            Taken::Not => {
+                left.insert(*user);
+                places.push(*place);
+            }
         }
     }
     for (person, undo) in all.bring_back(change).await? {
         match bring_one_back(change, person, undo).await {
             Ok(()) => back.insert(person.id),
-            Err(StoreError::Invalid { .. }) => left.insert(person.id),
+            Err(StoreError::Invalid { .. }) => {
+                places.extend(
+                    ways.iter().find(|(_, way, _)| std::ptr::eq(way, undo)).map(|(.., place)| *place),
+                );
+                left.insert(person.id)
+            }
             Err(error) => return Err(error),
         };
     }
-    Ok((back.len(), left.len()))
+    sqlx::query!(
+        "update batch_effects set left_alone = true
+         where org_id = $1 and batch_id = $2 and outcome = 'changed' and place = any ($3)",
+        org.0,
+        batch.id.0,
+        &places,
+    )
+    .execute(change.db())
+    .await?;
+    if back.is_empty() {
+        return Err(StoreError::invalid("", "Everybody was changed again since. Nothing was undone."));
+    }
+    Ok((back.difference(&left).count(), left.len()))
 }
 
-/// The ways back of a change: what came last first.
-async fn ways_back(change: &mut Change, batch: &Batch) -> Result<Vec<(UserId, Undo)>> {
+/// The ways back of a change, and their places: what came last first.
+async fn ways_back(change: &mut Change, batch: &Batch) -> Result<Vec<(UserId, Undo, i32)>> {
     let org = change.org();
     let rows = sqlx::query!(
-        r#"select user_id, undo as "undo!" from batch_effects
+        r#"select user_id, undo as "undo!", place from batch_effects
            where org_id = $1 and batch_id = $2 and outcome = $3 and undo is not null order by place desc"#,
         org.0,
         batch.id.0,
@@ -88,7 +110,7 @@ async fn ways_back(change: &mut Change, batch: &Batch) -> Result<Vec<(UserId, Un
     .await?;
     let unreadable = |error: serde_json::Error| StoreError::Unreadable(error.to_string());
     rows.into_iter()
-        .map(|row| Ok((row.user_id.into(), serde_json::from_value(row.undo).map_err(unreadable)?)))
+        .map(|row| Ok((row.user_id.into(), serde_json::from_value(row.undo).map_err(unreadable)?, row.place)))
         .collect()
 }
 
@@ -109,10 +131,10 @@ fn is_same(
             Task::Join { standing, .. } => is(group, standing),
             _ => is(group, Standing::Member),
         },
-        Undo::Back { from, to, ends_at } => {
+        Undo::Back { from, to, ends_at, .. } => {
             is(to, Standing::Member) && open(from) && here(from).is_none() && goes_on(ends_at)
         }
-        Undo::Join { group, ends_at } => open(group) && here(group).is_none() && goes_on(ends_at),
+        Undo::Join { group, ends_at, .. } => open(group) && here(group).is_none() && goes_on(ends_at),
         Undo::Member { group, ends_at } => is(group, Standing::Lead) && goes_on(ends_at),
         Undo::Limit { set, .. } => person.own_limit == *set,
         Undo::Role { given, .. } => person.role == *given,
@@ -177,12 +199,12 @@ impl<'a> All<'a> {
                 None => return self.alone(person, undo),
             },
             Undo::Join { group, .. } if lapsed(group) => return self.alone(person, undo),
-            Undo::Join { group, ends_at } => {
-                self.joining.push(joins(person, *group, called(group), *ends_at));
+            Undo::Join { group, ends_at, source } => {
+                self.joining.push(joins(person, *group, called(group), *ends_at, *source));
             }
-            Undo::Back { from, to, ends_at } => match leaves(to).filter(|_| !lapsed(from)) {
+            Undo::Back { from, to, ends_at, source } => match leaves(to).filter(|_| !lapsed(from)) {
                 Some(leaving) => {
-                    self.joining.push(joins(person, *from, called(from), *ends_at));
+                    self.joining.push(joins(person, *from, called(from), *ends_at, *source));
                     self.leaving.push(leaving);
                 }
                 None => return self.alone(person, undo),
@@ -201,7 +223,7 @@ impl<'a> All<'a> {
                 self.edit(person).2 = *before;
             }
             Undo::Name { .. } | Undo::Suspended(false)
-                if users::may_change(change, person.id, person.role).is_err() =>
+                if users::may_change(change, person.id, person.role, "edits").is_err() =>
             {
                 return Taken::Not;
             }
@@ -263,10 +285,10 @@ impl<'a> All<'a> {
 async fn bring_one_back(change: &mut Change, person: &Person, undo: &Undo) -> Result<()> {
     match undo {
         Undo::Leave(group) => groups::remove_member(change, *group, person.id).await,
-        Undo::Join { group, ends_at } | Undo::Member { group, ends_at } => {
+        Undo::Join { group, ends_at, .. } | Undo::Member { group, ends_at } => {
             groups::set_member(change, *group, person.id, Standing::Member, *ends_at).await
         }
-        Undo::Back { from, to, ends_at } => {
+        Undo::Back { from, to, ends_at, .. } => {
             groups::set_member(change, *from, person.id, Standing::Member, *ends_at).await?;
             groups::remove_member(change, *to, person.id).await
         }

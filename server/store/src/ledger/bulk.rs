@@ -50,10 +50,12 @@ pub async fn book(
     if events.iter().any(|event| event.call.org != org) {
         return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
     }
-    let mut tx = store.pool().begin().await?;
-    windows::share_bookings(&mut tx, org).await?;
     let mut names = Names::default();
     let mut named: Vec<Named<'_>> = events.iter().map(|event| names.of_call(event)).collect();
+    let mut db = store.pool().acquire().await?;
+    names.write(&mut db, org).await?;
+    let mut tx = db.begin().await?;
+    windows::share_bookings(&mut tx, org).await?;
     // In one order everywhere: batches that overlap wait for each other and never cross.
     named.sort_by_key(|named| named.event.call.id);
     if let Some(new) = insert_events(&mut tx, org, &named).await? {
@@ -64,7 +66,6 @@ pub async fn book(
         tx.rollback().await?;
         return Ok(0);
     }
-    names.write(&mut tx, org).await?;
     // First what hardly any two batches have in common, last what all of them have: they wait for each
     // other as late as can be.
     let mut days = Days::default();
@@ -105,7 +106,13 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
     if refusals.iter().any(|refusal| refusal.org != org) {
         return Err(StoreError::invalid("org", "Every call of a batch belongs to the same organization."));
     }
-    let mut tx = store.pool().begin().await?;
+    let mut names = Names::default();
+    for refusal in refusals {
+        names.of_refusal(refusal);
+    }
+    let mut db = store.pool().acquire().await?;
+    names.write(&mut db, org).await?;
+    let mut tx = db.begin().await?;
     windows::hold_organization(&mut tx, org).await?;
     if refusals.iter().any(|refusal| refusal.observer.is_some()) {
         // What such a call costs is added by whoever comes second, so one has to see the other.
@@ -135,14 +142,10 @@ pub async fn refuse(store: &Store, org: OrgId, calendar: Calendar, refusals: &[R
             new.contains(&refusal.id.0) && seen.insert(refusal.id) && refusal.observer.is_none()
         })
         .collect();
-    let (mut names, mut days) = (Names::default(), Days::default());
-    for refusal in refusals {
-        names.of_refusal(refusal);
-    }
+    let mut days = Days::default();
     for refusal in counted {
         days.add_refusal(calendar, refusal, names.path(&refusal.path));
     }
-    names.write(&mut tx, org).await?;
     days.write(&mut tx, org).await?;
     days.write_sums(&mut tx, org).await?;
     tx.commit().await?;
@@ -334,9 +337,11 @@ impl<'a> Names<'a> {
         *self.paths.entry(path).or_insert_with(|| name_of(path))
     }
 
-    /// Writes what they stand for, in the order of names: two batches at a time then wait for each
-    /// other and never cross.
-    async fn write(self, db: &mut PgConnection, org: OrgId) -> Result<()> {
+    /// Writes what those stand for that nobody has named yet, before the transaction that counts by them: a
+    /// name that it had made would hold up every other batch with the same new one until it is over, and
+    /// what a name stands for is true whatever becomes of the batch. In the order of names: two batches at a
+    /// time then wait for each other and never cross.
+    async fn write(&self, db: &mut PgConnection, org: OrgId) -> Result<()> {
         #[derive(Serialize)]
         struct Path {
             org_id: Uuid,
@@ -349,23 +354,50 @@ impl<'a> Names<'a> {
             set_id: Uuid,
             groups: Vec<Uuid>,
         }
+        // Nobody's groups are nobody's set.
+        let sets = self.sets.iter().filter(|(groups, _)| !groups.is_empty());
+        let sets: BTreeMap<Uuid, &[GroupId]> = sets.map(|(groups, id)| (*id, *groups)).collect();
+        let paths: BTreeMap<Uuid, &[GroupId]> =
+            self.paths.iter().map(|(groups, id)| (*id, *groups)).collect();
+        let (path_ids, set_ids): (Vec<Uuid>, Vec<Uuid>) =
+            (paths.keys().copied().collect(), sets.keys().copied().collect());
+        let new = sqlx::query!(
+            r#"select k.id as "id!" from unnest($2::uuid[]) as k (id)
+               where not exists (select from group_paths p where p.org_id = $1 and p.path_id = k.id)
+               union all
+               select k.id from unnest($3::uuid[]) as k (id)
+               where not exists (select from member_sets m where m.org_id = $1 and m.set_id = k.id)"#,
+            org.0,
+            &path_ids,
+            &set_ids,
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        if new.is_empty() {
+            return Ok(());
+        }
         let ids = |groups: &[GroupId]| groups.iter().map(|id| id.0).collect::<Vec<_>>();
-        let ordered = |names: Map<&'a [GroupId], Uuid>| {
-            names.into_iter().map(|(groups, id)| (id, ids(groups))).collect::<BTreeMap<_, _>>().into_iter()
-        };
-        let paths = ordered(self.paths).map(|(path_id, groups)| Path { org_id: org.0, path_id, groups });
+        // A set may have the groups of a path, and so its name: whatever is there already stays.
+        let new: HashSet<Uuid> = new.into_iter().map(|row| row.id).collect();
+        let paths: Vec<Path> = paths
+            .into_iter()
+            .filter(|(id, _)| new.contains(id))
+            .map(|(path_id, groups)| Path { org_id: org.0, path_id, groups: ids(groups) })
+            .collect();
         sqlx::query!(
             "insert into group_paths select * from jsonb_populate_recordset(null::group_paths, $1) on conflict do nothing",
-            Json(&paths.collect::<Vec<_>>()) as _,
+            Json(&paths) as _,
         )
         .execute(&mut *db)
         .await?;
-        // Nobody's groups are nobody's set.
-        let sets = ordered(self.sets).filter(|(_, groups)| !groups.is_empty());
-        let sets = sets.map(|(set_id, groups)| Set { org_id: org.0, set_id, groups });
+        let sets: Vec<Set> = sets
+            .into_iter()
+            .filter(|(id, _)| new.contains(id))
+            .map(|(set_id, groups)| Set { org_id: org.0, set_id, groups: ids(groups) })
+            .collect();
         sqlx::query!(
             "insert into member_sets select * from jsonb_populate_recordset(null::member_sets, $1) on conflict do nothing",
-            Json(&sets.collect::<Vec<_>>()) as _,
+            Json(&sets) as _,
         )
         .execute(db)
         .await?;

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{OrgId, RequestId, UserId},
     money::Money,
-    requests::{Approval, ApprovalRule, Terms, Words},
+    requests::{Approval, ApprovalRule, Terms, Wish, Words},
     roles::Act,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Row;
-use crate::{Change, Diff, Result, Store, StoreError, Subject};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, notices};
 
 /// From which sum on several have to agree; none: one always suffices.
 ///
@@ -34,6 +34,13 @@ pub(super) async fn read_rule(db: &mut PgConnection, org: OrgId) -> Result<Optio
     }))
 }
 
+/// How many have to agree to what is asked for now.
+pub(super) async fn needed(change: &mut Change, wish: &Wish, terms: &Terms, today: NaiveDate) -> Result<u8> {
+    let org = change.org();
+    let rule = read_rule(change.db(), org).await?;
+    Ok(rule.map_or(1, |rule| rule.needed(wish.most(terms, today))))
+}
+
 /// Groups in which fewer people may decide than have to agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TooFew {
@@ -41,6 +48,8 @@ pub struct TooFew {
     pub some: Vec<(String, i64)>,
     /// How many there are.
     pub all: i64,
+    /// Owners and admins, who alone raise limits.
+    pub admins: i64,
 }
 
 /// Open groups in which fewer people may decide than `approvers`: owners, admins, and leads of the
@@ -80,7 +89,9 @@ pub async fn too_few(store: &Store, org: OrgId, approvers: u8) -> Result<TooFew>
     )
     .fetch_all(store.pool())
     .await?;
+    let admins = notices::admins(&mut *store.pool().acquire().await?, org).await?.len();
     Ok(TooFew {
+        admins: i64::try_from(admins).unwrap_or(i64::MAX),
         all: rows.first().map_or(0, |row| row.all),
         some: rows.into_iter().map(|row| (row.name, row.people)).collect(),
     })
@@ -139,7 +150,8 @@ pub(super) async fn of(
         r#"select a.request_id, a.user_id, u.name, a.amount, a.ends_on, a.answer, a.approved_at,
                   (u.suspended_at is null and u.removed_at is null
                    and (u.role in ('owner', 'admin')
-                        or exists (
+                        -- Limits are raised by nobody else.
+                        or r.model_id is not null and exists (
                             select from memberships m
                             where m.org_id = $1 and m.user_id = a.user_id and m.standing = 'lead' and m.ended_at is null
                               and (m.ends_at is null or m.ends_at > $3)

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ids::{GrantId, GroupId, OrgId, RequestId, UserId},
-    limits::{Level, Meter, Metric, Scope},
+    ids::{GrantId, GroupId, ModelId, OrgId, RequestId, UserId},
+    limits::{Meter, Metric, Mode, Scope},
     money::Money,
-    requests::{Granted, Per, Request, RequestState, Terms},
-    window::Calendar,
+    requests::{Granted, Made, Now, Request, RequestState, Terms, Wish},
+    window::{Calendar, Window},
 };
 use uuid::Uuid;
 
@@ -34,8 +34,8 @@ pub struct Filter {
     pub state: Option<RequestState>,
     /// Of people whose name or address has this in it.
     pub who: Option<String>,
-    /// For models whose name has this in it.
-    pub model: Option<String>,
+    /// For models, or limits on what has this in its name.
+    pub what: Option<String>,
     /// Of this person, for themself.
     pub user: Option<UserId>,
     /// On the account of this group, whoever asked.
@@ -60,26 +60,37 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
     };
     let like = |text: &Option<String>| text.as_deref().map(|text| format!("%{}%", users::escape_like(text)));
     let rows = sqlx::query!(
-        r#"select r.request_id, r.model_id, m.name as model, r.requester_id, u.name as requester, r.group_id,
-                  g.name as group_name, g.ancestors, r.for_group, r.reason, r.amount, r.per, r.ends_on, r.created_at,
-                  r.state, r.decided_at, d.name as "decider?", r.answer, r.approvers, t.grant_id as "grant_id?",
-                  t.ends_at as "grant_ends_at?", t.revoked_at as "revoked_at?", coalesce(l.cap, r.granted) as cap
+        r#"select r.request_id, r.model_id, coalesce(m.name, r.thing_name) as "name!", r.requester_id,
+                  u.name as requester, u.suspended_at is not null as "away!", r.group_id, g.name as group_name, g.ancestors, r.for_group, r.reason, r.amount, r.per,
+                  r.scope_kind, r.thing_id, r.person_id, r.window_kind, r.cap_before, r.cap_after, r.raised_until, r.ended_at, r.granted,
+                  r.ends_on, r.created_at, r.state, r.decided_at, d.name as "decider?", r.answer, r.approvers,
+                  t.grant_id as "grant_id?", t.ends_at as "grant_ends_at?", t.revoked_at as "revoked_at?", l.cap as "cap?",
+                  l.mode as "mode?", o.default_user_limit,
+                  -- What a raised limit falls back to when this raise ends.
+                  (select max(a.granted) from requests a
+                   where a.org_id = r.org_id and a.scope_kind = r.scope_kind and a.thing_id = r.thing_id and a.person_id = r.person_id
+                     and a.window_kind = r.window_kind and a.raised_until is not null and a.ended_at is null
+                     and a.request_id <> r.request_id) as falls_to
            from requests r
-           join models m on m.org_id = r.org_id and m.model_id = r.model_id
+           join organizations o on o.org_id = r.org_id
+           left join models m on m.org_id = r.org_id and m.model_id = r.model_id
            join users u on u.org_id = r.org_id and u.user_id = r.requester_id
            join groups g on g.org_id = r.org_id and g.group_id = r.group_id
            left join users d on d.org_id = r.org_id and d.user_id = r.decided_by
            left join grants t on t.org_id = r.org_id and t.grant_id = r.grant_id
-           left join limits l on l.org_id = r.org_id and l.scope_kind = 'grant' and l.thing_id = r.grant_id
-                and l.metric = 'spend' and l.window_kind = r.per
+           left join limits l on l.org_id = r.org_id and l.scope_kind = coalesce(r.scope_kind, 'grant')
+                and l.thing_id = coalesce(r.thing_id, r.grant_id)
+                and l.person_id = coalesce(r.person_id, '00000000-0000-0000-0000-000000000000')
+                and l.metric = 'spend' and l.window_kind = coalesce(r.window_kind, r.per)
            where r.org_id = $1
              and ($2::uuid is null or r.requester_id = $2 or r.group_id = any($3) or g.ancestors && $3)
              and ($4::text is null or $4 = case
-                    when r.state = 'approved' and (t.revoked_at is not null or t.ends_at <= $5) then 'ended'
+                    when r.state = 'approved' and (t.revoked_at is not null or t.ends_at <= $5
+                                                     or r.ended_at is not null or r.raised_until < $13) then 'ended'
                     when r.state = 'waiting' and r.ends_on < $13 then 'lapsed'
                     else r.state end)
              and ($6::text is null or u.name ilike $6 or u.email ilike $6)
-             and ($7::text is null or m.name ilike $7)
+             and ($7::text is null or m.name ilike $7 or r.thing_name ilike $7)
              and ($8::uuid is null or (r.requester_id = $8 and not r.for_group))
              and ($9::uuid is null or r.group_id = $9)
              and ($10::uuid is null or r.request_id = $10)
@@ -92,7 +103,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
         filter.state.map(RequestState::as_str),
         now,
         like(&filter.who),
-        like(&filter.model),
+        like(&filter.what),
         filter.user.map(|id| id.0),
         filter.group.map(|id| id.0),
         filter.only.map(|id| id.0),
@@ -104,13 +115,25 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
     .await?;
     let mut requests = Vec::with_capacity(rows.len());
     for row in rows {
-        let grant = row.grant_id.zip(row.grant_ends_at).zip(row.cap).map(|((id, ends_at), cap)| Granted {
-            id: GrantId(id),
+        let made = match (row.grant_id, row.model_id) {
+            (Some(grant), _) => Some(Made::Grant(GrantId(grant))),
+            (None, Some(_)) => None,
+            (None, None) => Some(Made::Raise {
+                before: row.falls_to.or(row.cap_after).map(Money),
+                now: row.cap.map(Money),
+            }),
+        };
+        // Of a grant whose limit was set anew, that one counts.
+        let cap = if row.grant_id.is_some() { row.cap.or(row.granted) } else { row.granted };
+        let last = row.raised_until.unwrap_or(row.ends_on);
+        let ends_at = || calendar.midnight(last.succ_opt().unwrap_or(last));
+        let grant = made.zip(cap).map(|(made, cap)| Granted {
+            made,
             cap: Money(cap),
             used: Money(0),
             held: Money(0),
-            ends_at,
-            revoked_at: row.revoked_at,
+            ends_at: row.grant_ends_at.unwrap_or_else(ends_at),
+            revoked_at: row.revoked_at.or(row.ended_at),
         });
         let over = grant.as_ref().is_some_and(|grant| grant.revoked_at.is_some() || grant.ends_at <= now);
         let state = match row.state.parse()? {
@@ -118,16 +141,29 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             RequestState::Waiting if row.ends_on < today => RequestState::Lapsed,
             state => state,
         };
+        let meter = (row.scope_kind, row.thing_id, row.person_id, row.window_kind);
+        let wish = wish((row.model_id, row.per), meter, row.cap_before, row.name)?;
+        let month = matches!(
+            wish,
+            Wish::Raise { meter: Meter { scope: Scope::User(_), window: Window::Month, .. }, .. }
+        );
+        let default = row.default_user_limit.filter(|_| month);
+        let refuses = row.mode.as_deref().is_none_or(|mode| mode == Mode::Enforce.as_str());
+        let now = row
+            .cap
+            .or(default)
+            .filter(|_| wish.is_raise() && state == RequestState::Waiting)
+            .map(|cap| Now { cap: Money(cap), refuses, used: Money(0), held: Money(0) });
         requests.push(Request {
             id: row.request_id.into(),
-            model: (row.model_id.into(), row.model),
+            wish,
             requester: (row.requester_id.into(), row.requester),
+            away: row.away,
             group: (row.group_id.into(), row.group_name),
             path: row.ancestors.into_iter().chain([row.group_id]).map(GroupId).collect(),
             for_group: row.for_group,
             reason: row.reason,
             asked: Terms { amount: Money(row.amount), ends_on: row.ends_on },
-            per: row.per.parse()?,
             created_at: row.created_at,
             state,
             decided: row.decided_at.map(|at| (at, row.decider)),
@@ -135,6 +171,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             approvers: u8::try_from(row.approvers).unwrap_or(1),
             approvals: Vec::new(),
             grant,
+            now,
         });
     }
     fill_use(store, org, &mut requests, &calendar, now).await?;
@@ -148,7 +185,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
     Ok(requests)
 }
 
-/// What is spent of the grants.
+/// What is spent of the grants, and of limits that somebody asks to be raised.
 async fn fill_use(
     store: &Store,
     org: OrgId,
@@ -156,24 +193,54 @@ async fn fill_use(
     calendar: &Calendar,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    if requests.iter().all(|request| request.grant.is_none()) {
+    let counted: Vec<(Meter, (&mut Money, &mut Money))> = requests
+        .iter_mut()
+        .filter_map(|request| match (&mut request.grant, &mut request.now, &request.wish) {
+            (Some(grant), ..) => {
+                Some((meter_of(&request.wish, grant.made)?, (&mut grant.used, &mut grant.held)))
+            }
+            (None, Some(now), Wish::Raise { meter, .. }) => Some((*meter, (&mut now.used, &mut now.held))),
+            (None, ..) => None,
+        })
+        .collect();
+    if counted.is_empty() {
         return Ok(());
     }
-    let granted: Vec<(Per, &mut Granted)> =
-        requests.iter_mut().filter_map(|request| Some((request.per, request.grant.as_mut()?))).collect();
-    let keys: Vec<_> = granted
-        .iter()
-        .map(|(per, grant)| (meter(grant.id, *per), calendar.span(per.window(), now)))
-        .collect();
+    let keys: Vec<_> = counted.iter().map(|(meter, _)| (*meter, calendar.span(meter.window, now))).collect();
     let levels = limits::levels(store, org, &keys).await?;
-    for ((_, grant), Level { settled, held }) in granted.into_iter().zip(levels) {
-        (grant.used, grant.held) = (Money(settled), Money(held));
+    for ((_, (used, held)), level) in counted.into_iter().zip(levels) {
+        (*used, *held) = (Money(level.settled), Money(level.held));
     }
     Ok(())
 }
 
-const fn meter(grant: GrantId, per: Per) -> Meter {
-    Meter { scope: Scope::Grant(grant), metric: Metric::Spend, window: per.window() }
+/// What counts the money that was agreed to; none where the one cannot come of the other.
+const fn meter_of(wish: &Wish, made: Made) -> Option<Meter> {
+    match (wish, made) {
+        (Wish::Raise { meter, .. }, _) => Some(*meter),
+        (Wish::Model { per, .. }, Made::Grant(grant)) => {
+            Some(Meter { scope: Scope::Grant(grant), metric: Metric::Spend, window: per.window() })
+        }
+        (Wish::Model { .. }, Made::Raise { .. }) => None,
+    }
+}
+
+/// A wish as it is kept: a model and how its money is counted, or a meter and its cap then.
+pub(super) fn wish(
+    model: (Option<Uuid>, Option<String>),
+    meter: (Option<String>, Option<Uuid>, Option<Uuid>, Option<String>),
+    from: Option<i64>,
+    name: String,
+) -> Result<Wish> {
+    if let (Some(id), Some(per)) = model {
+        return Ok(Wish::Model { id: ModelId(id), name, per: per.parse()? });
+    }
+    let (Some(kind), Some(thing), Some(person), Some(window)) = meter else {
+        return Err(StoreError::NotFound);
+    };
+    let scope = Scope::from_parts(kind.parse()?, thing, person);
+    let meter = Meter { scope, metric: Metric::Spend, window: window.parse()? };
+    Ok(Wish::Raise { meter, name, from: Money(from.unwrap_or_default()) })
 }
 
 /// One request.
@@ -185,20 +252,31 @@ pub async fn get(store: &Store, org: OrgId, id: RequestId) -> Result<Request> {
     list(store, org, &filter, 1).await?.pop().ok_or(StoreError::NotFound)
 }
 
-/// The group on whose account something is asked for: whose leads decide.
+/// Where a request is decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// By those who decide in this group, on whose account a model is asked for.
+    Group(GroupId),
+    /// By those who may raise limits.
+    Limits,
+}
+
+/// Where a request is decided on.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
-pub async fn group_of(store: &Store, org: OrgId, id: RequestId) -> Result<GroupId> {
-    let group = sqlx::query_scalar!(
-        "select group_id from requests where org_id = $1 and request_id = $2",
+pub async fn place_of(store: &Store, org: OrgId, id: RequestId) -> Result<Place> {
+    let row = sqlx::query!(
+        "select group_id, model_id from requests where org_id = $1 and request_id = $2",
         org.0,
         id.0
-    );
-    Ok(group.fetch_one(store.pool()).await?.into())
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(if row.model_id.is_some() { Place::Group(row.group_id.into()) } else { Place::Limits })
 }
 
-/// How many requests wait for somebody: those they see, did not make and have not agreed to, and
+/// How many requests wait for somebody: all, or those for models in groups they lead; those they did not make and have not agreed to, and
 /// that can still be agreed to.
 ///
 /// # Errors
@@ -211,7 +289,7 @@ pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[Grou
            join organizations o on o.org_id = r.org_id
            where r.org_id = $1 and r.state = 'waiting' and r.ends_on >= ($5 at time zone o.time_zone)::date
              and r.requester_id <> $2
-             and ($3 or r.group_id = any($4) or g.ancestors && $4)
+             and ($3 or r.model_id is not null and (r.group_id = any($4) or g.ancestors && $4))
              and not exists (
                  select from request_approvals a
                  where a.org_id = $1 and a.request_id = r.request_id and a.round = r.round and a.user_id = $2)"#,

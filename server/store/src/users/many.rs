@@ -45,7 +45,7 @@ pub(crate) async fn edit_all(change: &mut Change, list: &[Edit<'_>]) -> Result<(
     change.expect(Act::EditUsers, None)?;
     let org = change.org();
     for edit in list {
-        may_change(change, edit.user, edit.role.0)?;
+        may_change(change, edit.user, edit.role.0, "edits")?;
         if edit.role.0 != edit.role.1 {
             may_give(change, edit.role.0)?;
             may_give(change, edit.role.1)?;

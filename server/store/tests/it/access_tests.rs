@@ -133,6 +133,40 @@ async fn no_door_leads_past_a_pinned_test() {
 
 /// Doors that are not about rules: each would open the model to somebody for whom it has to stay closed.
 #[tokio::test(flavor = "multi_thread")]
+async fn a_last_day_breaks_no_test_when_it_is_over() {
+    let world = World::new().await;
+    let org = &world.org;
+    let (id, target) = (Subject::Group(world.elsewhere), Target::Model(org.model));
+    world.pin("Elsewhere has it", id, Expected::Open).await;
+    let facts = org.facts().await;
+    let midnight = |days| facts.calendar.midnight(facts.calendar.day(clock::now() + Duration::days(days)));
+    let until = |days| Some(Say { ends_at: Some(midnight(days)), ..OPEN });
+    let mut change = org.change().await;
+    authorizations::set(&mut change, Some(world.elsewhere), target, until(3)).await.expect("a rule");
+    match change.commit().await {
+        Err(StoreError::Pinned(broken)) => {
+            assert_eq!(broken.from, Some(facts.calendar.day(midnight(3))));
+            let said = StoreError::Pinned(broken).to_string();
+            assert!(said.contains("“Elsewhere has it” would break from "), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // What stands below it for when it is over keeps the test.
+    let mut change = org.change().await;
+    authorizations::set(&mut change, None, Target::Model(org.model), Some(OPEN)).await.expect("a rule");
+    authorizations::set(&mut change, Some(world.elsewhere), target, until(3)).await.expect("a rule");
+    change.commit().await.expect("nothing breaks");
+    // And then that is what the test hangs on, though it decides nothing yet.
+    let mut change = org.change().await;
+    authorizations::set(&mut change, None, Target::Model(org.model), None).await.expect("a rule");
+    world.refused("what a last day falls back to", change, "Elsewhere has it").await;
+    // What changes no rule is not held up by last days, nor is a test that is broken by then already.
+    let mut change = org.change().await;
+    groups::insert(&mut change, None, &group("New")).await.expect("a group");
+    change.commit().await.expect("it has nothing to do with it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_tests() {
     let world = World::new().await;
     let org = &world.org;
@@ -150,6 +184,7 @@ async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_t
     // A table.
     let email = users::name(&org.store, tenant, org.user).await.expect("Uma").1;
     let row = imports::Row {
+        suspended: None,
         line: 2,
         email: email.parse().expect("an address"),
         name: None,

@@ -372,10 +372,12 @@ async fn the_usual_tuesday_is_that_of_the_organization_also_after_its_clocks_wer
     call(&acme, 1, at("2024-09-11T03:00:00Z")).await;
     assert_eq!(watch::anomalies(&acme.store, org, late).await.expect("a look"), 0, "still 39");
     call(&acme, 1, at("2024-09-10T12:00:00Z")).await;
-    assert_eq!(watch::anomalies(&acme.store, org, late).await.expect("a look"), 3);
-    // A look in the same day, however often, tells nothing twice; the day after is another day.
+    // What began after the last look of the day is found by the first one of the next; a day later it is
+    // too late. A look at the same day, however often, tells nothing twice.
+    let (wednesday, thursday) = (at("2024-09-11T03:00:30Z"), at("2024-09-12T03:00:30Z"));
+    assert_eq!(watch::anomalies(&acme.store, org, thursday).await.expect("a look"), 0);
+    assert_eq!(watch::anomalies(&acme.store, org, wednesday).await.expect("a look"), 3);
     assert_eq!(watch::anomalies(&acme.store, org, at("2024-09-10T20:00:00Z")).await.expect("a look"), 0);
-    let wednesday = at("2024-09-11T03:00:30Z");
     assert_eq!(watch::anomalies(&acme.store, org, wednesday).await.expect("a look"), 0);
     let list = alerts::list(&acme.store, org, &Sees::All, None, None, 50).await.expect("alerts");
     let titles: Vec<&str> = list.iter().map(|alert| alert.title.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use domain::{
     batches::{Effect, Outcome, Task, count},
-    groups::Standing,
+    groups::{Source, Standing},
     ids::{BatchId, GroupId, UserId},
     money::Money,
     roles::{Act, Actor, Place, permit},
@@ -124,6 +124,27 @@ async fn what_is_shown_is_what_happens_and_undoing_it_brings_everybody_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_left_a_default_group_or_was_moved_out_of_it_comes_back_as_by_default() {
+    let world = World::new().await;
+    let org = &world.org;
+    let mut change = org.change().await;
+    groups::set_default(&mut change, org.child, true).await.expect("a default");
+    let new = person(&mut change, "New").await;
+    change.commit().await.expect("both");
+    let source = async || {
+        let all = groups::memberships(&org.store, org.tenant.org).await.expect("memberships");
+        all.iter().find(|it| it.user == new && it.group == org.child).map(|it| it.source)
+    };
+    assert_eq!(source().await, Some(Source::Default));
+    for task in [Task::Leave(org.child), Task::Move { from: org.child, to: org.parent }] {
+        let (id, _) = world.confirm(&[new], task).await;
+        assert_eq!(source().await, None);
+        assert_eq!(world.undo(id, task).await.expect("undone"), (1, 0));
+        assert_eq!(source().await, Some(Source::Default), "{task:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_be_changed_is_named_and_does_not_keep_the_others_from_it() {
     let world = World::new().await;
     let everybody = [world.people.as_slice(), &[world.owner]].concat();
@@ -207,7 +228,9 @@ async fn undoing_a_suspension_gives_back_what_is_still_with_whoever_took_over() 
     let token = users::invite(&mut change, ben).await.expect("a token");
     change.commit().await.expect("it");
     let name = "Ben".parse().expect("a name");
-    users::accept(store, org, ben, &token, &name, "a calm green ledger".to_owned()).await.expect("joined");
+    users::accept(store, org, ben, &token, &name, "a calm green ledger".to_owned(), None)
+        .await
+        .expect("joined");
     for who in [ann, cid] {
         sign_in(&world.org, who).await;
     }
@@ -299,6 +322,7 @@ const CROWD: usize = 1_501;
 fn table(groups: &[GroupId]) -> Vec<imports::Row> {
     (0..CROWD)
         .map(|nth| imports::Row {
+            suspended: None,
             line: nth + 2,
             email: format!("p{nth}@acme.example").parse().expect("an address"),
             name: Some(format!("Person {nth}").parse().expect("a name")),
@@ -330,8 +354,12 @@ async fn a_crowd_is_imported_changed_and_brought_back_as_one() {
     let tallies = batches::tallies(store, org, batch).await.expect("an answer");
     let tally = tallies[&Outcome::Changed];
     assert_eq!((tally.people, tally.effects, tally.undoable), (CROWD, 3 * CROWD, CROWD));
-    let last = batches::effects(store, org, batch, Outcome::Changed, 3 * CROWD - 1, 9).await.expect("a page");
-    assert_eq!(last, imported.effects[3 * CROWD - 1..], "page by page, to the end");
+    let last = batches::lines(store, org, batch, Outcome::Changed, CROWD - 1, 9).await.expect("a page");
+    let said: Vec<(UserId, String)> =
+        last.iter().flat_map(|line| line.said.iter().map(|(said, _)| (line.user, said.clone()))).collect();
+    let of_last = imported.effects[3 * CROWD - 3..].iter().map(|effect| (effect.user, effect.text.clone()));
+    assert_eq!(last.len(), 1, "page by page, to the end: each person once");
+    assert_eq!(said, of_last.collect::<Vec<_>>(), "with all that became of them");
 
     let mut people: Vec<UserId> = imported.effects.iter().map(|effect| effect.user).collect();
     people.dedup();
@@ -368,7 +396,7 @@ async fn a_crowd_is_imported_changed_and_brought_back_as_one() {
     let token = users::invite(&mut change, people[0]).await.expect("a token");
     change.commit().await.expect("it");
     let name = "Pia".parse().expect("a name");
-    users::accept(store, org, people[0], &token, &name, "a calm green ledger".to_owned())
+    users::accept(store, org, people[0], &token, &name, "a calm green ledger".to_owned(), None)
         .await
         .expect("joined");
     let mut change = testing::begin(store, &world.org.tenant.owner, Act::ApplyFile).await;

@@ -87,8 +87,36 @@ async fn a_price_keeps_where_it_comes_from_and_a_future_one_waits() {
     let model = acme.model_now(acme.model).await;
     assert_eq!(model.prices.expect("a price").prices, prices("2", "4"), "the future one does not hold yet");
     let mut change = acme.change().await;
-    let twice = model_prices::set(&mut change, acme.model, later, &prices("1", "1"), Origin::TYPED).await;
-    assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
+    let again = model_prices::set(&mut change, acme.model, later, &prices("1", "1"), Origin::TYPED).await;
+    assert_eq!(again.expect("what is to come is set anew"), Some(prices("3", "6")));
+    let twice = model_prices::set(&mut change, acme.model, now, &prices("1", "1"), Origin::TYPED).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "what holds stays: {twice:?}");
+}
+
+#[tokio::test]
+async fn a_price_to_come_is_taken_back_and_one_that_holds_is_not() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let (now, later) = (change.at(), change.at() + chrono::Duration::days(3));
+    for (from, amounts) in [(now, prices("2", "4")), (later, prices("3", "6"))] {
+        model_prices::set(&mut change, acme.model, from, &amounts, Origin::TYPED).await.expect("a price");
+    }
+    change.commit().await.expect("both");
+    let version = acme.model_now(acme.model).await.version;
+    let mut change = acme.change().await;
+    let begun = model_prices::drop_coming(&mut change, acme.model, version, now).await;
+    assert!(matches!(begun, Err(StoreError::Invalid { .. })), "{begun:?}");
+    let seen_before = model_prices::drop_coming(&mut change, acme.model, version + 1, later).await;
+    assert!(matches!(seen_before, Err(StoreError::Meanwhile(_))), "{seen_before:?}");
+    let gone = model_prices::drop_coming(&mut change, acme.model, version, later).await;
+    assert_eq!(gone.expect("it goes"), prices("3", "6"));
+    let twice = model_prices::drop_coming(&mut change, acme.model, version + 1, later).await;
+    assert!(matches!(twice, Err(StoreError::Meanwhile(_))), "{twice:?}");
+    change.commit().await.expect("it");
+    let history = model_prices::history(&acme.store, acme.tenant.org, acme.model).await.expect("prices");
+    assert!(history.iter().all(|priced| priced.dated.from <= now), "{history:?}");
+    let lines = acme.log().await;
+    assert!(lines.iter().any(|line| line.act == "model.drop_price"), "{lines:?}");
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ async fn an_admin_does_not_become_an_owner_by_an_invitation() {
         assert!(!of.text.contains(&owner.to_string()), "no link: {effects:?}");
     }
     let row = imports::Row {
+        suspended: None,
         line: 2,
         email: "pia@acme.example".parse().expect("an address"),
         name: Some("Somebody".parse().expect("a name")),
@@ -343,6 +344,7 @@ async fn an_archived_group_takes_nobody_in_and_stands_in_nobodys_way() {
     let mut change = org.change().await;
     person(&mut change, "New", Role::Member).await;
     let row = imports::Row {
+        suspended: None,
         line: 2,
         email: "ina@acme.example".parse().expect("an address"),
         name: Some("Ina".parse().expect("a name")),
@@ -357,7 +359,7 @@ async fn an_archived_group_takes_nobody_in_and_stands_in_nobodys_way() {
     // What stands in the way of archiving is said as it can be helped.
     let mut change = org.change().await;
     let sentence = invalid(groups::archive(&mut change, org.child).await, "group");
-    assert_eq!(sentence, "It still has 1 application. Archive what it has first.");
+    assert_eq!(sentence, "It still has 1 application. Move or archive what is in it first.");
     let sentence = invalid(groups::archive(&mut change, org.parent).await, "group");
     assert_eq!(sentence, "It still has 1 group below it. Move or archive what is below first.");
 }
@@ -388,7 +390,7 @@ async fn a_limit_that_only_takes_note_does_so_again_after_an_undo() {
         assert_eq!((said.cap, said.mode, said.thresholds), (5_000, Mode::Observe, vec![42]), "{task:?}");
     }
     // One that was written down before how a limit is kept was.
-    let undo = Undo::Limit { before: Some(Money(5)), set: None, kept: None };
+    let undo = Undo::Limit { before: Some(Money(5)), set: None, kept: None, raised: None };
     let mut text = serde_json::to_value(&undo).expect("a text");
     let fields = text.as_object_mut().and_then(|it| it.values_mut().next()).and_then(|it| it.as_object_mut());
     assert!(fields.expect("its fields").remove("kept").is_some());

@@ -222,6 +222,7 @@ async fn no_way_of_changing_people_takes_the_last_owner_away() {
     drop(change);
     // From a table; and with many others, where it is refused and the others are not.
     let row = store::imports::Row {
+        suspended: None,
         line: 2,
         email: form.email.clone(),
         name: None,
@@ -327,8 +328,15 @@ async fn joined(org: &Organization, name: &str) -> UserId {
     let token = users::invite(&mut change, id).await.expect("a token");
     change.commit().await.expect("it");
     let called = name.parse().expect("a name");
-    let account =
-        users::accept(&org.store, org.tenant.org, id, &token, &called, "a calm green ledger".to_owned());
+    let account = users::accept(
+        &org.store,
+        org.tenant.org,
+        id,
+        &token,
+        &called,
+        "a calm green ledger".to_owned(),
+        None,
+    );
     account.await.expect("joined");
     id
 }
@@ -413,8 +421,15 @@ async fn an_organization_is_handed_to_somebody_who_has_joined() {
     let token = users::invite(&mut change, next).await.expect("a token");
     change.commit().await.expect("it");
     let name = "Next".parse().expect("a name");
-    let account =
-        users::accept(&org.store, org.tenant.org, next, &token, &name, "a calm green ledger".to_owned());
+    let account = users::accept(
+        &org.store,
+        org.tenant.org,
+        next,
+        &token,
+        &name,
+        "a calm green ledger".to_owned(),
+        None,
+    );
     let account = account.await.expect("joined");
     let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditRoles).await;
     users::hand_over_organization(&mut change, next, Role::Auditor).await.expect("handed over");
@@ -622,6 +637,75 @@ async fn secrets_nobody_uses_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_secret_nobody_uses_is_found_beside_one_that_is_used() {
+    use domain::applications::Unused;
+    let org = Organization::new().await;
+    let month = store::rollups::Month::current(&org.store, org.tenant.org).await.expect("a month");
+    let since = clock::now() - chrono::Duration::days(domain::keys::UNUSED_DAYS);
+    let listed = async |unused_since| {
+        let filter = applications::Filter { unused_since, ..Default::default() };
+        let rows = applications::list(&org.store, org.tenant.org, &month, &filter, 10).await.expect("rows");
+        rows.into_iter().map(|row| row.unused).collect::<Vec<_>>()
+    };
+    let mut change = org.change().await;
+    keys::issue_service(&mut change, org.key, None).await.expect("a second one");
+    change.commit().await.expect("it");
+    assert_eq!(listed(None).await, [Unused::No]);
+    sqlx::query("update secrets set created_at = $3 where org_id = $1 and secret_id = $2")
+        .bind(org.tenant.org.0)
+        .bind(org.secret.0)
+        .bind(since - chrono::Duration::days(1))
+        .execute(org.store.pool())
+        .await
+        .expect("it was made long ago");
+    assert_eq!(listed(None).await, [Unused::Services(1)]);
+    assert_eq!(listed(Some(since)).await, [Unused::Services(1)], "the filter finds it");
+    let found = applications::neglected(&org.store, org.tenant.org, since).await.expect("numbers");
+    assert_eq!(found.unused, 1, "and it is counted");
+    let mut change = org.change().await;
+    keys::revoke(&mut change, org.secret).await.expect("revoked");
+    change.commit().await.expect("it");
+    assert_eq!(listed(Some(since)).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_had_of_a_private_context_dies_with_the_next_round() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let other = person(&mut change, "Other").await;
+    groups::set_member(&mut change, org.child, other, Standing::Member, None).await.expect("a member");
+    change.commit().await.expect("it");
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    let (application, _) = keys::open_personal(&mut change, org.child).await.expect("a context");
+    change.commit().await.expect("it");
+    let key = keys::of_application(&org.store, org.tenant.org, application).await.expect("its key");
+    // As it could be before it was refused.
+    sqlx::query("insert into key_groups (org_id, key_id, group_id) values ($1, $2, $3)")
+        .bind(org.tenant.org.0)
+        .bind(key.id.0)
+        .bind(org.child.0)
+        .execute(org.store.pool())
+        .await
+        .expect("it is assigned");
+    let mut change = org.tenant.change_as(&org.store, other).await;
+    assert!(matches!(keys::issue_member(&mut change, key.id).await, Err(StoreError::NotFound)));
+    drop(change);
+    let theirs = "insert into secrets (org_id, secret_id, key_id, kind, user_id, hash, tail, created_at)
+                  values ($1, $2, $3, 'member', $4, $5, 'abcd', now())";
+    sqlx::query(theirs)
+        .bind(org.tenant.org.0)
+        .bind(clock::id::<domain::ids::SecretId>().0)
+        .bind(key.id.0)
+        .bind(other.0)
+        .bind(vec![7_u8; 32])
+        .execute(org.store.pool())
+        .await
+        .expect("a secret from before");
+    keys::bury(&org.store, keys::Look::All, clock::now()).await.expect("a round");
+    assert_eq!((live_secrets_of(&org, other).await, live_secrets_of(&org, org.user).await), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_identity_provider_put_there_is_not_undone_by_hand() {
     let org = Organization::new().await;
     let mut change = org.change().await;
@@ -734,4 +818,79 @@ async fn an_invitation_whose_time_has_come_says_until_when_it_was_to_whoever_has
     users::invite(&mut change, late).await.expect("a token");
     change.commit().await.expect("it");
     assert_eq!(spent(&token).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_suspends_themself_and_somebody_else_does() {
+    let org = Organization::new().await;
+    sign_in(&org, org.user).await;
+    let me = Actor { user: Some(org.user), role: Role::Admin, ..org.tenant.owner.clone() };
+    let mut change = testing::begin(&org.store, &me, Act::EditUsers).await;
+    invalid(users::set_suspended(&mut change, org.user, true).await, "");
+    invalid(users::suspend(&mut change, org.user, org.tenant.owner.user.expect("a person")).await, "");
+    drop(change);
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditUsers).await;
+    users::set_suspended(&mut change, org.user, true).await.expect("suspended");
+    assert!(change.commit().await.expect("it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leads_a_group_together_and_goes_together_leaves_it_to_one_who_stays() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let mut leads = Vec::new();
+    for name in ["Ann", "Ben"] {
+        let id = person(&mut change, name).await;
+        groups::set_member(&mut change, org.child, id, Standing::Lead, None).await.expect("a lead");
+        leads.push(id);
+    }
+    let above = person(&mut change, "Cid").await;
+    groups::set_member(&mut change, org.parent, above, Standing::Lead, None).await.expect("a lead");
+    groups::set_member(&mut change, org.child, above, Standing::Member, None).await.expect("a member");
+    let owner = owner_of(&org).await;
+    applications::hand_over(&mut change, org.application, owner, leads[1]).await.expect_err("not joined");
+    change.commit().await.expect("all of it");
+    for id in leads.iter().chain([&above]) {
+        sign_in(&org, *id).await;
+    }
+    let mut change = org.change().await;
+    applications::hand_over(&mut change, org.application, owner, leads[1]).await.expect("theirs");
+    change.commit().await.expect("it");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditUsers).await;
+    let task = domain::batches::Task::Suspend;
+    let effects = store::batches::run(&mut change, &leads, task).await.expect("suspended");
+    change.commit().await.expect("it");
+    let texts: Vec<&str> = effects.iter().map(|effect| effect.text.as_str()).collect();
+    assert!(texts[0].ends_with("handed over: Parent/Child to Cid"), "{texts:?}");
+    assert!(texts[1].ends_with("handed over: Assistant to Cid"), "once only: {texts:?}");
+    assert!(groups::leads(&org.store, org.tenant.org, org.child, above).await.expect("an answer"));
+    let receipt = last_receipt(&org, leads[0]).await;
+    assert_eq!(receipt.contents.handed[0].because.as_deref(), Some("leads Parent"));
+    assert_eq!(receipt.contents.handed[0].was, Some(domain::receipts::WasIn::Member { until: None }));
+    whole(&org).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_can_act_is_offered_a_group() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let mut people = Vec::new();
+    for name in ["Ann", "Ben", "Cid", "Dot"] {
+        let id = person(&mut change, name).await;
+        groups::set_member(&mut change, org.child, id, Standing::Member, None).await.expect("a member");
+        people.push(id);
+    }
+    change.commit().await.expect("all of it");
+    for id in &people[..3] {
+        sign_in(&org, *id).await;
+    }
+    let mut change = org.change().await;
+    users::set_suspended(&mut change, people[1], true).await.expect("suspended");
+    change.commit().await.expect("it");
+    let month = store::rollups::Month::current(&org.store, org.tenant.org).await.expect("a month");
+    // Ben is suspended, Dot and Uma have not joined, and Cid hands over. One is asked for, so one is found.
+    let found =
+        store::members::heirs(&org.store, org.tenant.org, org.parent, &month, "", &[people[2]], 1).await;
+    let found: Vec<String> = found.expect("people").into_iter().map(|(_, name, _)| name).collect();
+    assert_eq!(found, ["Ann"]);
 }

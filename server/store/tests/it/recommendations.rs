@@ -36,6 +36,19 @@ async fn book(acme: &Organization, calls: usize, cost: i64) {
     }
 }
 
+/// Everything is open to everybody, a cheap model too.
+async fn open_a_cheap_model(acme: &Organization) {
+    let mut change = acme.change().await;
+    let form = model_form("tiny", acme.provider, acme.tier);
+    let cheap = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    let prices = Prices::default()
+        .with(PriceKey::Input, Some(Price(1_000_000)))
+        .with(PriceKey::Output, Some(Price(1_000_000)));
+    models::set_prices(&mut change, cheap, chrono::DateTime::UNIX_EPOCH, &prices).await.expect("prices");
+    authorizations::set(&mut change, None, Target::All, Some(OPEN)).await.expect("open");
+    change.commit().await.expect("kept");
+}
+
 #[tokio::test]
 async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not() {
     let acme = Organization::new().await;
@@ -96,7 +109,7 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     let model = Target::Model(acme.model);
     let mut change = acme.change().await;
     let say = Say { state: State::ByRequest, ..OPEN };
-    authorizations::set(&mut change, Some(acme.child), model, Some(say)).await.expect("by request");
+    authorizations::set(&mut change, Some(acme.parent), model, Some(say)).await.expect("by request");
     change.commit().await.expect("kept");
     let now = recommendations::list(&acme.store, acme.tenant.org, &Sees::All, None).await.expect("a list");
     assert_eq!(now, []);
@@ -106,7 +119,8 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
     assert_eq!(page.own.per_call, Some(Money(100_000_000)));
     assert_eq!(
         page.median.map(|(median, groups)| (median.per_call, groups)),
-        Some((Some(Money(100_000_000)), 1))
+        Some((Some(Money(100_000_000)), 2)),
+        "the group that calls, and the one it is in"
     );
     assert_eq!(page.tiers[0].model.1, "tiny");
     assert_eq!(page.trend.total().spend, page.models.total().spend);
@@ -115,16 +129,7 @@ async fn a_cheaper_model_is_told_of_by_its_figures_until_somebody_says_why_not()
 #[tokio::test]
 async fn a_group_that_was_moved_is_one_and_its_days_are_those_of_the_table_beside() {
     let acme = Organization::new().await;
-    let mut change = acme.change().await;
-    let cheap =
-        models::insert(&mut change, &model_form("tiny", acme.provider, acme.tier), Review::Accepted).await;
-    let prices = Prices::default()
-        .with(PriceKey::Input, Some(Price(1_000_000)))
-        .with(PriceKey::Output, Some(Price(1_000_000)));
-    let cheap = cheap.expect("a model");
-    models::set_prices(&mut change, cheap, chrono::DateTime::UNIX_EPOCH, &prices).await.expect("prices");
-    authorizations::set(&mut change, None, Target::All, Some(OPEN)).await.expect("open");
-    change.commit().await.expect("kept");
+    open_a_cheap_model(&acme).await;
     let calendar = acme.facts().await.calendar;
     let early = calendar.midnight(calendar.day(clock::now()) - chrono::Days::new(30)) + TimeDelta::hours(12);
     // Too few in each place alone, and one of the day before the thirty.
@@ -145,6 +150,52 @@ async fn a_group_that_was_moved_is_one_and_its_days_are_those_of_the_table_besid
     let page = analytics::page(&acme.store, acme.tenant.org, acme.child).await.expect("analytics");
     let total = page.models.total();
     assert_eq!((total.spend, total.calls), (Money(2_500_000_000), 25), "as the table beside says");
+}
+
+#[tokio::test]
+async fn what_a_group_asks_of_a_model_counts_everything_below_it_as_in_the_table_beside() {
+    let acme = Organization::new().await;
+    let org = acme.tenant.org;
+    open_a_cheap_model(&acme).await;
+    book(&acme, 25, 100_000_000).await;
+    for _ in 0..30 {
+        let mut event = finished(acme.call());
+        (event.cost, event.call.path) = (Money(200_000_000), vec![acme.parent]);
+        assert!(acme.book(&event).await);
+    }
+    recommendations::refresh(&acme.store, org, clock::now()).await.expect("a look");
+    let list = async |sees: &Sees, group| {
+        recommendations::list(&acme.store, org, sees, group).await.expect("a list")
+    };
+
+    // Whoever sees both groups is told of the one that has it all: the sums of a list count nothing twice.
+    let all = list(&Sees::All, None).await;
+    let [one] = all.as_slice() else { panic!("{all:?}") };
+    assert!(one.body.contains("with everything below it, spent $8.50 on small: 55 calls"), "{}", one.body);
+    let page = analytics::page(&acme.store, org, acme.parent).await.expect("analytics");
+    assert_eq!((page.models.total().spend, page.models.total().calls), (Money(8_500_000_000), 55));
+    // One group costs 100 a call, the other with it 154.
+    let middle = Money(i64::midpoint(100_000_000, 8_500_000_000 / 55));
+    assert_eq!(page.median.map(|(median, groups)| (median.per_call, groups)), Some((Some(middle), 2)));
+
+    // Whoever leads the one below is told of that one, and its page says so to everybody.
+    let led = Sees::Some(acme.user, vec![acme.child]);
+    for own in [list(&led, None).await, list(&Sees::All, Some(acme.child)).await] {
+        let [one] = own.as_slice() else { panic!("{own:?}") };
+        assert!(
+            one.body.contains("with everything below it, spent $2.50 on small: 25 calls"),
+            "{}",
+            one.body
+        );
+    }
+    let page = analytics::page(&acme.store, org, acme.child).await.expect("analytics");
+    assert_eq!((page.models.total().spend, page.models.total().calls), (Money(2_500_000_000), 25));
+
+    // Put aside for all of it, it does not come back for a part.
+    let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::ReviewAccess).await;
+    recommendations::dismiss(&mut change, &one.topic, &one.figures, "It writes better").await.expect("aside");
+    change.commit().await.expect("kept");
+    assert_eq!(list(&Sees::All, None).await, []);
 }
 
 #[tokio::test]

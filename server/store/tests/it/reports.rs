@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use domain::{
+    calls::What,
     limits::{Meter, Metric, Mode, Scope},
-    money::Money,
+    money::{Money, NANOS, Price},
+    prices::{PriceKey, Prices},
     reports::{Report, Standing},
     roles::{Act, Place, permit},
     users::Role,
     window::Window,
 };
-use store::{StoreError, books, clock, groups, ledger, limits, reports};
+use store::{StoreError, books, calls, clock, groups, ledger, limits, models, reports};
 
 use crate::organization::{Organization, finished, group};
 
@@ -98,9 +100,63 @@ async fn a_closed_month_stays_and_what_comes_late_counts_in_the_next() {
     let months = reports::months(&acme.store, acme.tenant.org, calendar).await.expect("months");
     let spends: Vec<i64> = months.iter().map(|row| row.spend.0).collect();
     assert_eq!(spends, [5, 2_077, 1_000_000_001], "every nano-dollar once");
-    let lines = reports::lines(&acme.store, acme.tenant.org, calendar, one).await.expect("lines");
-    assert_eq!(lines.lines.iter().map(|line| line.sums.spend.0).sum::<i64>(), 2_077);
-    assert_eq!(lines.lines.len(), 2, "an adjustment is a line of its own");
+    let mut lines = reports::lines(&acme.store, acme.tenant.org, calendar, one).await.expect("lines");
+    let mut spends = Vec::new();
+    while let Some(piece) = lines.next().await {
+        spends.extend(piece.expect("lines").iter().map(|line| line.sums.spend.0));
+    }
+    assert_eq!(spends.iter().sum::<i64>(), 2_077);
+    assert_eq!(spends.len(), 2, "an adjustment is a line of its own");
+}
+
+#[tokio::test]
+async fn prices_put_right_for_days_that_are_over_change_no_call_no_report_and_no_seal() {
+    let acme = Organization::new().await;
+    let (two, one) = (month(&acme, 2).await, month(&acme, 1).await);
+    let old = DateTime::UNIX_EPOCH;
+    // By prices from some moment on, with an id as it was made then.
+    let called = async |at: DateTime<Utc>, from, cost| {
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, at.timestamp().unsigned_abs(), 0);
+        let id = uuid::Uuid::new_v7(time).into();
+        let mut event = finished(ledger::Call { id, started_at: at, priced_at: Some(from), ..acme.call() });
+        (event.finished_at, event.cost) = (at, Money(cost));
+        assert!(acme.book(&event).await);
+        event
+    };
+    let before = called(noon(&acme, two, 3).await, old, 30_000).await;
+    let open = called(noon(&acme, one, 5).await, old, 30_000).await;
+    close(&acme, two).await.expect("it is closed");
+    let told = [report(&acme, two).await, report(&acme, one).await];
+
+    // Dearer by half from before both calls on: what was called keeps its price.
+    let corrected = noon(&acme, two, 1).await;
+    let dearer = Prices::default()
+        .with(PriceKey::Input, Some(Price(3 * NANOS / 2)))
+        .with(PriceKey::Output, Some(Price(3 * NANOS / 2)));
+    let mut change = acme.change().await;
+    models::set_prices(&mut change, acme.model, corrected, &dearer).await.expect("prices");
+    change.commit().await.expect("them");
+    assert_eq!([report(&acme, two).await, report(&acme, one).await], told);
+
+    // What was let through by either and is booked only now counts as it was priced, in the month that is
+    // open, also where it was made in the one that is closed.
+    let by_old = called(noon(&acme, two, 4).await, old, 30_000).await;
+    let by_new = called(noon(&acme, one, 6).await, corrected, 45_000).await;
+    for (event, priced_at, cost) in
+        [(before, old, 30_000), (open, old, 30_000), (by_old, old, 30_000), (by_new, corrected, 45_000)]
+    {
+        let view = calls::get(&acme.store, acme.tenant.org, event.call.id).await.expect("the call");
+        let What::Finished(call) = view.what else { panic!("{:?}", view.what) };
+        assert_eq!((call.cost, call.priced_at), (Money(cost), Some(priced_at)));
+        let lines: i128 = call.lines.iter().map(domain::calls::CostLine::millionths).sum();
+        assert_eq!(lines, i128::from(cost) * 1_000_000, "its page adds up");
+    }
+    assert_eq!(report(&acme, two).await, told[0]);
+    let open = report(&acme, one).await;
+    assert_eq!((open.total, open.adjusted, open.calls), (Money(105_000), Money(30_000), 3));
+    close(&acme, one).await.expect("it is closed");
+    assert_eq!(report(&acme, one).await.total, Money(105_000));
+    assert_eq!(drift(&acme).await, []);
 }
 
 #[tokio::test]

@@ -9,16 +9,17 @@ use domain::{
     keys::Features,
     limits::Scope,
     money::Money,
-    requests::{ApprovalRule, Per, RequestState, Terms},
+    requests::{ApprovalRule, Made, Per, RequestState, Terms},
+    reviews::{self as looks, ItemKind},
     roles::{Act, Actor, Place, permit},
     users::Role,
 };
 use store::{
     Change, StoreError, authorizations,
     authorizations::Say,
-    clock, groups,
+    clock, groups, notices,
     requests::{self, Decided, RequestForm},
-    testing, users,
+    reviews, testing, users,
 };
 
 use crate::organization::Organization;
@@ -29,8 +30,9 @@ struct World {
     lena: Actor,
 }
 
+/// The day it is in the organization's time zone, which is ahead of UTC.
 fn today() -> NaiveDate {
-    clock::now().date_naive()
+    clock::now().with_timezone(&chrono_tz::Europe::Berlin).date_naive()
 }
 
 fn terms(dollars: i64, days: u64) -> Terms {
@@ -545,5 +547,62 @@ async fn groups_with_too_few_people_to_decide_are_named() {
     assert!(named.iter().all(|(name, _)| *name != child.name()), "Lena makes three there: {named:?}");
     let everywhere = requests::too_few(store, org, 4).await.expect("an answer");
     assert_eq!(everywhere.all, found.all + 1);
-    assert_eq!(requests::too_few(store, org, 2).await.expect("an answer").all, 0);
+    let enough = requests::too_few(store, org, 2).await.expect("an answer");
+    assert_eq!((enough.all, enough.admins), (0, 2), "limits are raised by the owner and Ada");
+}
+
+#[tokio::test]
+async fn whoever_asked_is_told_that_a_review_ended_what_was_agreed_to() {
+    let world = World::new().await;
+    let (store, org) = (&world.acme.store, world.acme.tenant.org);
+    let first = world.ask(&world.uma(), terms(5, 10)).await.expect("a request");
+    world.approve(&world.lena, first, None).await.expect("it is approved");
+    // Leads are told of a review of their group that somebody else opens, and of its last day, once.
+    let day = world.acme.facts().await.calendar.day(clock::now()) + Days::new(9);
+    let mut change = testing::begin(store, &world.acme.tenant.owner, Act::ReviewAccess).await;
+    let id = reviews::open(&mut change, world.acme.child, false, day).await.expect("a review");
+    change.commit().await.expect("it");
+    let mut change = testing::begin(store, &world.acme.tenant.owner, Act::ReviewAccess).await;
+    let again = reviews::open(&mut change, world.acme.child, false, day).await;
+    let already = |sentence: &str| sentence.contains("has opened this review already");
+    assert!(matches!(&again, Err(StoreError::Invalid { sentence, .. }) if already(sentence)), "{again:?}");
+    drop(change);
+    let told = async |actor: &Actor| {
+        let own = permit(actor, Act::UseOwn, Place::Organization).expect("everybody may");
+        let notices = notices::list(store, &own, false, None, 50).await.expect("notices");
+        notices.into_iter().map(|notice| (notice.title, notice.body)).collect::<Vec<_>>()
+    };
+    let lena = told(&world.lena).await;
+    assert!(lena.iter().any(|(title, _)| title.contains("asks who still needs what in")), "{lena:?}");
+    let soon = clock::now() + Duration::days(8);
+    // Lena, and whoever opened it.
+    assert_eq!(reviews::near(store, org, soon).await.expect("a look"), 2);
+    assert_eq!(reviews::near(store, org, soon).await.expect("a look"), 0, "each is told once");
+    assert_eq!(reviews::waiting_in(store, org, Some(&[world.acme.child])).await.expect("a count"), 1);
+    assert_eq!(reviews::waiting_in(store, org, Some(&[])).await.expect("a count"), 0);
+
+    let items = reviews::items(store, org, id, reviews::Filter::default(), 50).await.expect("lines");
+    let grant = items.iter().find(|item| item.kind == ItemKind::Grant).expect("the grant").id;
+    let path = [world.acme.parent, world.acme.child];
+    let permit = permit(&world.lena, Act::ReviewAccess, Place::Group(&path)).expect("they may");
+    let mut change = Change::begin(store, permit).await.expect("a change begins");
+    reviews::decide(&mut change, id, &[grant], looks::Verdict::Drop).await.expect("decided");
+    change.commit().await.expect("it");
+    let uma = told(&world.uma()).await;
+    assert!(uma.iter().any(|(_, body)| body.contains("Lena dropped it in the access review of")), "{uma:?}");
+    assert_eq!(world.state(first).await, RequestState::Ended);
+    let request = requests::get(store, org, first).await.expect("the request");
+    let Some(Made::Grant(grant)) = request.grant.map(|grant| grant.made) else { panic!("it led to a grant") };
+    let ended = reviews::that_ended(store, org, grant).await.expect("an answer").expect("a review did");
+    assert_eq!((ended.review, ended.by.as_deref()), (id, Some("Lena")));
+
+    // One that somebody ends by hand is ended by no review.
+    let second = world.ask(&world.uma(), terms(5, 10)).await.expect("a request");
+    world.approve(&world.lena, second, None).await.expect("it is approved");
+    let mut change = world.deciding(&world.lena).await;
+    requests::end(&mut change, second).await.expect("it ends");
+    change.commit().await.expect("it");
+    let request = requests::get(store, org, second).await.expect("the request");
+    let Some(Made::Grant(grant)) = request.grant.map(|grant| grant.made) else { panic!("it led to a grant") };
+    assert!(reviews::that_ended(store, org, grant).await.expect("an answer").is_none());
 }

@@ -81,6 +81,66 @@ fn of(items: &[Item], kind: ItemKind, name: &str) -> Item {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grant_was_used_when_a_call_went_by_it_and_what_waits_comes_first() {
+    let world = World::new().await;
+    let facts = world.org.facts().await;
+    let of_dear = facts.grants[&world.dear][0].id;
+    let call = store::ledger::Call { model: world.dear, grant: Some(of_dear), ..world.org.call() };
+    let plain = world.org.call();
+    for call in [call, plain] {
+        let event = crate::organization::finished(call);
+        assert!(world.org.book(&event).await);
+    }
+    let id = world.open().await;
+    let items = world.items(id).await;
+    assert!(of(&items, ItemKind::Grant, "dear").last_used_at.is_some());
+    // Their secret called, but not by this grant.
+    assert_eq!(of(&items, ItemKind::Grant, "small").last_used_at, None);
+    // What was decided comes after what waits, on every page.
+    let uma = of(&items, ItemKind::Member, "Uma");
+    let mut change = world.as_lead().await;
+    reviews::decide(&mut change, id, &[uma.id], Verdict::Confirm).await.expect("decided");
+    change.commit().await.expect("it");
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let filter = Filter { after, ..Filter::default() };
+        let page =
+            reviews::items(&world.org.store, world.org.tenant.org, id, filter, 2).await.expect("items");
+        let Some(last) = page.last() else { break };
+        after = reviews::After::read(&reviews::After::of(last).to_string());
+        assert_eq!(after, Some(reviews::After::of(last)));
+        seen.extend(page.into_iter().map(|item| (item.state, item.id)));
+    }
+    assert_eq!(seen.len(), items.len());
+    assert_eq!(seen.last(), Some(&(ItemState::Confirmed, uma.id)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_about_somebody_is_their_limits_too() {
+    use domain::limits::{Meter, Metric, Scope};
+    let world = World::new().await;
+    let org = &world.org;
+    let meter = |window| Meter { scope: Scope::User(org.user), metric: Metric::Spend, window };
+    org.limit(meter(domain::window::Window::Day), 5_000_000_000).await;
+    org.limit(meter(domain::window::Window::Week), 5_000_000_000).await;
+    let acts = async || {
+        let about = audit::Filter { subject: Some(org.user.0), ..Default::default() };
+        let rows = audit::list(&org.store, org.tenant.org, &about, 50).await.expect("rows");
+        let acts = rows.into_iter().filter(|row| row.subject_kind == "limit").map(|row| row.act);
+        acts.collect::<Vec<_>>()
+    };
+    assert_eq!(acts().await, ["limit.create", "limit.create"]);
+    let facts = org.facts().await;
+    let day = facts.limits[&Scope::User(org.user)]
+        .iter()
+        .find_map(|limit| (limit.meter.window == domain::window::Window::Day).then_some(limit.id?));
+    let mut change = org.change().await;
+    store::limits::remove(&mut change, day.expect("a limit"), 1).await.expect("removed");
+    change.commit().await.expect("it");
+    assert_eq!(acts().await, ["limit.remove", "limit.create", "limit.create"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_dropped_ends_at_once_and_what_is_confirmed_goes_on() {
     let world = World::new().await;
     let id = world.open().await;
@@ -152,6 +212,50 @@ async fn on_the_day_unconfirmed_grants_of_high_cost_models_lapse_and_the_rest_is
     };
     let closes = audit::list(store, org, &closes, 10).await.expect("the log");
     assert_eq!(closes.len(), 1, "closed once, whoever was first: {closes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_is_cancelled_by_who_opened_it_and_nothing_comes_of_it() {
+    let world = World::new().await;
+    let (store, org) = (&world.org.store, world.org.tenant.org);
+    let id = world.open().await;
+    let uma = of(&world.items(id).await, ItemKind::Member, "Uma");
+    let mut change = world.as_lead().await;
+    reviews::decide(&mut change, id, &[uma.id], Verdict::Drop).await.expect("decided");
+    change.commit().await.expect("it");
+    // The lead who is looked at does not get out of it that way.
+    let mut change = world.as_lead().await;
+    let refused = reviews::cancel(&mut change, id).await;
+    assert!(matches!(refused, Err(StoreError::NotPermitted(Act::ReviewAccess))), "{refused:?}");
+    drop(change);
+    let mut change = testing::begin(store, &world.org.tenant.owner, Act::ReviewAccess).await;
+    reviews::cancel(&mut change, id).await.expect("cancelled");
+    assert!(change.commit().await.expect("it"));
+    let review = reviews::get(store, org, id).await.expect("it");
+    assert_eq!(review.cancelled_by.as_deref(), Some("Olga"));
+    let later = clock::now() + Duration::days(12);
+    assert_eq!(reviews::close_due(store, later).await.expect("a look"), 0);
+    let facts = access::facts(store, org).await.expect("facts");
+    assert!(facts.grants.contains_key(&world.dear), "nothing lapses");
+    assert!(facts.users[&world.org.user].memberships.is_empty(), "what was decided stays decided");
+    let mut change = testing::begin(store, &world.org.tenant.owner, Act::ReviewAccess).await;
+    let again = reviews::cancel(&mut change, id).await;
+    assert!(
+        matches!(&again, Err(StoreError::Meanwhile(how)) if how.starts_with("Olga cancelled it already")),
+        "{again:?}"
+    );
+    drop(change);
+    let cancels = audit::Filter { kind: Some("review".to_owned()), ..Default::default() };
+    let cancels = audit::list(store, org, &cancels, 1).await.expect("the log");
+    assert_eq!((cancels[0].act.as_str(), cancels[0].actor.as_str()), ("review.cancel", "Olga"));
+    // One's own is one's own to cancel, for a lead too.
+    let mut change = world.as_lead().await;
+    let day = world.org.facts().await.calendar.day(clock::now()) + Days::new(3);
+    let own = reviews::open(&mut change, world.org.parent, true, day).await.expect("open");
+    change.commit().await.expect("it");
+    let mut change = world.as_lead().await;
+    reviews::cancel(&mut change, own).await.expect("cancelled");
+    assert!(change.commit().await.expect("it"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

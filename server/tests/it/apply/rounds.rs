@@ -403,6 +403,9 @@ state = "closed"
     let said = errors(&output);
     assert!(said.contains("The pinned test “Not for interns” would break: expected not open"), "{said}");
     assert_eq!(place.export(), before);
+    // A plan says the same, in the same way.
+    let plan = place.run(&["apply", "-", "--json", "--plan"], &wider);
+    assert_eq!((plan.status.code(), errors(&plan)), (output.status.code(), said));
     // What does not break it is applied.
     let asks = file.replace("state = \"closed\"", "state = \"by_request\"");
     assert_eq!(lines(&place.apply(&asks)).len(), 1);

@@ -200,3 +200,49 @@ async fn a_file_that_suspends_somebody_hands_on_what_they_answer_for() {
     assert!(rows.iter().any(|row| row["door"] == "file" && row["act"] == "user.suspend"), "{log}");
     assert_eq!(lines(&apply(&server, &suspended)), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_file_says_of_a_raised_limit_what_lasts() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let group = [("name", "Team"), ("kind", "custom"), ("parent", "")];
+    let group = owner.create("/console/groups/create", &group).await;
+    let (sam, own) = join(&server, &owner, "Sam", "member").await;
+    owner.must("/console/groups/add-member", &[("group", &group), ("user", &sam)]).await;
+    let limit = format!("group:{group}/spend/month");
+    let scope = format!("group:{group}");
+    let fields = [("scope", scope.as_str()), ("metric", "spend"), ("window", "month"), ("cap", "10")];
+    owner.must("/console/limits/set", &fields).await;
+    let export = || {
+        let output = run(&server.database, server.data(), &[], &["export"], b"");
+        assert!(output.status.success(), "{}", errors(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let before = export();
+    assert!(before.contains("cap = \"10.00\""), "{before}");
+
+    let day = (store::clock::now() + chrono::TimeDelta::days(10)).date_naive().to_string();
+    let terms = [("amount", "25"), ("ends_on", day.as_str())];
+    let asked =
+        [&[("limit", limit.as_str()), ("group", &group), ("reason", "A month of more")][..], &terms].concat();
+    let request = own.create("/console/requests/raise", &asked).await;
+    let agreed = [&[("id", request.as_str())][..], &terms].concat();
+    owner.must("/console/requests/approve", &agreed).await;
+    let page = owner.get(&format!("/groups/{group}")).await.text;
+    assert!(page.contains("$25.00"), "the raise holds: {page}");
+    assert_eq!(export(), before, "the file says what holds without the raise");
+    assert_eq!(lines(&apply(&server, &before)), Vec::<String>::new(), "and it is no change of it");
+    let page = owner.get(&format!("/groups/{group}")).await.text;
+    assert!(page.contains("$25.00"), "which the raise outlives: {page}");
+
+    // A file that says another amount sets it, as somebody by hand would: that ends the raise.
+    let twelve = before.replace("\"10.00\"", "\"12.00\"");
+    let planned = run(&server.database, server.data(), &[], &["apply", "-", "--plan"], twelve.as_bytes());
+    let planned = String::from_utf8(planned.stdout).expect("text");
+    assert!(planned.contains("$25.00 a month until") && planned.contains("ends with this"), "{planned}");
+    let made = lines(&apply(&server, &twelve));
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert!(export().contains("cap = \"12.00\""));
+    let page = owner.get(&format!("/requests/{request}")).await.text;
+    assert!(page.contains("Ended"), "{page}");
+}
