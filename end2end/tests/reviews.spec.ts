@@ -124,3 +124,28 @@ test('a price list is looked at before it is applied, and applying it again chan
   await expect(page.getByRole('heading', { name: 'Price list', level: 1 })).toBeVisible();
   await expect(row(page, name)).toHaveCount(0);
 });
+
+test('whose the models of a vendor are that nobody here is known to be is not guessed', async ({ page, world }) => {
+  const name = fresh('House');
+  const provider = await world.owner.create('providers/create', {
+    name, dialect: 'openai', base_url: world.providerUrl, credential: 'sk-upstream', allow_private_address: 'true',
+  });
+  const upstream = `sonar-${Math.random().toString(36).slice(2, 8)}`;
+  await world.owner.create('models/create', {
+    name: upstream, provider, upstream, modality: 'chat', tier: world.tier, context_tokens: '', max_output_tokens: '', price_input: '2', price_output: '9',
+  });
+  const listed = { litellm_provider: 'perplexity', mode: 'chat', input_cost_per_token: 1e-6, output_cost_per_token: 2e-6 };
+  const list = await world.owner.create('price-lists/read', { text: JSON.stringify({ [upstream]: listed, [`${upstream}-pro`]: listed }) });
+  await visit(page, world.owner, `/models/import/${list}`);
+  await expect(page.getByText(new RegExp(`Not compared are models .* ${name} \\(1\\)`))).toBeVisible();
+  await expect(row(page, `${upstream}The catalogue`)).toContainText(`The catalogue has a model of this name, of ${name}.`);
+  await expect(page.getByText('No provider here is known to be Perplexity.')).toBeVisible();
+  await page.getByRole('checkbox', { name: `Choose ${upstream}-pro` }).check();
+  await page.getByRole('button', { name: 'Apply what is ticked' }).click();
+  const whose = page.getByLabel('Those that are ticked here are offered by');
+  await expect(page.getByText('Choose who offers the models that are ticked.')).toBeVisible();
+  await whose.selectOption(provider);
+  await page.getByRole('checkbox', { name: `Choose ${upstream}-pro` }).check();
+  await page.getByRole('button', { name: 'Apply what is ticked' }).click();
+  await said(page, /No price changed. 1 model waits for review/);
+});

@@ -147,11 +147,12 @@ pub async fn set_limit(
         let before = store::limits::said(&mut change, &meter).await.known()?;
         let raised = ways_back::raise_over(&mut change, &meter, form.cap).await.known()?;
         let id = store::limits::set(&mut change, meter, &form, seen).await.known()?;
+        let default = change.facts().await.known()?.default_user_limit;
         let saved = change.commit().await.known()?;
         // What was there before is looser, mostly, and so not a lead's to set again.
         let undo = (saved && cx.permit(Act::LoosenLimits).is_ok())
             .then(|| ways_back::limit(id, &meter, before, raised.as_ref()));
-        let rest = ways_back::raise_ended(&meter, raised.as_ref());
+        let rest = ways_back::raise_ended(&meter, raised.as_ref(), default.filter(|_| undo.is_some()));
         Ok(Done::said(format!("Limit set: {}.{rest}", meter.show_cap(form.cap))).undone_by(undo))
     })
     .await
@@ -168,7 +169,7 @@ pub async fn remove_limit(id: String, version: i64) -> Result<Done, AppError> {
             store::limits::remove(&mut change, read("id", &id)?, version).await.known()?;
         let facts = change.facts().await.known()?;
         change.commit().await.known()?;
-        let rest = ways_back::raise_ended(&meter, raised.as_ref());
+        let rest = ways_back::raise_ended(&meter, raised.as_ref(), None);
         let holds = match facts.default_user_limit.filter(|_| meter.is_month_of_a_person()) {
             Some(default) => format!(
                 " {} has the organization's default now: {}.",

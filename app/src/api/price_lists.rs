@@ -78,13 +78,27 @@ pub struct PriceListView {
     /// The vendor that is looked at.
     pub vendor: String,
     /// Its models that we do not have: those of this page.
-    pub unknown: Vec<Listed>,
+    pub unknown: Vec<Unknown>,
     /// How many of them match what is looked for.
     pub total: usize,
     /// Where the next page starts.
     pub next: Option<String>,
     /// Providers: id and name, those of the vendor first.
     pub providers: Vec<(String, String)>,
+    /// Whether one of them is the vendor's.
+    pub own: bool,
+    /// Providers that are nobody's as far as is known, whose models are not put beside the list, and how many
+    /// those are.
+    pub nobodys: Vec<(String, usize)>,
+}
+
+/// A model of a list that is not in the catalogue as one of its vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// What the list says of it.
+    pub listed: Listed,
+    /// Who offers a model of that name in the catalogue: it may be the same one.
+    pub there: Option<String>,
 }
 
 /// A list beside the catalogue.
@@ -97,7 +111,7 @@ pub async fn load_price_list(
 ) -> Result<PriceListView, AppError> {
     use crate::backend::{catalogue::*, *};
     use domain::{
-        price_lists::{compare, vendor_label},
+        price_lists::{compare, listed_name, vendor_label},
         roles::Act,
     };
     use std::collections::BTreeMap;
@@ -130,7 +144,23 @@ pub async fn load_price_list(
             .collect();
         let later: Vec<&&Listed> =
             unknown.iter().copied().filter(|listed| after.is_empty() || listed.name > after).collect();
-        let page: Vec<Listed> = later.iter().take(PAGE).map(|listed| (**listed).clone()).collect();
+        let there = |listed: &Listed| {
+            let name = listed_name(&listed.name);
+            let same = |model: &&domain::models::Model| {
+                model.name == name || listed_name(&model.upstream) == name
+            };
+            catalogue.models.iter().find(same).map(|model| model.provider.1.clone())
+        };
+        let page: Vec<Unknown> = later
+            .iter()
+            .take(PAGE)
+            .map(|listed| Unknown { listed: (**listed).clone(), there: there(listed) })
+            .collect();
+        let nobodys = catalogue.providers.iter().filter(|provider| !ours.contains_key(&provider.id));
+        let nobodys = nobodys.filter_map(|provider| {
+            let of = catalogue.models.iter().filter(|model| model.provider.0 == provider.id).count();
+            (of > 0).then(|| (provider.name.clone(), of))
+        });
         let mut providers: Vec<_> = catalogue.providers.iter().collect();
         providers.sort_by_key(|provider| ours.get(&provider.id) != Some(&vendor));
         let mut vendors: Vec<(String, String, usize)> = counts
@@ -145,10 +175,12 @@ pub async fn load_price_list(
             same: compared.same,
             vendor: vendor.to_owned(),
             total: unknown.len(),
-            next: (later.len() > PAGE).then(|| page.last().map(|last| last.name.clone())).flatten(),
+            next: (later.len() > PAGE).then(|| page.last().map(|last| last.listed.name.clone())).flatten(),
             unknown: page,
             vendors,
             providers: providers.into_iter().map(|it| (it.id.to_string(), it.name.clone())).collect(),
+            own: ours.values().any(|own| *own == vendor),
+            nobodys: nobodys.collect(),
             changed: compared.changed,
         })
     })
@@ -186,6 +218,9 @@ pub async fn apply_price_list(
         known.retain(|known| chosen.contains(&known.model.id));
         let mut candidates = Vec::new();
         if !names.is_empty() {
+            if provider.is_empty() {
+                return Err(AppError::field("provider", "Choose who offers the models that are ticked."));
+            }
             let provider: ProviderId = read("provider", &provider)?;
             for name in &names {
                 let listed =

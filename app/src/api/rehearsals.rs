@@ -276,7 +276,8 @@ pub async fn save_rehearsal(
         let raised = match &prepared.draft {
             Draft::Limit { meter, cap, .. } => {
                 let raised = ways_back::raise_over(&mut change, meter, *cap).await.known()?;
-                ways_back::raise_ended(meter, raised.as_ref())
+                let default = change.facts().await.known()?.default_user_limit;
+                ways_back::raise_ended(meter, raised.as_ref(), default.filter(|_| undo.is_some()))
             }
             _ => String::new(),
         };

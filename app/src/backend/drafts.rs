@@ -416,7 +416,7 @@ fn summary(facts: &Facts, effects: &Effects, held: (usize, usize)) -> String {
         sentences.push(format!("{} {verb} {which}.", people(lose)));
     }
     if gain + lose == 0 {
-        sentences.push("Nobody gains or loses a model for good.".to_owned());
+        sentences.push("No person gains or loses a model altogether.".to_owned());
     }
     let count = |wanted: bool| {
         let of = effects.applications.iter().filter(|(_, starts)| **starts == wanted).map(|((id, _), _)| id);

@@ -154,7 +154,8 @@ pub async fn approve(
 /// What came of an approval, in a sentence.
 pub fn said(decided: Decided) -> &'static str {
     match decided {
-        Decided::Now | Decided::Before => "Approved. It holds from the next call on.",
+        Decided::Now => "Approved. It holds from the next call on.",
+        Decided::Before => "You had approved this before. What you agreed to then holds.",
         Decided::More(1) => "You agree. One more has to, then it holds.",
         Decided::More(_) => "You agree. More have to, then it holds.",
         Decided::Waits(1) => "You had agreed before. One more has to, then it holds.",

@@ -254,14 +254,19 @@ pub async fn raise_over(change: &mut Change, meter: &Meter, cap: i64) -> Result<
     Ok(raised.filter(|raised| raised.cap.0 != cap))
 }
 
-/// What is said of a raise that ended because somebody set the limit or took it away.
-pub fn raise_ended(meter: &Meter, raised: Option<&Raising>) -> String {
-    match raised {
-        Some(raised) => {
-            let sets = raised.lasting.map(|cap| format!(": Undo sets {}", meter.show_cap(cap.0)));
-            format!(" {}{}.", raised.ends(meter), sets.unwrap_or_default())
+/// What is said of a raise that ended because somebody set the limit or took it away: what a way back comes
+/// to. `default`: the organization's, which holds again where undoing takes the limit away; none: there is no
+/// way back to it.
+pub fn raise_ended(meter: &Meter, raised: Option<&Raising>, default: Option<Money>) -> String {
+    let Some(raised) = raised else { return String::new() };
+    let ends = raised.ends(meter);
+    match (raised.lasting, default) {
+        (Some(cap), _) => format!(" {ends}: Undo sets {}.", meter.show_cap(cap.0)),
+        (None, Some(cap)) => {
+            let cap = meter.show_cap(cap.0);
+            format!(" {ends}: with Undo the organization's default holds again, {cap}.")
         }
-        None => String::new(),
+        (None, None) => format!(" {ends}."),
     }
 }
 

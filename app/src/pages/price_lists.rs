@@ -2,14 +2,16 @@
 
 use domain::{
     names::ModelName,
-    price_lists::{Known, Listed, listed_name},
+    price_lists::{Known, listed_name},
     prices::PriceKey,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{capital, param};
 use crate::{
-    api::price_lists::{ApplyPriceList, PriceListView, ReadPriceList, load_book, load_price_list},
+    api::price_lists::{
+        ApplyPriceList, PriceListView, ReadPriceList, Unknown as NotOurs, load_book, load_price_list,
+    },
     ui::{
         Badge, Card, Check, Empty, FileField, Form, Head, Hidden, Kind, Load, Page, Pager, Select, Submit,
         TextArea, When, money::pair, query,
@@ -62,7 +64,9 @@ fn Content(list: PriceListView) -> impl IntoView {
         unknown,
         total,
         next,
-        providers,
+        mut providers,
+        own,
+        nobodys,
     } = list;
     let changes = changed.len();
     let told = match (changes, same) {
@@ -77,18 +81,29 @@ fn Content(list: PriceListView) -> impl IntoView {
     let label =
         vendors.iter().find(|(id, ..)| *id == vendor).map(|(_, label, _)| label.clone()).unwrap_or_default();
     let hidden = vendor.clone();
+    if !own {
+        // Whose they are is not guessed.
+        providers.insert(0, (String::new(), "Choose a provider".to_owned()));
+    }
+    let whose = if own {
+        String::new()
+    } else {
+        format!("No provider here is known to be {label}. ")
+    };
+    let hint = format!("{whose}They land in the review inbox, closed to everybody until somebody decides.");
     // Made within the form: fields know which one they are in.
     let news = move || {
         (!unknown.is_empty()).then(|| view! {
         <Card title=format!("{label}: not in the catalogue") note=format!("{total} models")>
             <Unknown unknown/>
-            <div class="pad price-provider"><Select name="provider" label="Those that are ticked here are offered by" options=providers hint="They land in the review inbox, closed to everybody until somebody decides."/></div>
+            <div class="pad price-provider"><Select name="provider" label="Those that are ticked here are offered by" options=providers hint/></div>
         </Card>
     })
     };
     view! {
         <Head title="Price list" note=format!("{listed} models") crumbs=vec![models_crumb(), ("/models/import".to_owned(), "Import a price list".to_owned())]/>
         <p class="lead">"Read "<When at=read_at/>". "{told}" New prices hold from the moment they are applied; finished calls keep theirs."</p>
+        {(!nobodys.is_empty()).then(|| view! { <p class="lead">{not_compared(&nobodys)}</p> })}
         <Choose vendors vendor/>
         {if nothing {
             view! { <Card><Empty title="Nothing to take" text="Choose another vendor above, or look for another name."/></Card> }.into_any()
@@ -108,6 +123,15 @@ fn Content(list: PriceListView) -> impl IntoView {
         }}
         <Pager next/>
     }
+}
+
+/// Why some models of the catalogue are not beside the list.
+fn not_compared(nobodys: &[(String, usize)]) -> String {
+    let each = nobodys.iter().map(|(name, count)| format!("{name} ({count})"));
+    let each = each.collect::<Vec<_>>().join(", ");
+    format!(
+        "Not compared are models of providers whose vendor is not known: {each}. A vendor is told by its address, or by its name in that of the provider, as in “By way of Frankfurt (Anthropic)”."
+    )
 }
 
 fn models(count: usize) -> String {
@@ -183,10 +207,10 @@ fn short(name: &str) -> String {
 }
 
 #[component]
-fn Unknown(unknown: Vec<Listed>) -> impl IntoView {
+fn Unknown(unknown: Vec<NotOurs>) -> impl IntoView {
     let rows = unknown
         .into_iter()
-        .map(|listed| {
+        .map(|NotOurs { listed, there }| {
             let price = if listed.prices.is_empty() {
                 view! { <Badge text="no price" kind=Kind::Warn/> }.into_any()
             } else {
@@ -198,7 +222,7 @@ fn Unknown(unknown: Vec<Listed>) -> impl IntoView {
             let tick = wrong.is_none().then(|| view! { <Check name="names[]" label=format!("Choose {name}") value=name.clone()/> });
             view! {
                 <tr>
-                    <td><div class="tick">{tick}<span><b class="mono review-name"><bdi>{short(&name)}</bdi></b>{wrong.map(|wrong| view! { <div class="sub">"Cannot be taken. "{wrong}</div> })}</span></div></td>
+                    <td><div class="tick">{tick}<span><b class="mono review-name"><bdi>{short(&name)}</bdi></b>{wrong.map(|wrong| view! { <div class="sub">"Cannot be taken. "{wrong}</div> })}{there.map(|by| view! { <div class="sub">{format!("The catalogue has a model of this name, of {by}.")}</div> })}</span></div></td>
                     <td class="beside">{capital(listed.modality.as_str())}</td>
                     <td class="r">{price}</td>
                 </tr>

@@ -130,9 +130,12 @@ pub fn plan(present: &Present, file: &Document, replaced: &HashMap<Key, &'static
     Plan::new(lines)
 }
 
-/// A limit that is raised for a time is so no more once it is set or taken away.
+/// A limit that is raised for a time is so no more once another amount is set, or it is taken away.
 fn ends_a_raise(present: &Present, line: &mut Line) {
     let Some(raise) = present.ids.raises.get(&line.key) else { return };
+    if line.action == Action::Change && !line.touches(|field| field == "cap") {
+        return;
+    }
     let (before, after) = match line.action {
         Action::Add => (None, Some(format!("{raise}, ends with this"))),
         Action::Change => (Some(raise.clone()), Some("ends with this".to_owned())),

@@ -355,9 +355,18 @@ async fn set_in(
             ));
         }
     }
-    // A file says what lasts, also where that is what it is raised to for a time.
-    let lasts = change.permit().actor().door == Door::File;
-    if known.as_ref().is_some_and(|known| lasts || known.cap != form.cap) {
+    // A file says what lasts: the same as now leaves a raise alone, and what it is raised to for a time ends it.
+    let lasting = match change.permit().actor().door {
+        Door::File => requests::raised(change, &meter).await?.map(|raised| raised.lasting),
+        _ => None,
+    };
+    if let (Some(known), Some(Some(lasting))) = (&known, lasting)
+        && lasting.0 == form.cap
+    {
+        let raised = LimitForm { cap: known.cap, ..form.clone() };
+        return write(change, facts, meter, &raised, Some(known)).await;
+    }
+    if known.as_ref().is_some_and(|known| lasting.is_some() || known.cap != form.cap) {
         requests::overtaken(change, &[(meter, Some(Money(form.cap)))]).await?;
     }
     write(change, facts, meter, form, known.as_ref()).await

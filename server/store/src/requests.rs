@@ -374,7 +374,9 @@ pub async fn approve(
     terms: Option<Terms>,
     answer: Option<&Words>,
 ) -> Result<Decided> {
-    let Some(row) = undecided(change, id, RequestState::Approved).await? else { return Ok(Decided::Before) };
+    let Some(row) = undecided(change, id, RequestState::Approved).await? else {
+        return approvals::again(change, id, terms).await;
+    };
     let (org, at) = (change.org(), change.at());
     let facts = access::read(change.db(), org).await?;
     let today = facts.calendar.day(at);

@@ -8,11 +8,12 @@ use domain::{
     money::Money,
     requests::{Approval, ApprovalRule, Terms, Wish, Words},
     roles::Act,
+    time,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Row;
+use super::{Decided, Row};
 use crate::{Change, Diff, Result, Store, StoreError, Subject, notices};
 
 /// From which sum on several have to agree; none: one always suffices.
@@ -248,4 +249,27 @@ pub(super) async fn add(
         (1 + others.filter(|approval| approval.counts).count(), Vec::new())
     };
     Ok(Added::Now(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
+}
+
+/// They approve what they have approved already: a second click, or a page that was open before. Only the
+/// terms they agreed to then hold.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`] when these are other terms.
+pub(super) async fn again(change: &mut Change, id: RequestId, terms: Option<Terms>) -> Result<Decided> {
+    let (org, at) = (change.org(), change.at());
+    let me = change.permit().actor().user;
+    let agreed = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
+    let mine = agreed.into_iter().find(|approval| Some(approval.who.0) == me).map(|approval| approval.terms);
+    match (mine, terms) {
+        (Some(mine), Some(terms)) if mine != terms => {
+            let wish = super::locked(change, id).await?.wish;
+            Err(StoreError::Meanwhile(format!(
+                "You have approved this already: {} until {}. Nothing was changed.",
+                wish.show(mine.amount),
+                time::date(mine.ends_on),
+            )))
+        }
+        _ => Ok(Decided::Before),
+    }
 }

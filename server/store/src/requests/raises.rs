@@ -242,13 +242,19 @@ pub struct Raising {
     pub until: NaiveDate,
     /// What it is without any raise; none: it has no cap of its own then.
     pub lasting: Option<Money>,
+    /// How many lower raises of it are not over, either.
+    pub lower: usize,
 }
 
 impl Raising {
-    /// What is said where somebody sets the limit or takes it away: that the raise ends with it.
+    /// What is said where somebody sets the limit or takes it away: that what raises it ends with it.
     pub fn ends(&self, meter: &Meter) -> String {
-        let until = domain::time::date(self.until);
-        format!("The raise to {} until {until} ends with it", meter.show_cap(self.cap.0))
+        let (cap, until) = (meter.show_cap(self.cap.0), domain::time::date(self.until));
+        match self.lower {
+            0 => format!("The raise to {cap} until {until} ends with it"),
+            1 => format!("The raise to {cap} until {until} ends with it, and so does a lower one"),
+            lower => format!("The raise to {cap} until {until} ends with it, and so do {lower} lower ones"),
+        }
     }
 }
 
@@ -259,7 +265,12 @@ impl Raising {
 pub async fn raised(change: &mut Change, meter: &Meter) -> Result<Option<Raising>> {
     let org = change.org();
     let running = running(change.db(), org, meter).await?;
-    Ok(running.first().map(|raise| Raising { cap: raise.cap, until: raise.until, lasting: raise.lasting }))
+    Ok(running.first().map(|raise| Raising {
+        cap: raise.cap,
+        until: raise.until,
+        lasting: raise.lasting,
+        lower: running.len() - 1,
+    }))
 }
 
 /// Limits that are raised now, and what each is without; none: it has no cap of its own then.
@@ -295,8 +306,13 @@ pub(crate) async fn lasting_months(change: &mut Change) -> Result<HashMap<UserId
 /// # Errors
 /// When the database does not answer.
 pub async fn raised_limits(store: &Store, org: OrgId) -> Result<HashMap<Meter, Raising>> {
+    let mut raised = HashMap::<Meter, Raising>::new();
     // The highest comes last.
-    Ok(all_running(&mut *store.pool().acquire().await?, org).await?.into_iter().collect())
+    for (meter, raise) in all_running(&mut *store.pool().acquire().await?, org).await? {
+        let lower = raised.get(&meter).map_or(0, |lower| lower.lower + 1);
+        raised.insert(meter, Raising { lower, ..raise });
+    }
+    Ok(raised)
 }
 
 async fn caps(
@@ -332,7 +348,7 @@ async fn all_running(db: &mut PgConnection, org: OrgId) -> Result<Vec<(Meter, Ra
         let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
         let meter = Meter { scope, metric: Metric::Spend, window: row.window_kind.parse()? };
         let (cap, lasting) = (Money(row.granted), row.cap_after.map(Money));
-        all.push((meter, Raising { cap, until: row.raised_until, lasting }));
+        all.push((meter, Raising { cap, until: row.raised_until, lasting, lower: 0 }));
     }
     Ok(all)
 }

@@ -481,6 +481,13 @@ async fn a_large_sum_needs_several_who_raise_limits() {
     let small = Terms { amount: dollars(95), ends_on: last };
     let id = world.ask(&world.uma(), world.umas, small).await.expect("a request");
     assert_eq!(world.approve(&ada, id, None).await.expect("one suffices"), Decided::Now);
+    // The same again is a second click; from a page that was open before, something else is not so.
+    assert_eq!(world.approve(&ada, id, Some(small)).await.expect("the same"), Decided::Before);
+    let other = Terms { amount: dollars(90), ends_on: last };
+    let error = world.approve(&ada, id, Some(other)).await.expect_err("other terms");
+    let StoreError::Meanwhile(sentence) = &error else { panic!("{error}") };
+    assert!(sentence.contains("You have approved this already: $95.00 a month until"), "{sentence}");
+    assert_eq!(world.cap(world.umas).await, Some(dollars(95)));
     let large = Terms { amount: dollars(210), ends_on: last };
     let large = world.ask(&world.uma(), world.parents, large).await.expect("a request");
     assert_eq!(world.approve(&ada, large, None).await.expect("one"), Decided::More(1));

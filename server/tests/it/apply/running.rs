@@ -235,6 +235,16 @@ async fn a_file_says_of_a_raised_limit_what_lasts() {
     let page = owner.get(&format!("/groups/{group}")).await.text;
     assert!(page.contains("$25.00"), "which the raise outlives: {page}");
 
+    // Who is told when is another thing than how much.
+    let sooner = before.replace("cap = \"10.00\"", "cap = \"10.00\", thresholds = [40]");
+    let planned = run(&server.database, server.data(), &[], &["apply", "-", "--plan"], sooner.as_bytes());
+    let planned = String::from_utf8(planned.stdout).expect("text");
+    assert!(planned.contains("thresholds") && !planned.contains("ends with this"), "{planned}");
+    assert_eq!(lines(&apply(&server, &sooner)).len(), 1);
+    assert_eq!(export(), sooner);
+    let page = owner.get(&format!("/groups/{group}")).await.text;
+    assert!(page.contains("$25.00"), "which the raise outlives, too: {page}");
+
     // A file that says another amount sets it, as somebody by hand would: that ends the raise.
     let twelve = before.replace("\"10.00\"", "\"12.00\"");
     let planned = run(&server.database, server.data(), &[], &["apply", "-", "--plan"], twelve.as_bytes());
