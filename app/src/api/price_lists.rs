@@ -146,9 +146,8 @@ pub async fn load_price_list(
             unknown.iter().copied().filter(|listed| after.is_empty() || listed.name > after).collect();
         let there = |listed: &Listed| {
             let name = listed_name(&listed.name);
-            let same = |model: &&domain::models::Model| {
-                model.name == name || listed_name(&model.upstream) == name
-            };
+            let same =
+                |model: &&domain::models::Model| model.name == name || listed_name(&model.upstream) == name;
             catalogue.models.iter().find(same).map(|model| model.provider.1.clone())
         };
         let page: Vec<Unknown> = later

@@ -161,7 +161,8 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
                 let own = facts.limits.get(&Scope::User(id)).map_or(&[][..], Vec::as_slice);
                 let own = own.iter().any(|limit| limit.meter.is_month_of_a_person());
                 let default = facts.default_user_limit.filter(|_| !own);
-                let default = default.map(|cap| (format!("{cap} a month"), "the organization's default".to_owned()));
+                let default =
+                    default.map(|cap| (format!("{cap} a month"), "the organization's default".to_owned()));
                 let above = groups::limits_from_above(&facts, &[]).into_iter();
                 above.chain(default).collect()
             },
@@ -290,7 +291,8 @@ pub async fn set_user_limit(
         };
         let said = match effect.undo {
             Some(Undo::Limit { before, raised: Some(raised), .. }) => {
-                let sets = before.map_or_else(|| "the organization's default".to_owned(), |cap| format!("{cap} a month"));
+                let sets = before
+                    .map_or_else(|| "the organization's default".to_owned(), |cap| format!("{cap} a month"));
                 format!("{said} The raise to {raised} a month ends with it: Undo sets {sets}.")
             }
             _ => said,

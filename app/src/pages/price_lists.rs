@@ -85,11 +85,7 @@ fn Content(list: PriceListView) -> impl IntoView {
         // Whose they are is not guessed.
         providers.insert(0, (String::new(), "Choose a provider".to_owned()));
     }
-    let whose = if own {
-        String::new()
-    } else {
-        format!("No provider here is known to be {label}. ")
-    };
+    let whose = if own { String::new() } else { format!("No provider here is known to be {label}. ") };
     let hint = format!("{whose}They land in the review inbox, closed to everybody until somebody decides.");
     // Made within the form: fields know which one they are in.
     let news = move || {
