@@ -762,7 +762,8 @@ async fn count_windows(
                         coalesce(sum(d.input + d.cache_read + d.cache_write), 0) as input,
                         coalesce(sum(d.output + d.reasoning), 0) as output
                  from usage_sums d
-                 where d.org_id = l.org_id and d.scope = l.scope_kind and d.grain = 'day' and d.first_day >= $5
+                 where d.org_id = l.org_id and d.scope = (case l.scope_kind when 'organization' then 'organization' when 'group' then 'group' else 'application' end)::sum_scope
+                   and d.grain = 'day' and d.first_day >= $5
                    and d.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
                    and d.thing_id = case l.scope_kind when 'organization' then '00000000-0000-0000-0000-000000000000' else l.thing_id end
              ) d

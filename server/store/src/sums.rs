@@ -111,7 +111,7 @@ pub(crate) async fn top(
         r#"with g as (
                select s.thing_id,
                       sum(k.sign * s.size) as size, sum(k.sign * s.spend) as spend
-               from unnest($2::text[], $3::date[], $4::date[], $5::int[]) as k (grain, first, next, sign)
+               from unnest($2::text[]::sum_grain[], $3::date[], $4::date[], $5::int[]) as k (grain, first, next, sign)
                cross join lateral (
                    select s.thing_id, s.spend, s.calls, s.refused,
                           case $8 when 'spend' then s.spend when 'tokens' then s.input + s.cache_read + s.cache_write + s.output + s.reasoning
@@ -119,8 +119,8 @@ pub(crate) async fn top(
                               when 'output' then s.output when 'reasoning' then s.reasoning when 'refused' then s.refused
                               when 'failed' then s.failed when 'cached' then s.cached when 'saved' then s.saved else s.calls end as size
                    from usage_sums s
-                   where s.org_id = $1 and s.scope = $6 and s.grain = k.grain and s.first_day >= k.first and s.first_day < k.next
-                     and ($6 = 'user' or (s.within_id = '00000000-0000-0000-0000-000000000000'
+                   where s.org_id = $1 and s.scope = $6::text::sum_scope and s.grain = k.grain and s.first_day >= k.first and s.first_day < k.next
+                     and ($6::text = 'user' or (s.within_id = '00000000-0000-0000-0000-000000000000'
                                           and s.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
                      and ($7::uuid[] is null or s.path_id = any ($7))
                    offset 0
@@ -397,10 +397,10 @@ impl<'a> Asked<'a> {
                       sum(k.sign * s.reasoning)::bigint as "reasoning!", sum(k.sign * s.duration_ms)::bigint as "duration_ms!",
                       sum(k.sign * s.cached)::bigint as "cached!", sum(k.sign * s.saved)::bigint as "saved!",
                       sum(case when $18 then k.sign * s.took end)::text as took
-               from unnest($2::text[], $3::date[], $4::date[], $5::date[], $16::int[]) as k (grain, first, next, step, sign)
+               from unnest($2::text[]::sum_grain[], $3::date[], $4::date[], $5::date[], $16::int[]) as k (grain, first, next, step, sign)
                cross join lateral (
                    select * from usage_sums s
-                   where s.org_id = $1 and s.scope = $7 and s.grain = k.grain and s.first_day >= k.first and s.first_day < k.next
+                   where s.org_id = $1 and s.scope = $7::text::sum_scope and s.grain = k.grain and s.first_day >= k.first and s.first_day < k.next
                      and ($9::uuid is null or s.within_id = $9) and ($10::uuid is null or s.thing_id = $10)
                      and (($8 and s.model_id <> 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                           or (not $8 and s.model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'))

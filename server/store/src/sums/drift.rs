@@ -31,7 +31,7 @@ pub(crate) async fn drift(
                    ('use_case', case when labelled then u.calls else 0 end, case when labelled then u.spend else 0 end)) as k (scope, calls, spend)
                group by 1, 2
            ), s as (
-               select date_trunc('month', first_day)::date as month, scope, grain, model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as every,
+               select date_trunc('month', first_day)::date as month, scope::text, grain::text, model_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as every,
                       sum(calls + refused) as calls, sum(spend) as spend, sum(calls) as finished,
                       -- Of a number whose places are counts, this is the sum of them all.
                       mod(sum(took), 999999999999) as timed

@@ -221,7 +221,7 @@ pub(crate) async fn add<'a>(
         Amounts::of(rows.iter().map(|(_, sums)| sums)),
         "usage_sums",
         "scope, within_id, grain, first_day, thing_id, path_id, model_id",
-        "unnest($15::text[]), unnest($16::uuid[]), unnest($17::text[]), unnest($18::date[]), unnest($19::uuid[]), unnest($20::uuid[]),
+        "unnest($15::text[])::sum_scope, unnest($16::uuid[]), unnest($17::text[])::sum_grain, unnest($18::date[]), unnest($19::uuid[]), unnest($20::uuid[]),
          unnest($21::uuid[])",
         &column(&rows, |key| key.scope) as &[&str],
         &column(&rows, |key| key.within),
@@ -237,7 +237,7 @@ pub(crate) async fn add<'a>(
 pub(crate) async fn day(db: &mut PgConnection, org: OrgId, day: NaiveDate) -> Result<()> {
     sqlx::query!(
         "insert into usage_sums
-         select d.org_id, k.scope, k.within_id, 'day', d.day, k.thing_id, k.path_id, k.model_id, sum(d.calls), sum(d.failed),
+         select d.org_id, k.scope::sum_scope, k.within_id, 'day'::sum_grain, d.day, k.thing_id, k.path_id, k.model_id, sum(d.calls), sum(d.failed),
                 sum(d.refused), sum(d.spend), sum(d.input), sum(d.cache_read), sum(d.cache_write), sum(d.output), sum(d.reasoning),
                 sum(d.duration_ms), sum(d.cached), sum(d.saved), sum(d.took)
          from usage_by_day d
@@ -277,7 +277,7 @@ pub(crate) async fn day(db: &mut PgConnection, org: OrgId, day: NaiveDate) -> Re
 pub(crate) async fn months(db: &mut PgConnection, org: OrgId, from: NaiveDate) -> Result<()> {
     sqlx::query!(
         "insert into usage_sums
-         select org_id, scope, within_id, 'month', date_trunc('month', first_day)::date, thing_id, path_id, model_id, sum(calls),
+         select org_id, scope, within_id, 'month'::sum_grain, date_trunc('month', first_day)::date, thing_id, path_id, model_id, sum(calls),
                 sum(failed), sum(refused), sum(spend), sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning),
                 sum(duration_ms), sum(cached), sum(saved), sum(took)
          from usage_sums
