@@ -1,5 +1,6 @@
 // Loads the compiled half of the console and brings every island of a part of the page to life,
-// parents before children. `alive` does the same for parts that are put in later.
+// parents before children. `bursarAlive` does the same for parts that are put in later; until it is done, they
+// say so (`data-waking`), because what is clicked meanwhile is the browser's.
 const above = [];
 async function alive(node) {
   if (node.tagName === "LEPTOS-ISLAND") {
@@ -14,5 +15,9 @@ async function alive(node) {
 await islands.default();
 islands.hydrate();
 await alive(document.body);
-globalThis.bursarAlive = alive;
+globalThis.bursarAlive = async (part) => {
+  part.dataset.waking = "";
+  await alive(part);
+  delete part.dataset.waking;
+};
 document.documentElement.dataset.hydrated = "";

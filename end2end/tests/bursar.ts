@@ -178,9 +178,9 @@ export const test = base.extend<{ complaints: string[] }, { world: World }>({
   ],
 });
 
-/** Waits until a page's script runs. */
+/** Waits until a page's script runs, in what was put in since it came, too. */
 export async function alive(page: Page): Promise<void> {
-  await page.locator('html[data-hydrated]').waitFor({ state: 'attached' });
+  await page.locator('html[data-hydrated]:not(:has([data-waking]))').waitFor({ state: 'attached' });
 }
 
 /** Opens a page as somebody. */

@@ -1,4 +1,4 @@
-import { expect, fresh, join, said, test, visit } from './bursar';
+import { alive, expect, fresh, join, said, test, visit } from './bursar';
 
 /** Several people with one word in their names. */
 async function people(world: any, word: string, letters: string): Promise<string[]> {
@@ -30,7 +30,7 @@ test('a limit is set where it stands without leaving the keyboard', async ({ pag
   const wide = await page.getByRole('region', { name: 'Users' }).evaluate((box) => box.scrollWidth - box.clientWidth);
   expect(wide, 'nothing is off screen').toBeLessThanOrEqual(0);
   // The form that came with it has to be alive: without script it would be sent by the browser.
-  await page.waitForTimeout(5_000);
+  await alive(page);
   await cap.press('Enter');
   await said(page, 'Limit set: $31.00 a month.');
   await expect(cap).toHaveCount(0);

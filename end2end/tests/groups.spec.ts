@@ -80,3 +80,19 @@ test('a group with others below is not offered to be archived, and says which th
   await expect(dialog.getByRole('link', { name: below })).toBeVisible();
   await expect(dialog.getByRole('button')).toHaveCount(0);
 });
+
+test('who is in a group stands first, beside the tree, and its limits are not far below', async ({ page, world }) => {
+  const group = await world.owner.create('groups/create', { name: fresh('Crowd'), kind: 'project', parent: world.engineering });
+  for (const letter of 'ABCDEFGHIJKL') {
+    const { id } = await join(world, fresh(`${letter} Crowd`), 'member');
+    await world.owner.post('groups/add-member', { group, user: id });
+  }
+  await visit(page, world.owner, `/groups/${group}`);
+  const people = page.getByRole('region', { name: 'People' });
+  await expect(people.getByRole('row', { name: /A Crowd/ })).toBeInViewport();
+  await expect(page.locator('.members-tree').getByRole('link', { name: 'Engineering', exact: true })).toBeInViewport();
+  const limits = await page.getByRole('heading', { name: 'Limits', exact: true }).boundingBox();
+  const [list, window] = [await people.boundingBox(), page.viewportSize()!];
+  expect(limits!.y, 'below the people').toBeGreaterThan(list!.y + list!.height - 1);
+  expect(limits!.y, 'and not a screen further down').toBeLessThan(1.5 * window.height);
+});

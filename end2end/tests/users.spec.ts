@@ -45,3 +45,33 @@ test('an address is taken once', async ({ page, world }) => {
   await expect(dialog.getByText('already here')).toBeVisible();
   await expect(dialog.getByLabel('Name')).toHaveValue('Ada again');
 });
+
+test('whoever is invited is put into a group with it, and the groups that everybody joins are named', async ({ page, world }) => {
+  const [name, everyone] = [fresh('Invited'), fresh('Everyone')];
+  const group = await world.owner.create('groups/create', { name: everyone, kind: 'custom', parent: '' });
+  await visit(page, world.owner, '/users');
+  await page.getByRole('link', { name: 'Invite', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByText('Models come through groups')).toBeVisible();
+  await world.owner.post('groups/default', { id: group, was: 'false', default: 'true' });
+  try {
+    await page.goto(`${world.base}/users?dialog=invite`);
+    await expect(dialog.getByText(`Also joins: ${everyone}.`)).toBeVisible();
+    await dialog.getByLabel('Name').fill(name);
+    await dialog.getByLabel('Email').fill('no address');
+    await dialog.getByLabel('Group').selectOption({ label: 'Engineering/Research' });
+    await dialog.getByRole('button', { name: 'Invite' }).click();
+    await expect(dialog.getByLabel('Group'), 'what was chosen stays chosen').toHaveValue(world.research);
+    await dialog.getByLabel('Email').fill(`${name.toLowerCase().replace(' ', '.')}@acme.example`);
+    await dialog.getByRole('button', { name: 'Invite' }).click();
+    await expect(page.getByText(`${name} was added to Research.`).first()).toBeVisible();
+    await page.goto(`${world.base}/users?q=${encodeURIComponent(name)}`);
+    const row = page.getByRole('row', { name });
+    await expect(row).toContainText('Research');
+    await expect(row).toContainText(everyone);
+    await row.getByRole('link', { name, exact: true }).click();
+    await expect(page.getByRole('listitem').filter({ hasText: everyone })).toContainText('default group');
+  } finally {
+    await world.owner.post('groups/default', { id: group, was: 'true', default: 'false' });
+  }
+});

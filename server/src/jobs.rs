@@ -1,5 +1,5 @@
 //! Housekeeping: partitions ahead of time, sessions that have ended, prompts that were kept long enough,
-//! reviews and raised limits whose day is over, secrets whose membership is.
+//! reviews and raised limits whose day is over, secrets whose membership is, tests that a date has broken.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 /// Days that have a partition before they begin.
 const AHEAD: u64 = 8;
 
-/// Once at start, then every hour; reviews and last days every minute, so that what lapses does so on its
+/// Once at start, then every hour; reviews, last days and what they break every minute, so that what lapses does so on its
 /// day; raised limits every two seconds, so that nothing of a new month is spent under the cap of the last.
 pub async fn run(store: Store, ledger_days: Option<u64>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(3600));
@@ -24,6 +24,7 @@ pub async fn run(store: Store, ledger_days: Option<u64>) {
             _ = minutes.tick() => {
                 reviews(&store).await;
                 secrets(&store, Look::Lapsed).await;
+                tests(&store).await;
                 if let Err(error) = store::rolls::sweep(&store).await {
                     tracing::warn!(%error, "whom bookings were about could not be forgotten");
                 }
@@ -72,6 +73,13 @@ async fn secrets(store: &Store, look: Look) {
 async fn raises(store: &Store) {
     if let Err(error) = store::requests::end_due(store, store::clock::now()).await {
         tracing::warn!(%error, "raised limits whose last day is over could not be lowered");
+    }
+}
+
+/// Tells of pinned tests that a date has broken, when it has come.
+async fn tests(store: &Store) {
+    if let Err(error) = store::access_tests::watch::look_at_all(store, store::clock::now()).await {
+        tracing::warn!(%error, "pinned tests could not be looked at");
     }
 }
 

@@ -30,6 +30,8 @@ words! {
         Charge = "charge",
         /// A review of a group that one leads is open.
         Review = "review",
+        /// A pinned test began to fail by a date that came.
+        Test = "test",
     }
 }
 
@@ -47,6 +49,7 @@ impl NoticeKind {
             Self::Secret => "Secrets that were found in the open",
             Self::Charge => "What I answer for from now on",
             Self::Review => "Access reviews of groups that I lead",
+            Self::Test => "Pinned tests that no longer hold because a date came",
         }
     }
 
@@ -63,6 +66,7 @@ impl NoticeKind {
             Self::Secret => "Leak",
             Self::Charge => "Handover",
             Self::Review => "Review",
+            Self::Test => "Test",
         }
     }
 }
@@ -94,6 +98,8 @@ words! {
         Charge = "charge",
         /// A notice.
         Review = "review",
+        /// A notice.
+        Test = "test",
     }
 }
 
@@ -110,6 +116,7 @@ impl From<NoticeKind> for MailKind {
             NoticeKind::Secret => Self::Secret,
             NoticeKind::Charge => Self::Charge,
             NoticeKind::Review => Self::Review,
+            NoticeKind::Test => Self::Test,
         }
     }
 }
@@ -184,21 +191,33 @@ pub struct Leak<'a> {
 }
 
 impl Leak<'_> {
-    /// To whoever answers for it, leads above it, or had it.
+    /// To whoever answers for it, or leads above it: whose it was is called by name.
     pub fn telling(&self) -> Telling {
-        let (id, application) = self.application;
         let whose = self.person.map(|person| format!(", which {person} had,")).unwrap_or_default();
+        self.said(format!("A secret of {}", self.application.1), &whose, "Make a new one")
+    }
+
+    /// To the person whose own it was.
+    pub fn telling_you(&self) -> Telling {
+        let (title, next) = (format!("Your secret of {}", self.application.1), "Make yourself a new one");
+        self.said(title, ", your own secret,", next)
+    }
+
+    fn said(&self, what: String, whose: &str, next: &str) -> Telling {
         let now = if self.dead {
             "It had been revoked before, so nothing calls with it. Look where it was found all the same."
+                .to_owned()
         } else {
-            "It was revoked at once: whatever called with it is refused from now on. Make a new one, and look where this one was found."
+            format!(
+                "It was revoked at once: whatever called with it is refused from now on. {next}, and look where this one was found."
+            )
         };
         Telling {
             kind: NoticeKind::Secret,
             key: format!("leak:{}", self.secret),
-            title: format!("A secret of {application} was found in the open"),
+            title: format!("{what} was found in the open"),
             body: format!("Somebody reported {}{whose} as leaked. {now}", self.hint),
-            href: format!("/applications/{id}"),
+            href: format!("/applications/{}", self.application.0),
         }
     }
 }
@@ -270,6 +289,32 @@ impl OpenReview<'_> {
             format!("The review of {} closes soon", self.path),
             format!("{lines} to be decided on until {}. {UNCONFIRMED}", time::date(self.until)),
         )
+    }
+}
+
+/// To those who run the organization: pinned tests that held until a date came, each by its name and why it
+/// fails. `key` names the moment.
+pub fn tests_fail(tests: &[(String, String)], key: &str) -> Telling {
+    // As many as are read at one look; the page has all of them.
+    const NAMED: usize = 5;
+    let named: Vec<String> =
+        tests.iter().take(NAMED).map(|(name, why)| format!("“{name}”: {why}.")).collect();
+    let more = match tests.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" And {more} more."),
+    };
+    Telling {
+        kind: NoticeKind::Test,
+        key: format!("tests:{key}"),
+        title: match tests {
+            [(name, _)] => format!("The pinned test “{name}” no longer holds"),
+            tests => format!("{} pinned tests no longer hold", tests.len()),
+        },
+        body: format!(
+            "A date came, and nobody changed anything. {}{more} Change what no longer fits, or what is expected.",
+            named.join(" ")
+        ),
+        href: "/authorization/tests".to_owned(),
     }
 }
 

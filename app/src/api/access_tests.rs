@@ -21,6 +21,8 @@ pub struct TestLine {
     pub expected: Expected,
     /// Why it fails now; none: it holds.
     pub failure: Option<String>,
+    /// Since which day, where no change broke it.
+    pub since: Option<String>,
     /// Who pinned it, and when.
     pub pinned: String,
 }
@@ -54,7 +56,7 @@ pub async fn load_access_tests() -> Result<Tests, AppError> {
         let tests = store::access_tests::list(&cx.store, org).await.known()?;
         let tests = tests
             .into_iter()
-            .map(|(test, by, at)| {
+            .map(|store::access_tests::Pinned { test, by, at, fails_since }| {
                 let subject = match test.subject {
                     Subject::Group(id) => (place(&facts, Some(id)), format!("/groups/{id}")),
                     Subject::User(id) => {
@@ -77,6 +79,7 @@ pub async fn load_access_tests() -> Result<Tests, AppError> {
                     target: facts.target_name(test.target),
                     expected: test.expected,
                     failure: run(&facts, &test, now).err().map(|failure| failure.to_string()),
+                    since: fails_since.map(|since| time::date(facts.calendar.day(since))),
                     pinned: format!("{by}{}", time::date(facts.calendar.day(at))),
                 }
             })

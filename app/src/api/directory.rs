@@ -21,6 +21,8 @@ pub struct Directory {
     pub group: String,
     /// Groups to choose from, if they were asked for: id and path.
     pub groups: Vec<(String, String)>,
+    /// Paths of those that everybody new joins, if groups were asked for.
+    pub defaults: Vec<String>,
     /// Groups that the words for one fit, when it is not exactly one.
     pub unclear: Option<Vec<(String, String)>>,
     /// Where the next page starts.
@@ -59,8 +61,14 @@ pub async fn load_directory(
             None if !with_groups => Vec::new(),
             _ => store::groups::paths(&cx.store, org).await.known()?,
         };
+        let defaults = match with_groups {
+            true => store::groups::defaults(&cx.store, org).await.known()?,
+            false => Default::default(),
+        };
+        let defaults = paths.iter().filter(|(id, _)| defaults.contains(id)).map(|(_, path)| path.clone());
         Ok(Directory {
             users: found.rows,
+            defaults: defaults.collect(),
             all: i64::try_from(found.all).unwrap_or(i64::MAX),
             matching: i64::try_from(found.matching).unwrap_or(i64::MAX),
             default_limit,

@@ -182,9 +182,14 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
     .await
 }
 
-/// Adds a person and makes their invitation.
+/// Adds a person, to a group as well where one is named, and makes their invitation.
 #[server(prefix = "/console", endpoint = "users/create")]
-pub async fn create_user(email: String, name: String, role: String) -> Result<Done, AppError> {
+pub async fn create_user(
+    email: String,
+    name: String,
+    role: String,
+    #[server(default)] group: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
     handle(|cx| async move {
@@ -193,12 +198,25 @@ pub async fn create_user(email: String, name: String, role: String) -> Result<Do
             name: read("name", &name)?,
             role: read("role", &role)?,
         };
-        let mut change = cx.change(cx.permit(Act::EditUsers)?).await?;
-        let id = store::users::insert(&mut change, &form).await.known()?;
+        let permit = cx.permit(Act::EditUsers)?;
+        let group = groups::named_some(&cx, "group", &group).await?;
+        if let Some(group) = group {
+            cx.permit_in(Act::EditMembers, group).await?;
+        }
+        let into = match group {
+            Some(group) => Some(store::groups::get(&cx.store, permit.org(), group).await.known()?),
+            None => None,
+        };
+        let into = into.map(|group| format!(" to {}", group.name())).unwrap_or_default();
+        let mut change = cx.change(permit).await?;
+        let id = match group {
+            Some(group) => store::users::insert_into(&mut change, &form, group).await.known()?,
+            None => store::users::insert(&mut change, &form).await.known()?,
+        };
         let token = store::users::invite(&mut change, id).await.known()?;
         let way = invitations::hand_over(&cx, &mut change, id, &token).await?;
         change.commit().await.known()?;
-        Ok(way.done(Some(format!("{} was added.", form.name)), form.name.as_str(), form.email.as_str()))
+        Ok(way.done(Some(format!("{} was added{into}.", form.name)), form.name.as_str(), form.email.as_str()))
     })
     .await
 }

@@ -216,7 +216,7 @@ pub async fn load(cx: &Cx, id: BatchId, rehearse: &str) -> Result<DraftView, App
     let (mut broken, mut replay) = (Vec::new(), None);
     if let Some((_, after)) = &found {
         let tests = store::access_tests::list(&cx.store, facts.org).await.known()?;
-        let tests: Vec<_> = tests.into_iter().map(|(test, ..)| test).collect();
+        let tests: Vec<_> = tests.into_iter().map(|pinned| pinned.test).collect();
         broken = rehearsals::broken(&store::access_tests::broken(&facts, after, &tests, now));
         if !rehearse.is_empty() {
             let draft = rehearsals::rules(kept.draft.edits.clone(), Mode::Enforce);

@@ -36,7 +36,7 @@ fn Content(tests: Tests) -> impl IntoView {
     let crumbs = vec![("/authorization".to_owned(), "Authorization".to_owned())];
     view! {
         <Head title="Pinned tests" note crumbs>{edit.then(|| view! { <OpenDialog name="new" label="Pin a test" look="btn go"/> })}</Head>
-        <p class="lead">"What must stay true, whatever else changes. A change that would break one of these is refused, whether it is made here, in a file or by an import, until the test is removed."</p>
+        <p class="lead">"What must stay true, whatever else changes. A change that would break one of these is refused, whether it is made here, in a file or by an import, until the test is removed. What only a date undoes (a membership, a group or a grant that ends) cannot be refused: owners and admins are told of it, and here it fails."</p>
         <Card>
             {if empty {
                 view! {
@@ -69,7 +69,7 @@ fn Content(tests: Tests) -> impl IntoView {
 
 #[component]
 fn Line(test: TestLine, edit: bool) -> impl IntoView {
-    let TestLine { id, name, subject, target, expected, failure, pinned } = test;
+    let TestLine { id, name, subject, target, expected, failure, since, pinned } = test;
     let (whom, href) = subject;
     let whom = if href.is_empty() {
         view! { {whom} }.into_any()
@@ -78,7 +78,11 @@ fn Line(test: TestLine, edit: bool) -> impl IntoView {
     };
     let now = match failure {
         None => view! { <Badge text="holds" kind=Kind::Good/> }.into_any(),
-        Some(why) => view! { <Badge text="fails" kind=Kind::Bad/><div class="sub">{why}</div> }.into_any(),
+        Some(why) => view! {
+            <Badge text="fails" kind=Kind::Bad/><div class="sub">{why}</div>
+            {since.map(|day| view! { <div class="sub">{format!("since {day}: a date came, no change did it")}</div> })}
+        }
+        .into_any(),
     };
     view! {
         <tr>

@@ -24,8 +24,8 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
-        Page, Pager, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame, may,
-        pick_group, query, suggested::Suggested,
+        Page, Pager, PickGroup, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame,
+        may, pick_group, query, suggested::Suggested,
     },
 };
 
@@ -38,7 +38,7 @@ pub fn DirectoryPage() -> impl IntoView {
     let told = words.not_words().into_iter().map(|(what, text)| (what, query::nothing_called(text)));
     let told: Vec<_> = told.map(|(what, said)| format!("{said}: any {what} is shown.")).collect();
     let told = told.join(" ");
-    let with_groups = query::value("dialog") == "group";
+    let with_groups = matches!(query::value("dialog").as_str(), "group" | "invite");
     let (sort, after) = (query::value("sort"), query::value("after"));
     let users = load_directory(words, sort, after, with_groups);
     view! {
@@ -50,7 +50,8 @@ pub fn DirectoryPage() -> impl IntoView {
 
 #[component]
 fn Content(directory: Directory, filter: Filter, wrong: String, told: String) -> impl IntoView {
-    let Directory { users, all, matching, default_limit, group, groups, next, unclear } = directory;
+    let Directory { users, all, matching, default_limit, group, groups, defaults, next, unclear } = directory;
+    let choices = groups.clone();
     let edit = may(Act::EditUsers);
     let nobody = users.is_empty();
     let limited = users.clone();
@@ -115,6 +116,7 @@ fn Content(directory: Directory, filter: Filter, wrong: String, told: String) ->
                 <Field name="name" label="Name"/>
                 <Field name="email" label="Email" kind="email"/>
                 <Select name="role" label="Role" options=roles() value="member" hint="Roles govern the console. They never open a model."/>
+                <PickGroup name="group" label="Group" groups=choices.clone() none=if defaults.is_empty() { "No group" } else { "No other group" } hint=joins(&defaults)/>
                 <div class="row end"><Submit label="Invite"/></div>
             </Form>
         </Dialog>
@@ -124,6 +126,20 @@ fn Content(directory: Directory, filter: Filter, wrong: String, told: String) ->
         <Dialog name="amounts" title="People by amounts">
             <AmountChoice/>
         </Dialog>
+    }
+}
+
+/// What somebody new joins without being put there.
+fn joins(defaults: &[String]) -> String {
+    // As many as fit into a line or two.
+    const NAMED: usize = 5;
+    if defaults.is_empty() {
+        return "Models come through groups: without one there is nothing they can use.".to_owned();
+    }
+    let named = defaults.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match defaults.len().saturating_sub(NAMED) {
+        0 => format!("Also joins: {named}."),
+        more => format!("Also joins: {named}, and {more} more."),
     }
 }
 

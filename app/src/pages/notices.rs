@@ -61,7 +61,7 @@ const fn mark(kind: NoticeKind) -> Kind {
         | NoticeKind::Forecast
         | NoticeKind::Charge
         | NoticeKind::Review => Kind::Warn,
-        NoticeKind::Anomaly | NoticeKind::Secret => Kind::Bad,
+        NoticeKind::Anomaly | NoticeKind::Secret | NoticeKind::Test => Kind::Bad,
         NoticeKind::Answer => Kind::Good,
         NoticeKind::Grant | NoticeKind::Unused => Kind::Plain,
     }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::keys::PlainSecret;
 use serde_json::{Value, json};
+use store::applications::Unanswered;
 
 use super::{
     difference::{Action, Line, Plan},
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub invitations: Vec<Invitation>,
     /// Whether somebody still has to become the owner.
     pub without_owner: bool,
+    /// Applications of the file for which nobody answers, and others that it leaves without anybody.
+    pub unanswered: Vec<Unanswered>,
 }
 
 /// A moment as files write it.
@@ -74,6 +77,27 @@ pub fn text(outcome: &Outcome, organization: &str, public_url: &str, applied: bo
         );
     }
     text
+}
+
+/// What is as the file says and wants somebody all the same: a line for each, with what to do.
+pub fn warnings(outcome: &Outcome) -> Vec<String> {
+    let line = |left: &Unanswered| {
+        let Unanswered { name, group, owner } = left;
+        let (why, then) = match owner {
+            Some(owner) => (
+                format!("{owner}, who owns it, is suspended or has left"),
+                "Hand it over, on its page in the console".to_owned(),
+            ),
+            None => (
+                "it has no owner, and nobody leads its group or one above it".to_owned(),
+                format!(
+                    "Choose an owner, on its page in the console, or write lead = true for somebody in {group}"
+                ),
+            ),
+        };
+        format!("warning: nobody answers for the application {name} in {group}: {why}. {then}.")
+    };
+    outcome.unanswered.iter().map(line).collect()
 }
 
 fn line_text(line: &Line) -> String {

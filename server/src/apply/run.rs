@@ -1,6 +1,7 @@
 //! The two programs: from their arguments to what they print.
 
 use std::{
+    collections::HashSet,
     io::{Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,22 +11,26 @@ use std::{
 use clap::Args;
 use domain::{
     audit::Door,
+    groups::Standing,
     ids::OrgId,
     roles::{Act, Actor, Permit, Place, permit},
     users::Role,
 };
-use store::{Change, Store, StoreError};
+use store::{
+    Change, Store, StoreError,
+    applications::{self, Unanswered},
+};
 
 use super::{
     check, credentials,
     credentials::Credentials,
     difference,
-    document::{Document, Organization},
+    document::{Application, Document, Membership, Organization},
     export as exported,
     mistakes::{Mistake, Mistakes},
     present::Present,
     print::{self, Outcome},
-    read,
+    read, things,
     write::{Failure, Writer, people},
 };
 use crate::{
@@ -46,6 +51,9 @@ removed. [organization] with nothing but a name only says which organization is 
 
 Everything happens at once or not at all. A running server notices within a second. People the file \
 adds are invited; invitations and secrets are printed once.
+
+Applications for which nobody answers are warned of on standard error: whose owner is suspended, or that \
+have no owner and nobody who leads their group or one above it.
 
 Exit codes: 0 done, 1 not possible now, 2 a mistake in the file.";
 
@@ -97,6 +105,10 @@ pub async fn apply(config: Config, args: ApplyArgs) -> Result<ExitCode, Fatal> {
                 print::text(&outcome.0, &outcome.1, &public_url, !args.plan)
             };
             say(&text)?;
+            // Beside what a program reads, and no reason to fail.
+            for line in print::warnings(&outcome.0) {
+                eprintln!("{line}");
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(Stopped::Mistakes(mistakes)) => {
@@ -171,11 +183,37 @@ async fn attempts(
     Err(Fatal::new("the private Postgres", "it stops and starts all the time; try again").into())
 }
 
+fn key_of(application: &Application) -> things::Key {
+    things::application_key(&application.group, application.name.as_str())
+}
+
 /// The difference to an installation that does not exist.
 fn planned(job: &Job<'_>) -> Outcome {
     let nothing = Present::default();
     let plan = difference::plan(&nothing, job.file, &job.credentials.replaced(&nothing));
-    Outcome { plan, without_owner: !people::names_owner(job.file), ..Outcome::default() }
+    let without_owner = !people::names_owner(job.file);
+    Outcome { plan, without_owner, unanswered: nobody_leads(job.file), ..Outcome::default() }
+}
+
+/// The applications of a file whose group nobody of it leads, nor one above. Where there is nothing else yet,
+/// nobody answers for these: a file says of nobody that they own one.
+fn nobody_leads(file: &Document) -> Vec<Unanswered> {
+    let lead = |it: &Membership| it.standing == Standing::Lead;
+    let people = file.users.iter().filter(|user| !user.suspended);
+    let led: Vec<String> =
+        people.flat_map(|user| &user.groups).filter(|it| lead(it)).map(|it| it.path.to_lowercase()).collect();
+    let is_led = |group: &str| {
+        let group = group.to_lowercase();
+        let within = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        led.iter().any(|led| group.strip_prefix(led.as_str()).is_some_and(within))
+    };
+    let left = file.applications.iter().filter(|application| !is_led(&application.group));
+    left.map(|application| Unanswered {
+        name: application.name.to_string(),
+        group: application.group.clone(),
+        owner: None,
+    })
+    .collect()
 }
 
 impl Job<'_> {
@@ -207,6 +245,7 @@ impl Job<'_> {
         }
         let operator = if made_now { store::installation::operator(store).await? } else { None };
         let without_owner = made_now && operator.is_none() && !people::names_owner(self.file);
+        let before = applications::unanswered(&mut change).await?;
         let mut writer = Writer {
             change: &mut change,
             file: self.file,
@@ -220,14 +259,20 @@ impl Job<'_> {
         // A plan is tried out too: what the store would refuse is refused now.
         writer.write().await?;
         let (secrets, invitations) = (writer.secrets, writer.invitations);
+        let mut unanswered = applications::unanswered(&mut change).await?;
+        // What the file does not name is left alone, but for what it leaves without anybody.
+        let named: HashSet<things::Key> = self.file.applications.iter().map(key_of).collect();
+        unanswered.retain(|left| {
+            named.contains(&things::application_key(&left.group, &left.name)) || !before.contains(left)
+        });
         if self.args.plan {
             if !made_now {
                 change.would_hold().await?;
             }
             drop(change);
-            return Ok(Outcome { plan, without_owner, ..Outcome::default() });
+            return Ok(Outcome { plan, without_owner, unanswered, ..Outcome::default() });
         }
-        let outcome = Outcome { plan, secrets, invitations, without_owner };
+        let outcome = Outcome { plan, secrets, invitations, without_owner, unanswered };
         match change.commit().await {
             Ok(_) => Ok(outcome),
             Err(error) => {

@@ -1,5 +1,7 @@
 //! Pinned tests, and the one place where they are held against a change.
 
+pub mod watch;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -69,15 +71,35 @@ pub fn broken(before: &Facts, after: &Facts, tests: &[AccessTest], at: DateTime<
         .collect()
 }
 
-/// Every test by name, with who pinned it and when.
+/// A test with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The test.
+    pub test: AccessTest,
+    /// Who pinned it.
+    pub by: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Since when it fails, where no change broke it.
+    pub fails_since: Option<DateTime<Utc>>,
+}
+
+/// A test, and how it stood when it was last looked at; none: nobody has looked since it is as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub test: AccessTest,
+    pub holds: Option<bool>,
+}
+
+/// Every test by name.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(store: &Store, org: OrgId) -> Result<Vec<(AccessTest, Option<String>, DateTime<Utc>)>> {
+pub async fn list(store: &Store, org: OrgId) -> Result<Vec<Pinned>> {
     let mut db = store.pool().acquire().await?;
-    let tests = read(&mut db, org).await?;
+    let tests = tests(&mut db, org).await?;
     let rows = sqlx::query!(
-        r#"select t.test_id, t.created_at, u.name as "name?" from access_tests t
+        r#"select t.test_id, t.created_at, t.fails_since, u.name as "name?" from access_tests t
            left join users u on u.org_id = t.org_id and u.user_id = t.created_by where t.org_id = $1"#,
         org.0
     )
@@ -87,16 +109,21 @@ pub async fn list(store: &Store, org: OrgId) -> Result<Vec<(AccessTest, Option<S
         .into_iter()
         .filter_map(|test| {
             let row = rows.iter().find(|row| row.test_id == test.id.0)?;
-            let (by, at) = (row.name.clone(), row.created_at);
-            Some((test, by, at))
+            let (by, at, fails_since) = (row.name.clone(), row.created_at, row.fails_since);
+            Some(Pinned { test, by, at, fails_since })
         })
         .collect())
 }
 
 /// Every test by name.
-pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Vec<AccessTest>> {
+pub(crate) async fn tests(db: &mut PgConnection, org: OrgId) -> Result<Vec<AccessTest>> {
+    Ok(read(db, org).await?.into_iter().map(|kept| kept.test).collect())
+}
+
+/// The same, each with how it stood.
+async fn read(db: &mut PgConnection, org: OrgId) -> Result<Vec<Kept>> {
     let rows = sqlx::query!(
-        "select test_id, name, group_id, user_id, key_id, model_id, tier_id, expected from access_tests
+        "select test_id, name, group_id, user_id, key_id, model_id, tier_id, expected, holds from access_tests
          where org_id = $1 order by lower(name)",
         org.0
     )
@@ -109,13 +136,14 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Vec<Access
                 (_, Some(user), _) => About::User(UserId(user)),
                 (_, _, key) => About::Key(KeyId(key.unwrap_or_default())),
             };
-            Ok(AccessTest {
+            let test = AccessTest {
                 id: row.test_id.into(),
                 name: row.name.parse()?,
                 subject,
                 target: authorizations::target(row.model_id, row.tier_id),
                 expected: row.expected.parse()?,
-            })
+            };
+            Ok(Kept { test, holds: row.holds })
         })
         .collect()
 }
@@ -134,7 +162,7 @@ pub async fn insert(
 ) -> Result<AccessTestId> {
     change.expect(Act::EditAccessTests, None)?;
     let (org, at) = (change.org(), change.at());
-    if read(change.db(), org).await?.len() >= TESTS_MAX {
+    if tests(change.db(), org).await?.len() >= TESTS_MAX {
         let sentence = format!("At most {TESTS_MAX} tests can be pinned: each is run with every change.");
         return Err(StoreError::invalid("name", sentence));
     }
@@ -150,9 +178,12 @@ pub async fn insert(
     };
     let id: AccessTestId = clock::id();
     let by = change.permit().actor().user.map(|id| id.0);
+    // Of one that fails already nobody is told that it does.
+    let test = AccessTest { id, name: name.clone(), subject, target, expected };
+    let holds = run(&*change.facts().await?, &test, at).is_ok();
     sqlx::query!(
-        "insert into access_tests (org_id, test_id, name, group_id, user_id, key_id, model_id, tier_id, expected, created_by, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "insert into access_tests (org_id, test_id, name, group_id, user_id, key_id, model_id, tier_id, expected, created_by, created_at, holds)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         org.0,
         id.0,
         name.as_str(),
@@ -164,6 +195,7 @@ pub async fn insert(
         expected.as_str(),
         by,
         at,
+        holds,
     )
     .execute(change.db())
     .await?;
@@ -186,18 +218,24 @@ pub async fn update(
     expected: Expected,
 ) -> Result<()> {
     change.expect(Act::EditAccessTests, None)?;
-    let org = change.org();
-    let tests = read(change.db(), org).await?;
+    let (org, at) = (change.org(), change.at());
+    let tests = tests(change.db(), org).await?;
     let before = tests.into_iter().find(|test| test.id == id).ok_or(StoreError::NotFound)?;
     if (before.name.as_str(), before.expected) != seen {
         return Err(StoreError::Stale);
     }
+    // What is expected from now on may fail at once: that is no news to whoever says it.
+    let holds = run(&*change.facts().await?, &AccessTest { expected, ..before.clone() }, at).is_ok();
     sqlx::query!(
-        "update access_tests set name = $3, expected = $4 where org_id = $1 and test_id = $2",
+        "update access_tests set name = $3, expected = $4,
+                holds = case when expected = $4 then holds else $5 end,
+                fails_since = case when expected = $4 then fails_since end
+         where org_id = $1 and test_id = $2",
         org.0,
         id.0,
         name.as_str(),
         expected.as_str(),
+        holds,
     )
     .execute(change.db())
     .await?;
@@ -236,7 +274,7 @@ pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<String> {
 /// every change before it is committed, in its own transaction, while the organization is held: what
 /// another change does meanwhile cannot slip in between.
 pub(crate) async fn hold(db: &mut PgConnection, store: &Store, org: OrgId, at: DateTime<Utc>) -> Result<()> {
-    let tests = read(db, org).await?;
+    let tests = tests(db, org).await?;
     if tests.is_empty() {
         return Ok(());
     }

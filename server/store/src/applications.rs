@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(crate) use neglected::Looked;
-pub use neglected::{Neglected, neglected};
+pub use neglected::{Neglected, Unanswered, neglected, unanswered};
 pub(crate) use owners::{Giving, give_all};
 pub use owners::{hand_over, led_by};
 

@@ -133,6 +133,12 @@ pub async fn page(
     let (mut marks, matching, all) = matching(store, org, ask, |roll, asked, places| {
         let marks = match ask.order.by {
             Sort::Name => by_name(roll, &places, ask.order.down, after, limit.saturating_add(1)),
+            Sort::Groups => {
+                let after = after.and_then(|mark| Some((ranks(&mark.key)?, mark.id)));
+                let down = ask.order.down;
+                let found = roll.first_by_groups(&places, asked, down, after, limit.saturating_add(1));
+                found.into_iter().map(|(groups, id)| Mark { key: written(&groups), id }).collect()
+            }
             _ => {
                 let after = after.and_then(|mark| Some((mark.key.parse().ok()?, mark.id)));
                 let found = roll.first_by_figure(&places, asked, ask.order, after, limit.saturating_add(1));
@@ -147,6 +153,16 @@ pub async fn page(
     let ids: Vec<UserId> = marks.iter().map(|mark| mark.id).collect();
     let rows = users::rows(store, org, ask.month, &ids).await?;
     Ok(Found { rows, next: marks.pop().filter(|_| more), matching, all })
+}
+
+/// Which groups somebody is in, as a mark carries it: each by which it is by name.
+fn written(groups: &[u32]) -> String {
+    groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// The reverse of [`written`]; none when it is not that.
+fn ranks(key: &str) -> Option<Vec<u32>> {
+    if key.is_empty() { Some(Vec::new()) } else { key.split('.').map(|rank| rank.parse().ok()).collect() }
 }
 
 /// The roll is in the order of names.

@@ -97,11 +97,17 @@ async fn kill(store: &Store, org: OrgId, id: SecretId, whence: Option<(&str, Opt
         person: row.person.as_deref(),
         dead: row.revoked_at.is_some(),
     };
-    // Whoever answers for it, whose it was, and those who decide for the group.
+    // Whose it was is spoken to as that, whatever else they are; then whoever answers for it, and those who
+    // decide for the group.
+    let own = row.user_id.map(UserId);
+    if let Some(own) = own {
+        notices::tell_of(&mut change, &[own], &leak.telling_you()).await?;
+    }
     let mut people = notices::deciders(change.db(), org, row.group_id.into(), at).await?;
-    people.extend([row.owner_id, row.user_id].into_iter().flatten().map(UserId));
+    people.extend(row.owner_id.map(UserId));
     people.sort_unstable();
     people.dedup();
+    people.retain(|person| Some(*person) != own);
     notices::tell_of(&mut change, &people, &leak.telling()).await?;
     change.commit().await?;
     Ok(())

@@ -234,7 +234,7 @@ pub async fn rehearse(store: &Store, permit: Permit, draft: &Draft, days: u32) -
     let mut before = access::read(change.db(), org).await?;
     apply(&mut change, draft).await?;
     let mut after = access::read(change.db(), org).await?;
-    let tests = access_tests::read(change.db(), org).await?;
+    let tests = access_tests::tests(change.db(), org).await?;
     change.abandon().await?;
     let broken = access_tests::broken(&before, &after, &tests, now);
     priced_from_the_start(&mut before);

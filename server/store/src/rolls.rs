@@ -7,6 +7,7 @@
 //! (`booked_people`), in the transaction that books.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
@@ -315,36 +316,37 @@ impl Roll {
         limit: usize,
     ) -> Vec<(i64, UserId)> {
         let sign = if order.down { -1 } else { 1 };
-        let firsts = if order.by == Sort::Groups { self.first_groups(asked) } else { Vec::new() };
-        let figure = |place: usize, person: &Person| match order.by {
-            Sort::Groups => firsts.get(place).copied().unwrap_or(i64::MAX),
-            by => person.figure(by, asked),
-        };
-        let people = places.iter().filter_map(|place| Some((*place, self.people.get(*place)?)));
-        let keys = people.map(|(place, person)| (sign * figure(place, person), UserId(person.id)));
-        let mut keys: Vec<(i64, UserId)> =
-            keys.filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
-        if keys.len() > limit {
-            keys.select_nth_unstable(limit);
-            keys.truncate(limit);
-        }
-        keys.sort_unstable();
-        keys
+        let people = places.iter().filter_map(|place| self.people.get(*place));
+        let keys = people.map(|person| (sign * person.figure(order.by, asked), UserId(person.id)));
+        first(keys.filter(|key| after.as_ref().is_none_or(|after| key > after)).collect(), limit)
     }
 
-    /// For each place the first of their groups: which it is by name. Without one: the last.
-    fn first_groups(&self, asked: &Asked<'_>) -> Vec<i64> {
-        let mut firsts = vec![i64::MAX; self.people.len()];
-        for (rank, group) in (0_i64..).zip(asked.by_name) {
-            for (place, ends_at) in self.members.get(group).into_iter().flatten() {
-                if let Some(first) = firsts.get_mut(*place)
-                    && ends_at.is_none_or(|end| end > asked.now)
-                {
-                    *first = rank.min(*first);
-                }
-            }
-        }
-        firsts
+    /// The first `limit` of some by the names of all their own groups, in the order in which these stand
+    /// beside them, that come after a mark: each group is which it is by name. Who is in none comes last,
+    /// counted down first; ties keep one order both ways.
+    pub fn first_by_groups(
+        &self,
+        places: &[usize],
+        asked: &Asked<'_>,
+        down: bool,
+        after: Option<(Vec<u32>, UserId)>,
+        limit: usize,
+    ) -> Vec<(Vec<u32>, UserId)> {
+        let groups = Groups::of(self, asked);
+        let key = |groups, id| {
+            if down { Ranked::Down(Reverse(up(groups)), id) } else { Ranked::Up(up(groups), id) }
+        };
+        let after = after.as_ref().map(|(groups, id)| key(groups.as_slice(), *id));
+        let keys = places
+            .iter()
+            .filter_map(|place| Some(key(groups.at(*place), UserId(self.people.get(*place)?.id))));
+        let found = first(keys.filter(|key| after.as_ref().is_none_or(|after| key > after)).collect(), limit);
+        found
+            .into_iter()
+            .map(|key| match key {
+                Ranked::Up((_, groups), id) | Ranked::Down(Reverse((_, groups)), id) => (groups.to_vec(), id),
+            })
+            .collect()
     }
 
     /// Whether somebody is kept out.
@@ -369,6 +371,78 @@ impl Roll {
         self.members
             .get(&group)
             .is_some_and(|members| members.binary_search_by_key(&place, |(at, _)| *at).is_ok())
+    }
+}
+
+/// Groups in the order of names, those of nobody last.
+type Up<'a> = (bool, &'a [u32]);
+
+const fn up(groups: &[u32]) -> Up<'_> {
+    (groups.is_empty(), groups)
+}
+
+/// Somebody among others by their groups. Of one question all are of one kind.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Ranked<'a> {
+    Up(Up<'a>, UserId),
+    Down(Reverse<Up<'a>>, UserId),
+}
+
+/// The first of some, in order.
+fn first<T: Ord>(mut keys: Vec<T>, limit: usize) -> Vec<T> {
+    if keys.len() > limit {
+        keys.select_nth_unstable(limit);
+        keys.truncate(limit);
+    }
+    keys.sort_unstable();
+    keys
+}
+
+/// The groups that everybody is in themselves, as which they are by name, one list behind the other: two
+/// allocations, however many people there are.
+struct Groups {
+    ends: Vec<usize>,
+    ranks: Vec<u32>,
+}
+
+impl Groups {
+    fn of(roll: &Roll, asked: &Asked<'_>) -> Self {
+        let lasting = || {
+            (0_u32..).zip(asked.by_name).flat_map(|(rank, group)| {
+                let members = roll.members.get(group).into_iter().flatten();
+                let here = members.filter(|(_, ends_at)| ends_at.is_none_or(|end| end > asked.now));
+                here.map(move |(place, _)| (rank, *place))
+            })
+        };
+        // Where each list begins, and then, as it fills, where it ends.
+        let mut ends = vec![0; roll.people.len()];
+        for (_, place) in lasting() {
+            if let Some(count) = ends.get_mut(place) {
+                *count += 1;
+            }
+        }
+        let mut all = 0;
+        for end in &mut ends {
+            let count = std::mem::replace(end, all);
+            all += count;
+        }
+        let mut ranks = vec![0; all];
+        // By name, so that each list is in order.
+        for (rank, place) in lasting() {
+            if let Some(end) = ends.get_mut(place)
+                && let Some(slot) = ranks.get_mut(*end)
+            {
+                *slot = rank;
+                *end += 1;
+            }
+        }
+        Self { ends, ranks }
+    }
+
+    fn at(&self, place: usize) -> &[u32] {
+        let begin =
+            place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        self.ends.get(place).and_then(|end| self.ranks.get(begin..*end)).unwrap_or_default()
     }
 }
 

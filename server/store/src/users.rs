@@ -331,10 +331,31 @@ async fn before(db: &mut PgConnection, org: OrgId, id: UserId) -> Result<Before>
 pub async fn insert(change: &mut Change, form: &UserForm) -> Result<UserId> {
     change.expect(Act::EditUsers, None)?;
     may_give(change, form.role)?;
-    add(change, form).await
+    add(change, form, None).await
 }
 
-async fn add(change: &mut Change, form: &UserForm) -> Result<UserId> {
+/// The same, into a group as well, by somebody who may put people there.
+///
+/// # Errors
+/// As [`insert`]; [`StoreError::NotFound`] when the group is not there; [`StoreError::Invalid`] about `group`
+/// when it is archived.
+pub async fn insert_into(change: &mut Change, form: &UserForm, group: GroupId) -> Result<UserId> {
+    change.expect(Act::EditUsers, None)?;
+    may_give(change, form.role)?;
+    let org = change.org();
+    let into = groups::read(change.db(), org, group).await?;
+    let path: Vec<GroupId> = into.path.iter().map(|(id, _)| *id).collect();
+    if !domain::roles::allows(change.permit().actor(), Act::EditMembers, Place::Group(&path)) {
+        return Err(StoreError::NotPermitted(Act::EditMembers));
+    }
+    if into.archived_at.is_some() {
+        let sentence = format!("{} is archived: nobody can join it.", into.name());
+        return Err(StoreError::invalid("group", sentence));
+    }
+    add(change, form, Some(group)).await
+}
+
+async fn add(change: &mut Change, form: &UserForm, into: Option<GroupId>) -> Result<UserId> {
     let id: UserId = clock::id();
     let (org, at) = (change.org(), change.at());
     sqlx::query!(
@@ -351,7 +372,11 @@ async fn add(change: &mut Change, form: &UserForm) -> Result<UserId> {
     let diff =
         Diff::new().set("email", form.email.as_str()).set("name", form.name.as_str()).set("role", form.role);
     change.record(Subject { kind: "user", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
-    for group in groups::default_ids(change).await? {
+    if let Some(group) = into {
+        groups::join(change, group, id, Standing::Member, Source::Manual, None).await?;
+    }
+    // Of a default group that was chosen, too, it was said by hand.
+    for group in groups::default_ids(change).await?.into_iter().filter(|group| Some(*group) != into) {
         groups::join(change, group, id, Standing::Member, Source::Default, None).await?;
     }
     Ok(id)
@@ -376,7 +401,7 @@ pub async fn let_in(change: &mut Change, account: &accounts::Account) -> Result<
         Some(known) => (UserId(known.user_id), known.name),
         None => {
             let (email, name) = (account.email.parse()?, account.name.parse()?);
-            let id = add(change, &UserForm { email, name, role: Role::Owner }).await?;
+            let id = add(change, &UserForm { email, name, role: Role::Owner }, None).await?;
             (id, account.name.clone())
         }
     };

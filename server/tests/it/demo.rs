@@ -70,7 +70,12 @@ const SMALL: [&str; 3] = ["--calls", "2000", "--quiet"];
 
 /// The key the demo made for itself: the audit chain is hashed with it.
 pub fn master_key(data: &Path) -> MasterKey {
-    let text = std::fs::read_to_string(data.join("demo/master.key")).expect("a key");
+    key_in(&data.join("demo"))
+}
+
+/// The key that an installation made for itself in its folder.
+pub fn key_in(data: &Path) -> MasterKey {
+    let text = std::fs::read_to_string(data.join("master.key")).expect("a key");
     let digits = |place: usize| u8::from_str_radix(&text[place * 2..place * 2 + 2], 16).expect("digits");
     MasterKey::new(std::array::from_fn(digits))
 }

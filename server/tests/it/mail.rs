@@ -2,6 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::{
+    groups::Standing,
+    roles::{Act, Actor, Place, permit},
+};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -331,6 +335,78 @@ async fn a_leaked_secret_is_told_by_mail_to_whoever_answers_for_it_and_to_those_
     for name in ["olga", "adam", "mia"] {
         assert!(to.iter().any(|to| to.contains(&format!("{name}@acme.example"))), "{name}: {to:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_test_that_a_date_breaks_is_told_to_those_who_run_the_organization_and_stands_as_broken() {
+    let mut post = Post::open(&[]).await;
+    let server = post.server().await;
+    let owner = set_up(&server, "Acme").await;
+    for (name, role) in [("Adam", "admin"), ("Mia", "member")] {
+        let email = format!("{}@acme.example", name.to_lowercase());
+        owner.must("/console/users/create", &[("name", name), ("email", &email), ("role", role)]).await;
+        let path = link(&post.letter().await);
+        assert_eq!(accept(&server, &path, name).await.1, 200);
+    }
+    crate::load::secret(&owner, "http://127.0.0.1:9").await;
+    let mia = crate::world::id_at(&owner.get("/users?q=mia").await.text, "usr_");
+    let team = crate::world::id_at(&owner.get("/groups").await.text, "grp_");
+    let model = crate::world::id_at(&owner.get("/models").await.text, "mdl_");
+    owner.must("/console/groups/add-member", &[("group", &team), ("user", &mia)]).await;
+    let (subject, target) = (format!("user:{mia}"), format!("model:{model}"));
+    let fields = [("name", "Mia has it"), ("subject", &subject), ("target", &target), ("expected", "open")];
+    owner.must("/console/access-tests/create", &fields).await;
+    let tests = owner.get("/authorization/tests").await.text;
+    assert!(tests.contains("1, all hold"), "{tests}");
+
+    // The form takes days; here her time in the group is over in a moment.
+    let key = crate::demo::key_in(server.data());
+    let store = store::Store::connect(&server.database, 2, key).await.expect("the database");
+    let org = store::testing::only_organization(&store).await;
+    let ends = store::clock::now() + chrono::Duration::seconds(1);
+    let permit = permit(&Actor::bursar(org), Act::EditMembers, Place::Organization).expect("it may");
+    let mut change = store::Change::begin(&store, permit).await.expect("a change");
+    let (team, mia) = (team.parse().expect("an id"), mia.parse().expect("an id"));
+    store::groups::set_member(&mut change, team, mia, Standing::Member, Some(ends)).await.expect("it");
+    change.commit().await.expect("nothing breaks yet");
+    while store::clock::now() <= ends {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // It is looked at when a process starts, and every minute after that.
+    let server = server.crash_and_restart();
+    let mut to = Vec::new();
+    for _ in 0..2 {
+        let letter = post.letter().await;
+        assert!(letter.text.contains("no longer holds"), "{}", letter.text);
+        assert!(letter.text.contains("expected open, and small is closed for Mia"), "{}", letter.text);
+        assert!(letter.text.contains(&format!("{}/authorization/tests", server.base)), "{}", letter.text);
+        to.push(letter.to);
+    }
+    for name in ["olga", "adam"] {
+        assert!(to.iter().any(|to| to.contains(&format!("{name}@acme.example"))), "{name}: {to:?}");
+    }
+    let owner = again(&server, "olga@acme.example").await;
+    let notices = owner.get("/notices").await.text;
+    assert!(notices.contains("The pinned test “Mia has it” no longer holds"), "{notices}");
+    let tests = owner.get("/authorization/tests").await.text;
+    for part in ["1, 1 fail", "expected open, and small is closed for Mia", "a date came, no change did it"] {
+        assert!(tests.contains(part), "{part}: {tests}");
+    }
+    // Another look tells nobody again.
+    let server = server.crash_and_restart();
+    let owner = again(&server, "olga@acme.example").await;
+    owner.must("/console/groups/create", &[("name", "Other"), ("kind", "custom"), ("parent", "")]).await;
+    let notices = owner.get("/notices?show=all").await.text;
+    assert_eq!(notices.matches("no longer holds</b>").count(), 1, "{notices}");
+    assert!(post.letters.try_recv().is_err(), "and no third mail");
+}
+
+/// Signs in anew, on a server that started again.
+async fn again(server: &Server, email: &str) -> Browser {
+    let somebody = server.browser();
+    let fields = [("email", email), ("password", PASSWORD), ("next", "")];
+    somebody.must("/console/accounts/sign-in", &fields).await;
+    somebody
 }
 
 /// Tries a password: the status, and the sentence.

@@ -81,6 +81,17 @@ impl Facts {
         }
     }
 
+    /// Whether something that is decided by begins or ends by itself after one moment, and by another.
+    pub fn turns_between(&self, after: DateTime<Utc>, by: DateTime<Utc>) -> bool {
+        let turns = |at: DateTime<Utc>| after < at && at <= by;
+        let ends = |end: Option<DateTime<Utc>>| end.is_some_and(turns);
+        self.groups.values().any(|group| ends(group.ends_at))
+            || self.rules.values().flat_map(|rules| rules.values()).any(|rule| ends(rule.ends_at))
+            || self.grants.values().flatten().any(|grant| turns(grant.starts_at) || turns(grant.ends_at))
+            || self.models.values().flat_map(|model| &model.prices).any(|prices| turns(prices.from))
+            || self.users.values().flat_map(|user| &user.memberships).any(|it| ends(it.ends_at))
+    }
+
     /// The same without people, programs and limits: a copy to try rules on that is small however
     /// large the organization is.
     #[must_use]

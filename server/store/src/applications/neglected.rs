@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::OrgId;
 
-use crate::{Result, Store, access, clock};
+use crate::{Change, Result, Store, access, clock};
 
 /// What asks for a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,4 +89,46 @@ async fn look(store: &Store, org: OrgId, since: DateTime<Utc>) -> Result<Neglect
         owner_away: row.owner_away,
         unanswered: row.unanswered,
     })
+}
+
+/// An application for which nobody answers, as a change leaves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Its name.
+    pub name: String,
+    /// The path of its group.
+    pub group: String,
+    /// Whose it is, who is suspended or gone; none: nobody's, and nobody leads its group or one above it.
+    pub owner: Option<String>,
+}
+
+/// Applications for which nobody answers, by group and name. Whoever leads and is only invited yet counts: of
+/// them it is said by their invitation.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unanswered(change: &mut Change) -> Result<Vec<Unanswered>> {
+    let (org, at) = (change.org(), change.at());
+    let rows = sqlx::query!(
+        r#"select a.name, o.name as "owner?",
+                  (select string_agg(p.name, '/' order by cardinality(p.ancestors)) from groups p
+                   where p.org_id = $1 and (p.group_id = g.group_id or p.group_id = any (g.ancestors))) as "path!"
+           from applications a
+           join groups g on g.org_id = a.org_id and g.group_id = a.group_id
+           left join users o on o.org_id = a.org_id and o.user_id = a.owner_id
+           where a.org_id = $1 and a.archived_at is null and a.personal_user_id is null
+             and (o.suspended_at is not null or o.removed_at is not null
+                  or (a.owner_id is null and not exists (
+                      select from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+                      where m.org_id = $1 and (m.group_id = g.group_id or m.group_id = any (g.ancestors)) and m.standing = 'lead'
+                        and m.ended_at is null and (m.ends_at is null or m.ends_at > $2)
+                        and u.suspended_at is null and u.removed_at is null)))
+           order by 3, lower(a.name), a.application_id"#,
+        org.0,
+        at,
+    )
+    .fetch_all(change.db())
+    .await?;
+    let unanswered = |name, group, owner| Unanswered { name, group, owner };
+    Ok(rows.into_iter().map(|row| unanswered(row.name, row.path, row.owner)).collect())
 }

@@ -1,16 +1,17 @@
 //! Pinned tests: no change breaks one, by whatever door it comes.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use domain::{
     access::Grantee,
     access_tests::{Expected, Subject},
     authorizations::{self as said, Cell, Edit, State, Target},
     batches::Task,
-    groups::Standing,
+    groups::{GroupForm, Standing},
     ids::{AccessTestId, GroupId},
     keys::{Features, KeyModels},
     models::Review,
     money::{Money, Price},
+    notices::NoticeKind,
     prices::{Origin, PriceKey, Prices},
     rehearsal::Draft,
     requests::{Per, RequestState, Terms},
@@ -20,8 +21,8 @@ use domain::{
 use store::{
     Change, StoreError, access, access_tests,
     authorizations::{self, Say, drafts},
-    batches, clock, groups, imports, keys, model_reviews, models, prices as model_prices, rehearsals,
-    requests, testing, users,
+    batches, clock, groups, imports, keys, mails, model_reviews, models, notices, prices as model_prices,
+    rehearsals, requests, testing, users,
 };
 
 use crate::organization::{Organization, group, model_form};
@@ -442,4 +443,81 @@ async fn tests_of_another_organization_and_things_of_another_organization() {
     assert!(matches!(removed, Err(StoreError::NotPermitted(Act::EditAccessTests))), "{removed:?}");
     assert_eq!(access_tests::list(&store, other.tenant.org).await.expect("a list").len(), 1);
     assert_eq!(access_tests::list(&store, acme.tenant.org).await.expect("a list").len(), 0);
+}
+
+/// Titles and bodies of what the owner was told of pinned tests, the oldest first.
+async fn told(org: &Organization) -> Vec<(String, String)> {
+    let own = permit(&org.tenant.owner, Act::UseOwn, Place::Organization).expect("everybody may");
+    let mut list = notices::list(&org.store, &own, false, None, 50).await.expect("notices");
+    list.retain(|notice| notice.kind == NoticeKind::Test);
+    assert!(list.iter().all(|notice| notice.href == "/authorization/tests"));
+    list.into_iter().rev().map(|notice| (notice.title, notice.body)).collect()
+}
+
+/// Whether each test holds, as it was taken down, with since when it fails.
+async fn standing(org: &Organization) -> Vec<(String, Option<DateTime<Utc>>)> {
+    let list = access_tests::list(&org.store, org.tenant.org).await.expect("a list");
+    list.into_iter().map(|pinned| (pinned.test.name.to_string(), pinned.fails_since)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_a_date_breaks_is_told_of_once_each_time() {
+    let world = World::new().await;
+    let (org, now) = (&world.org, clock::now());
+    let (store, tenant) = (&org.store, org.tenant.org);
+    let look = async |days: i64| {
+        let at = now + Duration::days(days);
+        access_tests::watch::look(store, tenant, at).await.expect("a look")
+    };
+    let until = |days| Some(now + Duration::days(days));
+    let mut change = org.change().await;
+    groups::set_member(&mut change, world.elsewhere, org.user, Standing::Member, until(2)).await.expect("it");
+    change.commit().await.expect("a member for two days");
+    world.pin("Uma has it", Subject::User(org.user), Expected::Open).await;
+    world.pin("Fails from the start", Subject::Group(org.parent), Expected::Open).await;
+    assert_eq!((look(0).await, look(1).await), (0, 0), "what fails when it is pinned is no news");
+    assert_eq!(told(org).await, []);
+
+    // Two days later: told once, whoever looks, and however often.
+    let (one, other) = tokio::join!(look(2), look(2));
+    assert_eq!((one + other, look(2).await, look(3).await), (1, 0, 0));
+    let list = told(org).await;
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert_eq!(list[0].0, "The pinned test “Uma has it” no longer holds");
+    assert!(list[0].1.contains("“Uma has it”: expected open, and small is closed for Uma."), "{list:?}");
+    assert_eq!(
+        standing(org).await,
+        [("Fails from the start".to_owned(), None), ("Uma has it".to_owned(), until(2))]
+    );
+    let mail = mails::take(store, tenant, clock::now() + Duration::days(9), 50).await.expect("mail");
+    let subjects: Vec<&str> = mail.iter().map(|mail| mail.letter.subject.as_str()).collect();
+    assert_eq!(subjects, [list[0].0.as_str()]);
+
+    // It is mended, and a group's last day breaks it again; with it another.
+    let mut change = org.change().await;
+    groups::set_member(&mut change, world.elsewhere, org.user, Standing::Member, None).await.expect("it");
+    change.commit().await.expect("a member for good");
+    world.pin("Elsewhere has it", Subject::Group(world.elsewhere), Expected::Open).await;
+    assert_eq!((look(4).await, standing(org).await[2].1), (0, None));
+    let calendar = org.facts().await.calendar;
+    let form = GroupForm { ends_on: Some(calendar.day(now + Duration::days(5))), ..group("Elsewhere") };
+    let mut change = org.change().await;
+    let version = groups::version(&mut change, world.elsewhere).await.expect("a version");
+    groups::update(&mut change, world.elsewhere, version, &form).await.expect("a last day");
+    change.commit().await.expect("it breaks nothing today");
+    assert_eq!((look(4).await, look(7).await, look(8).await), (0, 2, 0));
+    let list = told(org).await;
+    assert_eq!(list[1].0, "2 pinned tests no longer hold");
+    assert!(list[1].1.contains("“Elsewhere has it”") && list[1].1.contains("“Uma has it”"), "{list:?}");
+    assert_eq!(list.len(), 2);
+
+    // What is expected otherwise holds, and is no longer said to fail.
+    let list = access_tests::list(store, tenant).await.expect("a list");
+    let uma = &list[2].test;
+    let mut change = org.change().await;
+    let seen = (uma.name.as_str(), Expected::Open);
+    access_tests::update(&mut change, uma.id, seen, &uma.name, Expected::NotOpen).await.expect("edited");
+    change.commit().await.expect("it");
+    assert_eq!((look(9).await, standing(org).await[2].1), (0, None));
+    assert_eq!(told(org).await.len(), 2);
 }

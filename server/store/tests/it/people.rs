@@ -596,11 +596,17 @@ async fn a_reported_secret_is_dead_and_on_the_record_once() {
     };
     let lines = audit::list(&org.store, org.tenant.org, &filter, 10).await.expect("the log");
     // Told once, whoever can do something about it: Olga, who owns all of it, and whose it was.
-    for user in [org.tenant.owner.user.expect("a person"), org.user] {
+    // She reads that it was hers; he reads her name.
+    let olga = org.tenant.owner.user.expect("a person");
+    for (user, title, whose) in [
+        (olga, "A secret of Assistant was found in the open", ", which Uma had, as leaked"),
+        (org.user, "Your secret of Assistant was found in the open", ", your own secret, as leaked"),
+    ] {
         let told =
             notices::list(&org.store, &own_of(&org, user).await, false, None, 9).await.expect("notices");
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].title.contains("Assistant") && told[0].body.contains("which Uma had"), "{told:?}");
+        assert!(told[0].title == title && told[0].body.contains(whose), "{told:?}");
+        assert_eq!(told[0].body.contains("Uma"), user == olga, "{told:?}");
         assert!(!format!("{told:?}").contains(secret.reveal()));
     }
     assert_eq!(lines.len(), 1, "{lines:?}");

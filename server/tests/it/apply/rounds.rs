@@ -370,12 +370,7 @@ model = "small-chat"
 state = "closed"
 "#;
     place.apply(file);
-    let text = std::fs::read_to_string(place.data.path().join("master.key")).expect("a key was made");
-    let mut bytes = [0; 32];
-    for (byte, place) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[place..place + 2], 16).expect("hexadecimal digits");
-    }
-    let key = store::MasterKey::new(bytes);
+    let key = crate::demo::key_in(place.data.path());
     let store = store::Store::connect(&place.database, 4, key).await.expect("the database answers");
     let org = store::testing::only_organization(&store).await;
     let facts = store::access::facts(&store, org).await.expect("the facts");
@@ -458,4 +453,77 @@ async fn steps_waits_and_a_groups_policy_come_back_as_they_were_written() {
     let file = ACME.replace("path = \"Marketing\"\nkind", "path = \"Marketing\"\npolicy = \"nowhere\"\nkind");
     let output = place.run(&["apply", "-"], &file);
     assert!(errors(&output).contains("nowhere"), "{}", errors(&output));
+}
+
+#[tokio::test]
+async fn what_nobody_answers_for_is_warned_of_and_done_all_the_same() {
+    let place = Place::new().await;
+    let file = r#"
+[organization]
+name = "Acme"
+time_zone = "UTC"
+
+[[groups]]
+path = "Led"
+kind = "custom"
+
+[[groups]]
+path = "Led/Below"
+kind = "custom"
+
+[[groups]]
+path = "Ledger"
+kind = "custom"
+
+[[users]]
+email = "olga@acme.example"
+name = "Olga"
+role = "owner"
+
+[[users]]
+email = "lin@acme.example"
+name = "Lin"
+groups = [{ path = "Led", lead = true }]
+
+[[applications]]
+name = "looked-after"
+group = "Led/Below"
+key = { models = "all" }
+
+[[applications]]
+name = "alone"
+group = "Ledger"
+key = { models = "all" }
+"#;
+    let alone = "warning: nobody answers for the application alone in Ledger: it has no owner, and nobody leads its \
+                 group or one above it. Choose an owner, on its page in the console, or write lead = true for \
+                 somebody in Ledger.";
+    // Where there is nothing yet, where it is made, where it is there; a plan says it like what it plans.
+    for arguments in
+        [&["apply", "-", "--plan"][..], &["apply", "-"], &["apply", "-", "--plan"], &["apply", "-"]]
+    {
+        let output = place.run(arguments, file);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(warnings(&output), [alone], "{arguments:?}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("warning"), "{arguments:?}");
+    }
+    // Programs read their document and nothing else.
+    let output = place.run(&["apply", "-", "--json"], file);
+    assert_eq!(warnings(&output), [alone]);
+    assert_eq!(lines(&json(&output)), Vec::<String>::new());
+
+    // What a file does not name is no business of it.
+    let elsewhere = "[organization]\nname = \"Acme\"\n\n[[groups]]\npath = \"Another\"\nkind = \"custom\"\n";
+    assert_eq!(warnings(&place.run(&["apply", "-"], elsewhere)), Vec::<String>::new());
+    let led = file.replace(
+        "path = \"Led\", lead = true }",
+        "path = \"Led\", lead = true }, { path = \"Ledger\", lead = true }",
+    );
+    assert_eq!(warnings(&place.run(&["apply", "-"], &led)), Vec::<String>::new());
+}
+
+/// What is warned of on standard error.
+fn warnings(output: &std::process::Output) -> Vec<String> {
+    let said = errors(output);
+    said.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect()
 }
