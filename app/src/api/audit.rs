@@ -89,10 +89,19 @@ pub async fn verify_audit() -> Result<Done, AppError> {
     handle(|cx| async move {
         let permit = cx.permit(Act::ReadAudit)?;
         match store::audit::check(&cx.store, &permit).await.known()? {
-            Chain::Whole { rows } => Ok(Done::said(format!(
-                "All {} changes are here, unaltered and in order.",
-                grouped(rows.unsigned_abs())
-            ))),
+            Chain::Whole { rows } => {
+                let end = store::audit::end(&cx.store, permit.org()).await.known()?;
+                let noted = end.map(|end| {
+                    format!(
+                        " The log ends with {end}: note it elsewhere, and `bursar verify --noted {end}` proves later that nothing was cut off."
+                    )
+                });
+                Ok(Done::said(format!(
+                    "All {} changes are here, unaltered and in order.{}",
+                    grouped(rows.unsigned_abs()),
+                    noted.unwrap_or_default()
+                )))
+            }
             // The page says where, and leads there; nothing about it is done well.
             Chain::Broken { .. } => Ok(Done::default()),
         }

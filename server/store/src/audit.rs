@@ -413,14 +413,73 @@ pub enum Chain {
     },
 }
 
-/// Walks an organization's chain from its first row to its head.
+/// The end of a chain, short enough to be noted: `1489:3fa2c1d0b5e49f76`. Whoever can write to the database can
+/// cut the end off and put the head back; whoever has noted a later end can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The number of the newest row.
+    pub seq: i64,
+    /// The first eight bytes of its hash.
+    pub mark: [u8; 8],
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{:016x}", self.seq, u64::from_be_bytes(self.mark))
+    }
+}
+
+impl std::str::FromStr for End {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let read = || {
+            let (seq, mark) = text.split_once(':').filter(|(_, mark)| mark.len() == 16)?;
+            let mark = u64::from_str_radix(mark, 16).ok()?.to_be_bytes();
+            Some(Self { seq: seq.parse().ok()?, mark })
+        };
+        read()
+            .ok_or_else(|| StoreError::invalid("noted", "An end of a log looks like 1489:3fa2c1d0b5e49f76."))
+    }
+}
+
+fn mark(hash: &[u8]) -> [u8; 8] {
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// Where an organization's chain ends now; none where nothing was written yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end(store: &Store, org: OrgId) -> Result<Option<End>> {
+    let head = sqlx::query!("select audit_seq, audit_hash from organizations where org_id = $1", org.0)
+        .fetch_one(store.pool())
+        .await?;
+    Ok((head.audit_seq > 0).then(|| End { seq: head.audit_seq, mark: mark(&head.audit_hash) }))
+}
+
+/// Whether a chain still goes on from an end that was noted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn goes_on_from(store: &Store, org: OrgId, noted: &End) -> Result<bool> {
+    let hash = sqlx::query_scalar!("select hash from audit where org_id = $1 and seq = $2", org.0, noted.seq)
+        .fetch_optional(store.pool())
+        .await?;
+    Ok(hash.is_some_and(|hash| mark(&hash) == noted.mark))
+}
+
+/// Walks an organization's chain from its first row to its head, which is no lower than at the last look.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
-    let head = sqlx::query!("select audit_seq, audit_hash from organizations where org_id = $1", org.0)
-        .fetch_one(store.pool())
-        .await?;
+    let head = sqlx::query!(
+        "select audit_seq, audit_hash, audit_checked_seq from organizations where org_id = $1",
+        org.0
+    )
+    .fetch_one(store.pool())
+    .await?;
     let (mut seq, mut previous) = (0_i64, Vec::new());
     while seq < head.audit_seq {
         let rows = sqlx::query!(
@@ -459,7 +518,12 @@ pub async fn verify(store: &Store, org: OrgId) -> Result<Chain> {
             previous = row.hash;
         }
     }
-    if previous == head.audit_hash { Ok(Chain::Whole { rows: seq }) } else { Ok(Chain::Broken { seq }) }
+    if previous != head.audit_hash {
+        return Ok(Chain::Broken { seq });
+    }
+    // There were more before: the end was cut off.
+    let cut = head.audit_checked_seq.is_some_and(|before| before > seq);
+    Ok(if cut { Chain::Broken { seq: seq + 1 } } else { Chain::Whole { rows: seq } })
 }
 
 /// What the last look through a chain found.
@@ -504,7 +568,9 @@ pub async fn check(store: &Store, permit: &Permit) -> Result<Chain> {
         Chain::Broken { seq } => (seq - 1, Some(seq)),
     };
     sqlx::query!(
-        "update organizations set audit_checked_at = $2, audit_checked_seq = $3, audit_broken_seq = $4 where org_id = $1",
+        // How many there were is not forgotten because there are fewer now.
+        "update organizations
+         set audit_checked_at = $2, audit_checked_seq = greatest(audit_checked_seq, $3), audit_broken_seq = $4 where org_id = $1",
         org.0,
         clock::now(),
         rows,

@@ -47,7 +47,7 @@ pub(crate) async fn charges(
         let names = paths.get(&held.group).into_iter().flatten().map(|(_, name)| name.as_str());
         Held { name: names.collect::<Vec<_>>().join("/"), ..held }
     }));
-    let leads = acting_leads(db, org, &paths, users, at).await?;
+    let leads = acting_leads(db, org, &paths, users).await?;
     let owner = acting_owner(db, org, users, actor).await?;
     let mut all = HashMap::<UserId, Vec<Charged>>::new();
     for Held { user, charge, name, group } in held {
@@ -83,7 +83,8 @@ async fn owned(db: &mut PgConnection, org: OrgId, users: &[Uuid]) -> Result<Vec<
     Ok(held.collect())
 }
 
-/// Groups that some of these people lead and nobody else who can act, each once.
+/// Groups that some of these people lead and nobody else who can act, each once. Whoever leads until a day
+/// is somebody else beside those who do, too, or as long as the group lasts.
 async fn led(db: &mut PgConnection, org: OrgId, users: &[Uuid], at: DateTime<Utc>) -> Result<Vec<Held>> {
     let rows = sqlx::query!(
         "select m.group_id, m.user_id
@@ -91,13 +92,16 @@ async fn led(db: &mut PgConnection, org: OrgId, users: &[Uuid], at: DateTime<Utc
          join memberships m on m.org_id = $1 and m.user_id = k.user_id and m.standing = 'lead' and m.ended_at is null
          join groups g on g.org_id = m.org_id and g.group_id = m.group_id
          join users me on me.org_id = m.org_id and me.user_id = m.user_id
+         join organizations og on og.org_id = m.org_id
          where g.archived_at is null and (m.ends_at is null or m.ends_at > $3)
            and not exists (select from memberships o join users u on u.org_id = o.org_id and u.user_id = o.user_id
                            -- Whoever has not joined counts only where this one has not either.
                            where o.org_id = $1 and o.group_id = m.group_id and o.user_id <> m.user_id and o.standing = 'lead'
                              and o.ended_at is null and (o.ends_at is null or o.ends_at > $3)
                              and u.suspended_at is null and u.removed_at is null
-                             and (u.account_id is not null or me.account_id is null))
+                             and (u.account_id is not null or me.account_id is null)
+                             and (o.ends_at is null or m.ends_at is not null
+                                  or ((o.ends_at - interval '1 second') at time zone og.time_zone)::date >= g.ends_on))
          order by lower(g.name), k.place",
         org.0,
         users,
@@ -136,13 +140,12 @@ async fn paths(db: &mut PgConnection, org: OrgId, of: &[GroupId]) -> Result<Path
     Ok(paths)
 }
 
-/// Of each group on these paths that is open: who leads it the longest, can act, and stays.
+/// Of each group on these paths that is open: who leads it the longest, without a last day, can act, and stays.
 async fn acting_leads(
     db: &mut PgConnection,
     org: OrgId,
     paths: &Paths,
     leavers: &[Uuid],
-    at: DateTime<Utc>,
 ) -> Result<HashMap<GroupId, (UserId, String)>> {
     let groups: HashSet<Uuid> = paths.values().flatten().map(|(id, _)| id.0).collect();
     let groups: Vec<Uuid> = groups.into_iter().collect();
@@ -152,14 +155,13 @@ async fn acting_leads(
          join groups g on g.org_id = m.org_id and g.group_id = m.group_id
          join users u on u.org_id = m.org_id and u.user_id = m.user_id
          where m.org_id = $1 and m.group_id = any ($2) and g.archived_at is null
-           and m.standing = 'lead' and m.ended_at is null and (m.ends_at is null or m.ends_at > $4)
+           and m.standing = 'lead' and m.ended_at is null and m.ends_at is null
            and u.account_id is not null and u.suspended_at is null and u.removed_at is null
            and not exists (select from unnest($3::uuid[]) as k (user_id) where k.user_id = u.user_id)
          order by m.group_id, m.membership_id",
         org.0,
         &groups,
         leavers,
-        at,
     )
     .fetch_all(db)
     .await?;

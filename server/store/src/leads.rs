@@ -16,42 +16,54 @@ use uuid::Uuid;
 
 use crate::{Change, Diff, Result, Store, StoreError, Subject, access, clock, groups, keys, receipts};
 
-/// Which others count as leads beside somebody.
+/// Who would lead a group if one of its leads did not any more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Others {
-    /// Who can act; whoever has not joined only beside somebody who has not either.
-    Acting,
-    /// Who is not kept out.
-    Named,
+    /// Nobody, and so it does not come to that.
+    None,
+    /// Some, and every one of them only until a day.
+    ForATime,
+    /// Somebody; or they do not lead it.
+    Enough,
 }
 
-/// Whether a person leads this group and nobody else does.
-async fn is_alone(
+/// Who leads this group beside a person and can act. Whoever has not joined counts beside somebody who has
+/// not either; whoever leads until a day counts beside somebody who does, too, or as long as the group lasts.
+async fn others(
     db: &mut PgConnection,
     org: OrgId,
     group: GroupId,
     user: UserId,
-    others: Others,
     at: DateTime<Utc>,
-) -> Result<bool> {
-    let leads = sqlx::query_scalar!(
-        "select m.user_id from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
-         join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.group_id = $2 and m.standing = 'lead' and m.ended_at is null
-           and (m.ends_at is null or m.ends_at > $4) and g.archived_at is null
-           and (m.user_id = $3
-                or (u.suspended_at is null and u.removed_at is null
-                    and (u.account_id is not null or $5
-                         or exists (select from users me where me.org_id = $1 and me.user_id = $3 and me.account_id is null))))",
+) -> Result<Others> {
+    let leads = sqlx::query!(
+        r#"select m.user_id,
+                  m.ends_at is null or ((m.ends_at - interval '1 second') at time zone o.time_zone)::date >= g.ends_on as lasts
+           from memberships m join users u on u.org_id = m.org_id and u.user_id = m.user_id
+           join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+           join organizations o on o.org_id = m.org_id
+           where m.org_id = $1 and m.group_id = $2 and m.standing = 'lead' and m.ended_at is null
+             and (m.ends_at is null or m.ends_at > $4) and g.archived_at is null
+             and (m.user_id = $3
+                  or (u.suspended_at is null and u.removed_at is null
+                      and (u.account_id is not null
+                           or exists (select from users me where me.org_id = $1 and me.user_id = $3 and me.account_id is null))))"#,
         org.0,
         group.0,
         user.0,
         at,
-        others == Others::Named,
     )
     .fetch_all(db)
     .await?;
-    Ok(leads == [user.0])
+    let Some(me) = leads.iter().find(|row| row.user_id == user.0) else { return Ok(Others::Enough) };
+    let beside = leads.iter().filter(|row| row.user_id != user.0);
+    let beside: Vec<bool> = beside.map(|row| row.lasts.unwrap_or_default()).collect();
+    let lasts = me.lasts.unwrap_or_default();
+    Ok(match beside.as_slice() {
+        [] => Others::None,
+        beside if !lasts || beside.contains(&true) => Others::Enough,
+        _ => Others::ForATime,
+    })
 }
 
 /// Who leads a group does not leave it without somebody: that is for people, who can name one. What
@@ -61,11 +73,13 @@ pub(crate) async fn another(change: &mut Change, group: GroupId, user: UserId) -
         return Ok(());
     }
     let (org, at) = (change.org(), change.at());
-    if !is_alone(change.db(), org, group, user, Others::Acting, at).await? {
+    let others = others(change.db(), org, group, user, at).await?;
+    if others == Others::Enough {
         return Ok(());
     }
     let (group, user) = groups::pair_names(change, group, user).await?;
-    let sentence = format!("{user} is the last lead of {group}. Hand the group over to somebody first.");
+    let last = if others == Others::None { "the last lead" } else { "the only lead without a last day" };
+    let sentence = format!("{user} is {last} of {group}. Hand the group over to somebody first.");
     Err(StoreError::invalid("user", sentence))
 }
 

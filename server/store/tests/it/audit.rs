@@ -1,6 +1,9 @@
 //! The log of changes: chained, and telling when somebody touched it.
 
-use domain::organizations::WeekStart;
+use domain::{
+    organizations::WeekStart,
+    roles::{Act, Place, permit},
+};
 use store::{
     audit::{self, Chain, Filter},
     groups, organizations,
@@ -101,6 +104,42 @@ async fn lines_that_change_places_or_are_cut_off_at_the_end_are_found() {
     // Even when the organization's own count is cut with it.
     run(&acme, "update organizations set audit_seq = audit_seq - 1").await;
     assert!(matches!(chain(&acme).await, Chain::Broken { .. }));
+}
+
+#[tokio::test]
+async fn an_end_that_is_cut_off_with_the_head_put_back_is_known_to_whoever_looked_before_or_noted_it() {
+    let acme = Organization::new().await;
+    let (org, last) = (acme.tenant.org, rows(&acme).await);
+    let noted = audit::end(&acme.store, org).await.expect("an answer").expect("an end");
+    assert_eq!(
+        (noted.seq, noted.to_string().parse::<audit::End>().expect("as it is shown")),
+        (last, noted.clone())
+    );
+    let mut change = acme.change().await;
+    groups::insert(&mut change, None, &group("One more")).await.expect("a group");
+    change.commit().await.expect("it");
+    assert!(audit::goes_on_from(&acme.store, org, &noted).await.expect("an answer"), "more came behind it");
+    let longer = audit::end(&acme.store, org).await.expect("an answer").expect("an end");
+
+    let cut = "update organizations o set audit_seq = a.seq - 1, audit_hash = (select hash from audit b where b.seq = a.seq - 1)
+               from (select max(seq) as seq from audit) a";
+    run(&acme, cut).await;
+    run(&acme, "delete from audit where seq > (select audit_seq from organizations)").await;
+    assert_eq!(chain(&acme).await, Chain::Whole { rows: longer.seq - 1 }, "nobody had looked, and it fits");
+    assert!(!audit::goes_on_from(&acme.store, org, &longer).await.expect("an answer"));
+    assert!(audit::goes_on_from(&acme.store, org, &noted).await.expect("an answer"));
+
+    let permit = permit(&acme.tenant.owner, Act::ReadAudit, Place::Organization).expect("a permit");
+    audit::check(&acme.store, &permit).await.expect("a look");
+    run(&acme, cut).await;
+    run(&acme, "delete from audit where seq > (select audit_seq from organizations)").await;
+    let broken = Chain::Broken { seq: longer.seq - 1 };
+    for _ in 0..2 {
+        assert_eq!(audit::check(&acme.store, &permit).await.expect("a look"), broken, "and it stays so");
+    }
+    for wrong in ["", "12", "x:0000000000000000", "12:00", "12:zzzzzzzzzzzzzzzz"] {
+        assert!(wrong.parse::<audit::End>().is_err(), "{wrong}");
+    }
 }
 
 #[tokio::test]

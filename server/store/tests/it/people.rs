@@ -757,6 +757,38 @@ async fn the_last_lead_gets_no_last_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_leads_until_a_day_is_no_other_lead_of_a_group_that_lasts() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let temp = person(&mut change, "Temp").await;
+    groups::set_member(&mut change, org.parent, org.user, Standing::Lead, None).await.expect("a lead");
+    change.commit().await.expect("it");
+    for who in [org.user, temp] {
+        sign_in(&org, who).await;
+    }
+    let mut change = org.change().await;
+    let week = Some(clock::now() + chrono::TimeDelta::days(7));
+    groups::set_member(&mut change, org.parent, temp, Standing::Lead, week).await.expect("for a week");
+    let refused = groups::remove_member(&mut change, org.parent, org.user).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Invalid { sentence, .. }) if sentence.contains("only lead without a last day")),
+        "{refused:?}"
+    );
+    invalid(groups::set_member(&mut change, org.parent, org.user, Standing::Member, None).await, "user");
+    invalid(groups::set_member(&mut change, org.parent, org.user, Standing::Lead, week).await, "user");
+    change.commit().await.expect("nothing but the lead for a week");
+    // Whoever is removed hands it on, and not to one who leaves soon.
+    let mut change = org.change().await;
+    users::remove(&mut change, org.user, None).await.expect("gone");
+    change.commit().await.expect("it");
+    let receipt = last_receipt(&org, org.user).await;
+    let handed = receipt.contents.handed;
+    let group =
+        handed.iter().find(|handed| handed.charge == Charge::Group(org.parent)).expect("it is handed on");
+    assert!(group.to.as_ref().is_some_and(|(to, _)| *to != temp), "{group:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_seen_and_ended_by_oneself_and_by_who_edits_people() {
     let org = Organization::new().await;
     let mut change = org.change().await;
