@@ -71,6 +71,10 @@ test('an invitation that is opened by somebody who is signed in asks who goes on
   await visit(page, world.owner, `/audit?what=${encodeURIComponent(pia)}`);
   const joined = page.getByRole('row').filter({ hasText: 'User joined' });
   await expect(joined, 'where from, and by which request').toContainText(/127\.0\.0\.1.*req_/s);
+  await visit(page, world.owner, `/audit?subject=${world.research}`);
+  await expect(page.getByRole('row').filter({ hasText: 'Group created' }), 'an id as people see it').toContainText('Research');
+  await visit(page, world.owner, '/audit?subject=Research');
+  await expect(page.getByText('Research is no id. Copy it from the address of a page.')).toBeVisible();
 });
 
 test('somebody who signs in lands where they wanted to go', async ({ page, world }) => {

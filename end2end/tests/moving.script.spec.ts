@@ -20,8 +20,9 @@ test('people are dragged onto a group, with Ctrl or Alt into both, and where the
   await drag(page, row(names[0]), node(to));
   await expect(page.getByRole('status').filter({ hasText: `Moved 2 people to ${to}.` })).toBeVisible();
   await expect(card(page, 'People')).not.toContainText(names[0]);
-  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('button', { name: 'Undo' }).press('Enter');
   await expect(card(page, 'People')).toContainText(names[1]);
+  await expect(page.locator('.toast span:focus'), 'whoever works by keyboard goes on from there').toBeVisible();
 
   // Onto the group they are in: nothing changes, and it says why.
   await drag(page, row(names[2]), node(from));

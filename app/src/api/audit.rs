@@ -45,17 +45,24 @@ pub async fn load_audit(
     #[server(default)] request: String,
 ) -> Result<Log, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::BatchId, roles::Act};
     use store::audit::Filter;
     // How many changes a page lists.
     const PAGE: i64 = 50;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadAudit)?.org();
         let some = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let id = |field: &str, text: String| {
+            let read = |text: String| {
+                let sentence = format!("{text} is no id. Copy it from the address of a page.");
+                domain::ids::of_any(&text).ok_or_else(|| AppError::field(field, sentence))
+            };
+            some(text).map(read).transpose()
+        };
         let filter = Filter {
             before: read_some("before", &before)?,
-            subject: read_some("subject", &subject)?,
-            batch: read_some("batch", &batch)?,
+            subject: id("subject", subject)?,
+            batch: id("batch", batch)?.map(BatchId),
             who: some(who),
             what: some(what),
             kind: some(kind),

@@ -171,7 +171,8 @@ pub async fn load_batch(
             let view = view(task.action(), Some(parts));
             return Ok(BatchView { done: true, may_undo, died, left_alone, ..view });
         }
-        let action: Action = read("action", &action)?;
+        let unsaid = "The address does not say what is to be done. Choose the people in the directory again.";
+        let action: Action = action.parse().map_err(|_| AppError::field("action", unsaid))?;
         let calendar = cx.calendar().await?;
         let groups = match action {
             Action::Join | Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,

@@ -114,9 +114,9 @@ pub async fn hand_over_organization(
     #[server(default)] typed: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{roles::Act, users::Role};
     handle(|cx| async move {
-        let (user, then) = (heirs::chosen("user", &user)?, read("then", &then)?);
+        let (user, then) = (heirs::chosen("user", &user)?, read::<Role>("then", &then)?);
         let permit = cx.permit(Act::EditRoles)?;
         let organization = store::organizations::get(&cx.store, permit.org()).await.known()?;
         typed_out(&typed, &organization.name)?;
@@ -124,10 +124,9 @@ pub async fn hand_over_organization(
         store::users::hand_over_organization(&mut change, user, then).await.known()?;
         change.commit().await.known()?;
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
-        Ok(Done {
-            reload: true,
-            ..Done::said(format!("{name} owns the organization now.")).then("/settings")
-        })
+        // The settings are not for everybody they may be from now on.
+        let go = if matches!(then, Role::Owner | Role::Admin) { "/settings" } else { "/" };
+        Ok(Done { reload: true, ..Done::said(format!("{name} owns the organization now.")).then(go) })
     })
     .await
 }

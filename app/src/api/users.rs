@@ -350,10 +350,15 @@ pub async fn suspend_user(
             None => store::users::set_suspended(&mut change, id, suspended).await.known()?,
         }
         let (_, version) = store::users::said(&mut change, id).await.known()?;
+        let invited = store::users::is_invited(&mut change, id).await.known()?;
         let saved = change.commit().await.known()?;
         let undo = saved.then(|| ways_back::suspension(id, suspended, version));
         if !suspended {
-            let notice = "They can sign in again. Their old secrets stay dead; they make new ones.";
+            let notice = if invited {
+                "They can join again, by the link they were sent."
+            } else {
+                "They can sign in again. Their old secrets stay dead; they make new ones."
+            };
             return Ok(Done::said(notice).then(format!("/users/{id}")).undone_by(undo));
         }
         let receipts = store::receipts::of_user(&cx.store, org, id).await.known()?;

@@ -70,6 +70,10 @@ fn choices<T: Copy + ToString>(all: &[T], label: impl Fn(T) -> String) -> Vec<(S
 
 /// The first letter in upper case: `department` → `Department`.
 fn capital(text: &str) -> String {
+    // Names that are written so.
+    if let "api" | "scim" = text {
+        return text.to_uppercase();
+    }
     let mut letters = text.chars();
     letters
         .next()

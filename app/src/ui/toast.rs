@@ -3,6 +3,7 @@
 use std::{cell::RefCell, time::Duration};
 
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use wasm_bindgen::JsCast;
 
 use super::{
     sending::{numbered, post},
@@ -77,14 +78,23 @@ fn undo(back: WayBack) {
                 say(done.undid().notice.unwrap_or_default());
                 visit(here(), Visit::Again);
             }
-            Err(AppError::Stale) => say("Somebody changed it since. Nothing was undone.".to_owned()),
+            Err(AppError::Stale) => say("It was changed again since. Nothing was undone.".to_owned()),
             Err(AppError::Changed(what)) => say(format!("{what} Nothing was undone.")),
             Err(error) => {
                 let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
                 say(numbered(text, &error));
             }
         }
+        request_animation_frame(focus_last);
     });
+}
+
+/// The button that was pressed is gone: whoever works by keyboard goes on from what is said instead.
+fn focus_last() {
+    let last = document().query_selector(".toasts .toast:last-child > span").ok().flatten();
+    if let Some(last) = last.and_then(|last| last.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = last.focus();
+    }
 }
 
 /// Where they are shown. `first`: what a page without script has to say, and what would undo that.
@@ -120,7 +130,7 @@ pub fn Toasts(first: Option<String>, back: Option<WayBack>) -> impl IntoView {
                     });
                     view! {
                         <div class="toast">
-                            <span>{line}</span>
+                            <span tabindex="-1">{line}</span>
                             {back}
                             <button type="button" class="link scripted" on:click=move |_| drop_line(&shown, id)>"Dismiss"</button>
                         </div>
