@@ -334,12 +334,42 @@ pub fn person_refused(
     (!own && !assigned()).then_some(Reason::NotAMember)
 }
 
-/// Whether somebody belongs to a group: directly, or to one below it.
+/// Whether somebody belongs to a group: directly, or to one below it. Nobody belongs to what is over: with a
+/// group, or one above it, ends whatever its members hold by it.
 pub fn belongs(facts: &Facts, user: &UserFacts, group: GroupId, now: DateTime<Utc>) -> bool {
     user.memberships.iter().any(|membership| {
         membership.ends_at.is_none_or(|end| now < end)
-            && facts.groups.get(&membership.group).is_some_and(|facts| facts.path.contains(&group))
+            && open_path(facts, membership.group, now).is_some_and(|path| path.contains(&group))
     })
+}
+
+/// The group whose end took somebody out of all that a key is for, and since when: of those who would
+/// belong to one of its groups still if that were open.
+pub fn left_with_a_group(
+    facts: &Facts,
+    user: UserId,
+    application: &ApplicationFacts,
+    now: DateTime<Utc>,
+) -> Option<(GroupId, DateTime<Utc>)> {
+    let private = application.personal == Some(user);
+    let is_for =
+        |group: &GroupId| application.assigned.contains(group) || (private && application.group == *group);
+    let memberships = facts.users.get(&user)?.memberships.iter();
+    memberships
+        .filter(|membership| membership.ends_at.is_none_or(|end| now < end))
+        .filter(|membership| {
+            facts.groups.get(&membership.group).is_some_and(|group| group.path.iter().any(is_for))
+        })
+        .filter_map(|membership| {
+            let path = facts.groups.get(&membership.group)?.path.iter();
+            let over = |id: &&GroupId| {
+                facts.groups.get(*id).is_some_and(|group| group.ends_at.is_some_and(|end| end <= now))
+            };
+            // Whose path needs the fewest ends to be put off.
+            Some((path.filter(over).count(), ended(facts, membership.group, now)?))
+        })
+        .min_by_key(|(many, (_, end))| (*many, *end))
+        .map(|(_, found)| found)
 }
 
 /// The group on the path to this one that ended first, and since when nothing in it can call; none: all of

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{GroupId, PolicyId, UserId},
     money::Money,
+    window::Calendar,
     words::words,
 };
 
@@ -143,6 +144,11 @@ pub struct GroupForm {
     pub kind: GroupKind,
     /// The last day it is open.
     pub ends_on: Option<NaiveDate>,
+}
+
+/// The first moment at which a group with this last day is over: it is open through that day.
+pub fn end_of(ends_on: NaiveDate, calendar: Calendar) -> Option<DateTime<Utc>> {
+    ends_on.succ_opt().map(|day| calendar.midnight(day))
 }
 
 /// What somebody is in a group and until when, for a form that changes it to say what it was made

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{Ask, Decision, Facts, GrantFacts, Grantee, Reason, Rule, Step, Verdict, decide, decide_with},
+    access::{
+        Ask, Decision, Facts, GrantFacts, Grantee, Reason, Rule, Step, Verdict, decide, decide_with,
+        left_with_a_group,
+    },
     authorizations::{State, Target},
     groups::Standing,
     ids::{AuthorizationId, GrantId, GroupId, ModelId, UserId},
@@ -223,13 +226,23 @@ fn next(facts: &Facts, ask: &Ask<'_>, verdict: Verdict, steps: &[Step], now: Dat
     });
     Some(match reason {
         Reason::UserSuspended => Fix::LetIn(ask.user?),
-        Reason::NotAMember => Fix::Join(ask.user?, *ask.application?.assigned.first().unwrap_or(&ask.group)),
-        Reason::GroupEnded => {
-            let ended = |id: &&GroupId| {
-                facts.groups.get(*id).is_some_and(|group| group.ends_at.is_some_and(|end| end <= now))
-            };
-            Fix::Reopen(*facts.groups.get(&ask.group)?.path.iter().find(ended)?)
+        Reason::NotAMember => {
+            let (user, application) = (ask.user?, ask.application?);
+            // The group that pays has to be open in any case, and whoever is in one that ended is in it again
+            // when that is open.
+            let over = first_ended(facts, ask.group, now)
+                .or_else(|| left_with_a_group(facts, user, application, now).map(|(group, _)| group));
+            match over {
+                Some(group) => Fix::Reopen(group),
+                None => {
+                    let open = |group: &&GroupId| first_ended(facts, **group, now).is_none();
+                    let assigned = &application.assigned;
+                    let group = assigned.iter().find(open).or_else(|| assigned.first());
+                    Fix::Join(user, *group.unwrap_or(&ask.group))
+                }
+            }
         }
+        Reason::GroupEnded => Fix::Reopen(first_ended(facts, ask.group, now)?),
         // It left the catalogue: a new one has to come.
         Reason::UnknownModel => return None,
         Reason::Unreviewed => Fix::Accept(ask.model),
@@ -243,6 +256,14 @@ fn next(facts: &Facts, ask: &Ask<'_>, verdict: Verdict, steps: &[Step], now: Dat
         Reason::KeyExcludes => Fix::AllowInKey(ask.model),
         Reason::FeatureOff(feature) => Fix::TurnOn(feature),
     })
+}
+
+/// The first group on the way down to this one that has ended.
+fn first_ended(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<GroupId> {
+    let ended = |id: &&GroupId| {
+        facts.groups.get(*id).is_some_and(|group| group.ends_at.is_some_and(|end| end <= now))
+    };
+    facts.groups.get(&group)?.path.iter().find(ended).copied()
 }
 
 /// Makes a change to a copy of the facts.

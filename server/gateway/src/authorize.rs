@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     access::{
         Ask, Decision, Facts, ModelFacts, Observed, ProviderFacts, Reason, Verdict, beside, decide,
-        person_refused,
+        left_with_a_group, person_refused,
     },
     ids::{AuthorizationId, ModelId, PolicyId},
     keys::Features,
@@ -258,7 +258,15 @@ fn denied(caller: &Caller, name: &str, reason: Reason) -> Refusal {
             with_contact(caller, refuse(Kind::InvalidSecret, message), reason)
         }
         _ => {
-            let message = "This secret's owner has left the groups its key is for.".to_owned();
+            let facts = &caller.snapshot.facts;
+            let ended = caller.secret.user.zip(caller.application()).and_then(|(user, application)| {
+                let (group, _) = left_with_a_group(facts, user, application, caller.now)?;
+                Some(&facts.groups.get(&group)?.name)
+            });
+            let message = match ended {
+                Some(name) => format!("{name} has ended, and this secret ended with it."),
+                None => "This secret's owner has left the groups its key is for.".to_owned(),
+            };
             with_contact(caller, refuse(Kind::InvalidSecret, message), reason)
         }
     }

@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
     Map,
     access::{
         ApplicationFacts, Facts, GrantFacts, Grantee, GroupFacts, MembershipFacts, ModelFacts, PolicyFacts,
         ProviderFacts, Rule, RuleSet, TierFacts, UserFacts,
     },
-    groups::Standing,
+    groups::{Standing, end_of},
     ids::{GrantId, GroupId, ModelId, OrgId, PolicyId, TierId, UserId},
     limits::{Limit, Meter, Mode, Scope},
     models::Review,
@@ -251,10 +251,7 @@ async fn read_groups(
         .map(|row| {
             let id = GroupId(row.group_id);
             // Open through its last day; an archived group has ended.
-            let last_day = row
-                .ends_on
-                .and_then(|day| day.checked_add_days(Days::new(1)))
-                .map(|day| calendar.midnight(day));
+            let last_day = row.ends_on.and_then(|day| end_of(day, calendar));
             let ends_at: Option<DateTime<Utc>> = [row.archived_at, last_day].into_iter().flatten().min();
             let mut leads = leads.remove(&id).unwrap_or_default();
             leads.sort();

@@ -518,6 +518,7 @@ pub(crate) async fn create(
     if home.archived_at.is_some() {
         return Err(StoreError::NotFound);
     }
+    groups::takes_in(change, group, "group").await?;
     let (id, key): (ApplicationId, KeyId) = (clock::id(), clock::id());
     let actor = change.permit().actor();
     let maker = actor.user.filter(|_| actor.door == Door::Console);
@@ -627,6 +628,7 @@ pub async fn move_to(
     if from == to {
         return Err(StoreError::invalid("group", "It is in this group already: choose another one."));
     }
+    groups::takes_in(change, to, "group").await?;
     let done = sqlx::query!(
         "update applications set group_id = $4, version = version + 1
          where org_id = $1 and application_id = $2 and version = $3 and archived_at is null",

@@ -7,19 +7,21 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    groups::{Group, GroupForm, GroupRow},
+    audit::Door,
+    groups::{Group, GroupForm, GroupRow, end_of},
     ids::{ApplicationId, GroupId, OrgId, PolicyId, UserId},
     money::Money,
     roles::{Act, Place, allows},
+    window::Calendar,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Change, Diff, Result, Store, StoreError, Subject, applications,
+    Change, Diff, Result, Store, StoreError, Subject, access, applications,
     census::{self, Count},
     change::exactly_one,
-    clock, keys,
+    clock, keys, organizations,
     rollups::Month,
     users::escape_like,
 };
@@ -119,6 +121,18 @@ pub async fn paths(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> 
     Ok(census::current(store, org).await?.paths.clone())
 }
 
+/// The same without those that have ended: for whatever something is put into.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn places(store: &Store, org: OrgId) -> Result<Vec<(GroupId, String)>> {
+    let facts = access::current(store, org).await?;
+    let now = clock::now();
+    let mut paths = paths(store, org).await?;
+    paths.retain(|(id, _)| domain::access::ended(&facts, *id, now).is_none());
+    Ok(paths)
+}
+
 /// Every open group, parents before children.
 ///
 /// # Errors
@@ -201,7 +215,10 @@ pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupFo
     day_yet_to_come(change, form.ends_on).await?;
     let id: GroupId = clock::id();
     let ancestors = match parent {
-        Some(parent) => open_path(change, parent).await?,
+        Some(parent) => {
+            takes_in(change, parent, "parent").await?;
+            open_path(change, parent).await?
+        }
         None => Vec::new(),
     };
     sqlx::query!(
@@ -225,6 +242,77 @@ pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupFo
         .field("ends_on", None::<String>, form.ends_on);
     change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "create", &diff).await?;
     Ok(id)
+}
+
+/// The groups whose last day is over: of one organization, or of all. What is below them is over, too.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn over(db: &mut PgConnection, org: Option<OrgId>, at: DateTime<Utc>) -> Result<Vec<Uuid>> {
+    let rows = sqlx::query!(
+        r#"select g.group_id, g.ends_on as "ends_on!", o.time_zone
+           from groups g join organizations o on o.org_id = g.org_id
+           where g.ends_on is not null and ($1::uuid is null or g.org_id = $1)"#,
+        org.map(|org| org.0),
+    )
+    .fetch_all(db)
+    .await?;
+    let mut over = Vec::new();
+    for row in rows {
+        let zone = organizations::time_zone(&row.time_zone)?;
+        let calendar = Calendar { zone, week_start: chrono::Weekday::Mon };
+        if end_of(row.ends_on, calendar).is_some_and(|end| end <= at) {
+            over.push(row.group_id);
+        }
+    }
+    Ok(over)
+}
+
+/// What has ended takes nothing in: neither people nor programs nor groups. That is for people, who can give
+/// it a later last day first; what a file or an identity provider says is what it says.
+///
+/// # Errors
+/// [`StoreError::Invalid`] about `field` when the group, or one above it, has ended.
+pub(crate) async fn takes_in(change: &mut Change, id: GroupId, field: &'static str) -> Result<()> {
+    if !matches!(change.permit().actor().door, Door::Console | Door::Api) {
+        return Ok(());
+    }
+    let (org, at) = (change.org(), change.at());
+    let over = over(change.db(), Some(org), at).await?;
+    let ended = sqlx::query!(
+        r#"select e.name, e.ends_on as "ends_on!", e.group_id
+           from groups g join groups e on e.org_id = g.org_id and e.group_id = any (g.ancestors || g.group_id)
+           where g.org_id = $1 and g.group_id = $2 and e.group_id = any ($3)
+           order by e.ends_on, cardinality(e.ancestors) limit 1"#,
+        org.0,
+        id.0,
+        &over,
+    )
+    .fetch_optional(change.db())
+    .await?;
+    let Some(ended) = ended else { return Ok(()) };
+    let (name, day) = (&ended.name, domain::time::date(ended.ends_on));
+    let sentence = if ended.group_id == id.0 {
+        format!("{name} ended on {day}. Give it a later last day first.")
+    } else {
+        format!("{name}, which is above it, ended on {day}. Give that a later last day first.")
+    };
+    Err(StoreError::invalid(field, sentence))
+}
+
+/// Ends the secrets that an end has killed before that end is put off, or left by a move: they stay dead.
+async fn bury_members(change: &mut Change, id: GroupId) -> Result<usize> {
+    let org = change.org();
+    let members = sqlx::query_scalar!(
+        "select distinct m.user_id from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
+         where m.org_id = $1 and m.ended_at is null and (g.group_id = $2 or g.ancestors @> array[$2::uuid])",
+        org.0,
+        id.0
+    )
+    .fetch_all(change.db())
+    .await?;
+    let members: Vec<UserId> = members.into_iter().map(UserId).collect();
+    Ok(keys::revoke_orphans(change, &members).await?.into_values().flatten().count())
 }
 
 /// The path to a group that is still open.
@@ -262,6 +350,7 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
     if before.ends_on != form.ends_on {
         may_end(change, &before, form.ends_on)?;
         day_yet_to_come(change, form.ends_on).await?;
+        bury_members(change, id).await?;
     }
     let done = sqlx::query!(
         "update groups set name = $4, kind = $5, ends_on = $6, version = version + 1
@@ -406,9 +495,14 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
     let org = change.org();
     let before = read(change.db(), org, id).await?;
     let path = match parent {
-        Some(parent) => open_path(change, parent).await?,
+        Some(parent) => {
+            takes_in(change, parent, "parent").await?;
+            open_path(change, parent).await?
+        }
         None => Vec::new(),
     };
+    // What ended with a group above it does not come to life by leaving that.
+    bury_members(change, id).await?;
     // Everything below keeps the part of its path that starts at the moved group. The check
     // constraint refuses a path that holds the group itself: a cycle.
     sqlx::query!(
@@ -430,16 +524,7 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
         return Ok(());
     }
     // Whoever is in it belongs to other groups above now: secrets that only the old ones carried die.
-    let members = sqlx::query_scalar!(
-        "select distinct m.user_id from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.ended_at is null and (g.group_id = $2 or g.ancestors @> array[$2::uuid])",
-        org.0,
-        id.0
-    )
-    .fetch_all(change.db())
-    .await?;
-    let members: Vec<UserId> = members.into_iter().map(UserId).collect();
-    let dead = keys::revoke_orphans(change, &members).await?.into_values().flatten().count();
+    let dead = bury_members(change, id).await?;
     let (from, to) = (path_name(change, old_parent).await?, path_name(change, parent).await?);
     let diff = Diff::new().field("parent", from, to).field(
         "secrets revoked",
@@ -604,6 +689,9 @@ pub async fn set_default(change: &mut Change, id: GroupId, default: bool) -> Res
         return Ok(());
     }
     if default {
+        takes_in(change, id, "id").await?;
+    }
+    if default {
         sqlx::query!(
             "insert into default_groups (org_id, group_id) values ($1, $2) on conflict do nothing",
             org.0,
@@ -620,30 +708,31 @@ pub async fn set_default(change: &mut Change, id: GroupId, default: bool) -> Res
     change.record(Subject { kind: "group", id: id.0, name: group.name() }, "default", &diff).await
 }
 
-/// The groups that everybody new joins.
+/// The groups that everybody new joins, as long as they have not ended.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn defaults(store: &Store, org: OrgId) -> Result<std::collections::HashSet<GroupId>> {
-    let ids = sqlx::query_scalar!(
-        "select d.group_id from default_groups d join groups g on g.org_id = d.org_id and g.group_id = d.group_id
-         where d.org_id = $1 and g.archived_at is null",
-        org.0
-    )
-    .fetch_all(store.pool())
-    .await?;
-    Ok(ids.into_iter().map(GroupId).collect())
+    let mut db = store.pool().acquire().await?;
+    Ok(read_defaults(&mut db, org, clock::now()).await?.into_iter().collect())
 }
 
 /// The same, within a change, by id.
 pub(crate) async fn default_ids(change: &mut Change) -> Result<Vec<GroupId>> {
-    let org = change.org();
+    let (org, at) = (change.org(), change.at());
+    read_defaults(change.db(), org, at).await
+}
+
+/// What is over takes nobody new.
+async fn read_defaults(db: &mut PgConnection, org: OrgId, at: DateTime<Utc>) -> Result<Vec<GroupId>> {
+    let over = over(db, Some(org), at).await?;
     let ids = sqlx::query_scalar!(
         "select d.group_id from default_groups d join groups g on g.org_id = d.org_id and g.group_id = d.group_id
-         where d.org_id = $1 and g.archived_at is null order by d.group_id",
-        org.0
+         where d.org_id = $1 and g.archived_at is null and not (g.ancestors || g.group_id) && $2 order by d.group_id",
+        org.0,
+        &over,
     )
-    .fetch_all(change.db())
+    .fetch_all(db)
     .await?;
     Ok(ids.into_iter().map(GroupId).collect())
 }

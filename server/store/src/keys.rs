@@ -425,11 +425,14 @@ pub struct OwnSecret {
 /// # Errors
 /// When the database does not answer.
 pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>> {
+    let now = clock::now();
+    let over = crate::groups::over(&mut *store.pool().acquire().await?, Some(org), now).await?;
     let rows = sqlx::query!(
         r#"with paths as materialized (
                select distinct unnest(g.ancestors || g.group_id) as group_id
                from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
                where m.org_id = $1 and m.user_id = $2 and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                 and not (g.ancestors || g.group_id) && $4
            )
            select k.key_id, a.application_id, a.name, a.group_id, a.personal_user_id is not null as "personal!",
                   s.secret_id as "secret_id?", s.tail as "tail?", s.last_used_at as "last_used_at?", s.expires_at as "expires_at?",
@@ -448,7 +451,8 @@ pub async fn own(store: &Store, org: OrgId, user: UserId) -> Result<Vec<OwnKey>>
            order by a.personal_user_id is null, lower(a.name), k.key_id, s.created_at desc, s.secret_id desc"#,
         org.0,
         user.0,
-        clock::now(),
+        now,
+        &over,
     )
     .fetch_all(store.pool())
     .await?;

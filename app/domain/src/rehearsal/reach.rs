@@ -64,7 +64,11 @@ pub struct Budget {
     pub used: Option<i64>,
 }
 
+/// A group that has ended has nothing, whatever the rules say.
 fn state(facts: &Facts, group: GroupId, model: ModelId, now: DateTime<Utc>) -> State {
+    if ended(facts, group, now).is_some() {
+        return State::Closed;
+    }
     let path = facts.groups.get(&group).map_or(&[][..], |group| group.path.as_slice());
     ruling_for(facts, path, Target::Model(model), now).map_or(State::Closed, |(_, rule)| rule.state)
 }
@@ -72,13 +76,10 @@ fn state(facts: &Facts, group: GroupId, model: ModelId, now: DateTime<Utc>) -> S
 /// Which groups gain or lose models that can be called, from the top down; a group below one for which the same
 /// changes is counted with it.
 pub fn reach(before: &Facts, after: &Facts, now: DateTime<Utc>) -> Vec<Reach> {
-    let open = |facts: &Facts, id: &GroupId| {
-        facts.groups.get(id).is_some_and(|group| group.ends_at.is_none_or(|end| now < end))
-    };
     let mut groups: Vec<(GroupId, usize, String)> = after
         .groups
         .iter()
-        .filter(|(id, _)| open(after, id) && before.groups.contains_key(*id))
+        .filter(|(id, _)| before.groups.contains_key(*id))
         .map(|(id, group)| (*id, group.path.len(), place(after, Some(*id))))
         .collect();
     groups.sort_by(|a, b| (a.1, &a.2).cmp(&(b.1, &b.2)));
@@ -102,9 +103,14 @@ pub fn reach(before: &Facts, after: &Facts, now: DateTime<Utc>) -> Vec<Reach> {
             continue;
         }
         let people = || {
-            let of =
-                |(id, user): (&UserId, _)| (!is_out(user) && belongs(after, user, group, now)).then_some(*id);
-            after.users.iter().filter_map(of).collect::<HashSet<UserId>>()
+            // Whom only one of them has: where the end of a group takes everything, those who were in it.
+            let of = |facts: &Facts| {
+                let inside =
+                    facts.users.iter().filter(|(_, user)| !is_out(user) && belongs(facts, user, group, now));
+                inside.map(|(id, _)| *id).collect::<HashSet<UserId>>()
+            };
+            let people = of(after);
+            if people.is_empty() { of(before) } else { people }
         };
         let above = after.groups.get(&group).map_or(&[][..], |facts| facts.path.as_slice());
         match list.iter_mut().find(|(top, _)| above.contains(&top.group) && top.models == changes) {
@@ -132,9 +138,7 @@ pub fn reach_of_application(
     now: DateTime<Utc>,
 ) -> Option<Reach> {
     let (was, is) = (before.applications.get(&id)?, after.applications.get(&id)?);
-    let state_in = |facts: &Facts, group: GroupId, model: ModelId| {
-        if ended(facts, group, now).is_some() { State::Closed } else { state(facts, group, model, now) }
-    };
+    let state_in = |facts: &Facts, group: GroupId, model: ModelId| state(facts, group, model, now);
     let mut models: Vec<(String, State, State)> = after
         .models
         .iter()

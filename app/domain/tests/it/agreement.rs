@@ -108,7 +108,9 @@ fn slowly(facts: &Facts, ask: &Ask<'_>) -> Verdict {
     let belongs = |user: domain::ids::UserId, group: GroupId| {
         facts.users[&user].memberships.iter().any(|place| {
             let runs = place.ends_at.is_none_or(|end| now < end);
-            runs && facts.groups[&place.group].path.contains(&group)
+            let path = &facts.groups[&place.group].path;
+            let over = path.iter().any(|id| facts.groups[id].ends_at.is_some_and(|end| end <= now));
+            runs && !over && path.contains(&group)
         })
     };
     if let Some(user) = ask.user {

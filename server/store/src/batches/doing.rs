@@ -42,6 +42,9 @@ pub async fn run(change: &mut Change, ids: &[UserId], task: Task) -> Result<Vec<
     if let Task::Join { ends_at, .. } = task {
         groups::by_people_yet_to_come(change, ends_at)?;
     }
+    if let Task::Join { group: to, .. } | Task::Move { to, .. } = task {
+        groups::takes_in(change, to, "group").await?;
+    }
     let asked: Vec<GroupId> = group.into_iter().chain(task.also()).collect();
     let mut known = members(change, &asked).await?;
     let people = people(change, ids).await?;

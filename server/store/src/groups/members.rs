@@ -8,7 +8,7 @@ use domain::{
     roles::Act,
 };
 
-use super::{Leaving, end_all};
+use super::{Leaving, end_all, takes_in};
 use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, keys, leads, organizations};
 
 /// Somebody in a group.
@@ -102,6 +102,7 @@ pub async fn set_member(
         leads::another(change, group, user).await?;
     }
     if lapsed {
+        takes_in(change, group, "user").await?;
         keys::revoke_orphans(change, &[user]).await?;
     }
     sqlx::query!(
@@ -173,6 +174,7 @@ pub(crate) async fn join(
     ends_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
     let (group_name, user_name) = pair_names(change, group, user).await?;
+    takes_in(change, group, "user").await?;
     // What an earlier membership left behind does not come to life with this one.
     keys::revoke_orphans(change, &[user]).await?;
     let (org, at) = (change.org(), change.at());

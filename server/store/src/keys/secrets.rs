@@ -11,7 +11,7 @@ use domain::{
 
 use super::{hint, home, read};
 use crate::{
-    Change, Diff, Purpose, Result, Store, StoreError, Subject, access, clock, receipts,
+    Change, Diff, Purpose, Result, Store, StoreError, Subject, access, clock, groups, receipts,
     vault::{is_secret, new_secret},
 };
 
@@ -278,6 +278,7 @@ pub(crate) async fn revoke_orphans(
     }
     let (org, at) = (change.org(), change.at());
     let users: Vec<uuid::Uuid> = users.iter().map(|user| user.0).collect();
+    let over = groups::over(change.db(), Some(org), at).await?;
     let rows = sqlx::query!(
         r#"update secrets s set revoked_at = $3
          from keys k, applications a
@@ -287,6 +288,7 @@ pub(crate) async fn revoke_orphans(
            and not exists (
                select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
                where m.org_id = $1 and m.user_id = s.user_id and m.ended_at is null and (m.ends_at is null or m.ends_at > $3)
+                 and not (g.ancestors || g.group_id) && $4
                  and case when a.personal_user_id is not null
                      then a.personal_user_id = s.user_id and (g.group_id = a.group_id or g.ancestors @> array[a.group_id])
                      else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
@@ -295,6 +297,7 @@ pub(crate) async fn revoke_orphans(
         org.0,
         &users,
         at,
+        &over,
     )
     .fetch_all(change.db())
     .await?;
@@ -311,7 +314,7 @@ pub(crate) async fn revoke_orphans(
 /// Which member secrets a round looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// Those of people whose last day in some group has come.
+    /// Those of people whose last day in some group has come, or that of the group.
     Lapsed,
     /// All of them.
     All,
@@ -323,17 +326,20 @@ pub enum Look {
 /// # Errors
 /// When the database does not answer.
 pub async fn bury(store: &Store, look: Look, now: DateTime<Utc>) -> Result<usize> {
+    let over = groups::over(&mut *store.pool().acquire().await?, None, now).await?;
     let rows = sqlx::query!(
         r#"select distinct s.org_id, s.user_id as "user_id!" from secrets s
            join keys k on k.org_id = s.org_id and k.key_id = s.key_id
            join applications a on a.org_id = k.org_id and a.application_id = k.application_id
            where s.user_id is not null and s.revoked_at is null
-             and ($2 or exists (select from memberships l where l.org_id = s.org_id and l.user_id = s.user_id
-                                and l.ended_at is null and l.ends_at <= $1))
+             and ($2 or exists (select from memberships l join groups g on g.org_id = l.org_id and g.group_id = l.group_id
+                                where l.org_id = s.org_id and l.user_id = s.user_id and l.ended_at is null
+                                  and (l.ends_at <= $1 or (g.ancestors || g.group_id) && $3)))
              and not exists (
                  select from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
                  where m.org_id = s.org_id and m.user_id = s.user_id and m.ended_at is null
                    and (m.ends_at is null or m.ends_at > $1)
+                   and not (g.ancestors || g.group_id) && $3
                    and case when a.personal_user_id is not null
                        then a.personal_user_id = s.user_id and (g.group_id = a.group_id or g.ancestors @> array[a.group_id])
                        else exists (select from key_groups t where t.org_id = s.org_id and t.key_id = k.key_id
@@ -341,6 +347,7 @@ pub async fn bury(store: &Store, look: Look, now: DateTime<Utc>) -> Result<usize
            order by s.org_id"#,
         now,
         look == Look::All,
+        &over,
     )
     .fetch_all(store.pool())
     .await?;

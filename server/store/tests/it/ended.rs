@@ -90,6 +90,18 @@ async fn lapse(org: &Organization, group: GroupId, user: UserId) {
     .expect("it works");
 }
 
+/// The last day of the group was yesterday, or is none.
+async fn over(org: &Organization, group: GroupId, over: bool) {
+    let yesterday = over.then(|| clock::now().date_naive() - chrono::Days::new(2));
+    sqlx::query("update groups set ends_on = $3 where org_id = $1 and group_id = $2")
+        .bind(org.tenant.org.0)
+        .bind(group.0)
+        .bind(yesterday)
+        .execute(org.store.pool())
+        .await
+        .expect("it works");
+}
+
 async fn until(
     org: &Organization,
     group: GroupId,
@@ -509,4 +521,95 @@ async fn what_has_ended_is_not_confirmed_in_a_review() {
     assert_eq!((decided.count, decided.left.len()), (0, 2), "{decided:?}");
     let decided = reviews::decide(&mut change, review, &gone, Verdict::Drop).await.expect("dropped");
     assert_eq!(decided.count, 2, "what was wanted is so");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_members_hold_ends_with_the_group_and_never_comes_back() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let above = groups::insert(&mut change, None, &group("Above")).await.expect("a group");
+    let team = groups::insert(&mut change, Some(above), &group("Team")).await.expect("a group");
+    change.commit().await.expect("both");
+    assign(&org, &[team]).await;
+    member(&org, team, org.user, Standing::Member).await;
+    for ends in [team, above] {
+        secret(&org, org.user).await;
+        over(&org, ends, true).await;
+        let facts = org.facts().await;
+        let application = &facts.applications[&org.application];
+        let refused = domain::access::person_refused(&facts, Some(org.user), Some(application), clock::now());
+        assert_eq!(refused, Some(domain::access::Reason::NotAMember), "at once, whoever has looked");
+        let left = domain::access::left_with_a_group(&facts, org.user, application, clock::now());
+        assert_eq!(left.map(|(group, _)| group), Some(ends));
+        let mut change = org.tenant.change_as(&org.store, org.user).await;
+        let new = keys::issue_member(&mut change, org.key).await;
+        assert!(matches!(new, Err(StoreError::NotFound)), "{new:?}");
+        drop(change);
+        assert!(keys::own(&org.store, org.tenant.org, org.user).await.expect("theirs").is_empty());
+        // Nobody looked before it was given a later last day.
+        let mut change = org.change().await;
+        let version = groups::version(&mut change, ends).await.expect("it");
+        let form = if ends == team { group("Team") } else { group("Above") };
+        groups::update(&mut change, ends, version, &form).await.expect("it goes on");
+        change.commit().await.expect("it");
+        assert_eq!(live(&org, org.user).await, 0, "it stays dead");
+    }
+    // Bursar looked.
+    secret(&org, org.user).await;
+    over(&org, above, true).await;
+    assert_eq!(keys::bury(&org.store, keys::Look::Lapsed, clock::now()).await.expect("a round"), 1);
+    assert_eq!(live(&org, org.user).await, 0);
+    assert_eq!(keys::bury(&org.store, keys::Look::All, clock::now()).await.expect("a round"), 0);
+    // Out of what has ended: what died with that stays dead.
+    over(&org, above, false).await;
+    secret(&org, org.user).await;
+    over(&org, above, true).await;
+    let mut change = org.change().await;
+    groups::move_to(&mut change, team, None).await.expect("out of it");
+    change.commit().await.expect("it");
+    assert_eq!(live(&org, org.user).await, 0);
+    secret(&org, org.user).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_has_ended_takes_nothing_in() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let above = groups::insert(&mut change, None, &group("Above")).await.expect("a group");
+    let team = groups::insert(&mut change, Some(above), &group("Team")).await.expect("a group");
+    groups::set_default(&mut change, team, true).await.expect("a default");
+    let user = person(&mut change, "Nea", Role::Member).await;
+    change.commit().await.expect("all of it");
+    over(&org, above, true).await;
+    assert!(groups::defaults(&org.store, org.tenant.org).await.expect("them").is_empty());
+    let mut change = org.change().await;
+    person(&mut change, "New", Role::Member).await;
+    let sentence = invalid(groups::insert(&mut change, Some(above), &group("Sub")).await, "parent");
+    assert!(sentence.starts_with("Above ended on ") && sentence.ends_with("Give it a later last day first."));
+    let sentence = invalid(groups::move_to(&mut change, org.child, Some(team)).await, "parent");
+    assert!(sentence.starts_with("Above, which is above it, ended on "), "{sentence}");
+    let joins = groups::set_member(&mut change, above, user, Standing::Lead, None).await;
+    invalid(joins, "user");
+    invalid(groups::set_default(&mut change, above, true).await, "id");
+    let form = applications::ApplicationForm {
+        name: "Late".parse().expect("a name"),
+        description: String::new(),
+        use_cases: Vec::new(),
+    };
+    let models = domain::keys::KeyModels::All;
+    let features = domain::keys::Features::all();
+    invalid(applications::insert(&mut change, team, &form, &models, features).await, "group");
+    let moved = applications::move_to(&mut change, org.application, 1, org.child, team).await;
+    invalid(moved, "group");
+    let task = Task::Join { group: above, standing: Standing::Member, ends_at: None };
+    drop(change);
+    let mut change = org.change().await;
+    invalid(batches::run(&mut change, &[user], task).await, "group");
+    let places = groups::places(&org.store, org.tenant.org).await.expect("places");
+    assert!(places.iter().all(|(id, _)| *id != above && *id != team), "{places:?}");
+    drop(change);
+    // A file says what was.
+    let by_file = Actor { door: Door::File, ..org.tenant.owner.clone() };
+    let mut change = testing::begin(&org.store, &by_file, Act::ApplyFile).await;
+    groups::set_member(&mut change, above, user, Standing::Member, None).await.expect("as it says");
 }
