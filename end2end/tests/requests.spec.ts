@@ -102,7 +102,7 @@ test('several are decided at once, each for itself, and a refusal says why', asy
 
   // The second decider sees what the first did.
   await world.owner.post('requests/approve', { id: own, amount: '1', ends_on: day(2) });
-  await expect(world.owner.post('requests/refuse', { id: own, answer: 'late' })).rejects.toThrow(/has approved this already/);
+  await expect(world.owner.post('requests/refuse', { id: own, answer: 'late' })).rejects.toThrow(/You have approved this already/);
 });
 
 test('who decides second is told that somebody was first', async ({ page, world }) => {

@@ -242,6 +242,11 @@ impl Wish {
         format!("{amount} {}", self.window().per())
     }
 
+    /// What is given, and until when: `$3.00 a month until 15 Dec 2026`.
+    pub fn terms_words(&self, terms: &Terms) -> String {
+        format!("{} until {}", self.show(terms.amount), crate::time::date(terms.ends_on))
+    }
+
     /// The most it may cost that would not be spent otherwise, from a day on to the last one: as often as
     /// its window begins anew.
     pub fn most(&self, terms: &Terms, from: NaiveDate) -> Money {

@@ -21,6 +21,8 @@ pub struct Offer {
     pub why: String,
     /// Whether it can be taken into the inbox.
     pub fits: bool,
+    /// Which other provider offers a model of that name in the catalogue.
+    pub there: Option<String>,
 }
 
 /// What a provider offers.
@@ -44,6 +46,8 @@ pub struct Offers {
     pub gone: Vec<(String, String)>,
     /// Which price book was looked into.
     pub book: String,
+    /// Whether the book knows which vendor this is.
+    pub vendor_known: bool,
 }
 
 /// Asks a provider which models it offers.
@@ -107,6 +111,7 @@ pub async fn load_offers(
                         tier: tier.map(|tier| tier.name.clone()),
                         why: suggestion.map(|suggestion| suggestion.why).unwrap_or_default(),
                         fits: true,
+                        there: catalogue.offered_by(upstream),
                     }
                 }
                 Err(error) => Offer {
@@ -116,6 +121,7 @@ pub async fn load_offers(
                     tier: None,
                     why: error.sentence(),
                     fits: false,
+                    there: None,
                 },
             }
         };
@@ -135,6 +141,7 @@ pub async fn load_offers(
                 .collect(),
             gone: gone.into_iter().map(|model| (model.id.to_string(), model.name.clone())).collect(),
             book: book_words(store::price_lists::book::book()),
+            vendor_known: catalogue.vendors().contains_key(&id),
             provider,
         })
     })
@@ -162,7 +169,8 @@ pub async fn take_offers(provider: String, #[server(default)] names: Vec<String>
         let origin = store::price_lists::book::book().origin();
         let taken = store::model_reviews::take_together(&mut change, &candidates, origin).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said(taken_words(taken.len())).then("/models/review"))
+        let said = taken_words(&cx, cx.org()?, &candidates, &taken).await?;
+        Ok(Done::said(said).then("/models/review"))
     })
     .await
 }

@@ -111,7 +111,7 @@ pub async fn load_price_list(
 ) -> Result<PriceListView, AppError> {
     use crate::backend::{catalogue::*, *};
     use domain::{
-        price_lists::{compare, listed_name, vendor_label},
+        price_lists::{compare, vendor_label},
         roles::Act,
     };
     use std::collections::BTreeMap;
@@ -129,12 +129,10 @@ pub async fn load_price_list(
             *counts.entry(&listed.vendor).or_default() += 1;
         }
         // Without a choice, a vendor there is a provider for.
-        let vendor = match vendor.as_str() {
-            "" => {
-                counts.keys().find(|vendor| ours.values().any(|own| own == *vendor)).or(counts.keys().next())
-            }
-            chosen => counts.keys().find(|vendor| **vendor == chosen),
-        };
+        let chosen = counts.keys().find(|known| **known == vendor);
+        let vendor = chosen
+            .or_else(|| counts.keys().find(|vendor| ours.values().any(|own| own == *vendor)))
+            .or(counts.keys().next());
         let vendor = vendor.copied().unwrap_or_default();
         let wanted = q.trim().to_lowercase();
         let unknown: Vec<&&Listed> = compared
@@ -144,16 +142,10 @@ pub async fn load_price_list(
             .collect();
         let later: Vec<&&Listed> =
             unknown.iter().copied().filter(|listed| after.is_empty() || listed.name > after).collect();
-        let there = |listed: &Listed| {
-            let name = listed_name(&listed.name);
-            let same =
-                |model: &&domain::models::Model| model.name == name || listed_name(&model.upstream) == name;
-            catalogue.models.iter().find(same).map(|model| model.provider.1.clone())
-        };
         let page: Vec<Unknown> = later
             .iter()
             .take(PAGE)
-            .map(|listed| Unknown { listed: (**listed).clone(), there: there(listed) })
+            .map(|listed| Unknown { listed: (**listed).clone(), there: catalogue.offered_by(&listed.name) })
             .collect();
         let nobodys = catalogue.providers.iter().filter(|provider| !ours.contains_key(&provider.id));
         let nobodys = nobodys.filter_map(|provider| {
@@ -241,9 +233,9 @@ pub async fn apply_price_list(
         let taken = if candidates.is_empty() {
             String::new()
         } else {
-            format!(" {}", taken_words(applied.taken.len()))
+            format!(" {}", taken_words(&cx, org, &candidates, &applied.taken).await?)
         };
-        Ok(Done::said(format!("{priced}{taken}")).then(format!("/models/import/{}", list.id)))
+        Ok(Done::said(format!("{priced}{taken}")).then(format!("/models/import/{}?vendor={vendor}", list.id)))
     })
     .await
 }

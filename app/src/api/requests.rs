@@ -307,8 +307,10 @@ pub async fn refuse_request(id: String, #[server(default)] answer: String) -> Re
     use crate::backend::*;
     handle(|cx| async move {
         let id = read("id", &id)?;
-        inbox::refuse(&cx, id, &read("answer", &answer)?).await?;
-        Ok(Done::said("Refused. Whoever asked sees why."))
+        Ok(Done::said(match inbox::refuse(&cx, id, &read("answer", &answer)?).await? {
+            store::requests::Decided::Before => "You had refused this before. What you said then stands.",
+            _ => "Refused. Whoever asked sees why.",
+        }))
     })
     .await
 }

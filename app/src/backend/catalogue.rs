@@ -73,6 +73,13 @@ impl Catalogue {
         self.providers.iter().filter_map(vendor).collect()
     }
 
+    /// Who offers a model of this name in the catalogue: it may be the same one.
+    pub fn offered_by(&self, name: &str) -> Option<String> {
+        let name = listed_name(name);
+        let same = |model: &&Model| model.name == name || listed_name(&model.upstream) == name;
+        self.models.iter().find(same).map(|model| model.provider.1.clone())
+    }
+
     /// A model that a provider offers, as it would be taken into the review inbox.
     ///
     /// # Errors
@@ -270,13 +277,44 @@ impl<'a> Reaches<'a> {
     }
 }
 
-/// What taking models into the inbox came to.
-pub fn taken_words(count: usize) -> String {
-    match count {
+/// What taking models into the inbox came to: how many wait, under which other names, and which were there.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn taken_words(
+    cx: &Cx,
+    org: OrgId,
+    candidates: &[Candidate],
+    taken: &[ModelId],
+) -> Result<String, AppError> {
+    let mut models = Vec::new();
+    for id in taken {
+        models.push(store::models::get(&cx.store, org, *id).await.known()?);
+    }
+    let mut sentences = vec![match models.len() {
         0 => "All of them were in the catalogue already.".to_owned(),
         1 => "1 model waits for review. It stays closed until somebody decides.".to_owned(),
         count => format!("{count} models wait for review. They stay closed until somebody decides."),
+    }];
+    let as_taken = |candidate: &&Candidate| {
+        models
+            .iter()
+            .find(|model| model.provider.0 == candidate.provider && model.upstream == candidate.upstream)
+    };
+    for candidate in candidates {
+        if let Some(model) = as_taken(&candidate).filter(|model| candidate.name.as_str() != model.name) {
+            sentences.push(format!("{} is called {} here: the name was taken.", candidate.name, model.name));
+        }
     }
+    let there: Vec<&str> = candidates
+        .iter()
+        .filter(|candidate| !models.is_empty() && as_taken(candidate).is_none())
+        .map(|candidate| candidate.name.as_str())
+        .collect();
+    if !there.is_empty() {
+        sentences.push(format!("In the catalogue already: {}.", there.join(", ")));
+    }
+    Ok(sentences.join(" "))
 }
 
 /// Models that a decision is about, each with its version as it was shown and the tier it is in: none of them

@@ -158,17 +158,23 @@ pub fn said(decided: Decided) -> &'static str {
         Decided::Before => "You had approved this before. What you agreed to then holds.",
         Decided::More(1) => "You agree. One more has to, then it holds.",
         Decided::More(_) => "You agree. More have to, then it holds.",
+        Decided::Anew(1) => {
+            "You agree to other terms than before, so what others agreed to no longer counts. One more has to, then it holds."
+        }
+        Decided::Anew(_) => {
+            "You agree to other terms than before, so what others agreed to no longer counts. More have to, then it holds."
+        }
         Decided::Waits(1) => "You had agreed before. One more has to, then it holds.",
         Decided::Waits(_) => "You had agreed before. More have to, then it holds.",
     }
 }
 
 /// Says no, in a change of its own.
-pub async fn refuse(cx: &Cx, id: RequestId, answer: &Words) -> Result<(), AppError> {
+pub async fn refuse(cx: &Cx, id: RequestId, answer: &Words) -> Result<Decided, AppError> {
     let mut change = cx.change(permit(cx, id).await?).await?;
-    requests::refuse(&mut change, id, answer).await.known()?;
+    let decided = requests::refuse(&mut change, id, answer).await.known()?;
     change.commit().await.known()?;
-    Ok(())
+    Ok(decided)
 }
 
 /// What is said about several requests.
@@ -187,28 +193,32 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
     if ids.len() > AT_ONCE {
         return Err(AppError::field("", format!("At most {AT_ONCE} requests are decided at once.")));
     }
-    let (mut well, mut more, mut failed) = (0, 0, Vec::new());
+    let (mut well, mut before, mut more, mut waits, mut failed) = (0, 0, 0, 0, Vec::new());
     for id in ids {
         let decided = match &verdict {
             Verdict::Approve(answer) => approve(cx, *id, None, answer.clone()).await,
-            Verdict::Refuse(answer) => refuse(cx, *id, answer).await.map(|()| Decided::Now),
+            Verdict::Refuse(answer) => refuse(cx, *id, answer).await,
         };
         match decided {
-            Ok(Decided::More(_) | Decided::Waits(_)) => more += 1,
-            Ok(_) => well += 1,
+            Ok(Decided::Now) => well += 1,
+            Ok(Decided::Before) => before += 1,
+            Ok(Decided::More(_) | Decided::Anew(_)) => more += 1,
+            Ok(Decided::Waits(_)) => waits += 1,
             // Without a database or a session none of the others would fare better.
-            Err(error @ (AppError::Unavailable | AppError::SignedOut)) if well + more == 0 => {
+            Err(error @ (AppError::Unavailable | AppError::SignedOut))
+                if well + before + more + waits == 0 =>
+            {
                 return Err(error);
             }
             Err(error) => failed.push((*id, error)),
         }
     }
-    if well + more == 0
+    if well + before + more + waits == 0
         && let [(_, error)] = failed.as_slice()
     {
         return Err(error.clone());
     }
-    let done = match verdict {
+    let done = match &verdict {
         Verdict::Approve(_) => "Approved",
         Verdict::Refuse(_) => "Refused",
     };
@@ -217,6 +227,18 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
         0 => {}
         1 => lines.push("You agree to 1 that others have to agree to, too.".to_owned()),
         more => lines.push(format!("You agree to {more} that others have to agree to, too.")),
+    }
+    match (before, &verdict) {
+        (0, _) => {}
+        (_, Verdict::Approve(_)) => {
+            lines.push(format!("You had approved {before} before: what you agreed to then holds."))
+        }
+        (_, Verdict::Refuse(_)) => {
+            lines.push(format!("You had refused {before} before: what you said then stands."))
+        }
+    }
+    if waits > 0 {
+        lines.push(format!("You had agreed to {waits} before, and others have to, too."));
     }
     for (id, error) in failed {
         let known = requests::get(&cx.store, cx.org()?, id).await.ok();

@@ -19,11 +19,12 @@ pub fn OffersPage() -> impl IntoView {
 
 #[component]
 fn Content(offers: Offers) -> impl IntoView {
-    let Offers { provider, good, sentence, new, total, next, known, gone, book } = offers;
+    let Offers { provider, good, sentence, new, total, next, known, gone, book, vendor_known } = offers;
     let id = provider.id.to_string();
     let here = format!("/providers/{id}");
     let crumbs =
         vec![("/providers".to_owned(), "Providers".to_owned()), (here.clone(), provider.name.clone())];
+    let name = provider.name.clone();
     let q = query::value("q");
     let empty = new.is_empty();
     let (note, search) = (if good { sentence.clone() } else { String::new() }, format!("{here}/offers"));
@@ -42,7 +43,7 @@ fn Content(offers: Offers) -> impl IntoView {
             <Form to=TakeOffers::PATH class="inbox">
                 <Hidden name="provider" value=id.clone()/>
                 <Card title="New" note=format!("{total} that the catalogue does not have")>
-                    <New offers=new/>
+                    <New offers=new vendor_known/>
                 </Card>
                 <div class="select-bar" role="group" aria-label="Those that are ticked">
                     <p class="review-note">"They land in the review inbox, closed to everybody until somebody decides."</p>
@@ -70,7 +71,11 @@ fn Content(offers: Offers) -> impl IntoView {
                 <button class="btn">"Search"</button>
             </form>
         </Head>
-        <p class="lead">{format!("Its own list, asked for just now. Kinds and prices are those of the price book: {book}.")}</p>
+        <p class="lead">{if vendor_known {
+            format!("Its own list, asked for just now. Kinds and prices are those of the price book: {book}.")
+        } else {
+            format!("Its own list, asked for just now. The price book does not know {name}, so prices are for you to enter: it tells vendors by their address, or by a vendor's name in that of a provider.")
+        }}</p>
         {fresh}
         <Pager next/>
         {(good && gone_count > 0).then(|| view! {
@@ -84,7 +89,8 @@ fn Content(offers: Offers) -> impl IntoView {
 
 /// The table, made where it stands: its boxes belong to the form around it.
 #[component]
-fn New(offers: Vec<Offer>) -> impl IntoView {
+fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
+    let unpriced = if vendor_known { "not in the price book" } else { "no price known" };
     let rows = offers
         .into_iter()
         .map(|offer| {
@@ -99,11 +105,11 @@ fn New(offers: Vec<Offer>) -> impl IntoView {
                 }
                 // Part of a price is none: nobody could call it.
                 Some(_) => view! { <span class="muted">"only in part in the price book"</span> }.into_any(),
-                None => view! { <span class="muted">"not in the price book"</span> }.into_any(),
+                None => view! { <span class="muted">{unpriced}</span> }.into_any(),
             };
             view! {
                 <tr>
-                    <td><div class="tick">{tick}<b class="mono review-name">{name}</b></div></td>
+                    <td><div class="tick">{tick}<span><b class="mono review-name">{name}</b>{offer.there.map(|by| view! { <div class="sub">{format!("The catalogue has a model of this name, of {by}: taken here, it gets another name.")}</div> })}</span></div></td>
                     <td class="beside">{capital(offer.modality.as_str())}</td>
                     <td class="r">{price}</td>
                     <td>{offer.tier}<div class="sub">{offer.why}</div></td>

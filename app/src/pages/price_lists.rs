@@ -90,7 +90,7 @@ fn Content(list: PriceListView) -> impl IntoView {
     // Made within the form: fields know which one they are in.
     let news = move || {
         (!unknown.is_empty()).then(|| view! {
-        <Card title=format!("{label}: not in the catalogue") note=format!("{total} models")>
+        <Card title=format!("{label}: not in the catalogue") note=if total == 1 { "1 model".to_owned() } else { format!("{total} models") }>
             <Unknown unknown/>
             <div class="pad price-provider"><Select name="provider" label="Those that are ticked here are offered by" options=providers hint/></div>
         </Card>

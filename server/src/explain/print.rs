@@ -31,7 +31,15 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
     let mut text = format!("{}{full}\n\n", sentence(facts, model, answer));
     // Writing into a string does not fail.
     for (step, set_by) in answer.steps.iter().zip(&answer.set_by) {
-        let _ = writeln!(text, "  {}", step_line(facts, *step));
+        match step {
+            // As the page about it says it: it is open, and for now there is nothing left.
+            Step::Verdict(Verdict::Allow) if answer.full => {
+                text.push_str("  Verdict: allowed, and no room for now.\n")
+            }
+            _ => {
+                let _ = writeln!(text, "  {}", step_line(facts, *step));
+            }
+        }
         if let Some((who, at)) = set_by {
             let _ = writeln!(text, "      set by {who}, {}", moment(*at));
         }

@@ -228,6 +228,8 @@ pub enum Decided {
     Before,
     /// They agree, and so many more have to.
     More(u8),
+    /// The same, to other terms than others before, whose word counts no longer.
+    Anew(u8),
     /// They had agreed before, and so many more have to.
     Waits(u8),
 }
@@ -246,10 +248,23 @@ async fn undecided(change: &mut Change, id: RequestId, to: RequestState) -> Resu
     if row.state == to && row.decided_by == me.map(|id| id.0) {
         return Ok(None);
     }
-    let who = row.decider.as_deref().unwrap_or("Somebody");
+    let mine = row.decided_by == me.map(|id| id.0);
+    if row.state == RequestState::Approved
+        && let Some(terms) = approvals::mine(change, id).await?
+    {
+        let terms = row.wish.terms_words(&terms);
+        let sentence = if mine {
+            format!("You have approved this already: {terms}. Nothing was changed.")
+        } else {
+            format!("This holds already, and you have agreed to it: {terms}. Nothing was changed.")
+        };
+        return Err(StoreError::Meanwhile(sentence));
+    }
+    let who = if mine { "You" } else { row.decider.as_deref().unwrap_or("Somebody") };
+    let has = if mine { "have" } else { "has" };
     let sentence = match row.state {
-        RequestState::Approved => format!("{who} has approved this already. Nothing was changed."),
-        RequestState::Refused => format!("{who} has refused this already. Nothing was changed."),
+        RequestState::Approved => format!("{who} {has} approved this already. Nothing was changed."),
+        RequestState::Refused => format!("{who} {has} refused this already. Nothing was changed."),
         _ => format!("{} has taken this back. Nothing was changed.", row.requester.1),
     };
     Err(StoreError::Meanwhile(sentence))
@@ -406,10 +421,11 @@ pub async fn approve(
         .field("answer", None::<&str>, answer.map(Words::as_str));
     let subject = Subject { kind: "request", id: id.0, name: row.wish.name() };
     if tally.agreed < approvers {
+        let more = if tally.overruled.is_empty() { Decided::More } else { Decided::Anew };
         told::overruled(change, id, &row, &terms, &tally.overruled, tally.round).await?;
         let diff = terms_diff.set("agreed", format!("{} of {}", tally.agreed, approvers));
         change.record(subject, "agree", &diff).await?;
-        return Ok(Decided::More(approvers - tally.agreed));
+        return Ok(more(approvers - tally.agreed));
     }
     let (grant, after) = match &row.wish {
         Wish::Model { id, per, .. } => {

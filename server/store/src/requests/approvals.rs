@@ -8,7 +8,6 @@ use domain::{
     money::Money,
     requests::{Approval, ApprovalRule, Terms, Wish, Words},
     roles::Act,
-    time,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -251,25 +250,27 @@ pub(super) async fn add(
     Ok(Added::Now(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
 }
 
+/// To what whoever decides has agreed in the round that counts; none: they have not.
+pub(super) async fn mine(change: &mut Change, id: RequestId) -> Result<Option<Terms>> {
+    let (org, at) = (change.org(), change.at());
+    let me = change.permit().actor().user;
+    let agreed = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
+    Ok(agreed.into_iter().find(|approval| Some(approval.who.0) == me).map(|approval| approval.terms))
+}
+
 /// They approve what they have approved already: a second click, or a page that was open before. Only the
 /// terms they agreed to then hold.
 ///
 /// # Errors
-/// [`StoreError::Meanwhile`] when these are other terms.
+/// [`StoreError::Meanwhile`] when these are other terms; without any, those that were asked for.
 pub(super) async fn again(change: &mut Change, id: RequestId, terms: Option<Terms>) -> Result<Decided> {
-    let (org, at) = (change.org(), change.at());
-    let me = change.permit().actor().user;
-    let agreed = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
-    let mine = agreed.into_iter().find(|approval| Some(approval.who.0) == me).map(|approval| approval.terms);
-    match (mine, terms) {
-        (Some(mine), Some(terms)) if mine != terms => {
-            let wish = super::locked(change, id).await?.wish;
-            Err(StoreError::Meanwhile(format!(
-                "You have approved this already: {} until {}. Nothing was changed.",
-                wish.show(mine.amount),
-                time::date(mine.ends_on),
-            )))
-        }
+    let row = super::locked(change, id).await?;
+    let terms = terms.unwrap_or(row.asked);
+    match mine(change, id).await? {
+        Some(mine) if mine != terms => Err(StoreError::Meanwhile(format!(
+            "You have approved this already: {}. Nothing was changed.",
+            row.wish.terms_words(&mine)
+        ))),
         _ => Ok(Decided::Before),
     }
 }

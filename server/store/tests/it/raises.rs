@@ -493,8 +493,21 @@ async fn a_large_sum_needs_several_who_raise_limits() {
     assert_eq!(world.approve(&ada, large, None).await.expect("one"), Decided::More(1));
     assert_eq!(world.approve(&ada, large, None).await.expect("the same"), Decided::Waits(1));
     assert_eq!(world.cap(world.parents).await, Some(dollars(10)));
-    assert_eq!(world.approve(&world.owner(), large, None).await.expect("two"), Decided::Now);
-    assert_eq!(world.cap(world.parents).await, Some(dollars(210)));
+    let less = Terms { amount: dollars(205), ends_on: last };
+    assert_eq!(
+        world.approve(&world.owner(), large, Some(less)).await.expect("other terms"),
+        Decided::Anew(1)
+    );
+    assert_eq!(world.approve(&ada, large, None).await.expect("two"), Decided::Now);
+    assert_eq!(world.cap(world.parents).await, Some(dollars(205)));
+    let told = async |actor: &Actor, terms| match world.approve(actor, large, terms).await {
+        Err(StoreError::Meanwhile(sentence)) => sentence,
+        other => panic!("{other:?}"),
+    };
+    let as_asked = told(&ada, None).await;
+    assert!(as_asked.starts_with("You have approved this already: $205.00 a month until"), "{as_asked}");
+    let other = told(&world.owner(), Some(less)).await;
+    assert!(other.starts_with("This holds already, and you have agreed to it: $205.00 a month"), "{other}");
 }
 
 #[tokio::test]

@@ -403,7 +403,7 @@ async fn agreeing_to_other_terms_begins_the_count_anew_and_says_so_to_those_befo
     let (world, ada) = world_of_several(2).await;
     let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
     assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(1));
-    assert_eq!(world.approve(&ada, id, Some(terms(20, 10))).await.expect("less"), Decided::More(1));
+    assert_eq!(world.approve(&ada, id, Some(terms(20, 10))).await.expect("less"), Decided::Anew(1));
     assert_eq!(world.progress(id).await, "1 of 2 agree");
     let titles = world.told(&world.lena).await;
     assert!(titles.contains(&"Ada agrees to other terms for small".to_owned()), "{titles:?}");
