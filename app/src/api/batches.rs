@@ -174,7 +174,8 @@ pub async fn load_batch(
         let action: Action = read("action", &action)?;
         let calendar = cx.calendar().await?;
         let groups = match action {
-            Action::Join | Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,
+            Action::Join => store::groups::places(&cx.store, actor.org).await.known()?,
+            Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,
             _ => Vec::new(),
         };
         let groups = groups::places(&groups);
