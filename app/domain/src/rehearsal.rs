@@ -19,7 +19,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 pub use draft::{Draft, RuleEdit};
-pub use reach::{Budget, Reach, budgets, budgets_of_application, reach, reach_of_application};
+pub use reach::{
+    Budget, Reach, Rerouted, budgets, budgets_of_application, reach, reach_of_application, rerouted,
+};
 pub use report::{Effect, Example, Period, Report, Row, Sums};
 pub use world::Amounts;
 

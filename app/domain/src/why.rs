@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::{
-        Ask, Decision, Facts, GrantFacts, Grantee, Reason, Rule, Step, Verdict, decide, decide_with,
+        Ask, Decision, Facts, GrantFacts, Grantee, Reason, Rule, Step, Verdict, decide, decide_with, ended,
         left_with_a_group,
     },
     authorizations::{State, Target},
@@ -30,7 +30,14 @@ pub fn place(facts: &Facts, group: Option<GroupId>) -> String {
 }
 
 /// The answer in one sentence. `who`: `Sam in Engineering/Research`.
-pub fn sentence(facts: &Facts, who: &str, ask: &Ask<'_>, decision: &Decision, steps: &[Step]) -> String {
+pub fn sentence(
+    facts: &Facts,
+    who: &str,
+    ask: &Ask<'_>,
+    decision: &Decision,
+    steps: &[Step],
+    now: DateTime<Utc>,
+) -> String {
     let name = facts.models.get(&ask.model).map_or("this model", |model| &model.name);
     let rule = steps.iter().find_map(|step| match step {
         Step::Rule { group, target, locked, decides: true, .. } => {
@@ -53,8 +60,31 @@ pub fn sentence(facts: &Facts, who: &str, ask: &Ask<'_>, decision: &Decision, st
         Verdict::Deny(Reason::Closed) => {
             format!("{who} may not use {name}: {}; {rule}.", Reason::Closed.sentence())
         }
-        Verdict::Deny(reason) => format!("{who} may not use {name}: {}.", reason.sentence()),
+        Verdict::Deny(reason) => format!("{who} may not use {name}: {}.", why_not(facts, ask, reason, now)),
     }
+}
+
+/// Why not, as the end of a sentence, with the group that has ended by its name.
+pub fn why_not(facts: &Facts, ask: &Ask<'_>, reason: Reason, now: DateTime<Utc>) -> String {
+    match reason {
+        Reason::GroupEnded => over(facts, ask.group, now),
+        Reason::NotAMember => ask.user.zip(ask.application).and_then(|(user, application)| {
+            let (group, _) = left_with_a_group(facts, user, application, now)?;
+            Some(format!("{}, and what its members hold ended with it", over(facts, group, now)?))
+        }),
+        _ => None,
+    }
+    .unwrap_or_else(|| reason.sentence())
+}
+
+/// What has ended of a group and those above it, and when: `Vision, which is above it, ended on 29 Nov 2026`;
+/// none while all of them are open.
+pub fn over(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<String> {
+    let (ended, end) = ended(facts, group, now)?;
+    let name = facts.groups.get(&ended).map_or("a group", |group| &group.name);
+    let above = if ended == group { "" } else { ", which is above it," };
+    let last = facts.calendar.day(end - chrono::Duration::seconds(1));
+    Some(format!("{name}{above} ended on {}", crate::time::date(last)))
 }
 
 /// To whom a grant was given, and until when.

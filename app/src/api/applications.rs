@@ -93,15 +93,16 @@ pub async fn load_applications(
         rows.truncate(PAGE as usize);
         let next = rows.last().filter(|_| more).map(|row| format!("{}~{}", row.id, row.name));
         let paths = store::groups::paths(&cx.store, actor.org).await.known()?;
+        let now = store::clock::now();
         let within =
             within.and_then(|id| paths.iter().find(|(other, _)| *other == id)).map(|(_, path)| path.clone());
         let groups = paths
             .into_iter()
             .filter(|(id, _)| visible(*id, Act::EditApplications))
+            .filter(|(id, _)| domain::access::ended(&facts, *id, now).is_none())
             .map(|(id, path)| (id.to_string(), path))
             .collect();
         let store::applications::Neglected { unused, leaked, owner_away, unanswered } = neglected;
-        let now = store::clock::now();
         let mut of_rows: Vec<GroupId> = rows.iter().map(|row| row.group).collect();
         of_rows.sort_unstable();
         of_rows.dedup();
@@ -225,8 +226,10 @@ pub async fn load_application(
         let path: Vec<GroupId> = application.path.iter().map(|(group, _)| *group).collect();
         let led_by = store::applications::led_by(&cx.store, org, &path).await.known()?;
         let all = store::groups::paths(&cx.store, org).await.known()?;
+        let open = |id: GroupId| domain::access::ended(&facts, id, now).is_none();
         let places = all
             .iter()
+            .filter(|(id, _)| open(*id))
             .filter(|(id, _)| dialog == "move" && Some(*id) != group && may(*id, Act::EditApplications))
             .map(|(id, path)| (id.to_string(), path.clone()))
             .collect();
@@ -255,7 +258,7 @@ pub async fn load_application(
             groups: pairs(
                 all.into_iter()
                     .filter(|(group, _)| {
-                        may(*group, Act::EditApplications)
+                        (may(*group, Act::EditApplications) && open(*group))
                             || key.assigned.iter().any(|(there, _)| there == group)
                     })
                     .collect(),

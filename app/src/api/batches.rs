@@ -175,7 +175,8 @@ pub async fn load_batch(
         let action: Action = action.parse().map_err(|_| AppError::field("action", unsaid))?;
         let calendar = cx.calendar().await?;
         let groups = match action {
-            Action::Join | Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,
+            Action::Join => store::groups::places(&cx.store, actor.org).await.known()?,
+            Action::Leave => store::groups::paths(&cx.store, actor.org).await.known()?,
             _ => Vec::new(),
         };
         let groups = groups::places(&groups);

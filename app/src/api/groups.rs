@@ -103,7 +103,7 @@ pub async fn load_groups(
             // Whoever leads some of them counts those.
             all: census.order.iter().filter(|group| all || groups::reads(&actor, group)).count(),
             places: if cx.permit(Act::CreateGroup).is_ok() {
-                groups::places(&census.paths)
+                groups::places(&store::groups::places(&cx.store, actor.org).await.known()?)
             } else {
                 Vec::new()
             },
@@ -132,6 +132,8 @@ pub async fn find_groups(q: String) -> Result<Vec<String>, AppError> {
 pub struct GroupView {
     /// The group.
     pub group: Group,
+    /// What has ended of it and the groups above it, and when.
+    pub over: Option<String>,
     /// A page of its people and those below, leads first.
     pub members: Vec<Member>,
     /// How many match what is looked for among them.
@@ -295,7 +297,10 @@ pub async fn load_group(
             }
             _ => String::new(),
         };
+        let now = store::clock::now();
+        let open = |id: GroupId| domain::access::ended(&facts, id, now).is_none();
         Ok(GroupView {
+            over: domain::why::over(&facts, id, now),
             dying,
             inside: contents.into_iter().map(|(id, name)| (id.to_string(), name)).collect(),
             group: store::groups::get(&cx.store, org, id).await.known()?,
@@ -325,14 +330,16 @@ pub async fn load_group(
             targets: census
                 .paths
                 .iter()
-                .filter(|(other, _)| dialog == "shift" && *other != id && may(*other, Act::EditMembers))
+                .filter(|(other, _)| {
+                    dialog == "shift" && *other != id && open(*other) && may(*other, Act::EditMembers)
+                })
                 .map(|(other, path)| (other.to_string(), path.clone()))
                 .collect(),
             tree: near.iter().map(node).collect(),
             places: census
                 .paths
                 .iter()
-                .filter(|(other, _)| dialog == "move" && !inside(*other))
+                .filter(|(other, _)| dialog == "move" && !inside(*other) && open(*other))
                 .cloned()
                 .collect(),
             people: people(found),

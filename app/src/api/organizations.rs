@@ -35,6 +35,8 @@ pub async fn load_settings(#[server(default)] find: String) -> Result<SettingsVi
         let lines = |list: Vec<(GroupId, String)>| {
             list.into_iter().map(|(id, path)| (id.to_string(), path)).collect()
         };
+        let places = store::groups::places(&cx.store, org).await.known()?;
+        let others = others.into_iter().filter(|(id, _)| places.iter().any(|(open, _)| open == id)).collect();
         let owner = cx.permit(Act::DeleteOrganization).is_ok();
         Ok(SettingsView {
             organization: store::organizations::get(&cx.store, org).await.known()?,

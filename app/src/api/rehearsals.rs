@@ -1,6 +1,6 @@
 //! Drafts, tried on the calls of the last days before they are saved.
 
-use domain::rehearsal::{Budget, Reach, Report};
+use domain::rehearsal::{Budget, Reach, Report, Rerouted};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct Replay {
     pub reach: Vec<Reach>,
     /// Which limits begin to apply, or no longer do.
     pub budgets: Vec<Budget>,
+    /// Which applications go another way when a call names no model.
+    pub rerouted: Vec<Rerouted>,
 }
 
 /// A draft, and what it would have meant.

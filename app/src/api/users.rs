@@ -113,7 +113,7 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
         let facts = store::access::current(&cx.store, org).await.known()?;
         let asked = store::requests::Filter { user: Some(id), ..Default::default() };
         let which = store::rollups::Which { user: Some(id), ..Default::default() };
-        let paths = store::groups::paths(&cx.store, org).await.known()?;
+        let paths = store::groups::places(&cx.store, org).await.known()?;
         let own = |group| user.groups.iter().any(|badge| badge.group == group && !badge.inherited);
         let invitation = match store::users::invited_until(&cx.store, org, id).await.known()? {
             Some(until) => {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    access::{Facts, callable, ruling_for, ruling_in},
+    access::{Facts, callable, ended, ruling_for, ruling_in},
     authorizations::{Cell, Draft, Say, Seen, State, Target},
     ids::{BatchId, GroupId},
     limits::{Mode, Scope},
@@ -90,6 +90,12 @@ pub async fn standing(cx: &Cx) -> Result<Standing, AppError> {
     Ok(rules.iter().filter(|rule| rule.mode == Mode::Enforce).map(drafts::rule).collect())
 }
 
+/// Which group has ended, of this one and those above it: then nobody in it can call, whatever the rules say.
+fn over(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Option<String> {
+    let (ended, _) = ended(facts, group?, now)?;
+    Some(format!("{} has ended", place_name(facts, Some(ended))))
+}
+
 /// A cell as it is shown.
 pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>) -> Shown {
     let path = path(facts, cell.group);
@@ -99,18 +105,18 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
         Some(_) => ruling_in(facts, path, cell.target, Some(cell), now),
         None => ruling,
     };
-    let waits = match cell.target {
+    let waits = over(facts, cell.group, now).or_else(|| match cell.target {
         Target::Model(id) => facts.models.get(&id).and_then(|model| match () {
-            () if model.review == Review::Pending => Some("waits for review"),
-            () if model.prices_at(now).is_none() => Some("has no price"),
+            () if model.review == Review::Pending => Some("waits for review".to_owned()),
+            () if model.prices_at(now).is_none() => Some("has no price".to_owned()),
             () => None,
         }),
         _ => None,
-    };
+    });
     let lock = |locked: bool| if locked { ", locked" } else { "" };
     let from = match ruling {
         // Whatever the rules say: until then nobody can call it.
-        _ if waits.is_some() => waits.unwrap_or_default().to_owned(),
+        _ if waits.is_some() => waits.clone().unwrap_or_default(),
         Some((group, target, _)) if group == cell.group && target == cell.target => String::new(),
         Some((group, target, rule)) if group == cell.group => {
             format!("by {}{}", facts.target_name(target), lock(rule.locked))
@@ -357,7 +363,7 @@ impl<'a> Tree<'a> {
 
 /// What a group may do with each model, the widest first, then by name.
 pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<Line> {
-    let path = path(facts, group);
+    let (path, over) = (path(facts, group), over(facts, group, now));
     let mut lines: Vec<Line> = facts
         .models
         .iter()
@@ -370,6 +376,7 @@ pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<L
                 tier: facts.tiers.get(&model.tier).map(|tier| tier.name.clone()).unwrap_or_default(),
                 state: ruling.map_or(State::Closed, |(_, rule)| rule.state),
                 obstacle: match () {
+                    () if over.is_some() => over.clone(),
                     () if model.review == Review::Pending => Some("waits for review".to_owned()),
                     () if model.prices_at(now).is_none() => Some("has no price".to_owned()),
                     () => None,
@@ -384,6 +391,9 @@ pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<L
 
 /// How many models are open to a group, and how many more by request: of those that can be called.
 pub fn count(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> (usize, usize) {
+    if ended(facts, group, now).is_some() {
+        return (0, 0);
+    }
     let path = path(facts, Some(group));
     let callable = facts.models.iter().filter(|(id, _)| callable(facts, **id, now).is_ok());
     let states = callable.filter_map(|(id, _)| ruling_for(facts, path, Target::Model(*id), now));

@@ -72,7 +72,8 @@ pub fn broken(tests: &[Broken]) -> Vec<String> {
 
 /// What a draft would have meant, as pages show it.
 pub fn replay(rehearsed: Rehearsed, days: u32) -> Replay {
-    Replay { days, report: rehearsed.report, reach: rehearsed.reach, budgets: rehearsed.budgets }
+    let Rehearsed { report, reach, budgets, rerouted, .. } = rehearsed;
+    Replay { days, report, reach, budgets, rerouted }
 }
 
 /// Names what moving something changes for groups and their limits, once it is done within a change: it is
@@ -85,9 +86,10 @@ pub async fn seen(change: &mut Change, before: &Facts, draft: &Draft) -> Result<
         return Ok(String::new());
     }
     let (after, now) = (change.facts().await.known()?, change.at());
-    let (reach, budgets) = store::rehearsals::consequences(before, &after, draft, now);
+    let (reach, budgets, rerouted) = store::rehearsals::consequences(before, &after, draft, now);
     let lines = reach.iter().map(|reach| format!("{reach:?}"));
     let lines = lines.chain(budgets.iter().map(|budget| format!("{budget:?}")));
+    let lines = lines.chain(rerouted.iter().map(|route| format!("{route:?}")));
     Ok(batches::digest(lines.chain(change.fallen().in_words())))
 }
 

@@ -383,7 +383,7 @@ async fn on_account(
     let mut trace = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut trace);
     let who = format!("{} in {}", whom.name, path_of(paths, group));
-    let sentence = why::sentence(facts, &who, &ask, &decision, &trace);
+    let sentence = why::sentence(facts, &who, &ask, &decision, &trace, now);
     let secret = matches!(
         decision.verdict,
         Verdict::Deny(Reason::Unreviewed | Reason::Unpriced | Reason::UnknownModel | Reason::GroupEnded)
@@ -503,7 +503,7 @@ async fn steps(
     if let Verdict::Deny(reason) = decision.verdict
         && reason != Reason::Closed
     {
-        let sentence = capitalized(&format!("{}.", reason.sentence()));
+        let sentence = capitalized(&format!("{}.", why::why_not(facts, ask, reason, looking.now)));
         let href = match reason {
             Reason::UserSuspended | Reason::NotAMember => {
                 whom.user.map(|user| looking.to(format!("/users/{user}"))).unwrap_or_default()

@@ -206,6 +206,7 @@ pub fn GroupPage() -> impl IntoView {
 fn Content(view: GroupView) -> impl IntoView {
     let GroupView {
         group,
+        over,
         members,
         matching,
         next,
@@ -293,8 +294,8 @@ fn Content(view: GroupView) -> impl IntoView {
             {archive.then(|| view! { <OpenDialog name="archive" label="Archive"/> })}
         </Head>
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
-        {group.ends_on.filter(|day| group.archived_at.is_none() && is_over(*day)).map(|day| view! {
-            <p class="banner bad">{format!("This group ended on {}. Nothing in it can call.", time::date(day))}</p>
+        {over.filter(|_| group.archived_at.is_none()).map(|over| view! {
+            <p class="banner bad">{format!("{over}. Nothing in this group can call.")}</p>
         })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">

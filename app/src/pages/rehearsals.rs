@@ -4,7 +4,7 @@ use domain::{
     authorizations::State,
     explore::{Interval, Measure},
     money::{Money, grouped},
-    rehearsal::{Budget, Effect, Example, Reach, Report, Row, Sums},
+    rehearsal::{Budget, Effect, Example, Reach, Report, Rerouted, Row, Sums},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -107,7 +107,7 @@ pub fn Rehearsed(
     /// What came of the replay.
     replay: Replay,
 ) -> impl IntoView {
-    let Replay { report, reach, budgets, .. } = replay;
+    let Replay { report, reach, budgets, rerouted, .. } = replay;
     let headline = report.headline();
     let notes = report.notes.iter().map(|note| view! { <li>{note.clone()}</li> }).collect_view();
     let (none, sums) = (report.sums.is_empty(), report.sums);
@@ -117,6 +117,7 @@ pub fn Rehearsed(
         {(!none).then(|| view! { <Figures report=report.clone()/> })}
         {(!reach.is_empty()).then(|| view! { <ReachCard reach/> })}
         {(!budgets.is_empty()).then(|| view! { <BudgetCard budgets/> })}
+        {(!rerouted.is_empty()).then(|| view! { <RoutingCard rerouted/> })}
         {(!none).then(|| view! { <Details report=report.clone()/> })}
         <Card title="What is exact, and what is estimated"><ul class="rehearsal-notes">{notes}</ul></Card>
     }
@@ -386,4 +387,26 @@ fn BudgetCard(budgets: Vec<Budget>) -> impl IntoView {
             </div>
         </Card>
     }
+}
+
+/// How many applications are named whose calls go another way.
+const REROUTED: usize = 20;
+
+#[component]
+fn RoutingCard(rerouted: Vec<Rerouted>) -> impl IntoView {
+    let policy =
+        |name: Option<String>| name.map_or_else(|| "none".to_owned(), |name| format!("policy/{name}"));
+    let rows = rerouted
+        .into_iter()
+        .map(|Rerouted { before, after, applications }| {
+            let more = applications.len().saturating_sub(REROUTED);
+            let mut names = applications.into_iter().take(REROUTED).collect::<Vec<_>>().join(", ");
+            if more > 0 {
+                names += &format!(" and {more} more");
+            }
+            let refused = after.is_none().then_some(" Such calls are refused then.");
+            view! { <li>{format!("{} → {}: {names}.", policy(before), policy(after))}{refused}</li> }
+        })
+        .collect_view();
+    view! { <Card title="Calls that name no model"><ul class="rehearsal-notes">{rows}</ul></Card> }
 }

@@ -73,7 +73,7 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
 fn sentence(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> String {
     let subject = &answer.subject;
     let who = format!("{} in {}", subject.name, subject.path);
-    why::sentence(facts, &who, &subject.ask(model), &answer.decision, &answer.steps)
+    why::sentence(facts, &who, &subject.ask(model), &answer.decision, &answer.steps, store::clock::now())
 }
 
 fn step_line(facts: &Facts, step: Step) -> String {

@@ -30,7 +30,7 @@ pub(crate) use many::{Joining, Leaving, end_all, join_all};
 
 use members::day_yet_to_come;
 pub use members::{Membership, leads, memberships, remove_member, set_member, standing};
-pub(crate) use members::{by_hand, by_people_yet_to_come, end, join, pair_names};
+pub(crate) use members::{by_hand, by_people_yet_to_come, close_lapsed, end, join, pair_names};
 
 /// Some groups with their figures, in the order that was asked for. Archived ones are left out.
 ///

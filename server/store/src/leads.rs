@@ -114,14 +114,15 @@ pub(crate) async fn succeed_all(
     .await?;
     let lapsed = |ends_at: Option<DateTime<Utc>>| ends_at.is_some_and(|end| end <= at);
     let mut all = HashMap::new();
-    let mut raised = Vec::new();
+    let (mut raised, mut over) = (Vec::new(), Vec::new());
     for row in rows {
+        // Whose last day has come joins anew.
+        if lapsed(row.ends_at) {
+            over.push(row.membership_id);
+            continue;
+        }
         let led = row.standing == Standing::Lead.as_str();
-        let was = match lapsed(row.ends_at) {
-            false if led => WasIn::Lead,
-            false => WasIn::Member { until: row.ends_at },
-            true => WasIn::Outside,
-        };
+        let was = if led { WasIn::Lead } else { WasIn::Member { until: row.ends_at } };
         if was != WasIn::Lead {
             raised.push(row.membership_id);
         }
@@ -132,6 +133,7 @@ pub(crate) async fn succeed_all(
     users.sort_unstable();
     users.dedup();
     keys::revoke_orphans(change, &users).await?;
+    groups::close_lapsed(change, &over).await?;
     // A lead by succession stays: an end that was set for a member is none for them.
     sqlx::query!(
         "update memberships set standing = 'lead', ends_at = null where org_id = $1 and membership_id = any ($2)",

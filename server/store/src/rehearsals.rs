@@ -13,8 +13,9 @@ use domain::{
     limits::{Meter, Mode, Scope, ScopeKind, Subject},
     money::Money,
     rehearsal::{
-        Amounts, Budget, Draft, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report, RuleEdit,
-        Then, Usual, budgets, budgets_of_application, priced_from_the_start, reach, reach_of_application,
+        Amounts, Budget, Draft, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report, Rerouted,
+        RuleEdit, Then, Usual, budgets, budgets_of_application, priced_from_the_start, reach,
+        reach_of_application, rerouted,
     },
     roles::Permit,
     usage::{ToolUnits, Usage},
@@ -65,6 +66,8 @@ pub struct Rehearsed {
     pub reach: Vec<Reach>,
     /// Which limits a moved group comes under or leaves, or which limit changes.
     pub budgets: Vec<Budget>,
+    /// Which moved applications go another way when a call names no model.
+    pub rerouted: Vec<Rerouted>,
     /// Pinned tests it would break: then it cannot be saved.
     pub broken: Vec<Broken>,
     /// The facts as they are.
@@ -268,7 +271,8 @@ pub async fn rehearse(store: &Store, permit: Permit, draft: &Draft, days: u32) -
         };
         budget.used = reads.then(|| level.settled.saturating_add(level.held));
     }
-    Ok(Rehearsed { report, reach, budgets, broken, before })
+    let rerouted = rerouted(&before, &after);
+    Ok(Rehearsed { report, reach, budgets, rerouted, broken, before })
 }
 
 /// Which groups gain or lose which models, and which limits begin or cease to apply.
@@ -293,11 +297,13 @@ pub fn consequences(
     after: &Facts,
     draft: &Draft,
     now: DateTime<Utc>,
-) -> (Vec<Reach>, Vec<Budget>) {
+) -> (Vec<Reach>, Vec<Budget>, Vec<Rerouted>) {
     let (mut before, mut after) = (before.clone(), after.clone());
     priced_from_the_start(&mut before);
     priced_from_the_start(&mut after);
-    changed(&before, &after, draft, now)
+    let (reach, budgets) = changed(&before, &after, draft, now);
+    let rerouted = rerouted(&before, &after);
+    (reach, budgets, rerouted)
 }
 
 /// From the first moment of a day of the organization's calendar until now; later when there are

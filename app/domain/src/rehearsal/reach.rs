@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{Facts, belongs, callable, ended, ruling_for},
+    access::{Facts, belongs, callable, ended, policy_of, ruling_for},
     authorizations::{State, Target},
     ids::{ApplicationId, GroupId, ModelId, UserId},
     limits::{Limit, Mode, Scope},
@@ -151,6 +151,43 @@ pub fn reach_of_application(
     models.sort_by(|a, b| a.0.cmp(&b.0));
     let (group, name) = (is.group, is.name.clone());
     (!models.is_empty()).then_some(Reach { group, application: Some(id), name, below: 0, people: 0, models })
+}
+
+/// Applications whose calls that name no model go another way than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerouted {
+    /// What callers write of the policy before, if there was one: `code` for `policy/code`.
+    pub before: Option<String>,
+    /// Of the one after.
+    pub after: Option<String>,
+    /// The applications, by name.
+    pub applications: Vec<String>,
+}
+
+/// Which applications come under another policy for calls that name no model, because they, or a group above
+/// them, stand elsewhere.
+pub fn rerouted(before: &Facts, after: &Facts) -> Vec<Rerouted> {
+    let mut list: Vec<Rerouted> = Vec::new();
+    for (id, is) in &after.applications {
+        let Some(was) = before.applications.get(id) else { continue };
+        if path_of(before, was.group) == path_of(after, is.group) {
+            continue;
+        }
+        let name = |facts, application| policy_of(facts, application).map(|found| found.name.to_owned());
+        let (from, to) = (name(before, was), name(after, is));
+        if from == to {
+            continue;
+        }
+        match list.iter_mut().find(|line| line.before == from && line.after == to) {
+            Some(line) => line.applications.push(is.name.clone()),
+            None => list.push(Rerouted { before: from, after: to, applications: vec![is.name.clone()] }),
+        }
+    }
+    for line in &mut list {
+        line.applications.sort();
+    }
+    list.sort_by(|a, b| (&a.before, &a.after).cmp(&(&b.before, &b.after)));
+    list
 }
 
 /// The organization and the groups on a path: what has limits from above.

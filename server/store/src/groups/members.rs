@@ -7,6 +7,7 @@ use domain::{
     ids::{GroupId, MembershipId, OrgId, UserId},
     roles::Act,
 };
+use uuid::Uuid;
 
 use super::{Leaving, end_all, takes_in};
 use crate::{Change, Diff, Result, Store, StoreError, Subject, clock, keys, leads, organizations};
@@ -80,13 +81,19 @@ pub async fn set_member(
     let was_lead = !lapsed && known.as_ref().is_some_and(|row| row.standing == Standing::Lead.as_str());
     let act = if standing == Standing::Lead || was_lead { Act::EditLeads } else { Act::EditMembers };
     change.expect(act, Some(group))?;
-    if known.as_ref().is_none_or(|known| known.ends_at != ends_at) {
+    if lapsed || known.as_ref().is_none_or(|known| known.ends_at != ends_at) {
         by_people_yet_to_come(change, ends_at)?;
     }
     let Some(known) = known else {
         return join(change, group, user, standing, Source::Manual, ends_at).await;
     };
     let (group_name, user_name) = pair_names(change, group, user).await?;
+    // Whoever is put there again joins anew: that they were in it before, and until when, stays as it was.
+    if lapsed && ends_at.is_none_or(|end| at < end) {
+        by_hand(change, known.source.parse()?, &user_name)?;
+        close_lapsed(change, &[known.membership_id]).await?;
+        return join(change, group, user, standing, Source::Manual, ends_at).await;
+    }
     let diff = Diff::new().field("standing", Some(known.standing), Some(standing)).field(
         "ends_at",
         known.ends_at.map(|at| at.to_rfc3339()),
@@ -101,10 +108,6 @@ pub async fn set_member(
     if was_lead && leaves {
         leads::another(change, group, user).await?;
     }
-    if lapsed {
-        takes_in(change, group, "user").await?;
-        keys::revoke_orphans(change, &[user]).await?;
-    }
     sqlx::query!(
         "update memberships set standing = $3, ends_at = $4 where org_id = $1 and membership_id = $2",
         org.0,
@@ -116,6 +119,19 @@ pub async fn set_member(
     .await?;
     let diff = diff.set("group", &group_name);
     change.record(Subject { kind: "membership", id: user.0, name: &user_name }, "edit", &diff).await
+}
+
+/// Ends memberships whose last day has come, as of then.
+pub(crate) async fn close_lapsed(change: &mut Change, ids: &[Uuid]) -> Result<()> {
+    let org = change.org();
+    sqlx::query!(
+        "update memberships set ended_at = ends_at where org_id = $1 and membership_id = any ($2) and ended_at is null",
+        org.0,
+        ids,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
 }
 
 /// A last day that people set is today or later. What a file says may have come to pass since it was

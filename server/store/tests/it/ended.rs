@@ -613,3 +613,44 @@ async fn a_group_that_has_ended_takes_nothing_in() {
     let mut change = testing::begin(&org.store, &by_file, Act::ApplyFile).await;
     groups::set_member(&mut change, above, user, Standing::Member, None).await.expect("as it says");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_put_there_again_joins_anew_and_what_was_stays_written_down() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let team = groups::insert(&mut change, None, &group("Team")).await.expect("a group");
+    change.commit().await.expect("it");
+    let rows = async || {
+        sqlx::query_as::<_, (String, Option<DateTime<Utc>>, Option<DateTime<Utc>>)>(
+            "select standing, ends_at, ended_at from memberships where org_id = $1 and group_id = $2 order by membership_id",
+        )
+        .bind(org.tenant.org.0)
+        .bind(team.0)
+        .fetch_all(org.store.pool())
+        .await
+        .expect("rows")
+    };
+    member(&org, team, org.user, Standing::Member).await;
+    lapse(&org, team, org.user).await;
+    member(&org, team, org.user, Standing::Member).await;
+    let list = rows().await;
+    assert_eq!(list.len(), 2, "{list:?}");
+    assert!(list[0].2.is_some() && list[0].1 == list[0].2, "it ended on its day: {list:?}");
+    assert_eq!((list[1].1, list[1].2), (None, None));
+    let joined = audit::Filter { kind: Some("membership".to_owned()), ..Default::default() };
+    let lines = audit::list(&org.store, org.tenant.org, &joined, 1).await.expect("the log");
+    assert_eq!(lines[0].act, "membership.start");
+    // Whoever takes over what somebody led, too.
+    let mut change = org.change().await;
+    let lead = person(&mut change, "Lea", Role::Member).await;
+    groups::set_member(&mut change, team, lead, Standing::Lead, None).await.expect("a lead");
+    change.commit().await.expect("it");
+    sign_in(&org, lead).await;
+    sign_in(&org, org.user).await;
+    lapse(&org, team, org.user).await;
+    let mut change = org.change().await;
+    leads::hand_over(&mut change, team, lead, org.user, leads::After::default()).await.expect("handed over");
+    change.commit().await.expect("it");
+    assert_eq!(until(&org, team, org.user).await, Some((Standing::Lead, None)));
+    assert_eq!(rows().await.len(), 4);
+}

@@ -173,6 +173,19 @@ async fn its_rehearsal_says_which_models_it_gains_and_loses_and_which_limits_app
     org.limit(spend(Scope::Group(org.parent)), 500).await;
     org.limit(spend(Scope::Group(beside)), 100).await;
     org.limit(spend(Scope::Organization), 900).await;
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditPolicies).await;
+    let form = store::policies::PolicyForm {
+        name: "code".parse().expect("a name"),
+        routing: domain::policies::Routing::Fallback,
+        steps: vec![(org.model, 1)],
+        rules: domain::policies::Rules::default(),
+    };
+    let policy = store::policies::insert(&mut change, &form).await.expect("a policy");
+    change.commit().await.expect("it");
+    let mut change = org.change().await;
+    let version = groups::version(&mut change, org.parent).await.expect("it");
+    groups::set_policy(&mut change, org.parent, version, Some(policy)).await.expect("routed");
+    change.commit().await.expect("it");
     let draft =
         Draft::MoveApplication { application: org.application, version: 1, from: org.child, to: beside };
     let path = [org.parent, org.child];
@@ -184,6 +197,9 @@ async fn its_rehearsal_says_which_models_it_gains_and_loses_and_which_limits_app
         assert_eq!((reach.application, reach.group), (Some(org.application), beside));
         assert_eq!(reach.loses().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["small"]);
         assert_eq!(reach.gains().count(), 0);
+        let [route] = done.rerouted.as_slice() else { panic!("{:?}", done.rerouted) };
+        assert_eq!((route.before.as_deref(), route.after.as_deref()), (Some("code"), None));
+        assert_eq!(route.applications.len(), 1);
         let budgets: Vec<_> = done
             .budgets
             .iter()
