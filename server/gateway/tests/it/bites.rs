@@ -180,6 +180,20 @@ async fn people_and_their_secrets_bite() {
     keys::revoke(&mut change, service).await.expect("it is revoked");
     change.commit().await.expect("it");
     two.refuse(&world.client.secret, &call, "a revocation", 401, "invalid_api_key").await;
+    let (_, stays) = world.member("Eve").await;
+    two.pass(stays.reveal(), &call, "a member's secret").await;
+    // A file says what was: its last day is over, and nobody has looked for secrets that end with it.
+    let file = domain::roles::Actor { door: domain::audit::Door::File, ..world.tenant.owner.clone() };
+    let mut change = store::testing::begin(&world.store, &file, domain::roles::Act::ApplyFile).await;
+    let version = groups::version(&mut change, world.platform).await.expect("it");
+    let form = domain::groups::GroupForm {
+        name: "Platform".parse().expect("a name"),
+        kind: domain::groups::GroupKind::Department,
+        ends_on: Some(store::clock::now().date_naive() - chrono::Days::new(2)),
+    };
+    groups::update(&mut change, world.platform, version, &form).await.expect("its last day");
+    change.commit().await.expect("it");
+    two.refuse(stays.reveal(), &call, "the end of the group", 401, "invalid_api_key").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
