@@ -519,7 +519,7 @@ impl About<'_> {
         let body = match (to, default) {
             (Some(to), _) => format!("{by} set the limit to {}: that is what holds.", self.wish.show(to)),
             (None, Some(default)) => format!(
-                "{by} took the limit away. The organization’s default of {} holds.",
+                "{by} took the limit away. The organization's default of {} holds.",
                 self.wish.show(default)
             ),
             (None, None) => format!("{by} took the limit away."),

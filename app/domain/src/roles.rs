@@ -149,7 +149,7 @@ impl Act {
             Self::ReadOrganization => "See the whole organization",
             Self::ReadGroup => "See a group: people, applications, models, money",
             Self::UseOwn => "See and change one’s own things",
-            Self::EditOrganization => "Change the organization’s settings",
+            Self::EditOrganization => "Change the organization's settings",
             Self::DeleteOrganization => "Delete the organization",
             Self::EditUsers => "Invite, edit, suspend and remove people",
             Self::EditRoles => "Give or take the roles owner and admin; hand the organization over",

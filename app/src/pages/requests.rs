@@ -573,7 +573,7 @@ fn GrantCard(id: String, grant: Granted, wish: Wish, state: RequestState, ends: 
             (true, Made::Raise { before: Some(before), .. }) => {
                 format!("The limit is at once {}.", wish.show(before))
             }
-            (true, _) => "At once the organization’s default holds.".to_owned(),
+            (true, _) => "At once the organization's default holds.".to_owned(),
             (false, _) => "The limit stays as it is now, and does not fall back to this one.".to_owned(),
         };
         let consequence =
@@ -610,7 +610,7 @@ fn afterwards(grant: &Granted, wish: &Wish) -> String {
             )
         }
         Made::Raise { before: Some(before), .. } => format!("Then it is {} again.", wish.show(before)),
-        Made::Raise { before: None, .. } => "Then the organization’s default holds again.".to_owned(),
+        Made::Raise { before: None, .. } => "Then the organization's default holds again.".to_owned(),
         Made::Grant(_) => String::new(),
     }
 }
