@@ -150,6 +150,8 @@ test('a rule observes first, is seen at work, and is promoted', async ({ page, w
   await page.goto(`${world.base}/authorization/observed`);
   await row.getByRole('button', { name: 'Rehearse' }).click();
   await expect(page.getByRole('status').first()).toContainText('Would have refused 2 calls');
+  await expect(page.getByText(/says that .* is closed\. Today:/)).toBeVisible();
+  await expect(page.getByText(/says nothing about/), 'that it no longer takes note is no change of its own').toHaveCount(0);
   await page.goto(`${world.base}/authorization/observed`);
   await row.getByRole('button', { name: 'Promote to enforced' }).click();
   await said(page, 'It decides from the next call on');

@@ -58,14 +58,17 @@ pub async fn load_directory(
         let after = Mark::read(&after);
         let found = store::directory::page(&cx.store, org, &ask, after.as_ref(), PAGE).await.known()?;
         let paths = match filter.group {
-            None if !with_groups => Vec::new(),
-            _ => store::groups::paths(&cx.store, org).await.known()?,
+            None => Vec::new(),
+            Some(_) => store::groups::paths(&cx.store, org).await.known()?,
         };
+        // What has ended takes nobody in.
+        let places =
+            if with_groups { store::groups::places(&cx.store, org).await.known()? } else { Vec::new() };
         let defaults = match with_groups {
             true => store::groups::defaults(&cx.store, org).await.known()?,
             false => Default::default(),
         };
-        let defaults = paths.iter().filter(|(id, _)| defaults.contains(id)).map(|(_, path)| path.clone());
+        let defaults = places.iter().filter(|(id, _)| defaults.contains(id)).map(|(_, path)| path.clone());
         Ok(Directory {
             users: found.rows,
             defaults: defaults.collect(),
@@ -76,11 +79,7 @@ pub async fn load_directory(
                 .iter()
                 .find(|(id, _)| Some(*id) == filter.group)
                 .map_or_else(String::new, |(_, path)| path.clone()),
-            groups: if with_groups {
-                paths.into_iter().map(|(id, path)| (id.to_string(), path)).collect()
-            } else {
-                Vec::new()
-            },
+            groups: places.into_iter().map(|(id, path)| (id.to_string(), path)).collect(),
             unclear,
             next: found.next.map(|mark| mark.to_string()),
         })

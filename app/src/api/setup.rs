@@ -113,7 +113,7 @@ pub async fn load_steps() -> Result<Steps, AppError> {
         let providers = store::providers::list(&cx.store, org).await.known()?;
         let models = store::models::list(&cx.store, org).await.known()?;
         let tiers = store::models::tiers(&cx.store, org).await.known()?;
-        let groups = store::groups::paths(&cx.store, org).await.known()?;
+        let groups = store::groups::places(&cx.store, org).await.known()?;
         let applications =
             store::applications::list(&cx.store, org, &month, &Default::default(), 20).await.known()?;
         let which = store::rollups::Which::default();

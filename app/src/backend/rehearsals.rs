@@ -246,7 +246,10 @@ fn without(page: &str, names: &[&str]) -> String {
 /// A draft in words, one sentence for each thing it changes.
 pub fn words(facts: &Facts, draft: &Draft) -> Vec<String> {
     match draft {
-        Draft::Authorizations(rules) => rules.iter().map(|rule| edit_words(facts, rule)).collect(),
+        Draft::Authorizations(rules) => {
+            let said = rules.iter().filter(|rule| !is_promoted(rules, rule));
+            said.map(|rule| edit_words(facts, rule)).collect()
+        }
         Draft::Limit { meter, cap, mode, .. } => {
             let known = facts.limits.get(&meter.scope).and_then(|limits| {
                 limits.iter().find(|limit| limit.meter == *meter).map(|limit| (limit.cap, limit.mode))
@@ -297,6 +300,14 @@ fn application_words(facts: &Facts, id: ApplicationId, from: GroupId, to: GroupI
         ));
     }
     words
+}
+
+/// Whether a rule that took note goes because the same is said in earnest: that is one change, and told as one.
+fn is_promoted(rules: &[RuleEdit], rule: &RuleEdit) -> bool {
+    let goes = rule.mode == Mode::Observe && rule.edit.say.is_none();
+    goes && rules.iter().any(|other| {
+        other.mode == Mode::Enforce && other.edit.cell == rule.edit.cell && other.edit.say.is_some()
+    })
 }
 
 fn edit_words(facts: &Facts, RuleEdit { edit, mode }: &RuleEdit) -> String {
