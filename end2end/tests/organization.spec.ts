@@ -10,6 +10,7 @@ test('every change is in the log, with before and after, and the chain holds', a
   await expect(row).toContainText(`Name ${name} → ${name} II`);
   await page.getByRole('button', { name: 'Verify the chain' }).click();
   await expect(page.getByText(/All [\d,]+ changes are here, unaltered and in order/)).toBeVisible();
+  await expect(page.getByText(/bursar verify --noted \d+:[0-9a-f]{16}/), 'what can be noted stays').toBeVisible();
 });
 
 test('settings are kept, and refused when they make no sense', async ({ page, world }) => {

@@ -97,6 +97,9 @@ fn Content(log: Log) -> impl IntoView {
             } else {
                 view! { <Empty title="Nothing has been changed yet" text="Every change is written here as it is made: who, what, before and after."/> }.into_any()
             }}
+            {log.end.map(|end| view! {
+                <p class="note-line">"The log ends with "<code>{end.clone()}</code>". Written down elsewhere, it proves later that nothing was cut off: "<code>{format!("bursar verify --noted {end}")}</code></p>
+            })}
         </Card>
         <Pager next=log.next.map(|next| next.to_string())/>
     }

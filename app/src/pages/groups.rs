@@ -295,7 +295,7 @@ fn Content(view: GroupView) -> impl IntoView {
         </Head>
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
         {over.filter(|_| group.archived_at.is_none()).map(|over| view! {
-            <p class="banner bad">{format!("{over}. Nothing in this group can call.")}</p>
+            <p class="banner bad">{format!("{over}. Nothing in this group can call, and it takes nobody in, until it has a later last day.")}</p>
         })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
