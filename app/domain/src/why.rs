@@ -266,8 +266,10 @@ fn next(facts: &Facts, ask: &Ask<'_>, verdict: Verdict, steps: &[Step], now: Dat
                 Some(group) => Fix::Reopen(group),
                 None => {
                     let open = |group: &&GroupId| first_ended(facts, **group, now).is_none();
+                    // The group of somebody's own context lets them call again, too, and is open.
+                    let own = (application.personal == Some(user)).then_some(&ask.group);
                     let assigned = &application.assigned;
-                    let group = assigned.iter().find(open).or_else(|| assigned.first());
+                    let group = assigned.iter().find(open).or(own).or_else(|| assigned.first());
                     Fix::Join(user, *group.unwrap_or(&ask.group))
                 }
             }
