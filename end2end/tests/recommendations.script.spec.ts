@@ -3,9 +3,10 @@ import { expect, test } from '@playwright/test';
 import { start } from './server';
 
 test('what is recommended is one click from the form that does it, filled in, and gone once it is done', async ({ page }) => {
-  // Three months are filled before it can be looked at.
+  // Three months are filled before it can be looked at, with calls enough that a cheaper model is worth a
+  // look whatever the dice say.
   test.setTimeout(240_000);
-  const server = await start('demo', '--calls', '4000', '--quiet');
+  const server = await start('demo', '--calls', '12000', '--quiet');
   try {
     await page.goto(`${server.base}/sign-in`);
     await page.getByLabel('Email').fill('olga@acme.example');
@@ -20,6 +21,7 @@ test('what is recommended is one click from the form that does it, filled in, an
     }).toPass();
 
     const limit = list.filter({ has: page.getByRole('link', { name: /^Lower it to/ }) }).first();
+    await expect(limit).toBeVisible();
     const [title, to] = [await limit.locator('b').first().innerText(), await limit.getByRole('link', { name: /^Lower it to/ }).innerText()];
     await limit.getByRole('link', { name: /^Lower it to/ }).click();
     const dialog = page.getByRole('dialog');
@@ -30,6 +32,7 @@ test('what is recommended is one click from the form that does it, filled in, an
     await expect(page.getByText(title, { exact: true })).toHaveCount(0);
 
     const rule = list.filter({ has: page.getByRole('link', { name: 'Make it by request' }) }).first();
+    await expect(rule).toBeVisible();
     const about = await rule.locator('b').first().innerText();
     await rule.getByRole('link', { name: 'Make it by request' }).click();
     await expect(page.getByLabel('Here', { exact: true })).toHaveValue('by_request');

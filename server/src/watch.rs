@@ -14,6 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 const GATHER: Duration = Duration::from_secs(2);
 /// How often forecasts, anomalies, unused budgets, ends of grants and recommendations are looked for.
 const SLOW: Duration = Duration::from_secs(600);
+/// How soon again when one of these looks failed.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Until the end of the process.
 pub async fn run(store: Store) {
@@ -42,20 +44,25 @@ async fn follow(store: &Store) -> Result<(), StoreError> {
             _ = ticks.tick() => {
                 if Instant::now() >= slow_at {
                     let all = organizations::all(store).await?;
+                    slow_at = Instant::now() + SLOW;
                     // A little less than the time between two looks: whoever is due finds its turn free.
                     if turns::take(store, "alerts", SLOW - GATHER, clock::now()).await? {
+                        let mut well = true;
                         for org in &all {
-                            report(*org, slow(store, *org).await);
+                            well &= slow(store, *org).await;
+                        }
+                        if !well {
+                            turns::give_back(store, "alerts").await?;
+                            slow_at = Instant::now() + AGAIN;
                         }
                     }
                     dirty.extend(all);
-                    slow_at = Instant::now() + SLOW;
                 }
                 for org in dirty.drain() {
                     // Every process hears of every booking; one of them looks.
                     if turns::take(store, &format!("thresholds {org}"), GATHER / 2, clock::now()).await? {
-                        report(org, watch::thresholds(store, org, clock::now()).await.map(drop));
-                        report(org, watch::unreported(store, org, clock::now()).await.map(drop));
+                        report(org, watch::thresholds(store, org, clock::now()).await);
+                        report(org, watch::unreported(store, org, clock::now()).await);
                     }
                 }
             }
@@ -63,22 +70,28 @@ async fn follow(store: &Store) -> Result<(), StoreError> {
     }
 }
 
-async fn slow(store: &Store, org: OrgId) -> Result<(), StoreError> {
+/// Each look by itself: one that fails holds up no other. Whether all went well.
+async fn slow(store: &Store, org: OrgId) -> bool {
     let now = clock::now();
-    watch::forecasts(store, org, now).await?;
-    watch::anomalies(store, org, now).await?;
-    watch::unused(store, org, now).await?;
-    requests::ends(store, org, now).await?;
-    reviews::near(store, org, now).await?;
-    recommendations::refresh(store, org, now).await?;
-    Ok(())
+    let looks = [
+        report(org, watch::forecasts(store, org, now).await),
+        report(org, watch::anomalies(store, org, now).await),
+        report(org, watch::unused(store, org, now).await),
+        report(org, requests::ends(store, org, now).await),
+        report(org, reviews::near(store, org, now).await),
+        report(org, recommendations::refresh(store, org, now).await),
+    ];
+    looks.iter().all(|well| *well)
 }
 
-/// One organization's trouble is not another's.
-fn report(org: OrgId, outcome: Result<(), StoreError>) {
+/// One organization's trouble is not another's. Whether there was none.
+fn report<T>(org: OrgId, outcome: Result<T, StoreError>) -> bool {
     match outcome {
         // It is gone since.
-        Ok(()) | Err(StoreError::NotFound) => {}
-        Err(error) => tracing::warn!(%org, %error, "an organization could not be looked at"),
+        Ok(_) | Err(StoreError::NotFound) => true,
+        Err(error) => {
+            tracing::warn!(%org, %error, "an organization could not be looked at");
+            false
+        }
     }
 }

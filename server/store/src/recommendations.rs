@@ -143,6 +143,10 @@ async fn models(
             // A rule on it reaches as far.
             let id = GroupId(row.group);
             let (group, model) = (facts.groups.get(&id)?, facts.models.get(&ModelId(row.model_id))?);
+            // What is not open to it is by request already: somebody approved these calls.
+            if !is_open(facts, id, ModelId(row.model_id), now) {
+                return None;
+            }
             let sums = Sums {
                 calls: row.calls,
                 spend: Money(row.spend),

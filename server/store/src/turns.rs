@@ -25,3 +25,12 @@ pub async fn take(store: &Store, work: &str, every: Duration, now: DateTime<Utc>
     .await?;
     Ok(taken.is_some())
 }
+
+/// Gives a turn back: what it was for could not be done, and is due again.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn give_back(store: &Store, work: &str) -> Result<()> {
+    sqlx::query!("delete from turns where work = $1", work).execute(store.pool()).await?;
+    Ok(())
+}
