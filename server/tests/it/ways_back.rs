@@ -325,20 +325,21 @@ async fn a_raise_does_not_come_back_and_no_way_back_makes_it_last() {
     let (member, team) = (world.people[1].clone(), world.ids["team"].clone());
     let user = world.ids["member"].clone();
     let scope = format!("user:{user}");
-    let day = (store::clock::now() + chrono::Duration::days(5)).date_naive().to_string();
-    let raise = async || {
-        let limit = format!("{scope}/spend/month");
+    let in_days = |days| (store::clock::now() + chrono::Duration::days(days)).date_naive();
+    let raise_to = async |amount: &str, days: i64| {
+        let (limit, day) = (format!("{scope}/spend/month"), in_days(days).to_string());
         let ask = [
             ("limit", limit.as_str()),
             ("group", team.as_str()),
             ("reason", "more"),
-            ("amount", "39"),
+            ("amount", amount),
             ("ends_on", day.as_str()),
         ];
         let id = member.create("/console/requests/raise", &ask).await;
-        let yes = [("id", id.as_str()), ("amount", "39"), ("ends_on", day.as_str())];
+        let yes = [("id", id.as_str()), ("amount", amount), ("ends_on", day.as_str())];
         owner.must("/console/requests/approve", &yes).await;
     };
+    let raise = async || raise_to("39", 5).await;
     let set = async |cap: &str, version: &str| {
         let fields = [
             ("scope", scope.as_str()),
@@ -379,8 +380,26 @@ async fn a_raise_does_not_come_back_and_no_way_back_makes_it_last() {
     raise().await;
     let fields = [("id", user.as_str()), ("was", "39"), ("cap", "30")];
     let set_there = owner.must("/console/users/limit", &fields).await;
+    let said = format!(
+        "Limit set: $30.00 a month. The raise to $39.00 a month until {} ends with it: Undo sets $20.00 a month.",
+        domain::time::date(in_days(5))
+    );
+    assert_eq!(set_there["notice"], said.as_str());
     assert!(back(&owner, &set_there["undo"]).await.status.is_success());
     assert!(shows("$20.00 a month").await && !shows("$39.00").await);
+
+    // Of two, both are named.
+    raise().await;
+    raise_to("45", 3).await;
+    let fields = [("id", user.as_str()), ("was", "45"), ("cap", "default")];
+    let set_there = owner.must("/console/users/limit", &fields).await;
+    let said = format!(
+        "The organization's default applies again. The raise to $45.00 a month until {}, and a lower one, end with it: Undo sets $20.00 a month.",
+        domain::time::date(in_days(3))
+    );
+    assert_eq!(set_there["notice"], said.as_str());
+    assert!(back(&owner, &set_there["undo"]).await.status.is_success());
+    assert!(shows("$20.00 a month").await && !shows("$39.00").await && !shows("$45.00").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
