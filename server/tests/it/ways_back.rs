@@ -452,3 +452,94 @@ fn every_form_has_a_way_back_or_says_why_not() {
     let gone: Vec<_> = listed.iter().filter(|it| !functions.contains(it)).collect();
     assert!(gone.is_empty(), "no such functions: {gone:?}");
 }
+
+/// What undoes something, sent by the line that says what was done: with the number of that request.
+async fn back_by_the_line(who: &Browser, done: &Answer) -> Answer {
+    let (undo, of) = (&done.json()["undo"], done.headers["x-request-id"].to_str().expect("a number"));
+    let pairs: Vec<(String, String)> = serde_json::from_value(undo["fields"].clone()).expect("fields");
+    let headers = [
+        ("accept", "application/json"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("x-bursar-undoes", of),
+    ];
+    let body = serde_urlencoded::to_string(pairs).expect("fields");
+    who.send(http::Method::POST, undo["to"].as_str().expect("an address"), &headers, body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_undone_any_more_says_who_changed_it_since_and_to_what() {
+    const REST: &str = "Nothing was undone: change it as it is now, if it is to be as before.";
+    let mut world = World::new().await;
+    let who = |name: &str| WHO.iter().position(|who| *who == name).expect("somebody");
+    let owner = world.owner.clone();
+    let (admin, lead) = (world.people[who("admin")].clone(), world.people[who("lead")].clone());
+    let said = async |done: &Answer| {
+        let refused = back_by_the_line(&owner, done).await;
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        refused.json()["Changed"].as_str().unwrap_or_else(|| panic!("{}", refused.text)).to_owned()
+    };
+
+    // What has a version.
+    let group = world.value("new group").await;
+    let edit = async |who: &Browser, version: &str, name: &str| {
+        let fields = [("id", group.as_str()), ("version", version), ("kind", "project"), ("name", name)];
+        let done = who.post("/console/groups/edit", &fields).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        done
+    };
+    let done = edit(&owner, "1", "Mine").await;
+    edit(&admin, "2", "Theirs").await;
+    let expected = format!("Adam changed Theirs since (name: “Mine” → “Theirs”). {REST}");
+    assert_eq!(said(&done).await, expected);
+    // The number of somebody else's request says nothing to others.
+    let theirs = back_by_the_line(&lead, &done).await;
+    assert_eq!((theirs.status.as_u16(), theirs.text.as_str()), (409, "\"Stale\""));
+    // Without script, the page says it that has no form to show it in; one that has shows it there.
+    let of = done.headers["x-request-id"].to_str().expect("a number");
+    let fields =
+        [("id", group.as_str()), ("version", "2"), ("kind", "custom"), ("name", "Before"), ("_undo", of)];
+    let page = format!("/groups/{group}");
+    let shown = owner.submit(&page, "/console/groups/edit", &fields).await;
+    assert_eq!(shown.status, 409);
+    assert!(shown.text.contains(&expected) && !shown.text.contains("What you changed is still here"));
+    let shown = owner.submit(&format!("{page}?dialog=edit"), "/console/groups/edit", &fields).await;
+    assert!(shown.text.contains("Somebody else saved: Theirs"), "{}", shown.text);
+
+    // What is a change to people, and what is a limit.
+    let user = world.value("new user").await;
+    let month = async |who: &Browser, was: &str, cap: &str| {
+        let fields = [("id", user.as_str()), ("was", was), ("cap", cap)];
+        let done = who.post("/console/users/limit", &fields).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        done
+    };
+    let done = month(&owner, "", "7").await;
+    month(&admin, "7", "9").await;
+    let text = said(&done).await;
+    assert!(text.starts_with("Adam changed ") && text.contains("$7.00") && text.contains("$9.00"), "{text}");
+    assert!(text.ends_with(REST), "{text}");
+    let done = month(&owner, "9", "5").await;
+    assert_eq!(back_by_the_line(&owner, &done).await.status, 200);
+    let twice = back_by_the_line(&owner, &done).await;
+    assert!(
+        twice.text.contains("has undone this already") || twice.text.contains("You changed"),
+        "{}",
+        twice.text
+    );
+
+    // Rules that were saved together.
+    let draft = world.value("new saved").await;
+    let page = owner.get(&format!("/authorization/draft/{draft}")).await.text;
+    let cell = (crate::world::id_at(&page, "grp_"), format!("tier:{}", world.ids["tier"]));
+    let fields =
+        [("group", cell.0.as_str()), ("target", cell.1.as_str()), ("state", "closed"), ("locked", "true")];
+    admin.must("/console/authorizations/set", &fields).await;
+    let refused = owner.post("/console/authorizations/undo", &[("id", &draft)]).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(
+        refused.text.contains("was changed again since: it is “Closed, locked” now."),
+        "{}",
+        refused.text
+    );
+}
