@@ -199,15 +199,22 @@ pub struct WayBack {
     pub to: String,
     /// Its fields.
     pub fields: Vec<(String, String)>,
+    /// The number of the request that made the change.
+    #[serde(default)]
+    pub of: String,
 }
 
-/// The field that says that a form undoes something.
+/// The field that says that a form undoes something: the number of the request that did it.
 pub const UNDOES: &str = "_undo";
+
+/// The header that says the same. Where it cannot be undone as it was, the answer says in a sentence who
+/// changed it since: there is no form to show that in.
+pub const UNDOES_HEADER: &str = "x-bursar-undoes";
 
 impl WayBack {
     /// By a form that goes there.
     pub fn by(to: &str) -> Self {
-        Self { to: to.to_owned(), fields: Vec::new() }
+        Self { to: to.to_owned(), fields: Vec::new(), of: String::new() }
     }
 
     /// With a field.
@@ -338,6 +345,15 @@ impl Done {
     #[must_use]
     pub fn undone_by(self, undo: impl Into<Option<WayBack>>) -> Self {
         Self { undo: undo.into(), ..self }
+    }
+
+    /// With the number of the request in which it was done, where that can be undone.
+    #[must_use]
+    pub fn made_in(mut self, request: &str) -> Self {
+        if let Some(undo) = &mut self.undo {
+            request.clone_into(&mut undo.of);
+        }
+        self
     }
 
     /// What is left to say of it where it undid something: the page stays.

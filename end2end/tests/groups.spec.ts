@@ -96,3 +96,17 @@ test('who is in a group stands first, beside the tree, and its limits are not fa
   expect(limits!.y, 'below the people').toBeGreaterThan(list!.y + list!.height - 1);
   expect(limits!.y, 'and not a screen further down').toBeLessThan(1.5 * window.height);
 });
+
+test('what somebody else changed since is not undone, and the line says who and to what', async ({ page, world }) => {
+  const [before, mine, theirs] = [fresh('Before'), fresh('Mine'), fresh('Theirs')];
+  const group = await world.owner.create('groups/create', { name: before, kind: 'custom', parent: world.research });
+  const adam = await join(world, fresh('Adam'), 'admin');
+  await visit(page, world.owner, `/groups/${group}?dialog=edit`);
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill(mine);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('heading', { name: mine, level: 1 })).toBeVisible();
+  await adam.console.post('groups/edit', { id: group, version: '2', kind: 'custom', name: theirs });
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await said(page, `changed ${theirs} since (name: “${mine}” → “${theirs}”). Nothing was undone`);
+});

@@ -13,10 +13,10 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::{
     access::{Applied, Ask, Decision, Facts, Step, Verdict, applicable, beside, decide_with},
-    ids::{ApplicationId, ModelId},
+    ids::{ApplicationId, ModelId, RequestId},
     keys::Feature,
     limits::{self, Level, Mode},
-    why::{self, Gate},
+    why::{self, Fix, Gate},
     window::Span,
 };
 use serde_json::json;
@@ -67,6 +67,8 @@ struct Answer<'a> {
     set_by: Vec<Option<(String, DateTime<Utc>)>>,
     /// The cheapest changes after which it is yes, in order.
     help: Vec<String>,
+    /// The request for it that waits.
+    asked: Option<RequestId>,
     /// What a call would have to fit into, with what is used of it, and whether the smallest fits.
     limits: Vec<(Applied, Span, Level, bool)>,
     /// The rules say yes, and a limit says no.
@@ -126,8 +128,16 @@ async fn answer<'a>(
     for step in &steps {
         set_by.push(setter(store, facts, *step).await?);
     }
-    let mut help: Vec<String> =
-        why::fixes(facts, &ask, now).iter().map(|fix| why::words(facts, fix)).collect();
+    let fixes = why::fixes(facts, &ask, now);
+    let asks = fixes.iter().any(|fix| matches!(fix, Fix::Ask(..)));
+    let asked = if asks { store::requests::lifting(store, facts, &ask, now).await? } else { None };
+    let mut help: Vec<String> = fixes
+        .iter()
+        .map(|fix| match (fix, &asked) {
+            (Fix::Ask(..), Some(request)) => why::waits(facts, request, &request.requester.1),
+            _ => why::words(facts, fix),
+        })
+        .collect();
     let nobody = ApplicationId(Uuid::nil());
     let counted = limits::Subject {
         path: facts.groups.get(&subject.group).map_or(&[], |group| &group.path),
@@ -158,7 +168,8 @@ async fn answer<'a>(
         }
         limits.push((applied, span, level, gate.fits()));
     }
-    Ok(Answer { subject, decision, steps, set_by, help, limits, full })
+    let asked = asked.map(|request| request.id);
+    Ok(Answer { subject, decision, steps, set_by, help, asked, limits, full })
 }
 
 /// Who changed last what a step names.

@@ -7,7 +7,7 @@
 
 use app::{
     error::AppError,
-    frame::{Done, Flash, ORG, ORG_HEADER, Once, PAGE, UNDOES, WHICH, WayBack},
+    frame::{Asked, Done, Flash, ORG, ORG_HEADER, Once, PAGE, UNDOES, UNDOES_HEADER, WHICH, WayBack},
 };
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -157,7 +157,7 @@ async fn too_large(
     let (to, page) = (parts.uri.path().to_owned(), page_of(&body, &parts.headers));
     let outcome = Err(AppError::field(&file, sentence));
     let flash = Flash { to, form: field(&body, WHICH), values: typed(&body), outcome, page: page.clone() };
-    again(console, parts, &page, flash, StatusCode::PAYLOAD_TOO_LARGE.as_u16()).await
+    again(console, parts, &page, (flash, None), StatusCode::PAYLOAD_TOO_LARGE.as_u16()).await
 }
 
 /// Runs a server function for script, whose body is not read further than it may be long.
@@ -228,8 +228,16 @@ pub async fn serve(console: &Console, request: Request) -> Response {
             None => return StatusCode::BAD_GATEWAY.into_response(),
         },
     };
+    // Where the page has no form to show in what is so by now, it says who changed it since.
+    let since = match &outcome {
+        Err(AppError::Stale | AppError::Changed(_)) => changed_since(console, &parts, &body).await,
+        _ => None,
+    };
     let mut response = match outcome {
-        Ok(done) if done.once.is_none() => sent_on(&done, &page),
+        Ok(done) if done.once.is_none() => {
+            let number = parts.extensions.get::<Asked>().map(|asked| asked.id.clone());
+            sent_on(&done.made_in(&number.unwrap_or_default()), &page)
+        }
         outcome => {
             let status = outcome.as_ref().err().map_or(200, app::error::AppError::status);
             // What was typed for one organization does not come to stand in a form of another.
@@ -247,7 +255,7 @@ pub async fn serve(console: &Console, request: Request) -> Response {
                 keep_file(&to, &body, &mut values);
             }
             let flash = Flash { to, form: field(&body, WHICH), values, outcome, page: page.clone() };
-            again(console, parts, &page, flash, status).await
+            again(console, parts, &page, (flash, since), status).await
         }
     };
     for cookie in cookies {
@@ -360,12 +368,29 @@ fn without_dialog(page: &str) -> String {
     if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
 
-/// The same page once more, with what was typed and what came of it.
+/// Of a form that would undo something, who changed that since: it is refused once more, and says so.
+async fn changed_since(
+    console: &Console,
+    parts: &axum::http::request::Parts,
+    body: &Bytes,
+) -> Option<String> {
+    let undoes = HeaderValue::from_str(&field(body, UNDOES)).ok().filter(|undoes| !undoes.is_empty())?;
+    let mut parts = parts.clone();
+    parts.headers.insert(UNDOES_HEADER, undoes);
+    let (outcome, _) = run(console, &parts, body).await?;
+    match outcome {
+        Err(AppError::Changed(sentence)) => Some(sentence),
+        _ => None,
+    }
+}
+
+/// The same page once more, with what was typed and what came of it. `since`: what is said instead where the
+/// page has no form to say that in.
 async fn again(
     console: &Console,
     mut parts: axum::http::request::Parts,
     page: &str,
-    flash: Flash,
+    (flash, since): (Flash, Option<String>),
     status: u16,
 ) -> Response {
     parts.method = Method::GET;
@@ -378,7 +403,8 @@ async fn again(
     parts.extensions.insert(flash);
     let mut response = console.page(Request::from_parts(parts.clone(), Body::empty())).await;
     if let Some(said) = said {
-        response = said_all_the_same(console, parts, response, &said).await;
+        let instead = since.unwrap_or_else(|| said.clone());
+        response = said_all_the_same(console, parts, response, (&said, &instead)).await;
     }
     if response.status() == StatusCode::OK
         && let Ok(status) = StatusCode::from_u16(status)
@@ -397,7 +423,7 @@ async fn said_all_the_same(
     console: &Console,
     mut parts: axum::http::request::Parts,
     response: Response,
-    said: &str,
+    (said, instead): (&str, &str),
 ) -> Response {
     let (head, body) = response.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, PAGE_MAX).await else {
@@ -409,7 +435,7 @@ async fn said_all_the_same(
     if there || head.status != StatusCode::OK {
         return Response::from_parts(head, Body::from(bytes));
     }
-    let text = percent_encoding::utf8_percent_encode(said, percent_encoding::NON_ALPHANUMERIC);
+    let text = percent_encoding::utf8_percent_encode(instead, percent_encoding::NON_ALPHANUMERIC);
     let known = parts.headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if let Ok(cookies) = HeaderValue::from_str(&format!("bursar_notice={text}; {known}")) {
         parts.headers.insert(header::COOKIE, cookies);

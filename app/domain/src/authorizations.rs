@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AuthorizationId, GroupId, ModelId, TierId},
     limits::Mode,
+    window::Calendar,
     words::words,
 };
 
@@ -81,6 +82,17 @@ pub struct Say {
     pub locked: bool,
     /// When it stops by itself.
     pub ends_at: Option<DateTime<Utc>>,
+}
+
+impl Say {
+    /// As people read it: `Closed, locked, through 3 Dec 2026`.
+    pub fn in_words(&self, calendar: &Calendar) -> String {
+        let lock = if self.locked { ", locked" } else { "" };
+        let through = self.ends_at.map(|end| {
+            format!(", through {}", crate::time::date(calendar.day(end - chrono::Duration::seconds(1))))
+        });
+        format!("{}{lock}{}", self.state.label(), through.unwrap_or_default())
+    }
 }
 
 /// A cell of the matrix: who, and what about. At most one rule stands in it.

@@ -175,6 +175,20 @@ text_types! {
     ModelName by model_name;
 }
 
+impl ModelName {
+    /// The name itself, or with the first number that makes it free.
+    ///
+    /// # Errors
+    /// When a number makes it too long.
+    pub fn free(&self, taken: impl Fn(&str) -> bool) -> Result<Self, NameError> {
+        if !taken(self.as_str()) {
+            return Ok(self.clone());
+        }
+        let numbered = (2..).map(|number| format!("{self}-{number}")).find(|name| !taken(name));
+        numbered.unwrap_or_default().parse()
+    }
+}
+
 fn display_name(text: &str) -> Result<String, NameError> {
     checked(text, NAME_MAX)
 }

@@ -18,6 +18,7 @@ use crate::{
     limits::{Level, Meter, Metric, Scope, Shortage, Worst},
     models::Review,
     prices::{self, DatedPrices},
+    requests::Request,
     usage::Usage,
 };
 
@@ -29,13 +30,13 @@ pub fn place(facts: &Facts, group: Option<GroupId>) -> String {
     names.collect::<Vec<_>>().join("/")
 }
 
-/// The answer in one sentence. `who`: `Sam in Engineering/Research`.
+/// The answer in one sentence. `who`: `Sam in Engineering/Research`. `asked`: a request for it waits.
 pub fn sentence(
     facts: &Facts,
     who: &str,
     ask: &Ask<'_>,
     decision: &Decision,
-    steps: &[Step],
+    (steps, asked): (&[Step], bool),
     now: DateTime<Utc>,
 ) -> String {
     let name = facts.models.get(&ask.model).map_or("this model", |model| &model.name);
@@ -53,8 +54,10 @@ pub fn sentence(
         }
         Verdict::Allow => format!("{who} may use {name}: {rule}."),
         Verdict::NeedsApproval => {
-            let ask = facts.contact_for(Some(ask.group));
-            let ask = ask.map(|contact| format!(" Ask {contact}.")).unwrap_or_default();
+            let ask = match facts.contact_for(Some(ask.group)) {
+                _ if asked => " It has been asked for.".to_owned(),
+                contact => contact.map(|contact| format!(" Ask {contact}.")).unwrap_or_default(),
+            };
             format!("{who} may use {name} once somebody has agreed: {rule}, and there is no grant.{ask}")
         }
         Verdict::Deny(Reason::Closed) => {
@@ -377,6 +380,24 @@ fn make(
             }
         }
     }
+}
+
+/// A request that waits, in the place of the advice to ask: since when, and who can agree. `who`: whoever
+/// asked, or `You`.
+pub fn waits(facts: &Facts, request: &Request, who: &str) -> String {
+    let for_all = match request.for_group {
+        true => format!(" for everybody in {}", place(facts, Some(request.group.0))),
+        false => String::new(),
+    };
+    let day = crate::time::date(facts.calendar.day(request.created_at));
+    let so_far = request.progress().map(|progress| format!(" ({progress})")).unwrap_or_default();
+    // Nobody decides on what they asked for, nor twice.
+    let done: Vec<UserId> = std::iter::once(request.requester.0)
+        .chain(request.approvals.iter().map(|approval| approval.who.0))
+        .collect();
+    let can = facts.contact_besides(request.group.0, &done).unwrap_or_else(|| "an admin".to_owned());
+    let what = request.wish.name();
+    format!("{who} asked for {what}{for_all} on {day}, and it still waits{so_far}: {can} can agree.")
 }
 
 /// A change in words. `who` makes it is part of them.

@@ -21,8 +21,19 @@ pub struct Offer {
     pub why: String,
     /// Whether it can be taken into the inbox.
     pub fits: bool,
-    /// Which other provider offers a model of that name in the catalogue.
-    pub there: Option<String>,
+    /// The model of the catalogue that may be the same one.
+    pub there: Option<There>,
+}
+
+/// A model of the catalogue that may be the same as one that can be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct There {
+    /// What callers write.
+    pub name: String,
+    /// Whose it is.
+    pub by: String,
+    /// What the other one is called beside it, where its name is taken.
+    pub called: Option<String>,
 }
 
 /// What a provider offers.
@@ -111,7 +122,7 @@ pub async fn load_offers(
                         tier: tier.map(|tier| tier.name.clone()),
                         why: suggestion.map(|suggestion| suggestion.why).unwrap_or_default(),
                         fits: true,
-                        there: catalogue.offered_by(upstream),
+                        there: catalogue.there(upstream),
                     }
                 }
                 Err(error) => Offer {

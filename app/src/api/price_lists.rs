@@ -7,6 +7,7 @@ use domain::{
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::offers::There;
 use crate::{error::AppError, frame::Done};
 
 /// The book that is in this program.
@@ -97,8 +98,8 @@ pub struct PriceListView {
 pub struct Unknown {
     /// What the list says of it.
     pub listed: Listed,
-    /// Who offers a model of that name in the catalogue: it may be the same one.
-    pub there: Option<String>,
+    /// The model of the catalogue that may be the same one.
+    pub there: Option<There>,
 }
 
 /// A list beside the catalogue.
@@ -145,7 +146,7 @@ pub async fn load_price_list(
         let page: Vec<Unknown> = later
             .iter()
             .take(PAGE)
-            .map(|listed| Unknown { listed: (**listed).clone(), there: catalogue.offered_by(&listed.name) })
+            .map(|listed| Unknown { listed: (**listed).clone(), there: catalogue.there(&listed.name) })
             .collect();
         let nobodys = catalogue.providers.iter().filter(|provider| !ours.contains_key(&provider.id));
         let nobodys = nobodys.filter_map(|provider| {

@@ -285,7 +285,9 @@ pub async fn set_user_limit(
     use crate::backend::*;
     use domain::{
         batches::{Task, Undo},
+        limits::{Meter, Metric, Scope},
         money::Money,
+        window::Window,
     };
     handle(|cx| async move {
         // As the form for many people has it written.
@@ -293,7 +295,10 @@ pub async fn set_user_limit(
         let task = Task::Limit(if default { None } else { read_some::<Money>("cap", &cap)? });
         let permit = batches::permit(&cx, task).await?;
         let (id, was) = (read("id", &id)?, read_some::<Money>("was", &was)?);
-        let (change, batch, effect) = batches::of_one(&cx, permit, id, task).await?;
+        let (mut change, batch) = batches::begin_of_one(&cx, permit, id).await?;
+        let meter = Meter { scope: Scope::User(id), metric: Metric::Spend, window: Window::Month };
+        let raised = store::requests::raised(&mut change, &meter).await.known()?;
+        let effect = batches::make_of_one(&mut change, &batch, task).await?;
         let before = match (&effect.undo, task) {
             (Some(Undo::Limit { before, raised, .. }), _) => raised.or(*before),
             (_, Task::Limit(cap)) => cap,
@@ -302,20 +307,15 @@ pub async fn set_user_limit(
         if before != was {
             return Err(AppError::Stale);
         }
-        let undo = change.commit().await.known()?.then(|| ways_back::batch(batch));
+        let ends = matches!(effect.undo, Some(Undo::Limit { raised: Some(_), .. }));
+        let default = change.facts().await.known()?.default_user_limit;
+        let undo = change.commit().await.known()?.then(|| ways_back::batch(batch.id));
         let said = match task {
             Task::Limit(Some(cap)) => format!("Limit set: {cap} a month."),
             _ => "The organization's default applies again.".to_owned(),
         };
-        let said = match effect.undo {
-            Some(Undo::Limit { before, raised: Some(raised), .. }) => {
-                let sets = before
-                    .map_or_else(|| "the organization's default".to_owned(), |cap| format!("{cap} a month"));
-                format!("{said} The raise to {raised} a month ends with it: Undo sets {sets}.")
-            }
-            _ => said,
-        };
-        Ok(Done::said(said).undone_by(undo))
+        let rest = ways_back::raise_ended(&meter, raised.as_ref().filter(|_| ends), default);
+        Ok(Done::said(said + &rest).undone_by(undo))
     })
     .await
 }

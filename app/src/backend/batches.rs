@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
     authorizations::State,
-    batches::{Action, Effect, Line, Outcome, Task, count, tally},
+    batches::{Action, Batch, Effect, Line, Outcome, Task, count, tally},
     groups::Standing,
     ids::{BatchId, GroupId, ModelId, OrgId, UserId},
     keys::Fallen,
@@ -80,19 +80,36 @@ pub async fn of_one(
     id: UserId,
     task: Task,
 ) -> Result<(Change, BatchId, Effect), AppError> {
+    let (mut change, batch) = begin_of_one(cx, permit, id).await?;
+    let effect = make_of_one(&mut change, &batch, task).await?;
+    Ok((change, batch.id, effect))
+}
+
+/// The same as far as before it is made: something can be looked at in the change.
+///
+/// # Errors
+/// When the person is not there.
+pub async fn begin_of_one(cx: &Cx, permit: Permit, id: UserId) -> Result<(Change, Batch), AppError> {
     let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
     let batch = match store::batches::prepare(&cx.store, &permit, &[id]).await {
         Err(StoreError::Invalid { field: "users", .. }) => return Err(AppError::NotFound),
         batch => batch.known()?,
     };
     let batch = store::batches::get(&cx.store, org, me, batch).await.known()?;
-    let mut change = cx.change(permit).await?;
-    let effects = store::batches::confirm(&mut change, &batch, task).await.known()?;
+    Ok((cx.change(permit).await?, batch))
+}
+
+/// Makes it.
+///
+/// # Errors
+/// When it cannot be done to them.
+pub async fn make_of_one(change: &mut Change, batch: &Batch, task: Task) -> Result<Effect, AppError> {
+    let effects = store::batches::confirm(change, batch, task).await.known()?;
     let effect = effects.into_iter().next().ok_or(AppError::NotFound)?;
     if effect.outcome == Outcome::Refused {
         return Err(AppError::field("user", effect.text));
     }
-    Ok((change, batch.id, effect))
+    Ok(effect)
 }
 
 /// How many people are on a page.

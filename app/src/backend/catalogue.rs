@@ -23,7 +23,7 @@ use store::{
 };
 
 use super::{AppError, Cx, Known, Once, as_shown, read};
-use crate::api::model_reviews::Reach;
+use crate::api::{model_reviews::Reach, offers::There};
 
 /// What suggestions rest on.
 pub struct Catalogue {
@@ -73,11 +73,20 @@ impl Catalogue {
         self.providers.iter().filter_map(vendor).collect()
     }
 
-    /// Who offers a model of this name in the catalogue: it may be the same one.
-    pub fn offered_by(&self, name: &str) -> Option<String> {
-        let name = listed_name(name);
-        let same = |model: &&Model| model.name == name || listed_name(&model.upstream) == name;
-        self.models.iter().find(same).map(|model| model.provider.1.clone())
+    /// The model of the catalogue that may be the one that is called so upstream, and how this one would be
+    /// called beside it.
+    pub fn there(&self, upstream: &str) -> Option<There> {
+        let name = listed_name(upstream);
+        let named = self.models.iter().find(|model| model.name == name);
+        let same = || self.models.iter().find(|model| listed_name(&model.upstream) == name);
+        let model = named.or_else(same)?;
+        let taken = |name: &str| self.models.iter().any(|model| model.name == name);
+        let called = named.and_then(|_| name.parse::<ModelName>().ok()?.free(taken).ok());
+        Some(There {
+            name: model.name.clone(),
+            by: model.provider.1.clone(),
+            called: called.map(String::from),
+        })
     }
 
     /// A model that a provider offers, as it would be taken into the review inbox.

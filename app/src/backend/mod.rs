@@ -49,7 +49,7 @@ use tokio::sync::OnceCell;
 use tower_sessions::Session;
 
 pub use self::policies::{RuleLines, nameable, read_steps};
-use crate::frame::ORG_HEADER;
+use crate::frame::{ORG_HEADER, UNDOES_HEADER};
 pub use crate::{
     error::AppError,
     frame::{Asked, Done, Once},
@@ -388,13 +388,33 @@ where
     Fut: Future<Output = Result<T, AppError>>,
 {
     let outcome = match Cx::read().await {
-        Ok(cx) => body(cx).await,
+        Ok(cx) => {
+            let undoing = undoes().map(|request| (cx.clone(), request));
+            match (body(cx).await, undoing) {
+                (Err(error @ (AppError::Stale | AppError::Changed(_))), Some((cx, request))) => {
+                    Err(changed_since(&cx, &request).await.unwrap_or(error))
+                }
+                (outcome, _) => outcome,
+            }
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome {
         answered_with(error.status());
     }
     outcome
+}
+
+/// The number of the request that did what this one is to undo.
+fn undoes() -> Option<String> {
+    Some(headers().get(UNDOES_HEADER)?.to_str().ok()?.to_owned())
+}
+
+/// Who changed since what somebody would undo, in a sentence; none: that is not known.
+async fn changed_since(cx: &Cx, request: &str) -> Option<AppError> {
+    let actor = cx.actor().ok()?;
+    let since = store::seen::since(&cx.store, actor.org, actor.user?, request).await;
+    since.ok()?.map(AppError::Changed)
 }
 
 /// Says with which status a page answers that has something to show all the same.

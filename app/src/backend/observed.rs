@@ -1,14 +1,12 @@
 //! Rules and limits that only observe, as their page shows them, and what promoting one changes.
 
-use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
-    authorizations::{Cell, Edit, Say, State, Target},
+    authorizations::{Cell, Edit, Say, Target},
     ids::{AuthorizationId, GroupId, LimitId},
     limits::{Limit, Mode, Scope},
     rehearsal::{Draft, RuleEdit},
     roles::{Act, Place, allows},
-    time,
     why::place,
 };
 
@@ -118,18 +116,10 @@ fn rule_line(
     editable: bool,
 ) -> ObservedLine {
     let whose = group.map_or_else(|| facts.org_name.clone(), |id| place(facts, Some(id)));
-    let says = rule_says(facts, rule.state, rule.locked, rule.ends_at);
+    let say = Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at };
+    let says = say.in_words(&facts.calendar);
     let name = format!("{} for {whose}", facts.target_name(target));
     line(rule.id.to_string(), Watching::Rule, name, says, rule_href(Cell { group, target }), editable)
-}
-
-/// What a rule says: `closed, locked, through 3 Dec 2026`.
-fn rule_says(facts: &Facts, state: State, locked: bool, ends_at: Option<DateTime<Utc>>) -> String {
-    let lock = if locked { ", locked" } else { "" };
-    let until = ends_at.map(|end| {
-        format!(", through {}", time::date(facts.calendar.day(end - chrono::Duration::seconds(1))))
-    });
-    format!("{}{lock}{}", state.label(), until.unwrap_or_default())
 }
 
 fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> ObservedLine {
@@ -214,7 +204,7 @@ fn says_now(facts: &Facts, draft: &Draft) -> String {
         Draft::Authorizations(edits) => edits
             .iter()
             .find_map(|edit| edit.edit.say)
-            .map_or_else(String::new, |say| rule_says(facts, say.state, say.locked, say.ends_at)),
+            .map_or_else(String::new, |say| say.in_words(&facts.calendar)),
         _ => String::new(),
     }
 }

@@ -12,7 +12,7 @@ use domain::{
     keys::{Feature, Features},
     limits::{Level, Limit, Metric, Mode, Scope, Subject},
     money::Money,
-    requests::accounts_of,
+    requests::{Request, accounts_of},
     roles::{Act, Place, allows},
     spend::LimitLevel,
     time::Zone,
@@ -382,8 +382,10 @@ async fn on_account(
     let ask = Ask { group, user: whom.user, application, model, features };
     let mut trace = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut trace);
+    let fixes = why::fixes(facts, &ask, now);
+    let asked = asked_already(looking, &ask, &fixes).await?;
     let who = format!("{} in {}", whom.name, path_of(paths, group));
-    let sentence = why::sentence(facts, &who, &ask, &decision, &trace, now);
+    let sentence = why::sentence(facts, &who, &ask, &decision, (&trace, asked.is_some()), now);
     let secret = matches!(
         decision.verdict,
         Verdict::Deny(Reason::Unreviewed | Reason::Unpriced | Reason::UnknownModel | Reason::GroupEnded)
@@ -392,10 +394,12 @@ async fn on_account(
         let (steps, help, limits) = (Vec::new(), Vec::new(), Vec::new());
         return Ok(Answer { group, say: Say::Closed, sentence: String::new(), steps, help, limits });
     }
-    let fixes = why::fixes(facts, &ask, now);
     let mut help: Vec<Help> = fixes
         .iter()
-        .map(|fix| Help { sentence: in_whose_words(looking, whom, fix), href: door(looking, fix, whom) })
+        .map(|fix| match (fix, &asked) {
+            (Fix::Ask(..), Some(request)) => waits(looking, request),
+            _ => Help { sentence: in_whose_words(looking, whom, fix), href: door(looking, fix, whom) },
+        })
         .collect();
     let limits = limits(looking, whom, &ask, &decision, question).await?;
     let mut say = Say::from(decision.verdict);
@@ -416,6 +420,31 @@ async fn on_account(
         steps: steps(looking, whom, &ask, &decision, &trace).await?,
         limits: limits.into_iter().map(|(level, gate)| (level, gate.fits())).collect(),
     })
+}
+
+/// What waits already, where it would help to ask.
+async fn asked_already(
+    looking: &Looking<'_>,
+    ask: &Ask<'_>,
+    fixes: &[Fix],
+) -> Result<Option<Request>, AppError> {
+    if !fixes.iter().any(|fix| matches!(fix, Fix::Ask(..))) {
+        return Ok(None);
+    }
+    store::requests::lifting(&looking.cx.store, looking.facts, ask, looking.now).await.known()
+}
+
+/// A request that waits, for whoever looks: by its name and with its page where that is theirs to see.
+fn waits(looking: &Looking<'_>, request: &Request) -> Help {
+    let own = looking.is_own(Some(request.requester.0));
+    let sees = own || looking.reads(request.group.0);
+    let who = match (own, sees) {
+        (true, _) => "You",
+        (false, true) => &request.requester.1,
+        (false, false) => "Somebody",
+    };
+    let href = if sees { format!("/requests/{}", request.id) } else { String::new() };
+    Help { sentence: why::waits(looking.facts, request, who), href }
 }
 
 /// A change in words: of somebody else, that it is they who ask.

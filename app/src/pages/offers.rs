@@ -1,10 +1,11 @@
 //! What a provider offers, beside what the catalogue has.
 
+use domain::price_lists::listed_name;
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{capital, param};
 use crate::{
-    api::offers::{Offer, Offers, TakeOffers, load_offers},
+    api::offers::{Offer, Offers, TakeOffers, There, load_offers},
     ui::{
         Badge, Card, Check, Empty, Form, Head, Hidden, Kind, Load, Page, Pager, Submit, money::pair, query,
     },
@@ -87,6 +88,19 @@ fn Content(offers: Offers) -> impl IntoView {
     }
 }
 
+/// What is said beside a model that the catalogue may have already: whose, and what this one would be called.
+pub fn beside(upstream: &str, there: &There) -> String {
+    let There { name, by, called } = there;
+    let has = match name == listed_name(upstream) {
+        true => format!("The catalogue has a model of this name, of {by}."),
+        false => format!("The catalogue may have it already, of {by}: {name}."),
+    };
+    match called {
+        Some(called) => format!("{has} Taken beside that, this one is called {called}."),
+        None => has,
+    }
+}
+
 /// The table, made where it stands: its boxes belong to the form around it.
 #[component]
 fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
@@ -95,6 +109,7 @@ fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
         .into_iter()
         .map(|offer| {
             let name = offer.upstream;
+            let there = offer.there.map(|there| beside(&name, &there));
             let tick = offer
                 .fits
                 .then(|| view! { <Check name="names[]" label=format!("Choose {name}") value=name.clone()/> });
@@ -109,7 +124,7 @@ fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
             };
             view! {
                 <tr>
-                    <td><div class="tick">{tick}<span><b class="mono review-name">{name}</b>{offer.there.map(|by| view! { <div class="sub">{format!("The catalogue has a model of this name, of {by}: taken here, it gets another name.")}</div> })}</span></div></td>
+                    <td><div class="tick">{tick}<span><b class="mono review-name">{name}</b>{there.map(|there| view! { <div class="sub">{there}</div> })}</span></div></td>
                     <td class="beside">{capital(offer.modality.as_str())}</td>
                     <td class="r">{price}</td>
                     <td>{offer.tier}<div class="sub">{offer.why}</div></td>

@@ -213,12 +213,13 @@ fn Unknown(unknown: Vec<NotOurs>) -> impl IntoView {
                 view! { <span class="num">{pair(&listed.dearest())}</span> }.into_any()
             };
             let name = listed.name;
+            let there = there.map(|there| super::offers::beside(&name, &there));
             // What callers could not write is not to be had, and says why.
             let wrong = listed_name(&name).parse::<ModelName>().err().map(|error| error.to_string());
             let tick = wrong.is_none().then(|| view! { <Check name="names[]" label=format!("Choose {name}") value=name.clone()/> });
             view! {
                 <tr>
-                    <td><div class="tick">{tick}<span><b class="mono review-name"><bdi>{short(&name)}</bdi></b>{wrong.map(|wrong| view! { <div class="sub">"Cannot be taken. "{wrong}</div> })}{there.map(|by| view! { <div class="sub">{format!("The catalogue has a model of this name, of {by}.")}</div> })}</span></div></td>
+                    <td><div class="tick">{tick}<span><b class="mono review-name"><bdi>{short(&name)}</bdi></b>{wrong.map(|wrong| view! { <div class="sub">"Cannot be taken. "{wrong}</div> })}{there.map(|there| view! { <div class="sub">{there}</div> })}</span></div></td>
                     <td class="beside">{capital(listed.modality.as_str())}</td>
                     <td class="r">{price}</td>
                 </tr>

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::AppError,
-    frame::{Done, ORG_HEADER, Once},
+    frame::{Done, ORG_HEADER, Once, UNDOES_HEADER},
 };
 
 /// Sends the form inside it in the background, marks the fields that need another look, and shows
@@ -252,7 +252,7 @@ fn encode(form: &HtmlFormElement, submitter: Option<JsValue>) -> String {
 /// they made. False when that fails. `line`: the line it was sent from, to which the focus returns from a
 /// dialog that opens.
 pub async fn compared(address: &str, body: &str, line: Option<&Element>) -> bool {
-    let Ok((_, page)) = send(address, body, "text/html").await else { return false };
+    let Ok((_, page)) = send(address, body, "text/html", "").await else { return false };
     if let Some(line) = line {
         opened_by(line.query_selector("a[href]").ok().flatten().as_ref());
     }
@@ -292,15 +292,24 @@ pub fn numbered(text: String, error: &AppError) -> String {
 /// # Errors
 /// Those of the function, and of the way there.
 pub async fn post(address: &str, body: &str) -> Result<Done, AppError> {
+    post_undoing(address, body, "").await
+}
+
+/// The same, to undo what was done in the request of this number.
+///
+/// # Errors
+/// Those of the function, and of the way there.
+pub async fn post_undoing(address: &str, body: &str, of: &str) -> Result<Done, AppError> {
     FAILED.take();
-    let (response, text) = send(address, body, "application/json").await?;
-    if !response.ok() {
-        FAILED.set(response.headers().get("x-request-id").ok().flatten());
-    }
+    let (response, text) = send(address, body, "application/json", of).await?;
+    let number = response.headers().get("x-request-id").ok().flatten();
     if response.ok() {
-        return serde_json::from_str(&text)
+        let done = serde_json::from_str::<Done>(&text);
+        return done
+            .map(|done| done.made_in(&number.unwrap_or_default()))
             .map_err(|_| AppError::Network("an answer that cannot be read".to_owned()));
     }
+    FAILED.set(number);
     Err(serde_json::from_str(&text)
         .unwrap_or_else(|_| AppError::Network(format!("status {}", response.status()))))
 }
@@ -310,7 +319,8 @@ pub fn org_of(page: &web_sys::Document) -> Option<String> {
     page.query_selector(".app").ok()??.get_attribute("data-org")
 }
 
-async fn send(address: &str, body: &str, accept: &str) -> Result<(Response, String), AppError> {
+/// `undoes`: the number of the request that did what this undoes; empty for none.
+async fn send(address: &str, body: &str, accept: &str, undoes: &str) -> Result<(Response, String), AppError> {
     let broken = |cause: JsValue| {
         let text =
             cause.as_string().or_else(|| js_sys::Reflect::get(&cause, &"message".into()).ok()?.as_string());
@@ -321,6 +331,9 @@ async fn send(address: &str, body: &str, accept: &str) -> Result<(Response, Stri
     headers.set("Content-Type", "application/x-www-form-urlencoded").map_err(broken)?;
     if let Some(org) = org_of(&document()) {
         headers.set(ORG_HEADER, &org).map_err(broken)?;
+    }
+    if !undoes.is_empty() {
+        headers.set(UNDOES_HEADER, undoes).map_err(broken)?;
     }
     let init = RequestInit::new();
     init.set_method("POST");

@@ -6,7 +6,7 @@ use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 use wasm_bindgen::JsCast;
 
 use super::{
-    sending::{numbered, post},
+    sending::{numbered, post_undoing},
     visit::{Visit, here, visit},
 };
 use crate::{
@@ -73,12 +73,14 @@ fn body(back: &WayBack) -> String {
 /// Undoes it, says so, and shows the page as it is then.
 fn undo(back: WayBack) {
     spawn_local(async move {
-        match post(&back.to, &body(&back)).await {
+        match post_undoing(&back.to, &body(&back), &back.of).await {
             Ok(done) => {
                 say(done.undid().notice.unwrap_or_default());
                 visit(here(), Visit::Again);
             }
             Err(AppError::Stale) => say("It was changed again since. Nothing was undone.".to_owned()),
+            // What is no way back alone says it in words of its own.
+            Err(AppError::Changed(what)) if what.contains("Nothing was ") => say(what),
             Err(AppError::Changed(what)) => say(format!("{what} Nothing was undone.")),
             Err(error) => {
                 let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
@@ -116,6 +118,7 @@ pub fn Toasts(first: Option<String>, back: Option<WayBack>) -> impl IntoView {
                         let fields = back.fields.clone().into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> });
                         let fields = fields.collect_view();
                         let to = back.to.clone();
+                        let of = if back.of.is_empty() { "1".to_owned() } else { back.of.clone() };
                         let submit = move |event: SubmitEvent| {
                             event.prevent_default();
                             drop_line(&shown, id);
@@ -123,7 +126,7 @@ pub fn Toasts(first: Option<String>, back: Option<WayBack>) -> impl IntoView {
                         };
                         view! {
                             <form method="post" action=to on:submit=submit>
-                                {fields}<input type="hidden" name=UNDOES value="1"/>
+                                {fields}<input type="hidden" name=UNDOES value=of/>
                                 <button class="link">"Undo"</button>
                             </form>
                         }

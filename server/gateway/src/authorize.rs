@@ -62,6 +62,13 @@ impl Authorized {
     }
 }
 
+/// What is asked about a model in the name of a caller; nothing once the application is gone.
+fn ask(caller: &Caller, model: ModelId, features: Features) -> Option<Ask<'_>> {
+    let application = caller.application()?;
+    let (group, user) = (application.group, caller.secret.user);
+    Some(Ask { group, user, application: Some(application), model, features })
+}
+
 /// Asks `decide`, and says no in words. `public_url`: where somebody can ask for what is by request.
 pub fn authorize(
     public_url: &str,
@@ -72,15 +79,8 @@ pub fn authorize(
     policy: Option<PolicyId>,
 ) -> Result<Authorized, Refusal> {
     let facts = &caller.snapshot.facts;
-    let Some(application) = caller.application() else {
+    let Some(ask) = ask(&caller, model, request.features) else {
         return Err(Refusal::new(Kind::InvalidSecret, caller.id, "This secret's application is gone."));
-    };
-    let ask = Ask {
-        group: application.group,
-        user: caller.secret.user,
-        application: Some(application),
-        model,
-        features: request.features,
     };
     let decision = decide(facts, &ask, caller.now);
     let name = || facts.models.get(&model).map_or("", |model| &model.name);
@@ -97,14 +97,7 @@ pub fn authorize(
 /// What the rule that only observes says of this call, if one would have decided it.
 pub fn observed(authorized: &Authorized) -> Option<Observed> {
     let Authorized { caller, request, decision, model, .. } = authorized;
-    let application = caller.application()?;
-    let ask = Ask {
-        group: application.group,
-        user: caller.secret.user,
-        application: Some(application),
-        model: *model,
-        features: request.features,
-    };
+    let ask = ask(caller, *model, request.features)?;
     beside(&caller.snapshot.facts, &ask, decision, caller.now)
 }
 
@@ -281,45 +274,65 @@ pub fn person(caller: &Caller) -> Result<(), Refusal> {
     }
 }
 
-/// What a caller can see: the same question for every model, and every policy with a model among
-/// them. `requestable` adds those that somebody would have to agree to.
-pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
+/// The models that answer here, each with what is decided of a plain call.
+fn answering(caller: &Caller) -> impl Iterator<Item = (&ModelFacts, Ask<'_>, Decision)> {
     let facts = &caller.snapshot.facts;
-    let Some(application) = caller.application() else { return Vec::new() };
-    let verdict = |model: ModelId| {
-        let ask = Ask {
-            group: application.group,
-            user: caller.secret.user,
-            application: Some(application),
-            model,
-            features: Features::default(),
-        };
-        decide(facts, &ask, caller.now).verdict
-    };
-    let models = facts
+    facts
         .models
         .iter()
         .filter(|(_, model)| !model.archived && model.review == Review::Accepted)
         .filter(|(_, model)| route_of(facts, model, caller.now).is_some())
         .filter_map(|(&id, model)| {
-            let by_request = match verdict(id) {
-                Verdict::Allow => false,
-                Verdict::NeedsApproval if requestable => true,
-                Verdict::NeedsApproval | Verdict::Deny(_) => return None,
-            };
-            let owned_by = facts
-                .providers
-                .get(&model.provider)
-                .map_or_else(String::new, |provider| provider.name.clone());
-            Some(Listed { name: model.name.clone(), owned_by, created_at: model.created_at, by_request })
-        });
+            let ask = ask(caller, id, Features::default())?;
+            Some((model, ask, decide(facts, &ask, caller.now)))
+        })
+}
+
+/// A model that a caller may call, and what its calls pass by: they count in its quotas.
+#[derive(Debug)]
+pub struct Passed<'a> {
+    pub model: &'a str,
+    pub decision: Decision,
+    /// The rule that only observes, and lets them pass, too.
+    pub beside: Option<AuthorizationId>,
+}
+
+/// Every model a caller may call now, by name.
+pub fn passed(caller: &Caller) -> Vec<Passed<'_>> {
+    let passing = answering(caller).filter(|(_, _, decision)| decision.verdict == Verdict::Allow);
+    let mut passed: Vec<_> = passing
+        .map(|(model, ask, decision)| {
+            let beside = beside(&caller.snapshot.facts, &ask, &decision, caller.now);
+            let beside = beside.filter(|rule| rule.verdict == Verdict::Allow).map(|rule| rule.rule);
+            Passed { model: &model.name, decision, beside }
+        })
+        .collect();
+    passed.sort_unstable_by_key(|passed| passed.model);
+    passed
+}
+
+/// What a caller can see: the same question for every model, and every policy with a model among
+/// them. `requestable` adds those that somebody would have to agree to.
+pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
+    let facts = &caller.snapshot.facts;
+    let models = answering(caller).filter_map(|(model, _, decision)| {
+        let by_request = match decision.verdict {
+            Verdict::Allow => false,
+            Verdict::NeedsApproval if requestable => true,
+            Verdict::NeedsApproval | Verdict::Deny(_) => return None,
+        };
+        let owned_by =
+            facts.providers.get(&model.provider).map_or_else(String::new, |provider| provider.name.clone());
+        Some(Listed { name: model.name.clone(), owned_by, created_at: model.created_at, by_request })
+    });
     let unnamed = unnamed(caller).filter(|_| !facts.policies.contains_key(DEFAULT));
     let unnamed = unnamed.map(|found| (DEFAULT, found.policy));
     let named = facts.policies.iter().map(|(name, policy)| (name.as_str(), policy));
     let policies = named.chain(unnamed).filter_map(|(name, policy)| {
         let open = policy.steps.iter().filter(|(id, _)| {
             let served = facts.models.get(id).and_then(|model| route_of(facts, model, caller.now));
-            served.is_some() && verdict(*id) == Verdict::Allow
+            let ask = served.and_then(|_| ask(caller, *id, Features::default()));
+            ask.is_some_and(|ask| decide(facts, &ask, caller.now).verdict == Verdict::Allow)
         });
         // As old as the oldest model that it can lead to.
         let created_at = open.filter_map(|(model, _)| Some(facts.models.get(model)?.created_at)).min()?;

@@ -1,77 +1,113 @@
 //! What a caller has left: `GET /v1/me/limits`, and the rate-limit headers.
 
-use chrono::SecondsFormat;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
-    access::applicable,
+    access::{Applied, Facts, applicable},
     leases::Claim,
-    limits::{Bucket, Level, Metric, Subject},
+    limits::{Bucket, Level, Meter, Metric, Scope, Subject},
     money::Money,
     providers::Dialect,
-    window::Span,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use store::StoreError;
 
-use crate::{Gateway, authenticate::Caller, reserve::is_rate};
+use crate::{
+    Gateway,
+    authenticate::Caller,
+    authorize::{self, Passed},
+    reserve::is_rate,
+};
 
-/// A caller's own limits, each with its level now. Rules and grants that depend on the model are
-/// not among them.
-pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreError> {
+/// A limit that a caller's calls have to fit into.
+struct Held<'a> {
+    limit: Applied,
+    /// The models whose calls count in it; none: all of them do.
+    models: Option<Vec<&'a str>>,
+}
+
+/// Everything that may stop a caller: the limits that count each of its calls, then those that count by what
+/// a call passes, with the models that pass by it. What would apply to a call of each model is asked for, as
+/// it is when one is reserved.
+fn held(caller: &Caller) -> Vec<Held<'_>> {
     let facts = &caller.snapshot.facts;
-    let application = caller.application();
-    let path = application
-        .and_then(|application| facts.groups.get(&application.group))
-        .map(|group| group.path.as_slice());
+    let group = caller.application().and_then(|application| facts.groups.get(&application.group));
     let subject = Subject {
-        path: path.unwrap_or_default(),
+        path: group.map(|group| group.path.as_slice()).unwrap_or_default(),
         application: caller.secret.application,
         user: caller.secret.user,
         authorization: None,
         beside: None,
         grant: None,
     };
-    let applied = applicable(facts, &subject);
-    let keys: Vec<_> = applied
+    let mut held: Vec<Held<'_>> =
+        applicable(facts, &subject).into_iter().map(|limit| Held { limit, models: None }).collect();
+    let always = held.len();
+    let mut by_models: BTreeMap<Meter, (Applied, Vec<&str>)> = BTreeMap::new();
+    for Passed { model, decision, beside } in authorize::passed(caller) {
+        let subject = Subject { authorization: decision.rule, beside, grant: decision.grant, ..subject };
+        let more = applicable(facts, &subject);
+        for limit in more.into_iter().filter(|limit| held[..always].iter().all(|held| held.limit != *limit)) {
+            by_models.entry(limit.meter).or_insert_with(|| (limit, Vec::new())).1.push(model);
+        }
+    }
+    held.extend(by_models.into_values().map(|(limit, models)| Held { limit, models: Some(models) }));
+    held
+}
+
+/// A caller's own limits, each with its level now.
+pub async fn limits(gateway: &Gateway, caller: &Caller) -> Result<Value, StoreError> {
+    let facts = &caller.snapshot.facts;
+    let application = caller.application();
+    let held = held(caller);
+    let keys: Vec<_> = held
         .iter()
-        .map(|limit| (limit.meter, facts.calendar.span(limit.meter.window, caller.now)))
+        .map(|Held { limit, .. }| (limit.meter, facts.calendar.span(limit.meter.window, caller.now)))
         .collect();
     let levels = store::limits::levels(&gateway.store, facts.org, &keys).await?;
-    let list: Vec<Value> = applied
+    let list: Vec<Value> = held
         .iter()
         .zip(&keys)
         .zip(levels)
-        .map(|((limit, (meter, span)), level)| {
+        .map(|((held, (meter, span)), level)| {
             let level = gateway.leases.put_right(facts.org, &Bucket::of(*meter, *span), level);
-            let Span { end, .. } = span;
-            let figure = |amount: i64| match limit.meter.metric {
-                Metric::Spend => json!(Money(amount).exact()),
-                _ => json!(amount),
-            };
-            json!({
-                "scope": limit.meter.scope.kind().as_str(),
-                "scope_id": limit.meter.scope.id(),
-                "scope_name": facts.scope_name(limit.meter.scope),
-                "metric": limit.meter.metric.as_str(),
-                "window": (limit.meter.metric != Metric::ConcurrentCalls).then_some(limit.meter.window.as_str()),
-                "mode": limit.mode.as_str(),
-                "cap": figure(limit.cap),
-                "used": figure(level.settled),
-                "reserved": figure(level.held),
-                "remaining": figure(level.room(limit.cap)),
-                "resets_at": end.map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, true)),
-            })
+            written(facts, held, span.end, &level)
         })
         .collect();
     Ok(json!({
         "object": "limits",
         "organization": facts.org_name,
         "application": application.map(|application| &application.name),
-        "group": application.map(|application| facts.scope_name(domain::limits::Scope::Group(application.group))),
-        "user": caller.secret.user.map(|user| facts.scope_name(domain::limits::Scope::User(user))),
+        "group": application.map(|application| facts.scope_name(Scope::Group(application.group))),
+        "user": caller.secret.user.map(|user| facts.scope_name(Scope::User(user))),
         "currency": "USD",
         "limits": list,
     }))
+}
+
+fn written(facts: &Facts, held: &Held<'_>, end: Option<DateTime<Utc>>, level: &Level) -> Value {
+    let Held { limit, models } = held;
+    let Meter { scope, metric, window } = limit.meter;
+    let figure = |amount: i64| match metric {
+        Metric::Spend => json!(Money(amount).exact()),
+        _ => json!(amount),
+    };
+    json!({
+        "scope": scope.kind().as_str(),
+        "scope_id": scope.id(),
+        "scope_name": facts.scope_name(scope),
+        "models": models,
+        "metric": metric.as_str(),
+        "window": (metric != Metric::ConcurrentCalls).then_some(window.as_str()),
+        "mode": limit.mode.as_str(),
+        "cap": figure(limit.cap),
+        "used": figure(level.settled),
+        "reserved": figure(level.held),
+        "remaining": figure(level.room(limit.cap)),
+        "resets_at": end.map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, true)),
+    })
 }
 
 const fn names(text: [&'static str; 3]) -> [HeaderName; 3] {

@@ -409,13 +409,7 @@ impl Ids {
         }
         for (meter, raise) in self.raised.iter().filter(|(meter, _)| meter.scope == scope) {
             let key = things::limit_key_of(owner, meter.metric, meter.window);
-            let until = domain::time::date(raise.until);
-            let lower = match raise.lower {
-                0 => String::new(),
-                1 => ", and a lower one".to_owned(),
-                lower => format!(", and {lower} lower ones"),
-            };
-            self.raises.insert(key, format!("{} until {until}{lower}", meter.show_cap(raise.cap.0)));
+            self.raises.insert(key, raise.show(meter));
         }
         limits.sort_by_key(|limit| (limit.metric, limit.window));
         limits

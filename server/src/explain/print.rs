@@ -73,7 +73,8 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
 fn sentence(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> String {
     let subject = &answer.subject;
     let who = format!("{} in {}", subject.name, subject.path);
-    why::sentence(facts, &who, &subject.ask(model), &answer.decision, &answer.steps, store::clock::now())
+    let steps = (answer.steps.as_slice(), answer.asked.is_some());
+    why::sentence(facts, &who, &subject.ask(model), &answer.decision, steps, store::clock::now())
 }
 
 fn step_line(facts: &Facts, step: Step) -> String {
@@ -174,6 +175,7 @@ pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
         "grant": answer.decision.grant,
         "trace": trace,
         "would_help": answer.help,
+        "waiting_request": answer.asked,
         "limits": limits,
     })
 }

@@ -331,6 +331,19 @@ async fn insert(change: &mut Change, cell: Cell, mode: Mode, say: Say) -> Result
 }
 
 /// `big-chat for Research`.
+/// Why nothing is undone in a cell: what it says now, which is not what it was left with.
+async fn changed_since(change: &mut Change, cell: Cell, now: Option<Known>) -> Result<StoreError> {
+    let name = describe(change, cell).await?;
+    let calendar = change.facts().await?.calendar;
+    let now = now.map_or_else(
+        || "nothing is said about it there any more".to_owned(),
+        |known| format!("it is “{}” now", known.say.in_words(&calendar)),
+    );
+    Ok(StoreError::Meanwhile(format!(
+        "{name} was changed again since: {now}. Nothing was undone; change it as it is now, if it is to be as before."
+    )))
+}
+
 async fn describe(change: &mut Change, cell: Cell) -> Result<String> {
     let org = change.org();
     let (model, tier) = columns(cell.target);

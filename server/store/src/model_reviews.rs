@@ -110,15 +110,8 @@ async fn free_name(change: &mut Change, name: &ModelName) -> Result<ModelName> {
     )
     .fetch_all(change.db())
     .await?;
-    let free = |name: &str| !taken.iter().any(|taken| taken == name);
-    if free(name.as_str()) {
-        return Ok(name.clone());
-    }
-    let numbered = (2..).map(|number| format!("{name}-{number}")).find(|name| free(name));
-    numbered
-        .unwrap_or_default()
-        .parse()
-        .map_err(|error| StoreError::invalid("name", format!("{name}: {error}")))
+    let free = name.free(|name| taken.iter().any(|taken| taken == name));
+    free.map_err(|error| StoreError::invalid("name", format!("{name}: {error}")))
 }
 
 /// Accepts models, each into a class: from now on the rules decide who may call them. One that was

@@ -162,7 +162,10 @@ pub async fn drop_coming(
         return Err(StoreError::invalid("", sentence));
     }
     let Some(prices) = take(change, id, from).await? else {
-        return Err(StoreError::Meanwhile("No prices are to come from this moment any more.".to_owned()));
+        let sentence = format!(
+            "No prices of {name} are to come from this moment any more: they were taken back already. Nothing was changed."
+        );
+        return Err(StoreError::Meanwhile(sentence));
     };
     let diff = Diff::new().field("from", Some(from.to_rfc3339()), None::<String>);
     let diff = PriceKey::ALL

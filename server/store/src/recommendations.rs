@@ -610,7 +610,10 @@ pub async fn restore(change: &mut Change, topic: &str, figures: &str) -> Result<
     .execute(change.db())
     .await?;
     if gone.rows_affected() == 0 {
-        let sentence = "It is not put aside for these figures any more. Nothing was changed.".to_owned();
+        let sentence = format!(
+            "{} is not put aside for these figures any more: it is recommended again, or was put aside anew. Nothing was changed; look at it as it is now.",
+            row.title
+        );
         return Err(StoreError::Meanwhile(sentence));
     }
     let diff = Diff::new().field("dismissed", Some(&row.title), None::<String>);

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{Change, Diff, Result, StoreError, Subject, access, change::exactly_one, clock, organizations};
 
 pub use approvals::{TooFew, rule, set_rule, too_few};
-pub use found::{Filter, Place, Sees, get, list, live, of_grants, place_of, waiting};
+pub use found::{Filter, Place, Sees, get, lifting, list, live, of_grants, place_of, waiting};
 pub use raises::{RaiseForm, Raising, caps_on, end_due, insert_raise, lasting_caps, raised, raised_limits};
 pub(crate) use raises::{lasting, lasting_months, over_default, overtaken};
 pub use told::ends;

@@ -22,6 +22,7 @@ mod proofs;
 mod reach;
 mod recommendations;
 mod reports;
+mod requests;
 mod roles;
 mod routes;
 mod rules;

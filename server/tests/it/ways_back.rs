@@ -325,20 +325,21 @@ async fn a_raise_does_not_come_back_and_no_way_back_makes_it_last() {
     let (member, team) = (world.people[1].clone(), world.ids["team"].clone());
     let user = world.ids["member"].clone();
     let scope = format!("user:{user}");
-    let day = (store::clock::now() + chrono::Duration::days(5)).date_naive().to_string();
-    let raise = async || {
-        let limit = format!("{scope}/spend/month");
+    let in_days = |days| (store::clock::now() + chrono::Duration::days(days)).date_naive();
+    let raise_to = async |amount: &str, days: i64| {
+        let (limit, day) = (format!("{scope}/spend/month"), in_days(days).to_string());
         let ask = [
             ("limit", limit.as_str()),
             ("group", team.as_str()),
             ("reason", "more"),
-            ("amount", "39"),
+            ("amount", amount),
             ("ends_on", day.as_str()),
         ];
         let id = member.create("/console/requests/raise", &ask).await;
-        let yes = [("id", id.as_str()), ("amount", "39"), ("ends_on", day.as_str())];
+        let yes = [("id", id.as_str()), ("amount", amount), ("ends_on", day.as_str())];
         owner.must("/console/requests/approve", &yes).await;
     };
+    let raise = async || raise_to("39", 5).await;
     let set = async |cap: &str, version: &str| {
         let fields = [
             ("scope", scope.as_str()),
@@ -379,8 +380,26 @@ async fn a_raise_does_not_come_back_and_no_way_back_makes_it_last() {
     raise().await;
     let fields = [("id", user.as_str()), ("was", "39"), ("cap", "30")];
     let set_there = owner.must("/console/users/limit", &fields).await;
+    let said = format!(
+        "Limit set: $30.00 a month. The raise to $39.00 a month until {} ends with it: Undo sets $20.00 a month.",
+        domain::time::date(in_days(5))
+    );
+    assert_eq!(set_there["notice"], said.as_str());
     assert!(back(&owner, &set_there["undo"]).await.status.is_success());
     assert!(shows("$20.00 a month").await && !shows("$39.00").await);
+
+    // Of two, both are named.
+    raise().await;
+    raise_to("45", 3).await;
+    let fields = [("id", user.as_str()), ("was", "45"), ("cap", "default")];
+    let set_there = owner.must("/console/users/limit", &fields).await;
+    let said = format!(
+        "The organization's default applies again. The raise to $45.00 a month until {}, and a lower one, end with it: Undo sets $20.00 a month.",
+        domain::time::date(in_days(3))
+    );
+    assert_eq!(set_there["notice"], said.as_str());
+    assert!(back(&owner, &set_there["undo"]).await.status.is_success());
+    assert!(shows("$20.00 a month").await && !shows("$39.00").await && !shows("$45.00").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -432,4 +451,95 @@ fn every_form_has_a_way_back_or_says_why_not() {
     }
     let gone: Vec<_> = listed.iter().filter(|it| !functions.contains(it)).collect();
     assert!(gone.is_empty(), "no such functions: {gone:?}");
+}
+
+/// What undoes something, sent by the line that says what was done: with the number of that request.
+async fn back_by_the_line(who: &Browser, done: &Answer) -> Answer {
+    let (undo, of) = (&done.json()["undo"], done.headers["x-request-id"].to_str().expect("a number"));
+    let pairs: Vec<(String, String)> = serde_json::from_value(undo["fields"].clone()).expect("fields");
+    let headers = [
+        ("accept", "application/json"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("x-bursar-undoes", of),
+    ];
+    let body = serde_urlencoded::to_string(pairs).expect("fields");
+    who.send(http::Method::POST, undo["to"].as_str().expect("an address"), &headers, body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_undone_any_more_says_who_changed_it_since_and_to_what() {
+    const REST: &str = "Nothing was undone: change it as it is now, if it is to be as before.";
+    let mut world = World::new().await;
+    let who = |name: &str| WHO.iter().position(|who| *who == name).expect("somebody");
+    let owner = world.owner.clone();
+    let (admin, lead) = (world.people[who("admin")].clone(), world.people[who("lead")].clone());
+    let said = async |done: &Answer| {
+        let refused = back_by_the_line(&owner, done).await;
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        refused.json()["Changed"].as_str().unwrap_or_else(|| panic!("{}", refused.text)).to_owned()
+    };
+
+    // What has a version.
+    let group = world.value("new group").await;
+    let edit = async |who: &Browser, version: &str, name: &str| {
+        let fields = [("id", group.as_str()), ("version", version), ("kind", "project"), ("name", name)];
+        let done = who.post("/console/groups/edit", &fields).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        done
+    };
+    let done = edit(&owner, "1", "Mine").await;
+    edit(&admin, "2", "Theirs").await;
+    let expected = format!("Adam changed Theirs since (name: “Mine” → “Theirs”). {REST}");
+    assert_eq!(said(&done).await, expected);
+    // The number of somebody else's request says nothing to others.
+    let theirs = back_by_the_line(&lead, &done).await;
+    assert_eq!((theirs.status.as_u16(), theirs.text.as_str()), (409, "\"Stale\""));
+    // Without script, the page says it that has no form to show it in; one that has shows it there.
+    let of = done.headers["x-request-id"].to_str().expect("a number");
+    let fields =
+        [("id", group.as_str()), ("version", "2"), ("kind", "custom"), ("name", "Before"), ("_undo", of)];
+    let page = format!("/groups/{group}");
+    let shown = owner.submit(&page, "/console/groups/edit", &fields).await;
+    assert_eq!(shown.status, 409);
+    assert!(shown.text.contains(&expected) && !shown.text.contains("What you changed is still here"));
+    let shown = owner.submit(&format!("{page}?dialog=edit"), "/console/groups/edit", &fields).await;
+    assert!(shown.text.contains("Somebody else saved: Theirs"), "{}", shown.text);
+
+    // What is a change to people, and what is a limit.
+    let user = world.value("new user").await;
+    let month = async |who: &Browser, was: &str, cap: &str| {
+        let fields = [("id", user.as_str()), ("was", was), ("cap", cap)];
+        let done = who.post("/console/users/limit", &fields).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        done
+    };
+    let done = month(&owner, "", "7").await;
+    month(&admin, "7", "9").await;
+    let text = said(&done).await;
+    assert!(text.starts_with("Adam changed ") && text.contains("$7.00") && text.contains("$9.00"), "{text}");
+    assert!(text.ends_with(REST), "{text}");
+    let done = month(&owner, "9", "5").await;
+    assert_eq!(back_by_the_line(&owner, &done).await.status, 200);
+    let twice = back_by_the_line(&owner, &done).await;
+    assert!(
+        twice.text.contains("has undone this already") || twice.text.contains("You changed"),
+        "{}",
+        twice.text
+    );
+
+    // Rules that were saved together.
+    let draft = world.value("new saved").await;
+    let page = owner.get(&format!("/authorization/draft/{draft}")).await.text;
+    let cell = (crate::world::id_at(&page, "grp_"), format!("tier:{}", world.ids["tier"]));
+    let fields =
+        [("group", cell.0.as_str()), ("target", cell.1.as_str()), ("state", "closed"), ("locked", "true")];
+    admin.must("/console/authorizations/set", &fields).await;
+    let refused = owner.post("/console/authorizations/undo", &[("id", &draft)]).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(
+        refused.text.contains("was changed again since: it is “Closed, locked” now."),
+        "{}",
+        refused.text
+    );
 }

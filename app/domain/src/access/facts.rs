@@ -318,6 +318,23 @@ impl Facts {
             .or_else(|| self.contact.clone())
     }
 
+    /// The nearest people to ask about a group but for some: its leads, those above it, the organization's
+    /// contact.
+    pub fn contact_besides(&self, group: GroupId, done: &[UserId]) -> Option<String> {
+        let path = self.groups.get(&group).map_or(&[][..], |facts| facts.path.as_slice());
+        let leads_of = |group: &GroupId| {
+            let leads = |user: &UserFacts| {
+                let leads = |of: &MembershipFacts| of.group == *group && of.standing == Standing::Lead;
+                !user.suspended && user.memberships.iter().any(leads)
+            };
+            let others = self.users.iter().filter(|(id, user)| leads(user) && !done.contains(id));
+            let mut names: Vec<&str> = others.map(|(_, user)| user.name.as_str()).collect();
+            names.sort_unstable();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        path.iter().rev().find_map(leads_of).or_else(|| self.contact.clone())
+    }
+
     /// What a scope is called.
     pub fn scope_name(&self, scope: Scope) -> String {
         let group = |id| self.groups.get(&id).map_or("a group", |group| &group.name).to_owned();

@@ -3,6 +3,7 @@
 use bench::upstream::{Hold, Script};
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
+    authorizations::Target,
     limits::{Metric, Mode, Scope},
     models::Review,
     money::Price,
@@ -53,6 +54,20 @@ async fn a_spent_budget_is_answered_with_every_figure() {
     golden::refused("budget_exceeded", &world, "small", &names).await;
     assert_eq!(world.upstream.served().calls, 1);
     assert_eq!(world.only_call().await.cost, cost(10, 16));
+}
+
+#[tokio::test]
+async fn a_spent_quota_of_a_rule_is_answered_as_any_other() {
+    let world = World::new().await;
+    world.script("small", Script::using(10, 16));
+    let rule = world.rule(None, Target::Tier(world.tier)).await;
+    world.limit(Scope::Authorization(rule), Metric::Spend, Window::Month, ONE_CALL).await;
+    let answer = succeeds(&world, Dialect::OpenAi).await;
+    assert!(answer.header("x-bursar-budget-remaining-usd").is_some(), "what is left of it is told");
+    let names = ends(&world, Window::Month).await;
+    let names = names.into_iter().chain([("{rule}", rule.to_string())]).collect::<Vec<_>>();
+    golden::refused("budget_exceeded_of_a_rule", &world, "small", &names).await;
+    assert_eq!(world.upstream.served().calls, 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use domain::{
     access::Grantee,
-    authorizations::State,
+    authorizations::{State, Target},
     keys::KeyModels,
     limits::{Metric, Scope},
     models::Review,
@@ -11,10 +11,11 @@ use domain::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
+use store::authorizations;
 
 use crate::{
-    client::{DIALECTS, body},
-    world::{World, prices},
+    client::{Client, DIALECTS, body},
+    world::{Pair, World, prices},
 };
 
 fn ids(list: &Value) -> Vec<String> {
@@ -22,8 +23,8 @@ fn ids(list: &Value) -> Vec<String> {
     data.iter().filter_map(|model| model["id"].as_str().map(str::to_owned)).collect()
 }
 
-/// One model of every kind there is.
-async fn catalogue(world: &World) {
+/// One model of every kind there is; the one that is closed.
+async fn catalogue(world: &World) -> Pair {
     let asked = world.model("asked", Some(prices()), Review::Accepted).await;
     let granted = world.model("granted", Some(prices()), Review::Accepted).await;
     let closed = world.model("closed", Some(prices()), Review::Accepted).await;
@@ -33,6 +34,7 @@ async fn catalogue(world: &World) {
     world.say_of(granted, State::ByRequest).await;
     world.say_of(closed, State::Closed).await;
     world.grant(granted, Grantee::Group(world.platform)).await;
+    closed
 }
 
 #[tokio::test]
@@ -118,16 +120,79 @@ async fn callers_are_told_their_own_headroom() {
         "limits": [
             {
                 "scope": "group", "scope_id": world.engineering.to_string(), "scope_name": "Engineering",
-                "metric": "spend", "window": "month", "mode": "enforce", "cap": "5.00", "used": "0.00005",
+                "models": null, "metric": "spend", "window": "month", "mode": "enforce", "cap": "5.00", "used": "0.00005",
                 "reserved": "0.00", "remaining": "4.99995", "resets_at": end,
             },
             {
                 "scope": "application", "scope_id": world.application.to_string(), "scope_name": "Assistant",
-                "metric": "concurrent_calls", "window": null, "mode": "enforce", "cap": 3, "used": 0,
+                "models": null, "metric": "concurrent_calls", "window": null, "mode": "enforce", "cap": 3, "used": 0,
                 "reserved": 0, "remaining": 3, "resets_at": null,
             },
         ],
     });
     assert_eq!(answer.json(), expected);
     assert!(answer.header("x-request-id").is_some());
+}
+
+/// The limits a caller is told of that hang on what a call passes by.
+async fn of_models(client: &Client) -> Vec<Value> {
+    let answer = client.get(Dialect::OpenAi, "/v1/me/limits").await.json();
+    let limits = answer["limits"].as_array().cloned().unwrap_or_default();
+    limits.into_iter().filter(|limit| !limit["models"].is_null()).collect()
+}
+
+#[tokio::test]
+async fn callers_are_told_the_quotas_of_what_their_calls_pass_by() {
+    let world = World::new().await;
+    let closed = catalogue(&world).await;
+    let rule = Scope::Authorization(world.rule(None, Target::Tier(world.tier)).await);
+    let elsewhere = Scope::Authorization(world.rule(None, Target::Model(closed.openai)).await);
+    world.limit(rule, Metric::Spend, Window::Month, 5_000_000_000).await;
+    world.limit(rule, Metric::Requests, Window::Minute, 9).await;
+    world.limit(elsewhere, Metric::Requests, Window::Month, 0).await;
+    assert_eq!(world.client.call(Dialect::OpenAi, &body("small", 100)).await.status, StatusCode::OK);
+    world.quiet().await;
+    let end = world.resets_at(Window::Month).await.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let told = of_models(&world.client).await;
+    assert_eq!(told.len(), 2, "what opens nothing for this caller is not theirs to know: {told:?}");
+    let expected = json!({
+        "scope": "authorization", "scope_id": rule.id(), "scope_name": "tier General for Acme",
+        "models": ["small", "small-anthropic"], "metric": "spend", "window": "month", "mode": "enforce",
+        "cap": "5.00", "used": "0.00005", "reserved": "0.00", "remaining": "4.99995", "resets_at": end,
+    });
+    assert_eq!(told[0], expected);
+    assert_eq!((&told[1]["metric"], &told[1]["cap"]), (&json!("requests"), &json!(9)));
+}
+
+#[tokio::test]
+async fn the_quota_of_a_grant_and_of_a_rule_that_only_observes_are_told_too() {
+    let world = World::new().await;
+    let asked = world.model("asked", Some(prices()), Review::Accepted).await;
+    world.say_of(asked, State::ByRequest).await;
+    let rule = Scope::Authorization(world.rule(None, Target::Model(asked.openai)).await);
+    world.limit(rule, Metric::Requests, Window::Month, 7).await;
+    assert_eq!(of_models(&world.client).await, Vec::<Value>::new(), "nobody has agreed");
+    world.grant(asked, Grantee::Group(world.platform)).await;
+    let facts = store::access::facts(&world.store, world.tenant.org).await.expect("the facts");
+    let grant = Scope::Grant(facts.grants[&asked.openai][0].id);
+    world.limit(grant, Metric::Spend, Window::Total, 2_000_000_000).await;
+    let mut change = world.change().await;
+    let say = Some(authorizations::Say { state: State::Open, locked: true, ends_at: None });
+    let observed = authorizations::observe(&mut change, None, Target::All, say).await.expect("a rule");
+    change.commit().await.expect("it");
+    let observed = Scope::Authorization(observed.expect("its id"));
+    world.limit(observed, Metric::Requests, Window::Month, 3).await;
+    let told: Vec<_> = of_models(&world.client)
+        .await
+        .iter()
+        .map(|limit| json!([limit["scope"], limit["scope_name"], limit["models"], limit["mode"]]))
+        .collect();
+    let both = json!(["small", "small-anthropic"]);
+    let all = json!(["asked", "asked-anthropic", both[0], both[1]]);
+    let expected = [
+        json!(["authorization", "asked for Acme", ["asked"], "enforce"]),
+        json!(["authorization", "all models for Acme", all, "observe"]),
+        json!(["grant", "the grant for asked", ["asked"], "enforce"]),
+    ];
+    assert_eq!(told, expected);
 }

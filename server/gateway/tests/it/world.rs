@@ -16,7 +16,7 @@ use domain::{
     access::Grantee,
     authorizations::{State, Target},
     groups::{GroupForm, GroupKind, Standing},
-    ids::{ApplicationId, GroupId, KeyId, ModelId, PolicyId, ProviderId, TierId, UserId},
+    ids::{ApplicationId, AuthorizationId, GroupId, KeyId, ModelId, PolicyId, ProviderId, TierId, UserId},
     keys::{Feature, Features, KeyModels, PlainSecret},
     limits::{Meter, Metric, Mode, Scope},
     models::{Modality, Review},
@@ -280,6 +280,12 @@ impl World {
         let say = authorizations::Say { state, locked: false, ends_at: None };
         authorizations::set(&mut change, group, target, Some(say)).await.expect("a rule");
         change.commit().await.expect("it");
+    }
+
+    /// The rule that says something about a target there.
+    pub async fn rule(&self, group: Option<GroupId>, target: Target) -> AuthorizationId {
+        let facts = store::access::facts(&self.store, self.tenant.org).await.expect("the facts");
+        facts.rules[&group][&target].id
     }
 
     /// The same about a model in both dialects.

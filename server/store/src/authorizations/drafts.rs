@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Known, describe, refused, target, write};
+use super::{Known, changed_since, refused, target, write};
 use crate::{Change, Result, Store, StoreError, access, change::exactly_one, clock};
 
 /// How long a draft is kept without being saved.
@@ -252,11 +252,14 @@ pub(crate) async fn save_at_once(change: &mut Change, draft: &Draft) -> Result<B
 /// other. All of them, or none. Returns how many that were.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when it was not saved, or was undone already; [`StoreError::Invalid`] when
-/// one of the cells was changed since, or whoever undoes it may not say again what it said.
+/// [`StoreError::Stale`] when it was not saved; [`StoreError::Meanwhile`] when it was undone already, or one of
+/// the cells was changed since; [`StoreError::Invalid`] when whoever undoes it may not say again what it said.
 pub async fn undo(change: &mut Change, kept: &Kept) -> Result<usize> {
     let (org, at) = (change.org(), change.at());
     let Some(made) = &kept.made else { return Err(StoreError::Stale) };
+    if kept.undone_at.is_some() {
+        return Err(StoreError::Meanwhile("This was undone already. Nothing was changed.".to_owned()));
+    }
     let done = sqlx::query!(
         "update drafts set undone_at = $3 where org_id = $1 and draft_id = $2 and done_at is not null and undone_at is null",
         org.0,
@@ -276,9 +279,7 @@ pub async fn undo(change: &mut Change, kept: &Kept) -> Result<usize> {
     for Made { cell, before, after } in made {
         let known = standing.get(cell).copied();
         if known.map(|known| known.seen) != *after {
-            let name = describe(change, *cell).await?;
-            let sentence = format!("{name} was changed again since. Nothing was undone.");
-            return Err(StoreError::invalid("edits", sentence));
+            return Err(changed_since(change, *cell, known).await?);
         }
         write(change, *cell, Mode::Enforce, known, before.map(|(_, say)| say), before.map(|(id, _)| id))
             .await?;

@@ -8,7 +8,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Known, Say, describe, known, observe, refused, target, write};
+use super::{Known, Say, changed_since, describe, known, observe, refused, target, write};
 use crate::{Change, Diff, Result, StoreError, Subject, change::exactly_one};
 
 /// What stood in a cell before, and what stands there since: all it takes to put it back.
@@ -83,8 +83,7 @@ pub async fn put_back(change: &mut Change, stood: &Stood) -> Result<()> {
     let now = known(change, cell, Mode::Enforce).await?;
     let again = known(change, cell, Mode::Observe).await?;
     if now.map(|now| now.seen) != after || again.is_some() || !is_of(change, id, cell).await? {
-        let name = describe(change, cell).await?;
-        return Err(StoreError::Meanwhile(format!("{name} was changed again since. Nothing was undone.")));
+        return Err(changed_since(change, cell, now).await?);
     }
     // Promoted without another in its place: the very rule that decides now takes note again.
     if before.is_none() && after.is_some_and(|after| after.id == id) {

@@ -25,11 +25,15 @@ use crate::{
 /// many were changed since: of whoever is among these, something at least was left alone.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when it was not done, or was undone already; [`StoreError::Invalid`] when everybody
-/// was changed since.
+/// [`StoreError::Stale`] when it was not done; [`StoreError::Meanwhile`] when it was undone already, or
+/// everybody was changed since.
 pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> {
     let (org, at) = (change.org(), change.at());
     let Some(task) = batch.done else { return Err(StoreError::Stale) };
+    if batch.undone_at.is_some() {
+        let who = batch.undone_by.as_deref().unwrap_or("Somebody");
+        return Err(StoreError::Meanwhile(format!("{who} has undone this already. Nothing was changed.")));
+    }
     let (act, group) = task.permit();
     change.expect(act, group)?;
     change.in_batch(batch.id);
@@ -91,7 +95,8 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
     .execute(change.db())
     .await?;
     if back.is_empty() {
-        return Err(StoreError::invalid("", "Everybody was changed again since. Nothing was undone."));
+        let sentence = "Everybody was changed again since. Nothing was undone: change them one by one, if they are to be as before.";
+        return Err(StoreError::Meanwhile(sentence.to_owned()));
     }
     Ok((back.difference(&left).count(), left.len()))
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
+    access::{Ask, Facts},
     ids::{GrantId, GroupId, ModelId, OrgId, RequestId, UserId},
     limits::{Meter, Metric, Mode, Scope},
     money::Money,
@@ -300,6 +301,39 @@ pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[Grou
         clock::now(),
     );
     Ok(count.fetch_one(store.pool()).await?)
+}
+
+/// The request that waits and would let this pass, once it is agreed to: somebody's own before one for
+/// everybody, the one of the nearest group first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lifting(
+    store: &Store,
+    facts: &Facts,
+    ask: &Ask<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<Request>> {
+    let path = facts.groups.get(&ask.group).map_or(&[][..], |group| group.path.as_slice());
+    let path: Vec<Uuid> = path.iter().map(|group| group.0).collect();
+    let id = sqlx::query_scalar!(
+        "select request_id from requests
+         where org_id = $1 and state = 'waiting' and ends_on >= $2 and model_id = $3 and group_id = any($4)
+           and (for_group or requester_id = $5)
+         order by for_group, array_position($4, group_id) desc, request_id
+         limit 1",
+        facts.org.0,
+        facts.calendar.day(now),
+        ask.model.0,
+        &path,
+        ask.user.map(|user| user.0),
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    match id {
+        Some(id) => get(store, facts.org, id.into()).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Requests of one person or group that are still of interest: those that wait, and grants that

@@ -247,14 +247,21 @@ pub struct Raising {
 }
 
 impl Raising {
+    /// To how much and until when, and what else of it is not over: `$39.00 a month until 5 Dec 2026, and a
+    /// lower one`.
+    pub fn show(&self, meter: &Meter) -> String {
+        let raise = format!("{} until {}", meter.show_cap(self.cap.0), domain::time::date(self.until));
+        match self.lower {
+            0 => raise,
+            1 => format!("{raise}, and a lower one"),
+            lower => format!("{raise}, and {lower} lower ones"),
+        }
+    }
+
     /// What is said where somebody sets the limit or takes it away: that what raises it ends with it.
     pub fn ends(&self, meter: &Meter) -> String {
-        let (cap, until) = (meter.show_cap(self.cap.0), domain::time::date(self.until));
-        match self.lower {
-            0 => format!("The raise to {cap} until {until} ends with it"),
-            1 => format!("The raise to {cap} until {until} ends with it, and so does a lower one"),
-            lower => format!("The raise to {cap} until {until} ends with it, and so do {lower} lower ones"),
-        }
+        let end = if self.lower == 0 { " ends" } else { ", end" };
+        format!("The raise to {}{end} with it", self.show(meter))
     }
 }
 

@@ -245,7 +245,7 @@ async fn what_was_changed_since_is_not_undone_and_neither_is_the_rest() {
     let before = world.rules().await;
     let undone = world.undo(&kept).await;
     assert!(
-        matches!(&undone, Err(StoreError::Invalid { sentence, .. }) if sentence.contains("Parent")),
+        matches!(&undone, Err(StoreError::Meanwhile(said)) if said.contains("Parent was changed again since: it is “")),
         "{undone:?}"
     );
     assert_eq!(world.rules().await, before);

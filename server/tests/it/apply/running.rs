@@ -221,13 +221,19 @@ async fn a_file_says_of_a_raised_limit_what_lasts() {
     let before = export();
     assert!(before.contains("cap = \"10.00\""), "{before}");
 
-    let day = (store::clock::now() + chrono::TimeDelta::days(10)).date_naive().to_string();
-    let terms = [("amount", "25"), ("ends_on", day.as_str())];
-    let asked =
-        [&[("limit", limit.as_str()), ("group", &group), ("reason", "A month of more")][..], &terms].concat();
-    let request = own.create("/console/requests/raise", &asked).await;
-    let agreed = [&[("id", request.as_str())][..], &terms].concat();
-    owner.must("/console/requests/approve", &agreed).await;
+    let in_days = |days| (store::clock::now() + chrono::TimeDelta::days(days)).date_naive();
+    let raise = async |amount: &str, days: i64| {
+        let day = in_days(days).to_string();
+        let terms = [("amount", amount), ("ends_on", day.as_str())];
+        let asked =
+            [&[("limit", limit.as_str()), ("group", &group), ("reason", "A month of more")][..], &terms]
+                .concat();
+        let request = own.create("/console/requests/raise", &asked).await;
+        let agreed = [&[("id", request.as_str())][..], &terms].concat();
+        owner.must("/console/requests/approve", &agreed).await;
+        request
+    };
+    let request = raise("25", 10).await;
     let page = owner.get(&format!("/groups/{group}")).await.text;
     assert!(page.contains("$25.00"), "the raise holds: {page}");
     assert_eq!(export(), before, "the file says what holds without the raise");
@@ -245,14 +251,19 @@ async fn a_file_says_of_a_raised_limit_what_lasts() {
     let page = owner.get(&format!("/groups/{group}")).await.text;
     assert!(page.contains("$25.00"), "which the raise outlives, too: {page}");
 
-    // A file that says another amount sets it, as somebody by hand would: that ends the raise.
+    // A file that says another amount sets it, as somebody by hand would: that ends the raise, and one above
+    // it that would have ended sooner.
+    let higher = raise("30", 5).await;
     let twelve = before.replace("\"10.00\"", "\"12.00\"");
     let planned = run(&server.database, server.data(), &[], &["apply", "-", "--plan"], twelve.as_bytes());
     let planned = String::from_utf8(planned.stdout).expect("text");
-    assert!(planned.contains("$25.00 a month until") && planned.contains("ends with this"), "{planned}");
+    let both = format!("$30.00 a month until {}, and a lower one", domain::time::date(in_days(5)));
+    assert!(planned.contains(&both) && planned.contains("ends with this"), "{planned}");
     let made = lines(&apply(&server, &twelve));
     assert_eq!(made.len(), 1, "{made:?}");
     assert!(export().contains("cap = \"12.00\""));
-    let page = owner.get(&format!("/requests/{request}")).await.text;
-    assert!(page.contains("Ended"), "{page}");
+    for request in [request, higher] {
+        let page = owner.get(&format!("/requests/{request}")).await.text;
+        assert!(page.contains("Ended"), "{page}");
+    }
 }

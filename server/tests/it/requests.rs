@@ -1,0 +1,210 @@
+//! Requests: decided on together, with a sentence about each that was not; and named where somebody looks
+//! for what would open a model.
+
+use domain::window::Calendar;
+use serde_json::Value;
+
+use crate::{
+    harness::Browser,
+    world::{WHO, World, last_day},
+};
+
+fn who(world: &World, name: &str) -> Browser {
+    world.people[WHO.iter().position(|who| *who == name).expect("somebody")].clone()
+}
+
+/// The name of the model that a request is for.
+async fn wanted(owner: &Browser, id: &str) -> String {
+    let seen = owner.must("/console/requests/get", &[("id", id)]).await;
+    seen["request"]["wish"]["Model"]["name"].as_str().expect("its name").to_owned()
+}
+
+/// Decides on several: the status, and the sentence of the notice or of the refusal.
+async fn decide(who: &Browser, what: &str, ids: &[&str]) -> (u16, String) {
+    let mut fields: Vec<_> = ids.iter().map(|id| ("ids[]", *id)).collect();
+    fields.push(("answer", "As agreed."));
+    let answer = who.post(&format!("/console/requests/{what}-several"), &fields).await;
+    let json = answer.json();
+    let said = match (&json["notice"], &json["Changed"], &json["Invalid"][0][1]) {
+        (Value::String(said), ..) | (_, Value::String(said), _) | (.., Value::String(said)) => said.clone(),
+        _ => answer.text,
+    };
+    (answer.status.as_u16(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_requests_are_decided_on_together_and_each_that_is_not_says_why() {
+    let mut world = World::new().await;
+    let (owner, admin, mia) = (world.owner.clone(), who(&world, "admin"), who(&world, "member"));
+    assert_eq!(decide(&admin, "approve", &[]).await, (422, "Tick the requests first.".to_owned()));
+    let (one, two) = (world.value("new request").await, world.value("new request").await);
+    assert_eq!(decide(&admin, "approve", &[&one, &two]).await, (200, "Approved: 2 of 2.".to_owned()));
+    // A second click.
+    let before = "Approved: 0 of 2. You had approved 2 before: what you agreed to then holds.";
+    assert_eq!(decide(&admin, "approve", &[&one, &two]).await, (200, before.to_owned()));
+
+    // From a page on which they all still wait.
+    let (three, four) = (world.value("new request").await, world.value("new request").await);
+    mia.must("/console/requests/withdraw", &[("id", &four)]).await;
+    let names = [wanted(&owner, &one).await, wanted(&owner, &four).await];
+    let (status, said) = decide(&owner, "refuse", &[&one, &three, &four]).await;
+    let expected = format!(
+        "Refused: 1 of 3. What Mia asked for ({}): Adam has approved this already. Nothing was changed. \
+         What Mia asked for ({}): Mia has taken this back. Nothing was changed.",
+        names[0], names[1]
+    );
+    assert_eq!((status, said), (200, expected));
+    let refused = "Refused: 0 of 2. You had refused 1 before: what you said then stands. What Mia asked for";
+    let (status, said) = decide(&owner, "refuse", &[&three, &one]).await;
+    assert!(status == 200 && said.starts_with(refused), "{status} {said}");
+    // One alone is refused by itself.
+    let (status, said) = decide(&admin, "approve", &[&three]).await;
+    assert_eq!((status, said.as_str()), (409, "Olga has refused this already. Nothing was changed."));
+    let own = "You asked for this yourself. Somebody else has to decide.";
+    let fields = [
+        ("model", world.value("new asked").await),
+        ("whom", format!("group:{}", world.ids["team"])),
+        ("reason", "for all".to_owned()),
+        ("amount", "5".to_owned()),
+        ("per", "month".to_owned()),
+        ("ends_on", last_day()),
+    ];
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mine = owner.create("/console/requests/create", &fields).await;
+    assert_eq!(decide(&owner, "approve", &[&mine]).await, (422, own.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_requests_that_others_have_to_agree_to_it_is_said_how_far_they_are() {
+    let mut world = World::new().await;
+    let (owner, admin) = (world.owner.clone(), who(&world, "admin"));
+    owner.must("/console/requests/edit-rule", &[("version", "0"), ("above", "1"), ("approvers", "2")]).await;
+    let (one, two) = (world.value("new request").await, world.value("new request").await);
+    let agreed = "Approved: 0 of 1. You agree to 1 that others have to agree to, too.";
+    assert_eq!(decide(&admin, "approve", &[&one]).await, (200, agreed.to_owned()));
+    let both = "Approved: 0 of 2. You agree to 1 that others have to agree to, too. \
+                You had agreed to 1 before, and others have to, too.";
+    assert_eq!(decide(&admin, "approve", &[&one, &two]).await, (200, both.to_owned()));
+    let (model, today) = (wanted(&owner, &one).await, domain::time::date(today()));
+    let waits =
+        format!("Mia asked for {model} on {today}, and it still waits (1 of 2 agree): Leo can agree.");
+    let page = owner.get(&format!("/why?who={}&model={model}", world.ids["member"])).await.text;
+    assert!(page.contains(&waits), "{waits}: {page}");
+    assert_eq!(decide(&owner, "approve", &[&one, &two]).await.1, "Approved: 2 of 2.");
+}
+
+/// Where Acme is.
+fn today() -> chrono::NaiveDate {
+    let (zone, week_start) = ("Europe/Berlin".parse().expect("a zone"), chrono::Weekday::Mon);
+    Calendar { zone, week_start }.day(store::clock::now())
+}
+
+fn explained(world: &World, whom: &str, model: &str, more: &[&str]) -> String {
+    let arguments = [&["explain", whom, model, "--organization", "Acme"][..], more].concat();
+    let output = world.server.program(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_for_what_would_open_a_model_is_told_of_the_request_that_waits() {
+    let mut world = World::new().await;
+    let (owner, mia, lead) = (world.owner.clone(), who(&world, "member"), who(&world, "lead"));
+    let asked = world.value("new asked").await;
+    let ask = async |who: &Browser, whom: &str| {
+        let (whom, day) = (format!("{whom}:{}", world.ids["team"]), last_day());
+        let fields = [
+            ("model", asked.as_str()),
+            ("whom", &whom),
+            ("reason", "to compare"),
+            ("amount", "5"),
+            ("per", "month"),
+            ("ends_on", &day),
+        ];
+        who.create("/console/requests/create", &fields).await
+    };
+    let model = {
+        let page = owner.get(&format!("/models/{asked}")).await.text;
+        page[page.find("<h1>").map_or(0, |at| at + 4)..].split('<').next().unwrap_or_default().to_owned()
+    };
+    let why = format!("/why?who={}&model={model}", world.ids["member"]);
+    let today = domain::time::date(today());
+    let page = owner.get(&why).await.text;
+    assert!(page.contains(&format!("Mia asks for {model}; Leo can agree.")), "{page}");
+    assert!(page.contains("there is no grant. Ask Leo."), "{page}");
+
+    // Of everybody: whom they see it of.
+    let all = ask(&lead, "group").await;
+    let page = owner.get(&why).await.text;
+    let admins = format!(
+        "Leo asked for {model} for everybody in Engineering/Research on {today}, and it still waits: an admin can agree."
+    );
+    assert!(page.contains(&admins) && page.contains(&format!("/requests/{all}\"")), "{page}");
+    let page = mia.get(&format!("/why?model={model}")).await.text;
+    assert!(page.contains(&admins.replace("Leo", "Somebody")), "{page}");
+    assert!(!page.contains(&all), "it is not theirs to see: {page}");
+
+    // Their own goes before it.
+    let own = ask(&mia, "me").await;
+    let waits = format!("asked for {model} on {today}, and it still waits: Leo can agree.");
+    for (who, name) in [(&owner, "Mia"), (&lead, "Mia"), (&mia, "You")] {
+        let page = who.get(&why).await.text;
+        assert!(page.contains(&format!("{name} {waits}")), "{name} {waits}: {page}");
+        assert!(page.contains(&format!("/requests/{own}\"")), "{page}");
+        assert!(page.contains("there is no grant. It has been asked for."), "{page}");
+        assert!(!page.contains("asks for") && !page.contains("Ask for"), "not once more: {page}");
+    }
+    let text = explained(&world, "mia@acme.example", &model, &[]);
+    assert!(text.contains(&format!("To a yes Mia {waits}")), "{text}");
+    assert!(text.contains("there is no grant. It has been asked for."), "{text}");
+    let json: Value =
+        serde_json::from_str(&explained(&world, "mia@acme.example", &model, &["--json"])).expect("JSON");
+    assert_eq!(json["answers"][0]["waiting_request"], own.as_str(), "{json}");
+
+    // What is taken back, or answered, waits no more.
+    mia.must("/console/requests/withdraw", &[("id", &own)]).await;
+    lead.must("/console/requests/withdraw", &[("id", &all)]).await;
+    assert!(owner.get(&why).await.text.contains(&format!("Mia asks for {model}; Leo can agree.")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_allowed_and_has_no_room_says_both() {
+    let world = World::new().await;
+    let owner = world.owner.clone();
+    let model = world.name_of("model").await;
+    owner.must("/console/models/accept", &[("id", &world.ids["model"]), ("version", "1")]).await;
+    let (team, target) = (world.ids["team"].as_str(), format!("model:{}", world.ids["model"]));
+    owner
+        .must("/console/authorizations/set", &[("group", team), ("target", &target), ("state", "open")])
+        .await;
+    let scope = format!("group:{team}");
+    let fields = [("scope", scope.as_str()), ("metric", "requests"), ("window", "month"), ("cap", "0")];
+    owner.must("/console/limits/set", &fields).await;
+    let page = owner.get(&format!("/why?who={}&model={model}", world.ids["member"])).await.text;
+    for text in [
+        "No room",
+        &format!("Mia in Engineering/Research may use {model}"),
+        "But a limit has no room for such a call: it is refused for now.",
+        "An admin or owner raises the limit of Research, 0 requests a month, to 1 request or more.",
+        "no room",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let text = explained(&world, "mia@acme.example", &model, &[]);
+    for part in [
+        "says so about model",
+        " But a limit has no room: a call is refused for now.",
+        "Verdict: allowed, and no room for now.",
+        "To a yes An admin or owner raises the limit of Research, 0 requests a month, to 1 request or more.",
+        "Research: 0 requests used of 0 requests a month",
+        "← no room",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let json: Value =
+        serde_json::from_str(&explained(&world, "mia@acme.example", &model, &["--json"])).expect("JSON");
+    let answer = &json["answers"][0];
+    assert_eq!((&answer["verdict"], &answer["no_room"]), (&"allow".into(), &true.into()), "{json}");
+    let full = answer["limits"].as_array().expect("limits").iter().filter(|limit| limit["fits"] == false);
+    assert_eq!(full.map(|limit| limit["scope_name"].clone()).collect::<Vec<_>>(), ["Research"]);
+}
