@@ -13,6 +13,7 @@ pub mod imports;
 pub mod inbox;
 pub mod invitations;
 pub mod matrix;
+pub mod my_groups;
 pub mod my_limits;
 pub mod observed;
 pub mod policies;

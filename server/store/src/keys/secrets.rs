@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
+    access::Facts,
     ids::{ApplicationId, KeyId, OrgId, SecretId, UserId},
     keys::{PlainSecret, SecretKind, SecretRow},
     roles::{Act, Actor, Place, permit},
@@ -401,10 +402,8 @@ pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
     .await?;
     rows.into_iter()
         .map(|row| {
-            let hash =
-                row.hash.try_into().map_err(|_| StoreError::Unreadable("a secret's hash".to_owned()))?;
             Ok(KnownSecret {
-                hash,
+                hash: read_hash(row.hash)?,
                 id: row.secret_id.into(),
                 application: row.application_id.into(),
                 user: row.user_id.map(UserId),
@@ -413,6 +412,61 @@ pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
             })
         })
         .collect()
+}
+
+/// How long it is said of a secret that it died with a group.
+const SAID_FOR: Duration = Duration::days(90);
+
+/// Member secrets that died because the group ended through which their person had them: their callers are
+/// told so. What was revoked, replaced or reported before is not among them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fallen(store: &Store, facts: &Facts) -> Result<Vec<KnownSecret>> {
+    let (org, now) = (facts.org, clock::now());
+    let over = groups::over(&mut *store.pool().acquire().await?, Some(org), now).await?;
+    if over.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"select s.hash, s.secret_id, k.application_id, s.user_id as "user_id!", s.revoked_at as "revoked_at!"
+         from secrets s
+         join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+         join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+         where s.org_id = $1 and s.user_id is not null and a.archived_at is null and s.leaked_at is null
+           and s.revoked_at > $2 and (s.expires_at is null or s.expires_at > s.revoked_at)
+           and exists (select from memberships l join groups g on g.org_id = l.org_id and g.group_id = l.group_id
+                       where l.org_id = $1 and l.user_id = s.user_id and l.ended_at is null
+                         and (g.ancestors || g.group_id) && $3)"#,
+        org.0,
+        now - SAID_FOR,
+        &over,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut fallen = Vec::new();
+    for row in rows {
+        let (application, user) = (row.application_id.into(), UserId(row.user_id));
+        let left = facts
+            .applications
+            .get(&application)
+            .and_then(|application| domain::access::left_with_a_group(facts, user, application, now));
+        if left.is_some_and(|(_, end)| end <= row.revoked_at) {
+            fallen.push(KnownSecret {
+                hash: read_hash(row.hash)?,
+                id: row.secret_id.into(),
+                application,
+                user: Some(user),
+                expires_at: None,
+                keeps_prompts: false,
+            });
+        }
+    }
+    Ok(fallen)
+}
+
+fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
+    hash.try_into().map_err(|_| StoreError::Unreadable("a secret's hash".to_owned()))
 }
 
 /// How the text a client sends is looked up; none when it cannot be a secret at all.
