@@ -164,7 +164,8 @@ pub async fn load_batch(
                 return Err(AppError::NotFound);
             }
             let died = store::batches::died(&cx.store, actor.org, id).await.known()?;
-            let left_alone = store::batches::left_alone(&cx.store, actor.org, id, batches::LEFT).await.known()?;
+            let left_alone =
+                store::batches::left_alone(&cx.store, actor.org, id, batches::LEFT).await.known()?;
             let parts = batches::kept_parts(&cx, actor.org, id, shown).await?;
             let view = view(task.action(), Some(parts));
             return Ok(BatchView { done: true, may_undo, died, left_alone, ..view });
@@ -291,7 +292,8 @@ pub async fn undo_batch(id: String) -> Result<Done, AppError> {
         let killed = change.fallen();
         change.commit().await.known()?;
         let died = store::batches::died(&cx.store, actor.org, batch.id).await.known()?;
-        let alone = store::batches::left_alone(&cx.store, actor.org, batch.id, batches::LEFT).await.known()?;
+        let alone =
+            store::batches::left_alone(&cx.store, actor.org, batch.id, batches::LEFT).await.known()?;
         let rest = match left {
             0 => String::new(),
             left if alone.iter().all(|alone| alone.because.is_none()) => {

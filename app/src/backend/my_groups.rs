@@ -35,13 +35,7 @@ pub fn of(facts: &Facts, actor: &Actor, me: UserId, now: DateTime<Utc>) -> Vec<M
     groups
 }
 
-fn over(
-    facts: &Facts,
-    actor: &Actor,
-    me: UserId,
-    group: GroupId,
-    now: DateTime<Utc>,
-) -> Option<GroupOver> {
+fn over(facts: &Facts, actor: &Actor, me: UserId, group: GroupId, now: DateTime<Utc>) -> Option<GroupOver> {
     let Over { group: first, last, .. } = why::first_over(facts, group, now)?;
     let what = why::over(facts, group, now)?;
     let path = facts.groups.get(&first).map_or(&[][..], |group| group.path.as_slice());
@@ -70,7 +64,9 @@ fn lost(facts: &Facts, me: UserId, group: GroupId, now: DateTime<Utc>) -> String
     gone.sort_unstable();
     match (then.is_empty(), gone.len()) {
         (true, _) => "No model was open to you through it.".to_owned(),
-        (false, 0) => "What you could call through it you still can through another group of yours.".to_owned(),
+        (false, 0) => {
+            "What you could call through it you still can through another group of yours.".to_owned()
+        }
         (false, count) if count > NAMED => {
             format!("You can no longer call {}, and {} more.", gone[..NAMED].join(", "), count - NAMED)
         }

@@ -75,13 +75,8 @@ pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Call
         tracing::warn!(%error, call = %id, "facts are not available");
         Refusal::new(Kind::Unavailable, id, UNCERTAIN)
     })?;
-    let caller = |snapshot, secret| Caller {
-        snapshot,
-        secret,
-        id,
-        now,
-        client_request: client_request(headers),
-    };
+    let caller =
+        |snapshot, secret| Caller { snapshot, secret, id, now, client_request: client_request(headers) };
     let Some((snapshot, secret)) = found else {
         if let Some((snapshot, secret)) = gateway.snapshots.fallen(&hash) {
             let caller = caller(snapshot, secret);

@@ -197,12 +197,7 @@ pub async fn dead_so_far(change: &mut Change, users: &[UserId]) -> Result<HashMa
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn left_alone(
-    store: &Store,
-    org: OrgId,
-    id: BatchId,
-    limit: i64,
-) -> Result<Vec<Alone>> {
+pub async fn left_alone(store: &Store, org: OrgId, id: BatchId, limit: i64) -> Result<Vec<Alone>> {
     let rows = sqlx::query!(
         "select user_id, name, said, left_because from batch_effects
          where org_id = $1 and batch_id = $2 and left_alone order by place limit $3",

@@ -68,7 +68,11 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
         };
         // What has ended takes nobody in, also not those who were in it before.
         if let Some(over) = undo.joins().and_then(|group| why::over(&facts, group, at)) {
-            left.alone(*user, *place, Some(format!("{over}, and takes nobody in until it has a later last day.")));
+            left.alone(
+                *user,
+                *place,
+                Some(format!("{over}, and takes nobody in until it has a later last day.")),
+            );
             continue;
         }
         match all.take(change, person, undo, &known, &unused) {
@@ -118,7 +122,8 @@ impl Left {
         if why.is_empty() {
             return "Everybody was changed again since. Nothing was undone.".to_owned();
         }
-        let others = if self.because.contains(&None) { " What else was done was changed again since." } else { "" };
+        let others =
+            if self.because.contains(&None) { " What else was done was changed again since." } else { "" };
         format!("Nothing was undone. {}{others}", why.join(" "))
     }
 

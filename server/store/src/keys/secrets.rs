@@ -117,25 +117,27 @@ pub async fn issue_service_until(
         ));
     }
     let replaced = match grace {
-        None => 0,
-        Some(grace) => sqlx::query!(
-            "update secrets set expires_at = $3
-             where org_id = $1 and key_id = $2 and kind = 'service' and revoked_at is null and (expires_at is null or expires_at > $3)",
-            org.0,
-            key.0,
-            at + grace
-        )
-        .execute(change.db())
-        .await?
-        .rows_affected(),
+        None => Vec::new(),
+        Some(grace) => {
+            sqlx::query_scalar!(
+                "update secrets set expires_at = $3
+                 where org_id = $1 and key_id = $2 and kind = 'service' and revoked_at is null and (expires_at is null or expires_at > $3)
+                 returning tail",
+                org.0,
+                key.0,
+                at + grace
+            )
+            .fetch_all(change.db())
+            .await?
+        }
     };
     let (id, plain) = write_secret(change, key, None, ends_at).await?;
     let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Service);
     if let Some(end) = ends_at {
         diff = diff.set("ends", end.to_rfc3339());
     }
-    if let Some(grace) = grace.filter(|_| replaced > 0) {
-        diff = diff.set("older secrets end", (at + grace).to_rfc3339());
+    if let Some(grace) = grace {
+        diff = replaces(diff, &replaced, at + grace);
     }
     change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
     Ok(plain)
@@ -182,40 +184,49 @@ pub async fn issue_member_until(
     if let Some(end) = ends_at {
         diff = diff.set("ends", end.to_rfc3339());
     }
-    if replaced > 0 {
-        diff = diff.set("older secrets end", (at + grace).to_rfc3339());
-    }
+    diff = replaces(diff, &replaced, at + grace);
     change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
     Ok(plain)
 }
 
-/// Gives somebody's secrets of a key that are there so much more time; none: they are revoked. Returns how many
-/// that shortens.
-async fn replace_own(change: &mut Change, key: KeyId, user: UserId, grace: Duration) -> Result<u64> {
+/// Which secrets another one stands for from now on, by their last characters, and when they end.
+fn replaces(diff: Diff, tails: &[String], end: DateTime<Utc>) -> Diff {
+    if tails.is_empty() {
+        return diff;
+    }
+    let hints: Vec<String> = tails.iter().map(|tail| hint(tail)).collect();
+    diff.set("replaces", hints.join(", ")).set("older secrets end", end.to_rfc3339())
+}
+
+/// Gives somebody's secrets of a key that are there so much more time; none: they are revoked. Returns the last
+/// characters of those that that shortens.
+async fn replace_own(change: &mut Change, key: KeyId, user: UserId, grace: Duration) -> Result<Vec<String>> {
     let (org, at) = (change.org(), change.at());
-    let done = if grace > Duration::zero() {
-        sqlx::query!(
+    let tails = if grace > Duration::zero() {
+        sqlx::query_scalar!(
             "update secrets set expires_at = $4
-             where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null and (expires_at is null or expires_at > $4)",
+             where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null and (expires_at is null or expires_at > $4)
+             returning tail",
             org.0,
             key.0,
             user.0,
             at + grace
         )
-        .execute(change.db())
+        .fetch_all(change.db())
         .await?
     } else {
-        sqlx::query!(
-            "update secrets set revoked_at = $4 where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null",
+        sqlx::query_scalar!(
+            "update secrets set revoked_at = $4 where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null
+             returning tail",
             org.0,
             key.0,
             user.0,
             at
         )
-        .execute(change.db())
+        .fetch_all(change.db())
         .await?
     };
-    Ok(done.rows_affected())
+    Ok(tails)
 }
 
 /// Kills a secret at once. Returns its last characters, which are all that is known of it.
