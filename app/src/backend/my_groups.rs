@@ -8,7 +8,6 @@ use domain::{
     groups::Standing,
     ids::{GroupId, UserId},
     roles::{Act, Actor, Place, allows},
-    time,
     why::{self, Over},
 };
 

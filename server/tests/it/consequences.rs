@@ -819,9 +819,11 @@ async fn whoever_is_in_a_group_that_ended_is_told_and_its_page_offers_nothing_th
     let rule = [("group", world.team.as_str()), ("target", &target), ("state", "open")];
     world.owner.must("/console/authorizations/set", &rule).await;
     let group = format!("/groups/{}", world.team);
-    let adds = ["Add people", "New group below", "Let new users join it"];
+    let adds = ["Add people", "New group below"];
     let page = world.owner.get(&group).await.text;
     assert!(adds.iter().all(|offer| page.contains(offer)), "{page}");
+    let default = "Let new users join it";
+    assert!(world.owner.get(&format!("{group}?dialog=edit")).await.text.contains(default));
     let mine = world.mia.1.get("/my-models").await.text;
     assert!(mine.contains("small") && mine.contains("A private context in Engineering/Research"), "{mine}");
     let last = store::clock::now().date_naive() - chrono::Days::new(3);
@@ -847,6 +849,8 @@ async fn whoever_is_in_a_group_that_ended_is_told_and_its_page_offers_nothing_th
     }
     let dialog = world.owner.get(&format!("{group}?dialog=add")).await.text;
     assert!(!dialog.contains("/console/groups/add-members"), "{dialog}");
+    let dialog = world.owner.get(&format!("{group}?dialog=edit")).await.text;
+    assert!(dialog.contains("/console/groups/edit") && !dialog.contains(default), "{dialog}");
     // Long after, their own page still says so.
     end(&world.server, "Engineering/Research", "2020-02-29");
     assert!(!world.mia.1.get("/my-models").await.text.contains("29 Feb 2020"));

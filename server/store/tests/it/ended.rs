@@ -100,6 +100,12 @@ async fn over(org: &Organization, group: GroupId, over: bool) {
         .execute(org.store.pool())
         .await
         .expect("it works");
+    // As a change does: whoever has the facts in memory reads them anew.
+    sqlx::query("update organizations set facts_version = facts_version + 1 where org_id = $1")
+        .bind(org.tenant.org.0)
+        .execute(org.store.pool())
+        .await
+        .expect("it works");
 }
 
 async fn until(

@@ -341,7 +341,7 @@ async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
     let exported = place.export();
     assert_eq!(lines(&place.plan(&exported)), Vec::<String>::new());
     let more = base.to_owned()
-        + "[[users]]\nemail = \"sam@acme.example\"\nname = \"Sam\"\ngroups = [{ path = \"lab/vision\" }]\n\
+        + "[[users]]\nemail = \"sam@acme.example\"\nname = \"Sam\"\ngroups = [{ path = \"Lab/Vision\" }]\n\
            [[groups]]\npath = \"Lab/Late\"\n\
            [[applications]]\nname = \"late\"\ngroup = \"Lab\"\nkey = { models = \"all\" }\n";
     for arguments in [&["apply", "-", "--plan"][..], &["apply", "-"]] {
@@ -349,7 +349,11 @@ async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
         let said = errors(&output);
         assert_eq!(output.status.code(), Some(2), "{said}");
         for (on, field, why) in [
-            ("lab/vision", "users.groups.path", "“Lab”, which is above it, ended on 29 Feb 2020"),
+            (
+                "[{ path = \"Lab/Vision\"",
+                "users.groups.path",
+                "“Lab”, which is above it, ended on 29 Feb 2020",
+            ),
             ("Lab/Late", "groups.path", "“Lab” ended on 29 Feb 2020, and takes nothing new in."),
             ("group = \"Lab\"", "applications.group", "Leave this out, or write a later `ends_on`"),
         ] {
