@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
-    access::{Ask, Facts, Verdict, decide, ended},
+    access::{Ask, Facts, Verdict, callable, decide, ended, ruling_for},
+    authorizations::{State, Target},
     groups::Standing,
     ids::{GroupId, UserId},
     roles::{Act, Actor, Place, allows},
@@ -55,7 +56,17 @@ fn over(facts: &Facts, actor: &Actor, me: UserId, group: GroupId, now: DateTime<
 /// What they could call through a group until it ended, and cannot through any other.
 fn lost(facts: &Facts, me: UserId, group: GroupId, now: DateTime<Utc>) -> String {
     let Some((_, end)) = ended(facts, group, now) else { return String::new() };
-    let then = open(facts, me, group, end - Duration::seconds(1));
+    let path = facts.groups.get(&group).map_or(&[][..], |group| group.path.as_slice());
+    let mut then = open(facts, me, group, end - Duration::seconds(1));
+    // And what it would open by now, if it went on: a model that came since, or has a price since.
+    let since = facts.models.iter().filter(|(id, model)| {
+        let rule = ruling_for(facts, path, Target::Model(**id), now);
+        !then.contains(&model.name.as_str())
+            && callable(facts, **id, now).is_ok()
+            && rule.is_some_and(|(_, rule)| rule.state == State::Open)
+    });
+    let since: Vec<&str> = since.map(|(_, model)| model.name.as_str()).collect();
+    then.extend(since);
     let memberships = facts.users.get(&me).map_or(&[][..], |user| user.memberships.as_slice());
     let still: HashSet<&str> =
         memberships.iter().flat_map(|other| open(facts, me, other.group, now)).collect();
