@@ -220,6 +220,14 @@ impl Undo {
         };
         one.into_iter().chain(other)
     }
+
+    /// The group that it puts them into.
+    pub const fn joins(&self) -> Option<GroupId> {
+        match self {
+            Self::Join { group, .. } | Self::Back { from: group, .. } => Some(*group),
+            _ => None,
+        }
+    }
 }
 
 /// What becomes of one person.
@@ -296,6 +304,19 @@ pub struct Line {
     pub said: Vec<(String, bool)>,
     /// How many secrets of theirs died with it.
     pub dead: usize,
+}
+
+/// What undoing a change left alone of one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alone {
+    /// Who.
+    pub user: UserId,
+    /// Their name.
+    pub name: String,
+    /// What was done.
+    pub said: String,
+    /// Why; none: somebody changed it again since.
+    pub because: Option<String>,
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub enum Told {
     UnknownSecret = 3,
     /// Rotated, and its grace period is over.
     RotatedSecret = 4,
-    /// Its person is suspended, or has left the groups it was for.
+    /// Its person is suspended, has left the groups it was for, or these have ended.
     OrphanedSecret = 5,
     /// The body or its parameters are wrong.
     BadRequest = 6,
@@ -30,7 +30,7 @@ pub enum Told {
     TooLarge = 7,
     /// There is no such route.
     UnknownRoute = 8,
-    /// Closed, unknown, not reviewed, not priced.
+    /// Closed, unknown, not reviewed, not priced; or the group has ended.
     ModelNotFound = 9,
     /// The key excludes the model.
     ModelNotAllowed = 10,
@@ -99,13 +99,13 @@ impl Told {
             }
             Self::RotatedSecret => "Its secret was rotated, and the grace period of the old one is over.",
             Self::OrphanedSecret => {
-                "Its secret belongs to somebody who is suspended, or has left the groups that the key is for."
+                "Its secret belongs to somebody who is suspended, or is in no open group any more that the key is for."
             }
             Self::BadRequest => "It was not well formed, so there was nothing to decide.",
             Self::TooLarge => "Its body is larger than Bursar takes.",
             Self::UnknownRoute => "It went to a route that does not exist here.",
             Self::ModelNotFound => {
-                "There was no such model for its key: closed, unknown, not reviewed or without a price."
+                "There was no such model for its key: closed, unknown, not reviewed or without a price; or its group has ended."
             }
             Self::ModelNotAllowed => "Its key is narrowed to other models.",
             Self::RequiresApproval => "The model is open by request only, and nobody had agreed.",

@@ -70,6 +70,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// What somebody said something about.
+    pub const fn decided(&self) -> i64 {
+        self.confirmed + self.dropped
+    }
+
     /// What nobody said anything about.
     pub const fn waiting(&self) -> i64 {
         self.all - self.confirmed - self.dropped - self.lapsed

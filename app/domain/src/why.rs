@@ -3,7 +3,7 @@
 //! The words are about what [`crate::access::decide`] looked at; nothing here decides. Whether a
 //! change helps is found out by making it to a copy of the facts and asking again.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -83,11 +83,27 @@ pub fn why_not(facts: &Facts, ask: &Ask<'_>, reason: Reason, now: DateTime<Utc>)
 /// What has ended of a group and those above it, and when: `Vision, which is above it, ended on 29 Nov 2026`;
 /// none while all of them are open.
 pub fn over(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<String> {
-    let (ended, end) = ended(facts, group, now)?;
-    let name = facts.groups.get(&ended).map_or("a group", |group| &group.name);
+    let Over { group: ended, name, last } = first_over(facts, group, now)?;
     let above = if ended == group { "" } else { ", which is above it," };
-    let last = facts.calendar.day(end - chrono::Duration::seconds(1));
     Some(format!("{name}{above} ended on {}", crate::time::date(last)))
+}
+
+/// A group that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over<'a> {
+    /// Which.
+    pub group: GroupId,
+    /// What it is called.
+    pub name: &'a str,
+    /// Its last day.
+    pub last: NaiveDate,
+}
+
+/// The first that ended of a group and those above it; none while all of them are open.
+pub fn first_over(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<Over<'_>> {
+    let (group, end) = ended(facts, group, now)?;
+    let name = facts.groups.get(&group).map_or("a group", |group| group.name.as_str());
+    Some(Over { group, name, last: facts.calendar.day(end - chrono::Duration::seconds(1)) })
 }
 
 /// To whom a grant was given, and until when.

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    batches::{Action, Line, Outcome, Tally},
-    ids::{BatchId, UserId},
+    batches::{Action, Alone, Line, Outcome, Tally},
+    ids::BatchId,
     keys::Fallen,
 };
 use leptos::prelude::*;
@@ -34,8 +34,8 @@ pub struct BatchView {
     pub may_undo: bool,
     /// Secrets that died with it: nothing brings them back.
     pub died: Fallen,
-    /// What undoing it left alone: whom, and what was done to them.
-    pub left_alone: Vec<(UserId, String, String)>,
+    /// What undoing it left alone.
+    pub left_alone: Vec<Alone>,
     /// What is wrong with a field of the address: name and sentence.
     pub problem: Option<(String, String)>,
     /// Groups to choose from: id and path.
@@ -136,8 +136,6 @@ pub async fn load_batch(
 ) -> Result<BatchView, AppError> {
     use crate::backend::*;
     use domain::roles::Act;
-    // How many of those are listed that undoing it left alone.
-    const LEFT: i64 = 500;
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
@@ -166,7 +164,8 @@ pub async fn load_batch(
                 return Err(AppError::NotFound);
             }
             let died = store::batches::died(&cx.store, actor.org, id).await.known()?;
-            let left_alone = store::batches::left_alone(&cx.store, actor.org, id, LEFT).await.known()?;
+            let left_alone =
+                store::batches::left_alone(&cx.store, actor.org, id, batches::LEFT).await.known()?;
             let parts = batches::kept_parts(&cx, actor.org, id, shown).await?;
             let view = view(task.action(), Some(parts));
             return Ok(BatchView { done: true, may_undo, died, left_alone, ..view });
@@ -288,9 +287,14 @@ pub async fn undo_batch(id: String) -> Result<Done, AppError> {
         let killed = change.fallen();
         change.commit().await.known()?;
         let died = store::batches::died(&cx.store, actor.org, batch.id).await.known()?;
+        let alone =
+            store::batches::left_alone(&cx.store, actor.org, batch.id, batches::LEFT).await.known()?;
         let rest = match left {
             0 => String::new(),
-            left => format!(" {} changed again since: that was left alone.", batches::were(left)),
+            left if alone.iter().all(|alone| alone.because.is_none()) => {
+                format!(" {} changed again since: that was left alone.", batches::were(left))
+            }
+            left => format!(" {} left alone: what and why is listed.", batches::were(left)),
         };
         let said = secrets::with_dead(&format!("Undone for {}.{rest}", batches::people(back)), killed, false);
         Ok(Done::said(secrets::still_dead(&said, died)).then(format!("/users/batch/{}", batch.id)))

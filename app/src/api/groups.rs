@@ -202,6 +202,8 @@ pub struct Node {
     pub depth: usize,
     /// Why nobody can be put there by whoever looks; none: they can.
     pub closed: Option<String>,
+    /// Whether there are groups below it that the tree leaves out.
+    pub folded: bool,
 }
 
 /// A group. `dialog`: which of its dialogs is open; `find`: whom to look for in it; `chosen`: who is
@@ -266,17 +268,6 @@ pub async fn load_group(
         let below: Vec<GroupId> =
             census.order.iter().filter(|row| row.ancestors.last() == Some(&id)).map(|row| row.id).collect();
         let own = store::groups::rows(&cx.store, org, &month, &[id]).await.known()?;
-        let node = |row: &&store::census::Outline| Node {
-            id: row.id,
-            name: row.name.clone(),
-            depth: row.ancestors.len(),
-            closed: if row.id == id {
-                Some(format!("They are in {} already.", row.name))
-            } else {
-                (!may(row.id, Act::EditMembers))
-                    .then(|| format!("You do not put people into {}: ask its lead.", row.name))
-            },
-        };
         let near = groups::neighbours(&shown, id);
         let inside = |other: GroupId| facts.groups.get(&other).is_some_and(|group| group.path.contains(&id));
         let contents = if dialog == "archive" {
@@ -335,7 +326,7 @@ pub async fn load_group(
                 })
                 .map(|(other, path)| (other.to_string(), path.clone()))
                 .collect(),
-            tree: near.iter().map(node).collect(),
+            tree: groups::nodes(&facts, &actor, id, &shown, &near, now),
             places: census
                 .paths
                 .iter()
@@ -369,6 +360,25 @@ pub async fn load_group(
             leads,
             named,
         })
+    })
+    .await
+}
+
+/// The groups directly below one, as places for people of the group `from`.
+#[server(prefix = "/console", endpoint = "groups/below")]
+pub async fn load_below(id: String, from: String) -> Result<Vec<Node>, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let (id, from): (GroupId, GroupId) = (read("id", &id)?, read("from", &from)?);
+        let org = cx.permit_in(Act::ReadGroup, id).await?.org();
+        cx.permit_in(Act::ReadGroup, from).await?;
+        let actor = cx.actor()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
+        let census = store::census::current(&cx.store, org).await.known()?;
+        let shown: Vec<_> = census.order.iter().filter(|row| groups::reads(actor, row)).collect();
+        let below = groups::directly_below(&shown, id);
+        Ok(groups::nodes(&facts, actor, from, &shown, &below, store::clock::now()))
     })
     .await
 }

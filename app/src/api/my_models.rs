@@ -1,6 +1,6 @@
 //! What I can use.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     authorizations::State,
     ids::GroupId,
@@ -119,13 +119,41 @@ pub struct MyKey {
     pub leaked: Option<String>,
 }
 
+/// A group somebody is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MyGroup {
+    /// Which.
+    pub id: GroupId,
+    /// Its path.
+    pub path: String,
+    /// Whether they lead it.
+    pub lead: bool,
+    /// Their last day in it.
+    pub last_day: Option<NaiveDate>,
+    /// What ended for them, where it, or one above it, has ended.
+    pub over: Option<GroupOver>,
+}
+
+/// What ended for somebody with a group of theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupOver {
+    /// The last day of what ended.
+    pub last: NaiveDate,
+    /// Which group ended and when, what that ends for them, and how it goes on.
+    pub told: String,
+    /// The group that ended, where they may give it a later last day.
+    pub page: Option<GroupId>,
+}
+
 /// Everything on *my models*.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MyPage {
     /// Models I can use or ask for.
     pub models: Vec<MyModel>,
-    /// My groups: id, path, and whether I have a private context there.
+    /// My groups that are open: id, path, and whether I have a private context there.
     pub groups: Vec<(GroupId, String, bool)>,
+    /// What ended for me with groups of mine that are over since not too long.
+    pub over: Vec<GroupOver>,
     /// Keys I can have a secret of.
     pub keys: Vec<MyKey>,
     /// Every limit that applies to me, the tightest first.
@@ -142,6 +170,20 @@ pub struct MyPage {
     pub may: MembersMay,
 }
 
+/// My groups, those that are over with what ended with them.
+#[server(prefix = "/console", endpoint = "my-groups")]
+pub async fn load_my_groups() -> Result<Vec<MyGroup>, AppError> {
+    use crate::backend::*;
+    use domain::roles::Act;
+    handle(|cx| async move {
+        let permit = cx.permit(Act::UseOwn)?;
+        let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
+        let facts = store::access::current(&cx.store, org).await.known()?;
+        Ok(my_groups::of(&facts, cx.actor()?, me, store::clock::now()))
+    })
+    .await
+}
+
 /// What I can use, through which group, with which headroom: by the function that enforces it.
 #[server(prefix = "/console", endpoint = "my-models")]
 pub async fn load_my_models() -> Result<MyPage, AppError> {
@@ -153,6 +195,8 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
         roles::Act,
     };
     use std::collections::{HashMap, HashSet};
+    // For how many days it is said here that a group ended; the page of one's own sign-in says it for good.
+    const SAID_FOR: u64 = 90;
     let shown = |secret: &store::keys::OwnSecret| MySecret {
         id: secret.id.to_string(),
         hint: secret.hint.clone(),
@@ -164,17 +208,10 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
         let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
         let facts = store::access::current(&cx.store, org).await.known()?;
         let now = store::clock::now();
-        let mine: Vec<GroupId> = facts
-            .users
-            .get(&me)
-            .map(|user| {
-                user.memberships
-                    .iter()
-                    .filter(|membership| membership.ends_at.is_none_or(|end| now < end))
-                    .map(|membership| membership.group)
-                    .collect()
-            })
-            .unwrap_or_default();
+        let my_groups = my_groups::of(&facts, cx.actor()?, me, now);
+        let (mine, over): (Vec<_>, Vec<_>) = my_groups.into_iter().partition(|group| group.over.is_none());
+        let mine: Vec<GroupId> = mine.into_iter().map(|group| group.id).collect();
+        let said_since = facts.calendar.day(now) - chrono::Days::new(SAID_FOR);
         let keys = store::keys::own(&cx.store, org, me).await.known()?;
         let applications: Vec<_> = keys.iter().map(|key| key.application).collect();
         let mut ruled = HashMap::<ModelId, Vec<(GroupId, State, Decision)>>::new();
@@ -267,6 +304,10 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
             groups: mine
                 .iter()
                 .map(|id| (*id, path(id), keys.iter().any(|key| key.personal && key.group == *id)))
+                .collect(),
+            over: over
+                .into_iter()
+                .filter_map(|group| group.over.filter(|over| over.last >= said_since))
                 .collect(),
             keys: keys
                 .iter()

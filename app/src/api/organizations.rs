@@ -127,7 +127,11 @@ pub async fn hand_over_organization(
         change.commit().await.known()?;
         let (name, _) = store::users::name(&cx.store, cx.org()?, user).await.known()?;
         // The settings are not for everybody they may be from now on.
-        let go = if matches!(then, Role::Owner | Role::Admin) { "/settings" } else { "/" };
+        let go = match then {
+            Role::Owner | Role::Admin => "/settings",
+            Role::Auditor => "/",
+            Role::Member => "/my-models",
+        };
         Ok(Done { reload: true, ..Done::said(format!("{name} owns the organization now.")).then(go) })
     })
     .await

@@ -56,6 +56,8 @@ pub struct ReviewView {
     pub items: Vec<Item>,
     /// Where the next page starts.
     pub next: Option<String>,
+    /// Whether only what is of the groups of whoever looks is shown: it is of a group above these.
+    pub part: bool,
     /// Whether whoever looks decides in it.
     pub decides: bool,
     /// Whether they may cancel it.
@@ -76,9 +78,22 @@ pub async fn load_review(
     const PAGE: i64 = 100;
     handle(|cx| async move {
         let id: ReviewId = id.parse().map_err(|_| AppError::NotFound)?;
-        let review = store::reviews::get(&cx.store, cx.org()?, id).await.known()?;
-        let org = cx.permit_in(Act::ReadGroup, review.group).await?.org();
+        let (org, actor) = (cx.org()?, cx.actor()?.clone());
+        let mut review = store::reviews::get(&cx.store, org, id).await.known()?;
+        // Whoever leads a group below decides on what is of that one.
+        let within = match cx.permit_in(Act::ReadGroup, review.group).await {
+            Ok(_) => None,
+            Err(refused) => {
+                review = store::reviews::part(&cx.store, org, id, Some(&actor.leads)).await.known()?;
+                if review.progress.all == 0 {
+                    return Err(refused);
+                }
+                Some(actor.leads.as_slice())
+            }
+        };
+        let part = within.is_some();
         let filter = store::reviews::Filter {
+            within,
             state: state.parse().ok(),
             kind: kind.parse().ok(),
             after: store::reviews::After::read(&after),
@@ -86,10 +101,11 @@ pub async fn load_review(
         let mut items = store::reviews::items(&cx.store, org, id, filter, PAGE + 1).await.known()?;
         let more = items.len() as i64 > PAGE;
         items.truncate(PAGE as usize);
-        let decides =
-            review.closed_at.is_none() && cx.permit_in(Act::ReviewAccess, review.group).await.is_ok();
+        let whole = cx.permit_in(Act::ReviewAccess, review.group).await.is_ok();
+        let decides = review.closed_at.is_none() && (whole || part);
         Ok(ReviewView {
-            cancels: decides && store::reviews::may_cancel(cx.actor()?, &review),
+            cancels: decides && whole && store::reviews::may_cancel(&actor, &review),
+            part,
             next: items.last().filter(|_| more).map(|item| store::reviews::After::of(item).to_string()),
             review,
             items,
@@ -154,7 +170,14 @@ pub async fn decide_review(
         let (id, verdict): (ReviewId, Verdict) = (read("id", &id)?, read("verdict", &verdict)?);
         let items: Vec<ReviewItemId> = items.iter().map(|id| read("items", id)).collect::<Result<_, _>>()?;
         let review = store::reviews::get(&cx.store, cx.org()?, id).await.known()?;
-        let mut change = cx.change(cx.permit_in(Act::ReviewAccess, review.group).await?).await?;
+        let permit = match cx.permit_in(Act::ReviewAccess, review.group).await {
+            Ok(permit) => permit,
+            Err(refused) => {
+                let about = store::reviews::groups_of(&cx.store, cx.org()?, id, &items).await.known()?;
+                cx.permit_in_each(Act::ReviewAccess, &about).await?.ok_or(refused)?
+            }
+        };
+        let mut change = cx.change(permit).await?;
         let store::reviews::Decided { count: decided, mut left, settled } =
             store::reviews::decide(&mut change, id, &items, verdict).await.known()?;
         if decided == 0 && !settled.is_empty() {

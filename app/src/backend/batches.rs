@@ -191,6 +191,9 @@ pub fn people(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{} people", grouped(count as u64)) }
 }
 
+/// How many of those are listed that undoing a change left alone.
+pub const LEFT: i64 = 500;
+
 /// `1 was`, `37 were`.
 pub fn were(count: usize) -> String {
     if count == 1 { "1 was".to_owned() } else { format!("{} were", grouped(count as u64)) }

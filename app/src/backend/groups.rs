@@ -9,6 +9,7 @@ use domain::{
     ids::GroupId,
     limits::Scope,
     roles::{Act, Actor, Place, allows},
+    why,
     window::Calendar,
 };
 use store::{
@@ -17,6 +18,7 @@ use store::{
 };
 
 use super::{AppError, Cx, Known};
+use crate::api::groups::Node;
 
 /// With up to this many groups all of them are unfolded at first.
 const SMALL: usize = 80;
@@ -104,6 +106,43 @@ pub fn neighbours<'a>(tree: &[&'a Outline], id: GroupId) -> Vec<&'a Outline> {
             || row.ancestors.last() == Some(&id)
     };
     tree.iter().filter(|row| near(row)).take(4 * SMALL).copied().collect()
+}
+
+/// The groups directly below one, as many as a tree shows at once.
+pub fn directly_below<'a>(tree: &[&'a Outline], id: GroupId) -> Vec<&'a Outline> {
+    tree.iter().filter(|row| row.ancestors.last() == Some(&id)).take(4 * SMALL).copied().collect()
+}
+
+/// Groups as places for people of the group `from`. `tree`: all that whoever asks may see.
+pub fn nodes(
+    facts: &Facts,
+    actor: &Actor,
+    from: GroupId,
+    tree: &[&Outline],
+    shown: &[&Outline],
+    now: DateTime<Utc>,
+) -> Vec<Node> {
+    let here: HashSet<GroupId> = shown.iter().map(|row| row.id).collect();
+    let left_out = tree.iter().filter(|row| !here.contains(&row.id));
+    let folded: HashSet<GroupId> = left_out.filter_map(|row| row.ancestors.last().copied()).collect();
+    let closed = |row: &Outline| {
+        let path: Vec<GroupId> = row.ancestors.iter().copied().chain([row.id]).collect();
+        if row.id == from {
+            return Some(format!("They are in {} already.", row.name));
+        }
+        if !allows(actor, Act::EditMembers, Place::Group(&path)) {
+            return Some(format!("You do not put people into {}: ask its lead.", row.name));
+        }
+        why::over(facts, row.id, now).map(|over| format!("{over}, and takes nobody in."))
+    };
+    let node = |row: &&Outline| Node {
+        id: row.id,
+        name: row.name.clone(),
+        depth: row.ancestors.len(),
+        closed: closed(row),
+        folded: folded.contains(&row.id),
+    };
+    shown.iter().map(node).collect()
 }
 
 /// The groups whose path has every one of the words, of those that whoever asks may read: nobody

@@ -13,6 +13,7 @@ pub mod imports;
 pub mod inbox;
 pub mod invitations;
 pub mod matrix;
+pub mod my_groups;
 pub mod my_limits;
 pub mod observed;
 pub mod policies;
@@ -38,7 +39,7 @@ use domain::{
     ids::{AccountId, ApplicationId, DeliveryId, GroupId, OrgId},
     limits::Metric,
     money::Money,
-    roles::{Act, Actor, Permit, Place, Refused, permit, permit_between},
+    roles::{Act, Actor, Permit, Place, Refused, permit, permit_between, permit_in_all},
     window::Calendar,
 };
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -264,6 +265,23 @@ impl Cx {
         permit(actor, act, Place::Organization)
             .or_else(|_| permit_between(actor, act, &from, &to))
             .map_err(refused)
+    }
+
+    /// Proves that they may do this in each of these groups; none: there are none, which proves nothing.
+    ///
+    /// # Errors
+    /// When they may not in one of them, or one is not in their organization.
+    pub async fn permit_in_each(&self, act: Act, groups: &[GroupId]) -> Result<Option<Permit>, AppError> {
+        let actor = self.actor()?;
+        let mut paths = Vec::new();
+        for group in groups {
+            paths.push(store::groups::path(&self.store, actor.org, *group).await.map_err(translate)?);
+        }
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let paths: Vec<&[GroupId]> = paths.iter().map(Vec::as_slice).collect();
+        permit_in_all(actor, act, &paths).map(Some).map_err(refused)
     }
 
     /// Proves that they may do this in an application's group.

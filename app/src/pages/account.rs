@@ -1,11 +1,17 @@
 //! One's own sign-in.
 
-use domain::users::{SessionRow, device};
+use domain::{
+    time,
+    users::{SessionRow, device},
+};
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::notices::ByMail;
+use super::{my_models::OverLine, notices::ByMail};
 use crate::{
-    api::accounts::{ChangePassword, EndSession, load_sessions},
+    api::{
+        accounts::{ChangePassword, EndSession, load_sessions},
+        my_models::{MyGroup, load_my_groups},
+    },
     frame::Me,
     ui::{
         Ago, Badge, Card, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Submit, When, context::frame,
@@ -25,9 +31,13 @@ pub fn AccountPage() -> impl IntoView {
             <Card title="Sign-in" class="narrow">
                 <dl class="facts-list"><dt>"Name"</dt><dd>{name}</dd><dt>"Email"</dt><dd>{email}</dd></dl>
             </Card>
-            {user.map(|user| {
+            {user.clone().map(|user| {
                 let sessions = load_sessions();
                 view! { <Load data=sessions let(sessions)><Sessions user=user.clone() sessions may_end=true empty="You are signed in nowhere else."/></Load> }
+            })}
+            {user.map(|_| {
+                let groups = load_my_groups();
+                view! { <Load data=groups let(groups)><Groups groups/></Load> }
             })}
             {organizations}
             <ByMail/>
@@ -40,6 +50,36 @@ pub fn AccountPage() -> impl IntoView {
                 </Form>
             </Card>
         </Page>
+    }
+}
+
+/// The groups somebody is in: what models and secrets come by.
+#[component]
+fn Groups(groups: Vec<MyGroup>) -> impl IntoView {
+    let none = groups.is_empty();
+    let items = groups
+        .into_iter()
+        .map(|MyGroup { id, path, lead, last_day, over }| {
+            let until = last_day.map(|day| format!("You are in it until {}.", time::date(day)));
+            let path = match lead {
+                true => view! { <a href=format!("/groups/{id}")><b>{path}</b></a>" "<Badge text="you lead it"/> }.into_any(),
+                false => view! { <b>{path}</b> }.into_any(),
+            };
+            let said = match over {
+                Some(over) => view! { " "<Badge text="has ended" kind=Kind::Bad/><div class="sub"><OverLine over/></div> }.into_any(),
+                None => until.map(|until| view! { <div class="sub">{until}</div> }).into_any(),
+            };
+            view! { <li>{path}{said}</li> }
+        })
+        .collect_view();
+    view! {
+        <Card title="My groups" class="narrow">
+            {if none {
+                view! { <Empty title="In no group" text="Models come through groups; ask an admin to add you to one."/> }.into_any()
+            } else {
+                view! { <ul class="list">{items}</ul> }.into_any()
+            }}
+        </Card>
     }
 }
 

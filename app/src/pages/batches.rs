@@ -2,8 +2,7 @@
 //! did, with a way back.
 
 use domain::{
-    batches::{Action, Line, Outcome},
-    ids::UserId,
+    batches::{Action, Alone, Line, Outcome},
     money::grouped,
     roles::Act,
     users::Role,
@@ -136,9 +135,9 @@ fn undone_words(at: &str, by: &str, partly: bool, dead: bool) -> String {
     let rest = match (partly, dead) {
         (false, false) => "all is as it was before",
         (false, true) => "all is as it was before, but for secrets that died",
-        (true, false) => "all is as it was before, but for what was changed again since: it stands below",
+        (true, false) => "all is as it was before, but for what was left alone: it stands below",
         (true, true) => {
-            "all is as it was before, but for secrets that died, and for what was changed again since: it stands below"
+            "all is as it was before, but for secrets that died, and for what was left alone: it stands below"
         }
     };
     format!("This was done, and undone again{by} on {at}: {rest}. Both are in the audit log.")
@@ -146,22 +145,23 @@ fn undone_words(at: &str, by: &str, partly: bool, dead: bool) -> String {
 
 /// What undoing it did not bring back.
 #[component]
-fn LeftAlone(rows: Vec<(UserId, String, String)>) -> impl IntoView {
+fn LeftAlone(rows: Vec<Alone>) -> impl IntoView {
     let note = grouped(rows.len() as u64);
+    let changed = "Somebody changed this again since.";
     let rows = rows
         .into_iter()
-        .map(|(user, name, said)| {
+        .map(|Alone { user, name, said, because }| {
             view! {
                 <tr>
                     <td><a href=format!("/users/{user}")><b>{name}</b></a></td>
-                    <td>{capital(&said)}</td>
+                    <td>{capital(&said)}<div class="sub">{because.unwrap_or_else(|| changed.to_owned())}</div></td>
                 </tr>
             }
         })
         .collect_view();
     view! {
         <Card title="Not undone" note>
-            <p class="note-line">"Somebody changed this again since, so it was left as it is now."</p>
+            <p class="note-line">"This was left as it is now."</p>
             <table class="table stack effects"><thead class="sr"><tr><th>"Person"</th><th>"What was done"</th></tr></thead><tbody>{rows}</tbody></table>
         </Card>
     }

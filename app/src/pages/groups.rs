@@ -223,7 +223,7 @@ fn Content(view: GroupView) -> impl IntoView {
         models,
         requests,
         places,
-        people,
+        people: found,
         chosen,
         dying,
         spend,
@@ -237,9 +237,12 @@ fn Content(view: GroupView) -> impl IntoView {
     // What is archived is over: it is looked at, and not changed.
     let live = group.archived_at.is_none();
     let allows = |act| live && allows(act);
-    let (edit, add, edit_leads) = (allows(Act::EditGroup), allows(Act::EditMembers), allows(Act::EditLeads));
-    let (create, shift, archive) =
-        (allows(Act::CreateGroup), allows(Act::MoveGroup), allows(Act::ArchiveGroup));
+    let (edit, people, edit_leads) =
+        (allows(Act::EditGroup), allows(Act::EditMembers), allows(Act::EditLeads));
+    // What has ended takes nothing in: its banner says how it goes on.
+    let open = over.is_none();
+    let (add, create) = (open && people, open && allows(Act::CreateGroup));
+    let (shift, archive) = (allows(Act::MoveGroup), allows(Act::ArchiveGroup));
     let mut crumbs = vec![("/groups".to_owned(), "Groups".to_owned())];
     crumbs.extend(
         group.path[..group.path.len().saturating_sub(1)]
@@ -299,7 +302,7 @@ fn Content(view: GroupView) -> impl IntoView {
         })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
-            <People members matching next named heirs count=people_in group=group.clone() tree=tree.clone() targets edit=add edit_leads/>
+            <People members matching next named heirs count=people_in group=group.clone() tree=tree.clone() targets edit=people add edit_leads/>
             <div>
                 <LimitCard scope=Scope::Group(group.id) limits above may_set=allows(Act::TightenLimits) may_remove=live && may(Act::LoosenLimits)/>
                 <Card title="Applications" note=applications_below.to_string()><Applications group=id.to_string() all=applications_below applications/></Card>
@@ -316,7 +319,7 @@ fn Content(view: GroupView) -> impl IntoView {
         <Grants requests empty="What people ask for on this group’s account, and what was agreed to until when, stands here."/>
         <Lines models group=id.to_string()/>
         <Dialog name="add" title="Add people" when=add>
-            <AddPeople group=id.to_string() chosen=chosen.clone() found=people.clone() leads=edit_leads/>
+            <AddPeople group=id.to_string() chosen=chosen.clone() found=found.clone() leads=edit_leads/>
         </Dialog>
         <Dialog name="edit" title="Edit the group" when=edit clone:name>
             <Form to=EditGroup::PATH>
@@ -331,7 +334,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 }}
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
-            {may(Act::EditOrganization).then(|| view! {
+            {(may(Act::EditOrganization) && (open || group.is_default)).then(|| view! {
                 <Form to=SetDefaultGroup::PATH at_once=AtOnce::Turned(if group.is_default { "New users do not join it" } else { "New users join it" })>
                     <Hidden name="id" value=group.id.to_string()/>
                     <Hidden name="was" value=group.is_default.to_string()/>

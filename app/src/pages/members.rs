@@ -43,8 +43,10 @@ pub fn People(
     tree: Vec<Node>,
     /// Where they can be moved to at all.
     targets: Vec<(String, String)>,
-    /// Whether people may be put in and taken out.
+    /// Whether people may be taken out, and put elsewhere.
     edit: bool,
+    /// Whether people may be put in.
+    add: bool,
     /// Whether it may be said who leads.
     edit_leads: bool,
 ) -> impl IntoView {
@@ -67,7 +69,7 @@ pub fn People(
     view! {
         <Moving from=id.clone()>
             <div class=if movable { "members with-tree" } else { "members" }>
-                <Card title="People" note actions=ViewFn::from(move || view! { {edit.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
+                <Card title="People" note actions=ViewFn::from(move || view! { {add.then(|| view! { <OpenDialog name="add" label="Add people" look="btn small"/> })} })>
                     {many.then(|| view! { <Find group=form.clone() matching/> })}
                     <Table members=members.clone() group=id.clone() movable edit edit_leads/>
                     {movable.then(|| view! { <Bar group=form.clone()/> })}
@@ -298,7 +300,8 @@ fn Tree(tree: Vec<Node>) -> impl IntoView {
         .map(|node| {
             let open = node.closed.is_none();
             view! {
-                <li class=format!("members-node depth-{}", node.depth.min(8)) data-into=open.then(|| node.id.to_string()) data-closed=node.closed>
+                // As the island draws those that it opens, too.
+                <li class=format!("members-node depth-{}", node.depth.min(8)) data-into=open.then(|| node.id.to_string()) data-closed=node.closed data-folded=node.folded.then(|| node.id.to_string())>
                     <a href=format!("/groups/{}", node.id) draggable="false">{node.name}</a><span class="members-new num"></span>
                 </li>
             }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{
         keys::{IssueOwnSecret, OpenPersonal},
-        my_models::{Door, MyPage, MySecret, Way, load_my_models},
+        my_models::{Door, GroupOver, MyPage, MySecret, Way, load_my_models},
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Folded, Form, Head, Hidden, Kind, LimitMeter, Load,
@@ -83,7 +83,7 @@ fn WayLine(way: Way, ask: Option<String>, best: State) -> impl IntoView {
 
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
-    let MyPage { models, groups, keys, limits, requests, calls, owned, may, spend: _ } = page;
+    let MyPage { models, groups, over, keys, limits, requests, calls, owned, may, spend: _ } = page;
     let waits: Vec<String> = requests
         .iter()
         .filter(|request| request.grant.is_none() && !request.wish.is_raise())
@@ -144,6 +144,7 @@ fn Content(page: MyPage) -> impl IntoView {
         })
         .collect_view();
     let (no_models, no_limits, no_groups) = (models.is_empty(), limits.is_empty(), groups.is_empty());
+    let all_over = no_groups && !over.is_empty();
     let key_items = keys
         .into_iter()
         .map(|key| {
@@ -198,9 +199,10 @@ fn Content(page: MyPage) -> impl IntoView {
         })
         .collect_view();
     view! {
+        {over.into_iter().map(|over| view! { <p class="banner warn"><OverLine over/></p> }).collect_view()}
         <Card title="What I can use" note="by the function that enforces it" actions=ViewFn::from(|| view! { <a class="btn small" href="/why">"Why not another?"</a> })>
             {if no_models {
-                let text = if no_groups { "You are in no group yet. Models come through groups; ask an admin to add you to one." } else { "None of your groups has a model that is open or can be asked for." };
+                let text = if all_over { "Models come through groups, and yours have ended." } else if no_groups { "You are in no group yet. Models come through groups; ask an admin to add you to one." } else { "None of your groups has a model that is open or can be asked for." };
                 view! { <Empty title="Nothing yet" text/> }.into_any()
             } else {
                 view! {
@@ -237,6 +239,13 @@ fn Content(page: MyPage) -> impl IntoView {
         </div>
         <LastCalls title="My last calls" calls/>
     }
+}
+
+/// What ended with a group of mine, and the way to it for whoever may prolong it.
+#[component]
+pub fn OverLine(over: GroupOver) -> impl IntoView {
+    let GroupOver { told, page, last: _ } = over;
+    view! { {told}{page.map(|id| view! { " "<a class="link" href=format!("/groups/{id}")>"Its page"</a> })} }
 }
 
 /// A secret of mine that another one has replaced.

@@ -44,7 +44,7 @@ fn List(reviews: Reviews) -> impl IntoView {
             view! {
                 <tr>
                     <td><a href=format!("/reviews/{}", review.id)><b>{review.path.clone()}</b></a><div class="sub">{format!("opened by {}{below}", review.opened_by)}</div></td>
-                    <td class="meter-cell"><Bar progress=review.progress small=true/></td>
+                    <td class="meter-cell"><Bar progress=review.progress closed=review.closed_at.is_some() small=true/></td>
                     <td class="r num hide">{review.progress.waiting()}</td>
                     <td class="nw beside"><State review/></td>
                 </tr>
@@ -95,13 +95,41 @@ fn State(review: Review) -> impl IntoView {
     }
 }
 
+/// What came of a review that closed on its day.
+fn outcome(progress: Progress) -> String {
+    let Progress { all, confirmed, dropped, lapsed } = progress;
+    let some = |count: i64, said: &str| (count > 0).then(|| format!("{count} {said}"));
+    let parts = [
+        some(confirmed, "confirmed"),
+        some(dropped, "dropped, which ended at once"),
+        some(
+            lapsed,
+            if lapsed == 1 { "lapsed, as nobody confirmed it" } else { "lapsed, as nobody confirmed them" },
+        ),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let said = if parts.is_empty() { "nothing was decided".to_owned() } else { parts.join("; ") };
+    let rest = match progress.waiting() {
+        0 => String::new(),
+        1 => " 1 that nobody decided on goes on, and stands below.".to_owned(),
+        waiting => format!(" {waiting} that nobody decided on go on, and stand below."),
+    };
+    format!("Closed. Of {all}: {said}.{rest}")
+}
+
 #[component]
-fn Bar(progress: Progress, #[prop(optional)] small: bool) -> impl IntoView {
-    let decided = progress.all - progress.waiting();
+fn Bar(progress: Progress, closed: bool, #[prop(optional)] small: bool) -> impl IntoView {
+    let decided = progress.decided();
     let text = format!("{decided} of {} decided", progress.all);
+    let Progress { all, confirmed, dropped, lapsed } = progress;
+    let under = if closed {
+        format!("{confirmed} confirmed, {dropped} dropped, {lapsed} lapsed")
+    } else {
+        format!("{decided} of {all}")
+    };
     view! {
         <Meter level=Level { settled: decided, held: 0 } cap=progress.all.max(1) text small calm=true/>
-        <div class="sub num">{format!("{decided} of {}", progress.all)}</div>
+        <div class="sub num">{under}</div>
     }
 }
 
@@ -114,7 +142,7 @@ pub fn ReviewPage() -> impl IntoView {
 
 #[component]
 fn Content(view: ReviewView) -> impl IntoView {
-    let ReviewView { review, items, next, decides, cancels } = view;
+    let ReviewView { review, items, next, part, decides, cancels } = view;
     let crumbs = vec![("/reviews".to_owned(), "Access reviews".to_owned())];
     let progress = review.progress;
     let log = may(Act::ReadAudit).then(|| format!("/audit?subject={}", review.id.0));
@@ -126,21 +154,23 @@ fn Content(view: ReviewView) -> impl IntoView {
         .cloned()
         .collect();
     view! {
-        <Head title=review.path.clone() note=if review.below { "and every group below" } else { "" } crumbs>
-            <a class="btn" href=format!("/groups/{}", review.group)>"The group"</a>
+        <Head title=review.path.clone() note=match (part, review.below) {
+            (true, _) => "what is in the groups you lead",
+            (false, true) => "and every group below",
+            (false, false) => "",
+        } crumbs>
+            {(!part).then(|| view! { <a class="btn" href=format!("/groups/{}", review.group)>"The group"</a> })}
             {log.map(|href| view! { <a class="btn" href=href>"In the audit log"</a> })}
             {cancels.then(|| view! { <OpenDialog name="cancel" label="Cancel the review"/> })}
         </Head>
         {closed.map(|_| if let Some(by) = review.cancelled_by.clone() {
             view! { <p class="banner">{format!("{by} cancelled this review. {}", if waiting > 0 { "What nobody had decided on stays as it is." } else { "What was decided stays decided." })}</p> }.into_any()
-        } else if waiting > 0 {
-            view! { <p class="banner">{format!("Closed with {waiting} that nobody confirmed: they go on, and stand below.")}</p> }.into_any()
         } else {
-            view! { <p class="banner good">"Closed: somebody decided on every line."</p> }.into_any()
+            view! { <p class=if progress.decided() == progress.all { "banner good" } else { "banner" }>{outcome(progress)}</p> }.into_any()
         })}
         <section class="facts three">
-            <div><h2>"Decided"</h2><div class="big num">{format!("{}", progress.all - waiting)}<small>{format!(" of {}", progress.all)}</small></div><Bar progress/></div>
-            <div><h2>"So far"</h2><div class="big num">{progress.confirmed}<small>" confirmed"</small></div><p class="under num">{format!("{} dropped, {} lapsed", progress.dropped, progress.lapsed)}</p></div>
+            <div><h2>{if closed.is_some() { "Decided by somebody" } else { "Decided" }}</h2><div class="big num">{progress.decided()}<small>{format!(" of {}", progress.all)}</small></div><Bar progress closed=closed.is_some()/></div>
+            <div><h2>{if closed.is_some() { "What came of it" } else { "So far" }}</h2><div class="big num">{progress.confirmed}<small>" confirmed"</small></div><p class="under num">{format!("{} dropped, {} lapsed", progress.dropped, progress.lapsed)}{(closed.is_some() && waiting > 0).then(|| format!(", {waiting} not decided"))}</p></div>
             <div><h2>"Last day"</h2><div class="big num">{time::date(review.due_on)}</div><p class="under">{format!("Opened by {} ", review.opened_by)}<Ago at=Some(review.opened_at)/></p></div>
         </section>
         <Filters closed=review.closed_at.is_some()/>

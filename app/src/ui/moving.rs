@@ -3,7 +3,7 @@
 //! What is dragged is the row, or every row that is ticked when it is one of them. Without script
 //! there is nothing to drag; the menu of a row and the bar under the table lead to the same form.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use leptos::{ev, html, prelude::*, server_fn::ServerFn, task::spawn_local};
 use wasm_bindgen::JsCast;
@@ -16,7 +16,14 @@ use super::{
     toast,
     visit::{Visit, here, opened_by, visit},
 };
-use crate::{api::groups::MovePeople, error::AppError, frame::PAGE};
+use crate::{
+    api::groups::{MovePeople, Node, load_below},
+    error::AppError,
+    frame::PAGE,
+};
+
+/// For so long somebody waits over a branch before it opens.
+const WAITS: Duration = Duration::from_millis(600);
 
 /// What is under way.
 #[derive(Default)]
@@ -25,6 +32,66 @@ struct Drag {
     users: Vec<String>,
     /// What they are over, which does not take them: why.
     refused: Option<String>,
+    /// The branch they are over, and when it opens.
+    over: Option<(Element, TimeoutHandle)>,
+}
+
+impl Drag {
+    /// They are over this: a branch that is folded opens after a while, unless they go on before.
+    fn hovers(&mut self, place: Option<&Element>, from: &str) {
+        if self.over.as_ref().map(|(branch, _)| branch) == place {
+            return;
+        }
+        if let Some((_, opens)) = self.over.take() {
+            opens.clear();
+        }
+        let Some(branch) = place.filter(|place| place.has_attribute("data-folded")) else { return };
+        let (opened, from) = (branch.clone(), from.to_owned());
+        let opens = set_timeout_with_handle(move || open(opened, from), WAITS);
+        self.over = opens.ok().map(|opens| (branch.clone(), opens));
+    }
+}
+
+/// Shows what is below a branch.
+fn open(branch: Element, from: String) {
+    let Some(id) = branch.get_attribute("data-folded") else { return };
+    let _ = branch.remove_attribute("data-folded");
+    spawn_local(async move {
+        match load_below(id.clone(), from).await {
+            Ok(below) => {
+                for line in below.iter().rev().filter_map(line) {
+                    let _ = branch.insert_adjacent_element("afterend", &line);
+                }
+            }
+            // It can be tried again.
+            Err(_) => drop(branch.set_attribute("data-folded", &id)),
+        }
+    });
+}
+
+/// A line of the tree, as the page draws it.
+fn line(node: &Node) -> Option<Element> {
+    let document = document();
+    let line = document.create_element("li").ok()?;
+    line.set_class_name(&format!("members-node depth-{}", node.depth.min(8)));
+    let id = node.id.to_string();
+    let (name, value) = match &node.closed {
+        None => ("data-into", &id),
+        Some(why) => ("data-closed", why),
+    };
+    line.set_attribute(name, value).ok()?;
+    if node.folded {
+        line.set_attribute("data-folded", &id).ok()?;
+    }
+    let link = document.create_element("a").ok()?;
+    link.set_attribute("href", &format!("/groups/{id}")).ok()?;
+    link.set_attribute("draggable", "false").ok()?;
+    link.set_text_content(Some(&node.name));
+    let new = document.create_element("span").ok()?;
+    new.set_class_name("members-new num");
+    line.append_child(&link).ok()?;
+    line.append_child(&new).ok()?;
+    Some(line)
 }
 
 fn within(target: Option<web_sys::EventTarget>, what: &str) -> Option<Element> {
@@ -158,11 +225,11 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
                 let dragged = row.get_attribute("data-user").is_some_and(|user| users.contains(&user));
                 let _ = row.class_list().toggle_with_force("members-dragged", dragged);
             }
-            *drag.borrow_mut() = Drag { users, refused: None };
+            *drag.borrow_mut() = Drag { users, ..Drag::default() };
         }
     };
     let over = {
-        let drag = Rc::clone(&drag);
+        let (drag, from) = (Rc::clone(&drag), from.clone());
         move |event: DragEvent| {
             let Some(node) = here_node() else { return };
             if drag.borrow().users.is_empty() {
@@ -174,6 +241,7 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
                     let _ = marked.class_list().remove_1("members-over");
                 }
             }
+            drag.borrow_mut().hovers(place.as_ref(), &from);
             drag.borrow_mut().refused = place.as_ref().and_then(|place| place.get_attribute("data-closed"));
             let Some(place) = place.filter(|place| place.has_attribute("data-into")) else { return };
             event.prevent_default();
@@ -189,6 +257,7 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
             let Some(place) = within(event.target(), ".members-node") else { return };
             let Some(to) = place.get_attribute("data-into") else { return };
             event.prevent_default();
+            drag.borrow_mut().hovers(None, &from);
             let users = std::mem::take(&mut *drag.borrow_mut()).users;
             if !users.is_empty() {
                 let copy = copies(&event);
@@ -205,6 +274,7 @@ pub fn Moving(from: String, children: Children) -> impl IntoView {
         if let Some(node) = here_node() {
             unmark(&node);
         }
+        drag.borrow_mut().hovers(None, "");
         let drag = std::mem::take(&mut *drag.borrow_mut());
         if let Some(why) = drag.refused.filter(|_| !drag.users.is_empty()) {
             toast::say(why);

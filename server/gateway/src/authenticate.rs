@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, header};
 use store::keys::KnownSecret;
 
 use crate::{
-    Gateway,
+    Gateway, authorize,
     guard::without_secrets,
     refused::Unknown,
     snapshot::Snapshot,
@@ -75,13 +75,22 @@ pub async fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Call
         tracing::warn!(%error, call = %id, "facts are not available");
         Refusal::new(Kind::Unavailable, id, UNCERTAIN)
     })?;
+    let caller =
+        |snapshot, secret| Caller { snapshot, secret, id, now, client_request: client_request(headers) };
     let Some((snapshot, secret)) = found else {
+        if let Some((snapshot, secret)) = gateway.snapshots.fallen(&hash) {
+            let caller = caller(snapshot, secret);
+            if let Some(refusal) = authorize::fallen(&caller) {
+                gateway.refused(&caller, "", Features::default(), &refusal);
+                return Err(refusal);
+            }
+        }
         let refusal = unknown(Told::UnknownSecret);
         // Perhaps it was somebody's once: that is looked up beside the call.
         gateway.booking.push_unknown(Unknown { hash, at: now, refusal: refusal.clone() });
         return Err(refusal);
     };
-    let caller = Caller { snapshot, secret, id, now, client_request: client_request(headers) };
+    let caller = caller(snapshot, secret);
     if caller.secret.expires_at.is_some_and(|end| end <= now) {
         let message = "This secret was rotated and its grace period is over. Use the new one.";
         let refusal = refuse(message).because(Told::RotatedSecret);

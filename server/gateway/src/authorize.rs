@@ -11,6 +11,8 @@ use domain::{
     limits::Scope,
     models::{Modality, Review},
     prices::Prices,
+    time,
+    why::{Over, first_over},
 };
 
 use crate::{
@@ -181,11 +183,72 @@ fn priced_tools(authorized: &mut Authorized) -> Result<(), Refusal> {
     Err(Refusal { detail: Box::new(Detail { contact, ..*refusal.detail }), ..refusal })
 }
 
-/// One answer for everything that is not visible: whether a model exists is not said.
+/// One answer for everything that is not visible: whether a model exists is not said. Where the group is over
+/// that is said instead, whatever was asked for.
 pub fn no_such_model(caller: &Caller, name: &str) -> Refusal {
+    if let Some(refusal) = group_over(caller) {
+        return refusal;
+    }
     let shown: String = name.chars().take(100).collect();
     let message = format!("There is no model {shown} for this key. GET /v1/models lists what there is.");
     Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model"))
+}
+
+/// What is said of every model when the caller's group, or one above it, has ended.
+fn group_over(caller: &Caller) -> Option<Refusal> {
+    let facts = &caller.snapshot.facts;
+    let group = caller.application()?.group;
+    let over = first_over(facts, group, caller.now)?;
+    let with_it = facts.groups.get(&group).filter(|_| group != over.group);
+    let with_it = with_it.map(|group| format!(", and {} with it", group.name)).unwrap_or_default();
+    let message = format!(
+        "{} ended on {}{with_it}. Nothing in it can call a model until it has a later last day.",
+        over.name,
+        time::date(over.last)
+    );
+    let refusal = Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model"));
+    Some(ended_by(caller, refusal, &over, Reason::GroupEnded))
+}
+
+/// A secret that ended with the group through which its person had it.
+fn secret_over(caller: &Caller) -> Option<Refusal> {
+    let facts = &caller.snapshot.facts;
+    let (user, application) = caller.secret.user.zip(caller.application())?;
+    let (group, _) = left_with_a_group(facts, user, application, caller.now)?;
+    let over = first_over(facts, group, caller.now)?;
+    let message = format!(
+        "{} ended on {}, and this secret ended with it. Use one of another group of yours.",
+        over.name,
+        time::date(over.last)
+    );
+    let refusal = Refusal::new(Kind::InvalidSecret, caller.id, message);
+    Some(ended_by(caller, refusal, &over, Reason::NotAMember))
+}
+
+/// Says which group it was, its last day, and who may know how it goes on.
+fn ended_by(caller: &Caller, mut refusal: Refusal, over: &Over<'_>, reason: Reason) -> Refusal {
+    let contact = caller.snapshot.facts.contact_for(Some(over.group));
+    if let Some(contact) = &contact {
+        refusal.message += &format!(" Ask {contact}.");
+    }
+    refusal.detail = Box::new(Detail {
+        reason: reason.as_str().to_owned(),
+        scope: Some("group"),
+        scope_id: Some(over.group.to_string()),
+        scope_name: Some(over.name.to_owned()),
+        ended_on: Some(over.last.to_string()),
+        contact,
+        ..*refusal.detail
+    });
+    refusal
+}
+
+/// What is said of a secret that died because a group ended; none: there was another reason, which nobody
+/// hears.
+pub fn fallen(caller: &Caller) -> Option<Refusal> {
+    let refused =
+        person_refused(&caller.snapshot.facts, caller.secret.user, caller.application(), caller.now);
+    (refused == Some(Reason::NotAMember)).then(|| secret_over(caller)).flatten()
 }
 
 fn with_contact(caller: &Caller, mut refusal: Refusal, reason: Reason) -> Refusal {
@@ -250,18 +313,10 @@ fn denied(caller: &Caller, name: &str, reason: Reason) -> Refusal {
             let message = "This secret belongs to somebody who is suspended.".to_owned();
             with_contact(caller, refuse(Kind::InvalidSecret, message), reason)
         }
-        _ => {
-            let facts = &caller.snapshot.facts;
-            let ended = caller.secret.user.zip(caller.application()).and_then(|(user, application)| {
-                let (group, _) = left_with_a_group(facts, user, application, caller.now)?;
-                Some(&facts.groups.get(&group)?.name)
-            });
-            let message = match ended {
-                Some(name) => format!("{name} has ended, and this secret ended with it."),
-                None => "This secret's owner has left the groups its key is for.".to_owned(),
-            };
+        _ => secret_over(caller).unwrap_or_else(|| {
+            let message = "This secret's owner has left the groups its key is for.".to_owned();
             with_contact(caller, refuse(Kind::InvalidSecret, message), reason)
-        }
+        }),
     }
 }
 

@@ -195,8 +195,7 @@ async fn get_model(
     match authorize::list(&caller, false).iter().find(|model| model.name == name) {
         Some(model) => with_id(caller.id, Json(models::one(dialect, model)).into_response()),
         None => {
-            let message = "There is no such model for this key. GET /v1/models lists what there is.";
-            let refusal = Refusal::new(Kind::ModelNotFound, caller.id, message).about(Some("model"));
+            let refusal = authorize::no_such_model(&caller, &name);
             gateway.refused(&caller, &name, Features::default(), &refusal);
             gateway.say(refusal, dialect)
         }

@@ -298,6 +298,7 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
             .bucket
             .ends_at
             .map(|end| end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        ended_on: None,
         request_url: Some(request_url),
         contact,
         found: Vec::new(),

@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub facts: Facts,
     /// Live secrets.
     pub secrets: Vec<KnownSecret>,
+    /// Those that died with a group: nothing is decided by them but what their callers are told.
+    pub fallen: Vec<KnownSecret>,
     /// What is sent to providers with every call.
     pub destinations: FxHashMap<ProviderId, Destination>,
     /// The window each kind of window is in: a calendar takes its time to be asked.
@@ -64,6 +66,7 @@ impl Snapshot {
         Self {
             facts,
             secrets: Vec::new(),
+            fallen: Vec::new(),
             destinations: FxHashMap::default(),
             spans: parking_lot::Mutex::default(),
         }
@@ -87,17 +90,22 @@ struct World {
     organizations: HashMap<OrgId, Arc<Snapshot>>,
     /// Which organization, and which of its secrets.
     by_hash: FxHashMap<[u8; 32], (OrgId, usize)>,
+    /// The same of those that died with a group.
+    fallen: FxHashMap<[u8; 32], (OrgId, usize)>,
 }
 
 impl World {
     fn of(organizations: HashMap<OrgId, Arc<Snapshot>>) -> Self {
-        let mut by_hash = FxHashMap::default();
+        let (mut by_hash, mut fallen) = (FxHashMap::default(), FxHashMap::default());
+        let places = |org, secrets: &[KnownSecret]| {
+            let hashes = secrets.iter().map(|secret| secret.hash).enumerate();
+            hashes.map(|(place, hash)| (hash, (org, place))).collect::<Vec<_>>()
+        };
         for (org, snapshot) in &organizations {
-            by_hash.extend(
-                snapshot.secrets.iter().enumerate().map(|(place, secret)| (secret.hash, (*org, place))),
-            );
+            by_hash.extend(places(*org, &snapshot.secrets));
+            fallen.extend(places(*org, &snapshot.fallen));
         }
-        Self { organizations, by_hash }
+        Self { organizations, by_hash, fallen }
     }
 }
 
@@ -118,6 +126,7 @@ async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
     // version follows.
     let facts = store::access::facts(store, org).await?;
     let secrets = store::keys::known(store, org).await?;
+    let fallen = store::keys::fallen(store, &facts).await?;
     let credentials: HashMap<ProviderId, String> =
         store::providers::credentials(store, org).await?.into_iter().collect();
     let destinations = facts.providers.iter().map(|(id, provider)| {
@@ -127,7 +136,7 @@ async fn load(store: &Store, org: OrgId) -> Result<Snapshot> {
         (*id, Destination { uris, credential })
     });
     let destinations = destinations.collect();
-    Ok(Snapshot { facts, secrets, destinations, spans: parking_lot::Mutex::default() })
+    Ok(Snapshot { facts, secrets, fallen, destinations, spans: parking_lot::Mutex::default() })
 }
 
 impl Snapshots {
@@ -196,6 +205,15 @@ impl Snapshots {
             return None;
         }
         Some((Arc::clone(snapshot), snapshot.secrets.get(*place)?.clone()))
+    }
+
+    /// The organization of a secret that died with a group, and the secret: for those that [`Self::find`] does
+    /// not find.
+    pub fn fallen(&self, hash: &[u8; 32]) -> Option<(Arc<Snapshot>, KnownSecret)> {
+        let world = self.world.load();
+        let (org, place) = world.fallen.get(hash)?;
+        let snapshot = world.organizations.get(org)?;
+        Some((Arc::clone(snapshot), snapshot.fallen.get(*place)?.clone()))
     }
 
     /// Reads the organizations that this process has changed since they were last read.

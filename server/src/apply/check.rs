@@ -1,6 +1,8 @@
 //! Mistakes that show only when the whole file, or the installation, is known: names given twice,
 //! names that mean nothing, groups without a parent.
 
+mod ended;
+
 use std::collections::{HashMap, HashSet};
 
 use super::{
@@ -86,6 +88,7 @@ pub fn check(file: &Document, present: &Present) -> Vec<Mistake> {
     };
     known.check(file, &mut mistakes);
     review(file, present, &mut mistakes);
+    ended::check(file, present, &mut mistakes);
     mistakes
 }
 

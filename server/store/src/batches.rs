@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
-    batches::{Batch, Effect, Kept, Line, Outcome, Tally, Task},
+    batches::{Alone, Batch, Effect, Kept, Line, Outcome, Tally, Task},
     groups::{Source, Standing},
     ids::{BatchId, GroupId, OrgId, UserId},
     keys::Fallen,
@@ -192,19 +192,14 @@ pub async fn dead_so_far(change: &mut Change, users: &[UserId]) -> Result<HashMa
     Ok(rows.into_iter().map(|row| (row.user_id.into(), size(row.secrets))).collect())
 }
 
-/// What undoing it left alone, because somebody changed it again since: whom, and what was done to them; at
+/// What undoing it left alone: whom, what was done to them, and why; none: somebody changed it again since. At
 /// most `limit`.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn left_alone(
-    store: &Store,
-    org: OrgId,
-    id: BatchId,
-    limit: i64,
-) -> Result<Vec<(UserId, String, String)>> {
+pub async fn left_alone(store: &Store, org: OrgId, id: BatchId, limit: i64) -> Result<Vec<Alone>> {
     let rows = sqlx::query!(
-        "select user_id, name, said from batch_effects
+        "select user_id, name, said, left_because from batch_effects
          where org_id = $1 and batch_id = $2 and left_alone order by place limit $3",
         org.0,
         id.0,
@@ -212,7 +207,13 @@ pub async fn left_alone(
     )
     .fetch_all(store.pool())
     .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id.into(), row.name, row.said)).collect())
+    let alone = rows.into_iter().map(|row| Alone {
+        user: row.user_id.into(),
+        name: row.name,
+        said: row.said,
+        because: row.left_because,
+    });
+    Ok(alone.collect())
 }
 
 /// Secrets that died with it: nothing brings them back. Those that died in the same moment of the same

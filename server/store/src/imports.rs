@@ -17,6 +17,7 @@ use domain::{
     names::{Email, Name},
     roles::Act,
     users::Role,
+    why,
 };
 use uuid::Uuid;
 
@@ -291,6 +292,15 @@ impl<'a> One<'a, '_> {
         self.facts.groups.get(&group).map_or("", |group| &group.name)
     }
 
+    /// What has ended takes nobody in; who is in it already may stand in the table.
+    fn takes_in(&self, group: GroupId) -> Result<()> {
+        let Some(over) = why::over(self.facts, group, self.change.at()) else { return Ok(()) };
+        let sentence = format!(
+            "{over}, and takes nobody in. Leave it out of this cell, or give it a later last day first."
+        );
+        Err(StoreError::invalid("groups", sentence))
+    }
+
     /// Somebody who is here. `now`: what they are in.
     async fn edit(&mut self, known: &'a Known, now: &'a [Belongs]) -> Result<()> {
         self.column = "status";
@@ -354,6 +364,7 @@ impl<'a> One<'a, '_> {
         self.column = "groups";
         let Some(wanted) = &self.row.groups else { return Ok(()) };
         for group in wanted.iter().filter(|group| !now.iter().any(|of| of.group == **group)) {
+            self.takes_in(*group)?;
             let group_name = self.called(*group);
             if self.lapsed.contains(&(known.id, *group)) {
                 self.plan.lapsed.push((*group, known.id));
@@ -406,6 +417,10 @@ impl<'a> One<'a, '_> {
         self.column = "role";
         let role = self.row.role.unwrap_or(Role::Member);
         users::may_give(self.change, role)?;
+        self.column = "groups";
+        for group in self.row.groups.iter().flatten() {
+            self.takes_in(*group)?;
+        }
         let (nobody, from) = (UserId(Uuid::nil()), self.imported.effects.len());
         let mut say = |text: String, undo| self.imported.say(nobody, self.row, name.as_str(), text, undo);
         say(format!("is new: {name}, {role}"), Some(Undo::Added));

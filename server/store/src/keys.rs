@@ -18,8 +18,8 @@ use crate::{
 };
 
 pub use secrets::{
-    KnownSecret, Look, bury, issue_member, issue_member_until, issue_service, issue_service_until, known,
-    lookup_hash, revoke, secrets,
+    KnownSecret, Look, bury, fallen, issue_member, issue_member_until, issue_service, issue_service_until,
+    known, lookup_hash, revoke, secrets,
 };
 pub(crate) use secrets::{kill, revoke_orphans, yet_to_come};
 

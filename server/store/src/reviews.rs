@@ -260,41 +260,51 @@ async fn secrets(change: &mut Change, review: ReviewId, group: GroupId, below: b
     write(change, review, found).await
 }
 
-/// Reviews, open ones first, of all groups or of some and everything below them; at most `limit`.
+/// Reviews, open ones first: all of them, or those of some groups and everything below them. One of a group
+/// above these is among them where it has lines of theirs, with those lines alone. At most `limit`.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, within: Option<&[GroupId]>, limit: i64) -> Result<Vec<Review>> {
-    let within: Option<Vec<Uuid>> = within.map(|ids| ids.iter().map(|id| id.0).collect());
+    let groups = uuids(within);
     let rows = sqlx::query_scalar!(
         "select r.review_id from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
-         where r.org_id = $1 and ($2::uuid[] is null or r.group_id = any ($2) or g.ancestors && $2)
+         where r.org_id = $1
+           and ($2::uuid[] is null or (g.ancestors || g.group_id) && $2
+                or exists (select from review_items i join groups h on h.org_id = i.org_id and h.group_id = i.group_id
+                           where i.org_id = $1 and i.review_id = r.review_id and (h.ancestors || h.group_id) && $2))
          order by r.closed_at is not null, case when r.closed_at is null then r.due_at end, r.opened_at desc limit $3",
         org.0,
-        within.as_deref(),
+        groups.as_deref(),
         limit,
     )
     .fetch_all(store.pool())
     .await?;
     let mut reviews = Vec::new();
     for id in rows {
-        reviews.push(get(store, org, id.into()).await?);
+        reviews.push(part(store, org, id.into(), within).await?);
     }
     Ok(reviews)
 }
 
-/// How many open reviews, of all groups or of some and everything below them, have lines that wait.
+fn uuids(groups: Option<&[GroupId]>) -> Option<Vec<Uuid>> {
+    groups.map(|ids| ids.iter().map(|id| id.0).collect())
+}
+
+/// How many open reviews have lines that wait: of all groups, or of some and everything below them.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn waiting_in(store: &Store, org: OrgId, within: Option<&[GroupId]>) -> Result<i64> {
-    let within: Option<Vec<Uuid>> = within.map(|ids| ids.iter().map(|id| id.0).collect());
+    let groups = uuids(within);
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from reviews r join groups g on g.org_id = r.org_id and g.group_id = r.group_id
-           where r.org_id = $1 and r.closed_at is null and ($2::uuid[] is null or r.group_id = any ($2) or g.ancestors && $2)
-             and exists (select from review_items i where i.org_id = $1 and i.review_id = r.review_id and i.state = 'waiting')"#,
+           where r.org_id = $1 and r.closed_at is null
+             and exists (select from review_items i join groups h on h.org_id = i.org_id and h.group_id = i.group_id
+                         where i.org_id = $1 and i.review_id = r.review_id and i.state = 'waiting'
+                           and ($2::uuid[] is null or (g.ancestors || g.group_id) && $2 or (h.ancestors || h.group_id) && $2))"#,
         org.0,
-        within.as_deref(),
+        groups.as_deref(),
     );
     Ok(count.fetch_one(store.pool()).await?)
 }
@@ -304,16 +314,33 @@ pub async fn waiting_in(store: &Store, org: OrgId, within: Option<&[GroupId]>) -
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization.
 pub async fn get(store: &Store, org: OrgId, id: ReviewId) -> Result<Review> {
+    part(store, org, id, None).await
+}
+
+/// One review as whoever leads these groups sees it: all of it where it is of one of them or below, else how
+/// far it is in what is theirs of it. None: all of it.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn part(store: &Store, org: OrgId, id: ReviewId, within: Option<&[GroupId]>) -> Result<Review> {
     let mut db = store.pool().acquire().await?;
+    let within = uuids(within);
     let row = sqlx::query!(
         r#"select r.group_id, r.below, r.due_on, r.opened_by, r.opened_by_id, r.opened_at, r.closed_at, r.cancelled_by,
-                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2) as "all!",
-                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'confirmed') as "confirmed!",
-                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'dropped') as "dropped!",
-                  (select count(*) from review_items i where i.org_id = $1 and i.review_id = $2 and i.state = 'lapsed') as "lapsed!"
-           from reviews r where r.org_id = $1 and r.review_id = $2"#,
+                  k.lines as "all!", k.confirmed as "confirmed!", k.dropped as "dropped!", k.lapsed as "lapsed!"
+           from reviews r
+           join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           cross join lateral (
+               select count(*) as lines, count(*) filter (where i.state = 'confirmed') as confirmed,
+                      count(*) filter (where i.state = 'dropped') as dropped, count(*) filter (where i.state = 'lapsed') as lapsed
+               from review_items i join groups h on h.org_id = i.org_id and h.group_id = i.group_id
+               where i.org_id = $1 and i.review_id = $2
+                 and ($3::uuid[] is null or (g.ancestors || g.group_id) && $3 or (h.ancestors || h.group_id) && $3)
+           ) k
+           where r.org_id = $1 and r.review_id = $2"#,
         org.0,
-        id.0
+        id.0,
+        within.as_deref(),
     )
     .fetch_one(&mut *db)
     .await?;
@@ -374,9 +401,31 @@ pub async fn that_ended(store: &Store, org: OrgId, grant: GrantId) -> Result<Opt
     }))
 }
 
+/// The groups that these lines are about.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn groups_of(
+    store: &Store,
+    org: OrgId,
+    review: ReviewId,
+    items: &[ReviewItemId],
+) -> Result<Vec<GroupId>> {
+    let items: Vec<Uuid> = items.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_scalar!(
+        "select distinct group_id from review_items where org_id = $1 and review_id = $2 and item_id = any ($3)",
+        org.0,
+        review.0,
+        &items,
+    );
+    Ok(rows.fetch_all(store.pool()).await?.into_iter().map(GroupId).collect())
+}
+
 /// Which lines of a review to list.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filter {
+pub struct Filter<'a> {
+    /// Only those of these groups and everything below them; none: of all.
+    pub within: Option<&'a [GroupId]>,
     /// About which nothing was said yet, or what.
     pub state: Option<ItemState>,
     /// Of this kind.
@@ -422,9 +471,10 @@ pub async fn items(
     store: &Store,
     org: OrgId,
     review: ReviewId,
-    filter: Filter,
+    filter: Filter<'_>,
     limit: i64,
 ) -> Result<Vec<Item>> {
+    let within = uuids(filter.within);
     let rows = sqlx::query!(
         r#"select item_id, kind, place, user_id, name, detail, last_used_at, high_cost, state, decided_by,
                   state = 'waiting' and not case kind
@@ -441,6 +491,8 @@ pub async fn items(
            from review_items
            where org_id = $1 and review_id = $2 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)
              and ($5::uuid is null or (state <> 'waiting', item_id) > ($8, $5))
+             and ($9::uuid[] is null or exists (
+                 select from groups h where h.org_id = $1 and h.group_id = review_items.group_id and (h.ancestors || h.group_id) && $9))
            order by state <> 'waiting', item_id limit $6"#,
         org.0,
         review.0,
@@ -450,6 +502,7 @@ pub async fn items(
         limit,
         clock::now(),
         filter.after.is_some_and(|after| !after.waited),
+        within.as_deref(),
     )
     .fetch_all(store.pool())
     .await?;
@@ -492,10 +545,11 @@ pub struct Decided {
     pub settled: Vec<String>,
 }
 
-/// Confirms or drops lines of a review; what was decided before stays.
+/// Confirms or drops lines of a review; what was decided before stays. A permit for the group of the review is
+/// one for all of its lines, else it has to be one for the groups that they are about.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] when the review is closed.
+/// [`StoreError::Invalid`] when the review is closed; [`StoreError::NotPermitted`] for a line of another group.
 pub async fn decide(
     change: &mut Change,
     review: ReviewId,
@@ -511,7 +565,13 @@ pub async fn decide(
     )
     .fetch_one(change.db())
     .await?;
-    change.expect(Act::ReviewAccess, Some(row.group_id.into()))?;
+    if change.expect(Act::ReviewAccess, Some(row.group_id.into())).is_err() {
+        let about = groups_of(change.store(), org, review, ids).await?;
+        let nowhere = about.is_empty().then_some(None);
+        for group in about.into_iter().map(Some).chain(nowhere) {
+            change.expect(Act::ReviewAccess, group)?;
+        }
+    }
     let path = groups::read(change.db(), org, row.group_id.into()).await?.path_text();
     if row.closed_at.is_some() {
         return Err(StoreError::invalid("", "This review is closed. Open another one."));

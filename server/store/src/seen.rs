@@ -11,27 +11,33 @@ use crate::{Change, Result, Store, StoreError, clock};
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization; [`StoreError::Meanwhile`] when somebody
-/// changed it since: who, and what before and after.
+/// changed it since: who, and what before and after; or when it has ended already.
 pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<String> {
     let org = change.org();
     let now = sqlx::query!(
-        r#"select version as "version!", name as "name!" from applications where org_id = $1 and application_id = $2
-           union all select version, name from groups where org_id = $1 and group_id = $2
-           union all select version, name from models where org_id = $1 and model_id = $2
-           union all select version, name from tiers where org_id = $1 and tier_id = $2
-           union all select version, name from policies where org_id = $1 and policy_id = $2
-           union all select version, name from providers where org_id = $1 and provider_id = $2
-           union all select version, name from users where org_id = $1 and user_id = $2
-           union all select version, url from webhooks where org_id = $1 and webhook_id = $2"#,
+        r#"select version as "version!", name as "name!", archived_at as "over?", 'archived' as "how!" from applications where org_id = $1 and application_id = $2
+           union all select version, name, archived_at, 'archived' from groups where org_id = $1 and group_id = $2
+           union all select version, name, archived_at, 'archived' from models where org_id = $1 and model_id = $2
+           union all select version, name, archived_at, 'archived' from tiers where org_id = $1 and tier_id = $2
+           union all select version, name, archived_at, 'archived' from policies where org_id = $1 and policy_id = $2
+           union all select version, name, archived_at, 'archived' from providers where org_id = $1 and provider_id = $2
+           union all select version, name, removed_at, 'removed' from users where org_id = $1 and user_id = $2
+           union all select version, url, archived_at, 'archived' from webhooks where org_id = $1 and webhook_id = $2"#,
         org.0,
         id
     )
     .fetch_one(change.db())
     .await?;
-    if now.version == version {
+    if now.over.is_none() && now.version == version {
         return Ok(now.name);
     }
     let (who, what) = last(change, id).await?;
+    if now.over.is_some() {
+        return Err(StoreError::Meanwhile(format!(
+            "{who} has {} {} already. Nothing was done.",
+            now.how, now.name
+        )));
+    }
     let what = in_words(what);
     Err(StoreError::Meanwhile(format!(
         "{who} changed it since it was shown to you{what}. Nothing was done; say it again if you still mean it."

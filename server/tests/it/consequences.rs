@@ -798,3 +798,151 @@ async fn without_script_a_search_and_a_choice_take_along_what_the_form_says() {
     let mia = format!("value=\"{}\"", world.mia.0);
     assert!(buttons.iter().any(|button| button.contains(&mia)), "{buttons:?}");
 }
+
+/// Gives a group a last day that is over, as a file says it.
+fn end(server: &Server, group: &str, last: &str) {
+    let file = server.data().join("ended.toml");
+    let text = format!(
+        "[organization]\nname = \"Acme\"\n[[groups]]\npath = \"{group}\"\nkind = \"custom\"\nends_on = \"{last}\"\n"
+    );
+    std::fs::write(&file, text).expect("a file");
+    let applied = server.program(&["apply", file.to_str().expect("a path")]);
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_in_a_group_that_ended_is_told_and_its_page_offers_nothing_that_is_refused() {
+    let world = world().await;
+    crate::load::secret(&world.owner, "http://127.0.0.1:9/v1").await;
+    let models = world.owner.get("/models").await.text;
+    let target = format!("model:{}", crate::world::id_at(&models, "mdl_"));
+    let rule = [("group", world.team.as_str()), ("target", &target), ("state", "open")];
+    world.owner.must("/console/authorizations/set", &rule).await;
+    let group = format!("/groups/{}", world.team);
+    let adds = ["Add people", "New group below"];
+    let page = world.owner.get(&group).await.text;
+    assert!(adds.iter().all(|offer| page.contains(offer)), "{page}");
+    let default = "Let new users join it";
+    assert!(world.owner.get(&format!("{group}?dialog=edit")).await.text.contains(default));
+    let mine = world.mia.1.get("/my-models").await.text;
+    assert!(mine.contains("small") && mine.contains("A private context in Engineering/Research"), "{mine}");
+    let last = store::clock::now().date_naive() - chrono::Days::new(3);
+    end(&world.server, "Engineering/Research", &last.to_string());
+
+    let told = format!(
+        "Research ended on {}, and with it the secrets you had by it. You can no longer call small.",
+        domain::time::date(last)
+    );
+    for path in ["/my-models", "/account"] {
+        let page = world.mia.1.get(path).await.text;
+        assert!(page.contains(&told) && page.contains("Ask Leo whether it goes on."), "{path}: {page}");
+        assert!(!page.contains(&group), "{path}: whoever cannot prolong it is not led there");
+    }
+    let mine = world.mia.1.get("/my-models").await.text;
+    assert!(!mine.contains("A private context in"), "nothing is opened in it: {mine}");
+    let theirs = world.leo.get("/my-models").await.text;
+    assert!(theirs.contains("A later last day is for admins: ask one if it is to go on."), "{theirs}");
+    let page = world.owner.get(&group).await.text;
+    assert!(page.contains("Research ended on ") && page.contains(">Edit<") && page.contains(">Move<"));
+    for offer in adds {
+        assert!(!page.contains(offer), "{offer} is offered");
+    }
+    let dialog = world.owner.get(&format!("{group}?dialog=add")).await.text;
+    assert!(!dialog.contains("/console/groups/add-members"), "{dialog}");
+    let dialog = world.owner.get(&format!("{group}?dialog=edit")).await.text;
+    assert!(dialog.contains("/console/groups/edit") && !dialog.contains(default), "{dialog}");
+    // Long after, their own page still says so.
+    end(&world.server, "Engineering/Research", "2020-02-29");
+    assert!(!world.mia.1.get("/my-models").await.text.contains("29 Feb 2020"));
+    assert!(world.mia.1.get("/account").await.text.contains("Research ended on 29 Feb 2020"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_archived_or_undone_already_is_said_to_be() {
+    let world = world().await;
+    let (_, ada) = join(&world.server, &world.owner, "Ada", "admin").await;
+    let key = Key::new(&world.owner, &world.elsewhere).await;
+    let app = [("id", key.application.as_str()), ("version", "1"), ("typed", "bot")];
+    world.owner.must("/console/applications/archive", &app).await;
+    let again = ada.post("/console/applications/archive", &app).await;
+    refused(&again, 409, "Olga has archived bot already. Nothing was done.");
+    let group = [("id", world.elsewhere.as_str()), ("version", "1"), ("typed", "Marketing")];
+    world.owner.must("/console/groups/archive", &group).await;
+    let again = ada.post("/console/groups/archive", &group).await;
+    refused(&again, 409, "Olga has archived Marketing already. Nothing was done.");
+    let fields = [("action", "limit"), ("users[]", world.mia.0.as_str())];
+    let done = world.owner.must("/console/batches/prepare", &fields).await;
+    let id = done["go"].as_str().and_then(|go| go.split(['/', '?']).nth(3)).expect("a batch").to_owned();
+    let shown = world.owner.get(&format!("/users/batch/{id}?action=limit&cap=7")).await.text;
+    let seen = hidden(&shown, "/console/batches/confirm", "seen");
+    let fields = [("id", id.as_str()), ("action", "limit"), ("cap", "7"), ("seen", &seen)];
+    world.owner.must("/console/batches/confirm", &fields).await;
+    world.owner.must("/console/batches/undo", &[("id", &id)]).await;
+    let again = ada.post("/console/batches/undo", &[("id", &id)]).await;
+    refused(&again, 409, "Olga has undone this already. Nothing was changed.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_gives_the_organization_away_is_led_to_a_page_they_may_see() {
+    for script in [true, false] {
+        let world = world().await;
+        let (ada, _) = join(&world.server, &world.owner, "Ada", "admin").await;
+        let fields = [("user", ada.as_str()), ("then", "member"), ("typed", "Acme")];
+        let to = "/console/organizations/hand-over";
+        let mut go = if script {
+            let done = world.owner.must(to, &fields).await;
+            done["go"].as_str().expect("a page").to_owned()
+        } else {
+            let sent = world.owner.submit("/settings?dialog=hand-over", to, &fields).await;
+            assert_eq!(sent.status, 303, "{}", sent.text);
+            sent.headers["location"].to_str().expect("an address").to_owned()
+        };
+        let page = loop {
+            let page = world.owner.get(&go).await;
+            let Some(next) = page.headers.get("location") else { break page };
+            next.to_str().expect("an address").clone_into(&mut go);
+        };
+        assert_eq!((page.status.as_u16(), go.as_str()), (200, "/my-models"), "{}", page.text);
+        assert!(script || page.text.contains("Ada owns the organization now."), "{}", page.text);
+        assert_eq!(world.owner.get("/settings").await.status, 403, "it is theirs no more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leads_a_group_below_one_that_is_reviewed_decides_on_what_is_theirs() {
+    let world = world().await;
+    let (sue, _) = join(&world.server, &world.owner, "Sue", "member").await;
+    let fields = [("group", world.top.as_str()), ("user", &sue)];
+    world.owner.must("/console/groups/add-member", &fields).await;
+    let due_on = crate::world::last_day();
+    let fields = [("group", world.top.as_str()), ("due_on", &due_on), ("below", "true")];
+    let review = world.owner.create("/console/reviews/open", &fields).await;
+    let page = format!("/reviews/{review}");
+    assert_eq!(world.mia.1.get(&page).await.status, 403, "who leads nothing sees nothing of it");
+
+    // Leo leads Research, Eva all of Engineering.
+    assert!(world.leo.get("/notices").await.text.contains("2 lines are to be confirmed"));
+    assert!(world.eva.get("/notices").await.text.contains("4 lines are to be confirmed"));
+    let list = world.leo.get("/reviews").await.text;
+    assert!(list.contains(&page) && list.contains("0 of 2"), "{list}");
+    let (part, whole) = (world.leo.get(&page).await.text, world.eva.get(&page).await.text);
+    assert!(whole.contains("Sue") && whole.contains(">The group<"), "{whole}");
+    assert!(part.contains("Mia") && part.contains("what is in the groups you lead"), "{part}");
+    assert!(!part.contains("Sue") && !part.contains(">The group<"), "{part}");
+    let line = |page: &str, name: &str| {
+        let row = page.split("<tr").find(|row| row.contains(name) && row.contains("rvi_"));
+        crate::world::id_at(row.unwrap_or_else(|| panic!("{name}: {page}")), "rvi_")
+    };
+    let decide = async |who: &Browser, item: &str, verdict: &str| {
+        let fields = [("id", review.as_str()), ("verdict", verdict), ("items[]", item)];
+        who.post("/console/reviews/decide", &fields).await
+    };
+    let (sues, mias, leos) = (line(&whole, "Sue"), line(&whole, "Mia"), line(&whole, "Leo"));
+    assert_eq!(decide(&world.leo, &sues, "confirm").await.status, 403);
+    refused(&decide(&world.leo, &leos, "confirm").await, 422, "confirmed by somebody else");
+    assert_eq!(decide(&world.leo, &mias, "confirm").await.status, 200);
+    assert_eq!(decide(&world.mia.1, &mias, "drop").await.status, 403);
+    assert_eq!(world.leo.post("/console/reviews/cancel", &[("id", &review)]).await.status, 403);
+    assert!(world.leo.get("/reviews").await.text.contains("1 of 2"));
+    assert!(world.eva.get("/reviews").await.text.contains("1 of 4"));
+}

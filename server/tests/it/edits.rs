@@ -119,9 +119,9 @@ const ENDS: &str = "applications/archive groups/archive groups/remove-member mod
 /// What only reads.
 pub const READS: &str = "access-tests/list accounts/sessions alerts/list alerts/settings analytics/get applications/get \
         applications/list audit/list audit/verify authorizations/draft authorizations/matrix authorizations/rule batches/get \
-        calls/get calls/list counts explore/table frame groups/find groups/get groups/tree imports/check imports/columns in-flight/list \
+        calls/get calls/list counts explore/table frame groups/below groups/find groups/get groups/tree imports/check imports/columns in-flight/list \
         invoices/compare invoices/get invoices/list join/invitation leases/list limits/list model-reviews/list models/fill \
-        models/fill-prices models/get models/list my-models nothing notices/list notices/preferences notices/unread \
+        models/fill-prices models/get models/list my-groups my-models nothing notices/list notices/preferences notices/unread \
         observed/list offers/list organizations/settings overview policies/list price-lists/book price-lists/get \
         prompts/keeping prompts/kept prompts/read providers/get providers/list providers/test receipts/get recommendations/list \
         rehearsals/get reports/get reports/months requests/askable requests/get requests/list requests/raisable requests/rule requests/waiting \

@@ -60,6 +60,14 @@ async fn the_old_secret_works_through_its_grace_period_and_not_beyond() {
     assert!(asked.status == 409 && asked.text.contains("3 secrets stop"), "{}", asked.text);
     assert_eq!(models(&server, &old).await, 200, "nothing is done before it is meant");
     let last = secret(&owner, &app, &key, "0").await;
+    // The log names the new one, and those it stands for.
+    let log = owner.must("/console/audit/list", &[("before", ""), ("subject", "")]).await;
+    let hint = |secret: &String| format!("bsr_live_…{}", &secret[secret.len() - 4..]);
+    let made = log["rows"].as_array().expect("rows").iter().find(|row| row["act"] == "secret.create");
+    let made = made.expect("its line").to_string();
+    for one in [&last, &old, &beside, &rotated] {
+        assert!(made.contains(&hint(one)), "{}: {made}", hint(one));
+    }
     for dead in [&old, &beside, &rotated] {
         assert_eq!(models(&server, dead).await, 401, "a grace period that is cut short is over");
     }

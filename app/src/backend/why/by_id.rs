@@ -84,7 +84,7 @@ fn of_id(id: CallId, told: Told, at: DateTime<Utc>) -> ToldCall {
 /// A kept refusal as it is shown.
 pub async fn told(looking: &Looking<'_>, refused: Refused) -> Result<RefusedCall, AppError> {
     // The link and the person to ask stand on the page anyway.
-    const SHOWN: [&str; 11] = [
+    const SHOWN: [&str; 12] = [
         "reason",
         "scope",
         "scope_name",
@@ -95,6 +95,7 @@ pub async fn told(looking: &Looking<'_>, refused: Refused) -> Result<RefusedCall
         "reserved",
         "needs",
         "resets_at",
+        "ended_on",
         "times",
     ];
     let value = |name: &str| match refused.detail.get(name)? {

@@ -199,6 +199,9 @@ pub struct Detail {
     /// When the window ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<String>,
+    /// The last day of the group that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_on: Option<String>,
     /// Where to ask for access or see why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_url: Option<String>,

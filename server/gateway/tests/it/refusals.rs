@@ -1,15 +1,18 @@
 //! Every refusal, exactly as it goes out, in both dialects. None of them reaches the upstream.
 
+use chrono::NaiveDate;
 use domain::{
     access::Grantee,
+    audit::Door,
     authorizations::State,
-    groups::Standing,
-    ids::SecretId,
+    groups::{GroupForm, GroupKind, Standing},
+    ids::{GroupId, SecretId},
     keys::{Feature, Features, KeyModels},
     models::Review,
     prices::{PriceKey, Prices},
     providers::Dialect,
     refusals::Told,
+    roles::{Act, Actor},
 };
 use http::{StatusCode, header};
 use serde_json::json;
@@ -125,6 +128,68 @@ async fn a_member_s_secret_dies_with_the_membership_and_stays_dead() {
     change.commit().await.expect("it");
     golden::refused("unknown_secret", &world, "small", &[]).await;
     assert_eq!(world.upstream.served().calls, 1);
+}
+
+/// Gives a group this last day, as a file says it: for days that are over, too.
+async fn last_day(world: &World, group: GroupId, name: &str, ends_on: Option<NaiveDate>) {
+    let file = Actor { door: Door::File, ..world.tenant.owner.clone() };
+    let mut change = store::testing::begin(&world.store, &file, Act::ApplyFile).await;
+    let version = groups::version(&mut change, group).await.expect("it");
+    let name = name.parse().expect("a name");
+    let form = GroupForm { name, kind: GroupKind::Department, ends_on };
+    groups::update(&mut change, group, version, &form).await.expect("its last day");
+    change.commit().await.expect("it");
+}
+
+#[tokio::test]
+async fn a_call_of_a_group_that_has_ended_says_which_and_when_whatever_it_asks_for() {
+    let world = World::new().await;
+    let last = store::clock::now().date_naive() - chrono::Days::new(2);
+    let names = [("{last day}", domain::time::date(last)), ("{day}", last.to_string())];
+    last_day(&world, world.platform, "Platform", Some(last)).await;
+    // One that is unknown is answered alike: nothing is told of any model by it.
+    for model in ["small", "unknown", "policy/unknown"] {
+        golden::refused("group_ended", &world, model, &names).await;
+    }
+    for dialect in DIALECTS {
+        let one = world.client.get(dialect, &format!("/v1/models/{}", named("small", dialect))).await;
+        assert_eq!(one.json()["error"]["bursar"]["ended_on"], last.to_string(), "{}", one.text());
+    }
+    last_day(&world, world.platform, "Platform", None).await;
+    last_day(&world, world.engineering, "Engineering", Some(last)).await;
+    golden::refused("group_above_ended", &world, "small", &names).await;
+    nobody_called(&world).await;
+    last_day(&world, world.engineering, "Engineering", None).await;
+    let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_secret_that_died_with_its_group_says_so_before_and_after_it_is_buried() {
+    let mut world = World::new().await;
+    let service = world.client.clone();
+    let (_, leaked) = world.member("Uma").await;
+    let (user, secret) = world.member("Vera").await;
+    assert!(leaks::report(&world.store, leaked.reveal()).await.expect("taken"), "it was ours");
+    let last = store::clock::now().date_naive() - chrono::Days::new(2);
+    let names = [("{last day}", domain::time::date(last)), ("{day}", last.to_string())];
+    last_day(&world, world.platform, "Platform", Some(last)).await;
+    world.client = service.with(secret.reveal());
+    golden::refused("secret_ended_with_its_group", &world, "small", &names).await;
+    let now = store::clock::now();
+    assert!(keys::bury(&world.store, keys::Look::Lapsed, now).await.expect("a round") > 0);
+    golden::refused("secret_ended_with_its_group", &world, "small", &names).await;
+    let answer = world.client.get(Dialect::OpenAi, "/v1/models").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
+    assert_eq!(golden::told_by(&world, &answer), Told::OrphanedSecret);
+    assert_eq!(kept(&world, &answer).await.user, Some(user));
+    // What died of something else is not known, and neither is what is dead once the group goes on.
+    world.client = service.with(leaked.reveal());
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    last_day(&world, world.platform, "Platform", None).await;
+    world.client = service.with(secret.reveal());
+    golden::refused("unknown_secret", &world, "small", &[]).await;
+    nobody_called(&world).await;
 }
 
 #[tokio::test]

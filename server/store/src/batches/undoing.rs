@@ -8,6 +8,7 @@ use domain::{
     groups::Standing,
     ids::{GroupId, UserId},
     users::Role,
+    why,
 };
 
 use super::{
@@ -22,11 +23,12 @@ use crate::{
 };
 
 /// Brings everybody back who is still as the change left them. Returns how many people that were, and how
-/// many were changed since: of whoever is among these, something at least was left alone.
+/// many were left alone, because they were changed since or what they were before is not possible any more:
+/// of whoever is among these, something at least was left alone.
 ///
 /// # Errors
 /// [`StoreError::Stale`] when it was not done; [`StoreError::Meanwhile`] when it was undone already, or
-/// everybody was changed since.
+/// everybody was left alone.
 pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> {
     let (org, at) = (change.org(), change.at());
     let Some(task) = batch.done else { return Err(StoreError::Stale) };
@@ -59,46 +61,91 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
         ways.iter().filter(|(_, undo, _)| matches!(undo, Undo::Added)).map(|(user, ..)| *user).collect();
     let unused = if added.is_empty() { HashSet::new() } else { users::with_nothing(change, &added).await? };
 
-    let (mut back, mut left) = (HashSet::new(), HashSet::new());
-    let mut places = Vec::new();
+    let facts = change.facts().await?;
+    let (mut back, mut left) = (HashSet::new(), Left::default());
     let mut all = All::default();
     for (user, undo, place) in &ways {
-        let person = now.get(user).filter(|person| is_same(undo, person, task, &known, at));
-        match person.map_or(Taken::Not, |person| all.take(change, person, undo, &known, &unused)) {
+        let same = now.get(user).filter(|person| is_same(undo, person, task, &known, at));
+        let Some(person) = same else {
+            left.alone(*user, *place, None);
+            continue;
+        };
+        // What has ended takes nobody in, also not those who were in it before.
+        if let Some(over) = undo.joins().and_then(|group| why::over(&facts, group, at)) {
+            left.alone(
+                *user,
+                *place,
+                Some(format!("{over}, and takes nobody in until it has a later last day.")),
+            );
+            continue;
+        }
+        match all.take(change, person, undo, &known, &unused) {
             Taken::Together => drop(back.insert(*user)),
             Taken::Alone => {}
-            Taken::Not => {
-                left.insert(*user);
-                places.push(*place);
-            }
+            Taken::Not(why) => left.alone(*user, *place, Some(why)),
         }
     }
     for (person, undo) in all.bring_back(change).await? {
         match bring_one_back(change, person, undo).await {
-            Ok(()) => back.insert(person.id),
-            Err(StoreError::Invalid { .. }) => {
-                places.extend(
-                    ways.iter().find(|(_, way, _)| std::ptr::eq(way, undo)).map(|(.., place)| *place),
-                );
-                left.insert(person.id)
+            Ok(()) => drop(back.insert(person.id)),
+            Err(StoreError::Invalid { sentence, .. }) => {
+                let way = ways.iter().find(|(_, way, _)| std::ptr::eq(way, undo));
+                left.alone(person.id, way.map_or(-1, |(.., place)| *place), Some(sentence));
             }
             Err(error) => return Err(error),
-        };
+        }
     }
-    sqlx::query!(
-        "update batch_effects set left_alone = true
-         where org_id = $1 and batch_id = $2 and outcome = 'changed' and place = any ($3)",
-        org.0,
-        batch.id.0,
-        &places,
-    )
-    .execute(change.db())
-    .await?;
     if back.is_empty() {
-        let sentence = "Everybody was changed again since. Nothing was undone: change them one by one, if they are to be as before.";
-        return Err(StoreError::Meanwhile(sentence.to_owned()));
+        return Err(StoreError::Meanwhile(left.nothing()));
     }
-    Ok((back.difference(&left).count(), left.len()))
+    left.keep(change, batch).await?;
+    Ok((back.difference(&left.users).count(), left.users.len()))
+}
+
+/// What is left alone.
+#[derive(Default)]
+struct Left {
+    users: HashSet<UserId>,
+    places: Vec<i32>,
+    /// Why, for each; none: somebody changed it again since.
+    because: Vec<Option<String>>,
+}
+
+impl Left {
+    fn alone(&mut self, user: UserId, place: i32, because: Option<String>) {
+        self.users.insert(user);
+        self.places.push(place);
+        self.because.push(because);
+    }
+
+    /// Why nothing at all was undone.
+    fn nothing(&self) -> String {
+        let mut why: Vec<&str> = self.because.iter().flatten().map(String::as_str).collect();
+        why.sort_unstable();
+        why.dedup();
+        if why.is_empty() {
+            return "Everybody was changed again since. Nothing was undone: change them one by one, if they are to be as before.".to_owned();
+        }
+        let others =
+            if self.because.contains(&None) { " What else was done was changed again since." } else { "" };
+        format!("Nothing was undone. {}{others}", why.join(" "))
+    }
+
+    async fn keep(&self, change: &mut Change, batch: &Batch) -> Result<()> {
+        let org = change.org();
+        sqlx::query!(
+            "update batch_effects e set left_alone = true, left_because = k.because
+             from unnest($3::integer[], $4::text[]) as k (place, because)
+             where e.org_id = $1 and e.batch_id = $2 and e.outcome = 'changed' and e.place = k.place",
+            org.0,
+            batch.id.0,
+            &self.places,
+            &self.because as &[Option<String>],
+        )
+        .execute(change.db())
+        .await?;
+        Ok(())
+    }
 }
 
 /// The ways back of a change, and their places: what came last first.
@@ -155,8 +202,17 @@ enum Taken {
     Together,
     /// Something hangs on them: it is tried by itself.
     Alone,
-    /// It may not be gone.
-    Not,
+    /// It may not be gone, and why.
+    Not(String),
+}
+
+impl Taken {
+    fn not(why: &StoreError) -> Self {
+        Self::Not(match why {
+            StoreError::Invalid { sentence, .. } => sentence.clone(),
+            other => other.to_string(),
+        })
+    }
 }
 
 /// What is done to all of them at once.
@@ -219,25 +275,25 @@ impl<'a> All<'a> {
             }
             Undo::Role { .. } if owner => return self.alone(person, undo),
             Undo::Role { before, .. } => {
-                if users::may_give(change, *before)
-                    .and_then(|()| users::may_give(change, person.role))
-                    .is_err()
-                {
-                    return Taken::Not;
+                let may = users::may_give(change, *before);
+                if let Err(why) = may.and_then(|()| users::may_give(change, person.role)) {
+                    return Taken::not(&why);
                 }
                 self.edit(person).2 = *before;
             }
-            Undo::Name { .. } | Undo::Suspended(false)
-                if users::may_change(change, person.id, person.role, "edits").is_err() =>
-            {
-                return Taken::Not;
+            Undo::Name { .. } | Undo::Suspended(false) => {
+                if let Err(why) = users::may_change(change, person.id, person.role, "edits") {
+                    return Taken::not(&why);
+                }
+                match undo {
+                    Undo::Name { before, .. } => self.edit(person).1 = before,
+                    _ => self.let_in.push((person.id, name)),
+                }
             }
-            Undo::Name { before, .. } => self.edit(person).1 = before,
-            Undo::Suspended(false) => self.let_in.push((person.id, name)),
             Undo::Suspended(true) if owner => return self.alone(person, undo),
             Undo::Suspended(true) => {
-                if users::may_give(change, person.role).is_err() {
-                    return Taken::Not;
+                if let Err(why) = users::may_give(change, person.role) {
+                    return Taken::not(&why);
                 }
                 self.suspended.push((person.id, name, person.account));
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
 use domain::{
+    access::Facts,
     ids::{ApplicationId, KeyId, OrgId, SecretId, UserId},
     keys::{PlainSecret, SecretKind, SecretRow},
     roles::{Act, Actor, Place, permit},
@@ -116,25 +117,27 @@ pub async fn issue_service_until(
         ));
     }
     let replaced = match grace {
-        None => 0,
-        Some(grace) => sqlx::query!(
-            "update secrets set expires_at = $3
-             where org_id = $1 and key_id = $2 and kind = 'service' and revoked_at is null and (expires_at is null or expires_at > $3)",
-            org.0,
-            key.0,
-            at + grace
-        )
-        .execute(change.db())
-        .await?
-        .rows_affected(),
+        None => Vec::new(),
+        Some(grace) => {
+            sqlx::query_scalar!(
+                "update secrets set expires_at = $3
+                 where org_id = $1 and key_id = $2 and kind = 'service' and revoked_at is null and (expires_at is null or expires_at > $3)
+                 returning tail",
+                org.0,
+                key.0,
+                at + grace
+            )
+            .fetch_all(change.db())
+            .await?
+        }
     };
     let (id, plain) = write_secret(change, key, None, ends_at).await?;
     let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Service);
     if let Some(end) = ends_at {
         diff = diff.set("ends", end.to_rfc3339());
     }
-    if let Some(grace) = grace.filter(|_| replaced > 0) {
-        diff = diff.set("older secrets end", (at + grace).to_rfc3339());
+    if let Some(grace) = grace {
+        diff = replaces(diff, &replaced, at + grace);
     }
     change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
     Ok(plain)
@@ -181,40 +184,49 @@ pub async fn issue_member_until(
     if let Some(end) = ends_at {
         diff = diff.set("ends", end.to_rfc3339());
     }
-    if replaced > 0 {
-        diff = diff.set("older secrets end", (at + grace).to_rfc3339());
-    }
+    diff = replaces(diff, &replaced, at + grace);
     change.record(Subject { kind: "secret", id: id.0, name: &plain.hint() }, "create", &diff).await?;
     Ok(plain)
 }
 
-/// Gives somebody's secrets of a key that are there so much more time; none: they are revoked. Returns how many
-/// that shortens.
-async fn replace_own(change: &mut Change, key: KeyId, user: UserId, grace: Duration) -> Result<u64> {
+/// Which secrets another one stands for from now on, by their last characters, and when they end.
+fn replaces(diff: Diff, tails: &[String], end: DateTime<Utc>) -> Diff {
+    if tails.is_empty() {
+        return diff;
+    }
+    let hints: Vec<String> = tails.iter().map(|tail| hint(tail)).collect();
+    diff.set("replaces", hints.join(", ")).set("older secrets end", end.to_rfc3339())
+}
+
+/// Gives somebody's secrets of a key that are there so much more time; none: they are revoked. Returns the last
+/// characters of those that that shortens.
+async fn replace_own(change: &mut Change, key: KeyId, user: UserId, grace: Duration) -> Result<Vec<String>> {
     let (org, at) = (change.org(), change.at());
-    let done = if grace > Duration::zero() {
-        sqlx::query!(
+    let tails = if grace > Duration::zero() {
+        sqlx::query_scalar!(
             "update secrets set expires_at = $4
-             where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null and (expires_at is null or expires_at > $4)",
+             where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null and (expires_at is null or expires_at > $4)
+             returning tail",
             org.0,
             key.0,
             user.0,
             at + grace
         )
-        .execute(change.db())
+        .fetch_all(change.db())
         .await?
     } else {
-        sqlx::query!(
-            "update secrets set revoked_at = $4 where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null",
+        sqlx::query_scalar!(
+            "update secrets set revoked_at = $4 where org_id = $1 and key_id = $2 and user_id = $3 and revoked_at is null
+             returning tail",
             org.0,
             key.0,
             user.0,
             at
         )
-        .execute(change.db())
+        .fetch_all(change.db())
         .await?
     };
-    Ok(done.rows_affected())
+    Ok(tails)
 }
 
 /// Kills a secret at once. Returns its last characters, which are all that is known of it.
@@ -401,10 +413,8 @@ pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
     .await?;
     rows.into_iter()
         .map(|row| {
-            let hash =
-                row.hash.try_into().map_err(|_| StoreError::Unreadable("a secret's hash".to_owned()))?;
             Ok(KnownSecret {
-                hash,
+                hash: read_hash(row.hash)?,
                 id: row.secret_id.into(),
                 application: row.application_id.into(),
                 user: row.user_id.map(UserId),
@@ -413,6 +423,61 @@ pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
             })
         })
         .collect()
+}
+
+/// How long it is said of a secret that it died with a group.
+const SAID_FOR: Duration = Duration::days(90);
+
+/// Member secrets that died because the group ended through which their person had them: their callers are
+/// told so. What was revoked, replaced or reported before is not among them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn fallen(store: &Store, facts: &Facts) -> Result<Vec<KnownSecret>> {
+    let (org, now) = (facts.org, clock::now());
+    let over = groups::over(&mut *store.pool().acquire().await?, Some(org), now).await?;
+    if over.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"select s.hash, s.secret_id, k.application_id, s.user_id as "user_id!", s.revoked_at as "revoked_at!"
+         from secrets s
+         join keys k on k.org_id = s.org_id and k.key_id = s.key_id
+         join applications a on a.org_id = k.org_id and a.application_id = k.application_id
+         where s.org_id = $1 and s.user_id is not null and a.archived_at is null and s.leaked_at is null
+           and s.revoked_at > $2 and (s.expires_at is null or s.expires_at > s.revoked_at)
+           and exists (select from memberships l join groups g on g.org_id = l.org_id and g.group_id = l.group_id
+                       where l.org_id = $1 and l.user_id = s.user_id and l.ended_at is null
+                         and (g.ancestors || g.group_id) && $3)"#,
+        org.0,
+        now - SAID_FOR,
+        &over,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut fallen = Vec::new();
+    for row in rows {
+        let (application, user) = (row.application_id.into(), UserId(row.user_id));
+        let left = facts
+            .applications
+            .get(&application)
+            .and_then(|application| domain::access::left_with_a_group(facts, user, application, now));
+        if left.is_some_and(|(_, end)| end <= row.revoked_at) {
+            fallen.push(KnownSecret {
+                hash: read_hash(row.hash)?,
+                id: row.secret_id.into(),
+                application,
+                user: Some(user),
+                expires_at: None,
+                keeps_prompts: false,
+            });
+        }
+    }
+    Ok(fallen)
+}
+
+fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
+    hash.try_into().map_err(|_| StoreError::Unreadable("a secret's hash".to_owned()))
 }
 
 /// How the text a client sends is looked up; none when it cannot be a secret at all.

@@ -100,6 +100,12 @@ async fn over(org: &Organization, group: GroupId, over: bool) {
         .execute(org.store.pool())
         .await
         .expect("it works");
+    // As a change does: whoever has the facts in memory reads them anew.
+    sqlx::query("update organizations set facts_version = facts_version + 1 where org_id = $1")
+        .bind(org.tenant.org.0)
+        .execute(org.store.pool())
+        .await
+        .expect("it works");
 }
 
 async fn until(
@@ -615,6 +621,107 @@ async fn a_group_that_has_ended_takes_nothing_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_names_no_group_that_has_ended_as_a_new_place() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let above = groups::insert(&mut change, None, &group("Above")).await.expect("a group");
+    let team = groups::insert(&mut change, Some(above), &group("Team")).await.expect("a group");
+    let inside = person(&mut change, "Ida", Role::Member).await;
+    groups::set_member(&mut change, team, inside, Standing::Member, None).await.expect("a member");
+    person(&mut change, "Nea", Role::Member).await;
+    change.commit().await.expect("all of it");
+    over(&org, above, true).await;
+    let row = |line, name: &str| imports::Row {
+        suspended: None,
+        line,
+        email: format!("{}@acme.example", name.to_lowercase()).parse().expect("an address"),
+        name: Some(name.parse().expect("a name")),
+        role: None,
+        groups: Some([team].into()),
+        limit: None,
+    };
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::ApplyFile).await;
+    let rows = [row(2, "Ida"), row(3, "Nea"), row(4, "New")];
+    let imported = imports::run(&mut change, &rows).await.expect("a look");
+    let told: Vec<(usize, &str)> = imported.problems.iter().map(|at| (at.line, at.column)).collect();
+    assert_eq!(told, [(3, "groups"), (4, "groups")], "who is in it already may stand there");
+    let why = &imported.problems[0].sentence;
+    assert!(why.starts_with("Above, which is above it, ended on ") && why.ends_with("later last day first."));
+    drop(change);
+    over(&org, above, false).await;
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::ApplyFile).await;
+    let imported = imports::run(&mut change, &rows).await.expect("it");
+    assert!(imported.problems.is_empty() && imported.batch.is_some(), "{imported:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_puts_nobody_back_into_what_has_ended_since_and_says_why() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let team = groups::insert(&mut change, None, &group("Team")).await.expect("a group");
+    let other = groups::insert(&mut change, None, &group("Other")).await.expect("a group");
+    let (ann, ben) =
+        (person(&mut change, "Ann", Role::Member).await, person(&mut change, "Ben", Role::Member).await);
+    for user in [ann, ben] {
+        groups::set_member(&mut change, team, user, Standing::Member, None).await.expect("a member");
+    }
+    change.commit().await.expect("all of it");
+    let owner = org.tenant.owner.user.expect("a person");
+    let act = |act| testing::begin(&org.store, &org.tenant.owner, act);
+    for task in [Task::Leave(team), Task::Move { from: team, to: other }] {
+        let leave = permit(&org.tenant.owner, Act::EditUsers, Place::Organization).expect("they may");
+        let id = batches::prepare(&org.store, &leave, &[ann, ben]).await.expect("prepared");
+        let batch = async || batches::get(&org.store, org.tenant.org, owner, id).await.expect("it");
+        let mut change = act(Act::EditMembers).await;
+        batches::confirm(&mut change, &batch().await, task).await.expect("done");
+        change.commit().await.expect("it");
+        over(&org, team, true).await;
+        let mut change = act(Act::EditMembers).await;
+        let refused = left_alone(batches::undo(&mut change, &batch().await).await);
+        assert!(refused.starts_with("Nothing was undone. Team ended on "), "{refused}");
+        drop(change);
+        assert_eq!(until(&org, team, ann).await, None, "{task:?}");
+        over(&org, team, false).await;
+        let mut change = act(Act::EditMembers).await;
+        assert_eq!(batches::undo(&mut change, &batch().await).await.expect("undone"), (2, 0));
+        change.commit().await.expect("it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_that_would_leave_no_owner_says_so_and_brings_the_others_back() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let (pia, max) =
+        (person(&mut change, "Pia", Role::Member).await, person(&mut change, "Max", Role::Member).await);
+    change.commit().await.expect("both");
+    let owner = org.tenant.owner.user.expect("a person");
+    let edits = permit(&org.tenant.owner, Act::EditUsers, Place::Organization).expect("they may");
+    let task = Task::Role(Role::Owner);
+    let mut ids = Vec::new();
+    for who in [&[pia][..], &[max]] {
+        let id = batches::prepare(&org.store, &edits, who).await.expect("prepared");
+        let batch = batches::get(&org.store, org.tenant.org, owner, id).await.expect("it");
+        let mut change = testing::begin(&org.store, &org.tenant.owner, task.permit().0).await;
+        batches::confirm(&mut change, &batch, task).await.expect("done");
+        change.commit().await.expect("it");
+        ids.push(id);
+    }
+    // Whoever owned it before steps back, and Max is gone: Pia is the last one.
+    let by_pia = Actor { user: Some(pia), ..org.tenant.owner.clone() };
+    sign_in(&org, pia).await;
+    let mut change = testing::begin(&org.store, &by_pia, Act::EditUsers).await;
+    for who in [owner, max] {
+        users::set_suspended(&mut change, who, true).await.expect("suspended");
+    }
+    change.commit().await.expect("it");
+    let batch = batches::get(&org.store, org.tenant.org, pia, ids[0]).await.expect("it");
+    let mut change = testing::begin(&org.store, &by_pia, task.permit().0).await;
+    let refused = left_alone(batches::undo(&mut change, &batch).await);
+    assert_eq!(refused, "Nothing was undone. This is the last owner. Make somebody else an owner first.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_put_there_again_joins_anew_and_what_was_stays_written_down() {
     let org = Organization::new().await;
     let mut change = org.change().await;
@@ -653,4 +760,12 @@ async fn who_is_put_there_again_joins_anew_and_what_was_stays_written_down() {
     change.commit().await.expect("it");
     assert_eq!(until(&org, team, org.user).await, Some((Standing::Lead, None)));
     assert_eq!(rows().await.len(), 4);
+}
+
+/// The sentence of an undo that could do nothing.
+fn left_alone<T: std::fmt::Debug>(outcome: store::Result<T>) -> String {
+    match outcome {
+        Err(StoreError::Meanwhile(sentence)) => sentence,
+        other => panic!("{other:?}"),
+    }
 }

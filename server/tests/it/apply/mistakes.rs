@@ -1,6 +1,6 @@
 //! Files that are wrong: the line, the field, what was expected; and nothing happens.
 
-use super::{ACME, Place, errors, run};
+use super::{ACME, Place, errors, lines, run};
 use crate::harness::TempDir;
 
 /// A change to the file, where the mistake is, and what is said of it.
@@ -325,6 +325,47 @@ async fn what_only_the_store_can_refuse_is_a_mistake_with_a_line_too_and_a_plan_
         assert!(said.contains(&line) && said.contains("last owner"), "{line} {said}");
     }
     assert_eq!(place.export(), before);
+}
+
+#[tokio::test]
+async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
+    let place = Place::new().await;
+    let base = "[organization]\nname = \"Acme\"\n\
+                [[groups]]\npath = \"Lab\"\nends_on = \"2020-02-29\"\n\
+                [[groups]]\npath = \"Lab/Vision\"\n\
+                [[users]]\nemail = \"olga@acme.example\"\nname = \"Olga\"\nrole = \"owner\"\n\
+                groups = [{ path = \"Lab\" }]\n";
+    // As an export brings it back: what the file makes is as it says.
+    place.apply(base);
+    assert_eq!(lines(&place.plan(base)), Vec::<String>::new());
+    let exported = place.export();
+    assert_eq!(lines(&place.plan(&exported)), Vec::<String>::new());
+    let more = base.to_owned()
+        + "[[users]]\nemail = \"sam@acme.example\"\nname = \"Sam\"\ngroups = [{ path = \"Lab/Vision\" }]\n\
+           [[groups]]\npath = \"Lab/Late\"\n\
+           [[applications]]\nname = \"late\"\ngroup = \"Lab\"\nkey = { models = \"all\" }\n";
+    for arguments in [&["apply", "-", "--plan"][..], &["apply", "-"]] {
+        let output = place.run(arguments, &more);
+        let said = errors(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for (on, field, why) in [
+            (
+                "[{ path = \"Lab/Vision\"",
+                "users.groups.path",
+                "“Lab”, which is above it, ended on 29 Feb 2020",
+            ),
+            ("Lab/Late", "groups.path", "“Lab” ended on 29 Feb 2020, and takes nothing new in."),
+            ("group = \"Lab\"", "applications.group", "Leave this out, or write a later `ends_on`"),
+        ] {
+            let line = format!("standard input:{}: {field}: ", line_of(&more, on));
+            let mistake = said.lines().find(|text| text.starts_with(&line));
+            let mistake = mistake.unwrap_or_else(|| panic!("nothing on {line} in {said}"));
+            assert!(mistake.contains(why), "{mistake}");
+        }
+        assert!(said.ends_with("3 mistakes. Nothing was changed.\n"), "{said}");
+    }
+    assert_eq!(place.export(), exported);
+    place.apply(&more.replace("2020-02-29", "2090-02-28"));
 }
 
 #[tokio::test]
