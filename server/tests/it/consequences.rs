@@ -803,7 +803,8 @@ async fn without_script_a_search_and_a_choice_take_along_what_the_form_says() {
 fn end(server: &Server, group: &str, last: &str) {
     let file = server.data().join("ended.toml");
     let text = format!(
-        "[organization]\nname = \"Acme\"\n[[groups]]\npath = \"{group}\"\nkind = \"custom\"\nends_on = \"{last}\"\n"
+        "[organization]\nname = \"Acme\"\n[[groups]]\npath = \"{group}\"\nkind = \"custom\"\nends_on = \"{last}\"\n\
+         [[authorizations]]\ngroup = \"{group}\"\nmodel = \"small\"\nstate = \"open\"\n"
     );
     std::fs::write(&file, text).expect("a file");
     let applied = server.program(&["apply", file.to_str().expect("a path")]);
