@@ -1,6 +1,7 @@
 import type { Locator, Page, Route } from '@playwright/test';
 
-import { alive, card, expect, fresh, join, shared, test, visit } from './bursar';
+import { alive, card, expect, fresh, join, setUp, shared, test, visit, type World } from './bursar';
+import { start } from './server';
 
 test('people are dragged onto a group, with Ctrl or Alt into both, and where they are not taken it says why', async ({ page, world }) => {
   const [from, to] = [fresh('Here'), fresh('There')];
@@ -180,6 +181,48 @@ async function drag(page: Page, what: Locator, onto: Locator): Promise<void> {
   await expect(page.locator('.members-new').filter({ hasText: '+' })).toHaveCount(0);
   await what.dragTo(onto);
 }
+
+test('a branch of a large tree opens under what is held over it', async ({ page }) => {
+  test.setTimeout(120_000);
+  const server = await start('serve');
+  try {
+    const owner = await setUp(server, 'Acme');
+    const group = (name: string, parent = '') => owner.create('groups/create', { name, kind: 'custom', parent });
+    const here = await group('Here');
+    const branch = await group('Branch');
+    const within = await group('Within', branch);
+    await group('Deepest', within);
+    // So many that the tree beside the people leaves out what is further away.
+    const crowd = await group('Crowd');
+    for (let number = 0; number < 80; number++) await group(`Team ${number}`, crowd);
+    await join({ base: server.base, owner } as World, 'Ann', 'member', here);
+    await tall(page);
+    await visit(page, owner, `/groups/${here}`);
+    const node = (name: string) => page.locator('.members-node').filter({ has: page.getByRole('link', { name, exact: true }) });
+    await expect(node('Branch')).toBeVisible();
+    await expect(node('Within')).toHaveCount(0);
+
+    await page.getByRole('row').filter({ hasText: 'Ann' }).hover();
+    await page.mouse.down();
+    // The first step begins the drag, the second is over the branch.
+    await node('Crowd').hover();
+    await node('Branch').hover();
+    await node('Branch').hover();
+    await expect(node('Within')).toBeVisible();
+    await expect(node('Deepest'), 'only what is under the pointer opens').toHaveCount(0);
+    await expect(node('Team 3')).toHaveCount(0);
+    await node('Within').hover();
+    await node('Within').hover();
+    await page.mouse.up();
+    await expect(page.getByRole('status').filter({ hasText: 'Moved Ann to Within.' })).toBeVisible();
+    await visit(page, owner, `/groups/${within}`);
+    await expect(card(page, 'People')).toContainText('Ann');
+  } finally {
+    // An open page listens, and a server that stops waits for it.
+    await page.close();
+    await server.stop();
+  }
+});
 
 /** Holds back what is sent there; what comes back ends it so, once it has been sent. */
 async function held(page: Page, path: string, end: (route: Route) => Promise<void>): Promise<() => Promise<void>> {
