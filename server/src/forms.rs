@@ -6,6 +6,7 @@
 //! with everything that was typed still in it. Nothing of that is stored anywhere.
 
 use app::{
+    backend::notice_cookie,
     error::AppError,
     frame::{Asked, Done, Flash, ORG, ORG_HEADER, Once, PAGE, UNDOES, UNDOES_HEADER, WHICH, WayBack},
 };
@@ -331,12 +332,8 @@ fn sent_on(done: &Done, page: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/")));
-    if let Some(notice) = &done.notice {
-        let text = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
-        let cookie = format!("bursar_notice={text}; Path=/; Max-Age=30; SameSite=Lax; HttpOnly");
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            headers.append(header::SET_COOKIE, cookie);
-        }
+    if let Some(cookie) = done.notice.as_deref().and_then(notice_cookie) {
+        headers.append(header::SET_COOKIE, cookie);
     }
     // Where script stays, the page that one goes on to without it has the way back itself.
     if let Some(cookie) = done.undo.as_ref().filter(|_| !done.stays).and_then(way_back) {

@@ -132,7 +132,7 @@ pub async fn hand_over_organization(
             Role::Auditor => "/",
             Role::Member => "/my-models",
         };
-        Ok(Done { reload: true, ..Done::said(format!("{name} owns the organization now.")).then(go) })
+        Ok(said_anew(format!("{name} owns the organization now.")).then(go))
     })
     .await
 }
@@ -145,7 +145,7 @@ pub async fn delete_organization(#[server(default)] typed: String) -> Result<Don
     handle(|cx| async move {
         let change = cx.change(cx.permit(Act::DeleteOrganization)?).await?;
         store::organizations::delete(change, &typed).await.known()?;
-        Ok(Done { reload: true, ..Done::said("The organization was deleted.").then("/") })
+        Ok(said_anew("The organization was deleted.".to_owned()).then("/"))
     })
     .await
 }

@@ -34,7 +34,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use domain::{
     ids::{AccountId, ApplicationId, DeliveryId, GroupId, OrgId},
     limits::Metric,
@@ -433,6 +433,21 @@ async fn changed_since(cx: &Cx, request: &str) -> Option<AppError> {
     let actor = cx.actor().ok()?;
     let since = store::seen::since(&cx.store, actor.org, actor.user?, request).await;
     since.ok()?.map(AppError::Changed)
+}
+
+/// The cookie by which the next page says what was done.
+pub fn notice_cookie(notice: &str) -> Option<HeaderValue> {
+    let text = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
+    HeaderValue::from_str(&format!("bursar_notice={text}; Path=/; Max-Age=30; SameSite=Lax; HttpOnly")).ok()
+}
+
+/// What was done, where the whole page is loaded anew for it: it says so when it is there.
+pub fn said_anew(notice: String) -> Done {
+    if let Some((options, cookie)) = use_context::<ResponseOptions>().zip(notice_cookie(&notice)) {
+        options.append_header(header::SET_COOKIE, cookie);
+    }
+    // Without script the notice goes the same way, by whoever reads this answer.
+    Done { reload: true, ..Done::said(notice) }
 }
 
 /// Says with which status a page answers that has something to show all the same.

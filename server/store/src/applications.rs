@@ -563,6 +563,10 @@ pub async fn update(
     let org = change.org();
     let before = read(change.db(), org, id).await?;
     change.expect(Act::EditApplications, before.path.last().map(|(group, _)| *group))?;
+    if before.archived_at.is_some() {
+        // There are no two versions to choose from: it says who archived it.
+        seen::unchanged(change, id.0, version).await?;
+    }
     let done = sqlx::query!(
         "update applications set name = $4, description = $5, version = version + 1
          where org_id = $1 and application_id = $2 and version = $3 and archived_at is null",

@@ -23,6 +23,7 @@ use crate::{
     change::exactly_one,
     clock, keys, organizations,
     rollups::Month,
+    seen,
     users::escape_like,
 };
 
@@ -346,6 +347,10 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
     change.expect(Act::EditGroup, Some(id))?;
     let org = change.org();
     let before = read(change.db(), org, id).await?;
+    if before.archived_at.is_some() {
+        // There are no two versions to choose from: it says who archived it.
+        seen::unchanged(change, id.0, version).await?;
+    }
     // A group that is over keeps its day, whatever else is said of it.
     if before.ends_on != form.ends_on {
         may_end(change, &before, form.ends_on)?;
@@ -494,6 +499,9 @@ pub async fn move_to(change: &mut Change, id: GroupId, parent: Option<GroupId>) 
     change.expect(Act::MoveGroup, None)?;
     let org = change.org();
     let before = read(change.db(), org, id).await?;
+    if before.archived_at.is_some() {
+        return Err(StoreError::Meanwhile(format!("{} is archived. Nothing was moved.", before.name())));
+    }
     let path = match parent {
         Some(parent) => {
             takes_in(change, parent, "parent").await?;

@@ -260,6 +260,7 @@ async fn may_assign(change: &mut Change, home: &Home, before: &Key, assigned: &[
             );
             return Err(StoreError::invalid("assigned", sentence));
         }
+        groups::takes_in(change, group.id, "assigned").await?;
     }
     Ok(())
 }

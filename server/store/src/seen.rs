@@ -11,7 +11,7 @@ use crate::{Change, Result, Store, StoreError, clock};
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when it is not in the organization; [`StoreError::Meanwhile`] when somebody
-/// changed it since: who, and what before and after; or when it has ended already.
+/// changed it since: who, and what before and after; or ended it.
 pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<String> {
     let org = change.org();
     let now = sqlx::query!(
@@ -28,7 +28,8 @@ pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<St
     )
     .fetch_one(change.db())
     .await?;
-    if now.over.is_none() && now.version == version {
+    // As it was shown: what has ended is brought back from that, too.
+    if now.version == version {
         return Ok(now.name);
     }
     let (who, what) = last(change, id).await?;

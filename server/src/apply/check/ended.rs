@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use domain::{time, window::Calendar};
 
 use crate::apply::{
-    document::Document,
+    document::{Document, Reference},
     mistakes::{Mistake, quote},
     present::Present,
     things::{self, Key},
@@ -73,6 +73,19 @@ pub fn check(file: &Document, present: &Present, mistakes: &mut Vec<Mistake>) {
         let key = things::application_key(&application.group, application.name.as_str());
         let why = days.over(&application.group).filter(|_| !here.contains(&key));
         mistakes.extend(why.map(|why| application.lines.mistake("group", why)));
+        let before = stored
+            .applications
+            .iter()
+            .find(|other| things::application_key(&other.group, other.name.as_str()) == key)
+            .map_or(&[][..], |other| &other.key.assigned_groups);
+        let new = |group: &&Reference| {
+            !before.iter().any(|there| there.name.to_lowercase() == group.name.to_lowercase())
+        };
+        for group in application.key.assigned_groups.iter().filter(new) {
+            let why = days.over(&group.name);
+            let place = |why| application.key.lines.mistake_on(group.line, "assigned_groups", why);
+            mistakes.extend(why.map(place));
+        }
     }
     let defaults = |document: &'_ Document| {
         let settings = document.organization.as_ref().and_then(|it| it.settings.clone());

@@ -343,7 +343,7 @@ async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
     let more = base.to_owned()
         + "[[users]]\nemail = \"sam@acme.example\"\nname = \"Sam\"\ngroups = [{ path = \"Lab/Vision\" }]\n\
            [[groups]]\npath = \"Lab/Late\"\n\
-           [[applications]]\nname = \"late\"\ngroup = \"Lab\"\nkey = { models = \"all\" }\n";
+           [[applications]]\nname = \"late\"\ngroup = \"Lab\"\nkey = { models = \"all\", assigned_groups = [\"Lab/Vision\"] }\n";
     for arguments in [&["apply", "-", "--plan"][..], &["apply", "-"]] {
         let output = place.run(arguments, &more);
         let said = errors(&output);
@@ -356,13 +356,14 @@ async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
             ),
             ("Lab/Late", "groups.path", "“Lab” ended on 29 Feb 2020, and takes nothing new in."),
             ("group = \"Lab\"", "applications.group", "Leave this out, or write a later `ends_on`"),
+            ("assigned_groups", "applications.key.assigned_groups", "“Lab”, which is above it, ended on"),
         ] {
             let line = format!("standard input:{}: {field}: ", line_of(&more, on));
             let mistake = said.lines().find(|text| text.starts_with(&line));
             let mistake = mistake.unwrap_or_else(|| panic!("nothing on {line} in {said}"));
             assert!(mistake.contains(why), "{mistake}");
         }
-        assert!(said.ends_with("3 mistakes. Nothing was changed.\n"), "{said}");
+        assert!(said.ends_with("4 mistakes. Nothing was changed.\n"), "{said}");
     }
     assert_eq!(place.export(), exported);
     place.apply(&more.replace("2020-02-29", "2090-02-28"));
