@@ -222,18 +222,23 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     {
         parts.headers.insert(ORG_HEADER, org);
     }
-    let (outcome, cookies) = match wrong {
+    let (mut outcome, mut cookies) = match wrong {
         Some(wrong) => (Err(wrong), Vec::new()),
         None => match run(console, &parts, &body).await {
             Some(answered) => answered,
             None => return StatusCode::BAD_GATEWAY.into_response(),
         },
     };
-    // Where the page has no form to show in what is so by now, it says who changed it since.
-    let since = match &outcome {
-        Err(AppError::Stale | AppError::Changed(_)) => changed_since(console, &parts, &body).await,
-        _ => None,
-    };
+    // Where the page has no form to show in what is so by now, it says who changed it since. That is asked
+    // for by sending it again; should that go through after all, it is done.
+    let mut since = None;
+    if matches!(outcome, Err(AppError::Stale | AppError::Changed(_))) {
+        match undone_after_all(console, &parts, &body).await {
+            Some((Ok(done), anew)) => (outcome, cookies) = (Ok(done), anew),
+            Some((Err(AppError::Changed(sentence)), _)) => since = Some(sentence),
+            _ => {}
+        }
+    }
     let mut response = match outcome {
         Ok(done) if done.once.is_none() => {
             let number = parts.extensions.get::<Asked>().map(|asked| asked.id.clone());
@@ -365,20 +370,17 @@ fn without_dialog(page: &str) -> String {
     if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
 
-/// Of a form that would undo something, who changed that since: it is refused once more, and says so.
-async fn changed_since(
+/// A form that would undo something and was refused, once more as script sends it: the answer says who changed
+/// it since. None: it undoes nothing.
+async fn undone_after_all(
     console: &Console,
     parts: &axum::http::request::Parts,
     body: &Bytes,
-) -> Option<String> {
+) -> Option<(Result<Done, AppError>, Vec<HeaderValue>)> {
     let undoes = HeaderValue::from_str(&field(body, UNDOES)).ok().filter(|undoes| !undoes.is_empty())?;
     let mut parts = parts.clone();
     parts.headers.insert(UNDOES_HEADER, undoes);
-    let (outcome, _) = run(console, &parts, body).await?;
-    match outcome {
-        Err(AppError::Changed(sentence)) => Some(sentence),
-        _ => None,
-    }
+    run(console, &parts, body).await
 }
 
 /// The same page once more, with what was typed and what came of it. `since`: what is said instead where the

@@ -49,7 +49,7 @@ fn over(facts: &Facts, actor: &Actor, me: UserId, group: GroupId, now: DateTime<
         format!("Ask {} whether it goes on.", whom.as_deref().unwrap_or("an admin"))
     };
     let lost = lost(facts, me, group, now);
-    let told = format!("{what}, and with it the secrets you had by it. {lost} {goes_on}");
+    let told = format!("{what}. Secrets you had through it no longer work. {lost} {goes_on}");
     Some(GroupOver { last, told, page: prolongs.then_some(first) })
 }
 

@@ -270,7 +270,8 @@ pub(crate) async fn over(db: &mut PgConnection, org: Option<OrgId>, at: DateTime
 }
 
 /// What has ended takes nothing in: neither people nor programs nor groups. That is for people, who can give
-/// it a later last day first; what a file or an identity provider says is what it says.
+/// it a later last day first. A file is refused by its plan before it comes here, and what stands in it already
+/// stays; what an identity provider says is what it says.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] about `field` when the group, or one above it, has ended.

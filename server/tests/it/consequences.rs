@@ -831,7 +831,7 @@ async fn whoever_is_in_a_group_that_ended_is_told_and_its_page_offers_nothing_th
     end(&world.server, "Engineering/Research", &last.to_string());
 
     let told = format!(
-        "Research ended on {}, and with it the secrets you had by it. You can no longer call small.",
+        "Research ended on {}. Secrets you had through it no longer work. You can no longer call small.",
         domain::time::date(last)
     );
     for path in ["/my-models", "/account"] {
