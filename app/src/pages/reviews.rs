@@ -44,7 +44,7 @@ fn List(reviews: Reviews) -> impl IntoView {
             view! {
                 <tr>
                     <td><a href=format!("/reviews/{}", review.id)><b>{review.path.clone()}</b></a><div class="sub">{format!("opened by {}{below}", review.opened_by)}</div></td>
-                    <td class="meter-cell"><Bar progress=review.progress closed=review.closed_at.is_some() small=true/></td>
+                    <td class="meter-cell"><Told progress=review.progress closed=review.closed_at.is_some()/></td>
                     <td class="r num hide">{review.progress.waiting()}</td>
                     <td class="nw beside"><State review/></td>
                 </tr>
@@ -118,9 +118,15 @@ fn outcome(progress: Progress) -> String {
 }
 
 #[component]
-fn Bar(progress: Progress, closed: bool, #[prop(optional)] small: bool) -> impl IntoView {
+fn Bar(progress: Progress, #[prop(optional)] small: bool) -> impl IntoView {
+    let text = format!("{} of {} decided", progress.decided(), progress.all);
+    view! { <Meter level=Level { settled: progress.decided(), held: 0 } cap=progress.all.max(1) text small calm=true/> }
+}
+
+/// The same with its figures below, for a table.
+#[component]
+fn Told(progress: Progress, closed: bool) -> impl IntoView {
     let decided = progress.decided();
-    let text = format!("{decided} of {} decided", progress.all);
     let Progress { all, confirmed, dropped, lapsed } = progress;
     let under = if closed {
         format!("{confirmed} confirmed, {dropped} dropped, {lapsed} lapsed")
@@ -128,7 +134,7 @@ fn Bar(progress: Progress, closed: bool, #[prop(optional)] small: bool) -> impl 
         format!("{decided} of {all}")
     };
     view! {
-        <Meter level=Level { settled: decided, held: 0 } cap=progress.all.max(1) text small calm=true/>
+        <Bar progress small=true/>
         <div class="sub num">{under}</div>
     }
 }
@@ -147,6 +153,7 @@ fn Content(view: ReviewView) -> impl IntoView {
     let progress = review.progress;
     let log = may(Act::ReadAudit).then(|| format!("/audit?subject={}", review.id.0));
     let (closed, waiting) = (review.closed_at, progress.waiting());
+    let some = !items.is_empty();
     let ticked = query::values("items[]");
     let ticked: Vec<Item> = items
         .iter()
@@ -169,7 +176,7 @@ fn Content(view: ReviewView) -> impl IntoView {
             view! { <p class=if progress.decided() == progress.all { "banner good" } else { "banner" }>{outcome(progress)}</p> }.into_any()
         })}
         <section class="facts three">
-            <div><h2>{if closed.is_some() { "Decided by somebody" } else { "Decided" }}</h2><div class="big num">{progress.decided()}<small>{format!(" of {}", progress.all)}</small></div><Bar progress closed=closed.is_some()/></div>
+            <div><h2>{if closed.is_some() { "Decided by somebody" } else { "Decided" }}</h2><div class="big num">{progress.decided()}<small>{format!(" of {}", progress.all)}</small></div><Bar progress/></div>
             <div><h2>{if closed.is_some() { "What came of it" } else { "So far" }}</h2><div class="big num">{progress.confirmed}<small>" confirmed"</small></div><p class="under num">{format!("{} dropped, {} lapsed", progress.dropped, progress.lapsed)}{(closed.is_some() && waiting > 0).then(|| format!(", {waiting} not decided"))}</p></div>
             <div><h2>"Last day"</h2><div class="big num">{time::date(review.due_on)}</div><p class="under">{format!("Opened by {} ", review.opened_by)}<Ago at=Some(review.opened_at)/></p></div>
         </section>
@@ -182,7 +189,7 @@ fn Content(view: ReviewView) -> impl IntoView {
                     view! { <Items items decides closed=review.closed_at.is_some()/> }.into_any()
                 }}
             </Card>
-            {decides.then(|| view! { <Decide id=review.id.to_string() page=format!("/reviews/{}", review.id)/> })}
+            {(decides && some).then(|| view! { <Decide id=review.id.to_string() page=format!("/reviews/{}", review.id)/> })}
         </div>
         <Pager next/>
         {decides.then(|| view! { <Drop id=review.id.to_string() ticked/> })}
