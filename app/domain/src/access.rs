@@ -17,7 +17,7 @@ use crate::{
     ids::{AuthorizationId, GrantId, GroupId, ModelId, PolicyId, UserId},
     keys::{Feature, Features},
     limits::{Meter, Metric, Mode, Scope, Subject},
-    models::Review,
+    models::{Modality, Review},
     window::Window,
 };
 
@@ -111,6 +111,8 @@ pub enum Reason {
     Unreviewed,
     /// It has no price.
     Unpriced,
+    /// Calls to a model of its kind are not served, by anybody's rules.
+    NotServed,
     /// A rule says closed.
     Closed,
     /// No rule says anything.
@@ -129,6 +131,7 @@ impl Reason {
             Self::UnknownModel
                 | Self::Unreviewed
                 | Self::Unpriced
+                | Self::NotServed
                 | Self::Closed
                 | Self::Silence
                 | Self::GroupEnded
@@ -144,6 +147,7 @@ impl Reason {
             Self::UnknownModel => "the model, or its provider, is no longer in the catalogue".to_owned(),
             Self::Unreviewed => "nobody has reviewed the model yet".to_owned(),
             Self::Unpriced => "the model has no price".to_owned(),
+            Self::NotServed => "models of its kind are not served here".to_owned(),
             Self::Closed => "it is closed".to_owned(),
             Self::Silence => "no rule on the way opens it, and silence denies".to_owned(),
             Self::KeyExcludes => "the group may, but the key is narrowed to other models".to_owned(),
@@ -160,6 +164,7 @@ impl Reason {
             Self::UnknownModel => "unknown_model",
             Self::Unreviewed => "unreviewed",
             Self::Unpriced => "unpriced",
+            Self::NotServed => "not_served",
             Self::Closed => "closed",
             Self::Silence => "silence",
             Self::KeyExcludes => "key_excludes_model",
@@ -297,7 +302,8 @@ fn judge(facts: &Facts, ask: &Ask<'_>, now: DateTime<Utc>, trace: &mut impl Trac
         if !application.models.allow(ask.model) {
             return decided(Verdict::Deny(Reason::KeyExcludes));
         }
-        if let Some(feature) = ask.features.without(application.features).iter().next() {
+        let used = ask.features.or(needed(facts, ask.model));
+        if let Some(feature) = used.without(application.features).iter().next() {
             return decided(Verdict::Deny(Reason::FeatureOff(feature)));
         }
     }
@@ -395,16 +401,26 @@ fn open_path(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<&[Grou
 /// Why nobody can.
 pub fn callable(facts: &Facts, id: ModelId, now: DateTime<Utc>) -> Result<(), Reason> {
     let model = facts.models.get(&id).filter(|model| !model.archived).ok_or(Reason::UnknownModel)?;
-    if facts.providers.get(&model.provider).is_none_or(|provider| provider.archived) {
-        return Err(Reason::UnknownModel);
-    }
+    let provider = facts.providers.get(&model.provider).filter(|provider| !provider.archived);
+    let provider = provider.ok_or(Reason::UnknownModel)?;
     if model.review != Review::Accepted {
         return Err(Reason::Unreviewed);
     }
     if model.prices_at(now).is_none() {
         return Err(Reason::Unpriced);
     }
+    if !model.modality.is_served(provider.dialect) {
+        return Err(Reason::NotServed);
+    }
     Ok(())
+}
+
+/// What every call to a model uses, whatever else is in it.
+fn needed(facts: &Facts, model: ModelId) -> Features {
+    match facts.models.get(&model).map(|model| model.modality) {
+        Some(Modality::Embedding) => Features::default().with(Feature::Embeddings),
+        _ => Features::default(),
+    }
 }
 
 /// The rule that decides about a target on a path, and where it is set (`None`: the organization).

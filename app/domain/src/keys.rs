@@ -77,6 +77,12 @@ impl Features {
         Self(self.0 & other.0)
     }
 
+    /// Those that are in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether none is in.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{ModelId, ProviderId, TierId},
     prices::{DatedPrices, Prices},
+    providers::Dialect,
     words::words,
 };
 
@@ -29,11 +30,15 @@ words! {
     }
 }
 
+/// Said of a model that has all it takes and yet cannot be called.
+pub const NOT_SERVED: &str = "is not served here";
+
 impl Modality {
-    /// Whether calls of this kind are served at all.
-    pub const fn is_served(self) -> bool {
+    /// Whether models of this kind can be called at all, at a provider that speaks this dialect.
+    pub const fn is_served(self, dialect: Dialect) -> bool {
         match self {
-            Self::Chat | Self::Vision | Self::Audio | Self::Embedding => true,
+            Self::Chat | Self::Vision | Self::Audio => true,
+            Self::Embedding => matches!(dialect, Dialect::OpenAi),
             Self::Image | Self::Video | Self::Rerank => false,
         }
     }
@@ -73,6 +78,8 @@ pub struct Model {
     pub name: String,
     /// Where it is.
     pub provider: (ProviderId, String),
+    /// The language its provider speaks.
+    pub dialect: Dialect,
     /// What the provider calls it.
     pub upstream: String,
     /// What goes in and comes out.
@@ -111,6 +118,9 @@ impl Model {
             return Some("waits for review");
         }
         let prices = self.prices.map_or_else(Prices::default, |dated| dated.prices);
-        (!prices.complete_for(self.modality)).then_some("has no price")
+        if !prices.complete_for(self.modality) {
+            return Some("has no price");
+        }
+        (!self.modality.is_served(self.dialect)).then_some(NOT_SERVED)
     }
 }

@@ -146,10 +146,12 @@ impl Prices {
     pub fn complete_for(&self, modality: Modality) -> bool {
         let has = |key| self.of(key).is_some();
         match modality {
-            Modality::Chat | Modality::Vision => has(PriceKey::Input) && has(PriceKey::Output),
+            // What hears or speaks answers in words, too.
+            Modality::Chat | Modality::Vision | Modality::Audio => {
+                has(PriceKey::Input) && has(PriceKey::Output)
+            }
             Modality::Embedding | Modality::Rerank => has(PriceKey::Input) || has(PriceKey::Call),
             Modality::Image | Modality::Video => has(PriceKey::Image) || has(PriceKey::Call),
-            Modality::Audio => has(PriceKey::Input) || has(PriceKey::Call),
         }
     }
 }

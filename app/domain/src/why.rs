@@ -294,8 +294,8 @@ fn next(facts: &Facts, ask: &Ask<'_>, verdict: Verdict, steps: &[Step], now: Dat
             }
         }
         Reason::GroupEnded => Fix::Reopen(first_ended(facts, ask.group, now)?),
-        // It left the catalogue: a new one has to come.
-        Reason::UnknownModel => return None,
+        // It left the catalogue, or is of a kind that nobody can call: another one has to come.
+        Reason::UnknownModel | Reason::NotServed => return None,
         Reason::Unreviewed => Fix::Accept(ask.model),
         Reason::Unpriced => Fix::Price(ask.model),
         Reason::Closed | Reason::Silence => match lock {

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    access::{Facts, callable, ended, ruling_for, ruling_in},
+    access::{Facts, Reason, callable, ended, ruling_for, ruling_in},
     authorizations::{Cell, Draft, Say, Seen, State, Target},
-    ids::{BatchId, GroupId},
+    ids::{BatchId, GroupId, ModelId},
     limits::{Mode, Scope},
-    models::{Model, Review},
+    models::{Model, NOT_SERVED, Review},
     roles::{Act, Actor, Place, allows},
 };
 use store::census::Outline;
@@ -96,6 +96,17 @@ fn over(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Option<Str
     Some(format!("{} has ended", place_name(facts, Some(ended))))
 }
 
+/// Why nobody can call a model, whatever the rules say.
+fn obstacle(facts: &Facts, model: ModelId, now: DateTime<Utc>) -> Option<String> {
+    let what = match callable(facts, model, now).err()? {
+        Reason::Unreviewed => "waits for review",
+        Reason::Unpriced => "has no price",
+        Reason::NotServed => NOT_SERVED,
+        _ => "is no longer in the catalogue",
+    };
+    Some(what.to_owned())
+}
+
 /// A cell as it is shown.
 pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>) -> Shown {
     let path = path(facts, cell.group);
@@ -106,11 +117,7 @@ pub fn shown(facts: &Facts, standing: &Standing, cell: Cell, now: DateTime<Utc>)
         None => ruling,
     };
     let waits = over(facts, cell.group, now).or_else(|| match cell.target {
-        Target::Model(id) => facts.models.get(&id).and_then(|model| match () {
-            () if model.review == Review::Pending => Some("waits for review".to_owned()),
-            () if model.prices_at(now).is_none() => Some("has no price".to_owned()),
-            () => None,
-        }),
+        Target::Model(id) => obstacle(facts, id, now),
         _ => None,
     });
     let lock = |locked: bool| if locked { ", locked" } else { "" };
@@ -226,6 +233,7 @@ async fn columns(cx: &Cx, look: &Look) -> Result<Vec<Column>, AppError> {
                 (Some(dated), _) => crate::ui::money::pair(&dated.prices),
                 (None, _) => "no price".to_owned(),
             };
+            let note = if model.modality.is_served(model.dialect) { note } else { NOT_SERVED.to_owned() };
             columns.push(Column { target: Target::Model(model.id), name: model.name.clone(), note });
         }
     }
@@ -375,12 +383,7 @@ pub fn lines(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> Vec<L
                 name: model.name.clone(),
                 tier: facts.tiers.get(&model.tier).map(|tier| tier.name.clone()).unwrap_or_default(),
                 state: ruling.map_or(State::Closed, |(_, rule)| rule.state),
-                obstacle: match () {
-                    () if over.is_some() => over.clone(),
-                    () if model.review == Review::Pending => Some("waits for review".to_owned()),
-                    () if model.prices_at(now).is_none() => Some("has no price".to_owned()),
-                    () => None,
-                },
+                obstacle: over.clone().or_else(|| obstacle(facts, *id, now)),
                 from: ruling.map(|(place, _)| place_name(facts, place)),
             }
         })

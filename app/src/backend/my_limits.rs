@@ -23,13 +23,12 @@ const DAYS: u64 = 30;
 
 /// Where a model of this kind answers: nothing is translated from one dialect to another.
 pub fn door(dialect: Option<Dialect>, modality: Modality) -> Option<Door> {
-    match (dialect?, modality) {
-        (_, modality) if !modality.is_served() => None,
-        (Dialect::OpenAi, Modality::Embedding) => Some(Door::Embeddings),
-        (Dialect::Anthropic, Modality::Embedding) => None,
-        (Dialect::OpenAi, _) => Some(Door::Chat),
-        (Dialect::Anthropic, _) => Some(Door::Messages),
-    }
+    let dialect = dialect.filter(|dialect| modality.is_served(*dialect))?;
+    Some(match (dialect, modality) {
+        (Dialect::OpenAi, Modality::Embedding) => Door::Embeddings,
+        (Dialect::OpenAi, _) => Door::Chat,
+        (Dialect::Anthropic, _) => Door::Messages,
+    })
 }
 
 /// Every limit that can apply to somebody in some groups, with some applications, passing by some rules

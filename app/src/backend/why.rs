@@ -388,7 +388,13 @@ async fn on_account(
     let sentence = why::sentence(facts, &who, &ask, &decision, (&trace, asked.is_some()), now);
     let secret = matches!(
         decision.verdict,
-        Verdict::Deny(Reason::Unreviewed | Reason::Unpriced | Reason::UnknownModel | Reason::GroupEnded)
+        Verdict::Deny(
+            Reason::Unreviewed
+                | Reason::Unpriced
+                | Reason::NotServed
+                | Reason::UnknownModel
+                | Reason::GroupEnded
+        )
     );
     if secret && !looking.reads(group) {
         let (steps, help, limits) = (Vec::new(), Vec::new(), Vec::new());
@@ -538,7 +544,7 @@ async fn steps(
                 whom.user.map(|user| looking.to(format!("/users/{user}"))).unwrap_or_default()
             }
             Reason::GroupEnded => looking.of_group(Some(ask.group), format!("/groups/{}", ask.group)),
-            Reason::UnknownModel | Reason::Unreviewed | Reason::Unpriced => {
+            Reason::UnknownModel | Reason::Unreviewed | Reason::Unpriced | Reason::NotServed => {
                 looking.to(format!("/models/{}", ask.model))
             }
             Reason::Closed | Reason::Silence => looking.of_group(

@@ -7,6 +7,7 @@ mod rule;
 use domain::{
     authorizations::{Edit, Say, State},
     limits::Mode,
+    models::NOT_SERVED,
     roles::Act,
 };
 use leptos::prelude::*;
@@ -87,7 +88,11 @@ pub fn Lines(models: Vec<Line>, group: String) -> impl IntoView {
                 <td class="hide">{line.tier}</td>
                 <td>{match line.obstacle {
                     // What cannot be called is not open, whatever was said about it.
-                    Some(why) if line.state != State::Closed => view! { <Badge text=why kind=Kind::Bad/><div class="sub">{format!("then {}", line.state.label().to_lowercase())}</div> }.into_any(),
+                    Some(why) if line.state != State::Closed => {
+                        // What is not served will not be, once something was done.
+                        let then = (why != NOT_SERVED).then(|| format!("then {}", line.state.label().to_lowercase()));
+                        view! { <Badge text=why kind=Kind::Bad/><div class="sub">{then}</div> }.into_any()
+                    }
                     why => view! { <StateMark state=line.state/>{why.map(|why| view! { " "<Badge text=why kind=Kind::Bad/> })} }.into_any(),
                 }}</td>
                 <td class="muted"><a href=why(&line.name)>{line.from.map_or_else(|| "nothing said".to_owned(), |from| format!("from {from}"))}</a></td>

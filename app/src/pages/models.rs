@@ -298,9 +298,14 @@ fn Content(view: ModelView) -> impl IntoView {
         .collect_view();
     // The same words as in the inbox, where it is accepted as well.
     let priced = model.prices.is_some_and(|dated| dated.prices.complete_for(model.modality));
+    let served = model.modality.is_served(model.dialect);
+    let unserved = format!(
+        "Nobody can call it, whatever the rules say: models for {} are not served here.",
+        model.modality
+    );
     let review = (pending && edit).then(|| {
         let first = if priced { "Once accepted" } else { "It has no price: accepted or not, it cannot be called. Once it has one" };
-        let what = reached(first, open, asked);
+        let what = if served { reached(first, open, asked) } else { unserved.clone() };
         view! {
             <div class="banner warn row between">
                 <span><b>"This model waits for review. "</b>{what}</span>
@@ -319,6 +324,7 @@ fn Content(view: ModelView) -> impl IntoView {
         </Head>
         {review}
         {model.archived_at.is_some().then(|| view! { <p class="banner bad">"This model is archived. Nobody can call it."</p> })}
+        {(!served && !pending && model.archived_at.is_none()).then(|| view! { <p class="banner warn">{unserved}</p> })}
         <div class="two wide-left">
             <div>
                 <Card title="Model">

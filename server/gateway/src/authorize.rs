@@ -1,6 +1,5 @@
 //! Step 2: may it use this model now?
 
-use chrono::{DateTime, Utc};
 use domain::{
     access::{
         Ask, Decision, Facts, ModelFacts, Observed, ProviderFacts, Reason, Verdict, beside, decide,
@@ -9,7 +8,7 @@ use domain::{
     ids::{AuthorizationId, ModelId, PolicyId},
     keys::Features,
     limits::Scope,
-    models::{Modality, Review},
+    models::Review,
     prices::Prices,
     time,
     why::{Over, first_over},
@@ -127,14 +126,8 @@ pub fn would_refuse(authorized: &Authorized, observed: &Observed) -> Option<(Ref
     Some((refusal, observed.rule))
 }
 
-/// Where a model of this catalogue answers, if anywhere: not every kind is served, and what answers in
-/// words has to have a price for them, whatever else it does.
-fn route_of(facts: &Facts, model: &ModelFacts, now: DateTime<Utc>) -> Option<Route> {
-    let worded = model.modality == Modality::Audio
-        && !model.prices_at(now).is_some_and(|prices| prices.complete_for(Modality::Chat));
-    if worded {
-        return None;
-    }
+/// Where a model of this catalogue answers.
+fn route_of(facts: &Facts, model: &ModelFacts) -> Option<Route> {
     Route::of(facts.providers.get(&model.provider)?.dialect, model.modality)
 }
 
@@ -144,18 +137,13 @@ fn served(authorized: &mut Authorized) -> Result<(), Refusal> {
     let Some((model, provider)) = authorized.model().zip(authorized.provider()) else {
         return Err(no_such_model(caller, ""));
     };
-    // What answers in words has to have a price for them, whatever else it does.
-    let known = route_of(&caller.snapshot.facts, model, caller.now);
-    if known.is_none() && model.modality == Modality::Audio {
-        return Err(no_such_model(caller, &model.name));
-    }
     if provider.dialect == route.dialect() && route.serves(model.modality) {
         return priced_tools(authorized);
     }
-    let message = match known {
-        Some(other) => format!("{} is served at {}. Call it there.", model.name, other.full_path()),
-        None => format!("{} is a model for {}, which is not served here.", model.name, model.modality),
+    let Some(other) = route_of(&caller.snapshot.facts, model) else {
+        return Err(no_such_model(caller, &model.name));
     };
+    let message = format!("{} is served at {}. Call it there.", model.name, other.full_path());
     Err(Refusal::new(Kind::BadRequest, caller.id, message).about(Some("model")))
 }
 
@@ -332,15 +320,12 @@ pub fn person(caller: &Caller) -> Result<(), Refusal> {
 /// The models that answer here, each with what is decided of a plain call.
 fn answering(caller: &Caller) -> impl Iterator<Item = (&ModelFacts, Ask<'_>, Decision)> {
     let facts = &caller.snapshot.facts;
-    facts
-        .models
-        .iter()
-        .filter(|(_, model)| !model.archived && model.review == Review::Accepted)
-        .filter(|(_, model)| route_of(facts, model, caller.now).is_some())
-        .filter_map(|(&id, model)| {
+    facts.models.iter().filter(|(_, model)| !model.archived && model.review == Review::Accepted).filter_map(
+        |(&id, model)| {
             let ask = ask(caller, id, Features::default())?;
             Some((model, ask, decide(facts, &ask, caller.now)))
-        })
+        },
+    )
 }
 
 /// A model that a caller may call, and what its calls pass by: they count in its quotas.
@@ -385,8 +370,7 @@ pub fn list(caller: &Caller, requestable: bool) -> Vec<Listed> {
     let named = facts.policies.iter().map(|(name, policy)| (name.as_str(), policy));
     let policies = named.chain(unnamed).filter_map(|(name, policy)| {
         let open = policy.steps.iter().filter(|(id, _)| {
-            let served = facts.models.get(id).and_then(|model| route_of(facts, model, caller.now));
-            let ask = served.and_then(|_| ask(caller, *id, Features::default()));
+            let ask = ask(caller, *id, Features::default());
             ask.is_some_and(|ask| decide(facts, &ask, caller.now).verdict == Verdict::Allow)
         });
         // As old as the oldest model that it can lead to.

@@ -123,7 +123,13 @@ pub async fn reserve(
     }
     let short = refused.unwrap_or_default();
     match tightest(&short) {
-        Some(short) => Err(refusal(gateway, &authorized, short, &call.worst)),
+        Some(first) => {
+            let mut refusal = refusal(gateway, &authorized, first, &call.worst);
+            // This call holds nothing of what is left.
+            let left = |short: &Short| (Claim { amount: 0, ..short.claim }, short.level);
+            refusal.detail.short = short.iter().map(left).collect();
+            Err(refusal)
+        }
         None => Err(unavailable("This call could not be reserved. Try again.")),
     }
 }
@@ -304,12 +310,13 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
         found: Vec::new(),
         skipped: Vec::new(),
         request_id: caller.id.to_string(),
+        short: Vec::new(),
     });
     refusal
 }
 
 /// Where somebody asks for more: for a limit on money that it be raised, for the money of a grant that there
-/// be another one. What waiting helps with leads to what one can use.
+/// be another one. What waiting helps with leads to why, for whoever has the request id.
 fn request_url(gateway: &Gateway, kind: Kind, authorized: &Authorized, meter: &Meter) -> String {
     let base = &gateway.settings.public_url;
     let group = authorized.caller.application().map(|application| format!("&group={}", application.group));
@@ -320,7 +327,7 @@ fn request_url(gateway: &Gateway, kind: Kind, authorized: &Authorized, meter: &M
             format!("{base}/requests/new?model={model}{group}")
         }
         (Kind::BudgetExceeded, _) => format!("{base}/requests/raise?limit={}{group}", meter.key()),
-        _ => format!("{base}/my-models"),
+        _ => format!("{base}/why?request={}", authorized.caller.id),
     }
 }
 

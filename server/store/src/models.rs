@@ -186,7 +186,7 @@ pub(crate) async fn read_one(db: &mut PgConnection, org: OrgId, id: ModelId) -> 
 
 async fn read(db: &mut PgConnection, org: OrgId, only: Option<ModelId>) -> Result<Vec<Model>> {
     let rows = sqlx::query!(
-        r#"select m.model_id, m.name, m.provider_id, v.name as provider, m.upstream, m.modality, m.tier_id, t.name as tier,
+        r#"select m.model_id, m.name, m.provider_id, v.name as provider, v.dialect, m.upstream, m.modality, m.tier_id, t.name as tier,
                   t.high_cost, m.context_tokens, m.max_output_tokens, m.review, m.archived_at, m.version,
                   p.starts_at as "starts_at?", p.input, p.cache_read, p.cache_write, p.cache_write_long, p.output, p.reasoning,
                   p.audio_input, p.audio_output, p.image, p.call, p.web_search, p.file_search, p.code_session
@@ -226,6 +226,7 @@ async fn read(db: &mut PgConnection, org: OrgId, only: Option<ModelId>) -> Resul
                 id: row.model_id.into(),
                 name: row.name,
                 provider: (row.provider_id.into(), row.provider),
+                dialect: row.dialect.parse()?,
                 upstream: row.upstream,
                 modality: row.modality.parse()?,
                 tier: (row.tier_id.into(), row.tier),

@@ -12,6 +12,7 @@ mod faults;
 mod harness;
 mod imports;
 mod keys;
+mod kinds;
 mod leases;
 mod ledgers;
 mod live;

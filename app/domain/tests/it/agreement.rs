@@ -11,8 +11,9 @@ use domain::{
     groups::Standing,
     ids::{ApplicationId, AuthorizationId, GrantId, GroupId, ModelId, UserId},
     keys::{Feature, Features, KeyModels},
-    models::Review,
+    models::{Modality, Review},
     prices::{DatedPrices, PriceKey, Prices},
+    providers::Dialect,
     why::{Fix, fixes},
 };
 use proptest::prelude::*;
@@ -101,6 +102,16 @@ proptest! {
     }
 }
 
+/// Whether there is a route to a model of this kind.
+fn is_served(facts: &Facts, model: ModelId) -> bool {
+    let model = &facts.models[&model];
+    match model.modality {
+        Modality::Image | Modality::Video | Modality::Rerank => false,
+        Modality::Embedding => facts.providers[&model.provider].dialect == Dialect::OpenAi,
+        Modality::Chat | Modality::Vision | Modality::Audio => true,
+    }
+}
+
 /// The same said slowly for a whole question: who calls, with which key, on whose account, using what.
 fn slowly(facts: &Facts, ask: &Ask<'_>) -> Verdict {
     let now = world::now();
@@ -138,6 +149,9 @@ fn slowly(facts: &Facts, ask: &Ask<'_>) -> Verdict {
     if model.prices.is_empty() {
         return deny(Reason::Unpriced);
     }
+    if !is_served(facts, ask.model) {
+        return deny(Reason::NotServed);
+    }
     let ruled = naive(facts, ask.group, &model.name);
     if matches!(ruled, Verdict::Deny(_)) {
         return ruled;
@@ -148,9 +162,15 @@ fn slowly(facts: &Facts, ask: &Ask<'_>) -> Verdict {
         {
             return deny(Reason::KeyExcludes);
         }
-        let off = ask.features.iter().find(|feature| !application.features.has(*feature));
+        let mut used: Vec<Feature> = ask.features.iter().collect();
+        if model.modality == Modality::Embedding {
+            used.push(Feature::Embeddings);
+        }
+        let off = Feature::ALL
+            .iter()
+            .find(|feature| used.contains(feature) && !application.features.has(**feature));
         if let Some(feature) = off {
-            return deny(Reason::FeatureOff(feature));
+            return deny(Reason::FeatureOff(*feature));
         }
     }
     let granted = facts.grants.get(&ask.model).into_iter().flatten().any(|grant| {
@@ -230,13 +250,13 @@ proptest! {
             let ask = Ask { group: application.group, user, application: Some(&application), model, features };
             let fixes = fixes(&facts, &ask, world::now());
             let before = after(model, &[]);
-            // Nothing brings back what left the catalogue.
-            let (allowed, gone) = (before == Verdict::Allow, before == Verdict::Deny(Reason::UnknownModel));
-            if allowed || gone {
+            // Nothing brings back what left the catalogue, or lets anybody call what is not served.
+            let gone = matches!(before, Verdict::Deny(Reason::UnknownModel | Reason::NotServed));
+            if before == Verdict::Allow || gone {
                 prop_assert_eq!(&fixes, &[]);
                 continue;
             }
-            let hidden = facts.models[&model].archived || facts.providers.values().any(|provider| provider.archived);
+            let hidden = facts.models[&model].archived || !is_served(&facts, model) || facts.providers.values().any(|provider| provider.archived);
             prop_assert_eq!(fixes.is_empty(), hidden, "{:?}", before);
             if fixes.is_empty() {
                 continue;

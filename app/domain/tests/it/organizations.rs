@@ -7,7 +7,9 @@ use domain::{
     groups::Standing,
     ids::{ApplicationId, AuthorizationId, GrantId, PolicyId},
     keys::{Feature, Features},
+    models::Modality,
     policies::{Routing, Rules},
+    providers::Dialect,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use uuid::Uuid;
@@ -70,6 +72,8 @@ pub struct Organization {
     suspended: Option<&'static str>,
     /// A model that left the catalogue, and whether the provider did.
     archived: (Option<&'static str>, bool),
+    /// What kind each of the models is of, and the language of their provider.
+    kinds: (Vec<Modality>, Dialect),
     application: Program,
     /// Models of each policy.
     policies: Vec<Vec<&'static str>>,
@@ -84,6 +88,9 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
     let days = select(vec![(-7, 1), (-7, 1), (-7, 0), (0, 1), (1, 2)]);
     let grant = (option::weighted(0.6, people()), option::of(groups()), models(), days);
     let ends = select(vec![None, Some(-1), Some(0), Some(1)]);
+    // Most are for words.
+    let kind = prop_oneof![3 => Just(Modality::Chat), 2 => select(Modality::ALL.to_vec())];
+    let dialect = prop_oneof![4 => Just(Dialect::OpenAi), 1 => Just(Dialect::Anthropic)];
     let application = (
         groups(),
         option::weighted(0.4, vec(models(), 0..4)),
@@ -105,12 +112,24 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
         option::weighted(0.1, groups()),
         option::weighted(0.1, people()),
         (option::weighted(0.15, models()), proptest::bool::weighted(0.02)),
+        (vec(kind, MODELS.len()), dialect),
         application,
         vec(vec(models(), 1..4), 0..3),
         (option::of(0..3_usize), option::of((groups(), 0..3_usize))),
     )
         .prop_map(
-            |(rules, grants, memberships, ended, suspended, archived, application, policies, routes)| {
+            |(
+                rules,
+                grants,
+                memberships,
+                ended,
+                suspended,
+                archived,
+                kinds,
+                application,
+                policies,
+                routes,
+            )| {
                 Organization {
                     rules,
                     grants,
@@ -118,6 +137,7 @@ pub fn any_organization() -> impl Strategy<Value = Organization> {
                     ended,
                     suspended,
                     archived,
+                    kinds,
                     application,
                     policies,
                     routes,
@@ -181,7 +201,12 @@ impl Organization {
         if let Some(model) = self.archived.0 {
             facts.models.get_mut(&world::model(model)).expect("a known model").archived = true;
         }
-        facts.providers.values_mut().for_each(|provider| provider.archived = self.archived.1);
+        for (name, kind) in MODELS.iter().zip(&self.kinds.0) {
+            facts.models.get_mut(&world::model(name)).expect("a known model").modality = *kind;
+        }
+        for provider in facts.providers.values_mut() {
+            (provider.archived, provider.dialect) = (self.archived.1, self.kinds.1);
+        }
         for (place, steps) in self.policies.iter().enumerate() {
             let policy = PolicyFacts {
                 id: PolicyId(world::id(&policy_name(place))),

@@ -65,7 +65,9 @@ pub fn tier(name: &str) -> TierId {
 
 fn model_facts(name: &str, of: &str) -> ModelFacts {
     let one = Some("1".parse().expect("a value"));
-    let prices = Prices::default().with(PriceKey::Input, one).with(PriceKey::Output, one);
+    // Whatever kind it is of, it has a price.
+    let keys = [PriceKey::Input, PriceKey::Output, PriceKey::Image];
+    let prices = keys.into_iter().fold(Prices::default(), |prices, key| prices.with(key, one));
     ModelFacts {
         name: name.to_owned(),
         provider: ProviderId(id("provider")),

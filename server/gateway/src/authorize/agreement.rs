@@ -5,13 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use domain::{
-    access::{Ask, Step, Verdict, decide_with},
+    access::{Ask, Facts, Step, Verdict, decide_with},
     ids::{ApplicationId, SecretId, UserId},
     keys::{Feature, Features},
     policies,
 };
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::keys::KnownSecret;
 use uuid::Uuid;
 
@@ -52,8 +52,21 @@ fn caller(snapshot: &Arc<Snapshot>, user: Option<UserId>) -> Caller {
     }
 }
 
-/// A body that uses these features, as clients write it, read as any body is.
-fn request(model: &str, features: Features) -> Request {
+/// A body for a model that uses these features, as clients write it, and the route it goes to. What is of
+/// no kind that is served goes where words do.
+fn request(facts: &Facts, model: &str, features: Features) -> (Route, Request) {
+    let of = &facts.models[&world::model(model)];
+    let dialect = facts.providers[&of.provider].dialect;
+    let route = Route::of(dialect, of.modality).unwrap_or(Route::ChatCompletions);
+    let body = match route {
+        Route::Embeddings => json!({ "model": model, "input": "Hello" }),
+        Route::Messages => message(model, features),
+        _ => chat(model, features),
+    };
+    (route, Request::read(route, Bytes::from(body.to_string())).expect("a body"))
+}
+
+fn chat(model: &str, features: Features) -> Value {
     let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] });
     for feature in features.iter() {
         match feature {
@@ -69,7 +82,26 @@ fn request(model: &str, features: Features) -> Request {
             Feature::Embeddings => {}
         }
     }
-    Request::read(Route::ChatCompletions, Bytes::from(body.to_string())).expect("a body")
+    body
+}
+
+/// The same in Anthropic's dialect, which has no structured outputs.
+fn message(model: &str, features: Features) -> Value {
+    let mut body =
+        json!({ "model": model, "max_tokens": 100, "messages": [{ "role": "user", "content": "Hello" }] });
+    for feature in features.iter() {
+        match feature {
+            Feature::Streaming => body["stream"] = json!(true),
+            Feature::Tools => body["tools"] = json!([{ "name": "f", "input_schema": { "type": "object" } }]),
+            Feature::Vision => {
+                let source = json!({ "type": "url", "url": "x" });
+                body["messages"][0]["content"] = json!([{ "type": "image", "source": source }]);
+            }
+            Feature::Reasoning => body["thinking"] = json!({ "type": "enabled", "budget_tokens": 50 }),
+            Feature::StructuredOutputs | Feature::Embeddings => {}
+        }
+    }
+    body
 }
 
 /// What a refusal stands for.
@@ -100,13 +132,12 @@ proptest! {
             };
             let (listed, requestable) = (names(false), names(true));
             let enforce = |model: &str, features| -> Option<Refusal> {
-                let request = request(model, features);
-                let route = Route::ChatCompletions;
+                let (route, request) = request(facts, model, features);
                 authorize("https://ai.example", caller.clone(), request, route, world::model(model), None).err()
             };
             for model in MODELS {
                 // As it is called: with what a body like this uses.
-                let used = request(model, features).features;
+                let used = request(facts, model, features).1.features;
                 let application = caller.application();
                 let group = application.expect("an application").group;
                 let ask = Ask { group, user, application, model: world::model(model), features: used };

@@ -79,7 +79,7 @@ impl Route {
             (Dialect::OpenAi, _) => Self::ChatCompletions,
             (Dialect::Anthropic, _) => Self::Messages,
         };
-        if route.serves(modality) { Some(route) } else { None }
+        if modality.is_served(dialect) { Some(route) } else { None }
     }
 }
 

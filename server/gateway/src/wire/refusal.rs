@@ -4,12 +4,13 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use domain::{ids::CallId, providers::Dialect, refusals::Told};
+use domain::{ids::CallId, leases::Claim, limits::Level, providers::Dialect, refusals::Told};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Route;
+use crate::headroom;
 
 /// Why a call is refused, or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +217,9 @@ pub struct Detail {
     pub skipped: Vec<Skipped>,
     /// The call's id, which every trace of it carries.
     pub request_id: String,
+    /// The limits without room, for the headers of rates.
+    #[serde(skip)]
+    pub short: Vec<(Claim, Level)>,
 }
 
 /// A refusal, ready to be written.
@@ -288,7 +292,10 @@ impl Refusal {
     #[must_use]
     pub fn known_by(mut self, id: CallId) -> Self {
         self.id = id;
-        self.detail.request_id = id.to_string();
+        let before = std::mem::replace(&mut self.detail.request_id, id.to_string());
+        // Where it leads to why it was refused, that is by the id its caller hears.
+        self.detail.request_url =
+            self.detail.request_url.map(|url| url.replace(&before, &self.detail.request_id));
         self
     }
 
@@ -365,6 +372,7 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        headroom::rate_headers(dialect, &self.detail.short, headers);
         response
     }
 }

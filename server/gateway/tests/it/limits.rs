@@ -110,7 +110,8 @@ async fn every_scope_is_named() {
             "reason": "quota_exceeded", "scope": kind, "scope_id": id, "scope_name": name, "metric": "tokens",
             "window": "week", "cap": 3, "used": 0, "reserved": 0,
             "needs": bursar["needs"], "resets_at": in_utc(world.resets_at(Window::Week).await),
-            "request_url": "https://bursar.acme.example/my-models", "contact": "Lena",
+            "request_url": bursar["request_id"].as_str().map(|id| format!("https://bursar.acme.example/why?request={id}")),
+            "contact": "Lena",
             "request_id": bursar["request_id"],
         });
         assert_eq!(bursar, expected);
@@ -351,6 +352,26 @@ async fn rate_headers_tell_the_tightest_limit_in_the_dialects_spelling() {
     assert_eq!(answer.header("anthropic-ratelimit-requests-remaining"), Some("8"));
     let end = in_utc(world.resets_at(Window::Month).await);
     assert_eq!(answer.header("anthropic-ratelimit-requests-reset"), Some(end.as_str()));
+}
+
+#[tokio::test]
+async fn a_refusal_tells_what_is_left_as_an_answer_does() {
+    let world = World::new().await;
+    world.limit(Scope::Organization, Metric::Requests, Window::Day, 1).await;
+    succeeds(&world, Dialect::OpenAi).await;
+    let refused = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+    assert_eq!(refused.code(), "quota_exceeded", "{}", refused.text());
+    assert_eq!(refused.header("x-ratelimit-limit-requests"), Some("1"));
+    assert_eq!(refused.header("x-ratelimit-remaining-requests"), Some("0"));
+    assert!(refused.header("x-ratelimit-reset-requests").is_some());
+    let refused = world.client.call(Dialect::Anthropic, &body("small-anthropic", 16)).await;
+    let end = in_utc(world.resets_at(Window::Day).await);
+    assert_eq!(refused.header("anthropic-ratelimit-requests-remaining"), Some("0"));
+    assert_eq!(refused.header("anthropic-ratelimit-requests-reset"), Some(end.as_str()));
+    world.limit(Scope::Organization, Metric::Requests, Window::Day, 100).await;
+    world.limit(Scope::Organization, Metric::Spend, Window::Month, 1_000).await;
+    let refused = world.client.call(Dialect::OpenAi, &body("small", 100_000)).await;
+    assert_eq!(refused.header("x-bursar-budget-remaining-usd"), Some("0.00"), "{}", refused.text());
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 use domain::{
     access::Grantee,
     authorizations::{State, Target},
-    keys::KeyModels,
+    keys::{Feature, KeyModels},
     limits::{Metric, Scope},
-    models::Review,
+    models::{Modality, Review},
     providers::Dialect,
     window::Window,
 };
+use gateway::wire::Route;
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::authorizations;
@@ -85,6 +86,20 @@ async fn one_model_can_be_looked_up() {
             assert_eq!(one.status, StatusCode::NOT_FOUND, "{hidden}");
             assert_eq!(one.header("x-should-retry"), Some("false"));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_key_without_embeddings_has_no_models_for_them() {
+    let world = World::new().await;
+    world.model_for(Modality::Embedding, "vectors", Some(prices()), Review::Accepted).await;
+    let vectors = json!({ "model": "vectors", "input": "Hi" });
+    for (off, status) in [(vec![], StatusCode::OK), (vec![Feature::Embeddings], StatusCode::FORBIDDEN)] {
+        world.without(&off).await;
+        let list = world.client.get(Dialect::OpenAi, "/v1/models").await.json();
+        assert_eq!(ids(&list).contains(&"vectors".to_owned()), off.is_empty(), "{list}");
+        let call = world.client.to(Route::Embeddings, &vectors).await;
+        assert_eq!(call.status, status, "{}", call.text());
     }
 }
 
