@@ -113,7 +113,12 @@ test('a price list is looked at before it is applied, and applying it again chan
   await page.getByLabel('Those that are ticked here are offered by').selectOption(provider);
   await page.getByRole('button', { name: 'Apply what is ticked' }).click();
   await said(page, /1 model has a new price from now on. 1 model waits for review/);
-  await expect(row(page, name)).toHaveCount(0);
+  // What was applied is said, and not offered again.
+  await expect(card(page, 'Applied')).toContainText('By Ada Lovelace');
+  await expect(row(page, name)).toContainText('input $2.00, output $9.00 → input $1.50, output $9.00');
+  await expect(page.getByRole('checkbox', { name: `Choose ${name}` })).toHaveCount(0);
+  await expect(page.getByRole('checkbox', { name: 'Choose gpt-list-only' })).toHaveCount(0);
+  await expect(row(page, 'openai/broken')).toContainText('input_cost_per_token is cheap: that is no number.');
 
   await visit(page, world.owner, `/models/${id}`);
   await expect(row(page, 'in force')).toContainText(/LiteLLM's price list, read .* by Ada Lovelace/);

@@ -1,5 +1,7 @@
 //! `bursar explain`: may this person, or this application, use this model now, and why?
 //!
+//! Of a policy each model is explained, in the order in which the policy has them.
+//!
 //! It asks the function the gateway asks, with the same facts, and prints its trace: the sentence
 //! first, then every rule that was looked at and who set it, what would make a no a yes, and the limits
 //! the call would have to fit into.
@@ -16,6 +18,7 @@ use domain::{
     ids::{ApplicationId, ModelId, RequestId},
     keys::Feature,
     limits::{self, Level, Mode},
+    policies,
     why::{self, Fix, Gate},
     window::Span,
 };
@@ -37,7 +40,7 @@ pub struct Options {
     /// A person's address, or an application: its path (Engineering/Research/bot), or an id of it or of its key.
     who: String,
 
-    /// A model, by the name callers write.
+    /// What callers write: a model's name, or policy/NAME.
     model: String,
 
     /// Of a person's groups only this one, by its path.
@@ -58,9 +61,10 @@ pub struct Options {
     json: bool,
 }
 
-/// One question with its answer: a person has one for each group they belong to.
+/// One question with its answer: a person has one for each group they belong to, and for each model of a policy.
 struct Answer<'a> {
     subject: Subject<'a>,
+    model: ModelId,
     decision: Decision,
     steps: Vec<Step>,
     /// Of each step, who set what it names, and when.
@@ -73,6 +77,13 @@ struct Answer<'a> {
     limits: Vec<(Applied, Span, Level, bool)>,
     /// The rules say yes, and a limit says no.
     full: bool,
+}
+
+impl Answer<'_> {
+    /// Whether a call would go to the model now.
+    fn goes(&self) -> bool {
+        self.decision.verdict == Verdict::Allow && !self.full
+    }
 }
 
 /// Explains.
@@ -92,13 +103,15 @@ async fn explain(store: &Store, options: &Options) -> Result<String, Fatal> {
     let facts = store::access::facts(store, org).await?;
     let paths = store::groups::paths(store, org).await?;
     let now = store::clock::now();
-    // One that left the catalogue can be asked about, too.
-    let left =
-        || facts.models.iter().find(|(_, model)| model.name == options.model.trim()).map(|(id, _)| *id);
-    let model = facts.model_names.get(options.model.trim()).copied().or_else(left);
-    let model =
-        model.ok_or_else(|| refuse(format!("there is no model {} in the catalogue", options.model)))?;
+    let name = options.model.trim();
     let subjects = subject::find(store, &facts, &paths, options, now).await?;
+    if name.starts_with(policies::PREFIX) {
+        return explain_policy(store, &facts, subjects, name, (options, now)).await;
+    }
+    // One that left the catalogue can be asked about, too.
+    let left = || facts.models.iter().find(|(_, model)| model.name == name).map(|(id, _)| *id);
+    let model = facts.model_names.get(name).copied().or_else(left);
+    let model = model.ok_or_else(|| refuse(format!("there is no model {name} in the catalogue")))?;
     let mut answers = Vec::new();
     for subject in subjects {
         answers.push(answer(store, &facts, subject, model, (&options.using, now)).await?);
@@ -106,12 +119,46 @@ async fn explain(store: &Store, options: &Options) -> Result<String, Fatal> {
     // What is open comes first, then what somebody could agree to.
     answers.sort_by_key(|answer| print::rank(answer.decision.verdict));
     if options.json {
-        let answers: Vec<_> = answers.iter().map(|answer| print::json(&facts, model, answer)).collect();
-        let whole =
-            json!({ "facts_version": facts.version, "at": now, "model": options.model, "answers": answers });
+        let answers: Vec<_> = answers.iter().map(|answer| print::json(&facts, answer)).collect();
+        let whole = json!({ "facts_version": facts.version, "at": now, "model": name, "answers": answers });
         return Ok(format!("{whole:#}\n"));
     }
-    Ok(answers.iter().map(|answer| print::text(&facts, model, answer, now)).collect::<Vec<_>>().join("\n"))
+    Ok(answers.iter().map(|answer| print::text(&facts, answer, now)).collect::<Vec<_>>().join("\n"))
+}
+
+/// Each model of a policy for each of those who would call it, in the order the policy has them.
+async fn explain_policy<'a>(
+    store: &Store,
+    facts: &'a Facts,
+    subjects: Vec<Subject<'a>>,
+    name: &str,
+    (options, now): (&Options, DateTime<Utc>),
+) -> Result<String, Fatal> {
+    let (mut routes, mut texts) = (Vec::new(), Vec::new());
+    for subject in subjects {
+        let application = subject.application.map(|(_, application)| application);
+        let Some((policy, found)) = policies::meant(facts, application, subject.group, name) else {
+            continue;
+        };
+        let mut answers = Vec::new();
+        for (model, _) in &found.steps {
+            answers.push(answer(store, facts, subject.clone(), *model, (&options.using, now)).await?);
+        }
+        if options.json {
+            routes.push(print::policy_json(facts, policy, found, &answers));
+            continue;
+        }
+        texts.push(print::policy_text(facts, policy, found, &subject, &answers));
+        texts.extend(answers.iter().map(|answer| print::text(facts, answer, now)));
+    }
+    if routes.is_empty() && texts.is_empty() {
+        return Err(Fatal::new("explain", format!("there is no {name} for them")));
+    }
+    if options.json {
+        let whole = json!({ "facts_version": facts.version, "at": now, "model": name, "policies": routes });
+        return Ok(format!("{whole:#}\n"));
+    }
+    Ok(texts.join("\n"))
 }
 
 async fn answer<'a>(
@@ -169,7 +216,7 @@ async fn answer<'a>(
         limits.push((applied, span, level, gate.fits()));
     }
     let asked = asked.map(|request| request.id);
-    Ok(Answer { subject, decision, steps, set_by, help, asked, limits, full })
+    Ok(Answer { subject, model, decision, steps, set_by, help, asked, limits, full })
 }
 
 /// Who changed last what a step names.

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{Ask, Facts, Verdict, decide},
+    access::{Ask, Facts, Verdict, decide, ruling_for},
+    authorizations::{State, Target},
     ids::{GroupId, ModelId, TierId},
     keys::Features,
     models::{Modality, Review},
     money::Price,
-    prices::{PriceKey, Prices},
+    prices::{DatedPrices, PriceKey, Prices},
 };
 
 /// How many models one decision is about at most.
@@ -22,8 +23,45 @@ pub struct Class {
     pub tier: TierId,
     /// What it is called.
     pub name: String,
-    /// Never matched by "all".
-    pub high_cost: bool,
+    /// Of a class that is never matched by "all": to how many groups the rules open it.
+    pub high_cost: Option<Opening>,
+}
+
+/// To how many groups the rules open a class, whatever they say about single models of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// How many may call its models.
+    pub open: usize,
+    /// In how many somebody has to agree first.
+    pub by_request: usize,
+}
+
+impl Opening {
+    /// What it is as the end of a sentence: `frontier is open to 3 groups`.
+    fn words(self, class: &str) -> String {
+        let groups = |count: usize| if count == 1 { "1 group".to_owned() } else { format!("{count} groups") };
+        match (self.open, self.by_request) {
+            (0, 0) => format!("no rule opens {class} to any group"),
+            (0, asked) => format!("{class} is open to no group, and by request for {}", groups(asked)),
+            (open, 0) => format!("{class} is open to {}", groups(open)),
+            (open, asked) => {
+                format!("{class} is open to {}, and by request for {}", groups(open), groups(asked))
+            }
+        }
+    }
+}
+
+/// To how many of the groups that have not ended the rules open a class.
+pub fn opening(facts: &Facts, tier: TierId, now: DateTime<Utc>) -> Opening {
+    let mut opening = Opening::default();
+    for group in facts.groups.values().filter(|group| group.ends_at.is_none_or(|end| now < end)) {
+        match ruling_for(facts, &group.path, Target::Tier(tier), now).map(|(_, rule)| rule.state) {
+            Some(State::Open) => opening.open += 1,
+            Some(State::ByRequest) => opening.by_request += 1,
+            Some(State::Closed) | None => {}
+        }
+    }
+    opening
 }
 
 /// A model that was decided on: what a new one is compared with.
@@ -85,15 +123,18 @@ fn apart(one: Price, other: Price) -> i128 {
 
 /// Into which class a model with these prices seems to belong. None when there are no classes.
 pub fn suggest(classes: &[Class], peers: &[Peer], modality: Modality, prices: &Prices) -> Option<Suggestion> {
-    let first = classes.iter().find(|class| !class.high_cost).or(classes.first())?;
-    let dear = classes.iter().find(|class| class.high_cost);
+    let first = classes.iter().find(|class| class.high_cost.is_none()).or(classes.first())?;
+    let dear = classes.iter().find_map(|class| Some((class, class.high_cost?)));
     let of = |class: &Class, why: String| Some(Suggestion { tier: class.tier, why });
     let Some(mine) = weight(prices, modality) else {
         return match dear {
-            Some(dear) => of(
-                dear,
-                format!("Nobody knows yet what it costs, and {} opens to nobody by itself.", dear.name),
-            ),
+            Some((dear, opening)) => {
+                let why = format!(
+                    "Nobody knows yet what it costs, so it goes with what costs most; {}.",
+                    opening.words(&dear.name)
+                );
+                of(dear, why)
+            }
             None => of(first, "Nobody knows yet what it costs: this is the first tier there is.".to_owned()),
         };
     };
@@ -113,7 +154,7 @@ pub fn suggest(classes: &[Class], peers: &[Peer], modality: Modality, prices: &P
             ),
         );
     };
-    if let Some(dear) = dear.filter(|_| i128::from(mine.0) > 2 * i128::from(dearest.2.0)) {
+    if let Some((dear, _)) = dear.filter(|_| i128::from(mine.0) > 2 * i128::from(dearest.2.0)) {
         let why = format!(
             "It costs more than twice what {} does, the dearest of its kind until now.",
             dearest.0.name
@@ -135,6 +176,19 @@ pub fn accept(facts: &mut Facts, model: ModelId, tier: TierId) {
     }
 }
 
+/// Sees to it that nothing but the rules stands in the way of a model: it is in the catalogue, decided on, and
+/// has a price.
+pub fn clear_the_way(facts: &mut Facts, model: ModelId, now: DateTime<Utc>) {
+    let Some(model) = facts.models.get_mut(&model) else { return };
+    model.review = Review::Accepted;
+    model.archived = false;
+    if model.prices_at(now).is_none() {
+        let free = |prices: Prices, key: &PriceKey| prices.with(*key, Some(Price(0)));
+        let prices = PriceKey::ALL.iter().fold(Prices::default(), free);
+        model.prices = vec![DatedPrices { from: now, prices }];
+    }
+}
+
 /// The groups that may use a model, or may once somebody agrees, by what [`decide`] says: those
 /// directly there, in no order.
 pub fn reach(facts: &Facts, model: ModelId, now: DateTime<Utc>) -> Vec<(GroupId, Verdict)> {
@@ -147,6 +201,18 @@ pub fn reach(facts: &Facts, model: ModelId, now: DateTime<Utc>) -> Vec<(GroupId,
 mod tests {
     use super::*;
     use uuid::Uuid;
+
+    #[test]
+    fn what_the_rules_say_about_a_class_is_said_in_words() {
+        for (open, by_request, expected) in [
+            (0, 0, "no rule opens frontier to any group"),
+            (0, 2, "frontier is open to no group, and by request for 2 groups"),
+            (1, 0, "frontier is open to 1 group"),
+            (3, 1, "frontier is open to 3 groups, and by request for 1 group"),
+        ] {
+            assert_eq!(Opening { open, by_request }.words("frontier"), expected);
+        }
+    }
 
     const fn tier(number: u128) -> TierId {
         TierId(Uuid::from_u128(number))
@@ -172,8 +238,9 @@ mod tests {
     fn a_new_model_goes_where_its_price_is_nearest() {
         let class =
             |number, name: &str, high_cost| Class { tier: tier(number), name: name.to_owned(), high_cost };
+        let some = Opening { open: 3, by_request: 1 };
         let classes =
-            [class(1, "general", false), class(2, "high-performance", false), class(3, "frontier", true)];
+            [class(1, "general", None), class(2, "high-performance", None), class(3, "frontier", Some(some))];
         let peers = [
             peer("small", 1, Modality::Chat, "0.10/0.40"),
             peer("medium", 1, Modality::Chat, "0.50/2.00"),
@@ -201,7 +268,7 @@ mod tests {
             (
                 Modality::Image,
                 "1/1",
-                "frontier: Nobody knows yet what it costs, and frontier opens to nobody by itself."
+                "frontier: Nobody knows yet what it costs, so it goes with what costs most; frontier is open to 3 groups, and by request for 1 group."
                     .to_owned(),
             ),
         ] {

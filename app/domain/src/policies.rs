@@ -5,13 +5,37 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ModelId, PolicyId},
+    access::{ApplicationFacts, Facts, PolicyFacts, Unnamed, policy_of, policy_of_group},
+    ids::{GroupId, ModelId, PolicyId},
     words::words,
 };
+
+/// What callers write before the name of a policy.
+pub const PREFIX: &str = "policy/";
 
 /// The name after which callers ask for the policy that their key or group names, unless one is called
 /// that itself.
 pub const DEFAULT: &str = "default";
+
+/// The policy that callers mean by what they write in place of a model, with its name; none: there is no such
+/// policy, or what they write is no policy. `application`: what calls; none: a person, on a group's account.
+pub fn meant<'a>(
+    facts: &'a Facts,
+    application: Option<&ApplicationFacts>,
+    group: GroupId,
+    text: &str,
+) -> Option<(&'a str, &'a PolicyFacts)> {
+    let name = text.strip_prefix(PREFIX)?;
+    if let Some((name, policy)) = facts.policies.get_key_value(name) {
+        return Some((name, policy));
+    }
+    let unnamed = match application {
+        _ if name != DEFAULT => None,
+        Some(application) => policy_of(facts, application),
+        None => policy_of_group(facts, group),
+    };
+    unnamed.map(|Unnamed { name, policy, .. }| (name, policy))
+}
 
 words! {
     /// How a policy chooses.

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::ModelId,
+    ids::{ModelId, ProviderId},
     models::{Modality, Model},
     money::grouped,
     prices::{PriceKey, Prices},
@@ -160,7 +161,7 @@ pub struct Comparison<'a> {
 /// provider that is none of them is nobody's, and is not looked for.
 pub fn compare<'a>(
     models: &[Model],
-    vendors: &HashMap<crate::ids::ProviderId, &'static str>,
+    vendors: &HashMap<ProviderId, &'static str>,
     list: &'a [Listed],
 ) -> Comparison<'a> {
     let mut by_name: HashMap<(&str, &str), Vec<&Model>> = HashMap::new();
@@ -184,13 +185,65 @@ pub fn compare<'a>(
     comparison
 }
 
-/// What is to be done with a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
-    /// Models of ours that take its price.
-    pub prices: Vec<ModelId>,
-    /// What is taken into the review inbox: names of one vendor.
-    pub names: Vec<String>,
+/// What a list says about a model of ours, if anything: by its vendor and what that calls it.
+pub fn listed_for<'a>(
+    model: &Model,
+    vendors: &HashMap<ProviderId, &'static str>,
+    list: &'a [Listed],
+) -> Option<&'a Listed> {
+    let vendor = vendors.get(&model.provider.0)?;
+    let name = listed_name(&model.upstream);
+    list.iter().find(|listed| listed.vendor == *vendor && listed.name == name)
+}
+
+/// Something that is not taken from a list, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What: an entry of the list, or a model of ours.
+    pub name: String,
+    /// Why, as a sentence.
+    pub why: String,
+}
+
+/// A model of ours that has the price of a list since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repriced {
+    /// The model.
+    pub model: ModelId,
+    /// What callers write.
+    pub name: String,
+    /// What it cost before, in words.
+    pub from: String,
+    /// What it costs since.
+    pub to: String,
+}
+
+/// An entry of a list that was taken into the review inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenIn {
+    /// As which model.
+    pub model: ModelId,
+    /// What callers write.
+    pub name: String,
+    /// Whose it is, as the list names them.
+    pub vendor: String,
+    /// What they call it.
+    pub listed: String,
+}
+
+/// What applying a list came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who did it, by name.
+    pub by: String,
+    /// What costs something else since.
+    pub priced: Vec<Repriced>,
+    /// What waits for review since.
+    pub taken: Vec<TakenIn>,
+    /// What was chosen, and is not as it was when it was shown.
+    pub left_out: Vec<LeftOut>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a call costs: usage × prices, rounded up once.
 
+use std::{fmt, str::FromStr};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +122,13 @@ impl Prices {
         PriceKey::ALL.iter().filter_map(|&key| Some((key, self.own(key)?)))
     }
 
+    /// As the end of a sentence: `input $3.00, output $15.00`.
+    pub fn in_words(&self) -> String {
+        let each = self.set().map(|(key, price)| format!("{} {price}", key.label().to_lowercase()));
+        let each = each.collect::<Vec<_>>().join(", ");
+        if each.is_empty() { "no price".to_owned() } else { each }
+    }
+
     /// Whether nothing has a price.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -153,6 +162,42 @@ impl Prices {
             Modality::Embedding | Modality::Rerank => has(PriceKey::Input) || has(PriceKey::Call),
             Modality::Image | Modality::Video => has(PriceKey::Image) || has(PriceKey::Call),
         }
+    }
+}
+
+/// In nano-dollars per million, as they are kept in a book and go along with a form:
+/// `input=3000000000 output=15000000000`.
+impl fmt::Display for Prices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (key, price)) in self.set().enumerate() {
+            let gap = if place == 0 { "" } else { " " };
+            write!(f, "{gap}{key}={}", price.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// What [`Prices`] are shown as.
+impl FromStr for Prices {
+    type Err = NotAPrice;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(' ').filter(|pair| !pair.is_empty()).try_fold(Self::default(), |prices, pair| {
+            let (key, nanos) = pair.split_once('=').ok_or(NotAPrice)?;
+            let key = key.parse::<PriceKey>().map_err(|_| NotAPrice)?;
+            let nanos = nanos.parse().map_err(|_| NotAPrice)?;
+            Ok(prices.with(key, Some(Price(nanos))))
+        })
+    }
+}
+
+/// A text that is no list of prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAPrice;
+
+impl fmt::Display for NotAPrice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("These prices cannot be read.")
     }
 }
 
@@ -323,6 +368,23 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(cost(&usage, &prices), Some(Money::cents(300 + 30 + 300 + 300 + 1500)));
+    }
+
+    #[test]
+    fn prices_are_written_and_read_back() {
+        let own = prices(&[(PriceKey::Input, "3"), (PriceKey::CacheRead, "0.30"), (PriceKey::Output, "0")]);
+        assert_eq!(own.to_string(), "input=3000000000 cache_read=300000000 output=0");
+        assert_eq!(own.in_words(), "input $3.00, cached input $0.30, output $0.00");
+        assert_eq!(
+            (Prices::default().to_string(), Prices::default().in_words().as_str()),
+            (String::new(), "no price")
+        );
+        for prices in [own, Prices::default()] {
+            assert_eq!(prices.to_string().parse(), Ok(prices));
+        }
+        for text in ["input", "input=", "input=a", "nonsense=1", "input=1;output=2"] {
+            assert_eq!(text.parse::<Prices>(), Err(NotAPrice), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,10 @@
 //! on it would have refused. What differs is the report; a change that changes nothing reports
 //! nothing.
 //!
+//! A call that the rules of today would refuse, because its model has left the catalogue for instance, was
+//! made all the same: it counts in the limits of both worlds with what it cost, as what was used before the
+//! replay began does. So a longer replay knows everything that a shorter one finds used.
+//!
 //! What it does not know: SQL, and how the draft became facts. The store makes the change in a
 //! transaction that it does not keep, and reads the facts inside it.
 
@@ -14,7 +18,7 @@ mod reach;
 mod report;
 mod world;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
@@ -27,7 +31,7 @@ pub use world::Amounts;
 
 use crate::{
     access::{Facts, Reason},
-    ids::{ApplicationId, AuthorizationId, CallId, GroupId, ModelId, PolicyId, UserId},
+    ids::{ApplicationId, AuthorizationId, CallId, GrantId, GroupId, ModelId, PolicyId, UserId},
     limits::{Meter, Metric, Scope},
     money::Money,
     usage::Usage,
@@ -73,6 +77,19 @@ pub struct Finished {
     pub cost: Money,
     /// When it was over.
     pub finished_at: DateTime<Utc>,
+    /// What it was booked on.
+    pub booked: Booked,
+}
+
+/// What a call was booked on when it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Booked {
+    /// The group of what called, after those above it.
+    pub path: Arc<[GroupId]>,
+    /// The rule that let it through.
+    pub authorization: Option<AuthorizationId>,
+    /// The grant that did.
+    pub grant: Option<GrantId>,
 }
 
 /// A call that was refused.
@@ -193,16 +210,11 @@ impl<'a> Rehearsal<'a> {
         let told = self.told(call);
         let before = self.used_before.finished(&self.before, &self.before, call, done);
         let after = self.used_after.finished(&self.after, &self.before, call, done);
+        self.count(call, done, (before.as_ref(), after.as_ref()));
         let (Some(before), Some(after)) = (before, after) else {
             self.tally.gone += u64::from(told);
             return;
         };
-        if let Outcome::Passes(pass) = &before {
-            self.used_before.count(&self.before, call, pass);
-        }
-        if let Outcome::Passes(pass) = &after {
-            self.used_after.count(&self.after, call, pass);
-        }
         if !told {
             return;
         }
@@ -226,6 +238,22 @@ impl<'a> Rehearsal<'a> {
         if from.model != to.model {
             let dearer = to.amounts.cost.0.saturating_sub(from.amounts.cost.0);
             self.tally.moved(self.before.facts, call, (from.model, to.model), dearer);
+        }
+    }
+
+    /// Counts a call that was answered in the limits of both worlds: as it passes there, or as it was booked
+    /// where it was made in spite of the rules of today. Only what the draft alone refuses counts in one.
+    fn count(&mut self, call: &Recorded, done: &Finished, outcomes: (Option<&Outcome>, Option<&Outcome>)) {
+        let (before, after) = outcomes;
+        let refused_today = !matches!(before, Some(Outcome::Passes(_)));
+        match before {
+            Some(Outcome::Passes(pass)) => self.used_before.count(&self.before, call, pass),
+            _ => self.used_before.count(&self.before, call, &self.before.booked(call, done)),
+        }
+        match after {
+            Some(Outcome::Passes(pass)) => self.used_after.count(&self.after, call, pass),
+            _ if refused_today => self.used_after.count(&self.after, call, &self.after.booked(call, done)),
+            _ => {}
         }
     }
 

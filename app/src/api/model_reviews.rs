@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, frame::Done};
 
-/// Who would have a model if it were accepted into a tier.
+/// Who would have a model if it were accepted into a tier and had a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Which tier.
@@ -27,6 +27,13 @@ pub struct Reach {
     pub open_in: Vec<String>,
     /// Where it is by request.
     pub by_request_in: Vec<String>,
+}
+
+impl Reach {
+    /// Whether no rule gives it to anybody, not even by request.
+    pub const fn reaches_nobody(&self) -> bool {
+        self.open == 0 && self.by_request == 0
+    }
 }
 
 /// A model that waits.

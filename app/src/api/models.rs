@@ -57,7 +57,8 @@ pub struct ModelView {
     pub providers: Vec<(String, String)>,
     /// Policies that name it, and whether they name another one that can be called.
     pub policies: Vec<(String, bool)>,
-    /// Groups for which the rules open it, or open it by request: path and state.
+    /// Groups for which the rules open it, or open it by request, whether it can be called or not: id, path
+    /// and state.
     pub groups: Vec<(String, String, domain::authorizations::State)>,
 }
 
@@ -65,28 +66,14 @@ pub struct ModelView {
 #[server(prefix = "/console", endpoint = "models/get")]
 pub async fn load_model(id: String) -> Result<ModelView, AppError> {
     use crate::backend::*;
-    use domain::{
-        access::ruling_for,
-        authorizations::{State, Target},
-        ids::ModelId,
-        roles::Act,
-    };
+    use domain::{ids::ModelId, roles::Act};
     use store::price_lists::book::book;
     handle(|cx| async move {
         let org = cx.permit(Act::ReadOrganization)?.org();
         let id: ModelId = id.parse().map_err(|_| AppError::NotFound)?;
         let facts = store::access::current(&cx.store, org).await.known()?;
-        let now = store::clock::now();
         let paths = store::groups::paths(&cx.store, org).await.known()?;
-        let groups = paths
-            .into_iter()
-            .filter_map(|(group, path)| {
-                let facts_path = facts.groups.get(&group)?.path.clone();
-                let state =
-                    ruling_for(&facts, &facts_path, Target::Model(id), now).map(|(_, rule)| rule.state)?;
-                (state != State::Closed).then(|| (group.to_string(), path, state))
-            })
-            .collect();
+        let groups = catalogue::reached(facts.of_groups(), paths, id, store::clock::now());
         let providers = store::providers::list(&cx.store, org).await.known()?;
         let tiers = store::models::tiers(&cx.store, org).await.known()?;
         let model = store::models::get(&cx.store, org, id).await.known()?;

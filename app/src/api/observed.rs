@@ -72,7 +72,10 @@ pub async fn promote_observed(id: String, was: String) -> Result<Done, AppError>
         let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
         let mut undo = ways_back::draft(&mut change, &draft).await.known()?;
         let before = observed::before(&mut change, &draft).await?;
-        store::rehearsals::apply(&mut change, &draft).await.known()?;
+        if let Err(error) = store::rehearsals::apply(&mut change, &draft).await.known() {
+            drop(change);
+            return Err(observed::overtaken(&cx, error, &id, &was).await);
+        }
         if let Some(before) = before {
             undo = ways_back::watched(&mut change, before).await.known()?;
         }

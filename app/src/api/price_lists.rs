@@ -1,8 +1,10 @@
 //! Price lists that people bring: read, looked at, applied.
 
+use std::collections::HashMap;
+
 use domain::{
     ids::PriceListId,
-    price_lists::{Known, Listed},
+    price_lists::{Applied, Known, LeftOut, Listed},
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -32,8 +34,6 @@ pub async fn read_price_list(
     use crate::backend::*;
     use domain::roles::Act;
     use store::price_lists::litellm;
-    /// How many unreadable entries are named.
-    const NAMED: usize = 5;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditCatalogue)?;
         let (field, list) =
@@ -42,15 +42,13 @@ pub async fn read_price_list(
             store::StoreError::Invalid { sentence, .. } => AppError::field(field, sentence),
             error => translate(error),
         })?;
-        let id = store::price_lists::keep(&cx.store, &permit, &list.listed).await.known()?;
+        let id = store::price_lists::keep(&cx.store, &permit, &list).await.known()?;
         let mut said = format!("{} models read. Nothing has been changed yet.", list.listed.len());
-        if !list.unreadable.is_empty() {
-            let named: Vec<&str> = list.unreadable.iter().take(NAMED).map(String::as_str).collect();
-            let more = list.unreadable.len().saturating_sub(NAMED);
-            said +=
-                &format!(" {} cannot be read and were left out: {}", list.unreadable.len(), named.join(", "));
-            said += &if more > 0 { format!(" and {more} more.") } else { ".".to_owned() };
-        }
+        said += &match list.unreadable.len() {
+            0 => String::new(),
+            1 => " 1 entry cannot be read and is left out: below it says why.".to_owned(),
+            count => format!(" {count} entries cannot be read and are left out: below it says why."),
+        };
         said += &match list.other {
             0 => String::new(),
             1 => " 1 is of a kind that is not called through here, and was left out.".to_owned(),
@@ -70,6 +68,10 @@ pub struct PriceListView {
     pub listed: usize,
     /// When it was read.
     pub read_at: chrono::DateTime<chrono::Utc>,
+    /// Entries that cannot be read.
+    pub unreadable: Vec<LeftOut>,
+    /// What was applied of it so far, the newest first.
+    pub applied: Vec<Applied>,
     /// Models of ours that it prices otherwise.
     pub changed: Vec<Known>,
     /// How many of ours it prices as we do.
@@ -115,16 +117,26 @@ pub async fn load_price_list(
         price_lists::{compare, vendor_label},
         roles::Act,
     };
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, HashSet};
     const PAGE: usize = 50;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditCatalogue)?;
         let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
         let id: PriceListId = id.parse().map_err(|_| AppError::NotFound)?;
         let list = store::price_lists::get(&cx.store, org, me, id).await.known()?;
+        let applied = store::price_lists::applied(&cx.store, org, id).await.known()?;
         let catalogue = Catalogue::of(&cx, org).await?;
         let ours = catalogue.vendors();
-        let compared = compare(&catalogue.models, &ours, &list.listed);
+        let mut compared = compare(&catalogue.models, &ours, &list.listed);
+        // What was taken from it is not offered again as long as it is there, whoever it was said to be offered by.
+        let here = |model| catalogue.models.iter().any(|known| known.id == model);
+        let taken: HashSet<(&str, &str)> = applied
+            .iter()
+            .flat_map(|applied| &applied.taken)
+            .filter(|taken| here(taken.model))
+            .map(|taken| (taken.vendor.as_str(), taken.listed.as_str()))
+            .collect();
+        compared.unknown.retain(|listed| !taken.contains(&(listed.vendor.as_str(), listed.name.as_str())));
         let mut counts = BTreeMap::<&str, usize>::new();
         for listed in &compared.unknown {
             *counts.entry(&listed.vendor).or_default() += 1;
@@ -174,17 +186,20 @@ pub async fn load_price_list(
             own: ours.values().any(|own| *own == vendor),
             nobodys: nobodys.collect(),
             changed: compared.changed,
+            unreadable: list.unreadable,
+            applied,
         })
     })
     .await
 }
 
-/// Gives models the prices of a list from now on, and takes others into the review inbox: all of it or
-/// nothing.
+/// Gives models the prices of a list from now on, and takes others into the review inbox. `was`: what each model
+/// cost when it was shown; what somebody changed since is left out, and named.
 #[server(prefix = "/console", endpoint = "price-lists/apply")]
 pub async fn apply_price_list(
     id: String,
     #[server(default)] models: Vec<String>,
+    #[server(default)] was: HashMap<String, String>,
     #[server(default)] vendor: String,
     #[server(default)] provider: String,
     #[server(default)] names: Vec<String>,
@@ -192,23 +207,18 @@ pub async fn apply_price_list(
     use crate::backend::{catalogue::*, *};
     use domain::{
         ids::{ModelId, ProviderId},
-        price_lists::compare,
         roles::Act,
     };
+    use store::price_lists::Choice;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditCatalogue)?;
         let (org, me) = (permit.org(), permit.actor().user.ok_or(AppError::NotFound)?);
         let list = store::price_lists::get(&cx.store, org, me, read("id", &id)?).await.known()?;
-        let chosen: Vec<ModelId> = models.iter().map(|id| read("models", id)).collect::<Result<_, _>>()?;
-        if chosen.is_empty() && names.is_empty() {
+        if models.is_empty() && names.is_empty() {
             return Err(AppError::field("models", "Tick what is to be taken from the list."));
         }
         let catalogue = Catalogue::of(&cx, org).await?;
-        // What was chosen before and is so by now is not an error: it is left alone.
-        let compared = compare(&catalogue.models, &catalogue.vendors(), &list.listed);
-        let mut known = compared.changed;
-        known.retain(|known| chosen.contains(&known.model.id));
-        let mut candidates = Vec::new();
+        let mut choice = Choice { prices: chosen(&models, &was)?, vendor, ..Choice::default() };
         if !names.is_empty() {
             if provider.is_empty() {
                 return Err(AppError::field("provider", "Choose who offers the models that are ticked."));
@@ -216,27 +226,29 @@ pub async fn apply_price_list(
             let provider: ProviderId = read("provider", &provider)?;
             for name in &names {
                 let listed =
-                    list.listed.iter().find(|listed| listed.vendor == vendor && listed.name == *name);
+                    list.listed.iter().find(|listed| listed.vendor == choice.vendor && listed.name == *name);
                 let listed = listed.ok_or_else(|| {
                     AppError::field("names", format!("The list has no {name} of this vendor."))
                 })?;
-                candidates.push(catalogue.candidate(provider, name, Some(listed))?);
+                choice.models.push(catalogue.candidate(provider, name, Some(listed))?);
             }
         }
         let mut change = cx.change(permit).await?;
-        let applied = store::price_lists::apply(&mut change, &list, &known, &candidates).await.known()?;
+        let vendors = catalogue.vendors();
+        let applied = store::price_lists::apply(&mut change, &list, &vendors, &choice).await.known()?;
         change.commit().await.known()?;
-        let priced = match applied.priced {
+        let mut said = vec![match applied.priced.len() {
             0 => "No price changed.".to_owned(),
             1 => "1 model has a new price from now on.".to_owned(),
             count => format!("{count} models have new prices from now on."),
-        };
-        let taken = if candidates.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", taken_words(&cx, org, &candidates, &applied.taken).await?)
-        };
-        Ok(Done::said(format!("{priced}{taken}")).then(format!("/models/import/{}?vendor={vendor}", list.id)))
+        }];
+        if !choice.models.is_empty() {
+            let taken: Vec<ModelId> = applied.taken.iter().map(|taken| taken.model).collect();
+            said.push(taken_words(&cx, org, &choice.models, &taken).await?);
+        }
+        said.extend(applied.left_out.iter().map(|line| format!("Left out is {}: {}", line.name, line.why)));
+        let vendor = crate::ui::query::encoded(&choice.vendor);
+        Ok(Done::said(said.join(" ")).then(format!("/models/import/{}?vendor={vendor}", list.id)))
     })
     .await
 }

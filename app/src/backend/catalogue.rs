@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use domain::{
     access::{Facts, Verdict},
-    authorizations::Target,
+    authorizations::{State, Target},
     ids::{GroupId, ModelId, OrgId, ProviderId, TierId},
-    model_reviews::{Class, Peer, Suggestion, accept, reach, suggest},
+    model_reviews::{Class, Peer, Suggestion, accept, clear_the_way, opening, reach, suggest},
     models::{Modality, Model, Review, Tier},
     money::Price,
     names::ModelName,
@@ -19,7 +19,10 @@ use domain::{
 use store::{
     Change,
     model_reviews::Candidate,
-    price_lists::book::{Book, book},
+    price_lists::{
+        Chosen,
+        book::{Book, book},
+    },
 };
 
 use super::{AppError, Cx, Known, Once, as_shown, read};
@@ -33,6 +36,8 @@ pub struct Catalogue {
     pub tiers: Vec<Tier>,
     /// Upstreams by name.
     pub providers: Vec<Provider>,
+    /// The tiers as suggestions look at them.
+    classes: Vec<Class>,
 }
 
 impl Catalogue {
@@ -41,17 +46,24 @@ impl Catalogue {
     /// # Errors
     /// When the database does not answer.
     pub async fn of(cx: &Cx, org: OrgId) -> Result<Self, AppError> {
+        let tiers = store::models::tiers(&cx.store, org).await.known()?;
+        let facts = store::access::current(&cx.store, org).await.known()?;
+        let now = store::clock::now();
+        let class = |tier: &Tier| Class {
+            tier: tier.id,
+            name: tier.name.clone(),
+            high_cost: tier.high_cost.then(|| opening(&facts, tier.id, now)),
+        };
         Ok(Self {
             models: store::models::list(&cx.store, org).await.known()?,
-            tiers: store::models::tiers(&cx.store, org).await.known()?,
+            classes: tiers.iter().map(class).collect(),
+            tiers,
             providers: store::providers::list(&cx.store, org).await.known()?,
         })
     }
 
     /// Into which tier a model with these prices seems to belong.
     pub fn suggest(&self, modality: Modality, prices: &Prices) -> Option<Suggestion> {
-        let class = |tier: &Tier| Class { tier: tier.id, name: tier.name.clone(), high_cost: tier.high_cost };
-        let classes: Vec<Class> = self.tiers.iter().map(class).collect();
         let decided = self.models.iter().filter(|model| model.review == Review::Accepted);
         let peers: Vec<Peer> = decided
             .filter_map(|model| {
@@ -63,7 +75,7 @@ impl Catalogue {
                 })
             })
             .collect();
-        suggest(&classes, &peers, modality, prices)
+        suggest(&self.classes, &peers, modality, prices)
     }
 
     /// Which vendor each provider is.
@@ -208,18 +220,32 @@ fn modality_of(upstream: &str) -> Modality {
     }
 }
 
+/// Models that are to have the price of a list, each with what it cost when it was shown.
+///
+/// # Errors
+/// About the field `models`, when one comes without that.
+pub fn chosen(models: &[String], was: &HashMap<String, String>) -> Result<Vec<Chosen>, AppError> {
+    let one = |id: &String| {
+        let was = was
+            .get(id)
+            .ok_or_else(|| AppError::field("models", "Say of each model what it cost when it was shown."))?;
+        Ok(Chosen { model: read("models", id)?, was: read("models", was)? })
+    };
+    models.iter().map(one).collect()
+}
+
 /// The book in words: `LiteLLM's list 1.110.2 of 20 Nov 2026`.
 pub fn book_words(book: &Book) -> String {
     format!("{}, version {} of {}", book.source, book.version, domain::time::date(book.of))
 }
 
-/// Who would have a model in each tier, once it is accepted: by what `decide` says.
+/// Who would have a model in each tier, once it is accepted and has a price: by what `decide` says.
 pub struct Reaches<'a> {
     facts: Facts,
     tiers: &'a [Tier],
     now: DateTime<Utc>,
     /// Models that no rule names get the same in the same tier.
-    known: HashMap<(TierId, bool, Option<ModelId>), Reach>,
+    known: HashMap<(TierId, Option<ModelId>), Reach>,
 }
 
 impl<'a> Reaches<'a> {
@@ -237,13 +263,12 @@ impl<'a> Reaches<'a> {
     }
 
     fn in_tier(&mut self, model: &Model, tier: &Tier, own: Option<ModelId>) -> Reach {
-        let priced =
-            self.facts.models.get(&model.id).is_some_and(|model| model.prices_at(self.now).is_some());
-        let key = (tier.id, priced, own);
+        let key = (tier.id, own);
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
         accept(&mut self.facts, model.id, tier.id);
+        clear_the_way(&mut self.facts, model.id, self.now);
         let reached = reach(&self.facts, model.id, self.now);
         let reach = self.told(tier, &reached);
         self.known.insert(key, reach.clone());
@@ -284,6 +309,24 @@ impl<'a> Reaches<'a> {
         let names = path.iter().filter_map(|id| Some(self.facts.groups.get(id)?.name.as_str()));
         names.collect::<Vec<_>>().join("/")
     }
+}
+
+/// The groups that would have a model if nothing but the rules stood in its way: id, path and how they have it.
+/// The review inbox says of every tier what this says of the one a model is in.
+pub fn reached(
+    mut facts: Facts,
+    paths: Vec<(GroupId, String)>,
+    model: ModelId,
+    now: DateTime<Utc>,
+) -> Vec<(String, String, State)> {
+    clear_the_way(&mut facts, model, now);
+    let verdicts: HashMap<GroupId, Verdict> = reach(&facts, model, now).into_iter().collect();
+    let has = |(group, path): (GroupId, String)| match verdicts.get(&group)? {
+        Verdict::Allow => Some((group.to_string(), path, State::Open)),
+        Verdict::NeedsApproval => Some((group.to_string(), path, State::ByRequest)),
+        Verdict::Deny(_) => None,
+    };
+    paths.into_iter().filter_map(has).collect()
 }
 
 /// What taking models into the inbox came to: how many wait, under which other names, and which were there.

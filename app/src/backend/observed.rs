@@ -2,6 +2,7 @@
 
 use domain::{
     access::Facts,
+    audit::AuditRow,
     authorizations::{Cell, Edit, Say, Target},
     ids::{AuthorizationId, GroupId, LimitId},
     limits::{Limit, Mode, Scope},
@@ -193,9 +194,18 @@ pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
     if now == was {
         return Ok(draft);
     }
+    let who = who_last(cx, id).await?;
     Err(AppError::Changed(format!(
-        "Somebody changed it meanwhile: it was “{was}” when you saw it, and is “{now}” now. Nothing was changed; look at it again."
+        "{who} changed it since you saw it: it was “{was}” then, and is “{now}” now. Nothing was changed; look at it again."
     )))
+}
+
+/// Why something could not be promoted: where somebody was faster, what holds by now.
+pub async fn overtaken(cx: &Cx, error: AppError, id: &str, was: &str) -> AppError {
+    match error {
+        AppError::Stale => as_shown(cx, id, was).await.err().unwrap_or(AppError::Stale),
+        error => error,
+    }
 }
 
 fn says_now(facts: &Facts, draft: &Draft) -> String {
@@ -209,23 +219,68 @@ fn says_now(facts: &Facts, draft: &Draft) -> String {
     }
 }
 
-/// Something that observes no more, or never was here. The log knows.
+/// Something that observes no more, or never was here: what became of it, and who did that.
 async fn gone(cx: &Cx, id: &str) -> AppError {
-    let subject = id.parse().map(|id: LimitId| id.0).or_else(|_| id.parse().map(|id: AuthorizationId| id.0));
-    let (Ok(permit), Ok(subject)) = (cx.permit(Act::ReadOrganization), subject) else {
-        return AppError::NotFound;
-    };
-    let org = permit.org();
-    let filter = store::audit::Filter { subject: Some(subject), ..Default::default() };
-    match store::audit::list(&cx.store, org, &filter, 1).await.known() {
-        Ok(lines) => lines.first().map_or(AppError::NotFound, |line| {
-            let who = &line.actor;
-            AppError::Changed(format!(
-                "{who} was here before you: it only observes no more. Nothing was changed."
-            ))
-        }),
+    match became(cx, id).await {
+        Ok(Some(became)) => AppError::Changed(format!("{became} Nothing was changed.")),
+        Ok(None) => AppError::NotFound,
         Err(error) => error,
     }
+}
+
+/// What became of a rule or a limit that observes no more, as a sentence. None: it never was here, or it is not
+/// for whoever asks to know.
+async fn became(cx: &Cx, id: &str) -> Result<Option<String>, AppError> {
+    let org = cx.org()?;
+    let facts = store::access::current(&cx.store, org).await.known()?;
+    if let Ok(limit) = id.parse::<LimitId>() {
+        if cx.permit(Act::ReadOrganization).is_err() || last_line(cx, id).await?.is_none() {
+            return Ok(None);
+        }
+        let who = who_last(cx, id).await?;
+        let now = facts.limits.values().flatten().find(|known| known.id == Some(limit));
+        return Ok(Some(match now {
+            Some(now) => {
+                let cap = now.meter.show_cap(now.cap);
+                format!("{who} promoted it since you saw it: it refuses beyond {cap} now.")
+            }
+            None => format!("{who} took it away since you saw it."),
+        }));
+    }
+    let Ok(rule) = id.parse::<AuthorizationId>() else { return Ok(None) };
+    let Some(became) = watching::became(&cx.store, org, rule).await.known()? else { return Ok(None) };
+    let reads = match (cx.permit(Act::ReadOrganization), became.cell.group) {
+        (Ok(_), _) => true,
+        (Err(_), Some(group)) => cx.permit_in(Act::ReadGroup, group).await.is_ok(),
+        (Err(_), None) => false,
+    };
+    if !reads {
+        return Ok(None);
+    }
+    let who = who_last(cx, id).await?;
+    let now = became.now.map(|say| say.in_words(&facts.calendar));
+    Ok(Some(match (became.promoted, now) {
+        (true, Some(now)) => format!("{who} promoted it since you saw it: “{now}” decides there now."),
+        (true, None) => format!("{who} promoted it since you saw it, and no rule stands there any more."),
+        (false, Some(now)) => format!("{who} took it away since you saw it: “{now}” decides there."),
+        (false, None) => {
+            format!("{who} took it away since you saw it: no rule of its own decides there.")
+        }
+    }))
+}
+
+/// Who changed something last.
+async fn who_last(cx: &Cx, id: &str) -> Result<String, AppError> {
+    Ok(last_line(cx, id).await?.map_or_else(|| "Somebody".to_owned(), |line| line.actor))
+}
+
+/// The last line of the log about something.
+async fn last_line(cx: &Cx, id: &str) -> Result<Option<AuditRow>, AppError> {
+    let subject = id.parse().map(|id: LimitId| id.0).or_else(|_| id.parse().map(|id: AuthorizationId| id.0));
+    let Ok(subject) = subject else { return Ok(None) };
+    let filter = store::audit::Filter { subject: Some(subject), ..Default::default() };
+    let lines = store::audit::list(&cx.store, cx.org()?, &filter, 1).await.known()?;
+    Ok(lines.into_iter().next())
 }
 
 /// What takes an observed rule away: of what promotes it, the half that does so.

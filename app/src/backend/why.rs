@@ -6,12 +6,13 @@ use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use domain::{
     access::{
         ApplicationFacts, Applied, Ask, Decision, Facts, Reason, Step, Verdict, applicable, beside,
-        decide_with, policy_of, policy_of_group,
+        decide_with,
     },
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, UserId},
     keys::{Feature, Features},
     limits::{Level, Limit, Metric, Mode, Scope, Subject},
     money::Money,
+    policies,
     requests::{Request, accounts_of},
     roles::{Act, Place, allows},
     spend::LimitLevel,
@@ -26,9 +27,6 @@ mod by_id;
 
 /// How many people and applications there are to choose from.
 const CHOICES: i64 = 300;
-
-/// Before the name of a policy.
-const POLICY: &str = "policy/";
 
 /// Before the path of a group: whoever is in it.
 const ANYBODY: &str = "Anybody in ";
@@ -194,7 +192,7 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     if question.model.is_empty() {
         return Ok(page);
     }
-    let routed = question.model.starts_with(POLICY);
+    let routed = question.model.starts_with(policies::PREFIX);
     for group in &whom.groups {
         for model in asked_for(&facts, &whom, *group, &question.model) {
             page.answers.push(on_account(&looking, &paths, &whom, *group, model, &question).await?);
@@ -217,18 +215,13 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
 /// The model of this name, also one that is not called that any more; or those of a policy, in the
 /// order they are written: each is decided for itself.
 fn asked_for(facts: &Facts, whom: &Whom<'_>, group: GroupId, name: &str) -> Vec<ModelId> {
-    let Some(policy) = name.strip_prefix(POLICY) else {
+    if !name.starts_with(policies::PREFIX) {
         let left = || facts.models.iter().find(|(_, model)| model.name == name).map(|(id, _)| *id);
         return facts.model_names.get(name).copied().or_else(left).into_iter().collect();
-    };
-    let named = facts.policies.get(policy);
-    let unnamed = || match whom.application {
-        _ if policy != "default" => None,
-        Some((_, application)) => policy_of(facts, application),
-        None => policy_of_group(facts, group),
-    };
-    let found = named.or_else(|| unnamed().map(|found| found.policy));
-    found.map(|policy| policy.steps.iter().map(|(model, _)| *model).collect()).unwrap_or_default()
+    }
+    let application = whom.application.map(|(_, application)| application);
+    let found = policies::meant(facts, application, group, name);
+    found.map(|(_, policy)| policy.steps.iter().map(|(model, _)| *model).collect()).unwrap_or_default()
 }
 
 fn path_of(paths: &[(GroupId, String)], group: GroupId) -> &str {

@@ -49,7 +49,7 @@ fn Content(inbox: ReviewInbox) -> impl IntoView {
             <Form to=AcceptReviews::PATH also=DismissReviews::PATH class="inbox">
                 <Lines waiting edit/>
                 <div class="select-bar" role="group" aria-label="Those that are ticked">
-                    <p class="review-note">"Accepted into the tier chosen in its line, each model is open to the groups that its line names, or by request for them, from the next call on. Dismissed, it leaves the catalogue."</p>
+                    <p class="review-note">"Accepted into the tier chosen in its line, each model is open to the groups that its line names, or by request for them, from the next call on; without a price, once it has one. Dismissed, it leaves the catalogue."</p>
                     <div class="row">
                         <Submit label="Accept"/>
                         <Submit label="Dismiss" look="danger" to=DismissReviews::PATH/>
@@ -92,8 +92,9 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
     let id = model.id.to_string();
     let tick =
         edit.then(|| view! { <Check name="ids[]" label=format!("Choose {}", model.name) value=id.clone()/><input type="hidden" name=format!("seen[{id}]") value=model.version.to_string()/> });
-    let priced = model.prices.filter(|dated| dated.prices.complete_for(model.modality));
-    let price = match priced {
+    let prices = model.prices.filter(|dated| dated.prices.complete_for(model.modality));
+    let priced = prices.is_some();
+    let price = match prices {
         Some(dated) => view! {
             <span class="num">{pair(&dated.prices)}</span><div class="sub">"per million"{origin.map(|origin| format!(" · {origin}"))}</div>
             {caution.map(|caution| view! { <div class="sub">{caution}</div> })}
@@ -108,7 +109,7 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
     let fits = suggestion.as_ref().map(|suggestion| suggestion.tier);
     let options = reaches
         .iter()
-        .map(|reach| (reach.tier.to_string(), label(reach, fits == Some(reach.tier))))
+        .map(|reach| (reach.tier.to_string(), label(reach, priced, fits == Some(reach.tier))))
         .collect::<Vec<_>>();
     let suggested = suggestion.map(|suggestion| {
         let name = reaches.iter().find(|reach| reach.tier == suggestion.tier).map(|reach| reach.name.clone());
@@ -127,11 +128,11 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
         .map(|reach| {
             let tier = reach.tier.to_string();
             let away = tier != chosen;
-            view! { <div data-for=tier hidden=away><Who reach named=false/></div> }
+            view! { <div data-for=tier hidden=away><Who reach priced named=false/></div> }
         })
         .collect_view();
     let each = (reaches.len() > 1).then(|| view! {
-        <details class="as-table"><summary>"In each tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach named=true/> }).collect_view()}</details>
+        <details class="as-table"><summary>"In each tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach priced named=true/> }).collect_view()}</details>
     });
     view! {
         <tr>
@@ -143,15 +144,16 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
     }
 }
 
-/// `general · 12 groups`.
-fn label(reach: &Reach, suggested: bool) -> String {
+/// `general · 12 groups`, or `general · 12 groups once it has a price`.
+fn label(reach: &Reach, priced: bool, suggested: bool) -> String {
     let groups = match (reach.open, reach.by_request) {
         (0, 0) => "nobody".to_owned(),
         (0, asked) => format!("{asked} by request"),
         (open, 0) => groups(open, reach.of),
         (open, asked) => format!("{}, {asked} by request", groups(open, reach.of)),
     };
-    format!("{} · {groups}{}", reach.name, if suggested { " (suggested)" } else { "" })
+    let once = if priced || reach.reaches_nobody() { "" } else { " once it has a price" };
+    format!("{} · {groups}{once}{}", reach.name, if suggested { " (suggested)" } else { "" })
 }
 
 fn groups(count: usize, of: usize) -> String {
@@ -164,7 +166,13 @@ fn groups(count: usize, of: usize) -> String {
 
 /// Which groups, in words.
 #[component]
-fn Who(reach: Reach, named: bool) -> impl IntoView {
+fn Who(
+    reach: Reach,
+    /// Whether it has a price: until then nobody can call it.
+    priced: bool,
+    /// Whether the tier is said, too.
+    named: bool,
+) -> impl IntoView {
     let list = |paths: &[String]| {
         let mut named: Vec<String> = paths.iter().take(NAMED).cloned().collect();
         if paths.len() > NAMED {
@@ -177,14 +185,17 @@ fn Who(reach: Reach, named: bool) -> impl IntoView {
             <p><b>{word}" "</b><span class="num">{groups(count, reach.of)}</span>{(count < reach.of).then(|| view! { ": "{list(paths)} })}</p>
         })
     };
-    let nobody = (reach.open + reach.by_request == 0)
-        .then(|| view! { <p class="muted">"Nobody: no rule opens it, or it cannot be called."</p> });
+    let nobody = match (reach.reaches_nobody(), priced) {
+        (true, _) => Some(view! { <p class="muted">"Nobody: no rule opens it."</p> }),
+        (false, false) => Some(view! { <p class="muted">"Nobody until it has a price. Then:"</p> }),
+        (false, true) => None,
+    };
     view! {
         <div class="review-reach">
             {named.then(|| view! { <p class="review-in">{reach.name.clone()}{reach.high_cost.then_some(", high-cost")}</p> })}
+            {nobody}
             {line("Open to", reach.open, &reach.open_in)}
             {line("By request for", reach.by_request, &reach.by_request_in)}
-            {nobody}
         </div>
     }
 }

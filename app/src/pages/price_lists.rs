@@ -2,7 +2,7 @@
 
 use domain::{
     names::ModelName,
-    price_lists::{Known, listed_name},
+    price_lists::{Applied, Known, LeftOut, listed_name},
     prices::PriceKey,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -57,6 +57,8 @@ fn Content(list: PriceListView) -> impl IntoView {
         id,
         listed,
         read_at,
+        unreadable,
+        applied,
         changed,
         same,
         vendors,
@@ -100,6 +102,7 @@ fn Content(list: PriceListView) -> impl IntoView {
         <Head title="Price list" note=format!("{listed} models") crumbs=vec![models_crumb(), ("/models/import".to_owned(), "Import a price list".to_owned())]/>
         <p class="lead">"Read "<When at=read_at/>". "{told}" New prices hold from the moment they are applied; finished calls keep theirs."</p>
         {(!nobodys.is_empty()).then(|| view! { <p class="lead">{not_compared(&nobodys)}</p> })}
+        {applied.into_iter().map(|applied| view! { <WasApplied applied/> }).collect_view()}
         <Choose vendors vendor/>
         {if nothing {
             view! { <Card><Empty title="Nothing to take" text="Choose another vendor above, or look for another name."/></Card> }.into_any()
@@ -111,13 +114,71 @@ fn Content(list: PriceListView) -> impl IntoView {
                     {(changes > 0).then(|| view! { <Card title="Other prices" note="those of yours that the list knows"><Changed changed/></Card> })}
                     {news()}
                     <div class="select-bar" role="group" aria-label="Those that are ticked">
-                        <p class="review-note">"All that is ticked happens in one step, with one number in the audit log."</p>
+                        <p class="review-note">"All that is ticked happens in one step, with one number in the audit log. A price that somebody changes meanwhile is left out, and named."</p>
                         <div class="row"><Submit label="Apply what is ticked"/></div>
                     </div>
                 </Form>
             }.into_any()
         }}
         <Pager next/>
+        {(!unreadable.is_empty()).then(|| view! { <Unreadable entries=unreadable/> })}
+    }
+}
+
+/// What was applied of the list, when and by whom, and what was left out.
+#[component]
+fn WasApplied(applied: Applied) -> impl IntoView {
+    let Applied { at, by, priced, taken, left_out } = applied;
+    let count = |count: usize, word: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        count => Some(format!("{count} {word}s")),
+    };
+    let parts = [
+        count(priced.len(), "new price"),
+        count(taken.len(), "model").map(|models| format!("{models} to the review inbox")),
+        (!left_out.is_empty()).then(|| format!("{} left out", left_out.len())),
+    ];
+    let summary = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let priced = priced.into_iter().map(|line| view! {
+        <tr><td><a href=format!("/models/{}", line.model)><b class="mono">{line.name}</b></a></td><td>{format!("{} → {}", line.from, line.to)}</td></tr>
+    }).collect_view();
+    let taken = taken.into_iter().map(|line| view! {
+        <tr><td><a href=format!("/models/{}", line.model)><b class="mono">{line.name}</b></a></td><td>"Taken into the review inbox"</td></tr>
+    }).collect_view();
+    let left = left_out.into_iter().map(|line| view! {
+        <tr><td><b class="mono">{line.name}</b></td><td><Badge text="left out" kind=Kind::Warn/>" "{line.why}</td></tr>
+    }).collect_view();
+    view! {
+        <Card title="Applied" note=summary>
+            <p class="pad">"By "{by}", "<When at/>"."</p>
+            <table class="table stack">
+                <thead class="sr"><tr><th>"Model"</th><th>"What became of it"</th></tr></thead>
+                <tbody>{priced}{taken}{left}</tbody>
+            </table>
+        </Card>
+    }
+}
+
+/// How many entries are named that cannot be read.
+const NAMED: usize = 100;
+
+/// Entries that cannot be read, each with the reason.
+#[component]
+fn Unreadable(entries: Vec<LeftOut>) -> impl IntoView {
+    let (all, more) = (entries.len(), entries.len().saturating_sub(NAMED));
+    let note = if all == 1 { "1 entry of the list".to_owned() } else { format!("{all} entries of the list") };
+    let rows = entries.into_iter().take(NAMED).map(|entry| view! {
+        <tr><td><b class="mono review-name"><bdi>{short(&entry.name)}</bdi></b></td><td>{entry.why}</td></tr>
+    }).collect_view();
+    view! {
+        <Card title="Left out: cannot be read" note>
+            <table class="table stack">
+                <thead><tr><th>"Entry"</th><th>"Why"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+            {(more > 0).then(|| view! { <p class="pad muted">{format!("And {more} more.")}</p> })}
+        </Card>
     }
 }
 
@@ -173,6 +234,7 @@ fn Changed(changed: Vec<Known>) -> impl IntoView {
                 <tr>
                     <td><div class="tick">
                         <Check name="models[]" label=format!("Choose {}", model.name) value=model.id.to_string() checked=true/>
+                        <input type="hidden" name=format!("was[{}]", model.id) value=now.to_string()/>
                         <span><a href=format!("/models/{}", model.id)><b class="mono">{model.name.clone()}</b></a><div class="sub">{format!("{} · {}", model.provider.1, model.upstream)}</div></span>
                     </div></td>
                     <td class="r num">{pair(&now)}</td>

@@ -4,6 +4,7 @@ use chrono::SecondsFormat;
 use domain::{
     ids::ModelId,
     models::Modality,
+    money::Price,
     price_lists::Listed,
     prices::{self, DatedPrices, PriceKey, Priced},
 };
@@ -30,7 +31,8 @@ pub fn PriceField(
     view! { <Field name=key.as_str() label=key.label() value inputmode="decimal" optional=true/> }
 }
 
-/// What the price book says, if it says otherwise.
+/// What the price book says, and where that is something else than what holds. A model without a price has
+/// nothing to differ in.
 #[component]
 pub fn InBook(
     /// What it says.
@@ -42,26 +44,25 @@ pub fn InBook(
 ) -> impl IntoView {
     let caution = listed.caution();
     let dearest = listed.dearest();
-    let show = |price: Option<domain::money::Price>| {
-        price.map_or_else(|| "none".to_owned(), |price| price.to_string())
-    };
+    let show = |price: Option<Price>| price.map_or_else(|| "none".to_owned(), |price| price.to_string());
     let others = current.map(|current| {
-        let other = |key: &&PriceKey| dearest.own(**key) != current.own(**key);
-        let words = |key: &PriceKey| {
-            let (says, here) = (show(dearest.own(*key)), show(current.own(*key)));
-            format!("{} {says}, here {here}", key.label().to_lowercase())
+        let other = |(key, says): &(PriceKey, Price)| current.own(*key) != Some(*says);
+        let words = |(key, says): (PriceKey, Price)| {
+            format!("{} {says}, here {}", key.label().to_lowercase(), show(current.own(key)))
         };
-        PriceKey::ALL.iter().filter(other).map(words).collect::<Vec<_>>().join("; ")
+        dearest.set().filter(other).map(words).collect::<Vec<_>>()
     });
-    let differs = current != Some(dearest);
+    let differs = others.as_ref().is_some_and(|others| !others.is_empty());
     let sentence = match others {
-        _ if !differs => format!("As in the price book: {book}."),
-        Some(others) => format!("The price book says otherwise per million of {others}. It is {book}."),
+        Some(others) if differs => {
+            format!("The price book says otherwise per million of {}. It is {book}.", others.join("; "))
+        }
+        Some(_) => format!("As in the price book: {book}."),
         None => format!("The price book says {} per million: {book}.", pair(&dearest)),
     };
     view! {
         <div class="price-book">
-            <p class=if differs { "" } else { "muted" }>{differs.then(|| view! { <Badge text="differs" kind=Kind::Warn/>" " })}{sentence}</p>
+            <p class=if differs || current.is_none() { "" } else { "muted" }>{differs.then(|| view! { <Badge text="differs" kind=Kind::Warn/>" " })}{sentence}</p>
             {caution.map(|caution| view! { <p class="muted">{caution}</p> })}
         </div>
     }

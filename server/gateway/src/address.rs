@@ -32,7 +32,7 @@ impl Service<Name> for Vetted {
     fn call(&mut self, name: Name) -> Self::Future {
         let allow_private = self.allow_private;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(unknown)?;
             let addresses: Vec<SocketAddr> = found
                 .filter(|address| allow_private || !store::providers::is_private(address.ip()))
                 .collect();
@@ -42,5 +42,14 @@ impl Service<Name> for Vetted {
             }
             Ok(addresses.into_iter())
         })
+    }
+}
+
+/// A name that nothing has. The system gives that no kind of its own; what has a number is a failure of the
+/// system itself.
+fn unknown(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => error,
+        None => io::Error::new(io::ErrorKind::NotFound, error),
     }
 }

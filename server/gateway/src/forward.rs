@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use crate::{
     address::Vetted,
     authorize::Authorized,
+    unreached,
     wire::{Route, refusal::Kind, request::Patch},
 };
 
@@ -383,7 +384,11 @@ pub async fn probe(
         Ok((StatusCode::OK, true))
     };
     let (status, sentence) = match tokio::time::timeout(patience, asking).await {
-        Err(_) => (None, format!("It did not answer within {}.", seconds(patience))),
+        Err(_) => {
+            let host = base_url.split('/').nth(2).unwrap_or(base_url);
+            let waited = seconds(patience);
+            (None, format!("{host} did not answer within {waited}. Check the base URL, or try again later."))
+        }
         Ok(Err(cause)) => (None, cause),
         Ok(Ok((status, is_list))) => {
             let sentence = match status.as_u16() {
@@ -442,16 +447,15 @@ async fn ask_for_models(
     let uri = format!("{base_url}/models{query}").parse::<Uri>();
     let uri = uri.map_err(|_| "The address cannot be read.".to_owned())?;
     let mut request = Request::new(Pieces::default());
-    *request.uri_mut() = uri;
+    *request.uri_mut() = uri.clone();
     if dialect == Dialect::Anthropic {
         request.headers_mut().insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
     if let Some((name, value)) = credential {
         request.headers_mut().insert(name.clone(), value.clone());
     }
-    let unreachable = |cause: String| format!("It cannot be reached: {cause}.");
-    let response =
-        client(allow_private, patience).request(request).await.map_err(|error| unreachable(chain(&error)))?;
+    let asking = client(allow_private, patience).request(request);
+    let response = asking.await.map_err(|error| unreached::words(&uri, &error))?;
     let status = response.status();
     let body = http_body_util::Limited::new(response.into_body(), LIST_MAX).collect().await;
     let body = body.map_err(|_| "Its answer broke off, or is larger than a list of models.".to_owned())?;

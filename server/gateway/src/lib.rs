@@ -32,6 +32,7 @@ mod routing;
 mod settle;
 mod snapshot;
 mod spool;
+mod unreached;
 pub mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

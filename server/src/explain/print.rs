@@ -4,17 +4,18 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
-    access::{Applied, Facts, Step, Verdict},
-    authorizations::State,
+    access::{Applied, Facts, PolicyFacts, Step, Verdict},
+    authorizations::{State, Target},
     ids::ModelId,
     keys::KeyModels,
     limits::{Level, Mode},
+    policies::Routing,
     why::{self, grant, place},
     window::Span,
 };
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, subject::Subject};
 
 /// Answers in the order people care for.
 pub fn rank(verdict: Verdict) -> u8 {
@@ -26,9 +27,9 @@ pub fn rank(verdict: Verdict) -> u8 {
 }
 
 /// The sentence, then what it rests on.
-pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Utc>) -> String {
+pub fn text(facts: &Facts, answer: &Answer<'_>, now: DateTime<Utc>) -> String {
     let full = if answer.full { " But a limit has no room: a call is refused for now." } else { "" };
-    let mut text = format!("{}{full}\n\n", sentence(facts, model, answer));
+    let mut text = format!("{}{full}\n\n", sentence(facts, answer));
     // Writing into a string does not fail.
     for (step, set_by) in answer.steps.iter().zip(&answer.set_by) {
         match step {
@@ -49,7 +50,7 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
         let gap = if place == 0 { "\n" } else { "" };
         let _ = writeln!(text, "{gap}  {head:<8} {help}");
     }
-    let _ = writeln!(text, "\n  Model   {}", model_line(facts, model, now));
+    let _ = writeln!(text, "\n  Model   {}", model_line(facts, answer.model, now));
     if let Some((_, application)) = answer.subject.application {
         let models = match &application.models {
             KeyModels::All => "every model of its group".to_owned(),
@@ -70,11 +71,49 @@ pub fn text(facts: &Facts, model: ModelId, answer: &Answer<'_>, now: DateTime<Ut
     text
 }
 
-fn sentence(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> String {
+/// How a policy chooses among its models, and which of them a call of somebody would come to.
+pub fn policy_text(
+    facts: &Facts,
+    name: &str,
+    policy: &PolicyFacts,
+    subject: &Subject<'_>,
+    answers: &[Answer<'_>],
+) -> String {
+    let model = |id: &ModelId| facts.target_name(Target::Model(*id));
+    let steps: Vec<String> = policy
+        .steps
+        .iter()
+        .map(|(id, weight)| match policy.routing {
+            Routing::Fallback => model(id),
+            Routing::Balance => format!("{} {weight}", model(id)),
+        })
+        .collect();
+    let steps = match policy.routing {
+        Routing::Fallback => format!("asks in this order: {}", steps.join(", ")),
+        Routing::Balance => format!("balances by weight: {}", steps.join(", ")),
+    };
+    let open: Vec<String> =
+        answers.iter().filter(|answer| answer.goes()).map(|answer| model(&answer.model)).collect();
+    let who = format!("{} in {}", subject.name, subject.path);
+    let comes_to = match (policy.routing, open.as_slice()) {
+        (_, []) => format!("{who} can use none of them now: a call is refused."),
+        (Routing::Fallback, [first, ..]) => format!("A call of {who} goes to {first} first."),
+        (Routing::Balance, open) => format!("A call of {who} goes to one of {}.", open.join(", ")),
+    };
+    format!("policy/{name} {steps}. {comes_to}\n")
+}
+
+/// The same for programs.
+pub fn policy_json(facts: &Facts, name: &str, policy: &PolicyFacts, answers: &[Answer<'_>]) -> Value {
+    let answers: Vec<Value> = answers.iter().map(|answer| json(facts, answer)).collect();
+    json!({ "policy": name, "routing": policy.routing, "answers": answers })
+}
+
+fn sentence(facts: &Facts, answer: &Answer<'_>) -> String {
     let subject = &answer.subject;
     let who = format!("{} in {}", subject.name, subject.path);
     let steps = (answer.steps.as_slice(), answer.asked.is_some());
-    why::sentence(facts, &who, &subject.ask(model), &answer.decision, steps, store::clock::now())
+    why::sentence(facts, &who, &subject.ask(answer.model), &answer.decision, steps, store::clock::now())
 }
 
 fn step_line(facts: &Facts, step: Step) -> String {
@@ -136,7 +175,7 @@ fn limit_line(facts: &Facts, applied: &Applied, (span, level, fits): (Span, Leve
 }
 
 /// The same for programs: ids beside names, amounts as integers.
-pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
+pub fn json(facts: &Facts, answer: &Answer<'_>) -> Value {
     let subject = &answer.subject;
     let (verdict, reason) = match answer.decision.verdict {
         Verdict::Allow => ("allow", None),
@@ -162,7 +201,7 @@ pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
         .map(|(applied, span, level, fits)| limit_json(facts, applied, (*span, *level, *fits)))
         .collect();
     json!({
-        "sentence": sentence(facts, model, answer),
+        "sentence": sentence(facts, answer),
         "no_room": answer.full,
         "verdict": verdict,
         "reason": reason,
@@ -170,7 +209,7 @@ pub fn json(facts: &Facts, model: ModelId, answer: &Answer<'_>) -> Value {
         "application": subject.application.map(|(id, _)| id),
         "group": subject.group,
         "group_path": subject.path,
-        "model": model,
+        "model": answer.model,
         "authorization": answer.decision.rule,
         "grant": answer.decision.grant,
         "trace": trace,

@@ -12,6 +12,7 @@ use super::Options;
 use crate::Fatal;
 
 /// Somebody or something that would call, on the account of one group.
+#[derive(Clone)]
 pub struct Subject<'a> {
     /// What to call it.
     pub name: String,

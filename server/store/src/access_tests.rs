@@ -39,29 +39,37 @@ impl Broken {
     }
 }
 
-/// When rules end that stand after a change, where it changes rules: what a last day takes away is taken away
-/// by whoever has set it.
-fn ends(before: &Facts, after: &Facts, at: DateTime<Utc>) -> BTreeSet<DateTime<Utc>> {
-    let ends = after.rules.values().flat_map(|rules| rules.values()).filter_map(|rule| rule.ends_at);
-    let ends: BTreeSet<_> = ends.filter(|end| *end > at).collect();
-    if ends.is_empty() || before.rules == after.rules { BTreeSet::new() } else { ends }
+/// The moments to come at which rules end, or prices begin: what these bring about was set by somebody. What a
+/// group, a membership or a grant takes away with its end is told of when it comes ([`watch`]).
+fn turns(facts: &Facts, at: DateTime<Utc>) -> BTreeSet<DateTime<Utc>> {
+    let ends = facts.rules.values().flat_map(|rules| rules.values()).filter_map(|rule| rule.ends_at);
+    let begins = facts.models.values().flat_map(|model| &model.prices).map(|prices| prices.from);
+    ends.chain(begins).filter(|moment| *moment > at).collect()
 }
 
-/// The tests of a list that hold before a change and would not after it: at once, or when a rule ends.
+/// The tests of a list that hold before a change and would not after it: at once, or on a day to come, whatever
+/// it is that was changed: a rule, or a model's tier, or where a group stands.
 pub fn broken(before: &Facts, after: &Facts, tests: &[AccessTest], at: DateTime<Utc>) -> Vec<Broken> {
-    let ends = ends(before, after, at);
+    let mut turns_to_come = turns(before, at);
+    turns_to_come.extend(turns(after, at));
+    let opens_the_same = before.opens_the_same(after);
+    let has_the_same_callers = before.has_the_same_callers(after);
+    let stays = |test: &AccessTest| match test.subject {
+        About::Group(_) => opens_the_same,
+        About::User(_) | About::Key(_) => opens_the_same && has_the_same_callers,
+    };
     // A test that fails already, by a date that came, is not broken by this change.
-    let holding = tests.iter().filter(|test| run(before, test, at).is_ok());
+    let holding = tests.iter().filter(|test| !stays(test) && run(before, test, at).is_ok());
     let first = |test: &AccessTest| {
         if let Err(failure) = run(after, test, at) {
             return Some((failure, None));
         }
-        let then = |end: &DateTime<Utc>| {
-            let failure = run(after, test, *end).err()?;
+        let then = |turn: &DateTime<Utc>| {
+            let failure = run(after, test, *turn).err()?;
             // Nor one that would fail by then without it.
-            run(before, test, *end).is_ok().then_some((failure, Some(after.calendar.day(*end))))
+            run(before, test, *turn).is_ok().then_some((failure, Some(after.calendar.day(*turn))))
         };
-        ends.iter().find_map(then)
+        turns_to_come.iter().find_map(then)
     };
     holding
         .filter_map(|test| {
@@ -269,18 +277,16 @@ pub async fn remove(change: &mut Change, id: AccessTestId) -> Result<String> {
     Ok(row.name)
 }
 
-/// Refuses a change that breaks a test: one that held before it, and would not afterwards, at once or when a
-/// rule ends. Run with
-/// every change before it is committed, in its own transaction, while the organization is held: what
-/// another change does meanwhile cannot slip in between.
+/// Refuses a change that breaks a test: one that held before it, and would not afterwards, at once or on a day
+/// to come. Run with every change before it is committed, in its own transaction, while the organization is held:
+/// what another change does meanwhile cannot slip in between.
 pub(crate) async fn hold(db: &mut PgConnection, store: &Store, org: OrgId, at: DateTime<Utc>) -> Result<()> {
     let tests = tests(db, org).await?;
     if tests.is_empty() {
         return Ok(());
     }
     let after = access::read(db, org).await?;
-    let ends = after.rules.values().flat_map(|rules| rules.values()).any(|rule| rule.ends_at > Some(at));
-    if !ends && tests.iter().all(|test| run(&after, test, at).is_ok()) {
+    if turns(&after, at).is_empty() && tests.iter().all(|test| run(&after, test, at).is_ok()) {
         return Ok(());
     }
     // What is committed is what was before.

@@ -176,6 +176,20 @@ pub async fn drop_coming(
     Ok(prices)
 }
 
+/// Who set the prices of a model that are in force.
+pub(crate) async fn set_by(change: &mut Change, id: ModelId) -> Result<String> {
+    let (org, at) = (change.org(), change.at());
+    let by = sqlx::query_scalar!(
+        "select set_by from prices where org_id = $1 and model_id = $2 and starts_at <= $3 order by starts_at desc limit 1",
+        org.0,
+        id.0,
+        at,
+    )
+    .fetch_optional(change.db())
+    .await?;
+    Ok(by.filter(|name| !name.is_empty()).unwrap_or_else(|| "Somebody".to_owned()))
+}
+
 async fn raise_version(change: &mut Change, id: ModelId) -> Result<()> {
     let org = change.org();
     sqlx::query!("update models set version = version + 1 where org_id = $1 and model_id = $2", org.0, id.0)

@@ -100,9 +100,9 @@ pub const EDITS: &[Edit] = &[
         ..edit("groups/hand-over", "new led", "") },
     Edit { same: "id={it}&suspended=true", first: "heir={member}", second: "heir={lead}", theirs: "the receipt on their page says who took over", again: false,
         ..edit("users/suspend", "new user", "") },
-    Edit { same: "id={it}&was=Closed", theirs: "Olga was here before you", again: false,
+    Edit { same: "id={it}&was=Closed", theirs: "Olga promoted it since you saw it: “Closed” decides there now.", again: false,
         ..edit("observed/promote", "new observed", "") },
-    Edit { same: "id={it}&was=Closed", theirs: "Olga was here before you", again: false,
+    Edit { same: "id={it}&was=Closed", theirs: "Olga took it away since you saw it: no rule of its own decides there.", again: false,
         ..edit("observed/drop", "new observed", "") },
     Edit { same: "ends_on={day}", first: "amount=4", second: "amount=3", theirs: "Olga has approved this already", again: false,
         ..edit("requests/approve", "new request", "/requests/{it}") },
@@ -146,8 +146,11 @@ pub const OTHERWISE: &[(&str, &str)] = &[
     ),
     (
         "it saves or undoes a draft: what changed since is told of, each by itself (store: batches, drafts, imports, rehearsals)",
-        "authorizations/save authorizations/undo batches/confirm batches/undo imports/run observed/restore rehearsals/save \
-        price-lists/apply",
+        "authorizations/save authorizations/undo batches/confirm batches/undo imports/run observed/restore rehearsals/save",
+    ),
+    (
+        "what each model cost when it was shown goes along: tried in offers.rs and server/store/tests/it/catalogue.rs",
+        "price-lists/apply",
     ),
     (
         "it ends for good what nobody can edit: a call, a browser, an invoice, a secret, a month, a test, a review, one's own request",

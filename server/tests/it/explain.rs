@@ -83,6 +83,32 @@ async fn an_explanation_says_first_whether_and_then_why() {
     let text = world.text(&["Data/Analytics/sql-helper", "gpt-4o"]);
     assert!(text.contains("no longer in the catalogue"), "{text}");
 
+    // What callers may write in place of a model, too: each model of it, in its order.
+    assert!(world.refused(&["sam@acme.example", "policy/nowhere"]).contains("there is no policy/nowhere"));
+    let tools = ["--group", "Engineering/Platform/Developer Tools"];
+    let text = world.text(&[&["sam@acme.example", "policy/code"][..], &tools].concat());
+    let first = text.lines().next().unwrap_or_default();
+    assert_eq!(
+        first,
+        "policy/code asks in this order: claude-sonnet-4-5, gpt-5, claude-haiku-4-5. \
+         A call of Sam Ito in Engineering/Platform/Developer Tools goes to claude-sonnet-4-5 first."
+    );
+    let places = ["claude-sonnet-4-5", "gpt-5", "claude-haiku-4-5"].map(|model| {
+        text.find(&format!("  Model   {model} at ")).unwrap_or_else(|| panic!("{model} is explained: {text}"))
+    });
+    assert!(places.is_sorted(), "in the order of the policy: {text}");
+    // What stands for a call of theirs that names no model.
+    let unnamed = world.text(&[&["sam@acme.example", "policy/default"][..], &tools].concat());
+    assert!(unnamed.starts_with("policy/code asks in this order:"), "{unnamed}");
+    let text = world.text(&["Marketing/Campaigns/campaign-writer", "policy/spread"]);
+    assert!(text.starts_with("policy/spread balances by weight: gpt-4.1-mini 3, gpt-5-mini 1. "), "{text}");
+    let json = world.json(&[&["sam@acme.example", "policy/code"][..], &tools].concat());
+    assert_eq!(
+        (&json["policies"][0]["policy"], &json["policies"][0]["routing"]),
+        (&"code".into(), &"fallback".into())
+    );
+    assert_eq!(json["policies"][0]["answers"].as_array().map(Vec::len), Some(3), "{json}");
+
     let json = world.json(&[
         "sam@acme.example",
         "claude-sonnet-4-5",

@@ -92,3 +92,67 @@ async fn pages_say_what_has_no_effect_what_is_used_up_and_what_is_gone() {
     owner.must("/console/policies/save", &again).await;
     assert!(server.stop().success());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_promotes_from_an_old_page_is_told_who_did_what_and_what_holds() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let (_, adam) = join(&server, &owner, "Adam", "admin").await;
+    let group = [("name", "Team"), ("kind", "custom"), ("parent", "")];
+    let team = owner.create("/console/groups/create", &group).await;
+    let (id, lea) = join(&server, &owner, "Lea", "member").await;
+    let fields = [("group", team.as_str()), ("user", &id), ("lead", "true")];
+    owner.must("/console/groups/add-member", &fields).await;
+    owner.must("/console/models/create-tier", &[("name", "general")]).await;
+    let tier = id_at(&owner.get("/models").await.text, "tir_");
+    let target = format!("tier:{tier}");
+    let cell = [("group", team.as_str()), ("target", target.as_str())];
+    let watch = async |prefix: &str, fields: &[(&str, &str)]| {
+        let path = if prefix == "aut_" { "authorizations" } else { "limits" };
+        owner.must(&format!("/console/{path}/set"), &[fields, &[("mode", "observe")]].concat()).await;
+        id_at(&owner.get("/authorization/observed").await.text, prefix)
+    };
+    let told = async |who: &crate::harness::Browser, id: &str, was: &str, says: &str| {
+        let late = who.post("/console/observed/promote", &[("id", id), ("was", was)]).await;
+        assert_eq!(late.status, StatusCode::CONFLICT, "{}", late.text);
+        assert!(late.text.contains(says), "{says}: {}", late.text);
+    };
+    for (beside, verb, says) in [
+        (
+            false,
+            "promote",
+            "Adam promoted it since you saw it: “Closed” decides there now. Nothing was changed.",
+        ),
+        (true, "promote", "Adam promoted it since you saw it: “Closed” decides there now."),
+        (false, "drop", "Adam took it away since you saw it: no rule of its own decides there."),
+        (true, "drop", "Adam took it away since you saw it: “Open” decides there."),
+    ] {
+        let state = if beside { "open" } else { "inherit" };
+        owner.must("/console/authorizations/set", &[&cell[..], &[("state", state)]].concat()).await;
+        let rule = watch("aut_", &[&cell[..], &[("state", "closed")]].concat()).await;
+        let fields = [("id", rule.as_str()), ("was", "Closed")];
+        adam.must(&format!("/console/observed/{verb}"), &fields).await;
+        for who in [&owner, &lea] {
+            told(who, &rule, "Closed", says).await;
+        }
+    }
+    let scope = format!("group:{team}");
+    let limit = [("scope", scope.as_str()), ("metric", "requests"), ("window", "day"), ("cap", "5")];
+    let id = watch("lim_", &limit).await;
+    let higher = [&limit[..3], &[("cap", "7"), ("mode", "observe"), ("version", "1")]].concat();
+    adam.must("/console/limits/set", &higher).await;
+    let was = "5 requests a day";
+    told(
+        &owner,
+        &id,
+        was,
+        "Adam changed it since you saw it: it was “5 requests a day” then, and is “7 requests a day” now.",
+    )
+    .await;
+    let fields = [("id", id.as_str()), ("was", "7 requests a day")];
+    adam.must("/console/observed/promote", &fields).await;
+    told(&owner, &id, was, "Adam promoted it since you saw it: it refuses beyond 7 requests a day now.")
+        .await;
+    adam.must("/console/limits/remove", &[("id", id.as_str()), ("version", "3")]).await;
+    told(&owner, &id, was, "Adam took it away since you saw it.").await;
+}

@@ -92,6 +92,22 @@ impl Facts {
             || self.users.values().flat_map(|user| &user.memberships).any(|it| ends(it.ends_at))
     }
 
+    /// Whether groups may use what they may by the other facts, too, now and later: rules, what they are about, the
+    /// tree and its grants are the same.
+    pub fn opens_the_same(&self, other: &Self) -> bool {
+        self.rules == other.rules
+            && self.tiers == other.tiers
+            && self.models == other.models
+            && self.providers == other.providers
+            && self.groups == other.groups
+            && self.grants == other.grants
+    }
+
+    /// Whether people and programs are the same, and where they are.
+    pub fn has_the_same_callers(&self, other: &Self) -> bool {
+        self.users == other.users && self.applications == other.applications
+    }
+
     /// The same without people, programs and limits: a copy to try rules on that is small however
     /// large the organization is.
     #[must_use]
@@ -121,7 +137,7 @@ impl Facts {
 }
 
 /// A class of models.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierFacts {
     /// What it is called.
     pub name: String,
@@ -130,7 +146,7 @@ pub struct TierFacts {
 }
 
 /// A catalogue entry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFacts {
     /// What callers write.
     pub name: String,
@@ -165,7 +181,7 @@ impl ModelFacts {
 }
 
 /// An upstream, without its credential.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderFacts {
     /// What it is called.
     pub name: String,
@@ -182,7 +198,7 @@ pub struct ProviderFacts {
 }
 
 /// A node of the tree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupFacts {
     /// What it is called.
     pub name: String,
@@ -213,7 +229,7 @@ pub struct Rule {
 pub type RuleSet = Map<Target, Rule>;
 
 /// An approved request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantFacts {
     /// Its id.
     pub id: GrantId,
@@ -237,7 +253,7 @@ pub enum Grantee {
 }
 
 /// An application with its key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApplicationFacts {
     /// What it is called.
     pub name: String,
@@ -264,7 +280,7 @@ pub struct ApplicationFacts {
 }
 
 /// A person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserFacts {
     /// What they are called.
     pub name: String,
@@ -275,7 +291,7 @@ pub struct UserFacts {
 }
 
 /// Somebody's place in a group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MembershipFacts {
     /// Which group.
     pub group: GroupId,

@@ -348,12 +348,15 @@ impl Tally {
         }
         if self.already > 0 {
             notes.push(format!(
-                "{} were let through then and are refused by the rules of today already: no difference.",
+                "{} were let through then and are refused by the rules of today already: no difference. They count in the limits with what they cost.",
                 calls(self.already)
             ));
         }
         if self.gone > 0 {
-            notes.push(format!("{} of applications that are gone are left out.", calls(self.gone)));
+            notes.push(format!(
+                "{} of applications that are gone are left out. They count in the limits with what they cost.",
+                calls(self.gone)
+            ));
         }
         if period.cut {
             notes.push(format!(

@@ -146,6 +146,24 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// A call as it was booked when it was made.
+    pub fn booked(&self, call: &Recorded, done: &Finished) -> Pass {
+        let subject = Subject {
+            path: &done.booked.path,
+            application: call.application,
+            user: call.user,
+            authorization: done.booked.authorization,
+            beside: None,
+            grant: done.booked.grant,
+        };
+        Pass {
+            model: done.model,
+            amounts: Amounts::of_call(done.cost, &done.usage),
+            limits: applicable(self.facts, &subject),
+            ends_at: done.finished_at,
+        }
+    }
+
     fn priced(&self, call: &Recorded, done: &Finished, model: ModelId) -> Option<Amounts> {
         if model == done.model {
             return Some(Amounts::of_call(done.cost, &done.usage));
@@ -309,7 +327,7 @@ impl Used {
         rules.named(&refused.asked).into_iter().any(|model| rules.allows(call, model))
     }
 
-    /// Counts a call that passed in everything it counts in.
+    /// Counts a call in everything it counts in.
     pub fn count(&mut self, rules: &Rules<'_>, call: &Recorded, pass: &Pass) {
         for applied in &pass.limits {
             let meter = applied.meter;

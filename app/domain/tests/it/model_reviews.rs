@@ -2,7 +2,7 @@
 
 use domain::{
     access::Verdict,
-    model_reviews::{accept, reach},
+    model_reviews::{Opening, accept, clear_the_way, opening, reach},
 };
 
 use crate::world;
@@ -48,4 +48,41 @@ fn a_model_without_a_price_goes_to_nobody_whatever_the_rules_say() {
     let model = world::model("gift");
     accept(&mut facts, model, world::tier("general"));
     assert_eq!(reach(&facts, model, world::now()), []);
+}
+
+#[test]
+fn once_nothing_else_stands_in_the_way_the_rules_say_who_has_a_model() {
+    for name in ["raw", "gift", "small"] {
+        let mut facts = world::silent();
+        world::add(&mut facts, "Engineering:general=open");
+        let model = world::model(name);
+        facts.models.get_mut(&model).expect("a model").archived = name == "small";
+        assert_eq!(reach(&facts, model, world::now()), [], "{name}: it waits, has no price, or is gone");
+        clear_the_way(&mut facts, model, world::now());
+        let mut reached: Vec<_> = reach(&facts, model, world::now()).into_iter().map(|(id, _)| id).collect();
+        reached.sort();
+        let mut expected = ["Engineering", "Research", "Search"].map(world::group);
+        expected.sort();
+        assert_eq!(reached, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_class_is_open_to_the_groups_that_the_rules_open_it_to() {
+    for (rules, open, by_request) in [
+        ("", 0, 0),
+        ("org:all=open", 0, 0),
+        ("org:top=open", 4, 0),
+        ("org:top=by_request Research:top=open Marketing:top=closed", 1, 2),
+        ("Engineering:big=open", 0, 0),
+        ("Engineering:top=open ended:Research", 2, 0),
+    ] {
+        let mut facts = world::silent();
+        rules.split_whitespace().for_each(|word| world::add(&mut facts, word));
+        assert_eq!(
+            opening(&facts, world::tier("top"), world::now()),
+            Opening { open, by_request },
+            "{rules}"
+        );
+    }
 }

@@ -87,13 +87,30 @@ async fn a_provider_that_answers_badly_is_told_apart_and_a_long_list_is_read_who
     }
     // Nobody is there.
     let closed = probe("http://127.0.0.1:1/v1", Dialect::OpenAi, None, true, PATIENCE).await;
-    assert!(closed.sentence.starts_with("It cannot be reached"), "{}", closed.sentence);
+    assert_eq!(
+        closed.sentence,
+        "It cannot be reached: nothing takes connections at 127.0.0.1:1. Check the base URL and its port, and whether the provider runs."
+    );
+    let unknown = probe("http://nowhere.invalid/v1", Dialect::OpenAi, None, true, PATIENCE).await;
+    assert!(
+        unknown
+            .sentence
+            .starts_with("It cannot be reached: there is no host nowhere.invalid. Check the base URL"),
+        "{}",
+        unknown.sentence
+    );
+    // What answers in the clear is no partner for TLS.
+    let clear = probe(&base.replace("http:", "https:"), Dialect::OpenAi, None, true, PATIENCE).await;
+    assert!(clear.sentence.contains("no secure connection to 127.0.0.1"), "{}", clear.sentence);
+    let private = probe("http://localhost:1/v1", Dialect::OpenAi, None, false, PATIENCE).await;
+    assert!(private.sentence.contains("localhost leads to a private address"), "{}", private.sentence);
 }
 
 #[tokio::test]
 async fn a_provider_that_is_slow_is_waited_for_as_long_as_was_said_and_no_longer() {
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-    let base = format!("http://{}", socket.local_addr().expect("an address"));
+    let host = socket.local_addr().expect("an address").to_string();
+    let base = format!("http://{host}");
     let router = Router::new().route("/{how}/models", get(answer));
     tokio::spawn(async move { axum::serve(socket, router).await });
     for (how, dialect) in
@@ -102,6 +119,8 @@ async fn a_provider_that_is_slow_is_waited_for_as_long_as_was_said_and_no_longer
         let address = format!("{base}/{how}");
         let probe = probe(&address, dialect, None, true, Duration::from_millis(500)).await;
         assert_eq!((probe.status, probe.models.len()), (None, 0), "{how}: {}", probe.sentence);
-        assert_eq!(probe.sentence, "It did not answer within 0.5 seconds.", "{how}");
+        let says =
+            format!("{host} did not answer within 0.5 seconds. Check the base URL, or try again later.");
+        assert_eq!(probe.sentence, says, "{how}");
     }
 }

@@ -1,15 +1,15 @@
-//! Undoing what became of a rule that only took note: it was made to decide, or taken away.
+//! What became of a rule that only took note, and undoing it: it was made to decide, or taken away.
 
 use domain::{
     authorizations::{Cell, Draft, Edit, Seen},
-    ids::AuthorizationId,
+    ids::{AuthorizationId, GroupId, OrgId},
     limits::{Mode, Scope},
     roles::Act,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Known, Say, changed_since, describe, known, observe, refused, target, write};
-use crate::{Change, Diff, Result, StoreError, Subject, change::exactly_one};
+use crate::{Change, Diff, Result, Store, StoreError, Subject, change::exactly_one};
 
 /// What stood in a cell before, and what stands there since: all it takes to put it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,52 @@ pub struct Stood {
     watched: (AuthorizationId, Say),
     /// The rule that decided, before and after.
     decided: (Option<(Seen, Say)>, Option<Seen>),
+}
+
+/// What has become of a rule that takes note no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Became {
+    /// Where it stood.
+    pub cell: Cell,
+    /// Whether it was made to decide, itself or in what the rule says that decided before.
+    pub promoted: bool,
+    /// What the rule says that decides there now.
+    pub now: Option<Say>,
+}
+
+/// What has become of a rule that takes note no more. None: there never was such a rule.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn became(store: &Store, org: OrgId, id: AuthorizationId) -> Result<Option<Became>> {
+    let row = sqlx::query!(
+        r#"select o.group_id, o.model_id, o.tier_id, o.mode, o.removed_at is null as "stands!",
+                  d.state as "state?", d.locked as "locked?", d.ends_at,
+                  -- The rule that decides was edited in the very change that took this one away.
+                  exists (select 1 from audit a join audit b on b.org_id = a.org_id and b.at = a.at
+                          where a.org_id = $1 and a.subject_id = $2 and a.act = 'authorization.remove'
+                            and b.subject_id = d.authorization_id) as "handed_on!"
+           from authorizations o
+           left join authorizations d on d.org_id = o.org_id and d.group_id is not distinct from o.group_id
+             and d.model_id is not distinct from o.model_id and d.tier_id is not distinct from o.tier_id
+             and d.mode = 'enforce' and d.removed_at is null
+           where o.org_id = $1 and o.authorization_id = $2"#,
+        org.0,
+        id.0,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let says = |state: String, locked| {
+        Ok::<_, StoreError>(Say { state: state.parse()?, locked, ends_at: row.ends_at })
+    };
+    let now = row.state.zip(row.locked).map(|(state, locked)| says(state, locked)).transpose()?;
+    let itself = row.mode == Mode::Enforce.as_str() && row.stands;
+    Ok(Some(Became {
+        cell: Cell { group: row.group_id.map(GroupId), target: target(row.model_id, row.tier_id) },
+        promoted: itself || (row.mode == Mode::Observe.as_str() && row.handed_on),
+        now,
+    }))
 }
 
 /// A rule that only takes note, before something becomes of it.

@@ -7,9 +7,8 @@ use std::{collections::HashMap, fmt::Write as _, sync::LazyLock};
 
 use chrono::NaiveDate;
 use domain::{
-    money::Price,
     price_lists::{Listed, VENDORS, listed_name},
-    prices::{Origin, PriceKey, PriceSource, Prices},
+    prices::{Origin, PriceSource},
 };
 
 /// The book as it is kept: a head of `# field: value`, then a line for each model.
@@ -81,19 +80,11 @@ fn line(line: &str) -> Option<Listed> {
         modality: next()?.parse().ok()?,
         context_tokens: tokens(next()?)?,
         max_output_tokens: tokens(next()?)?,
-        prices: prices(next()?)?,
+        prices: next()?.parse().ok()?,
         dearer: match next()? {
             "" => None,
-            tokens => Some((tokens.parse().ok()?, prices(next()?)?)),
+            tokens => Some((tokens.parse().ok()?, next()?.parse().ok()?)),
         },
-    })
-}
-
-/// `input=2500000000 output=10000000000`.
-fn prices(text: &str) -> Option<Prices> {
-    text.split(' ').filter(|pair| !pair.is_empty()).try_fold(Prices::default(), |prices, pair| {
-        let (key, nanos) = pair.split_once('=')?;
-        Some(prices.with(key.parse::<PriceKey>().ok()?, Some(Price(nanos.parse().ok()?))))
     })
 }
 
@@ -111,12 +102,10 @@ pub fn write(source: &str, version: &str, of: NaiveDate, licence: &str, list: &[
             && !listed.name.contains(['\t', '\n', ' '])
     });
     let count = |count: Option<i64>| count.map(|count| count.to_string()).unwrap_or_default();
-    let pairs = |prices: &Prices| {
-        prices.set().map(|(key, price)| format!("{key}={}", price.0)).collect::<Vec<_>>().join(" ")
-    };
     for listed in kept {
-        let (above, then) =
-            listed.dearer.map_or_else(Default::default, |(above, then)| (above.to_string(), pairs(&then)));
+        let (above, then) = listed
+            .dearer
+            .map_or_else(Default::default, |(above, then)| (above.to_string(), then.to_string()));
         // Writing to a text does not fail.
         let _ = writeln!(
             text,
@@ -126,7 +115,7 @@ pub fn write(source: &str, version: &str, of: NaiveDate, licence: &str, list: &[
             listed.modality,
             count(listed.context_tokens),
             count(listed.max_output_tokens),
-            pairs(&listed.prices),
+            listed.prices,
         );
     }
     text
@@ -135,7 +124,7 @@ pub fn write(source: &str, version: &str, of: NaiveDate, licence: &str, list: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::models::Modality;
+    use domain::{models::Modality, prices::PriceKey};
 
     #[test]
     fn the_book_in_this_program_says_where_it_is_from_and_reads_whole() {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     models::Modality,
-    money::Price,
-    price_lists::{LIST_MAX, Listed},
+    money::{MoneyError, Price},
+    price_lists::{LIST_MAX, LeftOut, Listed},
     prices::{PriceKey, Prices},
 };
 use serde_json::value::RawValue;
@@ -21,11 +21,14 @@ use crate::{Result, StoreError, models::TOKENS};
 pub struct Read {
     /// What it says about models, by vendor and name.
     pub listed: Vec<Listed>,
-    /// Names of entries whose figures cannot be read.
-    pub unreadable: Vec<String>,
+    /// Entries that cannot be read.
+    pub unreadable: Vec<LeftOut>,
     /// How many entries are about something else than models that are called: searches, guardrails.
     pub other: usize,
 }
+
+/// What stands in a field, or a sentence about why that cannot be read.
+type Found<T> = std::result::Result<T, String>;
 
 /// The fields of an entry as they stand in the file.
 type Entry<'a> = BTreeMap<String, &'a RawValue>;
@@ -79,8 +82,9 @@ pub fn read(text: &str) -> Result<Read> {
     };
     let (mut read, mut seen) = (Read::default(), BTreeSet::new());
     for (key, entry) in entries.iter().filter(|(key, _)| *key != "sample_spec") {
+        let mut leave_out = |why: String| read.unreadable.push(LeftOut { name: key.clone(), why });
         let Ok(entry) = serde_json::from_str::<Entry<'_>>(entry.get()) else {
-            read.unreadable.push(key.clone());
+            leave_out("This is not a JSON object.".to_owned());
             continue;
         };
         let Some((vendor, modality)) = kind(&entry) else {
@@ -90,12 +94,15 @@ pub fn read(text: &str) -> Result<Read> {
         let name = name(key, &entry, vendor);
         match listed(&entry, vendor, name, modality) {
             // The same model by two names of the list: once is enough.
-            Some(listed) if seen.insert((listed.vendor.clone(), listed.name.clone())) => {
+            Ok(listed) if seen.insert((listed.vendor.clone(), listed.name.clone())) => {
                 read.listed.push(listed);
             }
-            Some(_) => {}
-            None => read.unreadable.push(key.clone()),
+            Ok(_) => {}
+            Err(why) => leave_out(why),
         }
+    }
+    if read.listed.is_empty() && !read.unreadable.is_empty() {
+        return wrong(format!("No entry of this can be read. {}", first_of(&read.unreadable)));
     }
     if read.listed.is_empty() {
         return wrong(
@@ -105,6 +112,17 @@ pub fn read(text: &str) -> Result<Read> {
     }
     read.listed.sort_by(|a, b| (&a.vendor, &a.name).cmp(&(&b.vendor, &b.name)));
     Ok(read)
+}
+
+/// The first of those that cannot be read, each with its reason.
+fn first_of(unreadable: &[LeftOut]) -> String {
+    const NAMED: usize = 5;
+    let mut said: Vec<String> =
+        unreadable.iter().take(NAMED).map(|entry| format!("{}: {}", entry.name, entry.why)).collect();
+    if unreadable.len() > NAMED {
+        said.push(format!("And {} more.", unreadable.len() - NAMED));
+    }
+    said.join(" ")
 }
 
 fn text<'a>(entry: &Entry<'a>, field: &str) -> Option<&'a str> {
@@ -136,10 +154,10 @@ fn name<'a>(key: &'a str, entry: &Entry<'_>, vendor: &str) -> &'a str {
     [vendor, said].iter().find_map(|vendor| key.strip_prefix(vendor)?.strip_prefix('/')).unwrap_or(key)
 }
 
-/// None when a figure cannot be read: half a price is worse than none.
-fn listed(entry: &Entry<'_>, vendor: &str, name: &str, modality: Modality) -> Option<Listed> {
+/// An error says which figure cannot be read, and why: half a price is worse than none.
+fn listed(entry: &Entry<'_>, vendor: &str, name: &str, modality: Modality) -> Found<Listed> {
     let prices = prices(entry, modality)?;
-    Some(Listed {
+    Ok(Listed {
         vendor: vendor.to_owned(),
         name: name.to_owned(),
         modality,
@@ -158,11 +176,23 @@ fn tokens(entry: &Entry<'_>, fields: &[&str]) -> Option<i64> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok().filter(|tokens| TOKENS.contains(tokens))
 }
 
-fn prices(entry: &Entry<'_>, modality: Modality) -> Option<Prices> {
+/// The price in a field, or why it is none.
+fn price(field: &str, text: &str) -> Found<Price> {
+    Price::per_unit(text).map_err(|error| {
+        let shown: String = text.chars().take(40).collect();
+        match error {
+            MoneyError::Negative => format!("{field} is {shown}: a price is not below zero."),
+            MoneyError::TooLarge => format!("{field} is {shown}: that is more than can be kept."),
+            _ => format!("{field} is {shown}: that is no number."),
+        }
+    })
+}
+
+fn prices(entry: &Entry<'_>, modality: Modality) -> Found<Prices> {
     let mut prices = Prices::default();
     for (key, field) in FIELDS {
         let Some(text) = text(entry, field) else { continue };
-        prices = prices.with(key, Some(Price::per_unit(text).ok()?));
+        prices = prices.with(key, Some(price(field, text)?));
     }
     if let Some(price) = search(entry)? {
         prices = prices.with(PriceKey::WebSearch, Some(price));
@@ -170,32 +200,32 @@ fn prices(entry: &Entry<'_>, modality: Modality) -> Option<Prices> {
     let nothing = |key| prices.own(key).is_none_or(|price| price.0 == 0);
     if matches!(modality, Modality::Chat | Modality::Vision) {
         let free = nothing(PriceKey::Input) && nothing(PriceKey::Output);
-        return Some(if free { Prices::default() } else { prices });
+        return Ok(if free { Prices::default() } else { prices });
     }
     // Of other kinds a zero says that this is not what is paid for.
     let paid = prices.set().filter(|(_, price)| price.0 > 0);
-    Some(paid.fold(Prices::default(), |paid, (key, price)| paid.with(key, Some(price))))
+    Ok(paid.fold(Prices::default(), |paid, (key, price)| paid.with(key, Some(price))))
 }
 
 /// What a search costs: the dearest of the sizes there are, because nobody knows beforehand which it is.
-/// The outer one is none when a figure cannot be read.
-fn search(entry: &Entry<'_>) -> Option<Option<Price>> {
-    let Some(sizes) = entry.get("search_context_cost_per_query") else { return Some(None) };
-    let Ok(sizes) = serde_json::from_str::<Entry<'_>>(sizes.get()) else { return Some(None) };
-    let prices: Option<Vec<Price>> =
-        sizes.keys().filter_map(|size| text(&sizes, size)).map(|text| Price::per_unit(text).ok()).collect();
-    Some(prices?.into_iter().max())
+fn search(entry: &Entry<'_>) -> Found<Option<Price>> {
+    const FIELD: &str = "search_context_cost_per_query";
+    let Some(sizes) = entry.get(FIELD) else { return Ok(None) };
+    let Ok(sizes) = serde_json::from_str::<Entry<'_>>(sizes.get()) else { return Ok(None) };
+    let texts = sizes.keys().filter_map(|size| text(&sizes, size));
+    let prices: Found<Vec<Price>> = texts.map(|text| price(FIELD, text)).collect();
+    Ok(prices?.into_iter().max())
 }
 
 /// `input_cost_per_token_above_200k_tokens`, or a table of ranges: where the lowest such step is, and
 /// what each bucket costs beyond it at most.
-fn dearer(entry: &Entry<'_>) -> Option<Option<(i64, Prices)>> {
+fn dearer(entry: &Entry<'_>) -> Found<Option<(i64, Prices)>> {
     let (mut from, mut most) = (Vec::new(), Prices::default());
-    let mut see = |tokens: i64, key: PriceKey, text: &str| {
-        let price = Price::per_unit(text).ok()?;
+    let mut see = |tokens: i64, key: PriceKey, field: &str, text: &str| {
+        let price = price(field, text)?;
         from.push(tokens);
         most = most.with(key, most.own(key).max(Some(price)));
-        Some(())
+        Found::Ok(())
     };
     for (key, field) in FIELDS {
         let step = |name: &str| {
@@ -204,7 +234,7 @@ fn dearer(entry: &Entry<'_>) -> Option<Option<(i64, Prices)>> {
         };
         for (name, tokens) in entry.keys().filter_map(|name| Some((name, step(name)?))) {
             if let Some(text) = text(entry, name) {
-                see(tokens, key, text)?;
+                see(tokens, key, name, text)?;
             }
         }
     }
@@ -218,11 +248,11 @@ fn dearer(entry: &Entry<'_>) -> Option<Option<(i64, Prices)>> {
         let Some(tokens) = begins.filter(|tokens| *tokens >= 1.0) else { continue };
         for (key, field) in FIELDS {
             if let Some(text) = text(&range, field) {
-                see(tokens as i64, key, text)?;
+                see(tokens as i64, key, field, text)?;
             }
         }
     }
-    Some(from.into_iter().min().map(|tokens| (tokens, most)))
+    Ok(from.into_iter().min().map(|tokens| (tokens, most)))
 }
 
 #[cfg(test)]
@@ -258,7 +288,16 @@ mod tests {
     fn a_list_becomes_what_the_catalogue_knows() {
         let read = read(include_str!("cases/litellm.json")).expect("a list");
         assert_eq!(shown(&read), include_str!("cases/litellm.txt"));
-        assert_eq!(read.unreadable, ["bad/negative", "bad/number", "bad/shape"]);
+        let unreadable: Vec<String> =
+            read.unreadable.iter().map(|entry| format!("{}: {}", entry.name, entry.why)).collect();
+        assert_eq!(
+            unreadable,
+            [
+                "bad/negative: input_cost_per_token is -1e-06: a price is not below zero.",
+                "bad/number: input_cost_per_token is cheap: that is no number.",
+                "bad/shape: This is not a JSON object.",
+            ]
+        );
         assert_eq!(read.other, 2);
     }
 
@@ -272,6 +311,10 @@ mod tests {
             ("{\"a\": 1", "not a JSON object of models"),
             ("{}", "No entry of this names a provider"),
             ("{\"a\": {}}", "No entry of this names a provider"),
+            (
+                r#"{"a": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": -1}}"#,
+                "No entry of this can be read. a: input_cost_per_token is -1: a price is not below zero.",
+            ),
         ] {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(sentence), "{text}: {error}");

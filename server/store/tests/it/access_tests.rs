@@ -167,6 +167,75 @@ async fn a_last_day_breaks_no_test_when_it_is_over() {
     change.commit().await.expect("it has nothing to do with it");
 }
 
+/// A rule of another tier, or of another group, that lets go on a day to come: whoever puts something under it is
+/// told of that day, as whoever sets such a rule is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_under_a_rule_with_a_last_day_breaks_no_test_when_it_is_over() {
+    let world = World::new().await;
+    let org = &world.org;
+    let facts = org.facts().await;
+    let day = facts.calendar.midnight(facts.calendar.day(clock::now() + Duration::days(3)));
+    let mut change = org.change().await;
+    let name = "Special".parse().expect("a name");
+    let special = models::insert_tier(&mut change, &name, false).await.expect("a tier");
+    let form = model_form("other", org.provider, org.tier);
+    let other = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    let price: Price = "1".parse().expect("a price");
+    let priced = Prices::default().with(PriceKey::Input, Some(price)).with(PriceKey::Output, Some(price));
+    let now = change.at();
+    model_prices::set(&mut change, other, now, &priced, Origin::TYPED).await.expect("a price");
+    // Special is open to everybody, and to Elsewhere only when its own rule is over.
+    let until = Say { ends_at: Some(day), ..CLOSED };
+    for (place, say) in [(None, OPEN), (Some(world.elsewhere), until)] {
+        authorizations::set(&mut change, place, Target::Tier(special), Some(say)).await.expect("a rule");
+    }
+    change.commit().await.expect("all of it");
+    let pin = async |name: &str, group: GroupId| {
+        let mut change = org.change().await;
+        let (subject, target) = (Subject::Group(group), Target::Model(other));
+        let name = name.parse().expect("a name");
+        let pinned = access_tests::insert(&mut change, &name, subject, target, Expected::NotOpen).await;
+        pinned.expect("pinned");
+        change.commit().await.expect("it");
+    };
+    pin("Elsewhere never has it", world.elsewhere).await;
+    let from_that_day = async |what: &str, change: Change| match change.commit().await {
+        Err(StoreError::Pinned(broken)) => {
+            assert_eq!(broken.from, Some(facts.calendar.day(day)), "{what}");
+            assert_eq!(broken.name, "Elsewhere never has it", "{what}");
+        }
+        other => panic!("{what}: {other:?}"),
+    };
+    let mut change = org.change().await;
+    let form = model_form("other", org.provider, special);
+    models::update(&mut change, other, 1, &form).await.expect("a model");
+    from_that_day("a model that changes its tier", change).await;
+
+    // A price from that day on opens what the rules open already.
+    let mut change = org.change().await;
+    let form = model_form("unpriced", org.provider, org.tier);
+    let unpriced = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    let target = Target::Model(unpriced);
+    authorizations::set(&mut change, Some(world.elsewhere), target, Some(OPEN)).await.expect("a rule");
+    change.commit().await.expect("nobody can call it");
+    let mut change = org.change().await;
+    let name = "Elsewhere never has it, either".parse().expect("a name");
+    let subject = Subject::Group(world.elsewhere);
+    access_tests::insert(&mut change, &name, subject, target, Expected::NotOpen).await.expect("pinned");
+    change.commit().await.expect("it");
+    let mut change = org.change().await;
+    model_prices::set(&mut change, unpriced, day, &priced, Origin::TYPED).await.expect("a price");
+    match change.commit().await {
+        Err(StoreError::Pinned(broken)) => assert_eq!(broken.from, Some(facts.calendar.day(day))),
+        other => panic!("a price to come: {other:?}"),
+    }
+
+    // A change that has nothing to do with it is not held up.
+    let mut change = org.change().await;
+    groups::insert(&mut change, None, &group("New")).await.expect("a group");
+    change.commit().await.expect("nothing breaks");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bulk_changes_imports_reviews_prices_requests_and_drafts_meet_the_same_tests() {
     let world = World::new().await;

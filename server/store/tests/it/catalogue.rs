@@ -6,14 +6,16 @@ use domain::{
     ids::{ModelId, ProviderId, TierId},
     model_reviews::MODELS_MAX,
     models::{Modality, Review},
-    price_lists::{Listed, compare},
+    price_lists::{LeftOut, Listed, compare},
     prices::{Origin, PriceKey, PriceSource, Prices},
     roles::Act,
 };
 use store::{
     StoreError, audit,
     model_reviews::{self, Candidate},
-    models, price_lists, prices as model_prices, testing,
+    models,
+    price_lists::{self, Choice, Chosen, litellm::Read},
+    prices as model_prices, testing,
 };
 
 use crate::organization::{Organization, model_form};
@@ -248,6 +250,73 @@ async fn a_tier_that_is_gone_takes_no_model() {
     assert!(matches!(refused, Err(StoreError::Invalid { field: "tier", .. })), "{refused:?}");
 }
 
+fn chosen(model: ModelId, was: Prices) -> Chosen {
+    Chosen { model, was }
+}
+
+#[tokio::test]
+async fn a_price_that_somebody_changed_since_a_list_was_shown_stays_and_is_named() {
+    let acme = Organization::new().await;
+    let org = acme.tenant.org;
+    let mut change = acme.change().await;
+    let mut made = Vec::new();
+    for name in ["edited", "gone", "untouched"] {
+        let form = model_form(name, acme.provider, acme.tier);
+        let id = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+        models::set_prices(&mut change, id, chrono::DateTime::UNIX_EPOCH, &prices("1", "2"))
+            .await
+            .expect("a price");
+        made.push(id);
+    }
+    change.commit().await.expect("them");
+    let (edited, gone, untouched) = (made[0], made[1], made[2]);
+    let list = ["edited", "gone", "untouched"].map(|name| listed("openai", name, prices("5", "6")));
+    let read = Read { listed: list.to_vec(), ..Read::default() };
+    let permit = acme.change().await.permit().clone();
+    let me = acme.tenant.owner.user.expect("a person");
+    let id = price_lists::keep(&acme.store, &permit, &read).await.expect("a list");
+    let kept = price_lists::get(&acme.store, org, me, id).await.expect("the list");
+    // Meanwhile somebody changes one of them, and another one leaves the catalogue.
+    let mut change = acme.change().await;
+    let now = change.at();
+    model_prices::set(&mut change, edited, now, &prices("3", "9"), Origin::TYPED).await.expect("a price");
+    models::archive(&mut change, gone).await.expect("out of the catalogue");
+    change.commit().await.expect("both");
+
+    let vendors = [(acme.provider, "openai")].into();
+    let was = prices("1", "2");
+    let all = made.iter().map(|id| chosen(*id, was)).collect();
+    let mut change = acme.change().await;
+    let choice = Choice { prices: all, ..Choice::default() };
+    let applied = price_lists::apply(&mut change, &kept, &vendors, &choice).await.expect("one of three");
+    change.commit().await.expect("it");
+    let left: Vec<String> =
+        applied.left_out.iter().map(|line| format!("{}: {}", line.name, line.why)).collect();
+    assert_eq!(
+        left,
+        [
+            "edited: Olga changed it from input $1.00, output $2.00 to input $3.00, output $9.00 since.",
+            "gone: Olga has archived it since.",
+        ]
+    );
+    let now = async |id| acme.model_now(id).await.prices.expect("a price").prices;
+    assert_eq!((now(edited).await, now(untouched).await), (prices("3", "9"), prices("5", "6")));
+    let version = acme.model_now(untouched).await.version;
+
+    // Where nothing is left of what was chosen, that is the answer.
+    let mut change = acme.change().await;
+    let choice = Choice { prices: vec![chosen(edited, was)], ..Choice::default() };
+    let nothing = price_lists::apply(&mut change, &kept, &vendors, &choice).await;
+    let Err(StoreError::Meanwhile(sentence)) = nothing else { panic!("{nothing:?}") };
+    assert!(sentence.starts_with("Nothing was applied. edited: Olga changed it"), "{sentence}");
+    drop(change);
+    // A form that was open all the while knows that the price is another one now.
+    let mut change = acme.change().await;
+    let at = change.at();
+    let stale = model_prices::edit(&mut change, untouched, version - 1, at, &was, Origin::TYPED).await;
+    assert!(matches!(stale, Err(StoreError::Meanwhile(_))), "{stale:?}");
+}
+
 #[tokio::test]
 async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     let acme = Organization::new().await;
@@ -263,9 +332,11 @@ async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     ];
     let permit = acme.change().await.permit().clone();
     let me = acme.tenant.owner.user.expect("a person");
-    let id = price_lists::keep(&acme.store, &permit, &list).await.expect("a list");
+    let unreadable = vec![LeftOut { name: "odd".to_owned(), why: "That is no number.".to_owned() }];
+    let read = Read { listed: list.to_vec(), unreadable, other: 0 };
+    let id = price_lists::keep(&acme.store, &permit, &read).await.expect("a list");
     let kept = price_lists::get(&acme.store, org, me, id).await.expect("the list");
-    assert_eq!(kept.listed, list);
+    assert_eq!((kept.listed.as_slice(), &kept.unreadable), (&list[..], &read.unreadable));
     let theirs = price_lists::get(&acme.store, org, acme.user, id).await;
     assert!(matches!(theirs, Err(StoreError::NotFound)), "a list is for whoever brought it: {theirs:?}");
 
@@ -273,13 +344,17 @@ async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     let ours = models::list(&acme.store, org).await.expect("models");
     let compared = compare(&ours, &vendors, &kept.listed);
     assert_eq!((compared.changed.len(), compared.same, compared.unknown.len()), (1, 0, 2));
-    let taken = [candidate("fresh", acme.provider, acme.tier, prices("5", "6"))];
+    let choice = Choice {
+        prices: compared.changed.iter().map(|known| chosen(known.model.id, known.now())).collect(),
+        vendor: "openai".to_owned(),
+        models: vec![candidate("fresh", acme.provider, acme.tier, prices("5", "6"))],
+    };
     let lines = acme.log().await.len();
     for (round, priced, found) in [(1, 1, 1), (2, 0, 0)] {
         let mut change = acme.change().await;
-        let applied = price_lists::apply(&mut change, &kept, &compared.changed, &taken).await.expect("it");
-        assert_eq!((applied.priced, applied.taken.len()), (priced, found), "round {round}");
-        assert_eq!(applied.batch.is_some(), round == 1);
+        let applied = price_lists::apply(&mut change, &kept, &vendors, &choice).await.expect("it");
+        assert_eq!((applied.priced.len(), applied.taken.len()), (priced, found), "round {round}");
+        assert!(applied.left_out.is_empty(), "what is so already is not left out: {applied:?}");
         assert_eq!(change.commit().await.expect("it"), round == 1);
     }
     let log = acme.log().await;
@@ -292,7 +367,18 @@ async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     assert_eq!(history[0].dated.prices, prices("2.50", "4"));
     assert!(history[0].origin().starts_with("LiteLLM's price list, read "), "{}", history[0].origin());
 
-    let again = price_lists::keep(&acme.store, &permit, &list[..1]).await.expect("a list");
+    // Whoever looks at the list again sees what was done with it.
+    let uses = price_lists::applied(&acme.store, org, id).await.expect("one");
+    let [once] = uses.as_slice() else { panic!("{uses:?}") };
+    assert_eq!(once.by, "Olga");
+    assert_eq!(
+        (once.priced[0].name.as_str(), once.priced[0].to.as_str()),
+        ("small", "input $2.50, output $4.00")
+    );
+    assert_eq!((once.taken[0].vendor.as_str(), once.taken[0].listed.as_str()), ("openai", "fresh"));
+
+    let read = Read { listed: list[..1].to_vec(), ..Read::default() };
+    let again = price_lists::keep(&acme.store, &permit, &read).await.expect("a list");
     assert!(price_lists::get(&acme.store, org, me, again).await.is_ok());
     let replaced = price_lists::get(&acme.store, org, me, id).await;
     assert!(matches!(replaced, Err(StoreError::NotFound)), "{replaced:?}");

@@ -6,6 +6,7 @@ use domain::{
     authorizations::{Cell, Edit, State, Target},
     ids::{CallId, GroupId},
     limits::{Meter, Metric, Mode, Scope},
+    models::Review,
     money::Money,
     rehearsal::{Draft, RuleEdit},
     roles::{Act, Actor, Permit, Place, permit},
@@ -17,11 +18,12 @@ use store::{
     authorizations::{self, Say},
     clock,
     ledger::{self, Event, bulk},
+    models,
     rehearsals::{self, Rehearsed},
     testing,
 };
 
-use crate::organization::{Organization, finished};
+use crate::organization::{Organization, finished, model_form};
 
 /// Everything is open to the organization.
 async fn open(org: &Organization) {
@@ -113,6 +115,37 @@ async fn what_was_used_before_the_days_that_are_replayed_fills_the_window() {
         "{:?}",
         done.budgets
     );
+}
+
+/// What has happened since must not make a longer replay forget what a shorter one finds used.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_longer_rehearsal_of_a_limit_knows_what_a_shorter_one_does() {
+    let org = Organization::new().await;
+    open(&org).await;
+    let mut change = org.change().await;
+    let form = model_form("large", org.provider, org.tier);
+    let large = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    change.commit().await.expect("it");
+    for (days, cost, model) in [(25, 60, large), (20, 20, org.model), (3, 40, org.model)] {
+        let mut event = past(&org, days, cost);
+        event.call.model = model;
+        assert!(org.book(&event).await);
+    }
+    let draft = limit(Scope::Group(org.parent), Window::Total, 100);
+    let refused = async || {
+        let mut refused = Vec::new();
+        for days in [7, 30, 90] {
+            let sums = rehearse(&org, &draft, days).await.report.sums;
+            refused.push((sums.refused, sums.saved));
+        }
+        refused
+    };
+    let expected = [(1, Money(40)); 3];
+    assert_eq!(refused().await, expected);
+    let mut change = org.change().await;
+    models::archive(&mut change, large).await.expect("out of the catalogue");
+    change.commit().await.expect("it");
+    assert_eq!(refused().await, expected, "its model has left the catalogue");
 }
 
 #[tokio::test(flavor = "multi_thread")]
