@@ -180,7 +180,7 @@ pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
 /// [`draft`] of what still says what its form was made from.
 ///
 /// # Errors
-/// [`AppError::Changed`] when somebody changed, promoted or dropped it since.
+/// [`AppError::Meanwhile`] when somebody changed, promoted or dropped it since.
 pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
     let draft = match draft(cx, id).await {
         Err(AppError::NotFound) => return Err(gone(cx, id).await),
@@ -193,7 +193,7 @@ pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
     if now == was {
         return Ok(draft);
     }
-    Err(AppError::Changed(format!(
+    Err(AppError::Meanwhile(format!(
         "Somebody changed it meanwhile: it was “{was}” when you saw it, and is “{now}” now. Nothing was changed; look at it again."
     )))
 }
@@ -215,15 +215,11 @@ async fn gone(cx: &Cx, id: &str) -> AppError {
     let (Ok(permit), Ok(subject)) = (cx.permit(Act::ReadOrganization), subject) else {
         return AppError::NotFound;
     };
-    let org = permit.org();
-    let filter = store::audit::Filter { subject: Some(subject), ..Default::default() };
-    match store::audit::list(&cx.store, org, &filter, 1).await.known() {
-        Ok(lines) => lines.first().map_or(AppError::NotFound, |line| {
-            let who = &line.actor;
-            AppError::Changed(format!(
-                "{who} was here before you: it only observes no more. Nothing was changed."
-            ))
-        }),
+    match store::seen::first(&cx.store, permit.org(), permit.actor().user, subject).await.known() {
+        Ok(Some(before)) => {
+            AppError::Meanwhile(format!("{before}: it only observes no more. Nothing was changed."))
+        }
+        Ok(None) => AppError::NotFound,
         Err(error) => error,
     }
 }
