@@ -19,8 +19,10 @@ pub enum AppError {
     Invalid(Vec<(String, String)>),
     /// Somebody changed it since it was shown.
     Stale,
-    /// What would be saved is not what was shown: what it is now.
+    /// What would be saved is not what was shown: what it is now. Sent again with that, it is done.
     Changed(String),
+    /// Somebody did something about it since it was shown: who and what, and that nothing was done.
+    Meanwhile(String),
     /// What was sent belongs to another organization than the one the browser has gone on to.
     Elsewhere(String),
     /// The database does not answer.
@@ -42,7 +44,7 @@ impl AppError {
         match self {
             Self::SignedOut => "You are signed out. Sign in and try again.".to_owned(),
             Self::Forbidden(who) => who.clone(),
-            Self::Changed(now) | Self::Elsewhere(now) => now.clone(),
+            Self::Changed(now) | Self::Meanwhile(now) | Self::Elsewhere(now) => now.clone(),
             Self::NotFound => "This does not exist, or it belongs to somebody else.".to_owned(),
             Self::Invalid(fields) => match fields.as_slice() {
                 [(_, sentence)] => sentence.clone(),
@@ -75,6 +77,11 @@ impl AppError {
         (!rest.is_empty()).then(|| rest.join(" "))
     }
 
+    /// Whether it says what is so by now: the page is shown anew as it is, with that said.
+    pub const fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Stale | Self::Changed(_) | Self::Meanwhile(_))
+    }
+
     /// Whether it is the server's, or the way's to it: then the request's number helps to find out why.
     pub const fn is_ours(&self) -> bool {
         matches!(self, Self::Unavailable | Self::Network(_))
@@ -86,7 +93,7 @@ impl AppError {
             Self::SignedOut => 401,
             Self::Forbidden(_) => 403,
             Self::NotFound => 404,
-            Self::Stale | Self::Changed(_) | Self::Elsewhere(_) => 409,
+            Self::Stale | Self::Changed(_) | Self::Meanwhile(_) | Self::Elsewhere(_) => 409,
             Self::Invalid(_) => 422,
             Self::Internal(_) => 500,
             Self::Unavailable | Self::Network(_) => 503,

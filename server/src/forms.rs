@@ -232,10 +232,10 @@ pub async fn serve(console: &Console, request: Request) -> Response {
     // Where the page has no form to show in what is so by now, it says who changed it since. That is asked
     // for by sending it again; should that go through after all, it is done.
     let mut since = None;
-    if matches!(outcome, Err(AppError::Stale | AppError::Changed(_))) {
+    if outcome.as_ref().err().is_some_and(AppError::is_overtaken) {
         match undone_after_all(console, &parts, &body).await {
             Some((Ok(done), anew)) => (outcome, cookies) = (Ok(done), anew),
-            Some((Err(AppError::Changed(sentence)), _)) => since = Some(sentence),
+            Some((Err(AppError::Meanwhile(sentence)), _)) => since = Some(sentence),
             _ => {}
         }
     }

@@ -266,6 +266,7 @@ impl Meter {
     pub fn show_cap(&self, cap: i64) -> String {
         match self.metric {
             Metric::ConcurrentCalls => self.metric.show(cap),
+            Metric::Spend => format!("{} {}", Money(cap).in_full(), self.window.per()),
             _ => format!("{} {}", self.metric.show(cap), self.window.per()),
         }
     }

@@ -124,6 +124,15 @@ impl Money {
         Self(self.0.saturating_sub(other.0).max(0))
     }
 
+    /// What somebody set, for people, to its last digit: `$1,250.00`, `$12.345`. A cap or a sum that is agreed to
+    /// is never shown as another one; what was spent is read in cents.
+    pub fn in_full(self) -> String {
+        let sign = if self.0 < 0 { "−" } else { "" };
+        let exact = Self(self.0.saturating_abs()).exact();
+        let (whole, rest) = exact.split_once('.').unwrap_or((&exact, "00"));
+        format!("{sign}${}.{rest}", whole.parse().map_or_else(|_| whole.to_owned(), grouped))
+    }
+
     /// The exact decimal text without currency: `0.00025`, at least two digits after the point.
     /// Reading it back gives the same amount.
     pub fn exact(self) -> String {
@@ -341,6 +350,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Money>(), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_set_is_shown_to_its_last_digit() {
+        for (typed, shown) in [
+            ("12.345", "$12.345"),
+            ("12.34", "$12.34"),
+            ("1250", "$1,250.00"),
+            ("1000000.123456789", "$1,000,000.123456789"),
+            ("0.000321", "$0.000321"),
+            ("0", "$0.00"),
+        ] {
+            assert_eq!(typed.parse::<Money>().map(Money::in_full), Ok(shown.to_owned()), "{typed}");
+        }
+        assert_eq!(Money(-2_500_000_000).in_full(), "−$2.50");
     }
 
     #[test]

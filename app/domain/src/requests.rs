@@ -5,17 +5,21 @@
 //! [`crate::access::decide`] alone. What is agreed to of a limit is a higher cap, until a last day. Here is
 //! what may be asked for, and what may be answered.
 
+mod accounts;
+mod idle;
+
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    accounts::{accounts_of, answered_accounts, led_by, raisable},
+    idle::{NothingToAsk, askable, idle},
+};
 use crate::{
-    access::{Ask, Facts, Reason, Verdict, belongs, decide},
-    groups::Standing,
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
-    keys::Features,
-    limits::{Meter, Metric, Scope},
+    limits::Meter,
     money::Money,
     spend::share,
     window::Window,
@@ -62,8 +66,8 @@ impl Per {
     /// `$40.00 a month`, `$40.00 in total`.
     pub fn show(self, amount: Money) -> String {
         match self {
-            Self::Month => format!("{amount} a month"),
-            Self::Total => format!("{amount} in total"),
+            Self::Month => format!("{} a month", amount.in_full()),
+            Self::Total => format!("{} in total", amount.in_full()),
         }
     }
 }
@@ -128,6 +132,14 @@ impl FromStr for Words {
 /// The longest a grant may last, in days.
 pub const DAYS_MAX: u64 = 366;
 
+/// Whether so much money can be asked for, or agreed to.
+///
+/// # Errors
+/// A sentence for whoever wrote the amount.
+pub fn check_amount(amount: Money) -> Result<(), &'static str> {
+    if amount > Money::ZERO { Ok(()) } else { Err("Enter an amount above zero.") }
+}
+
 /// Whether a grant may end on this day.
 ///
 /// # Errors
@@ -174,6 +186,25 @@ impl Terms {
             return Err(("ends_on", format!("They asked until {day}. Agree to that day or an earlier one.")));
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Terms {
+    /// As a form sends along what it showed: `700.00/2026-12-15`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.amount.exact(), self.ends_on)
+    }
+}
+
+impl FromStr for Terms {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (amount, day) = text.split_once('/')?;
+            Some(Self { amount: amount.parse().ok()?, ends_on: day.parse().ok()? })
+        };
+        read().ok_or("Write the terms like 700.00/2026-12-15.")
     }
 }
 
@@ -239,7 +270,7 @@ impl Wish {
 
     /// `$40.00 a month`, `$40.00 in total`.
     pub fn show(&self, amount: Money) -> String {
-        format!("{amount} {}", self.window().per())
+        format!("{} {}", amount.in_full(), self.window().per())
     }
 
     /// What is given, and until when: `$3.00 a month until 15 Dec 2026`.
@@ -340,6 +371,9 @@ pub struct Request {
     pub grant: Option<Granted>,
     /// A limit that somebody asks to be raised, as it is now; none: of a model, or the limit is gone.
     pub now: Option<Now>,
+    /// Why agreeing to it would change nothing, or why what was agreed to does nothing now; none: it does
+    /// something, it is over, or nobody has looked ([`idle`]).
+    pub idle: Option<String>,
 }
 
 /// A limit that somebody asks to be raised, as it is now.
@@ -445,114 +479,10 @@ pub fn whom(for_group: bool, requester: &str, group: &str) -> String {
     if for_group { format!("everybody in {group}") } else { format!("{requester} in {group}") }
 }
 
-/// Whether somebody may ask that a limit on money be raised: it applies to calls of theirs or of an
-/// application they answer for, or to a group or person that they lead. A grant is no such limit: one asks for the model anew, and for more.
-pub fn raisable(facts: &Facts, meter: &Meter, user: UserId, now: DateTime<Utc>) -> bool {
-    let accounts = answered_accounts(facts, user, now);
-    let led = led_by(facts, user, now);
-    let path = |group: &GroupId| facts.groups.get(group).map_or(&[][..], |facts| facts.path.as_slice());
-    let on_path = |of: GroupId| accounts.iter().any(|own| path(own).contains(&of)) || led.contains(&of);
-    let leads_of = |person: UserId| {
-        let known = facts.users.get(&person).map_or(&[][..], |facts| facts.memberships.as_slice());
-        known.iter().any(|membership| led.contains(&membership.group))
-    };
-    let concerns = match meter.scope {
-        Scope::Organization => facts.users.contains_key(&user),
-        Scope::Group(group) => on_path(group),
-        Scope::Application(id) => facts.applications.get(&id).is_some_and(|application| {
-            led.contains(&application.group)
-                || [application.personal, application.owner].contains(&Some(user))
-                || facts.users.get(&user).is_some_and(|person| {
-                    application.assigned.iter().any(|group| belongs(facts, person, *group, now))
-                })
-        }),
-        Scope::User(id) => id == user || leads_of(id),
-        Scope::Member(group, id) => (id == user && on_path(group)) || led.contains(&group),
-        Scope::Authorization(id) => {
-            let rules = facts.rules.iter().find(|(_, rules)| rules.values().any(|rule| rule.id == id));
-            rules.is_some_and(|(place, _)| place.is_none_or(on_path))
-        }
-        Scope::Grant(_) => false,
-    };
-    meter.metric == Metric::Spend && concerns
-}
-
-/// Groups on whose account somebody can call: those they belong to, and those of applications they
-/// may have a secret of.
-pub fn accounts_of(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<GroupId> {
-    let Some(person) = facts.users.get(&user) else { return Vec::new() };
-    let own = person.memberships.iter().filter(|membership| membership.ends_at.is_none_or(|end| now < end));
-    let mut groups: Vec<GroupId> = own.map(|membership| membership.group).collect();
-    let shared = facts.applications.values().filter(|application| {
-        application.personal == Some(user)
-            || application.assigned.iter().any(|group| belongs(facts, person, *group, now))
-    });
-    groups.extend(shared.map(|application| application.group));
-    groups.sort_unstable();
-    groups.dedup();
-    groups
-}
-
-/// [`accounts_of`] somebody, and those of the applications they answer for, which they need not call.
-pub fn answered_accounts(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<GroupId> {
-    let mut groups = accounts_of(facts, user, now);
-    let owned = facts.applications.values().filter(|application| application.owner == Some(user));
-    groups.extend(owned.map(|application| application.group));
-    groups.sort_unstable();
-    groups.dedup();
-    groups
-}
-
-/// Groups somebody leads: directly, and everything below.
-pub fn led_by(facts: &Facts, user: UserId, now: DateTime<Utc>) -> Vec<GroupId> {
-    let Some(person) = facts.users.get(&user) else { return Vec::new() };
-    let leads: Vec<GroupId> = person
-        .memberships
-        .iter()
-        .filter(|membership| membership.standing == Standing::Lead)
-        .filter(|membership| membership.ends_at.is_none_or(|end| now < end))
-        .map(|membership| membership.group)
-        .collect();
-    let below = facts.groups.iter().filter(|(_, group)| group.path.iter().any(|id| leads.contains(id)));
-    let mut groups: Vec<GroupId> = below.map(|(id, _)| *id).collect();
-    groups.sort_unstable();
-    groups
-}
-
-/// Why there is nothing to ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NothingToAsk {
-    /// It is open: nobody has to agree.
-    Open,
-    /// Closed, or not there: the two are not told apart.
-    Hidden(Reason),
-}
-
-/// Whether a model can be asked for on a group's account, for one person or (none) for everybody.
-/// One who has a grant may ask for the next.
-///
-/// # Errors
-/// Why there is nothing to ask for.
-pub fn askable(
-    facts: &Facts,
-    group: GroupId,
-    user: Option<UserId>,
-    model: ModelId,
-    now: DateTime<Utc>,
-) -> Result<(), NothingToAsk> {
-    let ask = Ask { group, user, application: None, model, features: Features::default() };
-    let decision = decide(facts, &ask, now);
-    match decision.verdict {
-        Verdict::NeedsApproval => Ok(()),
-        Verdict::Allow if decision.grant.is_some() => Ok(()),
-        Verdict::Allow => Err(NothingToAsk::Open),
-        Verdict::Deny(reason) => Err(NothingToAsk::Hidden(reason)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{Metric, Scope};
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()
@@ -577,6 +507,16 @@ mod tests {
         assert_eq!(within(1, "2026-11-24"), Ok(()));
         assert_eq!(within(5001, "2026-12-31").unwrap_err().0, "amount");
         assert_eq!(within(5000, "2027-01-01").unwrap_err().0, "ends_on");
+    }
+
+    #[test]
+    fn what_a_form_showed_of_the_terms_is_read_back_exactly() {
+        let terms = Terms { amount: Money(700_000_000_001), ends_on: day("2026-12-15") };
+        assert_eq!(terms.to_string(), "700.000000001/2026-12-15");
+        assert_eq!(terms.to_string().parse(), Ok(terms));
+        for text in ["", "700.00", "/2026-12-15", "700.00/tomorrow"] {
+            assert!(text.parse::<Terms>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! People.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -53,6 +53,8 @@ pub struct Badge {
     pub ends_at: Option<DateTime<Utc>>,
     /// Belongs only through a group below.
     pub inherited: bool,
+    /// The last day of the group, or of one above it, where that is over: it gives nothing any more.
+    pub ended_on: Option<NaiveDate>,
 }
 
 /// A browser that somebody is signed in with.

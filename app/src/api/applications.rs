@@ -358,7 +358,8 @@ pub async fn move_application(
         let mut change = cx.change(permit).await?;
         store::applications::move_to(&mut change, id, version, was, to).await.known()?;
         let saved = change.commit().await.known()?;
-        let undo = saved.then(|| ways_back::application_place(id, version + 1, was, to));
+        let again = saved && groups::takes_in(&cx, Some(was)).await?;
+        let undo = again.then(|| ways_back::application_place(id, version + 1, was, to));
         Ok(Done::said("Application moved. From the next call on it counts there.")
             .then(format!("/applications/{id}"))
             .undone_by(undo))

@@ -438,8 +438,10 @@ pub async fn edit_group(
         let mut change = cx.change(permit).await?;
         store::groups::update(&mut change, id, version, &form).await.known()?;
         let saved = change.commit().await.known()?;
-        // Who made its end earlier may not make it later again.
-        let again = before.ends_on == form.ends_on || cx.permit(Act::EditGroup).is_ok();
+        // Who made its end earlier may not make it later again, and a day that is over is nobody's to give.
+        let today = cx.calendar().await?.day(store::clock::now());
+        let to_come = before.ends_on.is_none_or(|last| last >= today);
+        let again = before.ends_on == form.ends_on || (to_come && cx.permit(Act::EditGroup).is_ok());
         let undo = (saved && again).then(|| ways_back::group(&before));
         Ok(Done::said("Group saved.").then(format!("/groups/{id}")).undone_by(undo))
     })
@@ -483,7 +485,8 @@ pub async fn move_group(
         let parent = groups::named_some(&cx, "parent", &parent).await?;
         let (mut change, was) = (cx.change(permit).await?, read_some("was", &was)?);
         store::groups::move_from(&mut change, id, was, parent).await.known()?;
-        let undo = change.commit().await.known()?.then(|| ways_back::place(id, was, parent));
+        let saved = change.commit().await.known()? && groups::takes_in(&cx, was).await?;
+        let undo = saved.then(|| ways_back::place(id, was, parent));
         Ok(Done::said("Group moved.").then(format!("/groups/{id}")).undone_by(undo))
     })
     .await
@@ -695,8 +698,9 @@ pub async fn remove_member(
             secrets::meant(&change, "", &[(user, &name)], &known)?;
             let fallen = change.fallen();
             change.commit().await.known()?;
-            let undo = ways_back::lead(cx.calendar().await?, group, user, now.1);
-            return Ok(Done::said(secrets::with_dead(said, fallen, true)).undone_by(undo));
+            let again = groups::takes_in(&cx, Some(group)).await?;
+            let undo = again.then_some(ways_back::lead(cx.calendar().await?, group, user, now.1));
+            return Ok(Done::said(secrets::with_dead(said, fallen, again)).undone_by(undo));
         }
         let task = Task::Leave(group);
         let permit = batches::permit(&cx, task).await?;
@@ -708,7 +712,9 @@ pub async fn remove_member(
         secrets::meant(&change, "", &[(user, &effect.name)], &known)?;
         let fallen = change.fallen();
         change.commit().await.known()?;
-        Ok(Done::said(secrets::with_dead(said, fallen, true)).undone_by(ways_back::batch(batch)))
+        let again = groups::takes_in(&cx, Some(group)).await?;
+        let undo = again.then(|| ways_back::batch(batch));
+        Ok(Done::said(secrets::with_dead(said, fallen, again)).undone_by(undo))
     })
     .await
 }
@@ -770,10 +776,12 @@ pub async fn move_people(
         let rest =
             if left == 0 { String::new() } else { format!(" {} left where they were.", batches::were(left)) };
         let verb = if copy { "Added" } else { "Moved" };
-        let done = Done::said(secrets::with_dead(&format!("{verb} {who} to {name}.{rest}"), fallen, true));
+        let again = copy || groups::takes_in(&cx, Some(from)).await?;
+        let undo = again.then(|| ways_back::batch(id));
+        let done = Done::said(secrets::with_dead(&format!("{verb} {who} to {name}.{rest}"), fallen, again));
         Ok(Done {
             stays: true,
-            ..done.then(format!("/users/batch/{id}?back=/groups/{from}")).undone_by(ways_back::batch(id))
+            ..done.then(format!("/users/batch/{id}?back=/groups/{from}")).undone_by(undo)
         })
     })
     .await

@@ -117,6 +117,8 @@ pub struct MyKey {
     pub policy: Option<(String, Option<String>)>,
     /// The hint of my last secret, if it died because somebody reported it.
     pub leaked: Option<String>,
+    /// What has ended of the group on whose account its calls are, where all of them are refused.
+    pub over: Option<String>,
 }
 
 /// A group somebody is in.
@@ -325,6 +327,7 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
                         Some((found.name.to_owned(), from.map(|group| group.name.clone())))
                     }),
                     leaked: key.leaked.clone(),
+                    over: domain::why::over(&facts, key.group, now),
                 })
                 .collect(),
             limits,

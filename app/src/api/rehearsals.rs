@@ -241,7 +241,12 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
                 None,
             ),
             // The form is where that can be mended, and what was typed goes back with it.
-            Err(error @ (AppError::Changed(_) | AppError::Invalid(_) | AppError::Forbidden(_))) => {
+            Err(
+                error @ (AppError::Changed(_)
+                | AppError::Meanwhile(_)
+                | AppError::Invalid(_)
+                | AppError::Forbidden(_)),
+            ) => {
                 let facts = store::access::current(&cx.store, actor.org).await.known()?;
                 let what = rehearsals::words(&facts, &prepared.draft);
                 (what, Vec::new(), None, Some(error.sentence()))

@@ -99,7 +99,7 @@ pub async fn load_requests(
         requests.truncate(PAGE as usize);
         Ok(Inbox {
             next: requests.last().filter(|_| more).map(|request| request.id),
-            requests: inbox::seen(&cx, requests)?,
+            requests: inbox::seen(&cx, requests).await?,
             state,
             others,
             waiting,
@@ -133,7 +133,7 @@ pub async fn load_request(id: String) -> Result<Seen, AppError> {
             cx.permit_in(Act::ReadGroup, request.group.0).await?;
         }
         let reviewed = inbox::reviewed(&cx, &request).await?;
-        let seen = inbox::seen(&cx, vec![request])?.pop().ok_or(AppError::NotFound)?;
+        let seen = inbox::seen(&cx, vec![request]).await?.pop().ok_or(AppError::NotFound)?;
         Ok(Seen { reviewed, ..seen })
     })
     .await
@@ -150,8 +150,19 @@ pub struct Askable {
     pub model: Option<ModelId>,
     /// Why the model that was named cannot be asked for.
     pub why_not: Option<String>,
-    /// The grant they have for it, until when.
-    pub has: Option<(RequestId, chrono::DateTime<chrono::Utc>)>,
+    /// Grants that hold for it already, and end when a new one for the same is agreed to.
+    pub has: Vec<Held>,
+}
+
+/// A grant that holds for somebody a model can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// What it came of.
+    pub request: RequestId,
+    /// For whom, as the choice is called: `For myself, in Research`.
+    pub whom: String,
+    /// Until when.
+    pub until: chrono::DateTime<chrono::Utc>,
 }
 
 /// What somebody can ask for. `model`: its name or id.
@@ -182,20 +193,26 @@ pub async fn create_request(
     ends_on: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{ids::GroupId, requests::Terms, roles::Act};
+    use domain::{ids::GroupId, roles::Act};
     handle(|cx| async move {
-        let choose = || AppError::field("whom", "Choose for whom.");
-        let (kind, group) = whom.split_once(':').ok_or_else(choose)?;
-        let for_group = kind == "group";
-        let group: GroupId = group.parse().map_err(|_| choose())?;
-        let form = store::requests::RequestForm {
-            model: model.parse().map_err(|_| AppError::field("model", "Choose a model."))?,
-            group,
-            for_group,
-            reason: read("reason", &reason)?,
-            per: read("per", &per)?,
-            terms: Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? },
+        // Who is not signed in is told that first.
+        cx.actor()?;
+        let mut fields = Fields::default();
+        let place =
+            whom.split_once(':').and_then(|(kind, group)| Some((kind, group.parse::<GroupId>().ok()?)));
+        let whom = fields.take(place.ok_or_else(|| AppError::field("whom", "Choose for whom.")))?;
+        let model = model.parse().map_err(|_| AppError::field("model", "Choose a model."));
+        let model = fields.take(model)?;
+        let reason = fields.take(read("reason", &reason))?;
+        let terms = inbox::read_terms(&cx, &mut fields, &amount, &ends_on).await?;
+        let per = fields.take(read("per", &per))?;
+        let (Some((kind, group)), Some(model), Some(reason), Some(terms), Some(per)) =
+            (whom, model, reason, terms, per)
+        else {
+            return Err(fields.problems());
         };
+        let for_group = kind == "group";
+        let form = store::requests::RequestForm { model, group, for_group, reason, per, terms };
         let permit = if for_group {
             cx.permit_in(Act::RequestForGroup, group).await?
         } else {
@@ -252,14 +269,21 @@ pub async fn create_raise(
     ends_on: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::{limits::Meter, requests::Terms, roles::Act};
+    use domain::{limits::Meter, roles::Act};
     handle(|cx| async move {
-        let form = store::requests::RaiseForm {
-            meter: Meter::from_key(&limit).ok_or_else(|| AppError::field("limit", "Choose a limit."))?,
-            group: group.parse().map_err(|_| AppError::field("group", "Choose on whose account."))?,
-            reason: read("reason", &reason)?,
-            terms: Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? },
+        // Who is not signed in is told that first.
+        cx.actor()?;
+        let mut fields = Fields::default();
+        let meter = Meter::from_key(&limit).ok_or_else(|| AppError::field("limit", "Choose a limit."));
+        let meter = fields.take(meter)?;
+        let group = group.parse().map_err(|_| AppError::field("group", "Choose on whose account."));
+        let group = fields.take(group)?;
+        let reason = fields.take(read("reason", &reason))?;
+        let terms = inbox::read_terms(&cx, &mut fields, &amount, &ends_on).await?;
+        let (Some(meter), Some(group), Some(reason), Some(terms)) = (meter, group, reason, terms) else {
+            return Err(fields.problems());
         };
+        let form = store::requests::RaiseForm { meter, group, reason, terms };
         let mut change = cx.change(cx.permit(Act::UseOwn)?).await?;
         let id = store::requests::insert_raise(&mut change, &form).await.known()?;
         change.commit().await.known()?;
@@ -282,12 +306,14 @@ pub async fn withdraw_request(id: String) -> Result<Done, AppError> {
     .await
 }
 
-/// Agrees to what was asked for, or to less.
+/// Agrees to what was asked for, or to less. `shown`: the terms that the page said would be granted,
+/// `700.00/2026-12-15`; empty: those that were asked for.
 #[server(prefix = "/console", endpoint = "requests/approve")]
 pub async fn approve_request(
     id: String,
     amount: String,
     ends_on: String,
+    #[server(default)] shown: String,
     #[server(default)] answer: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
@@ -295,7 +321,8 @@ pub async fn approve_request(
     handle(|cx| async move {
         let id = read("id", &id)?;
         let terms = Terms { amount: read("amount", &amount)?, ends_on: inbox::last_day(&ends_on)? };
-        let decided = inbox::approve(&cx, id, Some(terms), read_some("answer", &answer)?).await?;
+        let (shown, answer) = (read_some("shown", &shown)?, read_some("answer", &answer)?);
+        let decided = inbox::approve(&cx, id, shown, Some(terms), answer.as_ref()).await?;
         Ok(Done::said(inbox::said(decided)))
     })
     .await
@@ -315,15 +342,18 @@ pub async fn refuse_request(id: String, #[server(default)] answer: String) -> Re
     .await
 }
 
-/// Approves several as they were asked for: one after the other, each for itself.
+/// Approves several as they were shown: one after the other, each for itself. `shown`: the terms of each,
+/// `req_… 700.00/2026-12-15`; of one that is not there, those that were asked for.
 #[server(prefix = "/console", endpoint = "requests/approve-several")]
 pub async fn approve_requests(
     #[server(default)] ids: Vec<RequestId>,
+    #[server(default)] shown: Vec<String>,
     #[server(default)] answer: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
-        inbox::several(&cx, &ids, inbox::Verdict::Approve(read_some("answer", &answer)?)).await
+        let shown = inbox::read_shown(&shown)?;
+        inbox::several(&cx, &ids, inbox::Verdict::Approve(shown, read_some("answer", &answer)?)).await
     })
     .await
 }
@@ -389,7 +419,7 @@ pub async fn edit_approval_rule(
             inbox::too_few(&cx, approvers).await?.map(|text| format!(" {text}")).unwrap_or_default();
         Ok(Done::said(match approvers {
             1 => "Saved. One always suffices.".to_owned(),
-            several => format!("Saved. Above {above}, {several} have to agree.{warning}"),
+            several => format!("Saved. Above {}, {several} have to agree.{warning}", above.in_full()),
         })
         .undone_by(undo))
     })

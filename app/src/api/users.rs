@@ -161,8 +161,9 @@ pub async fn load_user(id: String, #[server(default)] find: String) -> Result<Pe
                 let own = facts.limits.get(&Scope::User(id)).map_or(&[][..], Vec::as_slice);
                 let own = own.iter().any(|limit| limit.meter.is_month_of_a_person());
                 let default = facts.default_user_limit.filter(|_| !own);
-                let default =
-                    default.map(|cap| (format!("{cap} a month"), "the organization's default".to_owned()));
+                let default = default.map(|cap| {
+                    (format!("{} a month", cap.in_full()), "the organization's default".to_owned())
+                });
                 let above = groups::limits_from_above(&facts, &[]).into_iter();
                 above.chain(default).collect()
             },
@@ -311,7 +312,7 @@ pub async fn set_user_limit(
         let default = change.facts().await.known()?.default_user_limit;
         let undo = change.commit().await.known()?.then(|| ways_back::batch(batch.id));
         let said = match task {
-            Task::Limit(Some(cap)) => format!("Limit set: {cap} a month."),
+            Task::Limit(Some(cap)) => format!("Limit set: {} a month.", cap.in_full()),
             _ => "The organization's default applies again.".to_owned(),
         };
         let rest = ways_back::raise_ended(&meter, raised.as_ref().filter(|_| ends), default);

@@ -299,12 +299,17 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
         Task::Limit(Some(cap)) => {
             let most = cap.0.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
             match changed {
-                1 => format!("{who} may spend {cap} a month."),
-                _ => format!("{who} may spend {cap} a month each: at most {} together.", Money(most)),
+                1 => format!("{who} may spend {} a month.", cap.in_full()),
+                _ => format!(
+                    "{who} may spend {} a month each: at most {} together.",
+                    cap.in_full(),
+                    Money(most).in_full()
+                ),
             }
         }
         Task::Limit(None) => match facts.default_user_limit {
             Some(default) => {
+                let default = default.in_full();
                 format!("The organization's default of {default} a month applies to {who} again.")
             }
             None => format!(

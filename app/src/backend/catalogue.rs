@@ -244,8 +244,8 @@ pub struct Reaches<'a> {
     facts: Facts,
     tiers: &'a [Tier],
     now: DateTime<Utc>,
-    /// Models that no rule names get the same in the same tier.
-    known: HashMap<(TierId, Option<ModelId>), Reach>,
+    /// Models that no rule names get the same in the same tier, if those of their kind can be called at all.
+    known: HashMap<(TierId, bool, Option<ModelId>), Reach>,
 }
 
 impl<'a> Reaches<'a> {
@@ -263,7 +263,7 @@ impl<'a> Reaches<'a> {
     }
 
     fn in_tier(&mut self, model: &Model, tier: &Tier, own: Option<ModelId>) -> Reach {
-        let key = (tier.id, own);
+        let key = (tier.id, model.modality.is_served(model.dialect), own);
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }

@@ -253,7 +253,7 @@ pub fn limits_from_above(facts: &Facts, path: &[GroupId]) -> Vec<(String, String
 pub fn there_already(calendar: Calendar, (standing, until): (Standing, Option<DateTime<Utc>>)) -> AppError {
     let last = |end: DateTime<Utc>| calendar.day(end - chrono::Duration::seconds(1));
     let until = until.map(|end| format!(", through {}", domain::time::date(last(end)))).unwrap_or_default();
-    AppError::Changed(format!(
+    AppError::Meanwhile(format!(
         "They are in this group already, as {standing}{until}. Change that in the group’s list of people."
     ))
 }
@@ -262,7 +262,7 @@ pub fn there_already(calendar: Calendar, (standing, until): (Standing, Option<Da
 pub fn not_as_shown(calendar: Calendar, (standing, until): (Standing, Option<DateTime<Utc>>)) -> AppError {
     let last = |end: DateTime<Utc>| calendar.day(end - chrono::Duration::seconds(1));
     let until = until.map(|end| format!(", through {}", domain::time::date(last(end)))).unwrap_or_default();
-    AppError::Changed(format!(
+    AppError::Meanwhile(format!(
         "Somebody changed this membership since it was shown to you: it is that of a {standing}{until} now. Nothing was done; say it again if you still mean it."
     ))
 }
@@ -270,4 +270,14 @@ pub fn not_as_shown(calendar: Calendar, (standing, until): (Standing, Option<Dat
 /// Groups as the choices of a picker: id and path.
 pub fn places(paths: &[(GroupId, String)]) -> Vec<(String, String)> {
     paths.iter().map(|(id, path)| (id.to_string(), path.clone())).collect()
+}
+
+/// Whether what left a group can be put back there: what has ended takes nothing in. None: the top of the tree.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn takes_in(cx: &Cx, group: Option<GroupId>) -> Result<bool, AppError> {
+    let Some(group) = group else { return Ok(true) };
+    let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+    Ok(why::over(&facts, group, store::clock::now()).is_none())
 }

@@ -4,17 +4,19 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use domain::{
-    access::Facts,
+    access::{Facts, GrantFacts, Grantee},
     ids::{GroupId, ModelId, RequestId, UserId},
+    money::Money,
     requests::{
-        Made, NothingToAsk, Request, RequestState, Terms, Wish, Words, accounts_of, askable as check, led_by,
+        Made, NothingToAsk, Request, RequestState, Terms, Wish, Words, accounts_of, askable as check,
+        check_amount, check_last_day, led_by,
     },
     roles::{Act, Permit, Place, allows},
 };
-use store::requests::{self, Decided, Filter, Sees};
+use store::requests::{self, Decided, Sees};
 
-use super::{AppError, Cx, Done, Known, read_date};
-use crate::api::requests::{Askable, Reviewed, Seen};
+use super::{AppError, Cx, Done, Fields, Known, read, read_date};
+use crate::api::requests::{Askable, Held, Reviewed, Seen};
 
 /// How many requests are decided at once.
 const AT_ONCE: usize = 50;
@@ -104,9 +106,10 @@ pub async fn reviewed(cx: &Cx, request: &Request) -> Result<Option<Reviewed>, Ap
     }))
 }
 
-/// With what whoever asks may do about each.
-pub fn seen(cx: &Cx, requests: Vec<Request>) -> Result<Vec<Seen>, AppError> {
+/// With what whoever asks may do about each, and what that would change.
+pub async fn seen(cx: &Cx, mut requests: Vec<Request>) -> Result<Vec<Seen>, AppError> {
     let actor = cx.actor()?;
+    requests::judge(&cx.store, actor.org, &mut requests).await.known()?;
     let seen = |request: Request| {
         let own = actor.user == Some(request.requester.0);
         let may = match request.wish {
@@ -127,6 +130,27 @@ pub fn last_day(text: &str) -> Result<NaiveDate, AppError> {
     read_date("ends_on", text)?.ok_or_else(|| AppError::field("ends_on", "Choose the last day."))
 }
 
+/// Reads what is asked for: how much, until when. What is wrong with either is kept in `fields`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn read_terms(
+    cx: &Cx,
+    fields: &mut Fields,
+    amount: &str,
+    ends_on: &str,
+) -> Result<Option<Terms>, AppError> {
+    let today = cx.calendar().await?.day(store::clock::now());
+    let money = read::<Money>("amount", amount).and_then(|money| {
+        check_amount(money).map(|()| money).map_err(|sentence| AppError::field("amount", sentence))
+    });
+    let day = last_day(ends_on).and_then(|day| {
+        check_last_day(day, today).map(|()| day).map_err(|sentence| AppError::field("ends_on", sentence))
+    });
+    let (money, day) = (fields.take(money)?, fields.take(day)?);
+    Ok(money.zip(day).map(|(amount, ends_on)| Terms { amount, ends_on }))
+}
+
 /// A permit to decide on a request: in the group on whose account a model is asked for, or about limits.
 ///
 /// # Errors
@@ -138,15 +162,22 @@ pub async fn permit(cx: &Cx, id: RequestId) -> Result<Permit, AppError> {
     }
 }
 
-/// Agrees, in a change of its own.
+/// Agrees, in a change of its own. `shown`: the terms that the page said would be granted; none: it showed no
+/// others than those that were asked for. `terms`: others, where they mean them; none: those that were shown.
+///
+/// # Errors
+/// When they may not, when a colleague agreed to other terms since, or those of [`requests::approve`].
 pub async fn approve(
     cx: &Cx,
     id: RequestId,
+    shown: Option<Terms>,
     terms: Option<Terms>,
-    answer: Option<Words>,
+    answer: Option<&Words>,
 ) -> Result<Decided, AppError> {
     let mut change = cx.change(permit(cx, id).await?).await?;
-    let decided = requests::approve(&mut change, id, terms, answer.as_ref()).await.known()?;
+    let meant = terms.or(shown);
+    requests::as_shown(&mut change, id, shown, meant).await.known()?;
+    let decided = requests::approve(&mut change, id, meant, answer).await.known()?;
     change.commit().await.known()?;
     Ok(decided)
 }
@@ -159,10 +190,10 @@ pub fn said(decided: Decided) -> &'static str {
         Decided::More(1) => "You agree. One more has to, then it holds.",
         Decided::More(_) => "You agree. More have to, then it holds.",
         Decided::Anew(1) => {
-            "You agree to other terms than before, so what others agreed to no longer counts. One more has to, then it holds."
+            "You agree to other terms than those who agreed before you, whose word no longer counts. One more has to, then it holds."
         }
         Decided::Anew(_) => {
-            "You agree to other terms than before, so what others agreed to no longer counts. More have to, then it holds."
+            "You agree to other terms than those who agreed before you, whose word no longer counts. More have to, then it holds."
         }
         Decided::Waits(1) => "You had agreed before. One more has to, then it holds.",
         Decided::Waits(_) => "You had agreed before. More have to, then it holds.",
@@ -179,10 +210,23 @@ pub async fn refuse(cx: &Cx, id: RequestId, answer: &Words) -> Result<Decided, A
 
 /// What is said about several requests.
 pub enum Verdict {
-    /// As they were asked for, with a word about it.
-    Approve(Option<Words>),
+    /// Yes to what the page showed of each, with a word about it.
+    Approve(HashMap<RequestId, Terms>, Option<Words>),
     /// No, because of this.
     Refuse(Words),
+}
+
+/// Reads the terms that a page showed of each request: `req_… 700.00/2026-12-15`.
+///
+/// # Errors
+/// About the whole form: no page sends anything else.
+pub fn read_shown(shown: &[String]) -> Result<HashMap<RequestId, Terms>, AppError> {
+    let read = |line: &String| {
+        let (id, terms) = line.split_once(' ')?;
+        Some((id.parse().ok()?, terms.parse().ok()?))
+    };
+    let unreadable = || AppError::field("", "What the page showed cannot be read. Load it anew.");
+    shown.iter().map(read).collect::<Option<_>>().ok_or_else(unreadable)
 }
 
 /// Decides on several, each for itself, and says of each that failed why.
@@ -193,62 +237,96 @@ pub async fn several(cx: &Cx, ids: &[RequestId], verdict: Verdict) -> Result<Don
     if ids.len() > AT_ONCE {
         return Err(AppError::field("", format!("At most {AT_ONCE} requests are decided at once.")));
     }
-    let (mut well, mut before, mut more, mut waits, mut failed) = (0, 0, 0, 0, Vec::new());
+    let mut came = Came::default();
     for id in ids {
         let decided = match &verdict {
-            Verdict::Approve(answer) => approve(cx, *id, None, answer.clone()).await,
+            Verdict::Approve(shown, answer) => {
+                approve(cx, *id, shown.get(id).copied(), None, answer.as_ref()).await
+            }
             Verdict::Refuse(answer) => refuse(cx, *id, answer).await,
         };
         match decided {
-            Ok(Decided::Now) => well += 1,
-            Ok(Decided::Before) => before += 1,
-            Ok(Decided::More(_) | Decided::Anew(_)) => more += 1,
-            Ok(Decided::Waits(_)) => waits += 1,
+            Ok(Decided::Now) => came.well += 1,
+            Ok(Decided::Before) => came.before += 1,
+            Ok(Decided::More(_) | Decided::Anew(_)) => came.more.push(*id),
+            Ok(Decided::Waits(_)) => came.waits.push(*id),
             // Without a database or a session none of the others would fare better.
-            Err(error @ (AppError::Unavailable | AppError::SignedOut))
-                if well + before + more + waits == 0 =>
-            {
+            Err(error @ (AppError::Unavailable | AppError::SignedOut)) if came.nothing() => {
                 return Err(error);
             }
-            Err(error) => failed.push((*id, error)),
+            Err(error) => came.failed.push((*id, error)),
         }
     }
-    if well + before + more + waits == 0
-        && let [(_, error)] = failed.as_slice()
+    if came.nothing()
+        && let [(_, error)] = came.failed.as_slice()
     {
         return Err(error.clone());
     }
-    let done = match &verdict {
-        Verdict::Approve(_) => "Approved",
-        Verdict::Refuse(_) => "Refused",
-    };
-    let mut lines = vec![format!("{done}: {well} of {}.", ids.len())];
-    match more {
-        0 => {}
-        1 => lines.push("You agree to 1 that others have to agree to, too.".to_owned()),
-        more => lines.push(format!("You agree to {more} that others have to agree to, too.")),
+    came.said(cx, ids.len(), &verdict).await.map(Done::said)
+}
+
+/// What came of deciding on several.
+#[derive(Default)]
+struct Came {
+    /// How many are so now.
+    well: usize,
+    /// How many they had decided just so before.
+    before: usize,
+    /// Those they agree to, and others have to.
+    more: Vec<RequestId>,
+    /// Those they had agreed to before, and others have to.
+    waits: Vec<RequestId>,
+    /// Those that were not decided on, and why.
+    failed: Vec<(RequestId, AppError)>,
+}
+
+impl Came {
+    fn nothing(&self) -> bool {
+        self.well + self.before + self.more.len() + self.waits.len() == 0
     }
-    match (before, &verdict) {
-        (0, _) => {}
-        (_, Verdict::Approve(_)) => {
-            lines.push(format!("You had approved {before} before: what you agreed to then holds."))
+
+    /// In sentences. What still waits for others is named, so that nobody takes it for granted.
+    async fn said(self, cx: &Cx, all: usize, verdict: &Verdict) -> Result<String, AppError> {
+        let (done, had, stands) = match verdict {
+            Verdict::Approve(..) => ("Approved", "approved", "what you agreed to then holds"),
+            Verdict::Refuse(_) => ("Refused", "refused", "what you said then stands"),
+        };
+        let mut lines = vec![format!("{done}: {} of {all}.", self.well)];
+        if self.before > 0 {
+            lines.push(format!("You had {had} {} before: {stands}.", self.before));
         }
-        (_, Verdict::Refuse(_)) => {
-            lines.push(format!("You had refused {before} before: what you said then stands."))
+        if !self.more.is_empty() {
+            let names = names(cx, &self.more).await?;
+            lines.push(format!("You agree, and others have to before it holds: {names}."));
         }
+        if !self.waits.is_empty() {
+            let names = names(cx, &self.waits).await?;
+            lines.push(format!("You had agreed before, and others still have to: {names}."));
+        }
+        for (id, error) in self.failed {
+            let known = requests::get(&cx.store, cx.org()?, id).await.ok();
+            let name = known.map_or_else(
+                || "One of them".to_owned(),
+                |request| format!("What {} asked for ({})", request.requester.1, request.wish.title()),
+            );
+            lines.push(format!("{name}: {}", error.sentence()));
+        }
+        Ok(lines.join(" "))
     }
-    if waits > 0 {
-        lines.push(format!("You had agreed to {waits} before, and others have to, too."));
+}
+
+/// What requests are for, one after the other: `big-chat for Mia in Research, small-chat for …`.
+async fn names(cx: &Cx, ids: &[RequestId]) -> Result<String, AppError> {
+    // How many are named.
+    const NAMED: usize = 5;
+    let mut names = Vec::new();
+    for id in ids.iter().take(NAMED) {
+        let request = requests::get(&cx.store, cx.org()?, *id).await.known()?;
+        names.push(format!("{} for {}", request.wish.title(), request.whom()));
     }
-    for (id, error) in failed {
-        let known = requests::get(&cx.store, cx.org()?, id).await.ok();
-        let name = known.map_or_else(
-            || "One of them".to_owned(),
-            |request| format!("What {} asked for ({})", request.requester.1, request.wish.title()),
-        );
-        lines.push(format!("{name}: {}", error.sentence()));
-    }
-    Ok(Done::said(lines.join(" ")))
+    let more = ids.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok(names.join(", ") + &more)
 }
 
 /// What whoever asks can ask for.
@@ -287,8 +365,8 @@ pub async fn askable(
     let model = known.or_else(first);
     let whom = model.map(|model| whom(facts, paths, (&own, &led), me, model)).unwrap_or_default();
     let has = match model {
-        Some(model) => holds(cx, me, model).await?,
-        None => None,
+        Some(model) => held(cx, facts, me, (model, &whom)).await?,
+        None => Vec::new(),
     };
     Ok(Askable { models, whom, model, why_not, has })
 }
@@ -330,16 +408,34 @@ fn why_not(facts: &Facts, own: &[GroupId], me: UserId, id: Option<ModelId>, name
     format!("None of your groups can ask for {shown}. Choose another model, or ask an admin.")
 }
 
-/// The grant somebody has for a model already.
-async fn holds(
+/// Grants that hold for a model, for those it can be asked for: a new one for the same takes its place.
+async fn held(
     cx: &Cx,
+    facts: &Facts,
     me: UserId,
-    model: ModelId,
-) -> Result<Option<(RequestId, chrono::DateTime<chrono::Utc>)>, AppError> {
-    let filter = Filter { user: Some(me), state: Some(RequestState::Approved), ..Filter::default() };
-    let requests = requests::list(&cx.store, cx.org()?, &filter, 50).await.known()?;
-    let held = requests.iter().find(|request| request.wish.model() == Some(model));
-    Ok(held.and_then(|request| Some((request.id, request.grant.as_ref()?.ends_at))))
+    (model, whom): (ModelId, &[(String, String)]),
+) -> Result<Vec<Held>, AppError> {
+    let now = store::clock::now();
+    let key = |grant: &GrantFacts| match grant.to {
+        Grantee::Member(group, user) => (user == me).then(|| format!("me:{group}")),
+        Grantee::Group(group) => Some(format!("group:{group}")),
+        Grantee::User(_) => None,
+    };
+    let grants = facts.grants.get(&model).map_or(&[][..], Vec::as_slice);
+    let holding = grants.iter().filter(|grant| grant.starts_at <= now && now < grant.ends_at);
+    let held: Vec<_> = holding
+        .filter_map(|grant| {
+            let key = key(grant)?;
+            let (_, name) = whom.iter().find(|(known, _)| *known == key)?;
+            Some((grant.id, name.clone(), grant.ends_at))
+        })
+        .collect();
+    let ids: Vec<_> = held.iter().map(|(id, ..)| *id).collect();
+    let requests = requests::of_grants(&cx.store, cx.org()?, &ids).await.known()?;
+    let held = held
+        .into_iter()
+        .filter_map(|(id, whom, until)| Some(Held { request: *requests.get(&id)?, whom, until }));
+    Ok(held.collect())
 }
 
 /// Why some requests can never be agreed to when this many people have to; none: everywhere there are

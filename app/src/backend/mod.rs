@@ -409,8 +409,8 @@ where
         Ok(cx) => {
             let undoing = undoes().map(|request| (cx.clone(), request));
             match (body(cx).await, undoing) {
-                (Err(error @ (AppError::Stale | AppError::Changed(_))), Some((cx, request))) => {
-                    Err(changed_since(&cx, &request).await.unwrap_or(error))
+                (Err(error), Some((cx, request))) if error.is_overtaken() => {
+                    Err(changed_since(&cx, &request).await.unwrap_or_else(|| not_undone(error)))
                 }
                 (outcome, _) => outcome,
             }
@@ -432,7 +432,17 @@ fn undoes() -> Option<String> {
 async fn changed_since(cx: &Cx, request: &str) -> Option<AppError> {
     let actor = cx.actor().ok()?;
     let since = store::seen::since(&cx.store, actor.org, actor.user?, request).await;
-    since.ok()?.map(AppError::Changed)
+    since.ok()?.map(AppError::Meanwhile)
+}
+
+/// What is said of what could not be undone, where nobody is known to have changed it since. There is no form
+/// that could be sent again.
+fn not_undone(error: AppError) -> AppError {
+    match error {
+        AppError::Stale => AppError::Meanwhile("It was changed again since. Nothing was undone.".to_owned()),
+        AppError::Changed(what) => AppError::Meanwhile(format!("{what} Nothing was undone.")),
+        error => error,
+    }
 }
 
 /// The cookie by which the next page says what was done.
@@ -463,7 +473,7 @@ pub fn translate(error: StoreError) -> AppError {
         StoreError::NotFound => AppError::NotFound,
         StoreError::Conflict(conflict) => AppError::field(conflict.field, conflict.sentence),
         StoreError::Stale => AppError::Stale,
-        StoreError::Meanwhile(now) => AppError::Changed(now),
+        StoreError::Meanwhile(now) => AppError::Meanwhile(now),
         StoreError::Invalid { field, sentence } => AppError::field(field, sentence),
         StoreError::Pinned(_) => AppError::field("", error),
         StoreError::Unavailable(cause) => {
@@ -571,6 +581,33 @@ where
     T::Err: std::fmt::Display,
 {
     if text.trim().is_empty() { Ok(None) } else { read(field, text).map(Some) }
+}
+
+/// Fields of a form that are read one by one, and told of together: whoever fills it in mends all that is wrong
+/// at once.
+#[derive(Default)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// What was read of a field; none: it cannot be taken, and why is kept.
+    ///
+    /// # Errors
+    /// Those that are about no field.
+    pub fn take<T>(&mut self, read: Result<T, AppError>) -> Result<Option<T>, AppError> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(AppError::Invalid(problems)) => {
+                self.0.extend(problems);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What stands for a form that cannot be taken: everything that is wrong with it.
+    pub fn problems(self) -> AppError {
+        AppError::Invalid(self.0)
+    }
 }
 
 /// A cookie of the request.

@@ -2,7 +2,6 @@
 
 use domain::{
     access::Facts,
-    audit::AuditRow,
     authorizations::{Cell, Edit, Say, Target},
     ids::{AuthorizationId, GroupId, LimitId},
     limits::{Limit, Mode, Scope},
@@ -181,7 +180,7 @@ pub async fn draft(cx: &Cx, id: &str) -> Result<Draft, AppError> {
 /// [`draft`] of what still says what its form was made from.
 ///
 /// # Errors
-/// [`AppError::Changed`] when somebody changed, promoted or dropped it since.
+/// [`AppError::Meanwhile`] when somebody changed, promoted or dropped it since.
 pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
     let draft = match draft(cx, id).await {
         Err(AppError::NotFound) => return Err(gone(cx, id).await),
@@ -194,8 +193,8 @@ pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
     if now == was {
         return Ok(draft);
     }
-    let who = who_last(cx, id).await?;
-    Err(AppError::Changed(format!(
+    let who = who_last(cx, id).await?.unwrap_or_else(|| "Somebody".to_owned());
+    Err(AppError::Meanwhile(format!(
         "{who} changed it since you saw it: it was “{was}” then, and is “{now}” now. Nothing was changed; look at it again."
     )))
 }
@@ -222,7 +221,7 @@ fn says_now(facts: &Facts, draft: &Draft) -> String {
 /// Something that observes no more, or never was here: what became of it, and who did that.
 async fn gone(cx: &Cx, id: &str) -> AppError {
     match became(cx, id).await {
-        Ok(Some(became)) => AppError::Changed(format!("{became} Nothing was changed.")),
+        Ok(Some(became)) => AppError::Meanwhile(format!("{became} Nothing was changed.")),
         Ok(None) => AppError::NotFound,
         Err(error) => error,
     }
@@ -234,10 +233,9 @@ async fn became(cx: &Cx, id: &str) -> Result<Option<String>, AppError> {
     let org = cx.org()?;
     let facts = store::access::current(&cx.store, org).await.known()?;
     if let Ok(limit) = id.parse::<LimitId>() {
-        if cx.permit(Act::ReadOrganization).is_err() || last_line(cx, id).await?.is_none() {
+        let Some(who) = who_last(cx, id).await?.filter(|_| cx.permit(Act::ReadOrganization).is_ok()) else {
             return Ok(None);
-        }
-        let who = who_last(cx, id).await?;
+        };
         let now = facts.limits.values().flatten().find(|known| known.id == Some(limit));
         return Ok(Some(match now {
             Some(now) => {
@@ -257,7 +255,7 @@ async fn became(cx: &Cx, id: &str) -> Result<Option<String>, AppError> {
     if !reads {
         return Ok(None);
     }
-    let who = who_last(cx, id).await?;
+    let who = who_last(cx, id).await?.unwrap_or_else(|| "Somebody".to_owned());
     let now = became.now.map(|say| say.in_words(&facts.calendar));
     Ok(Some(match (became.promoted, now) {
         (true, Some(now)) => format!("{who} promoted it since you saw it: “{now}” decides there now."),
@@ -269,18 +267,12 @@ async fn became(cx: &Cx, id: &str) -> Result<Option<String>, AppError> {
     }))
 }
 
-/// Who changed something last.
-async fn who_last(cx: &Cx, id: &str) -> Result<String, AppError> {
-    Ok(last_line(cx, id).await?.map_or_else(|| "Somebody".to_owned(), |line| line.actor))
-}
-
-/// The last line of the log about something.
-async fn last_line(cx: &Cx, id: &str) -> Result<Option<AuditRow>, AppError> {
+/// Who changed something last, as the subject of a sentence; none: the log knows nothing of it.
+async fn who_last(cx: &Cx, id: &str) -> Result<Option<String>, AppError> {
     let subject = id.parse().map(|id: LimitId| id.0).or_else(|_| id.parse().map(|id: AuthorizationId| id.0));
     let Ok(subject) = subject else { return Ok(None) };
-    let filter = store::audit::Filter { subject: Some(subject), ..Default::default() };
-    let lines = store::audit::list(&cx.store, cx.org()?, &filter, 1).await.known()?;
-    Ok(lines.into_iter().next())
+    let actor = cx.actor()?;
+    store::seen::who_last(&cx.store, actor.org, actor.user, subject).await.known()
 }
 
 /// What takes an observed rule away: of what promotes it, the half that does so.

@@ -119,7 +119,7 @@ pub struct Capped<'a> {
 /// A draft that somebody else's change has overtaken has no field to show theirs beside: its form has.
 pub fn overtaken(error: AppError) -> AppError {
     match error {
-        AppError::Stale => AppError::Changed(
+        AppError::Stale => AppError::Meanwhile(
             "Somebody else changed this since it was drafted, and nothing of yours was saved. Go back to the form and save there: it shows what they saved beside what you typed."
                 .to_owned(),
         ),

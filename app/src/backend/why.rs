@@ -495,7 +495,7 @@ async fn steps(
                     ),
                     href: looking.of_group(*group, cell(*group, *target)),
                     decides: *decides && decision.grant.is_none(),
-                    by: setter(looking, ask.group, about(rule)).await?,
+                    by: setter(looking, whom, ask.group, about(rule)).await?,
                 });
             }
             Step::Grant(id) => {
@@ -506,7 +506,7 @@ async fn steps(
                     sentence: format!("A grant to {to} lifts that, through {until}."),
                     href: of.get(id).map(|request| format!("/requests/{request}")).unwrap_or_default(),
                     decides: true,
-                    by: setter(looking, ask.group, about(Some(id.0))).await?,
+                    by: setter(looking, whom, ask.group, about(Some(id.0))).await?,
                 });
             }
             Step::Observed(observed) => {
@@ -522,7 +522,7 @@ async fn steps(
                     ),
                     href: looking.of_group(observed.group, cell(observed.group, observed.target)),
                     decides: false,
-                    by: setter(looking, ask.group, about(Some(observed.rule.0))).await?,
+                    by: setter(looking, whom, ask.group, about(Some(observed.rule.0))).await?,
                 });
             }
             Step::Verdict(_) => {}
@@ -557,13 +557,15 @@ async fn steps(
     Ok(steps)
 }
 
-/// Who changed a thing last, for those who read the group it is about.
+/// Who changed a thing last: for those who read the group it is about, and for the person it decides about.
 async fn setter(
     looking: &Looking<'_>,
+    whom: &Whom<'_>,
     group: GroupId,
     filter: store::audit::Filter,
 ) -> Result<Option<(String, DateTime<Utc>)>, AppError> {
-    if filter.subject.is_none() || !looking.reads(group) {
+    let own = whom.user.is_some() && whom.user == looking.me;
+    if filter.subject.is_none() || !(own || looking.reads(group)) {
         return Ok(None);
     }
     let rows = store::audit::list(&looking.cx.store, looking.facts.org, &filter, 1).await.known()?;

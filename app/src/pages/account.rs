@@ -33,7 +33,7 @@ pub fn AccountPage() -> impl IntoView {
             </Card>
             {user.clone().map(|user| {
                 let sessions = load_sessions();
-                view! { <Load data=sessions let(sessions)><Sessions user=user.clone() sessions may_end=true empty="You are signed in nowhere else."/></Load> }
+                view! { <div class="narrow"><Load data=sessions let(sessions)><Sessions user=user.clone() sessions may_end=true empty="You are signed in nowhere else."/></Load></div> }
             })}
             {user.map(|_| {
                 let groups = load_my_groups();

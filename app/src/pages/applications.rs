@@ -82,7 +82,7 @@ fn ListView(list: Applications, search: String) -> impl IntoView {
                     <td class="r num hide">{app.secrets}</td>
                     <td class="r num" data-th="Month">{app.spend.to_string()}</td>
                     <td class="meter-cell hide">{match app.cap {
-                        Some(cap) => view! { <Meter level cap=cap.0 text=format!("{} of {cap} this month", app.spend) small=true/><div class="sub num">{format!("of {cap}")}</div> }.into_any(),
+                        Some(cap) => view! { <Meter level cap=cap.0 text=format!("{} of {} this month", app.spend, cap.in_full()) small=true/><div class="sub num">{format!("of {}", cap.in_full())}</div> }.into_any(),
                         None => view! { <span class="muted">"no limit"</span> }.into_any(),
                     }}</td>
                     <td class="nw" data-th="Last call"><Ago at=app.last_call never="never called"/></td>
@@ -231,6 +231,8 @@ fn Content(view: ApplicationView) -> impl IntoView {
         None => format!("It has no owner, and nobody leads {group} or a group above it."),
     };
     let unanswered = owner.is_none() && view.led_by.is_none();
+    // Every call with a new one would be refused where its group has ended.
+    let issues = secrets && live && view.over.is_none();
     let (name, description, use_cases, version) =
         (app.name.clone(), app.description.clone(), app.use_cases.join(", "), app.version);
     view! {
@@ -266,7 +268,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
         <div class="two">
             <div><KeyCard view=view.clone() edit=edit && live/>{reads.then(|| view! { <Keeping application=id.to_string()/> })}</div>
             <div>
-                <Card title="Secrets" note="strings that clients send" actions=ViewFn::from(move || view! { {(secrets && live).then(|| view! { <OpenDialog name="secret" label="Make a secret" look="btn small"/> })} })>
+                <Card title="Secrets" note="strings that clients send" actions=ViewFn::from(move || view! { {issues.then(|| view! { <OpenDialog name="secret" label="Make a secret" look="btn small"/> })} })>
                     <Secrets secrets=view.secrets.clone() application=id.to_string() edit=secrets && live/>
                 </Card>
                 <LimitCard scope=Scope::Application(app.id) limits=view.limits.clone() above=view.above.clone() may_set=allows(Act::TightenLimits) && live may_remove=may(Act::LoosenLimits)/>
@@ -317,7 +319,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
                 }.into_any()
             }}
         </Dialog>
-        <Dialog name="secret" title="Make a secret" when=secrets && live>
+        <Dialog name="secret" title="Make a secret" when=issues>
             <Form to=IssueSecret::PATH>
                 <Hidden name="application" value=app.id.to_string()/>
                 <Hidden name="key" value=app.key.to_string()/>
@@ -349,7 +351,7 @@ fn Ended(over: Over, moves: bool) -> impl IntoView {
         (true, true) => view! { <a href=format!("/groups/{group}?dialog=edit")>{format!("Give {name} a later last day")}</a>", or "<a href=query::href(&[("dialog", Some("move"))]) data-within="">"move the application"</a>" to a group that is open." }.into_any(),
         (true, false) => view! { <a href=format!("/groups/{group}?dialog=edit")>{format!("Give {name} a later last day")}</a>"." }.into_any(),
         (false, true) => view! { <a href=query::href(&[("dialog", Some("move"))]) data-within="">"Move the application"</a>" to a group that is open." }.into_any(),
-        (false, false) => view! { "Ask whoever leads a group above it, or an admin, to give it a later last day." }.into_any(),
+        (false, false) => view! { "Ask an admin to give it a later last day." }.into_any(),
     };
     view! { <p class="banner bad">"All calls of this application are refused since "<When at=since/>": "{how}" "{helps}</p> }
 }

@@ -213,6 +213,8 @@ fn words(act: &str) -> String {
         "open" => "opened",
         "decide" => "decided",
         "close" => "closed",
+        "cancel" => "cancelled",
+        "prompts" => "keeping of prompts changed",
         other => other,
     };
     super::capital(&format!("{noun} {verb}"))

@@ -345,6 +345,10 @@ const BADGES: usize = 3;
 fn said_of(badge: &users::Badge) -> (String, String) {
     let name = &badge.name;
     let text = match badge.ends_at {
+        _ if badge.ended_on.is_some() => {
+            let last = badge.ended_on.map(time::day).unwrap_or_default();
+            format!("{name} · ended {last}")
+        }
         _ if badge.inherited => format!("{name} · inherited"),
         // It ends at a midnight: what is said is the last day.
         Some(end) => {
@@ -367,7 +371,12 @@ fn Badges(user: UserRow, place: &'static str) -> impl IntoView {
         .iter()
         .map(|badge| {
             let (text, href) = said_of(badge);
-            view! { <Badge text kind=if badge.inherited { Kind::Inherited } else { Kind::Plain } href=href/>" " }
+            let kind = match badge.ended_on {
+                Some(_) => Kind::Bad,
+                None if badge.inherited => Kind::Inherited,
+                None => Kind::Plain,
+            };
+            view! { <Badge text kind href=href/>" " }
         })
         .collect_view();
     let more = (!rest.is_empty()).then(|| {
@@ -405,7 +414,7 @@ fn Line(user: UserRow, default_limit: Option<Money>, ticked: bool) -> impl IntoV
                 <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{address(&user.email)}</div>
                 <div class="narrow-only">
                     <div class="sub num">{said_of_limit(&user, default_limit)}</div>
-                    {limit.map(|limit| view! { <div class="meter-narrow"><Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend) small=true/></div> })}
+                    {limit.map(|limit| view! { <div class="meter-narrow"><Meter level cap=limit.0 text=format!("{} of {} this month", user.spend, limit.in_full()) small=true/></div> })}
                     {(user.status != UserStatus::Active).then(|| view! { <div class="sub"><StatusMark status=user.status/></div> })}
                     <Badges user=user.clone() place="narrow"/>
                 </div>
@@ -414,7 +423,7 @@ fn Line(user: UserRow, default_limit: Option<Money>, ticked: bool) -> impl IntoV
             <td class="hide groups"><Badges user=user.clone() place="wide"/></td>
             <td class="r num">{user.spend.to_string()}</td>
             <td class="r num hide"><LimitCell user=user.clone() default_limit/></td>
-            <td class="meter-cell hide">{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend) small=true/> })}</td>
+            <td class="meter-cell hide">{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {} this month", user.spend, limit.in_full()) small=true/> })}</td>
             <td class="nw hide"><StatusMark status=user.status/></td>
             <td class="nw hide">{match user.status {
                 UserStatus::Invited => view! { <span class="muted">"invited "<Ago at=user.invited_at/></span> }.into_any(),
@@ -428,16 +437,16 @@ fn Line(user: UserRow, default_limit: Option<Money>, ticked: bool) -> impl IntoV
 /// The limit in words, for narrow pages.
 fn said_of_limit(user: &UserRow, default_limit: Option<Money>) -> String {
     match (user.own_limit, default_limit) {
-        (Some(own), _) => format!("Limit {own} a month"),
-        (None, Some(default)) => format!("Limit {default} a month, the default"),
+        (Some(own), _) => format!("Limit {} a month", own.in_full()),
+        (None, Some(default)) => format!("Limit {} a month, the default", default.in_full()),
         (None, None) => "No monthly limit".to_owned(),
     }
 }
 
 /// What it is without a limit of their own.
 fn without_own(default_limit: Option<Money>) -> String {
-    let default =
-        default_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("{limit}, the default"));
+    let default = default_limit
+        .map_or_else(|| "no limit".to_owned(), |limit| format!("{}, the default", limit.in_full()));
     format!("Empty: {default}")
 }
 

@@ -12,8 +12,8 @@ use domain::{
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    add_people::AddPeople, authorizations::Lines, capital, choices, limits::LimitCard, members::People,
-    param, requests::Grants,
+    add_people::AddPeople, authorizations::Lines, capital, choices, grants::Grants, limits::LimitCard,
+    members::People, param,
 };
 use crate::{
     api::{
@@ -172,8 +172,9 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
                     <td class="meter-cell hide">{match group.cap {
                         Some(cap) => {
                             let level = domain::limits::Level { settled: group.spend.0, held: 0 };
-                            let text = format!("{} of {cap} this month", group.spend);
-                            view! { <Meter level cap=cap.0 text small=true/><div class="sub num">{format!("of {cap}")}</div> }.into_any()
+                            let said = cap.in_full();
+                            let text = format!("{} of {said} this month", group.spend);
+                            view! { <Meter level cap=cap.0 text small=true/><div class="sub num">{format!("of {said}")}</div> }.into_any()
                         }
                         None => view! { <span class="muted">"no limit"</span> }.into_any(),
                     }}</td>

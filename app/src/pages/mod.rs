@@ -14,6 +14,7 @@ pub mod call_sessions;
 pub mod calls;
 pub mod directory;
 pub mod explore;
+pub mod grants;
 pub mod groups;
 mod heirs;
 pub mod imports;

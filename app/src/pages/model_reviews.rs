@@ -94,6 +94,12 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
         edit.then(|| view! { <Check name="ids[]" label=format!("Choose {}", model.name) value=id.clone()/><input type="hidden" name=format!("seen[{id}]") value=model.version.to_string()/> });
     let prices = model.prices.filter(|dated| dated.prices.complete_for(model.modality));
     let priced = prices.is_some();
+    let nobody = match model.modality.is_served(model.dialect) {
+        true => "Nobody: no rule opens it.".to_owned(),
+        false => {
+            format!("Nobody, whatever the rules say: models for {} are not served here.", model.modality)
+        }
+    };
     let price = match prices {
         Some(dated) => view! {
             <span class="num">{pair(&dated.prices)}</span><div class="sub">"per million"{origin.map(|origin| format!(" · {origin}"))}</div>
@@ -127,12 +133,12 @@ fn Line(waiting: Waiting, edit: bool) -> impl IntoView {
         .cloned()
         .map(|reach| {
             let tier = reach.tier.to_string();
-            let away = tier != chosen;
-            view! { <div data-for=tier hidden=away><Who reach priced named=false/></div> }
+            let (away, nobody) = (tier != chosen, nobody.clone());
+            view! { <div data-for=tier hidden=away><Who reach priced nobody named=false/></div> }
         })
         .collect_view();
     let each = (reaches.len() > 1).then(|| view! {
-        <details class="as-table"><summary>"In each tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach priced named=true/> }).collect_view()}</details>
+        <details class="as-table"><summary>"In each tier"</summary>{reaches.into_iter().map(|reach| view! { <Who reach priced nobody=nobody.clone() named=true/> }).collect_view()}</details>
     });
     view! {
         <tr>
@@ -170,6 +176,8 @@ fn Who(
     reach: Reach,
     /// Whether it has a price: until then nobody can call it.
     priced: bool,
+    /// What is said where nobody would have it.
+    nobody: String,
     /// Whether the tier is said, too.
     named: bool,
 ) -> impl IntoView {
@@ -186,14 +194,14 @@ fn Who(
         })
     };
     let nobody = match (reach.reaches_nobody(), priced) {
-        (true, _) => Some(view! { <p class="muted">"Nobody: no rule opens it."</p> }),
-        (false, false) => Some(view! { <p class="muted">"Nobody until it has a price. Then:"</p> }),
+        (true, _) => Some(nobody),
+        (false, false) => Some("Nobody until it has a price. Then:".to_owned()),
         (false, true) => None,
     };
     view! {
         <div class="review-reach">
             {named.then(|| view! { <p class="review-in">{reach.name.clone()}{reach.high_cost.then_some(", high-cost")}</p> })}
-            {nobody}
+            {nobody.map(|said| view! { <p class="muted">{said}</p> })}
             {line("Open to", reach.open, &reach.open_in)}
             {line("By request for", reach.by_request, &reach.by_request_in)}
         </div>

@@ -1,10 +1,10 @@
 //! What I can use.
 
-use domain::{authorizations::State, time};
+use domain::{authorizations::State, ids::GroupId, requests::RequestState, time};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{
-    applications::Revoke, calls::LastCalls, raises::raise_href, requests::Grants, snippets::Snippets,
+    applications::Revoke, calls::LastCalls, grants::Grants, raises::raise_href, snippets::Snippets,
     spend::LedInShort,
 };
 use crate::{
@@ -34,19 +34,21 @@ pub fn MyModelsPage() -> impl IntoView {
 }
 
 /// Through which groups, and what is left in each: the one my secrets call through, or the best, and the
-/// others when they are asked for.
+/// others when they are asked for. `asked`: the groups in which a request for it waits.
 #[component]
-fn Ways(through: Vec<Way>, ask: Option<String>, best: State) -> impl IntoView {
+fn Ways(through: Vec<Way>, ask: Option<String>, asked: Vec<GroupId>, best: State) -> impl IntoView {
     let called = through.iter().any(|way| way.called);
+    // Of the only one it is said beside the name of the model.
+    let asked = if through.len() > 1 { asked } else { Vec::new() };
     let mut ways = through.into_iter();
-    let first = ways.next().map(|way| view! { <WayLine way ask=None best/> });
+    let first = ways.next().map(|way| view! { <WayLine way ask=ask.clone() asked=asked.clone() best/> });
     let more = ways.len();
     let others = ways
         .map(|way| {
             let uncalled = called && !way.called && way.state == State::Open;
             let uncalled =
                 uncalled.then(|| view! { <div class="sub">"No secret of yours calls here yet"</div> });
-            view! { <li><WayLine way ask=ask.clone() best/>{uncalled}</li> }
+            view! { <li><WayLine way ask=ask.clone() asked=asked.clone() best/>{uncalled}</li> }
         })
         .collect_view();
     let count = if more == 1 { "1 more group".to_owned() } else { format!("{more} more groups") };
@@ -59,7 +61,7 @@ fn Ways(through: Vec<Way>, ask: Option<String>, best: State) -> impl IntoView {
 }
 
 #[component]
-fn WayLine(way: Way, ask: Option<String>, best: State) -> impl IntoView {
+fn WayLine(way: Way, ask: Option<String>, asked: Vec<GroupId>, best: State) -> impl IntoView {
     let Way { group, name, state, left, full, called: _ } = way;
     let rest = match (state, full, left) {
         (State::Open, Some(limit), _) => view! {
@@ -71,8 +73,9 @@ fn WayLine(way: Way, ask: Option<String>, best: State) -> impl IntoView {
         }
         .into_any(),
         (State::Open, None, None) => ().into_any(),
+        _ if asked.contains(&group) => view! { <div class="sub">"By request · You have asked here"</div> }.into_any(),
         // Said beside the name of the model already, where it is no better anywhere.
-        _ if state == best => ().into_any(),
+        _ if state == best && asked.is_empty() => ().into_any(),
         _ => {
             let ask = ask.map(|href| view! { " · "<a class="link" href=format!("{href}&group={group}")>"Ask for it here"</a> });
             view! { <div class="sub">"By request"{ask}</div> }.into_any()
@@ -84,10 +87,10 @@ fn WayLine(way: Way, ask: Option<String>, best: State) -> impl IntoView {
 #[component]
 fn Content(page: MyPage) -> impl IntoView {
     let MyPage { models, groups, over, keys, limits, requests, calls, owned, may, spend: _ } = page;
-    let waits: Vec<String> = requests
+    let waits: Vec<(String, GroupId)> = requests
         .iter()
-        .filter(|request| request.grant.is_none() && !request.wish.is_raise())
-        .map(|request| request.wish.name().to_owned())
+        .filter(|request| request.state == RequestState::Waiting && !request.wish.is_raise())
+        .map(|request| (request.wish.name().to_owned(), request.group.0))
         .collect();
     let callable: Vec<(String, Door)> = models
         .iter()
@@ -99,8 +102,10 @@ fn Content(page: MyPage) -> impl IntoView {
         .map(|model| {
             let mut open = model.through.iter().filter(|way| way.state == State::Open);
             let used_up = model.state == State::Open && open.all(|way| way.full.is_some());
-            let asks = may.requests && !waits.contains(&model.name);
-            let ask = asks.then(|| format!("/requests/new?model={}", query::encoded(&model.name)));
+            let asked: Vec<GroupId> =
+                waits.iter().filter(|(name, _)| *name == model.name).map(|(_, group)| *group).collect();
+            let has_asked = !asked.is_empty();
+            let ask = may.requests.then(|| format!("/requests/new?model={}", query::encoded(&model.name)));
             view! {
                 <tr>
                     <td><b class="mono">{model.name.clone()}</b><div class="sub">{model.tier.clone()}{match model.door {
@@ -114,7 +119,7 @@ fn Content(page: MyPage) -> impl IntoView {
                     <td class="beside">
                         <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
                         {used_up.then(|| view! { <div><Badge text="Used up" kind=Kind::Bad/></div> })}
-                        {(model.state == State::ByRequest).then(|| if waits.contains(&model.name) {
+                        {(model.state == State::ByRequest).then(|| if has_asked {
                             view! { <div class="sub">"You have asked"</div> }.into_any()
                         } else if !may.requests {
                             view! { <div class="sub">"Ask a lead of your group"</div> }.into_any()
@@ -122,7 +127,7 @@ fn Content(page: MyPage) -> impl IntoView {
                             view! { <div><a class="link" href=format!("/requests/new?model={}", query::encoded(&model.name))>"Ask for it"</a></div> }.into_any()
                         })}
                     </td>
-                    <td data-th="Through"><Ways through=model.through.clone() ask best=model.state/></td>
+                    <td data-th="Through"><Ways through=model.through.clone() ask asked best=model.state/></td>
                     <td class="r num" data-th="Input / output"><div>{model.prices.map_or_else(|| "–".to_owned(), |prices| pair(&prices))}<div class="sub">"per million tokens"</div>{model.usual.map(|usual| view! {
                         <div class="sub" title=if usual.mine { "On average, of my calls in the last 30 days" } else { "On average, of everybody's calls in the last 30 days" }>{format!("≈ {} a call", usual.cost)}</div>
                     })}</div></td>
@@ -170,8 +175,13 @@ fn Content(page: MyPage) -> impl IntoView {
                     {key.older.iter().map(|old| view! { <Older secret=old.clone() application=key.application.clone()/> }).collect_view()}
                     {key.leaked.map(|hint| view! { <p class="banner bad">{format!("{hint} was reported as leaked and is dead. Make a new one, and look where the old one was kept.")}</p> })}
                     <div class="row first-line">
-                        <OpenDialog name=format!("secret-{}", key.key) label=if has { "Replace my secret" } else { "Make my secret" } look="btn small"/>
-                        <MakeSecret key=key.key.clone() name=key.name.clone() now=key.secret.clone()/>
+                        {match key.over {
+                            Some(over) => view! { <p class="sub">{format!("{over}: every call is refused, so no secret is made.")}</p> }.into_any(),
+                            None => view! {
+                                <OpenDialog name=format!("secret-{}", key.key) label=if has { "Replace my secret" } else { "Make my secret" } look="btn small"/>
+                                <MakeSecret key=key.key.clone() name=key.name.clone() now=key.secret.clone()/>
+                            }.into_any(),
+                        }}
                         {key.secret.map(|MySecret { id, hint, last_used_at, .. }| view! {
                             <OpenDialog name=format!("revoke-{id}") label="Revoke" look="link danger"/>
                             <Revoke secret=id application=key.application.clone() hint whose="Your programs".to_owned() used=last_used_at/>

@@ -1,22 +1,21 @@
 //! Requests: what waits for me, what I asked for, and what came of it.
 
 use domain::{
-    limits::Level,
-    requests::{Approval, Granted, Made, Per, Request, RequestState, Wish, too_late},
+    requests::{Approval, Per, Request, RequestState, Wish, too_late},
     time,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::{choices, param, raises::raise_href};
+use super::{choices, grants::GrantCard, param, raises::raise_href};
 use crate::{
     api::requests::{
-        ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, EndGrant,
-        Inbox, RefuseRequest, RefuseRequests, Reviewed, Seen, WithdrawRequest, load_approval_rule,
-        load_askable, load_request, load_requests,
+        ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, Held, Inbox,
+        RefuseRequest, RefuseRequests, Reviewed, Seen, WithdrawRequest, load_approval_rule, load_askable,
+        load_request, load_requests,
     },
     ui::{
-        Badge, Card, Check, Confirm, Empty, Field, Form, Head, Hidden, Kind, Load, Meter, OpenDialog, Page,
-        Pager, Select, Submit, TextArea, When, context::frame, query,
+        Badge, Card, Check, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Pager, Select, Submit,
+        TextArea, When, context::frame, query,
     },
 };
 
@@ -87,7 +86,7 @@ fn Content(inbox: Inbox) -> impl IntoView {
                     <div class="select-bar" role="group" aria-label="Those that are ticked">
                         <TextArea name="answer" label="What you say to those who asked" rows=1 optional=true hint="Needed to refuse."/>
                         <div class="row">
-                            <Submit label="Approve as asked"/>
+                            <Submit label="Approve as shown"/>
                             <Submit label="Refuse" look="danger" to=RefuseRequests::PATH/>
                         </div>
                     </div>
@@ -143,13 +142,16 @@ fn Filters(state: Option<RequestState>, others: bool) -> impl IntoView {
 }
 
 /// `$40.00 a month` over `until 3 Dec 2026`.
-fn asked(request: &Request) -> (String, String) {
+pub(super) fn asked(request: &Request) -> (String, String) {
     (request.wish.show(request.asked.amount), format!("until {}", time::date(request.asked.ends_on)))
 }
 
 /// What a request is for, as a link says it.
 #[component]
-fn What(wish: Wish) -> impl IntoView {
+pub(super) fn What(
+    /// Which.
+    wish: Wish,
+) -> impl IntoView {
     match wish {
         Wish::Model { name, .. } => view! { <b class="mono">{name}</b> }.into_any(),
         Wish::Raise { name, .. } => view! { <b>{format!("More money for {name}")}</b> }.into_any(),
@@ -162,23 +164,31 @@ fn Line(seen: Seen) -> impl IntoView {
     let Seen { request, own, agreed, .. } = seen;
     let id = request.id.to_string();
     let progress = request.progress().filter(|_| request.state == RequestState::Waiting);
+    let (terms, changed) = (request.terms(), request.terms() != request.asked);
+    let standing = (changed && request.state == RequestState::Waiting).then(
+        || view! { <div class="sub">"agreed to so far: "<b>{request.wish.terms_words(&terms)}</b></div> },
+    );
     let tick = waits.then(|| {
         let by = if request.wish.is_raise() { ", asked for by" } else { " for" };
         let name = format!("Choose {}{by} {}", request.wish.title(), request.requester.1);
-        view! { <Check name="ids[]" label=name value=id.clone()/> }
+        view! { <Check name="ids[]" label=name value=id.clone()/><input type="hidden" name="shown[]" value=format!("{id} {terms}")/> }
     });
     let (amount, until) = asked(&request);
     let given = granted(&request).filter(|(_, differs)| *differs);
     let given = given.map(|(text, _)| view! { <div class="sub">"given: "<b>{text}</b></div> });
     let over = request.state == RequestState::Ended;
+    let idle = request.idle.as_ref().map(|_| match request.state {
+        RequestState::Waiting => "nothing to agree to now",
+        _ => "does nothing now",
+    });
     let answered = request.decided.as_ref().and_then(|(at, who)| Some((*at, who.clone()?)));
     view! {
         <tr>
             <td><div class="tick">{tick}<span><a href=format!("/requests/{id}")><What wish=request.wish.clone()/></a><div class="sub"><When at=request.created_at/></div></span></div></td>
             <td>{if own { "Me".to_owned() } else { request.requester.1.clone() }}{waiting_while_away(&request)}<div class="sub">{request.group.1.clone()}{(request.for_group && !request.wish.is_raise()).then_some(", for everybody")}</div></td>
-            <td class="r num">{amount}{instead_of(&request.wish).map(|text| view! { <div class="sub">{text}</div> })}<div class="sub">{until}</div>{given}</td>
+            <td class="r num">{amount}{instead_of(&request.wish).map(|text| view! { <div class="sub">{text}</div> })}<div class="sub">{until}</div>{standing}{given}</td>
             <td class="why">{short(&request.reason)}</td>
-            <td class="beside"><RequestMark state=request.state/>{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{over.then_some("approved by ")}{who}" "<When at/></div> })}</td>
+            <td class="beside"><RequestMark state=request.state/>{idle.map(|text| view! { <div class="sub">{text}</div> })}{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{over.then_some("approved by ")}{who}" "<When at/></div> })}</td>
         </tr>
     }
 }
@@ -200,7 +210,7 @@ fn granted(request: &Request) -> Option<(String, bool)> {
 /// What a raised limit was when this was asked for.
 fn instead_of(wish: &Wish) -> Option<String> {
     match wish {
-        Wish::Raise { from, .. } => Some(format!("instead of {from} then")),
+        Wish::Raise { from, .. } => Some(format!("instead of {} then", from.in_full())),
         Wish::Model { .. } => None,
     }
 }
@@ -261,10 +271,13 @@ fn Ask(askable: Askable) -> impl IntoView {
     let chosen = whom.iter().find(|(key, _)| !group.is_empty() && key.ends_with(&group));
     let chosen = chosen.map(|(key, _)| key.clone()).unwrap_or_default();
     let month = frame.zone.local(frame.now).date() + chrono::Days::new(30);
-    let has = has.map(|(request, until)| {
-        let until = frame.zone.full(until);
-        view! { <p class="banner good">{format!("You have a grant for this until {until}. ")}<a href=format!("/requests/{request}")>"See it"</a>". A new one would take its place."</p> }
-    });
+    let has = has
+        .into_iter()
+        .map(|Held { request, whom, until }| {
+            let until = frame.zone.full(until);
+            view! { <p class="banner good">{format!("{whom}: there is a grant for this until {until}. ")}<a href=format!("/requests/{request}")>"See it"</a>". A new one for the same would take its place."</p> }
+        })
+        .collect_view();
     view! {
         {banner}
         {has}
@@ -323,7 +336,8 @@ fn One(seen: Seen) -> impl IntoView {
         let share = domain::spend::share(now.used.0.saturating_add(now.held.0), now.cap.0);
         format!("{}, {} used ({share})", request.wish.show(now.cap), now.used)
     });
-    let needless = request.needless().filter(|_| waits);
+    let needless = request.idle.clone().filter(|_| waits);
+    let first = if request.wish.is_raise() { "the limit" } else { "that" };
     let wish = request.wish.clone();
     let who_decides = deciders(&wish);
     let crumbs = vec![("/requests".to_owned(), "Requests".to_owned())];
@@ -354,9 +368,12 @@ fn One(seen: Seen) -> impl IntoView {
             ("model", request.wish.name()),
         ])
     });
-    let decide = (waits && decides).then(|| view! { <Decide request=request.clone() agreed needless/> });
+    let decide = (waits && decides).then(|| {
+        let needless = needless.clone().map(|text| format!("{text} Refuse this, or change {first} first."));
+        view! { <Decide request=request.clone() agreed needless/> }
+    });
     let grant = request.grant.clone().map(
-        |grant| view! { <GrantCard id=id.clone() grant wish=request.wish.clone() state=request.state ends=decides/> },
+        |grant| view! { <GrantCard id=id.clone() grant wish=request.wish.clone() state=request.state idle=request.idle.clone() ends=decides/> },
     );
     view! {
         <Head title crumbs>
@@ -396,7 +413,7 @@ fn One(seen: Seen) -> impl IntoView {
             {(waits && !decides).then(|| view! {
                 <Card title="Waiting"><Empty
                     title=so_far.clone()
-                    text=format!("{}{}{}", needless.map(|text| format!("{text} ")).unwrap_or_default(), who_decides, if own { " Not you yourself. You see here what comes of it, and are told." } else { "" })
+                    text=format!("{}{}{}", needless.clone().map(|text| format!("{text} ")).unwrap_or_default(), who_decides, if own { " Not you yourself. You see here what comes of it, and are told." } else { "" })
                 /></Card>
             })}
         </div>
@@ -502,7 +519,7 @@ fn Decide(
     /// Whether whoever looks agrees already.
     agreed: bool,
     /// Why there is nothing to agree to by now.
-    needless: Option<&'static str>,
+    needless: Option<String>,
 ) -> impl IntoView {
     let id = request.id.to_string();
     let (terms, begun) = (request.terms(), !request.approvals.is_empty());
@@ -519,16 +536,19 @@ fn Decide(
         <div>
             <Card title="Approve" note clone:id><div class="pad">
                 {agreed.then(|| view! { <p class="banner good">"You agree to this already; others have to, too."</p> })}
-                {needless.map(|text| view! { <p class="banner warn" role="status">{text}" Refuse this, or change the limit first."</p> })}
-                {needless.is_none().then(|| view! { <Form to=ApproveRequest::PATH>
+                {match needless {
+                    Some(text) => view! { <p class="banner warn" role="status">{text}</p> }.into_any(),
+                    None => view! { <Form to=ApproveRequest::PATH>
                     <Hidden name="id" value=id.clone()/>
+                    <Hidden name="shown" value=terms.to_string()/>
                     <div class="pair">
                         <Field name="amount" label=counted inputmode="decimal" value=terms.amount.exact() hint=hint/>
                         <Field name="ends_on" label="Last day" kind="date" value=terms.ends_on.to_string() hint=if begun { "" } else { "As asked, or earlier." }/>
                     </div>
                     <TextArea name="answer" label="What you say" rows=2 optional=true/>
                     <div class="row end"><Submit label="Approve"/></div>
-                </Form> })}
+                    </Form> }.into_any(),
+                }}
             </div></Card>
             <Card title="Refuse"><div class="pad">
                 <Form to=RefuseRequest::PATH>
@@ -538,114 +558,5 @@ fn Decide(
                 </Form>
             </div></Card>
         </div>
-    }
-}
-
-/// A grant: how much of it is left, and until when.
-#[component]
-pub fn GrantMeter(
-    /// What was agreed to.
-    grant: Granted,
-    /// Of what.
-    wish: Wish,
-) -> impl IntoView {
-    let level = Level { settled: grant.used.0, held: grant.held.0 };
-    let text = format!("{} of {} used, {}", grant.used, wish.show(grant.cap), grant.share());
-    let until = match grant.revoked_at {
-        Some(at) => view! { " · ended "<When at/> }.into_any(),
-        None => view! { " · until "<When at=grant.ends_at/> }.into_any(),
-    };
-    view! { <Meter level cap=grant.cap.0 text=text.clone()/><p class="under num">{text}{until}</p> }
-}
-
-#[component]
-fn GrantCard(id: String, grant: Granted, wish: Wish, state: RequestState, ends: bool) -> impl IntoView {
-    let holds = state == RequestState::Approved;
-    let raise = wish.is_raise();
-    let note = match (holds, raise) {
-        (true, false) => "counted for itself",
-        (true, true) if grant.stands() => "the limit has this cap",
-        (true, true) => "a higher one holds now",
-        (false, _) => "over",
-    };
-    let (title, ask, consequence) = if raise {
-        let then = match (grant.stands(), grant.made) {
-            (true, Made::Raise { before: Some(before), .. }) => {
-                format!("The limit is at once {}.", wish.show(before))
-            }
-            (true, _) => "At once the organization's default holds.".to_owned(),
-            (false, _) => "The limit stays as it is now, and does not fall back to this one.".to_owned(),
-        };
-        let consequence =
-            format!("{then} What was used of it stays used: calls that do not fit are refused.");
-        ("The raised limit", "End it before its day?", consequence)
-    } else {
-        (
-            "The grant",
-            "End the grant?",
-            "The next call is refused again until somebody agrees to a new request. Calls in flight are finished; what was spent stays on the books.".to_owned(),
-        )
-    };
-    let after = (holds && raise).then(|| afterwards(&grant, &wish));
-    view! {
-        <Card title=title note actions=ViewFn::from(move || view! { {(ends && holds).then(|| view! { <OpenDialog name="end" label="End it now" look="btn small"/> })} })>
-            <div class="pad"><GrantMeter grant wish/>{after.map(|text| view! { <p class="under">{text}</p> })}</div>
-        </Card>
-        {(ends && holds).then(|| view! {
-            <Confirm
-                name="end" title=ask to=EndGrant::PATH label="End it" fields=vec![("id", id)]
-                consequence=consequence
-            />
-        })}
-    }
-}
-
-/// What holds when a raised limit ends.
-fn afterwards(grant: &Granted, wish: &Wish) -> String {
-    match grant.made {
-        Made::Raise { now: Some(now), .. } if now != grant.cap => {
-            format!(
-                "It is raised to {} for now; this holds again when that is over, until its own last day.",
-                wish.show(now)
-            )
-        }
-        Made::Raise { before: Some(before), .. } => format!("Then it is {} again.", wish.show(before)),
-        Made::Raise { before: None, .. } => "Then the organization's default holds again.".to_owned(),
-        Made::Grant(_) => String::new(),
-    }
-}
-
-/// Requests and grants of one person or group, on its page.
-#[component]
-pub fn Grants(
-    /// Those that wait, and those that hold.
-    requests: Vec<Request>,
-    /// What is said when there are none.
-    empty: &'static str,
-) -> impl IntoView {
-    let none = requests.is_empty();
-    let items = requests
-        .into_iter()
-        .map(|request| {
-            let (amount, until) = asked(&request);
-            let meter = match request.grant.clone() {
-                Some(grant) => view! { <GrantMeter grant wish=request.wish.clone()/> }.into_any(),
-                None => view! { <p class="under num">{format!("{amount} {until}")}</p> }.into_any(),
-            };
-            view! {
-                <li>
-                    <div class="row between">
-                        <span><a href=format!("/requests/{}", request.id)><What wish=request.wish.clone()/></a>{(!request.wish.is_raise()).then(|| view! { <span class="sub">{format!(" for {}", request.whom())}</span> })}</span>
-                        <RequestMark state=request.state/>
-                    </div>
-                    {meter}
-                </li>
-            }
-        })
-        .collect_view();
-    view! {
-        <Card title="Requests and grants">
-            {if none { view! { <Empty title="None" text=empty/> }.into_any() } else { view! { <ul class="list">{items}</ul> }.into_any() }}
-        </Card>
     }
 }

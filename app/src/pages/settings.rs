@@ -98,7 +98,7 @@ fn Edit(organization: Organization) -> impl IntoView {
 /// The same for those who only read.
 #[component]
 fn Shown(organization: Organization) -> impl IntoView {
-    let limit = organization.default_user_limit.map_or_else(|| "None".to_owned(), |limit| limit.to_string());
+    let limit = organization.default_user_limit.map_or_else(|| "None".to_owned(), |limit| limit.in_full());
     view! {
         <Card title="Organization" note="admins and owners can change it">
             <dl class="facts-list">

@@ -16,11 +16,11 @@ use super::{
     audit::Changes,
     calls::LastCalls,
     capital, choices,
+    grants::Grants,
     heirs::FindHeir,
     limits::LimitCard,
     members::{self, TakeOut, last_day},
     param,
-    requests::Grants,
     spend::chart_of,
 };
 use crate::{
@@ -170,6 +170,7 @@ fn Content(view: UserView) -> impl IntoView {
     // Somebody else has to suspend one.
     let suspends = over && !suspended && crate::ui::context::frame().here().map(|here| here.user) != Some(id);
     let limit = user.limit(default_limit);
+    let said_limit = limit.map(domain::money::Money::in_full).unwrap_or_default();
     let badges = user.groups.iter().filter(|badge| !badge.inherited).map(|badge| {
         let (group, was) = (badge.group.to_string(), seen_as(badge.standing, badge.ends_at));
         view! {
@@ -177,6 +178,7 @@ fn Content(view: UserView) -> impl IntoView {
                 <span>
                     <Badge text=badge.name.clone() href=format!("/groups/{group}")/>
                     {(badge.standing == domain::groups::Standing::Lead).then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
+                    {badge.ended_on.map(|day| view! { " "<Badge text=format!("ended {}", domain::time::date(day)) kind=Kind::Bad/> })}
                     {(badge.source != Source::Manual).then(|| view! { " "<span class="muted">{source(badge.source)}</span> })}
                     {last_day(badge.ends_at).map(|day| view! { " "<span class="muted">{format!("through {}", domain::time::date(day))}</span> })}
                 </span>
@@ -212,8 +214,8 @@ fn Content(view: UserView) -> impl IntoView {
     let level = domain::limits::Level { settled: user.spend.0, held: user.held.0 };
     let spent = match limit {
         Some(limit) => view! {
-            <div class="big num">{user.spend.to_string()}<small>{format!(" of {limit}{}", if user.own_limit.is_none() { " (default)" } else { "" })}</small></div>
-            <Meter level cap=limit.0 text=format!("{} of {limit} this month", user.spend)/>
+            <div class="big num">{user.spend.to_string()}<small>{format!(" of {said_limit}{}", if user.own_limit.is_none() { " (default)" } else { "" })}</small></div>
+            <Meter level cap=limit.0 text=format!("{} of {said_limit} this month", user.spend)/>
         }.into_any(),
         None => view! { <div class="big num">{user.spend.to_string()}</div><p class="under">"No monthly limit"</p> }.into_any(),
     };

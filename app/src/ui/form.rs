@@ -229,7 +229,7 @@ pub fn merged_part(name: &str, chosen: Option<&str>, now: &str) -> (bool, Option
 /// Whether the form around was refused because of its consequence, or because of what is so by now: it says
 /// what that is, and asks.
 pub fn asked() -> bool {
-    matches!(FormState::here().error, Some(AppError::Changed(_)))
+    matches!(FormState::here().error, Some(AppError::Changed(_) | AppError::Meanwhile(_)))
 }
 
 /// What a form shows before the server has answered.

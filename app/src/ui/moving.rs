@@ -179,7 +179,7 @@ fn shift(body: String, row: Option<Element>, drawn: Drawn) {
             }
             Err(error) => {
                 drawn.take_back();
-                let asks = matches!(error, AppError::Changed(_));
+                let asks = matches!(error, AppError::Changed(_) | AppError::Meanwhile(_));
                 if asks && compared(MovePeople::PATH, &body, row.as_ref()).await {
                     return;
                 }

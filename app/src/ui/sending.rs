@@ -89,7 +89,7 @@ pub fn Sending(
             // What is open already knows where the focus returns to.
             let open = form.closest("dialog, .cell-form").ok().flatten().is_some();
             let line = form.closest("tr, li.row").ok().flatten().filter(|_| !open);
-            let shown = matches!(outcome, Err(AppError::Stale | AppError::Changed(_)))
+            let shown = outcome.as_ref().err().is_some_and(AppError::is_overtaken)
                 && compared(&address, &body, line.as_ref()).await;
             // The message stands in the form, which may be in a menu: it is said, too, unless a dialog has
             // opened to say it.

@@ -9,10 +9,7 @@ use super::{
     sending::{numbered, post_undoing},
     visit::{Visit, here, visit},
 };
-use crate::{
-    error::AppError,
-    frame::{UNDOES, WayBack},
-};
+use crate::frame::{UNDOES, WayBack};
 
 thread_local! {
     /// The lines that are shown now, for every island of the page.
@@ -78,10 +75,6 @@ fn undo(back: WayBack) {
                 say(done.undid().notice.unwrap_or_default());
                 visit(here(), Visit::Again);
             }
-            Err(AppError::Stale) => say("It was changed again since. Nothing was undone.".to_owned()),
-            // What is no way back alone says it in words of its own.
-            Err(AppError::Changed(what)) if what.contains("Nothing was ") => say(what),
-            Err(AppError::Changed(what)) => say(format!("{what} Nothing was undone.")),
             Err(error) => {
                 let text = error.summary(|_| false).unwrap_or_else(|| error.sentence());
                 say(numbered(text, &error));

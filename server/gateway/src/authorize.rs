@@ -204,13 +204,15 @@ fn secret_over(caller: &Caller) -> Option<Refusal> {
     let (user, application) = caller.secret.user.zip(caller.application())?;
     let (group, _) = left_with_a_group(facts, user, application, caller.now)?;
     let over = first_over(facts, group, caller.now)?;
-    let message = format!(
-        "{} ended on {}, and this secret ended with it. Use one of another group of yours.",
-        over.name,
-        time::date(over.last)
-    );
+    Some(fell_with(caller, &over, "Use one of another group of yours."))
+}
+
+/// That a secret ended with a group, and what its caller does about it.
+fn fell_with(caller: &Caller, over: &Over<'_>, helps: &str) -> Refusal {
+    let message =
+        format!("{} ended on {}, and this secret ended with it. {helps}", over.name, time::date(over.last));
     let refusal = Refusal::new(Kind::InvalidSecret, caller.id, message);
-    Some(ended_by(caller, refusal, &over, Reason::NotAMember))
+    ended_by(caller, refusal, over, Reason::NotAMember)
 }
 
 /// Says which group it was, its last day, and who may know how it goes on.
@@ -232,11 +234,23 @@ fn ended_by(caller: &Caller, mut refusal: Refusal, over: &Over<'_>, reason: Reas
 }
 
 /// What is said of a secret that died because a group ended; none: there was another reason, which nobody
-/// hears.
+/// hears. It stays dead where that group goes on, or its person has the key through another one by now.
 pub fn fallen(caller: &Caller) -> Option<Refusal> {
-    let refused =
-        person_refused(&caller.snapshot.facts, caller.secret.user, caller.application(), caller.now);
-    (refused == Some(Reason::NotAMember)).then(|| secret_over(caller)).flatten()
+    let facts = &caller.snapshot.facts;
+    match person_refused(facts, caller.secret.user, caller.application(), caller.now) {
+        Some(Reason::NotAMember) => secret_over(caller).or_else(|| fell_before(caller)),
+        None => fell_before(caller),
+        // Of a person who is away nothing is told.
+        Some(_) => None,
+    }
+}
+
+/// A secret that died with a group that is not over any more, or is over no longer for its person.
+fn fell_before(caller: &Caller) -> Option<Refusal> {
+    let (group, last) = caller.secret.fell?;
+    let name = caller.snapshot.facts.groups.get(&group)?.name.as_str();
+    let over = Over { group, name, last };
+    Some(fell_with(caller, &over, "It stays dead: make a new one under My models."))
 }
 
 fn with_contact(caller: &Caller, mut refusal: Refusal, reason: Reason) -> Refusal {

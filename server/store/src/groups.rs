@@ -1,18 +1,17 @@
 //! The tree of groups and who is in them.
 
+mod ends;
 mod many;
 mod members;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
-    audit::Door,
-    groups::{Group, GroupForm, GroupRow, end_of},
+    groups::{Group, GroupForm, GroupRow},
     ids::{ApplicationId, GroupId, OrgId, PolicyId, UserId},
     money::Money,
-    roles::{Act, Place, allows},
-    window::Calendar,
+    roles::Act,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -21,12 +20,14 @@ use crate::{
     Change, Diff, Result, Store, StoreError, Subject, access, applications,
     census::{self, Count},
     change::exactly_one,
-    clock, keys, organizations,
+    clock, keys,
     rollups::Month,
     seen,
     users::escape_like,
 };
 
+use ends::{bury_members, may_end};
+pub(crate) use ends::{days_over, over, takes_in};
 pub(crate) use many::{Joining, Leaving, end_all, join_all};
 
 use members::day_yet_to_come;
@@ -245,78 +246,6 @@ pub async fn insert(change: &mut Change, parent: Option<GroupId>, form: &GroupFo
     Ok(id)
 }
 
-/// The groups whose last day is over: of one organization, or of all. What is below them is over, too.
-///
-/// # Errors
-/// When the database does not answer.
-pub(crate) async fn over(db: &mut PgConnection, org: Option<OrgId>, at: DateTime<Utc>) -> Result<Vec<Uuid>> {
-    let rows = sqlx::query!(
-        r#"select g.group_id, g.ends_on as "ends_on!", o.time_zone
-           from groups g join organizations o on o.org_id = g.org_id
-           where g.ends_on is not null and ($1::uuid is null or g.org_id = $1)"#,
-        org.map(|org| org.0),
-    )
-    .fetch_all(db)
-    .await?;
-    let mut over = Vec::new();
-    for row in rows {
-        let zone = organizations::time_zone(&row.time_zone)?;
-        let calendar = Calendar { zone, week_start: chrono::Weekday::Mon };
-        if end_of(row.ends_on, calendar).is_some_and(|end| end <= at) {
-            over.push(row.group_id);
-        }
-    }
-    Ok(over)
-}
-
-/// What has ended takes nothing in: neither people nor programs nor groups. That is for people, who can give
-/// it a later last day first. A file is refused by its plan before it comes here, and what stands in it already
-/// stays; what an identity provider says is what it says.
-///
-/// # Errors
-/// [`StoreError::Invalid`] about `field` when the group, or one above it, has ended.
-pub(crate) async fn takes_in(change: &mut Change, id: GroupId, field: &'static str) -> Result<()> {
-    if !matches!(change.permit().actor().door, Door::Console | Door::Api) {
-        return Ok(());
-    }
-    let (org, at) = (change.org(), change.at());
-    let over = over(change.db(), Some(org), at).await?;
-    let ended = sqlx::query!(
-        r#"select e.name, e.ends_on as "ends_on!", e.group_id
-           from groups g join groups e on e.org_id = g.org_id and e.group_id = any (g.ancestors || g.group_id)
-           where g.org_id = $1 and g.group_id = $2 and e.group_id = any ($3)
-           order by e.ends_on, cardinality(e.ancestors) limit 1"#,
-        org.0,
-        id.0,
-        &over,
-    )
-    .fetch_optional(change.db())
-    .await?;
-    let Some(ended) = ended else { return Ok(()) };
-    let (name, day) = (&ended.name, domain::time::date(ended.ends_on));
-    let sentence = if ended.group_id == id.0 {
-        format!("{name} ended on {day}. Give it a later last day first.")
-    } else {
-        format!("{name}, which is above it, ended on {day}. Give that a later last day first.")
-    };
-    Err(StoreError::invalid(field, sentence))
-}
-
-/// Ends the secrets that an end has killed before that end is put off, or left by a move: they stay dead.
-async fn bury_members(change: &mut Change, id: GroupId) -> Result<usize> {
-    let org = change.org();
-    let members = sqlx::query_scalar!(
-        "select distinct m.user_id from memberships m join groups g on g.org_id = m.org_id and g.group_id = m.group_id
-         where m.org_id = $1 and m.ended_at is null and (g.group_id = $2 or g.ancestors @> array[$2::uuid])",
-        org.0,
-        id.0
-    )
-    .fetch_all(change.db())
-    .await?;
-    let members: Vec<UserId> = members.into_iter().map(UserId).collect();
-    Ok(keys::revoke_orphans(change, &members).await?.into_values().flatten().count())
-}
-
 /// The path to a group that is still open.
 async fn open_path(change: &mut Change, id: GroupId) -> Result<Vec<Uuid>> {
     let org = change.org();
@@ -379,29 +308,6 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
         return Ok(());
     }
     change.record(Subject { kind: "group", id: id.0, name: form.name.as_str() }, "edit", &diff).await
-}
-
-/// A last day is given from above: whoever leads a group above may make it earlier, and only admins and
-/// owners later. What was lent until a day is not kept by whoever it was lent to.
-fn may_end(change: &Change, group: &Group, ends_on: Option<NaiveDate>) -> Result<()> {
-    let actor = change.permit().actor();
-    if allows(actor, Act::EditGroup, Place::Organization) {
-        return Ok(());
-    }
-    let path: Vec<GroupId> = group.path.iter().map(|(id, _)| *id).collect();
-    // Who archives a group may end it, too: whoever leads one above.
-    if !allows(actor, Act::ArchiveGroup, Place::Group(&path)) {
-        let sentence =
-            "The last day of a group is set from above: ask whoever leads a group above it, or an admin.";
-        return Err(StoreError::invalid("ends_on", sentence));
-    }
-    if ends_on.is_some_and(|new| group.ends_on.is_none_or(|old| new < old)) {
-        return Ok(());
-    }
-    Err(StoreError::invalid(
-        "ends_on",
-        "You can make the last day earlier. A later one, or none, is for admins.",
-    ))
 }
 
 /// Groups that are archived, the newest first: id, path as it was, and since when; at most `limit`. Its name
@@ -674,10 +580,11 @@ pub async fn turn_default(change: &mut Change, id: GroupId, was: bool, default: 
     if group.is_default == was {
         return set_default(change, id, default).await;
     }
-    let (who, _) = crate::seen::last(change, id.0).await?;
+    let last = seen::last(change, id.0).await?;
+    let before = seen::was_here(&last.who, last.own);
     let now = if group.is_default { "join" } else { "do not join" };
     Err(StoreError::Meanwhile(format!(
-        "{who} was here before you: new users {now} {} now. Nothing was changed.",
+        "{before}: new users {now} {} now. Nothing was changed.",
         group.name()
     )))
 }

@@ -1,6 +1,7 @@
 //! Requests for models and for more money under limits, and what comes of them.
 
 mod approvals;
+mod ending;
 mod found;
 mod raises;
 mod told;
@@ -11,7 +12,8 @@ use domain::{
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
     money::Money,
     requests::{
-        NothingToAsk, Per, RequestState, Terms, Wish, Words, accounts_of, askable, check_last_day, too_late,
+        NothingToAsk, Per, RequestState, Terms, Wish, Words, accounts_of, askable, check_amount,
+        check_last_day, too_late,
     },
     roles::Act,
 };
@@ -19,8 +21,10 @@ use uuid::Uuid;
 
 use crate::{Change, Diff, Result, StoreError, Subject, access, change::exactly_one, clock, organizations};
 
-pub use approvals::{TooFew, rule, set_rule, too_few};
-pub use found::{Filter, Place, Sees, get, lifting, list, live, of_grants, place_of, waiting};
+pub use approvals::{TooFew, as_shown, rule, set_rule, too_few};
+pub use ending::end;
+pub(crate) use ending::{end_by_review, revoke};
+pub use found::{Filter, Place, Sees, get, judge, lifting, list, live, of_grants, place_of, waiting};
 pub use raises::{RaiseForm, Raising, caps_on, end_due, insert_raise, lasting_caps, raised, raised_limits};
 pub(crate) use raises::{lasting, lasting_months, over_default, overtaken};
 pub use told::ends;
@@ -43,9 +47,7 @@ pub struct RequestForm {
 }
 
 fn check_terms(terms: &Terms, today: NaiveDate) -> Result<()> {
-    if terms.amount.0 <= 0 {
-        return Err(StoreError::invalid("amount", "Enter an amount above zero."));
-    }
+    check_amount(terms.amount).map_err(|sentence| StoreError::invalid("amount", sentence))?;
     check_last_day(terms.ends_on, today).map_err(|sentence| StoreError::invalid("ends_on", sentence))
 }
 
@@ -476,23 +478,13 @@ async fn check_helps(change: &mut Change, facts: &Facts, row: &Row, terms: &Term
     match &row.wish {
         Wish::Model { id, .. } => {
             let user = (!row.for_group).then_some(row.requester.0);
-            askable(facts, row.group.0, user, *id, change.at()).map_err(|nothing| liftless(row, nothing))
+            askable(facts, row.group.0, user, *id, change.at()).map_err(|nothing| {
+                let why = nothing.sentence(row.wish.name(), &row.group.1);
+                StoreError::invalid("", format!("{why} Refuse this, or change that first."))
+            })
         }
         Wish::Raise { meter, .. } => raises::check_raises(change, facts, meter, terms.amount).await,
     }
-}
-
-/// Why a grant would change nothing.
-fn liftless(row: &Row, nothing: NothingToAsk) -> StoreError {
-    let (model, group) = (row.wish.name(), &row.group.1);
-    let sentence = match nothing {
-        NothingToAsk::Open => format!("{model} is open to {group} by now: nobody has to agree any more."),
-        NothingToAsk::Hidden(reason) => format!(
-            "A grant lifts “by request” and nothing else, and {model} cannot be called by {group} at all now: {}. Refuse this, or change that first.",
-            reason.sentence()
-        ),
-    };
-    StoreError::invalid("", sentence)
 }
 
 async fn end_earlier(change: &mut Change, facts: &Facts, model: ModelId, to: Grantee) -> Result<()> {
@@ -557,67 +549,4 @@ async fn make_grant(
         Diff::new().set("to", row.whom()).set("limit", per.show(terms.amount)).set("until", terms.ends_on);
     change.record(Subject { kind: "grant", id: id.0, name: row.wish.name() }, "create", &diff).await?;
     Ok(id)
-}
-
-/// Ends what was agreed to before its time. Calls in flight are finished.
-///
-/// # Errors
-/// [`StoreError::Invalid`] when there is no grant, or it is over.
-pub async fn end(change: &mut Change, id: RequestId) -> Result<()> {
-    let row = locked(change, id).await?;
-    row.expect_decider(change)?;
-    let nothing = || StoreError::invalid("", "There is nothing to end.");
-    match &row.wish {
-        Wish::Model { name, .. } => {
-            let grant = row.grant.ok_or_else(nothing)?;
-            revoke(change, GrantId(grant), name).await?;
-        }
-        Wish::Raise { meter, .. } => {
-            row.granted.ok_or_else(nothing)?;
-            if row.ended {
-                return Ok(());
-            }
-            let (row, cap) = raises::lower(change, id, meter).await?;
-            return told::revoked(change, id, &row, cap).await;
-        }
-    }
-    told::revoked(change, id, &row, None).await
-}
-
-/// Ends what was agreed to because of a review of the group with this path, and says so to whoever asked for
-/// it. `dropped`: somebody dropped it there; otherwise nobody confirmed it in time.
-pub(crate) async fn end_by_review(
-    change: &mut Change,
-    id: GrantId,
-    model: &str,
-    (path, dropped): (&str, bool),
-) -> Result<()> {
-    if revoke(change, id, model).await? { told::reviewed(change, id, path, dropped).await } else { Ok(()) }
-}
-
-/// Ends a grant. Returns whether it was not over already.
-pub(crate) async fn revoke(change: &mut Change, id: GrantId, model: &str) -> Result<bool> {
-    let (org, at) = (change.org(), change.at());
-    let until = sqlx::query_scalar!(
-        "update grants set revoked_at = $3 where org_id = $1 and grant_id = $2 and revoked_at is null and ends_at > $3
-         returning ends_at",
-        org.0,
-        id.0,
-        at,
-    )
-    .fetch_optional(change.db())
-    .await?;
-    // Ended a moment ago, by itself or by somebody else: what was wanted is so.
-    let Some(until) = until else { return Ok(false) };
-    // What it limits is over; what was used of it stays counted.
-    sqlx::query!(
-        "delete from limits where org_id = $1 and scope_kind = 'grant' and thing_id = $2",
-        org.0,
-        id.0
-    )
-    .execute(change.db())
-    .await?;
-    let diff = Diff::new().field("until", Some(until.to_rfc3339()), Some(at.to_rfc3339()));
-    change.record(Subject { kind: "grant", id: id.0, name: model }, "end", &diff).await?;
-    Ok(true)
 }

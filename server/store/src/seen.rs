@@ -1,10 +1,16 @@
 //! Whether what ends for good is still as it was shown to whoever ends it.
 
-use chrono::Duration;
-use domain::ids::{OrgId, UserId};
+use std::collections::HashMap;
+
+use chrono::{DateTime, Duration};
+use chrono_tz::Tz;
+use domain::{
+    ids::{BatchId, OrgId, UserId},
+    time::Zone,
+};
 pub use uuid::Uuid;
 
-use crate::{Change, Result, Store, StoreError, clock};
+use crate::{Change, Result, Store, StoreError, clock, organizations};
 
 /// The name of a thing of the organization when it still has the version it was shown with: an application, a
 /// group, a model, a tier, a policy, a provider, a person or a webhook, told apart by their ids.
@@ -17,7 +23,9 @@ pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<St
     let now = sqlx::query!(
         r#"select version as "version!", name as "name!", archived_at as "over?", 'archived' as "how!" from applications where org_id = $1 and application_id = $2
            union all select version, name, archived_at, 'archived' from groups where org_id = $1 and group_id = $2
-           union all select version, name, archived_at, 'archived' from models where org_id = $1 and model_id = $2
+           union all select version, name, archived_at, -- What leaves the catalogue without having been accepted was dismissed.
+                     case when review = 'accepted' then 'archived' else 'dismissed' end
+                     from models where org_id = $1 and model_id = $2
            union all select version, name, archived_at, 'archived' from tiers where org_id = $1 and tier_id = $2
            union all select version, name, archived_at, 'archived' from policies where org_id = $1 and policy_id = $2
            union all select version, name, archived_at, 'archived' from providers where org_id = $1 and provider_id = $2
@@ -32,14 +40,17 @@ pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<St
     if now.version == version {
         return Ok(now.name);
     }
-    let (who, what) = last(change, id).await?;
+    let Last { who, own, what } = last(change, id).await?;
     if now.over.is_some() {
+        let has = if own { "have" } else { "has" };
         return Err(StoreError::Meanwhile(format!(
-            "{who} has {} {} already. Nothing was done.",
+            "{who} {has} {} {} already. Nothing was done.",
             now.how, now.name
         )));
     }
-    let what = in_words(what);
+    let zone = zone(change).await?;
+    let what = in_words(what, zone);
+    let who = if own { "You, in another tab," } else { &who };
     Err(StoreError::Meanwhile(format!(
         "{who} changed it since it was shown to you{what}. Nothing was done; say it again if you still mean it."
     )))
@@ -48,14 +59,22 @@ pub async fn unchanged(change: &mut Change, id: Uuid, version: i64) -> Result<St
 /// Fields with what was in them before and after.
 type Changes = Vec<(String, Option<String>, Option<String>)>;
 
-/// ` (name: “Research” → “Science”)`; nothing where no field changed.
-fn in_words(what: Changes) -> String {
+/// ` (name: “Research” → “Science”)`; nothing where no field changed. Moments are those of the organization's
+/// clocks.
+fn in_words(what: Changes, zone: Tz) -> String {
+    let moment = |text: String| match DateTime::parse_from_rfc3339(&text) {
+        Ok(at) => Zone::of(zone, at.to_utc(), at.to_utc()).full(at.to_utc()),
+        Err(_) => text,
+    };
     let quoted = |text: Option<String>| {
-        text.filter(|text| !text.is_empty()).map_or_else(|| "nothing".to_owned(), |text| format!("“{text}”"))
+        let text = text.filter(|text| !text.is_empty()).map(moment);
+        text.map_or_else(|| "nothing".to_owned(), |text| format!("“{text}”"))
     };
     let what: Vec<String> = what
         .into_iter()
-        .map(|(field, before, after)| format!("{field}: {} → {}", quoted(before), quoted(after)))
+        .map(|(field, before, after)| {
+            format!("{}: {} → {}", field.replace('_', " "), quoted(before), quoted(after))
+        })
         .collect();
     if what.is_empty() { String::new() } else { format!(" ({})", what.join("; ")) }
 }
@@ -85,8 +104,9 @@ pub async fn since(store: &Store, org: OrgId, me: UserId, request: &str) -> Resu
     )
     .fetch_optional(store.pool())
     .await?;
+    let zone = organizations::calendar(store, org).await?.zone;
     Ok(last.map(|row| {
-        let what = in_words(crate::audit::changes(crate::audit::read_diff(row.before, row.after)));
+        let what = in_words(crate::audit::changes(crate::audit::read_diff(row.before, row.after)), zone);
         let who = if row.own == Some(true) { "You" } else { &row.actor };
         format!(
             "{who} changed {} since{what}. Nothing was undone: change it as it is now, if it is to be as before.",
@@ -95,18 +115,125 @@ pub async fn since(store: &Store, org: OrgId, me: UserId, request: &str) -> Resu
     }))
 }
 
-/// Who changed a thing last, and what: before and after, by field.
-pub(crate) async fn last(change: &mut Change, id: Uuid) -> Result<(String, Changes)> {
-    let org = change.org();
+/// The last change of a thing.
+pub(crate) struct Last {
+    /// Who made it: a name, or `You`.
+    pub who: String,
+    /// Whether it was whoever asks, in another tab.
+    pub own: bool,
+    /// What: before and after, by field.
+    pub what: Changes,
+}
+
+/// Who changed a thing last, and what.
+pub(crate) async fn last(change: &mut Change, id: Uuid) -> Result<Last> {
+    let (org, me) = (change.org(), change.permit().actor().user.map(|me| me.0));
     let last = sqlx::query!(
-        "select actor, before, after from audit where org_id = $1 and subject_id = $2 order by seq desc limit 1",
+        r#"select actor, coalesce(actor_id = $3, false) as "own!", before, after from audit
+           where org_id = $1 and subject_id = $2 order by seq desc limit 1"#,
         org.0,
-        id
+        id,
+        me,
     )
     .fetch_optional(change.db())
     .await?;
     Ok(last.map_or_else(
-        || ("Somebody".to_owned(), Vec::new()),
-        |row| (row.actor, crate::audit::changes(crate::audit::read_diff(row.before, row.after))),
+        || Last { who: "Somebody".to_owned(), own: false, what: Vec::new() },
+        |row| Last {
+            who: if row.own { "You".to_owned() } else { row.actor },
+            own: row.own,
+            what: crate::audit::changes(crate::audit::read_diff(row.before, row.after)),
+        },
     ))
+}
+
+/// Who changed a thing last, as the subject of a sentence: `Olga`, or `You, in another tab,`. None: the log knows
+/// nothing of it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn who_last(store: &Store, org: OrgId, me: Option<UserId>, id: Uuid) -> Result<Option<String>> {
+    let last = sqlx::query!(
+        r#"select actor, coalesce(actor_id = $3, false) as "own!" from audit
+           where org_id = $1 and subject_id = $2 order by seq desc limit 1"#,
+        org.0,
+        id,
+        me.map(|me| me.0),
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(last.map(|row| if row.own { "You, in another tab,".to_owned() } else { row.actor }))
+}
+
+/// `Olga was here before you`; whoever has two tabs open is not told of themself as of somebody else.
+pub(crate) fn was_here(who: &str, own: bool) -> String {
+    if own { "You were here before, in another tab".to_owned() } else { format!("{who} was here before you") }
+}
+
+async fn zone(change: &mut Change) -> Result<Tz> {
+    let org = change.org();
+    let organization = organizations::read(change.db(), org).await?;
+    Ok(organizations::calendar_of(&organization)?.zone)
+}
+
+/// Somebody whom a batch changed: who, what they are called, and which kind of thing the log says it of.
+pub(crate) struct Changed {
+    /// Who.
+    pub user: UserId,
+    /// What they are called.
+    pub name: String,
+    /// `membership`, `limit` or `user`.
+    pub kind: &'static str,
+}
+
+/// Who changed people again since a batch did, and what, in a sentence for each. Where the log does not know, it
+/// says nothing of them.
+pub(crate) async fn since_batch(
+    change: &mut Change,
+    batch: BatchId,
+    people: &[Changed],
+) -> Result<HashMap<UserId, String>> {
+    if people.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let org = change.org();
+    let rows = sqlx::query!(
+        r#"with mine as (
+             select seq, subject_kind, subject_id, subject, coalesce(after ->> 'group', before ->> 'group') as place
+             from audit where org_id = $1 and batch_id = $2)
+           select distinct on (k.user_id) k.user_id as "user_id!", a.actor, a.before, a.after
+           from unnest($3::uuid[], $4::text[], $5::text[]) as k (user_id, name, kind)
+           join audit a on a.org_id = $1 and a.subject_kind = k.kind and a.batch_id is distinct from $2
+            and a.seq > (select max(seq) from mine)
+           where case k.kind
+                 when 'limit' then
+                   a.subject_id in (select l.limit_id from limits l
+                                    where l.org_id = $1 and l.scope_kind = 'user' and l.thing_id = k.user_id)
+                   -- One that is gone by now is known by its line in the log alone.
+                   or a.subject_id in (select m.subject_id from mine m where m.subject_kind = 'limit' and m.subject = k.name)
+                 when 'membership' then
+                   a.subject_id = k.user_id
+                   and coalesce(a.after ->> 'group', a.before ->> 'group')
+                       in (select m.place from mine m where m.subject_id = k.user_id)
+                 else a.subject_id = k.user_id end
+           order by k.user_id, a.seq desc"#,
+        org.0,
+        batch.0,
+        &people.iter().map(|person| person.user.0).collect::<Vec<_>>(),
+        &people.iter().map(|person| person.name.clone()).collect::<Vec<_>>(),
+        &people.iter().map(|person| person.kind.to_owned()).collect::<Vec<_>>(),
+    )
+    .fetch_all(change.db())
+    .await?;
+    let zone = zone(change).await?;
+    let names: HashMap<UserId, &str> =
+        people.iter().map(|person| (person.user, person.name.as_str())).collect();
+    let told = rows.into_iter().map(|row| {
+        let user = UserId(row.user_id);
+        let what = in_words(crate::audit::changes(crate::audit::read_diff(row.before, row.after)), zone);
+        let name = names.get(&user).copied().unwrap_or_default();
+        // Kept and read by others, too: nobody is “you” in it.
+        (user, format!("{} changed {name} again since{what}.", row.actor))
+    });
+    Ok(told.collect())
 }

@@ -167,6 +167,9 @@ async fn badges(
     .await?;
     let above: Vec<uuid::Uuid> = rows.iter().flat_map(|row| row.ancestors.iter().copied()).collect();
     let names = groups::names(store, org, &above).await?;
+    let over = groups::days_over(&mut *store.pool().acquire().await?, Some(org), clock::now()).await?;
+    // A group ends with the first that does of itself and those above it.
+    let ended = |path: &[uuid::Uuid]| path.iter().filter_map(|id| over.get(id)).min().copied();
     let mut badges = std::collections::HashMap::<uuid::Uuid, Vec<Badge>>::new();
     for row in &rows {
         badges.entry(row.user_id).or_default().push(Badge {
@@ -176,18 +179,20 @@ async fn badges(
             source: row.source.parse()?,
             ends_at: row.ends_at,
             inherited: false,
+            ended_on: ended(&row.ancestors).into_iter().chain(ended(&[row.group_id])).min(),
         });
     }
     for row in &rows {
         let list = badges.entry(row.user_id).or_default();
-        for ancestor in &row.ancestors {
+        for (place, ancestor) in row.ancestors.iter().enumerate() {
             let group = GroupId(*ancestor);
             if list.iter().any(|badge| badge.group == group) {
                 continue;
             }
             let name = names.get(&group).cloned().unwrap_or_default();
             let (standing, source) = (Standing::Member, row.source.parse()?);
-            list.push(Badge { group, name, standing, source, ends_at: None, inherited: true });
+            let ended_on = ended(&row.ancestors[..=place]);
+            list.push(Badge { group, name, standing, source, ends_at: None, inherited: true, ended_on });
         }
     }
     Ok(badges)

@@ -570,11 +570,12 @@ async fn what_undoing_left_alone_is_listed_and_every_admin_sees_and_undoes_it() 
     assert!(ada.get(&page).await.text.contains("/console/batches/undo"), "an admin can undo it");
     assert_eq!(world.leo.post("/console/batches/undo", &[("id", &id)]).await.status, 403);
     let undone = ada.must("/console/batches/undo", &[("id", &id)]).await;
-    assert_eq!(undone["notice"], "Undone for 1 person. 1 was changed again since: that was left alone.");
+    assert_eq!(undone["notice"], "Undone for 1 person. 1 was left alone: what and why is listed.");
     let shown = world.owner.get(&page).await.text;
     let left = &shown[shown.find("Not undone").expect("what was left alone")..];
     let left = left.split("</table>").next().unwrap_or_default();
     assert!(left.contains("Nia") && left.contains("Joins Marketing") && !left.contains("Mia"), "{left}");
+    assert!(left.contains("Olga changed Nia again since (") && left.contains("“member” → “lead”"), "{left}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -958,4 +959,48 @@ async fn whoever_leads_a_group_below_one_that_is_reviewed_decides_on_what_is_the
     assert_eq!(world.leo.post("/console/reviews/cancel", &[("id", &review)]).await.status, 403);
     assert!(world.leo.get("/reviews").await.text.contains("1 of 2"));
     assert!(world.eva.get("/reviews").await.text.contains("1 of 4"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_ended_is_said_beside_its_people_and_no_way_back_leads_into_it() {
+    let world = world().await;
+    crate::load::secret(&world.owner, "http://127.0.0.1:9/v1").await;
+    let key = Key::new(&world.owner, &world.team).await;
+    let last = store::clock::now().date_naive() - chrono::Days::new(3);
+    end(&world.server, "Engineering/Research", &last.to_string());
+
+    let said = format!("ended {}", domain::time::date(last));
+    let page = world.owner.get(&format!("/users/{}", world.mia.0)).await.text;
+    assert!(page.contains(&said), "{page}");
+    let page = world.owner.get("/users").await.text;
+    assert!(page.contains(&format!("Research · ended {}", domain::time::day(last))), "{page}");
+
+    // No secret is made of which every call would be refused.
+    let page = world.owner.get(&format!("/applications/{}", key.application)).await.text;
+    assert!(!page.contains("Make a secret"), "{page}");
+    let fields = [("application", key.application.as_str()), ("key", &key.key)];
+    refused(&world.owner.post("/console/keys/issue", &fields).await, 422, "Research ended on ");
+    let theirs = world.eva.post("/console/keys/issue", &fields).await;
+    refused(&theirs, 422, "Ask an admin to give it a later last day first.");
+
+    // What leads out of it has no way back into it.
+    let fields = [
+        ("id", key.application.as_str()),
+        ("version", "1"),
+        ("was", &world.team),
+        ("group", &world.elsewhere),
+    ];
+    let moved = world.owner.must("/console/applications/move", &fields).await;
+    assert!(moved["undo"].is_null(), "{moved}");
+    let page = world.owner.get(&format!("/groups/{}?dialog=edit", world.team)).await.text;
+    let version = page.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let fields = [
+        ("id", world.team.as_str()),
+        ("version", version.expect("a version")),
+        ("name", "Research"),
+        ("kind", "custom"),
+        ("ends_on", ""),
+    ];
+    let goes_on = world.owner.must("/console/groups/edit", &fields).await;
+    assert!(goes_on["undo"].is_null(), "{goes_on}");
 }

@@ -90,7 +90,7 @@ pub const EDITS: &[Edit] = &[
         ..edit("models/accept", "new model", "/models/{it}") },
     Edit { same: "ids[0]={it}&seen[{it}]=1", theirs: "Olga changed it since it was shown to you (review: “pending” → “accepted”)", again: false,
         ..edit("model-reviews/accept", "new model", "") },
-    Edit { same: "ids[0]={it}&seen[{it}]=1", theirs: "Olga has archived model-", again: false,
+    Edit { same: "ids[0]={it}&seen[{it}]=1", theirs: "Olga has dismissed model-", again: false,
         ..edit("model-reviews/dismiss", "new model", "") },
     Edit { first: "name=first-tier", second: "name=second-tier", theirs: "Somebody else saved: first-tier", mine: "value=\"second-tier\"",
         ..edit("models/edit-tier", "new tier", "/models?dialog=tier-{it}") },

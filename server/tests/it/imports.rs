@@ -65,7 +65,12 @@ async fn undoing_an_import_leaves_alone_what_somebody_changed_since() {
     let batch = world.owner.create("/console/imports/run", &[("csv", TABLE), ("seen", &seen)]).await;
     world.owner.must("/console/users/limit", &[("id", &world.mia), ("was", "7"), ("cap", "9")]).await;
     let done = world.owner.must("/console/batches/undo", &[("id", &batch)]).await;
-    assert_eq!(done["notice"], "Undone for 1 person. 1 was changed again since: that was left alone.");
+    assert_eq!(done["notice"], "Undone for 1 person. 1 was left alone: what and why is listed.");
+    let page = world.owner.get(&format!("/users/batch/{batch}")).await.text;
+    assert!(
+        page.contains("Olga changed Mia Berg again since (cap: “$7.00 a month” → “$9.00 a month”"),
+        "{page}"
+    );
     let after = world.owner.get("/users.csv").await.text;
     assert!(after.contains("Mia,mia@acme.example,member,Research,9.00"), "{after}");
     assert!(!after.contains("nora@"), "{after}");

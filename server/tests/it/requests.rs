@@ -25,7 +25,7 @@ async fn decide(who: &Browser, what: &str, ids: &[&str]) -> (u16, String) {
     fields.push(("answer", "As agreed."));
     let answer = who.post(&format!("/console/requests/{what}-several"), &fields).await;
     let json = answer.json();
-    let said = match (&json["notice"], &json["Changed"], &json["Invalid"][0][1]) {
+    let said = match (&json["notice"], &json["Meanwhile"], &json["Invalid"][0][1]) {
         (Value::String(said), ..) | (_, Value::String(said), _) | (.., Value::String(said)) => said.clone(),
         _ => answer.text,
     };
@@ -80,17 +80,172 @@ async fn of_several_requests_that_others_have_to_agree_to_it_is_said_how_far_the
     let (owner, admin) = (world.owner.clone(), who(&world, "admin"));
     owner.must("/console/requests/edit-rule", &[("version", "0"), ("above", "1"), ("approvers", "2")]).await;
     let (one, two) = (world.value("new request").await, world.value("new request").await);
-    let agreed = "Approved: 0 of 1. You agree to 1 that others have to agree to, too.";
-    assert_eq!(decide(&admin, "approve", &[&one]).await, (200, agreed.to_owned()));
-    let both = "Approved: 0 of 2. You agree to 1 that others have to agree to, too. \
-                You had agreed to 1 before, and others have to, too.";
-    assert_eq!(decide(&admin, "approve", &[&one, &two]).await, (200, both.to_owned()));
+    let names = [wanted(&owner, &one).await, wanted(&owner, &two).await];
+    let agreed = "Approved: 0 of 1. You agree, and others have to before it holds:";
+    let expected = format!("{agreed} {} for Mia in Research.", names[0]);
+    assert_eq!(decide(&admin, "approve", &[&one]).await, (200, expected));
+    let both = format!(
+        "Approved: 0 of 2. You agree, and others have to before it holds: {} for Mia in Research. \
+         You had agreed before, and others still have to: {} for Mia in Research.",
+        names[1], names[0]
+    );
+    assert_eq!(decide(&admin, "approve", &[&one, &two]).await, (200, both));
     let (model, today) = (wanted(&owner, &one).await, domain::time::date(today()));
     let waits =
         format!("Mia asked for {model} on {today}, and it still waits (1 of 2 agree): Leo can agree.");
     let page = owner.get(&format!("/why?who={}&model={model}", world.ids["member"])).await.text;
     assert!(page.contains(&waits), "{waits}: {page}");
     assert_eq!(decide(&owner, "approve", &[&one, &two]).await.1, "Approved: 2 of 2.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_agrees_to_terms_that_were_not_shown_to_them() {
+    let mut world = World::new().await;
+    let (owner, admin, lead) = (world.owner.clone(), who(&world, "admin"), who(&world, "lead"));
+    owner.must("/console/requests/edit-rule", &[("version", "0"), ("above", "1"), ("approvers", "2")]).await;
+    let (one, two) = (world.value("new request").await, world.value("new request").await);
+    let day = last_day();
+    let (asked, less) = (format!("5.00/{day}"), format!("4.00/{day}"));
+    let agree = async |who: &Browser, amount: &str, shown: &str| {
+        let fields = [("id", one.as_str()), ("amount", amount), ("ends_on", &day), ("shown", shown)];
+        who.post("/console/requests/approve", &fields).await
+    };
+    let list = owner.get("/requests").await.text;
+    assert!(list.contains(&format!("value=\"{one} {asked}\"")), "{list}");
+    let said = agree(&admin, "4", &asked).await.json()["notice"].as_str().expect("a line").to_owned();
+    assert_eq!(said, "You agree. One more has to, then it holds.");
+
+    // From the list and from the page as they were before that.
+    let shown = [format!("{one} {asked}"), format!("{two} {asked}")];
+    let fields = [("ids[]", one.as_str()), ("ids[]", &two), ("shown[]", &shown[0]), ("shown[]", &shown[1])];
+    let said = owner.must("/console/requests/approve-several", &fields).await["notice"].to_string();
+    let until = domain::time::date(day.parse().expect("a day"));
+    let changed = format!(
+        "Adam has agreed to $4.00 a month until {until} since this was shown to you: then it was $5.00 a month until {until}."
+    );
+    assert!(said.contains("Approved: 0 of 2. You agree, and others have to before it holds:"), "{said}");
+    assert!(said.contains(&changed), "{said}");
+    for (who, shown) in [(&owner, asked.as_str()), (&lead, "")] {
+        let refused = agree(who, "5", shown).await;
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        assert!(refused.text.contains(&changed), "{}", refused.text);
+    }
+    let page = owner.get(&format!("/requests/{one}")).await.text;
+    assert!(
+        page.contains(&format!("name=\"shown\" value=\"{less}\"")) && page.contains("1 of 2 agree"),
+        "{page}"
+    );
+
+    // As it is now it says so, and is decided on.
+    let list = owner.get("/requests").await.text;
+    assert!(list.contains("agreed to so far: ") && list.contains("Approve as shown"), "{list}");
+    let shown = format!("{one} {less}");
+    let fields = [("ids[]", one.as_str()), ("shown[]", &shown)];
+    let said = owner.must("/console/requests/approve-several", &fields).await["notice"].to_string();
+    assert_eq!(said, "\"Approved: 1 of 1.\"");
+    let page = owner.get(&format!("/requests/{one}")).await.text;
+    assert!(page.contains("$4.00 a month"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_agreeing_would_not_change_is_said_before_anybody_agrees() {
+    let mut world = World::new().await;
+    let owner = world.owner.clone();
+    let (waits, holds) = (world.value("new request").await, world.value("new grant").await);
+    let page = owner.get(&format!("/requests/{waits}")).await.text;
+    assert!(page.contains("/console/requests/approve\""), "{page}");
+    for id in [&waits, &holds] {
+        let model = owner.must("/console/requests/get", &[("id", id)]).await;
+        let model = model["request"]["wish"]["Model"]["id"].as_str().expect("its id").to_owned();
+        let target = format!("model:mdl_{}", model.trim_start_matches("mdl_"));
+        let closed = [("group", world.ids["team"].as_str()), ("target", &target), ("state", "closed")];
+        owner.must("/console/authorizations/set", &closed).await;
+    }
+    let page = owner.get(&format!("/requests/{waits}")).await.text;
+    assert!(page.contains("cannot be called by Research at all now: it is closed. Refuse this"), "{page}");
+    assert!(!page.contains("/console/requests/approve\""), "{page}");
+    for (who, path) in
+        [(&owner, format!("/requests/{holds}")), (&who(&world, "member"), "/my-models".to_owned())]
+    {
+        let page = who.get(&path).await.text;
+        assert!(page.contains("This does nothing now: it is closed."), "{path}: {page}");
+    }
+    let list = owner.get("/requests?state=all").await.text;
+    assert!(list.contains("nothing to agree to now") && list.contains("does nothing now"), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_ends_once_and_the_second_learns_who_ended_it() {
+    let mut world = World::new().await;
+    let (owner, admin) = (world.owner.clone(), who(&world, "admin"));
+    let grant = world.value("new grant").await;
+    admin.must("/console/requests/end", &[("id", &grant)]).await;
+    for (who, says) in
+        [(&owner, "Adam has ended this already, on "), (&admin, "You have ended this already, on ")]
+    {
+        let refused = who.post("/console/requests/end", &[("id", &grant)]).await;
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        assert!(refused.text.contains(says), "{}", refused.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_grant_takes_the_place_of_one_for_the_same_and_asking_goes_on_elsewhere() {
+    let mut world = World::new().await;
+    let (owner, mia) = (world.owner.clone(), who(&world, "member"));
+    let (below, member) = (world.ids["elsewhere"].clone(), world.ids["member"].clone());
+    owner.must("/console/groups/add-member", &[("group", &below), ("user", &member)]).await;
+    let request = world.value("new request").await;
+    let seen = owner.must("/console/requests/get", &[("id", &request)]).await;
+    let (id, name) = (&seen["request"]["wish"]["Model"]["id"], &seen["request"]["wish"]["Model"]["name"]);
+    let (id, name) = (id.as_str().expect("an id"), name.as_str().expect("a name"));
+    let target = format!("model:mdl_{}", id.trim_start_matches("mdl_"));
+    let rule = [("group", below.as_str()), ("target", &target), ("state", "by_request")];
+    owner.must("/console/authorizations/set", &rule).await;
+
+    // It waits in one of the two groups, and can be asked for in the other.
+    let page = mia.get("/my-models").await.text;
+    assert!(page.contains(&format!("/requests/new?model={name}&amp;group={below}")), "{page}");
+    assert!(!page.contains(&format!("/requests/new?model={name}&amp;group={}", world.ids["team"])), "{page}");
+    assert!(page.contains("You have asked here"), "{page}");
+
+    let yes = [("id", request.as_str()), ("amount", "5"), ("ends_on", &last_day())];
+    owner.must("/console/requests/approve", &yes).await;
+    let page = mia.get(&format!("/requests/new?model={name}&group={below}")).await.text;
+    assert!(page.contains("For myself, in Engineering/Research: there is a grant for this until "), "{page}");
+    assert_eq!(page.matches("would take its place").count(), 1, "none in Marketing: {page}");
+    assert!(!page.contains("You have a grant for this"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_is_told_all_that_is_wrong_at_once_each_beside_its_field() {
+    let mut world = World::new().await;
+    let mia = who(&world, "member");
+    let model = world.value("new asked").await;
+    let fields = [
+        ("model", model.as_str()),
+        ("whom", "nobody"),
+        ("reason", " "),
+        ("amount", "0"),
+        ("per", "month"),
+        ("ends_on", "2020-02-29"),
+    ];
+    let refused = mia.post("/console/requests/create", &fields).await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    let problems = refused.json()["Invalid"].clone();
+    let named: Vec<_> = problems.as_array().expect("some").iter().map(|problem| problem[0].clone()).collect();
+    assert_eq!(named, ["whom", "reason", "amount", "ends_on"], "{problems}");
+    let page = mia.submit("/requests/new", "/console/requests/create", &fields).await.text;
+    for sentence in
+        ["Choose for whom.", "Say it in a few words.", "Enter an amount above zero.", "This day is over."]
+    {
+        assert!(page.contains(sentence), "{sentence}: {page}");
+    }
+    let limit = format!("group:{}/spend/month", world.ids["team"]);
+    let fields =
+        [("limit", limit.as_str()), ("group", "x"), ("reason", ""), ("amount", "-1"), ("ends_on", "")];
+    let refused = mia.post("/console/requests/raise", &fields).await.json()["Invalid"].clone();
+    assert_eq!(refused.as_array().map(Vec::len), Some(4), "{refused}");
 }
 
 /// Where Acme is.

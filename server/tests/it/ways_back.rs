@@ -477,7 +477,7 @@ async fn what_cannot_be_undone_any_more_says_who_changed_it_since_and_to_what() 
     let said = async |done: &Answer| {
         let refused = back_by_the_line(&owner, done).await;
         assert_eq!(refused.status, 409, "{}", refused.text);
-        refused.json()["Changed"].as_str().unwrap_or_else(|| panic!("{}", refused.text)).to_owned()
+        refused.json()["Meanwhile"].as_str().unwrap_or_else(|| panic!("{}", refused.text)).to_owned()
     };
 
     // What has a version.
@@ -494,7 +494,8 @@ async fn what_cannot_be_undone_any_more_says_who_changed_it_since_and_to_what() 
     assert_eq!(said(&done).await, expected);
     // The number of somebody else's request says nothing to others.
     let theirs = back_by_the_line(&lead, &done).await;
-    assert_eq!((theirs.status.as_u16(), theirs.text.as_str()), (409, "\"Stale\""));
+    let nobody = "{\"Meanwhile\":\"It was changed again since. Nothing was undone.\"}";
+    assert_eq!((theirs.status.as_u16(), theirs.text.as_str()), (409, nobody));
     // Without script, the page says it that has no form to show it in; one that has shows it there.
     let of = done.headers["x-request-id"].to_str().expect("a number");
     let fields =

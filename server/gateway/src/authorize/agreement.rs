@@ -46,6 +46,7 @@ fn caller(snapshot: &Arc<Snapshot>, user: Option<UserId>) -> Caller {
             user,
             expires_at: None,
             keeps_prompts: false,
+            fell: None,
         },
         id: store::clock::id(),
         now: world::now(),

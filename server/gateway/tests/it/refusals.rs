@@ -183,12 +183,12 @@ async fn a_secret_that_died_with_its_group_says_so_before_and_after_it_is_buried
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
     assert_eq!(golden::told_by(&world, &answer), Told::OrphanedSecret);
     assert_eq!(kept(&world, &answer).await.user, Some(user));
-    // What died of something else is not known, and neither is what is dead once the group goes on.
+    // What died of something else is not known. What died with the group is told so once that goes on, too.
     world.client = service.with(leaked.reveal());
     golden::refused("unknown_secret", &world, "small", &[]).await;
     last_day(&world, world.platform, "Platform", None).await;
     world.client = service.with(secret.reveal());
-    golden::refused("unknown_secret", &world, "small", &[]).await;
+    golden::refused("secret_ended_before", &world, "small", &names).await;
     nobody_called(&world).await;
 }
 

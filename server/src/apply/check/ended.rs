@@ -10,7 +10,7 @@ use crate::apply::{
     document::{Document, Reference},
     mistakes::{Mistake, quote},
     present::Present,
-    things::{self, Key},
+    things::{self, Key, Kind},
 };
 
 /// The last days of groups that are there, as the file leaves them.
@@ -73,6 +73,12 @@ pub fn check(file: &Document, present: &Present, mistakes: &mut Vec<Mistake>) {
         let key = things::application_key(&application.group, application.name.as_str());
         let why = days.over(&application.group).filter(|_| !here.contains(&key));
         mistakes.extend(why.map(|why| application.lines.mistake("group", why)));
+        // Every call with a new secret would be refused.
+        let issues = here.contains(&key)
+            && application.service_secret
+            && !present.had_secret(&(Kind::Secret, key.1.clone()));
+        let why = days.over(&application.group).filter(|_| issues);
+        mistakes.extend(why.map(|why| application.lines.mistake("service_secret", why)));
         let before = stored
             .applications
             .iter()

@@ -273,8 +273,8 @@ async fn cap_all(
 
 fn limit_words(facts: &Facts, own: Option<Money>) -> String {
     match (own, facts.default_user_limit) {
-        (Some(own), _) => own.to_string(),
-        (None, Some(default)) => format!("the default of {default}"),
+        (Some(own), _) => own.in_full(),
+        (None, Some(default)) => format!("the default of {}", default.in_full()),
         (None, None) => "no limit".to_owned(),
     }
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Change, Result, StoreError,
     groups::{self, Joining, Leaving},
-    limits, receipts, users,
+    limits, receipts, seen, users,
 };
 
 /// Brings everybody back who is still as the change left them. Returns how many people that were, and how
@@ -64,10 +64,14 @@ pub async fn undo(change: &mut Change, batch: &Batch) -> Result<(usize, usize)> 
     let facts = change.facts().await?;
     let (mut back, mut left) = (HashSet::new(), Left::default());
     let mut all = All::default();
+    let changed = |way: &&(UserId, Undo, i32)| {
+        now.get(&way.0).is_none_or(|person| !is_same(&way.1, person, task, &known, at))
+    };
+    let since = changed_since(change, batch, ways.iter().filter(changed), &now).await?;
     for (user, undo, place) in &ways {
         let same = now.get(user).filter(|person| is_same(undo, person, task, &known, at));
         let Some(person) = same else {
-            left.alone(*user, *place, None);
+            left.alone(*user, *place, since.get(user).cloned());
             continue;
         };
         // What has ended takes nobody in, also not those who were in it before.
@@ -120,14 +124,21 @@ impl Left {
 
     /// Why nothing at all was undone.
     fn nothing(&self) -> String {
+        // How many reasons are said: the page of the batch has all of them.
+        const SAID: usize = 3;
         let mut why: Vec<&str> = self.because.iter().flatten().map(String::as_str).collect();
         why.sort_unstable();
         why.dedup();
+        let more = why.len().saturating_sub(SAID);
+        why.truncate(SAID);
         if why.is_empty() {
             return "Everybody was changed again since. Nothing was undone: change them one by one, if they are to be as before.".to_owned();
         }
-        let others =
-            if self.because.contains(&None) { " What else was done was changed again since." } else { "" };
+        let others = match (more, self.because.contains(&None)) {
+            (0, false) => String::new(),
+            (0, true) => " What else was done was changed again since.".to_owned(),
+            (more, _) => format!(" It is alike with {more} more."),
+        };
         format!("Nothing was undone. {}{others}", why.join(" "))
     }
 
@@ -164,6 +175,27 @@ async fn ways_back(change: &mut Change, batch: &Batch) -> Result<Vec<(UserId, Un
     rows.into_iter()
         .map(|row| Ok((row.user_id.into(), serde_json::from_value(row.undo).map_err(unreadable)?, row.place)))
         .collect()
+}
+
+/// Who changed those again since whom the batch did not leave like this, and what.
+async fn changed_since(
+    change: &mut Change,
+    batch: &Batch,
+    ways: impl Iterator<Item = &(UserId, Undo, i32)>,
+    now: &HashMap<UserId, Person>,
+) -> Result<HashMap<UserId, String>> {
+    let people: Vec<seen::Changed> = ways
+        .map(|(user, undo, _)| seen::Changed {
+            user: *user,
+            name: now.get(user).map_or_else(|| "them".to_owned(), |person| person.name.clone()),
+            kind: match undo {
+                Undo::Leave(_) | Undo::Back { .. } | Undo::Join { .. } | Undo::Member { .. } => "membership",
+                Undo::Limit { .. } => "limit",
+                Undo::Role { .. } | Undo::Suspended(_) | Undo::Name { .. } | Undo::Added => "user",
+            },
+        })
+        .collect();
+    seen::since_batch(change, batch.id, &people).await
 }
 
 /// Whether somebody still is as the change left them.

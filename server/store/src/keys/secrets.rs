@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use domain::{
-    access::Facts,
-    ids::{ApplicationId, KeyId, OrgId, SecretId, UserId},
+    access::{Facts, left_with_a_group},
+    ids::{ApplicationId, GroupId, KeyId, OrgId, SecretId, UserId},
     keys::{PlainSecret, SecretKind, SecretRow},
     roles::{Act, Actor, Place, permit},
+    why::first_over,
 };
 
 use super::{hint, home, read};
@@ -99,7 +100,8 @@ pub async fn issue_service(change: &mut Change, key: KeyId, grace: Option<Durati
 /// The same of a secret that stops by itself at `ends_at`.
 ///
 /// # Errors
-/// As [`issue_service`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
+/// As [`issue_service`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed, or when the
+/// application's group, or one above it, has ended.
 pub async fn issue_service_until(
     change: &mut Change,
     key: KeyId,
@@ -116,6 +118,8 @@ pub async fn issue_service_until(
             "The secrets of a personal application belong to the person.",
         ));
     }
+    // Every call with it would be refused.
+    groups::takes_in(change, home.group, "").await?;
     let replaced = match grace {
         None => Vec::new(),
         Some(grace) => {
@@ -156,7 +160,8 @@ pub async fn issue_member(change: &mut Change, key: KeyId) -> Result<PlainSecret
 /// any they are revoked.
 ///
 /// # Errors
-/// As [`issue_member`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed.
+/// As [`issue_member`], and [`StoreError::Invalid`] about `ends_on` for an end that has passed, or when the
+/// application's group, or one above it, has ended.
 pub async fn issue_member_until(
     change: &mut Change,
     key: KeyId,
@@ -178,6 +183,8 @@ pub async fn issue_member_until(
     if !own && !shared {
         return Err(StoreError::NotFound);
     }
+    // On whose account its calls would be: they would all be refused.
+    groups::takes_in(change, home.group, "").await?;
     let replaced = replace_own(change, key, user, grace).await?;
     let (id, plain) = write_secret(change, key, Some(user), ends_at).await?;
     let mut diff = Diff::new().set("application", &home.name).set("kind", SecretKind::Member);
@@ -305,7 +312,7 @@ pub(crate) async fn revoke_orphans(
                      then a.personal_user_id = s.user_id and (g.group_id = a.group_id or g.ancestors @> array[a.group_id])
                      else exists (select from key_groups t where t.org_id = $1 and t.key_id = k.key_id
                                   and (g.group_id = t.group_id or g.ancestors @> array[t.group_id])) end)
-         returning s.secret_id, s.user_id as "user_id!", s.tail, a.name"#,
+         returning s.secret_id, s.user_id as "user_id!", s.tail, a.application_id, a.name"#,
         org.0,
         &users,
         at,
@@ -313,6 +320,13 @@ pub(crate) async fn revoke_orphans(
     )
     .fetch_all(change.db())
     .await?;
+    if !over.is_empty() {
+        let dead: Vec<(SecretId, UserId, ApplicationId)> = rows
+            .iter()
+            .map(|row| (row.secret_id.into(), row.user_id.into(), row.application_id.into()))
+            .collect();
+        keep_why_fallen(change, &dead).await?;
+    }
     let mut hints = HashMap::<UserId, Vec<String>>::new();
     for row in rows {
         let hint = format!("{}…{}", PlainSecret::PREFIX, row.tail);
@@ -321,6 +335,36 @@ pub(crate) async fn revoke_orphans(
     }
     change.fell(&hints);
     Ok(hints)
+}
+
+/// Writes down with which group's end secrets died, of those that did: whoever calls with them is told so.
+async fn keep_why_fallen(change: &mut Change, dead: &[(SecretId, UserId, ApplicationId)]) -> Result<()> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let (org, at) = (change.org(), change.at());
+    let facts = change.facts().await?;
+    let mut fell: (Vec<uuid::Uuid>, Vec<uuid::Uuid>, Vec<NaiveDate>) = Default::default();
+    for (secret, user, application) in dead {
+        let application = facts.applications.get(application);
+        let left = application.and_then(|application| left_with_a_group(&facts, *user, application, at));
+        let Some(over) = left.and_then(|(group, _)| first_over(&facts, group, at)) else { continue };
+        fell.0.push(secret.0);
+        fell.1.push(over.group.0);
+        fell.2.push(over.last);
+    }
+    sqlx::query!(
+        "update secrets s set fell_group_id = k.group_id, fell_on = k.last
+         from unnest($2::uuid[], $3::uuid[], $4::date[]) as k (secret_id, group_id, last)
+         where s.org_id = $1 and s.secret_id = k.secret_id",
+        org.0,
+        &fell.0,
+        &fell.1,
+        &fell.2,
+    )
+    .execute(change.db())
+    .await?;
+    Ok(())
 }
 
 /// Which member secrets a round looks at.
@@ -392,6 +436,8 @@ pub struct KnownSecret {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether what its calls say is kept.
     pub keeps_prompts: bool,
+    /// The group with whose end it died, and that group's last day then; none: it lives.
+    pub fell: Option<(GroupId, NaiveDate)>,
 }
 
 /// Every secret of an organization that still lives.
@@ -420,6 +466,7 @@ pub async fn known(store: &Store, org: OrgId) -> Result<Vec<KnownSecret>> {
                 user: row.user_id.map(UserId),
                 expires_at: row.expires_at,
                 keeps_prompts: row.keeps_prompts,
+                fell: None,
             })
         })
         .collect()
@@ -436,19 +483,20 @@ const SAID_FOR: Duration = Duration::days(90);
 pub async fn fallen(store: &Store, facts: &Facts) -> Result<Vec<KnownSecret>> {
     let (org, now) = (facts.org, clock::now());
     let over = groups::over(&mut *store.pool().acquire().await?, Some(org), now).await?;
-    if over.is_empty() {
-        return Ok(Vec::new());
-    }
     let rows = sqlx::query!(
-        r#"select s.hash, s.secret_id, k.application_id, s.user_id as "user_id!", s.revoked_at as "revoked_at!"
+        r#"select s.hash, s.secret_id, k.application_id, s.user_id as "user_id!", s.revoked_at as "revoked_at!",
+                  s.fell_group_id, s.fell_on
          from secrets s
          join keys k on k.org_id = s.org_id and k.key_id = s.key_id
          join applications a on a.org_id = k.org_id and a.application_id = k.application_id
          where s.org_id = $1 and s.user_id is not null and a.archived_at is null and s.leaked_at is null
            and s.revoked_at > $2 and (s.expires_at is null or s.expires_at > s.revoked_at)
-           and exists (select from memberships l join groups g on g.org_id = l.org_id and g.group_id = l.group_id
-                       where l.org_id = $1 and l.user_id = s.user_id and l.ended_at is null
-                         and (g.ancestors || g.group_id) && $3)"#,
+           and (s.fell_group_id is not null
+                -- What died before that was written down.
+                or cardinality($3::uuid[]) > 0
+                   and exists (select from memberships l join groups g on g.org_id = l.org_id and g.group_id = l.group_id
+                               where l.org_id = $1 and l.user_id = s.user_id and l.ended_at is null
+                                 and (g.ancestors || g.group_id) && $3))"#,
         org.0,
         now - SAID_FOR,
         &over,
@@ -458,11 +506,13 @@ pub async fn fallen(store: &Store, facts: &Facts) -> Result<Vec<KnownSecret>> {
     let mut fallen = Vec::new();
     for row in rows {
         let (application, user) = (row.application_id.into(), UserId(row.user_id));
-        let left = facts
-            .applications
-            .get(&application)
-            .and_then(|application| domain::access::left_with_a_group(facts, user, application, now));
-        if left.is_some_and(|(_, end)| end <= row.revoked_at) {
+        let with = row.fell_group_id.map(GroupId).zip(row.fell_on).or_else(|| {
+            let application = facts.applications.get(&application)?;
+            let (group, end) = left_with_a_group(facts, user, application, now)?;
+            let over = first_over(facts, group, now).filter(|_| end <= row.revoked_at)?;
+            Some((over.group, over.last))
+        });
+        if let Some(fell) = with {
             fallen.push(KnownSecret {
                 hash: read_hash(row.hash)?,
                 id: row.secret_id.into(),
@@ -470,6 +520,7 @@ pub async fn fallen(store: &Store, facts: &Facts) -> Result<Vec<KnownSecret>> {
                 user: Some(user),
                 expires_at: None,
                 keeps_prompts: false,
+                fell: Some(fell),
             });
         }
     }

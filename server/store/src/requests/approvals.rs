@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{OrgId, RequestId, UserId},
     money::Money,
-    requests::{Approval, ApprovalRule, Terms, Wish, Words},
+    requests::{Approval, ApprovalRule, RequestState, Terms, Wish, Words},
     roles::Act,
 };
 use sqlx::PgConnection;
@@ -125,7 +125,7 @@ pub async fn set_rule(change: &mut Change, rule: &ApprovalRule) -> Result<()> {
         .execute(change.db())
         .await?;
     }
-    let words = |rule: &ApprovalRule| format!("{} above {}", rule.approvers, rule.above);
+    let words = |rule: &ApprovalRule| format!("{} above {}", rule.approvers, rule.above.in_full());
     let after = (rule.approvers > 1).then(|| words(rule));
     let diff = Diff::new().field("approvers", before.as_ref().map(words), after);
     if diff.is_empty() {
@@ -248,6 +248,38 @@ pub(super) async fn add(
         (1 + others.filter(|approval| approval.counts).count(), Vec::new())
     };
     Ok(Added::Now(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
+}
+
+/// Proves that the terms a request stands at are those that were shown to whoever agrees to `meant`: a colleague
+/// may have agreed to others since. `shown`: none: those that were asked for. What they agreed to themself just
+/// like this is no news to them.
+///
+/// # Errors
+/// [`StoreError::Meanwhile`] with both terms, and who agreed to those that stand now.
+pub async fn as_shown(
+    change: &mut Change,
+    id: RequestId,
+    shown: Option<Terms>,
+    meant: Option<Terms>,
+) -> Result<()> {
+    let row = super::locked(change, id).await?;
+    let (org, at) = (change.org(), change.at());
+    let agreed = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
+    let shown = shown.unwrap_or(row.asked);
+    // Of what is decided already, it is said how.
+    let first = agreed.first().filter(|_| row.state == RequestState::Waiting);
+    let Some(first) = first.filter(|first| first.terms != shown) else { return Ok(()) };
+    let me = change.permit().actor().user;
+    let mine = |approval: &Approval| Some(approval.who.0) == me;
+    if agreed.iter().any(mine) && meant.unwrap_or(shown) == first.terms {
+        return Ok(());
+    }
+    let who = if mine(first) { "You, in another tab, have" } else { &format!("{} has", first.who.1) };
+    Err(StoreError::Meanwhile(format!(
+        "{who} agreed to {} since this was shown to you: then it was {}. Nothing was decided; approve it as it is now, or say again what you mean.",
+        row.wish.terms_words(&first.terms),
+        row.wish.terms_words(&shown),
+    )))
 }
 
 /// To what whoever decides has agreed in the round that counts; none: they have not.

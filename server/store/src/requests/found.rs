@@ -8,13 +8,13 @@ use domain::{
     ids::{GrantId, GroupId, ModelId, OrgId, RequestId, UserId},
     limits::{Meter, Metric, Mode, Scope},
     money::Money,
-    requests::{Granted, Made, Now, Request, RequestState, Terms, Wish},
+    requests::{Granted, Made, Now, Request, RequestState, Terms, Wish, idle},
     window::{Calendar, Window},
 };
 use uuid::Uuid;
 
 use super::approvals;
-use crate::{Result, Store, StoreError, clock, limits, organizations, users};
+use crate::{Result, Store, StoreError, access, clock, limits, organizations, users};
 
 /// Whose requests somebody sees.
 #[derive(Clone, Debug, Default)]
@@ -173,6 +173,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             approvals: Vec::new(),
             grant,
             now,
+            idle: None,
         });
     }
     fill_use(store, org, &mut requests, &calendar, now).await?;
@@ -347,7 +348,24 @@ pub async fn live(store: &Store, org: OrgId, of: &Filter) -> Result<Vec<Request>
         let filter = Filter { state: Some(state), ..of.clone() };
         all.extend(list(store, org, &filter, 50).await?);
     }
+    judge(store, org, &mut all).await?;
     Ok(all)
+}
+
+/// Says of each request where agreeing to it would change nothing, or what was agreed to does nothing now.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn judge(store: &Store, org: OrgId, requests: &mut [Request]) -> Result<()> {
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let facts = access::current(store, org).await?;
+    let now = clock::now();
+    for request in requests {
+        request.idle = idle(&facts, request, now);
+    }
+    Ok(())
 }
 
 /// Grants by id, for those who look at a trace: which request each came of.

@@ -42,7 +42,7 @@ pub(super) async fn asked(
     let about = About { id: &id, wish, requester: &requester, whom: &whom };
     let money = match wish {
         Wish::Model { .. } => wish.show(terms.amount),
-        Wish::Raise { from, .. } => format!("{} instead of {from}", wish.show(terms.amount)),
+        Wish::Raise { from, .. } => format!("{} instead of {}", wish.show(terms.amount), from.in_full()),
     };
     let telling = about.asked(&money, terms.ends_on, reason.as_str(), approvers);
     let mut people = match wish {

@@ -762,6 +762,62 @@ async fn who_is_put_there_again_joins_anew_and_what_was_stays_written_down() {
     assert_eq!(rows().await.len(), 4);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_made_on_whose_calls_nothing_would_pass() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let team = groups::insert(&mut change, None, &group("Team")).await.expect("a group");
+    change.commit().await.expect("it");
+    // Its members have secrets of an application that lives elsewhere.
+    assign(&org, &[team]).await;
+    member(&org, team, org.user, Standing::Member).await;
+    over(&org, org.child, true).await;
+    let mut change = org.change().await;
+    let sentence = invalid(keys::issue_service(&mut change, org.key, None).await, "");
+    assert!(
+        sentence.contains(" ended on ") && sentence.contains("Give it a later last day first."),
+        "{sentence}"
+    );
+    drop(change);
+    let mut change = org.tenant.change_as(&org.store, org.user).await;
+    let sentence = invalid(keys::issue_member(&mut change, org.key).await, "");
+    assert!(sentence.contains("Ask an admin to give it a later last day first."), "{sentence}");
+    drop(change);
+    over(&org, org.child, false).await;
+    secret(&org, org.user).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_batch_cannot_bring_back_says_who_changed_it_since_and_what() {
+    let org = Organization::new().await;
+    let mut change = org.change().await;
+    let team = groups::insert(&mut change, None, &group("Team")).await.expect("a group");
+    let (ann, ben) =
+        (person(&mut change, "Ann", Role::Member).await, person(&mut change, "Ben", Role::Member).await);
+    let ada = person(&mut change, "Ada", Role::Admin).await;
+    change.commit().await.expect("all of it");
+    let owner = org.tenant.owner.user.expect("a person");
+    let by_ada = Actor { user: Some(ada), name: "Ada".to_owned(), ..org.tenant.owner.clone() };
+    let task = Task::Join { group: team, standing: Standing::Member, ends_at: None };
+    let edits = permit(&org.tenant.owner, Act::EditUsers, Place::Organization).expect("they may");
+    let id = batches::prepare(&org.store, &edits, &[ann, ben]).await.expect("prepared");
+    let batch = async || batches::get(&org.store, org.tenant.org, owner, id).await.expect("it");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditMembers).await;
+    batches::confirm(&mut change, &batch().await, task).await.expect("done");
+    change.commit().await.expect("it");
+    let mut change = testing::begin(&org.store, &by_ada, Act::EditLeads).await;
+    groups::set_member(&mut change, team, ann, Standing::Lead, None).await.expect("a lead");
+    change.commit().await.expect("it");
+    let mut change = testing::begin(&org.store, &by_ada, Act::EditMembers).await;
+    groups::remove_member(&mut change, team, ben).await.expect("out");
+    change.commit().await.expect("it");
+    let mut change = testing::begin(&org.store, &org.tenant.owner, Act::EditMembers).await;
+    let refused = left_alone(batches::undo(&mut change, &batch().await).await);
+    assert!(refused.starts_with("Nothing was undone. Ada changed Ann again since ("), "{refused}");
+    assert!(refused.contains("standing: “member” → “lead”"), "{refused}");
+    assert!(refused.contains("Ada changed Ben again since (group: “Team” → nothing"), "{refused}");
+}
+
 /// The sentence of an undo that could do nothing.
 fn left_alone<T: std::fmt::Debug>(outcome: store::Result<T>) -> String {
     match outcome {

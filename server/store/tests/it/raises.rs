@@ -464,7 +464,11 @@ async fn what_somebody_sets_since_stays_and_ending_early_lowers_at_once() {
     assert_eq!(world.state(id).await, RequestState::Ended);
     // Twice is once, also where somebody gives the same cap for good.
     world.set(world.parents, 50, Mode::Enforce).await;
-    assert!(!end(&world.owner(), Act::LoosenLimits).await.expect("nothing"));
+    let again = end(&world.owner(), Act::LoosenLimits).await;
+    assert!(
+        matches!(&again, Err(StoreError::Meanwhile(said)) if said.starts_with("You have ended this already, on ")),
+        "{again:?}"
+    );
     assert_eq!(world.cap(world.parents).await, Some(dollars(50)));
 }
 

@@ -250,11 +250,10 @@ async fn a_grant_ends_by_itself_or_by_a_lead_and_then_the_model_is_by_request_ag
     change.commit().await.expect("it");
     assert_eq!(world.verdict(world.acme.child).await, Verdict::NeedsApproval);
     assert_eq!(world.state(id).await, RequestState::Ended);
-    // Its limit is gone with it, and ending twice changes nothing.
+    // Its limit is gone with it, and ending twice changes nothing and says who was first.
     assert!(!world.acme.facts().await.limits.keys().any(|scope| matches!(scope, Scope::Grant(_))));
     let mut change = world.deciding(&world.lena).await;
-    requests::end(&mut change, id).await.expect("it has ended");
-    assert!(!change.commit().await.expect("nothing"));
+    told(requests::end(&mut change, id).await, "You have ended this already, on ");
 }
 
 #[tokio::test]
@@ -282,6 +281,38 @@ async fn asking_needs_a_group_one_can_call_for_money_and_a_day_that_comes() {
     let owner = world.acme.tenant.owner.clone();
     let refused = world.ask(&owner, terms(5, 10)).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_grant_does_nothing_only_where_it_lifts_nothing_in_its_group_and_below() {
+    let world = World::new().await;
+    let id = world.ask(&world.uma(), terms(5, 10)).await.expect("a request");
+    let (model, parent) = (Target::Model(world.acme.model), world.acme.parent);
+    let says = async |group, state| {
+        let mut change = world.acme.change().await;
+        let say = Say { state, locked: false, ends_at: None };
+        authorizations::set(&mut change, Some(group), model, Some(say)).await.expect("a rule");
+        change.commit().await.expect("it");
+    };
+    let idle = async || {
+        let filter = requests::Filter { only: Some(id), ..Default::default() };
+        let live = requests::live(&world.acme.store, world.acme.tenant.org, &filter).await.expect("it");
+        live.into_iter().find_map(|request| request.idle)
+    };
+    assert_eq!(idle().await, None, "it can be agreed to");
+    says(parent, State::Open).await;
+    assert!(idle().await.is_some_and(|why| why.ends_with("by now: nobody has to agree any more.")));
+    says(parent, State::ByRequest).await;
+    world.approve(&world.lena, id, None).await.expect("yes");
+    assert_eq!(idle().await, None, "it lifts");
+    says(parent, State::Open).await;
+    assert!(
+        idle()
+            .await
+            .is_some_and(|why| why.starts_with("This does nothing now: ") && why.ends_with(" anyway."))
+    );
+    says(parent, State::Closed).await;
+    assert_eq!(idle().await.as_deref(), Some("This does nothing now: it is closed."));
 }
 
 /// Several have to agree to more than a dollar; Ada is an admin.
