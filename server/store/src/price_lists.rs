@@ -191,8 +191,9 @@ async fn reprice(
     let name = model.name.clone();
     let left_out = |why: String| Ok(Turned::LeftOut(LeftOut { name: name.clone(), why }));
     if model.archived_at.is_some() {
-        let (who, _) = crate::seen::last(change, chosen.model.0).await?;
-        return left_out(format!("{who} has archived it since."));
+        let last = crate::seen::last(change, chosen.model.0).await?;
+        let has = if last.own { "have" } else { "has" };
+        return left_out(format!("{} {has} archived it since.", last.who));
     }
     let Some(listed) = listed_for(&model, vendors, &list.listed) else {
         return left_out(
