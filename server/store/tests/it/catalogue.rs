@@ -296,7 +296,7 @@ async fn a_price_that_somebody_changed_since_a_list_was_shown_stays_and_is_named
         left,
         [
             "edited: Olga changed it from input $1.00, output $2.00 to input $3.00, output $9.00 since.",
-            "gone: Olga has archived it since.",
+            "gone: You have archived it since.",
         ]
     );
     let now = async |id| acme.model_now(id).await.prices.expect("a price").prices;
