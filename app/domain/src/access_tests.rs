@@ -9,11 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{ApplicationFacts, Ask, Facts, Verdict, belongs, decide, ruling_for},
+    access::{ApplicationFacts, Ask, Facts, Verdict, belongs, callable, decide, ruling_for},
     authorizations::{State, Target},
     ids::{AccessTestId, GroupId, KeyId, ModelId, UserId},
     keys::Features,
-    models::Review,
     names::Name,
     why::place,
     words::words,
@@ -155,8 +154,7 @@ fn models(facts: &Facts, target: Target, now: DateTime<Utc>) -> Vec<ModelId> {
     let mut models: Vec<(&String, ModelId)> = facts
         .models
         .iter()
-        .filter(|(_, model)| model.tier == tier && !model.archived && model.review == Review::Accepted)
-        .filter(|(_, model)| model.prices_at(now).is_some())
+        .filter(|(id, model)| model.tier == tier && callable(facts, **id, now).is_ok())
         .map(|(id, model)| (&model.name, *id))
         .collect();
     models.sort();

@@ -2,7 +2,7 @@
 
 pub mod watch;
 
-use std::collections::BTreeSet;
+use std::{cell::LazyCell, collections::BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
@@ -47,11 +47,30 @@ fn turns(facts: &Facts, at: DateTime<Utc>) -> BTreeSet<DateTime<Utc>> {
     ends.chain(begins).filter(|moment| *moment > at).collect()
 }
 
+/// As if what lasts at a moment never ended by itself: a group, a membership, a grant. Nobody can be held to what
+/// these take away.
+fn lasting(facts: &Facts, at: DateTime<Utc>) -> Facts {
+    let mut facts = facts.clone();
+    let lasts = |end: &Option<DateTime<Utc>>| end.is_some_and(|end| at < end);
+    for group in facts.groups.values_mut().filter(|group| lasts(&group.ends_at)) {
+        group.ends_at = None;
+    }
+    for membership in facts.users.values_mut().flat_map(|user| &mut user.memberships) {
+        membership.ends_at = membership.ends_at.filter(|end| *end <= at);
+    }
+    for grant in facts.grants.values_mut().flatten().filter(|grant| at < grant.ends_at) {
+        grant.ends_at = DateTime::<Utc>::MAX_UTC;
+    }
+    facts
+}
+
 /// The tests of a list that hold before a change and would not after it: at once, or on a day to come, whatever
 /// it is that was changed: a rule, or a model's tier, or where a group stands.
 pub fn broken(before: &Facts, after: &Facts, tests: &[AccessTest], at: DateTime<Utc>) -> Vec<Broken> {
     let mut turns_to_come = turns(before, at);
     turns_to_come.extend(turns(after, at));
+    // Copies, and only where there is a day to look at.
+    let later = LazyCell::new(|| (lasting(before, at), lasting(after, at)));
     let opens_the_same = before.opens_the_same(after);
     let has_the_same_callers = before.has_the_same_callers(after);
     let stays = |test: &AccessTest| match test.subject {
@@ -65,6 +84,7 @@ pub fn broken(before: &Facts, after: &Facts, tests: &[AccessTest], at: DateTime<
             return Some((failure, None));
         }
         let then = |turn: &DateTime<Utc>| {
+            let (before, after) = &*later;
             let failure = run(after, test, *turn).err()?;
             // Nor one that would fail by then without it.
             run(before, test, *turn).is_ok().then_some((failure, Some(after.calendar.day(*turn))))

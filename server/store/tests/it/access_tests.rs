@@ -9,7 +9,7 @@ use domain::{
     groups::{GroupForm, Standing},
     ids::{AccessTestId, GroupId},
     keys::{Features, KeyModels},
-    models::Review,
+    models::{Modality, Review},
     money::{Money, Price},
     notices::NoticeKind,
     prices::{Origin, PriceKey, Prices},
@@ -229,6 +229,28 @@ async fn what_is_put_under_a_rule_with_a_last_day_breaks_no_test_when_it_is_over
         Err(StoreError::Pinned(broken)) => assert_eq!(broken.from, Some(facts.calendar.day(day))),
         other => panic!("a price to come: {other:?}"),
     }
+
+    // A last day of a group is held against nobody, whatever else happens after it; and what nobody can call by
+    // its kind is nothing that a tier could open.
+    let mut change = org.change().await;
+    let name = "Parent has Special".parse().expect("a name");
+    let (subject, target) = (Subject::Group(org.parent), Target::Tier(special));
+    access_tests::insert(&mut change, &name, subject, target, Expected::Open).await.expect("pinned");
+    change.commit().await.expect("it");
+    let last = facts.calendar.day(clock::now() + Duration::days(1));
+    let mut change = org.change().await;
+    let version = groups::version(&mut change, org.parent).await.expect("a version");
+    let form = GroupForm { ends_on: Some(last), ..group("Parent") };
+    groups::update(&mut change, org.parent, version, &form).await.expect("a last day");
+    change.commit().await.expect("before the day on which a rule ends");
+    let mut change = org.change().await;
+    let form =
+        models::ModelForm { modality: Modality::Image, ..model_form("painter", org.provider, special) };
+    let painter = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    let by_image = Prices::default().with(PriceKey::Image, Some(price));
+    let now = change.at();
+    model_prices::set(&mut change, painter, now, &by_image, Origin::TYPED).await.expect("a price");
+    change.commit().await.expect("a model for images breaks nothing");
 
     // A change that has nothing to do with it is not held up.
     let mut change = org.change().await;
