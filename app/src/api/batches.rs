@@ -135,7 +135,7 @@ pub async fn load_batch(
     #[server(default)] from: String,
 ) -> Result<BatchView, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{batches::Task, roles::Act};
     handle(|cx| async move {
         let actor = cx.actor()?.clone();
         let id: BatchId = id.parse().map_err(|_| AppError::NotFound)?;
@@ -168,6 +168,12 @@ pub async fn load_batch(
                 store::batches::left_alone(&cx.store, actor.org, id, batches::LEFT).await.known()?;
             let parts = batches::kept_parts(&cx, actor.org, id, shown).await?;
             let view = view(task.action(), Some(parts));
+            // Nobody is put back into what has ended.
+            let left = match task {
+                Task::Leave(group) => Some(group),
+                _ => task.also(),
+            };
+            let may_undo = may_undo && groups::takes_in(&cx, left).await?;
             return Ok(BatchView { done: true, may_undo, died, left_alone, ..view });
         }
         let unsaid = "The address does not say what is to be done. Choose the people in the directory again.";

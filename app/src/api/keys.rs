@@ -66,8 +66,9 @@ pub async fn edit_key(
         let saved = change.commit().await.known()?;
         let mut again = saved;
         for (group, _) in before.assigned.iter().filter(|(group, _)| !form.assigned.contains(group)) {
-            // What an admin had assigned is not theirs to put back.
+            // What an admin had assigned is not theirs to put back, nor is what has ended anybody's.
             again &= cx.permit_in(Act::EditApplications, *group).await.is_ok();
+            again &= groups::takes_in(&cx, Some(*group)).await?;
         }
         let said = secrets::with_dead("Key saved. It holds from the next call on.", fallen, again);
         Ok(Done::said(said)

@@ -303,12 +303,21 @@ pub async fn draft(change: &mut Change, draft: &Draft) -> Result<Option<WayBack>
         Draft::Policy { id: Some(id), .. } => {
             Some(policy(&store::policies::get(change.store(), org, *id).await?))
         }
-        Draft::Move { group, from, parent } => Some(place(*group, *from, *parent)),
-        Draft::MoveApplication { application, version, from, to } => {
-            Some(application_place(*application, version + 1, *from, *to))
+        Draft::Move { group, from, parent } => {
+            takes_in(change, *from).await?.then(|| place(*group, *from, *parent))
         }
+        Draft::MoveApplication { application, version, from, to } => takes_in(change, Some(*from))
+            .await?
+            .then(|| application_place(*application, version + 1, *from, *to)),
         Draft::Policy { id: None, .. } | Draft::Authorizations(_) => None,
     })
+}
+
+/// Whether what leaves a group can be put back there: what has ended takes nothing in.
+async fn takes_in(change: &mut Change, group: Option<GroupId>) -> Result<bool, StoreError> {
+    let Some(group) = group else { return Ok(true) };
+    let facts = change.facts().await?;
+    Ok(domain::why::over(&facts, group, store::clock::now()).is_none())
 }
 
 /// Of promoting or dropping a rule that only took note, after it was done; none where whoever did it may

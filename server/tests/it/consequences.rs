@@ -966,6 +966,10 @@ async fn what_has_ended_is_said_beside_its_people_and_no_way_back_leads_into_it(
     let world = world().await;
     crate::load::secret(&world.owner, "http://127.0.0.1:9/v1").await;
     let key = Key::new(&world.owner, &world.team).await;
+    let fields = [("name", "second"), ("group", world.team.as_str())];
+    let second =
+        Key::of(&world.owner, &world.owner.create("/console/applications/create", &fields).await).await;
+    assert_eq!(second.assign(&world.owner, "1", &[&world.team], "").await.status, 200);
     let last = store::clock::now().date_naive() - chrono::Days::new(3);
     end(&world.server, "Engineering/Research", &last.to_string());
 
@@ -992,6 +996,17 @@ async fn what_has_ended_is_said_beside_its_people_and_no_way_back_leads_into_it(
     ];
     let moved = world.owner.must("/console/applications/move", &fields).await;
     assert!(moved["undo"].is_null(), "{moved}");
+    let taken_off = second.assign(&world.owner, "2", &[], "").await;
+    assert_eq!(taken_off.status, 200, "{}", taken_off.text);
+    assert!(taken_off.json()["undo"].is_null(), "{}", taken_off.text);
+    let fields = [("id", second.application.as_str()), ("version", "1"), ("group", &world.elsewhere)];
+    let shown = world.owner.must("/console/rehearsals/move-application", &fields).await;
+    let page = shown["go"].as_str().expect("a page").to_owned();
+    let id = crate::world::id_at(&page, "reh_");
+    let page = world.owner.get(&page).await.text;
+    let seen = hidden(&page, "/console/rehearsals/save", "seen");
+    let saved = world.owner.must("/console/rehearsals/save", &[("id", &id), ("seen", &seen)]).await;
+    assert!(saved["undo"].is_null(), "{saved}");
     let page = world.owner.get(&format!("/groups/{}?dialog=edit", world.team)).await.text;
     let version = page.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
     let fields = [
