@@ -96,6 +96,17 @@ pub enum Verdict {
     Deny(Reason),
 }
 
+/// As a state of a cell, for those who ask what somebody comes to.
+impl From<Verdict> for State {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allow => Self::Open,
+            Verdict::NeedsApproval => Self::ByRequest,
+            Verdict::Deny(_) => Self::Closed,
+        }
+    }
+}
+
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {

@@ -215,14 +215,6 @@ fn verdict(facts: &Facts, group: GroupId, model: ModelId, at: DateTime<Utc>) -> 
     decide(facts, &ask, at).verdict
 }
 
-fn state(verdict: Verdict) -> State {
-    match verdict {
-        Verdict::Allow => State::Open,
-        Verdict::NeedsApproval => State::ByRequest,
-        Verdict::Deny(_) => State::Closed,
-    }
-}
-
 /// What changes for whom between two facts that differ by a draft, at a moment.
 pub fn effects(before: &Facts, after: &Facts, draft: &Draft, at: DateTime<Utc>) -> Effects {
     let mut effects = Effects::default();
@@ -239,7 +231,7 @@ pub fn effects(before: &Facts, after: &Facts, draft: &Draft, at: DateTime<Utc>) 
             })
             .collect();
         for model in models {
-            let [before, after] = [before, after].map(|facts| state(verdict(facts, *id, model, at)));
+            let [before, after] = [before, after].map(|facts| State::from(verdict(facts, *id, model, at)));
             if before != after {
                 effects.shifts.push(Shift { group: *id, model, before, after });
                 shifted.entry(*id).or_default().insert(model);

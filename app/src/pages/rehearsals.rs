@@ -327,20 +327,30 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
                 1 => " and 1 group below".to_owned(),
                 count => format!(" and {count} groups below"),
             };
-            if let Some(application) = reach.application {
-                return view! {
-                    <tr>
-                        <td><a href=format!("/applications/{application}")>{reach.name}</a><div class="sub">"the application, by its key"</div></td>
-                        <td data-th="Gains"><span>{gains}</span></td>
-                        <td data-th="Loses"><span>{loses}</span></td>
-                    </tr>
+            let (href, whom) = match (reach.application, reach.person) {
+                (Some(application), None) => {
+                    (format!("/applications/{application}"), "the application, by its key".to_owned())
                 }
-                .into_any();
-            }
-            let people = if reach.people == 1 { "1 person".to_owned() } else { format!("{} people", reach.people) };
+                (Some(application), Some(person)) => (
+                    format!("/applications/{application}"),
+                    format!("only {person} by it, with a grant of their own"),
+                ),
+                (None, Some(person)) => (
+                    format!("/groups/{}", reach.group),
+                    format!("only {person}, with a grant of their own{below}"),
+                ),
+                (None, None) => {
+                    let people = if reach.people == 1 {
+                        "1 person".to_owned()
+                    } else {
+                        format!("{} people", reach.people)
+                    };
+                    (format!("/groups/{}", reach.group), format!("{people}{below}"))
+                }
+            };
             view! {
                 <tr>
-                    <td><a href=format!("/groups/{}", reach.group)>{reach.name}</a><div class="sub">{format!("{people}{below}")}</div></td>
+                    <td><a href=href>{reach.name}</a><div class="sub">{whom}</div></td>
                     <td data-th="Gains"><span>{gains}</span></td>
                     <td data-th="Loses"><span>{loses}</span></td>
                 </tr>
@@ -353,7 +363,7 @@ fn ReachCard(reach: Vec<Reach>) -> impl IntoView {
             <div class="scroll" tabindex="0" role="region" aria-label="Who gains and loses models">
                 <table class="table stack"><thead><tr><th>"Who"</th><th>"Gains"</th><th>"Loses"</th></tr></thead><tbody>{rows}</tbody></table>
             </div>
-            {(more > 0).then(|| view! { <p class="note-line">{format!("{more} more groups change.")}</p> })}
+            {(more > 0).then(|| view! { <p class="note-line">{format!("{more} more lines like these.")}</p> })}
         </Card>
     }
 }

@@ -1,26 +1,30 @@
 //! Who gains and loses which models, and whose budgets change: what a draft means before anybody
 //! has called.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{Facts, belongs, callable, ended, policy_of, ruling_for},
-    authorizations::{State, Target},
+    access::{ApplicationFacts, Ask, Facts, Grantee, UserFacts, belongs, callable, decide, policy_of},
+    authorizations::State,
     ids::{ApplicationId, GroupId, ModelId, UserId},
+    keys::Features,
     limits::{Limit, Mode, Scope},
     why::place,
 };
 
-/// What changes for a group, or for one application: which models become wider, which narrower.
+/// What changes for a group, for one application, or for somebody with a grant of their own: which models become
+/// wider, which narrower, as [`decide`] says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Which group.
     pub group: GroupId,
     /// Only for this application of it.
     pub application: Option<ApplicationId>,
+    /// Only for this person there: a grant of their own makes it another change than the others'.
+    pub person: Option<String>,
     /// Where it is afterwards.
     pub name: String,
     /// Groups below it for which the same changes.
@@ -64,17 +68,87 @@ pub struct Budget {
     pub used: Option<i64>,
 }
 
-/// A group that has ended has nothing, whatever the rules say.
-fn state(facts: &Facts, group: GroupId, model: ModelId, now: DateTime<Utc>) -> State {
-    if ended(facts, group, now).is_some() {
-        return State::Closed;
-    }
-    let path = facts.groups.get(&group).map_or(&[][..], |group| group.path.as_slice());
-    ruling_for(facts, path, Target::Model(model), now).map_or(State::Closed, |(_, rule)| rule.state)
+/// Who asks: a group, somebody in it, or an application of it.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    group: GroupId,
+    user: Option<UserId>,
+    application: Option<&'a ApplicationFacts>,
 }
 
-/// Which groups gain or lose models that can be called, from the top down; a group below one for which the same
-/// changes is counted with it.
+impl<'a> Who<'a> {
+    /// The application itself. A private one calls as its person: what is granted to them is in it.
+    const fn is(application: &'a ApplicationFacts) -> Self {
+        Self { group: application.group, user: application.personal, application: Some(application) }
+    }
+}
+
+/// What is decided for somebody about a model. What every call to it needs counts, and nothing besides.
+fn state(facts: &Facts, who: Who<'_>, model: ModelId, now: DateTime<Utc>) -> State {
+    let Who { group, user, application } = who;
+    let ask = Ask { group, user, application, model, features: Features::default() };
+    decide(facts, &ask, now).verdict.into()
+}
+
+/// What somebody has of some models before and after, where that is not the same.
+fn changes<'a>(
+    (before, was): (&Facts, Who<'_>),
+    (after, is): (&Facts, Who<'_>),
+    models: impl Iterator<Item = &'a (ModelId, &'a String)>,
+    now: DateTime<Utc>,
+) -> Vec<(String, State, State)> {
+    models
+        .map(|(id, name)| ((*name).clone(), state(before, was, *id, now), state(after, is, *id, now)))
+        .filter(|(_, from, to)| from != to)
+        .collect()
+}
+
+/// The models that can be called afterwards, by name.
+fn models(after: &Facts, now: DateTime<Utc>) -> Vec<(ModelId, &String)> {
+    let callable = after.models.iter().filter(|(id, _)| callable(after, **id, now).is_ok());
+    let mut models: Vec<_> = callable.map(|(id, model)| (*id, &model.name)).collect();
+    models.sort_by_key(|(_, name)| *name);
+    models
+}
+
+/// People who may call and have a grant of their own, with the models that one is for.
+fn holders(facts: &Facts, now: DateTime<Utc>) -> BTreeMap<UserId, BTreeSet<ModelId>> {
+    let mut holders = BTreeMap::<UserId, BTreeSet<ModelId>>::new();
+    for (model, grants) in &facts.grants {
+        for grant in grants.iter().filter(|grant| grant.starts_at <= now && now < grant.ends_at) {
+            let (Grantee::User(user) | Grantee::Member(_, user)) = grant.to else { continue };
+            if facts.users.get(&user).is_some_and(|user| !is_out(user)) {
+                holders.entry(user).or_default().insert(*model);
+            }
+        }
+    }
+    holders
+}
+
+/// The lines of people whose own grants make something else of a change than it is for the others there.
+fn by_grants(
+    before: (&Facts, Who<'_>),
+    after: (&Facts, Who<'_>),
+    holders: &BTreeMap<UserId, BTreeSet<ModelId>>,
+    models: &[(ModelId, &String)],
+    now: DateTime<Utc>,
+) -> Vec<(String, Vec<(String, State, State)>)> {
+    let mut lines = Vec::new();
+    for (user, theirs) in holders {
+        let granted = || models.iter().filter(|(id, _)| theirs.contains(id));
+        let with = |(facts, who)| (facts, Who { user: Some(*user), ..who });
+        let own = changes(with(before), with(after), granted(), now);
+        if !own.is_empty() && own != changes(before, after, granted(), now) {
+            let name = after.0.users.get(user).map(|user| user.name.clone()).unwrap_or_default();
+            lines.push((name, own));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// Which groups gain or lose models that can be called, and who in them does by a grant of their own, from the
+/// top down; a group below one for which the same changes is counted with it.
 pub fn reach(before: &Facts, after: &Facts, now: DateTime<Utc>) -> Vec<Reach> {
     let mut groups: Vec<(GroupId, usize, String)> = after
         .groups
@@ -83,74 +157,87 @@ pub fn reach(before: &Facts, after: &Facts, now: DateTime<Utc>) -> Vec<Reach> {
         .map(|(id, group)| (*id, group.path.len(), place(after, Some(*id))))
         .collect();
     groups.sort_by(|a, b| (a.1, &a.2).cmp(&(b.1, &b.2)));
-    let mut models: Vec<(ModelId, &String)> = after
-        .models
-        .iter()
-        .filter(|(id, _)| callable(after, **id, now).is_ok())
-        .map(|(id, model)| (*id, &model.name))
-        .collect();
-    models.sort_by_key(|(_, name)| *name);
-    let mut list: Vec<(Reach, HashSet<UserId>)> = Vec::new();
+    let models = models(after, now);
+    let holders = holders(after, now);
+    let mut list: Vec<Reach> = Vec::new();
     for (group, _, name) in groups {
-        let changes: Vec<(String, State, State)> = models
-            .iter()
-            .map(|(id, name)| {
-                ((*name).clone(), state(before, group, *id, now), state(after, group, *id, now))
-            })
-            .filter(|(_, from, to)| from != to)
-            .collect();
-        if changes.is_empty() {
-            continue;
-        }
-        let people = || {
-            // Whom only one of them has: where the end of a group takes everything, those who were in it.
-            let of = |facts: &Facts| {
-                let inside =
-                    facts.users.iter().filter(|(_, user)| !is_out(user) && belongs(facts, user, group, now));
-                inside.map(|(id, _)| *id).collect::<HashSet<UserId>>()
-            };
-            let people = of(after);
-            if people.is_empty() { of(before) } else { people }
+        let who = Who { group, user: None, application: None };
+        let everybody = changes((before, who), (after, who), models.iter(), now);
+        let inside = |user: &UserId| {
+            let belongs =
+                |facts: &Facts| facts.users.get(user).is_some_and(|user| belongs(facts, user, group, now));
+            belongs(before) || belongs(after)
         };
-        let above = after.groups.get(&group).map_or(&[][..], |facts| facts.path.as_slice());
-        match list.iter_mut().find(|(top, _)| above.contains(&top.group) && top.models == changes) {
-            // Its people belong to the one above, too.
-            Some((top, _)) => top.below += 1,
-            None => list.push((
-                Reach { group, application: None, name, below: 0, people: 0, models: changes },
-                people(),
-            )),
+        let theirs = holders.iter().filter(|(user, _)| inside(user));
+        let theirs = theirs.map(|(user, models)| (*user, models.clone())).collect();
+        let persons = by_grants((before, who), (after, who), &theirs, &models, now);
+        let persons = persons.into_iter().map(|(person, changes)| (Some(person), changes));
+        let lines =
+            std::iter::once((None, everybody)).filter(|(_, changes)| !changes.is_empty()).chain(persons);
+        let above = path_of(after, group);
+        for (person, models) in lines {
+            let same =
+                |top: &&mut Reach| above.contains(&top.group) && top.person == person && top.models == models;
+            match list.iter_mut().find(same) {
+                // Its people belong to the one above, too.
+                Some(top) => top.below += 1,
+                None => {
+                    let people = if person.is_some() { 1 } else { people(before, after, group, now) };
+                    let name = name.clone();
+                    list.push(Reach { group, application: None, person, name, below: 0, people, models });
+                }
+            }
         }
     }
-    list.into_iter().map(|(reach, people)| Reach { people: people.len(), ..reach }).collect()
+    list
 }
 
-const fn is_out(user: &crate::access::UserFacts) -> bool {
+/// How many belong to a group. Whom only one of both facts has: where the end of a group takes everything, those
+/// who were in it.
+fn people(before: &Facts, after: &Facts, group: GroupId, now: DateTime<Utc>) -> usize {
+    let of = |facts: &Facts| {
+        facts.users.values().filter(|user| !is_out(user) && belongs(facts, user, group, now)).count()
+    };
+    match of(after) {
+        0 => of(before),
+        people => people,
+    }
+}
+
+const fn is_out(user: &UserFacts) -> bool {
     user.suspended
 }
 
-/// What an application gains and loses that is put into another group: of what its key lets through. A
-/// group that has ended has nothing.
+/// What an application that is put into another group gains and loses, and who of those who call by it does by a
+/// grant of their own.
 pub fn reach_of_application(
     before: &Facts,
     after: &Facts,
     id: ApplicationId,
     now: DateTime<Utc>,
-) -> Option<Reach> {
-    let (was, is) = (before.applications.get(&id)?, after.applications.get(&id)?);
-    let state_in = |facts: &Facts, group: GroupId, model: ModelId| state(facts, group, model, now);
-    let mut models: Vec<(String, State, State)> = after
-        .models
-        .iter()
-        .filter(|(model, _)| callable(after, **model, now).is_ok() && is.models.allow(**model))
-        .map(|(model, facts)| {
-            (facts.name.clone(), state_in(before, was.group, *model), state_in(after, is.group, *model))
-        })
-        .filter(|(_, from, to)| from != to)
-        .collect();
-    models.sort_by(|a, b| a.0.cmp(&b.0));
-    let (group, name) = (is.group, is.name.clone());
-    (!models.is_empty()).then_some(Reach { group, application: Some(id), name, below: 0, people: 0, models })
+) -> Vec<Reach> {
+    let (Some(was), Some(is)) = (before.applications.get(&id), after.applications.get(&id)) else {
+        return Vec::new();
+    };
+    let name = &is.name;
+    let (was, is) = (Who::is(was), Who::is(is));
+    let models = models(after, now);
+    let line = |person: Option<String>, people: usize, models: Vec<(String, State, State)>| Reach {
+        group: is.group,
+        application: Some(id),
+        person,
+        name: name.clone(),
+        below: 0,
+        people,
+        models,
+    };
+    let itself = changes((before, was), (after, is), models.iter(), now);
+    let mut list: Vec<Reach> = (!itself.is_empty()).then(|| line(None, 0, itself)).into_iter().collect();
+    if is.user.is_none() {
+        let persons = by_grants((before, was), (after, is), &holders(after, now), &models, now);
+        list.extend(persons.into_iter().map(|(person, models)| line(Some(person), 1, models)));
+    }
+    list
 }
 
 /// Applications whose calls that name no model go another way than before.

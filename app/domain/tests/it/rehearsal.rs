@@ -11,7 +11,8 @@ use domain::{
     money::{Money, NANOS},
     policies::Routing,
     rehearsal::{
-        Amounts, Booked, Finished, Period, Recorded, Refused, Rehearsal, Report, Then, Usual, reach,
+        Amounts, Booked, Finished, Period, Reach, Recorded, Refused, Rehearsal, Report, Then, Usual, reach,
+        reach_of_application,
     },
     usage::Usage,
 };
@@ -94,6 +95,10 @@ fn add(facts: &mut Facts, word: &str) {
             let mut path = facts.groups[&world::group(parent)].path.clone();
             path.push(world::group(group));
             facts.groups.get_mut(&world::group(group)).expect("a group").path = path;
+        }
+        ["move-application", group, to] => {
+            facts.applications.get_mut(&application(group)).expect("its application").group =
+                world::group(to);
         }
         ["archived", model] => {
             facts.models.get_mut(&world::model(model)).expect("a model").archived = true;
@@ -282,6 +287,80 @@ fn a_move_says_which_models_a_group_gains_and_loses() {
     assert_eq!(said, [r#"Marketing/Research (1): +["big"] -["small"]"#]);
 }
 
+/// `Marketing: small open → closed`, `Marketing for Lin: …`.
+fn lines(reach: &[Reach]) -> Vec<String> {
+    let changes = |reach: &Reach| -> Vec<String> {
+        let models = reach.models.iter();
+        models.map(|(name, from, to)| format!("{name} {} → {}", from.as_str(), to.as_str())).collect()
+    };
+    let whom = |reach: &Reach| reach.person.as_ref().map_or_else(String::new, |name| format!(" for {name}"));
+    reach
+        .iter()
+        .map(|reach| format!("{}{}: {}", reach.name, whom(reach), changes(reach).join(", ")))
+        .collect()
+}
+
+#[test]
+fn what_is_granted_counts_in_what_is_gained_and_lost() {
+    let mut before = quiet();
+    for word in ["org:small=by_request", "org:big=by_request", "grant:Engineering:small", "grant:Lin:big"] {
+        add(&mut before, word);
+    }
+    let mut after = before.clone();
+    add(&mut after, "move:Research:Marketing");
+    assert_eq!(
+        lines(&reach(&before, &after, world::now())),
+        ["Marketing/Research: small open → by_request"],
+        "what is granted to a person goes with them"
+    );
+    add(&mut after, "Marketing:big=closed!");
+    assert_eq!(
+        lines(&reach(&before, &after, world::now())),
+        [
+            "Marketing: big by_request → closed",
+            "Marketing for Lin: big open → closed",
+            "Marketing/Research: big by_request → closed, small open → by_request",
+        ]
+    );
+}
+
+#[test]
+fn an_application_loses_nothing_that_its_key_does_not_let_through() {
+    let mut before = quiet();
+    for word in ["Research:all=open", "Research:big=open", "Research:vectors=open"] {
+        add(&mut before, word);
+    }
+    before.models.get_mut(&world::model("vectors")).expect("it").modality =
+        domain::models::Modality::Embedding;
+    let mut after = before.clone();
+    add(&mut after, "move-application:Research:Marketing");
+    let said = |before: &Facts, after: &Facts| {
+        lines(&reach_of_application(before, after, application("Research"), world::now()))
+    };
+    assert_eq!(said(&before, &after), ["bot: big open → closed, small open → closed"]);
+    for facts in [&mut before, &mut after] {
+        let bot = facts.applications.get_mut(&application("Research")).expect("it");
+        bot.features = bot.features.with(domain::keys::Feature::Embeddings);
+    }
+    assert_eq!(
+        said(&before, &after),
+        ["bot: big open → closed, small open → closed, vectors open → closed"],
+        "with embeddings on, those too"
+    );
+    // What Lin has in Research for herself stays behind.
+    for facts in [&mut before, &mut after] {
+        add(facts, "org:big=by_request");
+        add(facts, "Research:big=by_request");
+        add(facts, "grant:Lin:big");
+        let grants = facts.grants.get_mut(&world::model("big")).expect("it");
+        grants[0].to = domain::access::Grantee::Member(world::group("Research"), world::user("Lin"));
+    }
+    assert_eq!(
+        said(&before, &after),
+        ["bot: small open → closed, vectors open → closed", "bot for Lin: big open → by_request"]
+    );
+}
+
 const PLACES: [&str; 5] = ["org", "Engineering", "Research", "Search", "Marketing"];
 const TARGETS: [&str; 5] = ["all", "general", "top", "small", "big"];
 
@@ -343,6 +422,11 @@ fn any_world() -> impl Strategy<Value = Vec<String>> {
         .prop_map(|(rules, limits)| rules.into_iter().chain(limits).collect())
 }
 
+fn any_grant() -> impl Strategy<Value = String> {
+    let to = prop_oneof!["Lin", "Kai", "Engineering", "Research", "Marketing"];
+    (to, prop_oneof!["small", "big", "vectors"]).prop_map(|(to, model)| format!("grant:{to}:{model}"))
+}
+
 fn any_calls() -> impl Strategy<Value = Vec<Recorded>> {
     let call = (0..25_i64, 0..24_i64, 0..4_usize, 0..2_usize, 1..8_i64);
     proptest::collection::vec(call, 0..60).prop_map(|list| {
@@ -387,6 +471,55 @@ proptest! {
         prop_assert_eq!((report.sums.refused, report.sums.saved.0), (refused, saved));
         prop_assert_eq!((report.sums.allowed, report.sums.costs.0), (allowed, costs));
         prop_assert_eq!(report.calls, calls.len() as u64);
+    }
+
+    #[test]
+    fn what_an_application_gains_and_loses_is_what_is_decided(
+        rules in any_world(),
+        grants in proptest::collection::vec(any_grant(), 0..4),
+        key in prop_oneof!["key:all", "key:small", "embeddings"],
+        from in 0..4_usize,
+        to in 0..4_usize,
+    ) {
+        let mut before = quiet();
+        before.models.get_mut(&world::model("vectors")).expect("it").modality = domain::models::Modality::Embedding;
+        rules.iter().chain(&grants).for_each(|word| add(&mut before, word));
+        let (from, to) = (world::GROUPS[from].0, world::GROUPS[to].0);
+        before.applications.insert(application(from), world::application(from, &[&key]));
+        let mut after = before.clone();
+        add(&mut after, &format!("move-application:{from}:{to}"));
+        let said = reach_of_application(&before, &after, application(from), world::now());
+        for user in [None, Some("Lin"), Some("Kai")] {
+            for model in ["small", "big", "vectors", "raw", "gift"] {
+                let [was, is] = [&before, &after].map(|facts| {
+                    let app = &facts.applications[&application(from)];
+                    let ask = Ask {
+                        group: app.group,
+                        user: user.map(world::user),
+                        application: Some(app),
+                        model: world::model(model),
+                        features: Features::default(),
+                    };
+                    domain::authorizations::State::from(decide(facts, &ask, world::now()).verdict)
+                });
+                let of = |person: Option<&str>| {
+                    let line = said.iter().find(|line| line.person.as_deref() == person)?;
+                    line.models.iter().find(|(name, ..)| name == model).map(|(_, from, to)| (*from, *to))
+                };
+                // Somebody has a line of their own where a grant of theirs is for the model and makes it another;
+                // somebody who may not call by the key at all has none.
+                let own = user.and_then(|name| of(Some(name)));
+                let changes = (was != is).then_some((was, is));
+                match user {
+                    None => prop_assert_eq!(of(None), changes),
+                    Some(_) if own.is_some() => prop_assert_eq!(own, changes),
+                    Some(name) => {
+                        let granted = grants.contains(&format!("grant:{name}:{model}"));
+                        prop_assert!(!granted || changes.is_none() || changes == of(None));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
