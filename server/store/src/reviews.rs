@@ -749,7 +749,7 @@ pub async fn cancel(change: &mut Change, id: ReviewId) -> Result<()> {
     change.expect(Act::ReviewAccess, Some(review.group))?;
     if review.closed_at.is_some() {
         let how = match review.cancelled_by {
-            Some(by) if seen::last(change, id.0).await?.own => format!("You, {by}, cancelled it"),
+            Some(_) if seen::last(change, id.0).await?.own => "You cancelled it".to_owned(),
             Some(by) => format!("{by} cancelled it"),
             None => "It was closed".to_owned(),
         };
