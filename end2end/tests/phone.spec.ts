@@ -64,7 +64,7 @@ test('the limit of somebody is seen and set with a thumb', async ({ page, world 
   await expect(row.getByText('$12.345')).toBeVisible();
   // And from the menu of their line.
   await page.getByRole('button', { name: `Actions for ${name}` }).tap();
-  await page.getByRole('link', { name: 'Set the limit' }).tap();
+  await page.getByRole('link', { name: 'Set the limit', exact: true }).tap();
   const dialog = page.getByRole('dialog', { name: `Monthly limit of ${name}` });
   await dialog.getByLabel('Dollars a month').fill('7.50');
   await dialog.getByRole('button', { name: 'Save' }).tap();
