@@ -50,13 +50,25 @@ impl AppError {
                 [(_, sentence)] => sentence.clone(),
                 _ => "Some fields need another look.".to_owned(),
             },
-            Self::Stale => {
-                "Somebody else changed this while you were editing. What you changed is still here; what they changed is here too, and said beside it. Save again to keep both, with yours where you changed the same.".to_owned()
+            Self::Stale => Self::stale("Somebody else"),
+            Self::Unavailable => {
+                "The database does not answer right now. Nothing was changed. Try again in a moment."
+                    .to_owned()
             }
-            Self::Unavailable => "The database does not answer right now. Nothing was changed. Try again in a moment.".to_owned(),
-            Self::Internal(id) => format!("Bursar met a defect; nothing was changed. Try again; if it stays, this is its number in the log: request {id}."),
-            Self::Network(cause) => format!("The server could not be reached ({cause}). Nothing was lost; try again."),
+            Self::Internal(id) => format!(
+                "Bursar met a defect; nothing was changed. Try again; if it stays, this is its number in the log: request {id}."
+            ),
+            Self::Network(cause) => {
+                format!("The server could not be reached ({cause}). Nothing was lost; try again.")
+            }
         }
+    }
+
+    /// What is said of a form that somebody was first with. `who`: the subject of a sentence.
+    pub fn stale(who: &str) -> String {
+        format!(
+            "{who} changed this while you were editing. What you typed is still here; what was saved meanwhile is here too, and said beside it. Save again to keep both, with yours where both changed the same."
+        )
     }
 
     /// The sentence about one field, if there is one.

@@ -171,6 +171,9 @@ pub struct Flash {
     pub outcome: Result<Done, AppError>,
     /// The page the form was on: what the address bar should say.
     pub page: String,
+    /// Who was first where somebody was, as the subject of a sentence: `Olga`, or `You, in another tab,`.
+    #[serde(default)]
+    pub first: Option<String>,
 }
 
 /// What came of a change.

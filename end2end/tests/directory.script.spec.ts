@@ -25,7 +25,7 @@ test('a limit is set where it stands without leaving the keyboard', async ({ pag
   // Somebody else was first: what is said about it does not push the columns away.
   await world.owner.post('users/limit', { id, was: '', cap: '40' });
   await page.keyboard.press('Enter');
-  await expect(page.getByText('Somebody else saved: 40')).toBeVisible();
+  await expect(page.getByText('You, in another tab, saved: 40')).toBeVisible();
   await expect(page.getByRole('button', { name: `Actions for A ${word}` })).toBeInViewport();
   const wide = await page.getByRole('region', { name: 'Users' }).evaluate((box) => box.scrollWidth - box.clientWidth);
   expect(wide, 'nothing is off screen').toBeLessThanOrEqual(0);

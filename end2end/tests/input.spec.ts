@@ -171,11 +171,11 @@ for (const { noun, open, field, theirs, mine } of SHARED) {
     const typed = /^\d/.test(mine) || mine.startsWith('http') ? mine : fresh(mine);
     await form.getByLabel(field, { exact: true }).fill(typed);
     await form.getByRole('button', { name: 'Save' }).click();
-    await expect(form.getByText('Somebody else changed this while')).toBeVisible();
-    await expect(form.getByText(`Somebody else saved: ${theirs}`)).toBeVisible();
+    await expect(form.getByText('You, in another tab, changed this while')).toBeVisible();
+    await expect(form.getByText(`You, in another tab, saved: ${theirs}`)).toBeVisible();
     await expect(form.getByLabel(field, { exact: true }), 'nothing is lost').toHaveValue(typed);
     await form.getByRole('button', { name: 'Save' }).click();
-    await expect(form.getByText('Somebody else changed this while')).toHaveCount(0);
+    await expect(form.getByText('You, in another tab, changed this while')).toHaveCount(0);
     expect(await world.owner.page(path), 'the second decision holds').toContain(typed);
   });
 }

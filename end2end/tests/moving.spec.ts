@@ -106,5 +106,8 @@ test('a line that cannot be moved says why', async ({ page, world }) => {
   const { groups, name, id } = await ground(world);
   await world.owner.post('groups/edit-member', { group: groups[0], user: id, was: 'member', lead: 'true' });
   await visit(page, world.owner, `/groups/${groups[0]}`);
-  await expect(page.getByRole('checkbox', { name: `${name} leads this group` })).toBeDisabled();
+  const tick = page.getByRole('checkbox', { name: `Select ${name}` });
+  await expect(tick).toBeDisabled();
+  await expect(tick).toHaveAccessibleDescription(new RegExp(`${name} leads this group: hand the lead over`));
+  await expect(page.getByRole('row').filter({ hasText: name }).getByText(`${name} leads this group`)).toBeVisible();
 });

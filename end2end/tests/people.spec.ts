@@ -128,7 +128,7 @@ test('a review is opened once, its leads are told, and the navigation counts it'
   const due_on = new Date(Date.now() + 9 * 86_400_000).toISOString().slice(0, 10);
   await world.owner.create('reviews/open', { group: world.research, due_on });
   await expect(world.owner.post('reviews/open', { group: world.research, due_on }), 'a button that is pressed twice')
-    .rejects.toThrow('has opened this review already');
+    .rejects.toThrow('have opened this review already');
   await visit(page, lena.console, '/notices');
   await expect(page.locator('main')).toContainText('asks who still needs what in Engineering/Research');
   const nav = page.getByRole('navigation', { name: 'Main' });

@@ -1,4 +1,4 @@
-import { expect, fresh, join, said, test, visit } from './bursar';
+import { expect, fresh, join, type Locator, type Page, said, test, visit } from './bursar';
 
 test('the navigation unfolds, leads somewhere, and folds again', async ({ page, world }) => {
   await visit(page, world.owner, '/');
@@ -55,12 +55,80 @@ test('the limit of somebody is seen and set with a thumb', async ({ page, world 
   await join(world, name, 'member');
   await visit(page, world.owner, `/users?q=${encodeURIComponent(name)}`);
   const row = page.getByRole('row').filter({ hasText: name });
-  await expect(row.getByText('Limit $50.00 a month, the default')).toBeVisible();
+  // Where it stands.
+  await row.getByRole('link', { name: new RegExp(`set the limit of ${name}`) }).tap();
+  await row.getByLabel(`Monthly limit of ${name}`).fill('12.345');
+  await wholly(page, row);
+  await row.getByRole('button', { name: 'Save' }).tap();
+  await said(page, 'Limit set: $12.345 a month.');
+  await expect(row.getByText('$12.345')).toBeVisible();
+  // And from the menu of their line.
   await page.getByRole('button', { name: `Actions for ${name}` }).tap();
-  await page.getByRole('link', { name: 'Set the limit' }).tap();
+  await page.getByRole('link', { name: 'Set the limit', exact: true }).tap();
   const dialog = page.getByRole('dialog', { name: `Monthly limit of ${name}` });
   await dialog.getByLabel('Dollars a month').fill('7.50');
   await dialog.getByRole('button', { name: 'Save' }).tap();
   await said(page, 'Limit set: $7.50 a month.');
-  await expect(row.getByText('Limit $7.50 a month', { exact: true })).toBeVisible();
+  await expect(row.getByText('$7.50')).toBeVisible();
+});
+
+/** Nothing of it is beyond the edge of the screen, and the page does not move sideways. */
+async function wholly(page: Page, box: Locator): Promise<void> {
+  const beyond = await box.evaluate((root) =>
+    [root, ...root.querySelectorAll('a, button, input, .badge, .sub')]
+      .filter((it) => it.checkVisibility() && !it.closest('.sr, [popover]'))
+      .filter((it) => it.getBoundingClientRect().right > innerWidth - 8 || it.getBoundingClientRect().left < 0)
+      .map((it) => `${it.tagName} ${it.textContent}`),
+  );
+  expect(beyond).toEqual([]);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(wide, 'the page does not scroll sideways').toBeLessThanOrEqual(0);
+  const inside = await box.evaluate((it) => {
+    const scroll = it.closest('.scroll');
+    return scroll ? scroll.scrollWidth - scroll.clientWidth : 0;
+  });
+  expect(inside, 'nor does what is in it').toBeLessThanOrEqual(0);
+}
+
+test('everything of somebody in the directory is reached without scrolling sideways, however long their name', async ({ page, world }) => {
+  const word = fresh('Wolfeschlegelsteinhausenbergerdorff');
+  const long = `${word} Featherstonehaugh`;
+  await join(world, long, 'member', world.research);
+  await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}`);
+  const row = page.getByRole('row').filter({ hasText: long });
+  await wholly(page, row);
+  for (const said of ['Month', 'Limit', 'Role', 'Status', 'Last call']) {
+    const cell = row.locator(`td[data-th="${said}"]`);
+    await expect(cell).toBeVisible();
+    expect(await cell.evaluate((it) => getComputedStyle(it, '::before').content)).toBe(`"${said}"`);
+  }
+  await expect(row.getByRole('link', { name: 'Research' })).toBeVisible();
+  await page.getByRole('button', { name: `Actions for ${long}` }).tap();
+  const menu = page.locator('.menu:popover-open');
+  await expect(menu.getByRole('link', { name: 'Set the limit' })).toBeVisible();
+  const edge = await menu.evaluate((it) => [it.getBoundingClientRect().left, innerWidth - it.getBoundingClientRect().right]);
+  expect(Math.min(...edge), 'all of the menu is on the screen').toBeGreaterThanOrEqual(0);
+});
+
+test('the directory is put in any of its orders on a phone', async ({ page, world }) => {
+  const word = fresh('Sorted');
+  const [first] = [await join(world, `A ${word}`, 'member'), await join(world, `B ${word}`, 'member')];
+  await world.owner.post('users/limit', { id: first.id, was: '', cap: '70' });
+  const names = page.locator('td.who b');
+  await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}`);
+  await expect(names).toHaveText([`A ${word}`, `B ${word}`]);
+  for (const [label, sort] of [
+    ['Groups', 'groups'], ['Month', '-spend'], ['Limit', 'limit'], ['Used', '-used'], ['Status', 'status'], ['Last call', '-last_call'],
+  ]) {
+    await page.getByRole('button', { name: /^Sort by/ }).tap();
+    await page.locator('#sort-by').getByRole('link', { name: label, exact: true }).tap();
+    await expect(page).toHaveURL(new RegExp(`[?&]sort=${sort}(&|$)`));
+  }
+  await visit(page, world.owner, `/users?q=${encodeURIComponent(word)}&sort=limit`);
+  await expect(names).toHaveText([`B ${word}`, `A ${word}`]);
+  await page.getByRole('button', { name: /^Sort by/ }).tap();
+  await page.getByRole('link', { name: 'Most or last on top' }).tap();
+  await expect(names).toHaveText([`A ${word}`, `B ${word}`]);
+  await page.getByRole('checkbox', { name: 'Everybody on this page' }).check();
+  await expect(page.getByText('2 selected', { exact: true })).toBeVisible();
 });

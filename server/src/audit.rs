@@ -13,7 +13,7 @@ use chrono::SecondsFormat;
 use domain::{
     audit::AuditRow,
     csv,
-    ids::OrgId,
+    ids::{BatchId, OrgId},
     roles::{Act, Place, permit},
 };
 use futures_util::stream;
@@ -49,10 +49,23 @@ pub async fn serve(
     };
     let text =
         |name: &str| asked.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    // What is no id is refused, as on the page: a file of everything is not what was asked for.
+    let id = |name: &str| match text(name) {
+        None => Ok(None),
+        Some(text) => domain::ids::of_any(&text).map(Some).ok_or(text),
+    };
+    let (subject, batch) = match (id("subject"), id("batch")) {
+        (Ok(subject), Ok(batch)) => (subject, batch.map(BatchId)),
+        (Err(text), _) | (_, Err(text)) => {
+            let sentence = format!("{text} is no id. Copy it from the address of a page.");
+            return (StatusCode::UNPROCESSABLE_ENTITY, sentence).into_response();
+        }
+    };
     // A word that is none is left out, as on the page.
     let filter = Filter {
-        subject: text("subject").and_then(|id| id.parse().ok()),
-        batch: text("batch").and_then(|id| id.parse().ok()),
+        subject,
+        with_theirs: true,
+        batch,
         door: text("door").and_then(|door| door.parse().ok()),
         who: text("who"),
         what: text("what"),

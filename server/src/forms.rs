@@ -6,7 +6,7 @@
 //! with everything that was typed still in it. Nothing of that is stored anywhere.
 
 use app::{
-    backend::notice_cookie,
+    backend::{current_actor, first, notice_cookie},
     error::AppError,
     frame::{Asked, Done, Flash, ORG, ORG_HEADER, Once, PAGE, UNDOES, UNDOES_HEADER, WHICH, WayBack},
 };
@@ -19,6 +19,7 @@ use axum::{
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use futures_util::StreamExt;
+use tower_sessions::Session;
 
 use crate::http::Console;
 
@@ -157,7 +158,8 @@ async fn too_large(
     let body = Bytes::from(serde_urlencoded::to_string(fields).unwrap_or_default());
     let (to, page) = (parts.uri.path().to_owned(), page_of(&body, &parts.headers));
     let outcome = Err(AppError::field(&file, sentence));
-    let flash = Flash { to, form: field(&body, WHICH), values: typed(&body), outcome, page: page.clone() };
+    let form = field(&body, WHICH);
+    let flash = Flash { to, form, values: typed(&body), outcome, page: page.clone(), first: None };
     again(console, parts, &page, (flash, None), StatusCode::PAYLOAD_TOO_LARGE.as_u16()).await
 }
 
@@ -260,7 +262,11 @@ pub async fn serve(console: &Console, request: Request) -> Response {
             if outcome.is_err() && !elsewhere {
                 keep_file(&to, &body, &mut values);
             }
-            let flash = Flash { to, form: field(&body, WHICH), values, outcome, page: page.clone() };
+            let first = match outcome {
+                Err(AppError::Stale) => first(console, &parts, &to, &body).await,
+                _ => None,
+            };
+            let flash = Flash { to, form: field(&body, WHICH), values, outcome, page: page.clone(), first };
             again(console, parts, &page, (flash, since), status).await
         }
     };
@@ -351,6 +357,21 @@ fn sent_on(done: &Done, page: &str) -> Response {
 const NOT_IN_COOKIES: &percent_encoding::AsciiSet =
     &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
 
+/// Who was first with what a form is about, as the subject of a sentence; none: that is not known.
+async fn first(
+    console: &Console,
+    parts: &axum::http::request::Parts,
+    to: &str,
+    body: &Bytes,
+) -> Option<String> {
+    let store = console.store();
+    let actor = current_actor(store, parts.extensions.get::<Session>()?).await?;
+    first::with(store, &actor, to, &pairs(body)).await
+}
+
+/// A page that everybody who is signed in has.
+const ANYBODYS_PAGE: &str = "/account";
+
 /// The most that a cookie holds in every browser, with its name and what is said of it.
 const COOKIE_MAX: usize = 3_900;
 
@@ -399,8 +420,16 @@ async fn again(
     parts.headers.remove(ORG_HEADER);
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
     let said = flash.outcome.as_ref().err().map(app::error::AppError::sentence);
+    let elsewhere = matches!(flash.outcome, Err(AppError::Elsewhere(_)));
     parts.extensions.insert(flash);
     let mut response = console.page(Request::from_parts(parts.clone(), Body::empty())).await;
+    if elsewhere && response.status() != StatusCode::OK {
+        // What the page was of is in the other organization, and is not said not to exist: one that everybody
+        // has here says what was not done, and why.
+        parts.extensions.remove::<Flash>();
+        parts.uri = Uri::from_static(ANYBODYS_PAGE);
+        response = console.page(Request::from_parts(parts.clone(), Body::empty())).await;
+    }
     if let Some(said) = said {
         let instead = since.unwrap_or_else(|| said.clone());
         response = said_all_the_same(console, parts, response, (&said, &instead)).await;

@@ -53,6 +53,11 @@ impl Console {
         Self { backend }
     }
 
+    /// Everything that is kept.
+    pub const fn store(&self) -> &store::Store {
+        &self.backend.store
+    }
+
     fn context(&self, request: &Request) -> impl Fn() + Clone + Send + Sync + 'static {
         let backend = self.backend.clone();
         let session = request.extensions().get::<Session>().cloned();

@@ -23,7 +23,7 @@ use crate::{
 
 pub use facts::{
     ApplicationFacts, Facts, GrantFacts, Grantee, GroupFacts, MembershipFacts, ModelFacts, PolicyFacts,
-    ProviderFacts, Rule, RuleSet, TierFacts, UserFacts,
+    ProviderFacts, Rule, RuleSet, TierFacts, UserFacts, by_name,
 };
 
 /// What stands for a model that a call does not name.

@@ -229,7 +229,7 @@ impl Watched<'_> {
             format!("{} has used {percent} % of {}", self.name, self.meter.show_cap(self.cap))
         };
         let until = until.map(|until| format!(" The window ends {until}.")).unwrap_or_default();
-        let body = format!("{} of {} {when}.{until}", metric.show(used), metric.show(self.cap));
+        let body = format!("{} of {} {when}.{until}", metric.show(used), metric.show_in_full(self.cap));
         // The cap is part of it: a raised limit that comes near again is told of again.
         let key = format!("{}:{percent}:{}", self.key("limit", since), self.cap);
         Fired {
@@ -251,7 +251,7 @@ impl Watched<'_> {
                 format!(
                     "{} of {} are used {}. If days go on as they went, the limit is reached on {day}, before the window ends.",
                     metric.show(used),
-                    metric.show(self.cap),
+                    metric.show_in_full(self.cap),
                     self.meter.window.current()
                 ),
             ),
@@ -273,7 +273,7 @@ impl Watched<'_> {
                 format!(
                     "In {name} {} of {} were used. A budget that nobody needs can be lowered.",
                     metric.show(used),
-                    metric.show(self.cap)
+                    metric.show_in_full(self.cap)
                 ),
             ),
             kind: AlertKind::Unused,

@@ -173,8 +173,8 @@ pub fn line(charge: &Charge<'_>) -> String {
     let [account, provider, application, model, group] =
         [charge.account.1, charge.provider, charge.application.1, charge.model.1, charge.group.1].map(ascii);
     let told = ascii(&format!(
-        "{} calls of {} with {}{}",
-        sums.calls,
+        "{} of {} with {}{}",
+        if sums.calls == 1 { "1 call".to_owned() } else { format!("{} calls", sums.calls) },
         charge.application.1,
         charge.model.1,
         if correction { ", booked after their month was closed" } else { "" }

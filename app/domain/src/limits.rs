@@ -198,6 +198,14 @@ impl Metric {
         }
     }
 
+    /// A cap as people read it: what somebody set, to its last digit.
+    pub fn show_in_full(self, cap: i64) -> String {
+        match self {
+            Self::Spend => Money(cap).in_full(),
+            _ => self.show(cap),
+        }
+    }
+
     /// How people call it, at the start of a line.
     pub const fn label(self) -> &'static str {
         match self {
@@ -265,9 +273,8 @@ impl Meter {
     /// `$500.00 a month`, `3 calls at once`.
     pub fn show_cap(&self, cap: i64) -> String {
         match self.metric {
-            Metric::ConcurrentCalls => self.metric.show(cap),
-            Metric::Spend => format!("{} {}", Money(cap).in_full(), self.window.per()),
-            _ => format!("{} {}", self.metric.show(cap), self.window.per()),
+            Metric::ConcurrentCalls => self.metric.show_in_full(cap),
+            _ => format!("{} {}", self.metric.show_in_full(cap), self.window.per()),
         }
     }
 }

@@ -212,6 +212,11 @@ fn decimal(nanos: i64, least: usize) -> String {
     text
 }
 
+/// `1 day`, `2,000 days`: so many of something, as people say it.
+pub fn how_many(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

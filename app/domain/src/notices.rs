@@ -5,7 +5,7 @@
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::NoticeId, money::Money, requests::Wish, time, words::words};
+use crate::{ids::NoticeId, money::Money, requests::Wish, time, users::Role, words::words};
 
 words! {
     /// What a notice is about.
@@ -50,6 +50,24 @@ impl NoticeKind {
             Self::Charge => "What I answer for from now on",
             Self::Review => "Access reviews of groups that I lead",
             Self::Test => "Pinned tests that no longer hold because a date came",
+        }
+    }
+
+    /// Whether somebody can be told of it: only who decides is asked to, and only who leads is told to review.
+    pub const fn reaches(self, role: Role, leads: bool) -> bool {
+        let runs = matches!(role, Role::Owner | Role::Admin);
+        match self {
+            Self::Request | Self::Review => runs || leads,
+            Self::Test => runs,
+            // Of what is one's own: a limit, a private context, a secret, what one asked for or took over.
+            Self::Answer
+            | Self::Grant
+            | Self::Limit
+            | Self::Forecast
+            | Self::Anomaly
+            | Self::Unused
+            | Self::Secret
+            | Self::Charge => true,
         }
     }
 

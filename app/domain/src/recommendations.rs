@@ -238,10 +238,10 @@ pub fn limit(used: &LimitUse) -> Option<Recommendation> {
     Some(Recommendation {
         kind: Kind::Limit,
         topic: format!("limit {}", used.id),
-        title: format!("{} needs less than {} a month", used.name, used.cap),
+        title: format!("{} needs less than {} a month", used.name, used.cap.in_full()),
         body: format!(
             "Its limit is {} a month. Of the last {months} complete months the dearest took {most} ({}, the newest first): {share}\u{a0}% of the limit. {enough} would still be twice that and more, and stop a mistake sooner.",
-            used.cap,
+            used.cap.in_full(),
             each.join(", "),
         ),
         figures: format!("{} {}", used.cap.0, coarse(most.0)),

@@ -466,7 +466,7 @@ fn judged(
 ) -> (Verdict, String) {
     let cap = Money(limit.limit.cap);
     let whose = if own { "the limit".to_owned() } else { format!("the limit of {}", limit.scope_name) };
-    let used = format!("{} of {whose}, {cap}, is used", limit.share());
+    let used = format!("{} of {whose}, {}, is used", limit.share(), cap.in_full());
     if limit.percent() >= 100 {
         let then = match limit.limit.mode {
             Mode::Enforce => "further calls are refused until it starts anew",

@@ -200,7 +200,7 @@ pub fn make_room(facts: &Facts, gate: &Gate, when: impl Fn(DateTime<Utc>) -> Str
         let held = gate.meter.metric.show(gate.level.held);
         return Some(format!("Wait until calls in flight have ended: they hold {held} of {of}."));
     }
-    let enough = gate.meter.metric.show(gate.enough());
+    let enough = gate.meter.metric.show_in_full(gate.enough());
     if let Scope::Grant(_) = gate.meter.scope {
         return Some(format!("Ask anew for {enough} or more: {of}, is used up."));
     }
@@ -441,7 +441,8 @@ pub fn words(facts: &Facts, fix: &Fix) -> String {
         ),
         Fix::Reopen(group) => {
             format!(
-                "Somebody moves the last day of {}; an archived group stays closed.",
+                "{} can give {} a later last day; an archived group stays closed.",
+                facts.admins_by_name(),
                 place(facts, Some(*group))
             )
         }

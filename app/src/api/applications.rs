@@ -128,6 +128,8 @@ pub struct Over {
     pub ended_on: Option<NaiveDate>,
     /// Whether whoever looks may give it a later one: leads may not.
     pub edits: bool,
+    /// Who may, by name.
+    pub admins: String,
 }
 
 /// Everything on an application's page.
@@ -219,6 +221,7 @@ pub async fn load_application(
                     since,
                     ended_on: ended.ends_on.filter(|_| ended.archived_at.is_none()),
                     edits: ended.archived_at.is_none() && cx.permit(Act::EditGroup).is_ok(),
+                    admins: facts.admins_by_name(),
                 })
             }
             None => None,

@@ -64,6 +64,7 @@ pub async fn load_audit(
         let filter = Filter {
             before: read_some("before", &before)?,
             subject: id("subject", subject)?,
+            with_theirs: true,
             batch: id("batch", batch)?.map(BatchId),
             who: some(who),
             what: some(what),
@@ -99,6 +100,7 @@ pub async fn verify_audit() -> Result<Done, AppError> {
     handle(|cx| async move {
         let permit = cx.permit(Act::ReadAudit)?;
         match store::audit::check(&cx.store, &permit).await.known()? {
+            Chain::Whole { rows: 1 } => Ok(Done::said("The one change is here, unaltered.")),
             Chain::Whole { rows } => Ok(Done::said(format!(
                 "All {} changes are here, unaltered and in order.",
                 grouped(rows.unsigned_abs())

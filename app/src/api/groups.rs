@@ -134,6 +134,8 @@ pub struct GroupView {
     pub group: Group,
     /// What has ended of it and the groups above it, and when.
     pub over: Option<String>,
+    /// Who may give it a later last day, by name.
+    pub admins: String,
     /// A page of its people and those below, leads first.
     pub members: Vec<Member>,
     /// How many match what is looked for among them.
@@ -292,6 +294,7 @@ pub async fn load_group(
         let open = |id: GroupId| domain::access::ended(&facts, id, now).is_none();
         Ok(GroupView {
             over: domain::why::over(&facts, id, now),
+            admins: facts.admins_by_name(),
             dying,
             inside: contents.into_iter().map(|(id, name)| (id.to_string(), name)).collect(),
             group: store::groups::get(&cx.store, org, id).await.known()?,
@@ -691,7 +694,7 @@ pub async fn remove_member(
             let now = store::groups::standing(&mut change, group, user).await.known()?;
             let now = now.ok_or(AppError::NotFound)?;
             if seen_as(now.0, now.1) != was {
-                return Err(groups::not_as_shown(cx.calendar().await?, now));
+                return Err(groups::not_as_shown(&cx, (group, user), now).await?);
             }
             store::groups::remove_member(&mut change, group, user).await.known()?;
             let (name, _) = store::users::name(&cx.store, change.org(), user).await.known()?;
@@ -707,7 +710,7 @@ pub async fn remove_member(
         let (change, batch, effect) = batches::of_one(&cx, permit, user, task).await?;
         let Some(Undo::Join { ends_at, .. }) = effect.undo else { return Err(AppError::NotFound) };
         if seen_as(Standing::Member, ends_at) != was {
-            return Err(groups::not_as_shown(cx.calendar().await?, (Standing::Member, ends_at)));
+            return Err(groups::not_as_shown(&cx, (group, user), (Standing::Member, ends_at)).await?);
         }
         secrets::meant(&change, "", &[(user, &effect.name)], &known)?;
         let fallen = change.fallen();

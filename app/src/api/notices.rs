@@ -84,6 +84,8 @@ pub async fn read_notices(up_to: String) -> Result<Done, AppError> {
 /// Which kinds come by mail, and whether any mail is sent at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preferences {
+    /// Those that can reach whoever asks.
+    pub kinds: Vec<NoticeKind>,
     /// Those that come by mail, too.
     pub by_mail: Vec<NoticeKind>,
     /// Whether mail is set up on this server.
@@ -97,7 +99,10 @@ pub async fn load_preferences() -> Result<Preferences, AppError> {
     use domain::roles::Act;
     handle(|cx| async move {
         let by_mail = store::notices::by_mail(&cx.store, &cx.permit(Act::UseOwn)?).await.known()?;
-        Ok(Preferences { by_mail, mail: cx.backend.mail })
+        let me = cx.actor()?;
+        let reaches = |kind: &NoticeKind| kind.reaches(me.role, !me.leads.is_empty());
+        let kinds = NoticeKind::ALL.iter().copied().filter(reaches).collect();
+        Ok(Preferences { kinds, by_mail, mail: cx.backend.mail })
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! The organization's settings.
 
+use chrono::NaiveDate;
 use domain::organizations::{Organization, Weight};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,8 @@ pub struct SettingsView {
     pub organization: Organization,
     /// Groups that new users join: id and path.
     pub defaults: Vec<(String, String)>,
+    /// Those that have ended, and that nobody joins any more: id, path and last day.
+    pub defaults_over: Vec<(String, String, NaiveDate)>,
     /// Groups that they could join, too.
     pub groups: Vec<(String, String)>,
     /// Who could become its owner: id, and name with address.
@@ -31,6 +34,12 @@ pub async fn load_settings(#[server(default)] find: String) -> Result<SettingsVi
         let org = permit.org();
         let new = store::groups::defaults(&cx.store, org).await.known()?;
         let paths = store::groups::paths(&cx.store, org).await.known()?;
+        let over = store::groups::defaults_over(&cx.store, org).await.known()?;
+        let path = |id: GroupId| paths.iter().find(|(other, _)| *other == id).map(|(_, path)| path.clone());
+        let defaults_over = over
+            .into_iter()
+            .filter_map(|over| Some((over.id.to_string(), path(over.id)?, over.ended_on)))
+            .collect();
         let (defaults, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(id, _)| new.contains(id));
         let lines = |list: Vec<(GroupId, String)>| {
             list.into_iter().map(|(id, path)| (id.to_string(), path)).collect()
@@ -41,6 +50,7 @@ pub async fn load_settings(#[server(default)] find: String) -> Result<SettingsVi
         Ok(SettingsView {
             organization: store::organizations::get(&cx.store, org).await.known()?,
             defaults: lines(defaults),
+            defaults_over,
             groups: lines(others),
             heirs: if owner { heirs::found(&cx, &find, permit.actor().user).await? } else { Vec::new() },
             weight: if owner {

@@ -43,7 +43,10 @@ pub async fn read_price_list(
             error => translate(error),
         })?;
         let id = store::price_lists::keep(&cx.store, &permit, &list).await.known()?;
-        let mut said = format!("{} models read. Nothing has been changed yet.", list.listed.len());
+        let mut said = format!(
+            "{} read. Nothing has been changed yet.",
+            domain::money::how_many(list.listed.len() as u64, "model", "models")
+        );
         said += &match list.unreadable.len() {
             0 => String::new(),
             1 => " 1 entry cannot be read and is left out: below it says why.".to_owned(),

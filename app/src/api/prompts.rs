@@ -52,6 +52,7 @@ pub async fn keep_prompts(
         let saved = change.commit().await.known()?;
         let undo = (saved && !less).then(|| ways_back::prompts(which, &name, before, days));
         let said = match days {
+            Some(1) => "From the next call on, what is said is kept for a day.".to_owned(),
             Some(days) => format!("From the next call on, what is said is kept for {days} days."),
             None => "Nothing is kept any more; what was kept is deleted.".to_owned(),
         };

@@ -182,7 +182,7 @@ pub async fn decide_review(
             store::reviews::decide(&mut change, id, &items, verdict).await.known()?;
         if decided == 0 && !settled.is_empty() {
             let said = settled.join(" ");
-            return Err(AppError::Meanwhile(format!("Somebody decided before you: {said} That stays.")));
+            return Err(AppError::Meanwhile(format!("This is decided already: {said} That stays.")));
         }
         left.extend(settled);
         // What holds for several lines is said once.

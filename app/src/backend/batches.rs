@@ -297,15 +297,10 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
             format!("{who} move{s} from {} to {}. {gained} {lost}", name(from), name(to))
         }
         Task::Limit(Some(cap)) => {
-            let most = cap.0.saturating_mul(i64::try_from(changed).unwrap_or(i64::MAX));
-            match changed {
-                1 => format!("{who} may spend {} a month.", cap.in_full()),
-                _ => format!(
-                    "{who} may spend {} a month each: at most {} together.",
-                    cap.in_full(),
-                    Money(most).in_full()
-                ),
-            }
+            // Who is suspended spends nothing, whatever the limit.
+            let suspended = |effect: &&Effect| facts.users.get(&effect.user).is_some_and(|it| it.suspended);
+            let done = effects.iter().filter(|effect| effect.outcome == Outcome::Changed);
+            limited(cap, changed, done.filter(suspended).count())
         }
         Task::Limit(None) => match facts.default_user_limit {
             Some(default) => {
@@ -326,6 +321,29 @@ pub fn summary(facts: &Facts, task: Task, effects: &[Effect], now: DateTime<Utc>
         Task::Reinstate => format!("{who} can sign in again. Revoked secrets stay dead: they make new ones."),
         Task::Invite => format!("{who} get{s} a new link; the one before stops working."),
         Task::Import => format!("{} differences to the table.", effects.len()),
+    }
+}
+
+/// What people who are given a limit may spend, of whom some are suspended.
+fn limited(cap: Money, changed: usize, suspended: usize) -> String {
+    let each = cap.in_full();
+    let spend = changed.saturating_sub(suspended);
+    let most = Money(cap.0.saturating_mul(i64::try_from(spend).unwrap_or(i64::MAX))).in_full();
+    let may = match spend {
+        0 => {
+            return format!(
+                "{} limited to {each} a month, and spend{} nothing while suspended.",
+                if changed == 1 { "1 person is".to_owned() } else { format!("{} are", people(changed)) },
+                if changed == 1 { "s" } else { "" }
+            );
+        }
+        1 => format!("1 person may spend {each} a month."),
+        spend => format!("{} may spend {each} a month each: at most {most} together.", people(spend)),
+    };
+    match suspended {
+        0 => may,
+        1 => format!("{may} 1 more is suspended: it is their limit once they are let in again."),
+        more => format!("{may} {more} more are suspended: it is their limit once they are let in again."),
     }
 }
 

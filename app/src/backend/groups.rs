@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     access::Facts,
     groups::Standing,
-    ids::GroupId,
+    ids::{GroupId, UserId},
     limits::Scope,
     roles::{Act, Actor, Place, allows},
     why,
@@ -259,12 +259,24 @@ pub fn there_already(calendar: Calendar, (standing, until): (Standing, Option<Da
 }
 
 /// Why somebody is not taken out of a group: they are something else in it than they were shown as.
-pub fn not_as_shown(calendar: Calendar, (standing, until): (Standing, Option<DateTime<Utc>>)) -> AppError {
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn not_as_shown(
+    cx: &Cx,
+    (group, user): (GroupId, UserId),
+    (standing, until): (Standing, Option<DateTime<Utc>>),
+) -> Result<AppError, AppError> {
+    let calendar = cx.calendar().await?;
+    let actor = cx.actor()?;
+    let who =
+        store::seen::who_last_of_member(&cx.store, actor.org, actor.user, (group, user)).await.known()?;
+    let who = who.unwrap_or_else(|| "Somebody".to_owned());
     let last = |end: DateTime<Utc>| calendar.day(end - chrono::Duration::seconds(1));
     let until = until.map(|end| format!(", through {}", domain::time::date(last(end)))).unwrap_or_default();
-    AppError::Meanwhile(format!(
-        "Somebody changed this membership since it was shown to you: it is that of a {standing}{until} now. Nothing was done; say it again if you still mean it."
-    ))
+    Ok(AppError::Meanwhile(format!(
+        "{who} changed this membership since it was shown to you: it is that of a {standing}{until} now. Nothing was done; say it again if you still mean it."
+    )))
 }
 
 /// Groups as the choices of a picker: id and path.

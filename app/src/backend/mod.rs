@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod directory;
 pub mod drafts;
 pub mod examples;
+pub mod first;
 pub mod groups;
 pub mod heirs;
 pub mod imports;

@@ -43,10 +43,9 @@ fn over(facts: &Facts, actor: &Actor, me: UserId, group: GroupId, now: DateTime<
     let goes_on = if prolongs {
         "If it is to go on, give it a later last day on its page.".to_owned()
     } else if allows(actor, Act::EditGroup, Place::Group(path)) {
-        "A later last day is for admins: ask one if it is to go on.".to_owned()
+        format!("A later last day is for admins: ask {} if it is to go on.", facts.admins_by_name())
     } else {
-        let whom = facts.contact_for(Some(first));
-        format!("Ask {} whether it goes on.", whom.as_deref().unwrap_or("an admin"))
+        format!("Ask {} whether it goes on.", facts.contact_past(first, now))
     };
     let lost = lost(facts, me, group, now);
     let told = format!("{what}. Secrets you had through it no longer work. {lost} {goes_on}");

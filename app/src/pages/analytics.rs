@@ -103,7 +103,10 @@ fn EfficiencyFacts(analytics: Analytics) -> impl IntoView {
             {beside(money(own.per_thousand_output), money(median.per_thousand_output), dollars, "A thousand output tokens cost")}
             {beside(own.cache_share, median.cache_share, share_text, "Input from the cache")}
         </section>
-        <p class="hint">{(groups > 0).then(|| format!("The middle group is the median of the {groups} groups that have calls, each with everything below it, figure by figure. "))}"A thousand output tokens: all that was spent, input included."</p>
+        <p class="hint">{(groups > 0).then(|| match groups {
+            1 => "The middle group is the one group that has calls, with everything below it. ".to_owned(),
+            groups => format!("The middle group is the median of the {groups} groups that have calls, each with everything below it, figure by figure. "),
+        })}"A thousand output tokens: all that was spent, input included."</p>
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{
     ids::GroupId,
     keys::{CACHE_MAX_SECONDS, Feature, Handling, KeyModels, SecretKind, SecretRow, UNUSED_DAYS},
     limits::Scope,
-    money::grouped,
+    money::{grouped, how_many},
     roles::{Act, Place},
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -334,7 +334,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
         </Dialog>
         <Confirm
             when=edit && live name="archive" title=format!("Archive {}?", app.name) to=ArchiveApplication::PATH label="Archive the application" fields=vec![("id", id.to_string()), ("version", version.to_string())] typed=app.name.clone()
-            consequence=format!("{stops} with the next call; it made {} calls this month{last}. Its spend stays on the books. This cannot be undone.", grouped(view.month.calls.unsigned_abs()))
+            consequence=format!("{stops} with the next call; it made {} this month{last}. Its spend stays on the books. This cannot be undone.", how_many(view.month.calls.unsigned_abs(), "call", "calls"))
         />
     }
 }
@@ -342,7 +342,7 @@ fn Content(view: ApplicationView) -> impl IntoView {
 /// Why none of its calls are let through, and what helps.
 #[component]
 fn Ended(over: Over, moves: bool) -> impl IntoView {
-    let Over { group, name, since, ended_on, edits } = over;
+    let Over { group, name, since, ended_on, edits, admins } = over;
     let how = match ended_on {
         Some(day) => format!("its group {name} ended on {}.", domain::time::date(day)),
         None => format!("its group {name} is archived."),
@@ -350,8 +350,10 @@ fn Ended(over: Over, moves: bool) -> impl IntoView {
     let helps = match (edits, moves) {
         (true, true) => view! { <a href=format!("/groups/{group}?dialog=edit")>{format!("Give {name} a later last day")}</a>", or "<a href=query::href(&[("dialog", Some("move"))]) data-within="">"move the application"</a>" to a group that is open." }.into_any(),
         (true, false) => view! { <a href=format!("/groups/{group}?dialog=edit")>{format!("Give {name} a later last day")}</a>"." }.into_any(),
+        (false, true) if ended_on.is_some() => view! { {format!("Ask {admins} to give {name} a later last day, or ")}<a href=query::href(&[("dialog", Some("move"))]) data-within="">"move the application"</a>" to a group that is open." }.into_any(),
         (false, true) => view! { <a href=query::href(&[("dialog", Some("move"))]) data-within="">"Move the application"</a>" to a group that is open." }.into_any(),
-        (false, false) => view! { "Ask an admin to give it a later last day." }.into_any(),
+        (false, false) if ended_on.is_some() => view! { {format!("Ask {admins} to give it a later last day.")} }.into_any(),
+        (false, false) => view! { {format!("Ask {admins} to move the application.")} }.into_any(),
     };
     view! { <p class="banner bad">"All calls of this application are refused since "<When at=since/>": "{how}" "{helps}</p> }
 }

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use domain::{
     audit::{AuditRow, Door},
-    money::grouped,
+    money::how_many,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -70,8 +70,10 @@ fn Content(log: Log) -> impl IntoView {
     let told = [
         (!kind.is_empty() && !KINDS.contains(&kind.as_str()))
             .then(|| format!("{}.", query::nothing_called(&kind))),
-        (!door.is_empty() && door.parse::<Door>().is_err())
-            .then(|| format!("{}: any door is shown.", query::nothing_called(&door))),
+        (!door.is_empty() && door.parse::<Door>().is_err()).then(|| {
+            let doors = DOORS.map(Door::as_str).join(", ");
+            format!("{}: any door is shown. Doors are {doors}.", query::nothing_called(&door))
+        }),
     ];
     let told: Vec<_> = told.into_iter().flatten().collect();
     let told = told.join(" ");
@@ -111,7 +113,7 @@ fn Chain(checked: Option<Checked>) -> impl IntoView {
     match checked {
         None => view! { <Badge text="Never verified here"/> }.into_any(),
         Some(Checked { at, rows, broken: None }) => view! {
-            <span class="row"><Badge text=format!("Whole: {} changes", grouped(rows.unsigned_abs())) kind=Kind::Good/><span class="muted">"verified "<Ago at=Some(at)/></span></span>
+            <span class="row"><Badge text=format!("Whole: {}", how_many(rows.unsigned_abs(), "change", "changes")) kind=Kind::Good/><span class="muted">"verified "<Ago at=Some(at)/></span></span>
         }.into_any(),
         Some(Checked { at, broken: Some(seq), .. }) => view! {
             <span class="row"><Badge text=format!("Broken at {seq}") kind=Kind::Bad/><span class="muted">"looked at "<Ago at=Some(at)/></span></span>
@@ -146,7 +148,13 @@ fn Filters(narrowed: bool) -> impl IntoView {
         let rest = words.iter().map(|word| link(Some(word), super::capital(word))).collect_view();
         view! { <ul>{first}{rest}</ul> }
     };
-    let shown = |name: &'static str| super::capital(&query::value(name));
+    // A word that is none is left out, and not shown as what is chosen.
+    let shown = |name: &'static str, known: bool| match known {
+        true => super::capital(&query::value(name)),
+        false => String::new(),
+    };
+    let (kind, door) =
+        (KINDS.contains(&query::value("kind").as_str()), query::value("door").parse::<Door>().is_ok());
     view! {
         <div class="filters row">
             <form method="get" action="/audit" class="row" role="search" autocomplete="off">
@@ -156,8 +164,8 @@ fn Filters(narrowed: bool) -> impl IntoView {
                 {text("field", "Field")}
                 <button class="btn">"Search"</button>
             </form>
-            <Menu id="by-kind" label="Kind" value=shown("kind")>{links("kind", "Any kind", KINDS.map(str::to_owned).to_vec())}</Menu>
-            <Menu id="by-door" label="Door" value=shown("door")>{links("door", "Any door", DOORS.map(|door| door.to_string()).to_vec())}</Menu>
+            <Menu id="by-kind" label="Kind" value=shown("kind", kind)>{links("kind", "Any kind", KINDS.map(str::to_owned).to_vec())}</Menu>
+            <Menu id="by-door" label="Door" value=shown("door", door)>{links("door", "Any door", DOORS.map(|door| door.to_string()).to_vec())}</Menu>
             {narrowed.then(|| view! { <a class="link" href="/audit">"Show all"</a> })}
         </div>
     }

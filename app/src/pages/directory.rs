@@ -24,10 +24,20 @@ use crate::{
     },
     ui::{
         Ago, Badge, Card, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, Menu, Meter, OpenDialog,
-        Page, Pager, PickGroup, Select, SortHead, Submit, Tick, Ticks, badge::StatusMark, context::frame,
-        may, pick_group, query, suggested::Suggested,
+        Page, Pager, PickGroup, Select, SortBy, SortHead, Submit, Tick, Ticks, badge::StatusMark,
+        context::frame, may, pick_group, query, suggested::Suggested, table::Column,
     },
 };
+
+/// What people are put in order by: as heads of the table, and, where it is too narrow for heads, as a list.
+const NAME: Column = Column::new("name", "Name").default();
+const GROUPS: Column = Column::new("groups", "Groups");
+const MONTH: Column = Column::new("spend", "Month").down();
+const LIMIT: Column = Column::new("limit", "Limit");
+const USED: Column = Column::new("used", "Used").down();
+const STATUS: Column = Column::new("status", "Status");
+const LAST_CALL: Column = Column::new("last_call", "Last call").down();
+const ORDERS: [Column; 7] = [NAME, GROUPS, MONTH, LIMIT, USED, STATUS, LAST_CALL];
 
 /// Everybody.
 #[component]
@@ -89,15 +99,15 @@ fn Content(directory: Directory, filter: Filter, wrong: String, told: String) ->
                     <div class="scroll" tabindex="0" role="region" aria-label="Users">
                         <table class="table people">
                             <thead><tr>
-                                {edit.then(|| view! { <th class="tick-cell"><input type="checkbox" class="tick-page scripted" aria-label="Everybody on this page" autocomplete="off"/></th> })}
-                                <SortHead by="name" label="Name" default=true/>
-                                <th class="hide">"Role"</th>
-                                <SortHead by="groups" label="Groups" class="hide"/>
-                                <SortHead by="spend" label="Month" down=true class="r"/>
-                                <SortHead by="limit" label="Limit" class="r hide"/>
-                                <SortHead by="used" label="Used" down=true class="hide"/>
-                                <SortHead by="status" label="Status" class="hide"/>
-                                <SortHead by="last_call" label="Last call" down=true class="hide"/>
+                                {edit.then(|| view! { <th class="tick-cell"><label class="scripted"><input type="checkbox" class="tick-page" autocomplete="off"/><span>"Everybody on this page"</span></label></th> })}
+                                <SortHead column=NAME/>
+                                <th>"Role"</th>
+                                <SortHead column=GROUPS/>
+                                <SortHead column=MONTH class="r"/>
+                                <SortHead column=LIMIT class="r"/>
+                                <SortHead column=USED/>
+                                <SortHead column=STATUS/>
+                                <SortHead column=LAST_CALL/>
                                 <th><span class="sr">"Actions"</span></th>
                             </tr></thead>
                             <tbody>{rows}</tbody>
@@ -192,6 +202,7 @@ fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoV
                 <Choices name="limit" none="Any limit" now=filter.limit choices=limits.iter().map(|(standing, text)| (*standing, capital(text))).collect()/>
             </Menu>
             <a class="chip" href=query::href(&[("dialog", Some("amounts"))]) data-within="">"Amounts"{(!amounts.is_empty()).then(|| view! { <b>{amounts.clone()}</b> })}</a>
+            {(matching > 0).then(|| view! { <span class="narrow-only"><SortBy columns=&ORDERS/></span> })}
             {any.then(|| view! {
                 <span class="muted num" role="status">{format!("{} of {}", grouped(matching.unsigned_abs()), grouped(all.unsigned_abs()))}</span>
                 <a class="link" href=query::href(&nobody_left_out)>"Show everybody"</a>
@@ -202,8 +213,8 @@ fn Filters(filter: Filter, group: String, matching: i64, all: i64) -> impl IntoV
 
 /// Amounts that something is compared with, in words; none when there are none.
 fn said(between: Between) -> Option<String> {
-    let over = between.over.map(|over| format!("over {over}"));
-    let under = between.under.map(|under| format!("under {under}"));
+    let over = between.over.map(|over| format!("over {}", over.in_full()));
+    let under = between.under.map(|under| format!("under {}", under.in_full()));
     let words: Vec<String> = over.into_iter().chain(under).collect();
     (!words.is_empty()).then(|| words.join(" and "))
 }
@@ -361,10 +372,9 @@ fn said_of(badge: &users::Badge) -> (String, String) {
     (text, query::href(&[("group", Some(&badge.group.to_string())), ("after", None)]))
 }
 
-/// The groups of somebody, their own first. `place`: they stand twice in a line, for wide and for narrow
-/// pages.
+/// The groups of somebody, their own first.
 #[component]
-fn Badges(user: UserRow, place: &'static str) -> impl IntoView {
+fn Badges(user: UserRow) -> impl IntoView {
     let none = user.groups.is_empty();
     let (first, rest) = user.groups.split_at(user.groups.len().min(BADGES));
     let badges = first
@@ -390,7 +400,7 @@ fn Badges(user: UserRow, place: &'static str) -> impl IntoView {
             .collect_view();
         let name = format!("{count} more groups of {}", user.name);
         view! {
-            <Menu id=format!("more-{place}-{}", user.id) label=format!("+{count}") name look="badge more">
+            <Menu id=format!("more-{}", user.id) label=format!("+{count}") name look="badge more">
                 <ul>{rows}</ul>
             </Menu>
         }
@@ -410,36 +420,19 @@ fn Line(user: UserRow, default_limit: Option<Money>, ticked: bool) -> impl IntoV
     view! {
         <tr>
             {may(Act::EditUsers).then(|| view! { <td class="tick-cell"><Tick form="many" name="users[]" value=id.clone() label=format!("Select {}", user.name) checked=ticked/></td> })}
-            <td>
-                <a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{address(&user.email)}</div>
-                <div class="narrow-only">
-                    <div class="sub num">{said_of_limit(&user, default_limit)}</div>
-                    {limit.map(|limit| view! { <div class="meter-narrow"><Meter level cap=limit.0 text=format!("{} of {} this month", user.spend, limit.in_full()) small=true/></div> })}
-                    {(user.status != UserStatus::Active).then(|| view! { <div class="sub"><StatusMark status=user.status/></div> })}
-                    <Badges user=user.clone() place="narrow"/>
-                </div>
-            </td>
-            <td class="hide">{capital(user.role.as_str())}</td>
-            <td class="hide groups"><Badges user=user.clone() place="wide"/></td>
-            <td class="r num">{user.spend.to_string()}</td>
-            <td class="r num hide"><LimitCell user=user.clone() default_limit/></td>
-            <td class="meter-cell hide">{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {} this month", user.spend, limit.in_full()) small=true/> })}</td>
-            <td class="nw hide"><StatusMark status=user.status/></td>
-            <td class="nw hide">{match user.status {
+            <td class="who"><a href=format!("/users/{id}")><b>{user.name.clone()}</b></a><div class="sub">{address(&user.email)}</div></td>
+            <td class="role" data-th="Role">{capital(user.role.as_str())}</td>
+            <td class="groups"><Badges user=user.clone()/></td>
+            <td class="month r num" data-th="Month">{user.spend.to_string()}</td>
+            <td class="limit r num" data-th="Limit"><LimitCell user=user.clone() default_limit/></td>
+            <td class="used meter-cell" data-th=limit.map(|_| "Used")>{limit.map(|limit| view! { <Meter level cap=limit.0 text=format!("{} of {} this month", user.spend, limit.in_full()) small=true/> })}</td>
+            <td class="status-cell nw" data-th="Status"><StatusMark status=user.status/></td>
+            <td class="last nw" data-th="Last call">{match user.status {
                 UserStatus::Invited => view! { <span class="muted">"invited "<Ago at=user.invited_at/></span> }.into_any(),
                 _ => view! { <Ago at=user.last_call/> }.into_any(),
             }}</td>
-            <td class="r"><RowMenu user/></td>
+            <td class="acts r"><RowMenu user/></td>
         </tr>
-    }
-}
-
-/// The limit in words, for narrow pages.
-fn said_of_limit(user: &UserRow, default_limit: Option<Money>) -> String {
-    match (user.own_limit, default_limit) {
-        (Some(own), _) => format!("Limit {} a month", own.in_full()),
-        (None, Some(default)) => format!("Limit {} a month, the default", default.in_full()),
-        (None, None) => "No monthly limit".to_owned(),
     }
 }
 
@@ -493,9 +486,9 @@ fn LimitCell(user: UserRow, default_limit: Option<Money>) -> impl IntoView {
         }.into_any();
     }
     let text = match (user.own_limit, default_limit) {
-        (Some(own), _) => view! { {own.to_string()} }.into_any(),
+        (Some(own), _) => view! { {own.in_full()} }.into_any(),
         (None, Some(default)) => {
-            view! { <span class="muted">{default.to_string()}</span><div class="sub">"default"</div> }
+            view! { <span class="muted">{default.in_full()}</span><div class="sub">"default"</div> }
                 .into_any()
         }
         (None, None) => view! { <span class="muted">"no limit"</span> }.into_any(),

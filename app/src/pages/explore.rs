@@ -1,6 +1,9 @@
 //! The explorer: what is counted, by what, in which steps of time. All of it is in the address.
 
-use domain::explore::{By, Explored, Interval, Measure, Row};
+use domain::{
+    explore::{By, Explored, Interval, Measure, Row},
+    money::how_many,
+};
 use leptos::prelude::*;
 
 use super::{
@@ -49,7 +52,10 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
     let (total, before) = (measure.of(&explored.total()), measure.of(&explored.total_before()));
     let (total, before) = (shown(measure, total), shown(measure, before));
     let in_all = if explored.comparable() {
-        format!("In all {total}, against {before} in the {} days before.", period.days())
+        format!(
+            "In all {total}, against {before} in the {} before.",
+            how_many(period.days().unsigned_abs(), "day", "days")
+        )
     } else {
         format!("In all {total}.")
     };

@@ -5,7 +5,7 @@ use domain::{
     groups::{Group, GroupKind, seen_as},
     ids::GroupId,
     limits::Scope,
-    money::{Money, grouped},
+    money::{Money, grouped, how_many},
     roles::{Act, Place},
     time,
 };
@@ -158,12 +158,14 @@ fn TreeTable(groups: Vec<Branch>) -> impl IntoView {
             let fold = (below > 0 && !looked).then(|| view! { <Fold id=group.id.to_string() name=group.name.clone() below folded/> });
             let (open, ask) = models;
             let name = group.name.clone();
+            let limited = group.cap.map_or_else(|| "no limit".to_owned(), |cap| format!("{} a month", cap.in_full()));
             let unfolded = (below > 0 && !looked).then_some(if folded { "false" } else { "true" });
             view! {
                 <tr data-row=group.id.to_string() data-name=name data-level=(depth + 1).to_string() aria-expanded=unfolded>
                     <td class=format!("depth-{}", depth.min(8))>
                         {fold}<a href=format!("/groups/{}", group.id)><b>{group.name}</b></a>
                         <div class="sub">{capital(group.kind.as_str())}{group.ends_on.map(until)}{(!trail.is_empty()).then(|| format!(" · in {trail}"))}</div>
+                        <div class="sub num narrow-only">{format!("{} · {limited}", how_many(group.applications.unsigned_abs(), "application", "applications"))}</div>
                     </td>
                     <td class="r num">{group.members}{(indirect > 0).then(|| view! { <span class="muted">{format!(" + {indirect} below")}</span> })}</td>
                     <td class="r num hide">{group.applications}</td>
@@ -208,6 +210,7 @@ fn Content(view: GroupView) -> impl IntoView {
     let GroupView {
         group,
         over,
+        admins,
         members,
         matching,
         next,
@@ -262,6 +265,8 @@ fn Content(view: GroupView) -> impl IntoView {
         .map(|member| {
             (member.user.to_string(), member.name.clone(), seen_as(member.standing, member.ends_at))
         });
+    // Whoever cannot give it one is told who can.
+    let ask = if may(Act::EditGroup) { String::new() } else { format!(" Ask {admins} for one.") };
     let unled = (!leads.is_empty() && leads.iter().all(|lead| lead.suspended))
         .then(|| leads.iter().map(|lead| lead.name.clone()).collect::<Vec<_>>().join(", "));
     let leave = match people_in.0 {
@@ -286,7 +291,11 @@ fn Content(view: GroupView) -> impl IntoView {
         "{}{}{}",
         capital(kind.as_str()),
         group.ends_on.map(until).unwrap_or_default(),
-        if group.is_default { " · new users join" } else { "" }
+        match (group.is_default, over.is_some()) {
+            (false, _) => "",
+            (true, false) => " · new users join",
+            (true, true) => " · a default group that takes nobody in",
+        }
     );
     view! {
         <Head title=name.clone() note=facts crumbs>
@@ -299,7 +308,7 @@ fn Content(view: GroupView) -> impl IntoView {
         </Head>
         {group.archived_at.is_some().then(|| view! { <p class="banner bad">"This group is archived. Nothing in it can call."</p> })}
         {over.filter(|_| group.archived_at.is_none()).map(|over| view! {
-            <p class="banner bad">{format!("{over}. Nothing in this group can call, and it takes nobody in, until it has a later last day.")}</p>
+            <p class="banner bad">{format!("{over}. Nothing in this group can call, and it takes nobody in, until it has a later last day.{ask}")}</p>
         })}
         {unled.map(|names| view! { <p class="banner warn">{format!("Nobody who leads this group can act: {names}, suspended. Hand the lead over, from the menu of their line.")}</p> })}
         <div class="two wide-left">
@@ -311,7 +320,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 {(!below.is_empty()).then(|| view! {
                     <Card title="Groups below" note=below.len().to_string()>
                         <ul class="list">{below.into_iter().map(|(id, name, people)| view! {
-                            <li><a href=format!("/groups/{id}")>{name}</a><span class="muted num">{format!(" {people} people")}</span></li>
+                            <li><a href=format!("/groups/{id}")>{name}</a><span class="muted num">{format!(" {}", how_many(people.unsigned_abs(), "person", "people"))}</span></li>
                         }).collect_view()}</ul>
                     </Card>
                 })}
@@ -330,7 +339,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 <Select name="kind" label="Kind" options=kinds() value=kind.to_string()/>
                 {match (may(Act::EditGroup), archive) {
                     (true, _) => view! { <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint="Its applications stop calling after this day."/> }.into_any(),
-                    (false, true) => view! { <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint="Its applications stop calling after this day. You can make it earlier; a later one is for admins."/> }.into_any(),
+                    (false, true) => view! { <Field name="ends_on" label="Last day" kind="date" value=ends_on.clone() optional=true hint=format!("Its applications stop calling after this day. You can make it earlier; a later one is for admins: ask {admins}.")/> }.into_any(),
                     (false, false) => view! { <Hidden name="ends_on" value=ends_on.clone()/> }.into_any(),
                 }}
                 <div class="row end"><Submit label="Save"/></div>
@@ -373,7 +382,7 @@ fn Content(view: GroupView) -> impl IntoView {
                 count => format!("It still has {count} groups below it. Move or archive them first."),
             }}</p>
             <ul class="list">{in_the_way.iter().map(|(id, name, people)| view! {
-                <li><a href=format!("/groups/{id}")>{name.clone()}</a><span class="muted num">{format!(" {people} people")}</span></li>
+                <li><a href=format!("/groups/{id}")>{name.clone()}</a><span class="muted num">{format!(" {}", how_many(people.unsigned_abs(), "person", "people"))}</span></li>
             }).collect_view()}</ul>
         </Dialog>
         <Confirm

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use domain::{
     explore::Measure,
     invoices::{Invoice, InvoiceLine, Side, sums_by},
-    money::{Money, grouped},
+    money::{Money, grouped, how_many},
     roles::Act,
     time,
 };
@@ -353,9 +353,9 @@ fn Differences(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
         })
         .collect_view();
     let note = match differ {
-        0 => format!("none of {all} lines"),
+        0 => format!("none of {}", how_many(all as u64, "line", "lines")),
         differ if differ > LISTED => format!("the largest {LISTED} of {differ}; the file has all"),
-        differ => format!("{differ} of {all} lines"),
+        differ => format!("{differ} of {}", how_many(all as u64, "line", "lines")),
     };
     view! {
         <Card title="Days and models that differ" note=note>

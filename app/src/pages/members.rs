@@ -204,19 +204,21 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
         _ => None,
     };
     let (remove, out) = (user.clone(), asks_on(&user));
-    let stays_too = stays.clone();
+    let stays_too = stays.clone().filter(|_| direct);
+    let why_id = format!("stays-{user}");
     let was = seen_as(member.standing, member.ends_at);
     view! {
         <tr draggable=movable.then_some("true") title=stays.clone() data-stays=stays data-user=movable.then(|| user.clone()) data-name=name.clone()>
             {movable.then(|| view! { <td class="tick-cell">
                 {moves.then(|| view! { <input type="checkbox" class="members-tick" form="members-many" name="who" value=tick aria-label=format!("Select {name}") autocomplete="off"/> })}
-                {stays_too.filter(|_| direct).map(|why| view! { <input type="checkbox" disabled title=why.clone() aria-label=why/> })}
+                {stays_too.is_some().then(|| view! { <input type="checkbox" disabled aria-label=format!("Select {name}") aria-describedby=why_id.clone()/> })}
             </td> })}
             <td>
                 <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
                 {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
                 {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
                 <div class="sub">{address(&member.email)}<span class="narrow-only num">{format!("{} this month", member.spend)}</span></div>
+                {stays_too.clone().map(|why| view! { <div class="sub" id=why_id.clone()>{why}</div> })}
                 {member.through.clone().map(|(id, name)| view! {
                     <div class="narrow-only"><Badge text=format!("through {name}") kind=Kind::Inherited href=format!("/groups/{id}")/></div>
                 })}

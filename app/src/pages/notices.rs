@@ -102,7 +102,7 @@ pub fn ByMail() -> impl IntoView {
                     } else {
                         "Every notice stands in the console. Mail is not set up on this server; once it is, those that are ticked come by mail, too."
                     }}</p>
-                    {NoticeKind::ALL.iter().map(|kind| view! {
+                    {preferences.kinds.iter().map(|kind| view! {
                         <Check name="kinds[]" label=kind.label() value=kind.to_string() checked=preferences.by_mail.contains(kind)/>
                     }).collect_view()}
                     <div class="row end"><Submit label="Save"/></div>

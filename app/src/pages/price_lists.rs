@@ -1,6 +1,7 @@
 //! A price list somebody brings: read, put beside the catalogue, applied.
 
 use domain::{
+    money::how_many,
     names::ModelName,
     price_lists::{Applied, Known, LeftOut, listed_name},
     prices::PriceKey,
@@ -99,7 +100,7 @@ fn Content(list: PriceListView) -> impl IntoView {
     })
     };
     view! {
-        <Head title="Price list" note=format!("{listed} models") crumbs=vec![models_crumb(), ("/models/import".to_owned(), "Import a price list".to_owned())]/>
+        <Head title="Price list" note=how_many(listed as u64, "model", "models") crumbs=vec![models_crumb(), ("/models/import".to_owned(), "Import a price list".to_owned())]/>
         <p class="lead">"Read "<When at=read_at/>". "{told}" New prices hold from the moment they are applied; finished calls keep theirs."</p>
         {(!nobodys.is_empty()).then(|| view! { <p class="lead">{not_compared(&nobodys)}</p> })}
         {applied.into_iter().map(|applied| view! { <WasApplied applied/> }).collect_view()}

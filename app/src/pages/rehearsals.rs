@@ -142,7 +142,7 @@ fn Figures(report: Report) -> impl IntoView {
     };
     view! {
         <section class="facts">
-            <div><h2>"Would be refused"</h2><div class="big num">{grouped(refused)}<small>{format!(" of {replayed} calls")}</small></div><p class="under num">{who}</p></div>
+            <div><h2>"Would be refused"</h2><div class="big num">{grouped(refused)}<small>{format!(" of {replayed} {}", if replayed == "1" { "call" } else { "calls" })}</small></div><p class="under num">{who}</p></div>
             <div><h2>"Money not spent"</h2><div class="big num">{saved.to_string()}</div><p class="under">"what those calls cost"</p></div>
             <div><h2>"Newly let through"</h2><div class="big num">{grouped(allowed)}</div><p class="under num">{if allowed > 0 { format!("about {costs}") } else { format!("of {} that were refused", grouped(report.refusals)) }}</p></div>
             <div><h2>"By another model"</h2><div class="big num">{grouped(moved)}</div><p class="under num">{if moved > 0 { more } else { "none".to_owned() }}</p></div>

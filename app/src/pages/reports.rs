@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use domain::{
-    money::grouped,
+    money::{grouped, how_many},
     reports::{MonthRow, Node, Report, Standing, share_text},
     roles::Act,
     time,
@@ -175,7 +175,7 @@ fn stand(report: &Report) -> impl IntoView + use<> {
         Standing::Running => view! { <p class="lead">{mark(&report.standing)}{format!(" The month is not over: figures still change. Days of {zone}.")}</p> }.into_any(),
         Standing::Open { .. } => view! { <p class="lead">{mark(&report.standing)}{format!(" The month is over, and not closed: figures may still change. Days of {zone}.")}</p> }.into_any(),
         Standing::Closed(closed) => view! {
-            <p class="lead">{mark(&report.standing)}" Closed "<When at=closed.at/>{format!(" by {}, by the days of {}: {} lines.", closed.by, closed.zone, grouped(closed.lines.unsigned_abs()))}</p>
+            <p class="lead">{mark(&report.standing)}" Closed "<When at=closed.at/>{format!(" by {}, by the days of {}: {}.", closed.by, closed.zone, how_many(closed.lines.unsigned_abs(), "line", "lines"))}</p>
             <p class="muted">"Seal "<span class="mono wrap seal">{closed.seal}</span>"; bursar verify checks it against the lines, and the lines against the ledger."</p>
         }.into_any(),
     }
@@ -191,7 +191,7 @@ fn Sums(report: Report) -> impl IntoView {
         <section class="facts three">
             <div><h2>"The month"</h2><div class="big num">{report.total.to_string()}</div><p class="under num">{format!("${} exactly · {days}", report.total.exact())}</p></div>
             <div><h2>"Adjustments in it"</h2><div class="big num">{adjusted}</div><p class="under">"Calls of closed months, booked afterwards"</p></div>
-            <div><h2>"Calls"</h2><div class="big num">{grouped(report.calls.unsigned_abs())}</div><p class="under num">{format!("{} tokens", grouped(report.tokens.unsigned_abs()))}</p></div>
+            <div><h2>"Calls"</h2><div class="big num">{grouped(report.calls.unsigned_abs())}</div><p class="under num">{how_many(report.tokens.unsigned_abs(), "token", "tokens")}</p></div>
         </section>
     }
 }

@@ -2,6 +2,7 @@
 
 use domain::{
     limits::Level,
+    money::how_many,
     reviews::{Item, ItemKind, ItemState, Progress, Review},
     roles::Act,
     time,
@@ -153,7 +154,7 @@ fn Content(view: ReviewView) -> impl IntoView {
     let progress = review.progress;
     let log = may(Act::ReadAudit).then(|| format!("/audit?subject={}", review.id.0));
     let (closed, waiting) = (review.closed_at, progress.waiting());
-    let some = !items.is_empty();
+    let some = items.iter().any(|item| item.state == ItemState::Waiting);
     let ticked = query::values("items[]");
     let ticked: Vec<Item> = items
         .iter()
@@ -189,7 +190,11 @@ fn Content(view: ReviewView) -> impl IntoView {
                     view! { <Items items decides closed=review.closed_at.is_some()/> }.into_any()
                 }}
             </Card>
-            {(decides && some).then(|| view! { <Decide id=review.id.to_string() page=format!("/reviews/{}", review.id)/> })}
+            {decides.then(|| if some {
+                view! { <Decide id=review.id.to_string() page=format!("/reviews/{}", review.id)/> }.into_any()
+            } else {
+                view! { <Decided waiting/> }.into_any()
+            })}
         </div>
         <Pager next/>
         {decides.then(|| view! { <Drop id=review.id.to_string() ticked/> })}
@@ -330,6 +335,17 @@ fn Drop(id: String, ticked: Vec<Item>) -> impl IntoView {
     };
     view! { <Confirm name="drop" title to=DecideReview::PATH label="Drop them" fields consequence/> }
         .into_any()
+}
+
+/// Why nothing of what is shown can be decided on. `waiting`: how many lines of the review wait.
+#[component]
+fn Decided(waiting: i64) -> impl IntoView {
+    if waiting == 0 {
+        return view! { <p class="muted" role="status">"No line of this review waits any more: there is nothing to decide."</p> }.into_any();
+    }
+    let those = query::href(&[("state", Some("waiting")), ("kind", None), ("after", None), ("dialog", None)]);
+    let lines = how_many(waiting.unsigned_abs(), "line waits", "lines wait");
+    view! { <p class="muted" role="status">{format!("No line shown here waits, so there is nothing to tick. In the whole review {lines}. ")}<a href=those>"Show what waits"</a></p> }.into_any()
 }
 
 /// What is said about the lines that are ticked.

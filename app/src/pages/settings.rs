@@ -1,9 +1,11 @@
 //! The organization's settings.
 
+use chrono::NaiveDate;
 use domain::{
     money::grouped,
     organizations::{BudgetStatus, Organization, WeekStart, Weight},
     roles::Act,
+    time,
     users::Role,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
@@ -44,7 +46,7 @@ pub fn SettingsPage() -> impl IntoView {
 
 #[component]
 fn Content(view: SettingsView) -> impl IntoView {
-    let SettingsView { organization, defaults, groups, heirs, weight } = view;
+    let SettingsView { organization, defaults, defaults_over, groups, heirs, weight } = view;
     let edit = may(Act::EditOrganization);
     let name = organization.name.clone();
     view! {
@@ -57,7 +59,7 @@ fn Content(view: SettingsView) -> impl IntoView {
                 }}
             </div>
             <div>
-                <Defaults defaults groups edit/>
+                <Defaults defaults over=defaults_over groups edit/>
                 <Members organization edit/>
                 <HoldersCard/>
                 {weight.map(|weight| view! { <Danger weight name heirs/> })}
@@ -113,16 +115,25 @@ fn Shown(organization: Organization) -> impl IntoView {
     }
 }
 
-/// The groups that everybody new joins.
+/// The groups that everybody new joins. `over`: those that have ended, with their last day.
 #[component]
-fn Defaults(defaults: Vec<(String, String)>, groups: Vec<(String, String)>, edit: bool) -> impl IntoView {
-    let none = defaults.is_empty();
-    let rows = defaults
-        .into_iter()
-        .map(|(id, path)| {
+fn Defaults(
+    defaults: Vec<(String, String)>,
+    over: Vec<(String, String, NaiveDate)>,
+    groups: Vec<(String, String)>,
+    edit: bool,
+) -> impl IntoView {
+    let none = defaults.is_empty() && over.is_empty();
+    let open = defaults.into_iter().map(|(id, path)| (id, path, None));
+    let rows = open
+        .chain(over.into_iter().map(|(id, path, day)| (id, path, Some(day))))
+        .map(|(id, path, ended_on)| {
+            let ended = ended_on.map(|day| view! {
+                <div class="sub">{format!("Ended on {}: nobody is put into it. With a later last day it takes new people in again.", time::date(day))}</div>
+            });
             view! {
                 <li class="row between">
-                    <a href=format!("/groups/{id}")>{path.clone()}</a>
+                    <div><a href=format!("/groups/{id}")>{path.clone()}</a>{ended}</div>
                     {edit.then(|| view! {
                         <Form to=SetDefaultGroup::PATH which=id.clone() class="inline" at_once=AtOnce::Gone>
                             <Hidden name="id" value=id.clone()/><Hidden name="was" value="true"/><Hidden name="default" value="false"/>

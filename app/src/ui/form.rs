@@ -21,6 +21,8 @@ struct FormState {
     prefix: Arc<str>,
     /// What the last try came to.
     error: Option<AppError>,
+    /// Who was first where somebody was, as the subject of a sentence; none: that is not known.
+    first: Option<Arc<str>>,
     /// What was typed in that try.
     typed: Arc<Vec<(String, String)>>,
     /// Whether it comes back from a rehearsal: then it is still about what it was drafted from.
@@ -73,7 +75,7 @@ impl FormState {
             return (typed.clone(), self.theirs(&say(typed), &say(now)));
         };
         match self.left_alone(was, typed) {
-            Some(true) if was != now => (now.to_owned(), Some(changed_to(&say(was)))),
+            Some(true) if was != now => (now.to_owned(), Some(self.changed_to(&say(was)))),
             Some(true) => (now.to_owned(), None),
             Some(false) if was != now => (typed.clone(), self.theirs(&say(typed), &say(now))),
             Some(false) => (typed.clone(), None),
@@ -88,7 +90,7 @@ impl FormState {
             return (false, None);
         };
         match self.held(name).map(|was| (was, self.left_alone(was, chosen))) {
-            Some((was, Some(true))) => (false, (was != now).then(|| changed_to(was))),
+            Some((was, Some(true))) => (false, (was != now).then(|| self.changed_to(was))),
             Some((was, Some(false))) if was == now => (true, None),
             _ => (true, self.theirs(chosen, now)),
         }
@@ -107,7 +109,7 @@ impl FormState {
         };
         let was = held.iter().any(|(field, held)| field == plain && held == value);
         match self.left_alone(word(was), word(typed)) {
-            Some(true) if was != now => (now, Some(changed_to(word(was)))),
+            Some(true) if was != now => (now, Some(self.changed_to(word(was)))),
             Some(true) => (now, None),
             Some(false) if was == now => (typed, None),
             Some(false) | None => (typed, self.theirs(word(typed), word(now))),
@@ -143,9 +145,10 @@ impl FormState {
     fn theirs(&self, typed: &str, now: &str) -> Option<String> {
         (self.error == Some(AppError::Stale) && typed != now).then(|| {
             self.conflicts.store(true, Ordering::Relaxed);
+            let who = self.who();
             match now {
-                "" => "Somebody else left this empty.".to_owned(),
-                now => format!("Somebody else saved: {now}"),
+                "" => format!("{who} left this empty."),
+                now => format!("{who} saved: {now}"),
             }
         })
     }
@@ -156,12 +159,26 @@ impl FormState {
         let conflicts = self.conflicts.load(Ordering::Relaxed);
         match self.error {
             Some(AppError::Stale) if narrow => {
-                Some("Somebody else was first. Save again for yours.".to_owned())
+                Some(format!("{} changed this. Save again for yours.", self.who()))
             }
             Some(AppError::Stale) if !conflicts && self.was.is_some() && self.held_version() => {
-                Some("Somebody changed other fields meanwhile; they are here too. Save again.".to_owned())
+                Some(format!("{} changed other fields meanwhile; they are here too. Save again.", self.who()))
             }
+            Some(AppError::Stale) => Some(AppError::stale(self.who())),
             _ => None,
+        }
+    }
+
+    /// Who was first.
+    fn who(&self) -> &str {
+        self.first.as_deref().unwrap_or("Somebody else")
+    }
+
+    fn changed_to(&self, was: &str) -> String {
+        let who = self.who();
+        match was {
+            "" => format!("{who} filled this in: it was empty."),
+            was => format!("{who} changed this: it was {was}."),
         }
     }
 
@@ -192,13 +209,6 @@ impl FormState {
             Some(Asked { id, .. }) if error.is_ours() => format!("{text} Request {id}."),
             _ => text,
         })
-    }
-}
-
-fn changed_to(was: &str) -> String {
-    match was {
-        "" => "Somebody else filled this in: it was empty.".to_owned(),
-        was => format!("Somebody else changed this: it was {was}."),
     }
 }
 
@@ -304,6 +314,7 @@ pub fn Form(
     let org = frame().here().map(|here| here.org.to_string());
     let prefix: Arc<str> = format!("{}{which}", to.trim_start_matches("/console/").replace('/', "-")).into();
     let back = flash.is_none();
+    let first = flash.as_ref().and_then(|flash| flash.first.as_deref().map(Arc::from));
     let (typed, error, once) = match flash {
         Some(Flash { values, outcome: Err(error), .. }) => (values, Some(error), None),
         // It showed something, and stays as it is: a connection that was tried is added next.
@@ -317,6 +328,7 @@ pub fn Form(
     let state = FormState {
         prefix,
         error,
+        first,
         typed: Arc::new(typed),
         back,
         was,

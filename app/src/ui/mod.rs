@@ -44,6 +44,6 @@ pub use page::{Card, Head, Page};
 pub use pick_group::PickGroup;
 pub use picks::{Tick, Ticks, Unticked};
 pub use shown_for::ShownFor;
-pub use table::{Pager, SortHead};
+pub use table::{Pager, SortBy, SortHead};
 pub use time::{Ago, When};
 pub use treegrid::TreeKeys;

@@ -217,17 +217,15 @@ fn fell_with(caller: &Caller, over: &Over<'_>, helps: &str) -> Refusal {
 
 /// Says which group it was, its last day, and who may know how it goes on.
 fn ended_by(caller: &Caller, mut refusal: Refusal, over: &Over<'_>, reason: Reason) -> Refusal {
-    let contact = caller.snapshot.facts.contact_for(Some(over.group));
-    if let Some(contact) = &contact {
-        refusal.message += &format!(" Ask {contact}.");
-    }
+    let contact = caller.snapshot.facts.contact_past(over.group, caller.now);
+    refusal.message += &format!(" Ask {contact}.");
     refusal.detail = Box::new(Detail {
         reason: reason.as_str().to_owned(),
         scope: Some("group"),
         scope_id: Some(over.group.to_string()),
         scope_name: Some(over.name.to_owned()),
         ended_on: Some(over.last.to_string()),
-        contact,
+        contact: Some(contact),
         ..*refusal.detail
     });
     refusal

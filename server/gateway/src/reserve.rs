@@ -340,12 +340,15 @@ fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
         _ => show(worst.amount(metric)),
     };
     if metric == Metric::ConcurrentCalls {
-        return format!("{name} may make {} and that many are running.", show(short.claim.cap));
+        return format!(
+            "{name} may make {} and that many are running.",
+            metric.show_in_full(short.claim.cap)
+        );
     }
     let used = format!(
         "{name} has used {} of {} {}",
         show(short.level.settled),
-        show(short.claim.cap),
+        metric.show_in_full(short.claim.cap),
         window.current()
     );
     let held = match short.level.held {

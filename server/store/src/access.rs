@@ -76,6 +76,7 @@ pub(crate) async fn read(db: &mut PgConnection, org: OrgId) -> Result<Facts> {
         default_user_limit: organization.default_user_limit,
         budget_status: organization.budget_status,
         contact: organization.contact,
+        admins: admins(db, org).await?,
         tiers: read_tiers(db, org).await?,
         model_names: models
             .iter()
@@ -194,6 +195,17 @@ async fn read_providers(
             Ok((row.provider_id.into(), facts))
         })
         .collect()
+}
+
+/// The names of admins and owners who have joined and are not suspended, admins first.
+pub(crate) async fn admins(db: &mut PgConnection, org: OrgId) -> Result<Vec<String>> {
+    let names = sqlx::query_scalar!(
+        "select name from users
+         where org_id = $1 and role in ('admin', 'owner') and account_id is not null and suspended_at is null and removed_at is null
+         order by role, lower(name), user_id",
+        org.0
+    );
+    Ok(names.fetch_all(db).await?)
 }
 
 async fn read_users(db: &mut PgConnection, org: OrgId) -> Result<Map<UserId, UserFacts>> {

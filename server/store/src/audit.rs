@@ -228,9 +228,12 @@ fn canonical(
 pub struct Filter {
     /// About this thing; of a person, about their limits, too.
     pub subject: Option<Uuid>,
+    /// Whether what is about a thing's own is about the thing: the secrets of a person, the key of an application.
+    pub with_theirs: bool,
     /// By somebody whose name or address has this in it, or whose id it is.
     pub who: Option<String>,
-    /// About something whose name has this in it, or whose id it is, or somebody whose address has it.
+    /// About something whose name has this in it, or whose id it is, or somebody whose address has it; by id and
+    /// address, about what is theirs, too.
     pub what: Option<String>,
     /// About this kind of thing: `group`.
     pub kind: Option<String>,
@@ -284,14 +287,46 @@ async fn with_limits(store: &Store, org: OrgId, subject: Uuid) -> Result<Vec<Uui
     Ok(about)
 }
 
+/// Things, and what is theirs and has lines of its own: of a person their limits, private contexts and secrets,
+/// what they asked for and were granted; of an application its key, secrets and limits; of a group its rules,
+/// limits and grants.
+async fn with_theirs(store: &Store, org: OrgId, things: &[Uuid]) -> Result<Vec<Uuid>> {
+    if things.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut about = sqlx::query_scalar!(
+        r#"with owners as (
+             select unnest($2::uuid[]) as id
+             union select application_id from applications where org_id = $1 and personal_user_id = any ($2)),
+           carriers as (
+             select k.key_id from keys k join owners o on o.id = k.application_id where k.org_id = $1
+             union select key_id from keys where org_id = $1 and key_id = any ($2))
+           select id as "id!" from owners
+           union select key_id from carriers
+           union select s.secret_id from secrets s where s.org_id = $1 and (s.user_id = any ($2) or s.key_id in (select key_id from carriers))
+           union select l.limit_id from limits l where l.org_id = $1 and (l.thing_id in (select id from owners) or l.person_id = any ($2))
+           union select limit_id from limits_that_were where org_id = $1 and user_id = any ($2)
+           union select a.authorization_id from authorizations a where a.org_id = $1 and a.group_id = any ($2)
+           union select t.grant_id from grants t where t.org_id = $1 and (t.user_id = any ($2) or t.user_id is null and t.group_id = any ($2))
+           union select r.request_id from requests r where r.org_id = $1 and r.requester_id = any ($2)"#,
+        org.0,
+        things,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    about.sort_unstable();
+    Ok(about)
+}
+
 /// The newest lines first, at most `limit`.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Result<Vec<AuditRow>> {
     let who = meant(store, org, filter.who.as_deref()).await?;
-    let what = meant(store, org, filter.what.as_deref()).await?;
+    let what = with_theirs(store, org, &meant(store, org, filter.what.as_deref()).await?).await?;
     let about = match filter.subject {
+        Some(subject) if filter.with_theirs => with_theirs(store, org, &[subject]).await?,
         Some(subject) => with_limits(store, org, subject).await?,
         None => Vec::new(),
     };

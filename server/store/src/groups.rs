@@ -26,6 +26,7 @@ use crate::{
     users::escape_like,
 };
 
+pub use ends::{DefaultOver, defaults_over};
 use ends::{bury_members, may_end};
 pub(crate) use ends::{days_over, over, takes_in};
 pub(crate) use many::{Joining, Leaving, end_all, join_all};
@@ -283,7 +284,7 @@ pub async fn update(change: &mut Change, id: GroupId, version: i64, form: &Group
     }
     // A group that is over keeps its day, whatever else is said of it.
     if before.ends_on != form.ends_on {
-        may_end(change, &before, form.ends_on)?;
+        may_end(change, &before, form.ends_on).await?;
         day_yet_to_come(change, form.ends_on).await?;
         bury_members(change, id).await?;
     }
@@ -633,7 +634,7 @@ pub async fn defaults(store: &Store, org: OrgId) -> Result<std::collections::Has
     Ok(read_defaults(&mut db, org, clock::now()).await?.into_iter().collect())
 }
 
-/// The same, within a change, by id.
+/// The groups that everybody new joins, within a change, by id.
 pub(crate) async fn default_ids(change: &mut Change) -> Result<Vec<GroupId>> {
     let (org, at) = (change.org(), change.at());
     read_defaults(change.db(), org, at).await

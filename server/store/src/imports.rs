@@ -450,5 +450,5 @@ impl<'a> One<'a, '_> {
 }
 
 fn words(limit: Option<Money>) -> String {
-    limit.map_or_else(|| "the default".to_owned(), |own| own.to_string())
+    limit.map_or_else(|| "the default".to_owned(), Money::in_full)
 }

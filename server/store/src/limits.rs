@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     Change, Diff, Result, Store, StoreError, Subject, access, clock, groups,
     requests::{self, Raising},
-    rolls, windows,
+    rolls, seen, windows,
 };
 
 pub use counts::NOBODY;
@@ -521,12 +521,14 @@ pub async fn remove(
 ) -> Result<(Meter, LimitForm, Option<Raising>)> {
     let org = change.org();
     let facts = access::read(change.db(), org).await?;
+    let last = seen::last(change, id.0).await?;
     let removed = remove_in(change, &facts, id).await?;
     if removed.version == version {
         return Ok((removed.meter, removed.form, removed.raised));
     }
     let sentence = format!(
-        "Somebody changed this limit meanwhile: it is {} now. It was not removed; do it again if it still is to go.",
+        "{} changed this limit meanwhile: it is {} now. It was not removed; do it again if it still is to go.",
+        last.as_subject(),
         removed.meter.show_cap(removed.form.cap)
     );
     Err(StoreError::Meanwhile(sentence))

@@ -237,15 +237,19 @@ pub async fn by_mail(store: &Store, permit: &Permit) -> Result<Vec<NoticeKind>> 
     Ok(NoticeKind::ALL.iter().copied().filter(|kind| !off(kind)).collect())
 }
 
-/// Chooses which kinds one has by mail; all others only in the console.
+/// Chooses which kinds one has by mail; all others only in the console. What cannot reach them stays as it was
+/// chosen: it counts once they lead something.
 ///
 /// # Errors
 /// When the permit is not for one's own things.
 pub async fn prefer(change: &mut Change, kinds: &[NoticeKind]) -> Result<()> {
     change.expect(Act::UseOwn, None)?;
     let (org, user) = (change.org(), me(change.permit())?);
-    let all: Vec<String> = NoticeKind::ALL.iter().map(ToString::to_string).collect();
-    let chosen: Vec<bool> = NoticeKind::ALL.iter().map(|kind| kinds.contains(kind)).collect();
+    let actor = change.permit().actor();
+    let reaches = |kind: &&NoticeKind| kind.reaches(actor.role, !actor.leads.is_empty());
+    let shown: Vec<NoticeKind> = NoticeKind::ALL.iter().filter(reaches).copied().collect();
+    let all: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let chosen: Vec<bool> = shown.iter().map(|kind| kinds.contains(kind)).collect();
     sqlx::query!(
         "insert into notice_preferences as p (org_id, user_id, kind, by_mail)
          select $1, $2, k.kind, k.by_mail from unnest($3::text[], $4::boolean[]) as k (kind, by_mail)

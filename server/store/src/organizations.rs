@@ -172,7 +172,7 @@ pub async fn found(store: &Store, settings: &Settings, actor: impl Fn(OrgId) -> 
         .set("name", name)
         .set("time_zone", &settings.time_zone)
         .set("week_start", settings.week_start)
-        .field("default_user_limit", None::<Money>, settings.default_user_limit)
+        .field("default_user_limit", None::<String>, settings.default_user_limit.map(Money::in_full))
         .set("budget_status", settings.budget_status)
         .field("contact", None::<String>, settings.contact.as_ref());
     change.record(Subject { kind: "organization", id: org.0, name }, "create", &diff).await?;
@@ -299,7 +299,11 @@ pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> R
         .field("name", Some(&before.name), Some(settings.name.as_str()))
         .field("time_zone", Some(&before.time_zone), Some(&settings.time_zone))
         .field("week_start", Some(before.week_start), Some(settings.week_start))
-        .field("default_user_limit", before.default_user_limit, settings.default_user_limit)
+        .field(
+            "default_user_limit",
+            before.default_user_limit.map(Money::in_full),
+            settings.default_user_limit.map(Money::in_full),
+        )
         .field("budget_status", Some(before.budget_status), Some(settings.budget_status))
         .field("contact", before.contact.as_ref(), settings.contact.as_ref());
     if diff.is_empty() {

@@ -555,16 +555,18 @@ pub async fn dismiss(change: &mut Change, topic: &str, figures: &str, reason: &s
         );
         return Err(StoreError::Meanwhile(sentence));
     }
-    let known = sqlx::query_scalar!(
-        "select by_name from dismissals where org_id = $1 and topic = $2 and figures = $3",
+    let known = sqlx::query!(
+        "select by_name, dismissed_by from dismissals where org_id = $1 and topic = $2 and figures = $3",
         org.0,
         topic,
         figures
     );
-    if let Some(who) = known.fetch_optional(change.db()).await? {
-        return Err(StoreError::Meanwhile(format!("{who} has put this aside already. Nothing was changed.")));
-    }
     let actor = change.permit().actor().clone();
+    if let Some(first) = known.fetch_optional(change.db()).await? {
+        let mine = first.dismissed_by.is_some() && first.dismissed_by == actor.user.map(|me| me.0);
+        let who = if mine { "You have".to_owned() } else { format!("{} has", first.by_name) };
+        return Err(StoreError::Meanwhile(format!("{who} put this aside already. Nothing was changed.")));
+    }
     sqlx::query!(
         "insert into dismissals (org_id, topic, figures, reason, dismissed_at, dismissed_by, by_name) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (org_id, topic) do update

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     Change, Diff, Result, Store, StoreError, Subject, change::exactly_one, clock, groups, keys,
-    organizations, requests,
+    organizations, requests, seen,
 };
 
 pub use told::near;
@@ -82,8 +82,8 @@ async fn not_open_already(
     due_on: NaiveDate,
 ) -> Result<()> {
     let org = change.org();
-    let by = sqlx::query_scalar!(
-        "select opened_by from reviews
+    let by = sqlx::query!(
+        "select opened_by, opened_by_id from reviews
          where org_id = $1 and review_id <> $2 and group_id = $3 and below = $4 and due_on = $5 and closed_at is null
          limit 1",
         org.0,
@@ -95,7 +95,10 @@ async fn not_open_already(
     .fetch_optional(change.db())
     .await?;
     by.map_or(Ok(()), |by| {
-        let sentence = format!("{by} has opened this review already: the same groups, until the same day.");
+        let mine =
+            by.opened_by_id.is_some() && by.opened_by_id == change.permit().actor().user.map(|me| me.0);
+        let who = if mine { "You have".to_owned() } else { format!("{} has", by.opened_by) };
+        let sentence = format!("{who} opened this review already: the same groups, until the same day.");
         Err(StoreError::invalid("group", sentence))
     })
 }
@@ -745,8 +748,11 @@ pub async fn cancel(change: &mut Change, id: ReviewId) -> Result<()> {
     let review = get(change.store(), org, id).await?;
     change.expect(Act::ReviewAccess, Some(review.group))?;
     if review.closed_at.is_some() {
-        let how =
-            review.cancelled_by.map_or_else(|| "It was closed".to_owned(), |by| format!("{by} cancelled it"));
+        let how = match review.cancelled_by {
+            Some(_) if seen::last(change, id.0).await?.own => "You cancelled it".to_owned(),
+            Some(by) => format!("{by} cancelled it"),
+            None => "It was closed".to_owned(),
+        };
         return Err(StoreError::Meanwhile(format!("{how} already. Nothing was changed.")));
     }
     if !may_cancel(&actor, &review) {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use chrono::{DateTime, Duration};
 use chrono_tz::Tz;
 use domain::{
-    ids::{BatchId, OrgId, UserId},
+    ids::{BatchId, GroupId, OrgId, UserId},
+    limits::Meter,
     time::Zone,
 };
 pub use uuid::Uuid;
 
-use crate::{Change, Result, Store, StoreError, clock, organizations};
+use crate::{Change, Result, Store, StoreError, access, clock, organizations};
 
 /// The name of a thing of the organization when it still has the version it was shown with: an application, a
 /// group, a model, a tier, a policy, a provider, a person or a webhook, told apart by their ids.
@@ -70,8 +71,13 @@ fn in_words(what: Changes, zone: Tz) -> String {
         let text = text.filter(|text| !text.is_empty()).map(moment);
         text.map_or_else(|| "nothing".to_owned(), |text| format!("“{text}”"))
     };
+    // Of which group a membership is that was changed is written beside it, and is no change of it; where one
+    // begins, its source is written, too.
+    let begins = what.iter().any(|(field, ..)| field == "source");
+    let place = |field: &str, before: &Option<String>| field == "group" && before.is_none() && !begins;
     let what: Vec<String> = what
         .into_iter()
+        .filter(|(field, before, _)| !place(field, before))
         .map(|(field, before, after)| {
             format!("{}: {} → {}", field.replace('_', " "), quoted(before), quoted(after))
         })
@@ -125,6 +131,13 @@ pub(crate) struct Last {
     pub what: Changes,
 }
 
+impl Last {
+    /// Who, as the subject of a sentence: `Olga`, or `You, in another tab,`.
+    pub(crate) fn as_subject(&self) -> &str {
+        if self.own { "You, in another tab," } else { &self.who }
+    }
+}
+
 /// Who changed a thing last, and what.
 pub(crate) async fn last(change: &mut Change, id: Uuid) -> Result<Last> {
     let (org, me) = (change.org(), change.permit().actor().user.map(|me| me.0));
@@ -158,6 +171,71 @@ pub async fn who_last(store: &Store, org: OrgId, me: Option<UserId>, id: Uuid) -
            where org_id = $1 and subject_id = $2 order by seq desc limit 1"#,
         org.0,
         id,
+        me.map(|me| me.0),
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(last.map(|row| if row.own { "You, in another tab,".to_owned() } else { row.actor }))
+}
+
+/// What a form was about.
+#[derive(Clone, Copy, Debug)]
+pub enum Edited {
+    /// A thing with an id of its own.
+    Thing(Uuid),
+    /// A limit, by what it counts.
+    Limit(Meter),
+    /// What somebody is in a group.
+    Member(GroupId, UserId),
+}
+
+/// Who changed last what a form was about, as the subject of a sentence. None: the log knows nothing of it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn first(store: &Store, org: OrgId, me: Option<UserId>, edited: Edited) -> Result<Option<String>> {
+    let id = match edited {
+        Edited::Thing(id) => id,
+        Edited::Member(group, user) => return who_last_of_member(store, org, me, (group, user)).await,
+        Edited::Limit(meter) => {
+            let facts = access::current(store, org).await?;
+            let limits = facts.limits.get(&meter.scope).map_or(&[][..], Vec::as_slice);
+            let limit = limits.iter().find(|limit| limit.meter == meter).and_then(|limit| limit.id);
+            let Some(limit) = limit else { return Ok(None) };
+            limit.0
+        }
+    };
+    let last = sqlx::query!(
+        // What somebody is in a group is told of them, too, and is not what was edited.
+        r#"select actor, coalesce(actor_id = $3, false) as "own!" from audit
+           where org_id = $1 and subject_id = $2 and subject_kind <> 'membership' order by seq desc limit 1"#,
+        org.0,
+        id,
+        me.map(|me| me.0),
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(last.map(|row| if row.own { "You, in another tab,".to_owned() } else { row.actor }))
+}
+
+/// The same of somebody's membership in a group.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn who_last_of_member(
+    store: &Store,
+    org: OrgId,
+    me: Option<UserId>,
+    (group, user): (GroupId, UserId),
+) -> Result<Option<String>> {
+    let last = sqlx::query!(
+        r#"select actor, coalesce(actor_id = $4, false) as "own!" from audit
+           where org_id = $1 and subject_kind = 'membership' and subject_id = $3
+             and coalesce(after ->> 'group', before ->> 'group') = (select g.name from groups g where g.org_id = $1 and g.group_id = $2)
+           order by seq desc limit 1"#,
+        org.0,
+        group.0,
+        user.0,
         me.map(|me| me.0),
     )
     .fetch_optional(store.pool())

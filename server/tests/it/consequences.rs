@@ -68,7 +68,7 @@ impl Key {
     }
 }
 
-fn refused(answer: &Answer, status: u16, says: &str) {
+pub fn refused(answer: &Answer, status: u16, says: &str) {
     assert_eq!(answer.status, status, "{}", answer.text);
     assert!(answer.text.contains(says), "{says:?} is not in {}", answer.text);
 }
@@ -801,7 +801,7 @@ async fn without_script_a_search_and_a_choice_take_along_what_the_form_says() {
 }
 
 /// Gives a group a last day that is over, as a file says it.
-fn end(server: &Server, group: &str, last: &str) {
+pub fn end(server: &Server, group: &str, last: &str) {
     let file = server.data().join("ended.toml");
     let text = format!(
         "[organization]\nname = \"Acme\"\n[[groups]]\npath = \"{group}\"\nkind = \"custom\"\nends_on = \"{last}\"\n\
@@ -837,13 +837,13 @@ async fn whoever_is_in_a_group_that_ended_is_told_and_its_page_offers_nothing_th
     );
     for path in ["/my-models", "/account"] {
         let page = world.mia.1.get(path).await.text;
-        assert!(page.contains(&told) && page.contains("Ask Leo whether it goes on."), "{path}: {page}");
+        assert!(page.contains(&told) && page.contains("Ask Eva whether it goes on."), "{path}: {page}");
         assert!(!page.contains(&group), "{path}: whoever cannot prolong it is not led there");
     }
     let mine = world.mia.1.get("/my-models").await.text;
     assert!(!mine.contains("A private context in"), "nothing is opened in it: {mine}");
     let theirs = world.leo.get("/my-models").await.text;
-    assert!(theirs.contains("A later last day is for admins: ask one if it is to go on."), "{theirs}");
+    assert!(theirs.contains("A later last day is for admins: ask Olga if it is to go on."), "{theirs}");
     let page = world.owner.get(&group).await.text;
     assert!(page.contains("Research ended on ") && page.contains(">Edit<") && page.contains(">Move<"));
     for offer in adds {
@@ -985,7 +985,7 @@ async fn what_has_ended_is_said_beside_its_people_and_no_way_back_leads_into_it(
     let fields = [("application", key.application.as_str()), ("key", &key.key)];
     refused(&world.owner.post("/console/keys/issue", &fields).await, 422, "Research ended on ");
     let theirs = world.eva.post("/console/keys/issue", &fields).await;
-    refused(&theirs, 422, "Ask an admin to give it a later last day first.");
+    refused(&theirs, 422, "Ask Olga to give it a later last day first.");
 
     // What leads out of it has no way back into it.
     let fields = [

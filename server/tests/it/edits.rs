@@ -36,54 +36,54 @@ const fn edit(function: &'static str, what: &'static str, page: &'static str) ->
 
 #[rustfmt::skip]
 pub const EDITS: &[Edit] = &[
-    Edit { same: "role=member&email={it}@acme.example", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
+    Edit { same: "role=member&email={it}@acme.example", first: "name=First", second: "name=Second", theirs: "Olga saved: First", mine: "value=\"Second\"",
         ..edit("users/edit", "new user", "/users/{it}?dialog=edit") },
-    Edit { first: "cap=10", second: "cap=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+    Edit { first: "cap=10", second: "cap=20", theirs: "Olga saved: 10", mine: "value=\"20\"",
         ..edit("users/limit", "new user", "/users?cell={it}") },
-    Edit { same: "kind=custom", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
+    Edit { same: "kind=custom", first: "name=First", second: "name=Second", theirs: "Olga saved: First", mine: "value=\"Second\"",
         ..edit("groups/edit", "new group", "/groups/{it}?dialog=edit") },
     Edit { theirs: "Olga was here before you: new users join group-", again: false,
         ..edit("groups/default", "new group", "/groups/{it}?dialog=edit") },
-    Edit { first: "policy={new policy}", second: "policy={new policy}", theirs: "Somebody else saved: policy/policy-",
+    Edit { first: "policy={new policy}", second: "policy={new policy}", theirs: "Olga saved: policy/policy-",
         ..edit("groups/policy", "new group", "/groups/{it}") },
     Edit { same: "id={it}&was={team}", first: "parent={elsewhere}", second: "parent={top}", theirs: "in Marketing now", again: false,
         ..edit("groups/move", "new group", "") },
-    Edit { first: "ends_on=2030-01-01", second: "ends_on=2030-02-02", theirs: "Somebody else saved: 2030-01-01", mine: "value=\"2030-02-02\"",
+    Edit { first: "ends_on=2030-01-01", second: "ends_on=2030-02-02", theirs: "Olga saved: 2030-01-01", mine: "value=\"2030-02-02\"",
         ..edit("groups/edit-member", "new member", "/groups/{team}?dialog=membership&who={it}") },
-    Edit { first: "name=first", second: "name=second", theirs: "Somebody else saved: first", mine: "value=\"second\"",
+    Edit { first: "name=first", second: "name=second", theirs: "Olga saved: first", mine: "value=\"second\"",
         ..edit("applications/edit", "new app", "/applications/{it}?dialog=edit") },
     Edit { first: "user={member}", second: "user={lead}", theirs: "Mia answers for it now", mine: "Leo",
         ..edit("applications/hand-over", "new app", "/applications/{it}?dialog=hand-over") },
     Edit { same: "id={it}&version=1&was={team}", first: "group={elsewhere}", second: "group={top}",
         theirs: "Olga changed it since it was shown to you (group: “Engineering/Research” → “Marketing”)", again: false,
         ..edit("applications/move", "new app", "") },
-    Edit { first: "name=First&expected=not_open", second: "name=Second&expected=closed", theirs: "Somebody else saved: First", mine: "value=\"Second\"",
+    Edit { first: "name=First&expected=not_open", second: "name=Second&expected=closed", theirs: "Olga saved: First", mine: "value=\"Second\"",
         ..edit("access-tests/edit", "new test", "/authorization/tests?dialog=edit-{it}") },
-    Edit { same: "all_models=true&features[0]=streaming", first: "cache_seconds=600", second: "cache_seconds=3600", theirs: "Somebody else saved: For 10 minutes",
+    Edit { same: "all_models=true&features[0]=streaming", first: "cache_seconds=600", second: "cache_seconds=3600", theirs: "Olga saved: For 10 minutes",
         ..edit("keys/edit", "new app", "/applications/{it}?dialog=key") },
     Edit { same: "metric=spend&window=day", first: "cap=10", second: "cap=20", theirs: "$10.00 a day", mine: "value=\"20\"", again: false,
         ..edit("limits/set", "new group", "/groups/{it}?dialog=new-limit") },
-    Edit { first: "cap=10", second: "cap=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+    Edit { first: "cap=10", second: "cap=20", theirs: "Olga saved: 10", mine: "value=\"20\"",
         ..edit("limits/set", "new limit", "/limits?dialog=limit-{it}") },
     Edit { same: "name=Acme&time_zone=Europe/Berlin&week_start=monday&default_user_limit=50&budget_status=402", first: "contact=First", second: "contact=Second",
-        theirs: "Somebody else saved: First", mine: "value=\"Second\"", ..edit("organizations/edit", "", "/settings") },
-    Edit { same: "applications=true", first: "", second: "requests=true", theirs: "Somebody else changed this: it was ticked.",
+        theirs: "Olga saved: First", mine: "value=\"Second\"", ..edit("organizations/edit", "", "/settings") },
+    Edit { same: "applications=true", first: "", second: "requests=true", theirs: "Olga changed this: it was ticked.",
         ..edit("organizations/self-service", "", "/settings") },
-    Edit { first: "above=100&approvers=2", second: "above=200&approvers=3", theirs: "Somebody else saved: 100", mine: "value=\"200\"",
+    Edit { first: "above=100&approvers=2", second: "above=200&approvers=3", theirs: "Olga saved: 100", mine: "value=\"200\"",
         ..edit("requests/edit-rule", "", "/settings") },
-    Edit { same: "kinds[0]=limit", first: "floor=15", second: "floor=20", theirs: "Somebody else saved: 15", mine: "value=\"20\"",
+    Edit { same: "kinds[0]=limit", first: "floor=15", second: "floor=20", theirs: "Olga saved: 15", mine: "value=\"20\"",
         ..edit("alerts/edit", "", "/alerts/settings") },
     Edit { same: "kinds[0]=limit", first: "url=https://hooks.example/first", second: "url=https://hooks.example/second",
-        theirs: "Somebody else saved: https://hooks.example/first", mine: "value=\"https://hooks.example/second\"",
+        theirs: "Olga saved: https://hooks.example/first", mine: "value=\"https://hooks.example/second\"",
         ..edit("webhooks/edit", "new webhook", "/webhooks/{it}?dialog=edit") },
-    Edit { same: "routing=fallback&steps={model name}", first: "name=first-route", second: "name=second-route", theirs: "Somebody else saved: first-route",
+    Edit { same: "routing=fallback&steps={model name}", first: "name=first-route", second: "name=second-route", theirs: "Olga saved: first-route",
         mine: "value=\"second-route\"", ..edit("policies/save", "new policy", "/policies?dialog=policy-{it}") },
-    Edit { same: "dialect=openai&base_url=https://models.example/v1", first: "name=First", second: "name=Second", theirs: "Somebody else saved: First",
+    Edit { same: "dialect=openai&base_url=https://models.example/v1", first: "name=First", second: "name=Second", theirs: "Olga saved: First",
         mine: "value=\"Second\"", ..edit("providers/edit", "new provider", "/providers/{it}") },
-    Edit { first: "first_byte=10", second: "first_byte=20", theirs: "Somebody else saved: 10", mine: "value=\"20\"",
+    Edit { first: "first_byte=10", second: "first_byte=20", theirs: "Olga saved: 10", mine: "value=\"20\"",
         ..edit("providers/waits", "new provider", "/providers/{it}") },
     Edit { same: "provider={provider}&upstream=x&modality=chat&tier={tier}&context_tokens=&max_output_tokens=", first: "name=first-model", second: "name=second-model",
-        theirs: "Somebody else saved: first-model", mine: "value=\"second-model\"", ..edit("models/edit", "new model", "/models/{it}?dialog=edit") },
+        theirs: "Olga saved: first-model", mine: "value=\"second-model\"", ..edit("models/edit", "new model", "/models/{it}?dialog=edit") },
     Edit { first: "input=1&output=2", second: "input=3&output=4", theirs: "Olga changed it since it was shown to you", mine: "value=\"3\"",
         ..edit("models/price", "new model", "/models/{it}?dialog=prices") },
     Edit { theirs: "Olga changed it since it was shown to you (review: “pending” → “accepted”)", again: false,
@@ -92,9 +92,9 @@ pub const EDITS: &[Edit] = &[
         ..edit("model-reviews/accept", "new model", "") },
     Edit { same: "ids[0]={it}&seen[{it}]=1", theirs: "Olga has dismissed model-", again: false,
         ..edit("model-reviews/dismiss", "new model", "") },
-    Edit { first: "name=first-tier", second: "name=second-tier", theirs: "Somebody else saved: first-tier", mine: "value=\"second-tier\"",
+    Edit { first: "name=first-tier", second: "name=second-tier", theirs: "Olga saved: first-tier", mine: "value=\"second-tier\"",
         ..edit("models/edit-tier", "new tier", "/models?dialog=tier-{it}") },
-    Edit { first: "days=7", second: "days=9", theirs: "Somebody else saved: 7", mine: "value=\"9\"",
+    Edit { first: "days=7", second: "days=9", theirs: "Olga saved: 7", mine: "value=\"9\"",
         ..edit("prompts/keep", "new app", "/applications/{it}?dialog=prompts") },
     Edit { same: "group={it}&from={lead}", first: "user={member}", second: "user={owner}", theirs: "Mia leads it now", again: false,
         ..edit("groups/hand-over", "new led", "") },
@@ -319,8 +319,8 @@ async fn who_saves_again_changes_nothing_that_they_did_not_touch() {
         .expect("the form");
     let form = form.split("</form>").next().unwrap_or_default();
     assert!(form.contains("value=\"Other Name\""), "what was typed stays: {form}");
-    assert!(!form.contains("Somebody else saved"), "nobody else saved a name: {form}");
-    assert!(form.contains("Somebody else changed this: it was Member."), "{form}");
+    assert!(!form.contains("Olga saved"), "nobody else saved a name: {form}");
+    assert!(form.contains("Olga changed this: it was Member."), "{form}");
     let chosen = form.split("<option").find(|option| option.contains(" selected")).expect("a choice");
     assert!(chosen.contains("value=\"auditor\""), "{form}");
     let again =
@@ -338,7 +338,7 @@ async fn who_saves_again_changes_nothing_that_they_did_not_touch() {
     let told =
         send(&admin, &edit, &format!("/users/{user}?dialog=edit"), &unseen, &say("Theirs", "auditor")).await;
     assert!(
-        told.text.contains("value=\"Theirs\"") && told.text.contains("Somebody else saved: Mine"),
+        told.text.contains("value=\"Theirs\"") && told.text.contains("Olga saved: Mine"),
         "{}",
         main(&told.text)
     );
@@ -388,12 +388,12 @@ async fn what_is_done_when_a_model_fails_is_merged_as_fields_are() {
     assert_eq!(told.status, 409);
     let shown = form(&told.text);
     assert!(shown.contains("value=\"steadier\""), "{shown}");
-    assert!(shown.contains("Somebody else changed this: it was what is usual."), "{shown}");
+    assert!(shown.contains("Olga changed this: it was what is usual."), "{shown}");
     assert_eq!(twice(&shown), 1, "{shown}");
     // Whoever changes the same is asked, and what they chose stays.
     let told = send(&admin, &edit, &page, &unseen, &say("steady", "3")).await;
     let shown = form(&told.text);
-    assert!(shown.contains("Somebody else saved: 2 tries"), "{shown}");
+    assert!(shown.contains("Olga saved: 2 tries"), "{shown}");
     assert_eq!(twice(&shown), 0, "{shown}");
 }
 

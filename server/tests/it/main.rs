@@ -19,6 +19,7 @@ mod live;
 mod load;
 mod mail;
 mod offers;
+mod people;
 mod proofs;
 mod reach;
 mod recommendations;

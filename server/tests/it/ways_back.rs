@@ -503,9 +503,9 @@ async fn what_cannot_be_undone_any_more_says_who_changed_it_since_and_to_what() 
     let page = format!("/groups/{group}");
     let shown = owner.submit(&page, "/console/groups/edit", &fields).await;
     assert_eq!(shown.status, 409);
-    assert!(shown.text.contains(&expected) && !shown.text.contains("What you changed is still here"));
+    assert!(shown.text.contains(&expected) && !shown.text.contains("What you typed is still here"));
     let shown = owner.submit(&format!("{page}?dialog=edit"), "/console/groups/edit", &fields).await;
-    assert!(shown.text.contains("Somebody else saved: Theirs"), "{}", shown.text);
+    assert!(shown.text.contains("Adam saved: Theirs"), "{}", shown.text);
 
     // What is a change to people, and what is a limit.
     let user = world.value("new user").await;

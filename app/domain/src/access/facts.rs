@@ -40,6 +40,8 @@ pub struct Facts {
     pub budget_status: BudgetStatus,
     /// Whom to ask when no lead is nearer.
     pub contact: Option<String>,
+    /// The names of admins and owners who have joined and are not suspended: who may do what leads may not.
+    pub admins: Vec<String>,
     /// Classes of models.
     pub tiers: Map<TierId, TierFacts>,
     /// The catalogue.
@@ -120,6 +122,7 @@ impl Facts {
             default_user_limit: self.default_user_limit,
             budget_status: self.budget_status,
             contact: self.contact.clone(),
+            admins: self.admins.clone(),
             tiers: self.tiers.clone(),
             models: self.models.clone(),
             model_names: self.model_names.clone(),
@@ -133,6 +136,16 @@ impl Facts {
             limits: Map::default(),
             policies: self.policies.clone(),
         }
+    }
+}
+
+/// Names as many as a sentence holds, one of whom is enough: `Ada, Bea or Cleo`.
+pub fn by_name(names: &[String]) -> String {
+    const NAMED: usize = 3;
+    match &names[..names.len().min(NAMED)] {
+        [] => "an admin".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
 
@@ -332,6 +345,24 @@ impl Facts {
             .find(|facts| !facts.leads.is_empty())
             .map(|facts| facts.leads.join(", "))
             .or_else(|| self.contact.clone())
+    }
+
+    /// Admins and owners by name, as many as a sentence holds: `Ada, Bea or Cleo`.
+    pub fn admins_by_name(&self) -> String {
+        by_name(&self.admins)
+    }
+
+    /// Whom to ask how it goes on with a group that has ended: the leads of the nearest one above that is open,
+    /// or else admins. Who leads what has ended can do nothing about it.
+    pub fn contact_past(&self, over: GroupId, now: DateTime<Utc>) -> String {
+        let path = self.groups.get(&over).map_or(&[][..], |facts| facts.path.as_slice());
+        let open = |at: usize| crate::access::ended(self, path[at], now).is_none();
+        let leads = (0..path.len()).rev().filter(|at| open(*at)).find_map(|at| {
+            let leads = &self.groups.get(&path[at])?.leads;
+            (!leads.is_empty()).then(|| leads.join(", "))
+        });
+        let admins = || (!self.admins.is_empty()).then(|| self.admins_by_name());
+        leads.or_else(admins).or_else(|| self.contact.clone()).unwrap_or_else(|| "an admin".to_owned())
     }
 
     /// The nearest people to ask about a group but for some: its leads, those above it, the organization's

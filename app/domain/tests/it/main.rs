@@ -10,4 +10,5 @@ mod organizations;
 mod rehearsal;
 mod reports;
 mod roles;
+mod sentences;
 mod world;

@@ -122,6 +122,7 @@ pub fn silent() -> Facts {
         default_user_limit: None,
         budget_status: BudgetStatus::PaymentRequired,
         contact: None,
+        admins: Vec::new(),
         tiers: TIERS
             .iter()
             .map(|name| (tier(name), TierFacts { name: (*name).to_owned(), high_cost: *name == "top" }))

@@ -2,7 +2,7 @@
 
 use domain::{
     explore::{By, Explored},
-    money::{Money, grouped},
+    money::{Money, grouped, how_many},
     spend::{Flying, Range, SpendPage as Data, View},
     time,
 };
@@ -119,7 +119,7 @@ pub fn Facts(page: Data) -> impl IntoView {
         Some(limit) => {
             let text = sentence(limit);
             view! {
-                <div class="big num">{Money(limit.level.settled).to_string()}<small>{format!(" of {}", Money(limit.limit.cap))}</small></div>
+                <div class="big num">{Money(limit.level.settled).to_string()}<small>{format!(" of {}", Money(limit.limit.cap).in_full())}</small></div>
                 <Meter level=limit.level cap=limit.limit.cap text=text.clone()/>
                 <p class="under num">{text}{(limit.level.held > 0).then(|| view! { " · "<a href=flying>"see what is in flight"</a> })}</p>
             }
@@ -179,7 +179,7 @@ fn unlimited(page: &Data, flying: String) -> AnyView {
         _ if !page.runs() => String::new(),
         (_, View::Members, _) => "Limits count attributed spend".to_owned(),
         (.., Some(above)) => {
-            let (cap, used) = (Money(above.limit.cap), above.share());
+            let (cap, used) = (Money(above.limit.cap).in_full(), above.share());
             format!("No monthly limit of its own; it counts in {}’s {cap}, {used} used", above.scope_name)
         }
         _ => "No monthly limit here".to_owned(),
@@ -207,8 +207,8 @@ fn ahead(page: &Data, spent: Money) -> impl IntoView + use<> {
     let over = reached.map(|day| format!(" · limit reached {}", time::day(day))).unwrap_or_default();
     let look = if reached.is_some() { "big num warn-text" } else { "big num" };
     let how = format!(
-        "Each day to come is expected to cost what the same day of the week did in the last four weeks ({} days to go by). Four times out of five the month ends within the range.",
-        forecast.learned_from
+        "Each day to come is expected to cost what the same day of the week did in the last four weeks ({} to go by). Four times out of five the month ends within the range.",
+        how_many(forecast.learned_from as u64, "day", "days")
     );
     view! {
         <div title=how.clone()>

@@ -72,7 +72,7 @@ fn OneInShort(page: Data) -> impl IntoView {
     let (title, _) = place(&page.whose, false);
     let href = page_of(&page.whose);
     let (total, before) = (page.table.total().spend, page.table.total_before().spend);
-    let of = page.budget.as_ref().map(|limit| format!(" of {}", Money(limit.limit.cap)));
+    let of = page.budget.as_ref().map(|limit| format!(" of {}", Money(limit.limit.cap).in_full()));
     let compared = (page.table.comparable() && before.0 > 0)
         .then(|| format!(" · {} against {}", change(total, before), page.table.before.from.format("%B")));
     let more = href.clone();
@@ -91,7 +91,7 @@ fn led_row(led: Led, today: NaiveDate) -> impl IntoView {
     let meter = led.budget.as_ref().map(|limit| {
         view! { <Meter level=limit.level cap=limit.limit.cap text=sentence(limit) small=true/> }
     });
-    let of = led.budget.as_ref().map(|limit| format!(" of {}", Money(limit.limit.cap)));
+    let of = led.budget.as_ref().map(|limit| format!(" of {}", Money(limit.limit.cap).in_full()));
     let forecast = match &led.forecast {
         Some(forecast) => view! {
             {forecast.end.to_string()}<div class="sub num">{format!("{} – {}", forecast.low, forecast.high)}</div>

@@ -132,6 +132,7 @@ fn world() -> Result<World, Failure> {
         default_user_limit: None,
         budget_status: BudgetStatus::PaymentRequired,
         contact: None,
+        admins: Vec::new(),
         tiers: tiers.iter().map(|id| (*id, TierFacts { name: id.to_string(), high_cost: false })).collect(),
         models: models
             .iter()

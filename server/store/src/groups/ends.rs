@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
+    access::by_name,
     audit::Door,
     groups::{Group, end_of},
     ids::{GroupId, OrgId, UserId},
@@ -13,7 +14,7 @@ use domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Change, Result, StoreError, keys, organizations};
+use crate::{Change, Result, Store, StoreError, access, clock, keys, organizations};
 
 /// The groups whose last day is over: of one organization, or of all. What is below them is over, too.
 ///
@@ -51,6 +52,37 @@ pub(crate) async fn days_over(
     Ok(over)
 }
 
+/// A default group that has ended: everybody new joined it, and nobody does any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultOver {
+    /// Which.
+    pub id: GroupId,
+    /// The last day of it, or of the first group above it that ended.
+    pub ended_on: NaiveDate,
+}
+
+/// The default groups that have ended. They are that still, and take people in again once they have a later last
+/// day, but until then nobody is put into them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn defaults_over(store: &Store, org: OrgId) -> Result<Vec<DefaultOver>> {
+    let mut db = store.pool().acquire().await?;
+    let days = days_over(&mut db, Some(org), clock::now()).await?;
+    let rows = sqlx::query!(
+        "select d.group_id, g.ancestors from default_groups d join groups g on g.org_id = d.org_id and g.group_id = d.group_id
+         where d.org_id = $1 and g.archived_at is null order by d.group_id",
+        org.0,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let over = |id: Uuid, above: &[Uuid]| {
+        let ended_on = above.iter().chain([&id]).filter_map(|id| days.get(id)).min()?;
+        Some(DefaultOver { id: id.into(), ended_on: *ended_on })
+    };
+    Ok(rows.into_iter().filter_map(|row| over(row.group_id, &row.ancestors)).collect())
+}
+
 /// What has ended takes nothing in: neither people nor programs nor groups. That is for people, who can give
 /// it a later last day first, or ask whoever may. A file is refused by its plan before it comes here, and what
 /// stands in it already stays; what an identity provider says is what it says.
@@ -80,7 +112,8 @@ pub(crate) async fn takes_in(change: &mut Change, id: GroupId, field: &'static s
     let way_on = if puts_off_ends(change.permit().actor()) {
         format!("Give {it} a later last day first.")
     } else {
-        format!("Ask an admin to give {it} a later last day first.")
+        let admins = admins_by_name(change).await?;
+        format!("Ask {admins} to give {it} a later last day first.")
     };
     Err(StoreError::invalid(field, format!("{name}{above} ended on {day}. {way_on}")))
 }
@@ -100,6 +133,12 @@ pub(super) async fn bury_members(change: &mut Change, id: GroupId) -> Result<usi
     Ok(keys::revoke_orphans(change, &members).await?.into_values().flatten().count())
 }
 
+/// Who gives a group a later last day, by name.
+async fn admins_by_name(change: &mut Change) -> Result<String> {
+    let org = change.org();
+    Ok(by_name(&access::admins(change.db(), org).await?))
+}
+
 /// Whether somebody may give a group a later last day: admins and owners.
 fn puts_off_ends(actor: &Actor) -> bool {
     allows(actor, Act::EditGroup, Place::Organization)
@@ -107,16 +146,16 @@ fn puts_off_ends(actor: &Actor) -> bool {
 
 /// A last day is given from above: whoever leads a group above may make it earlier, and only admins and
 /// owners later. What was lent until a day is not kept by whoever it was lent to.
-pub(super) fn may_end(change: &Change, group: &Group, ends_on: Option<NaiveDate>) -> Result<()> {
-    let actor = change.permit().actor();
-    if puts_off_ends(actor) {
+pub(super) async fn may_end(change: &mut Change, group: &Group, ends_on: Option<NaiveDate>) -> Result<()> {
+    let actor = change.permit().actor().clone();
+    if puts_off_ends(&actor) {
         return Ok(());
     }
     let path: Vec<GroupId> = group.path.iter().map(|(id, _)| *id).collect();
     // Who archives a group may end it, too: whoever leads one above.
-    if !allows(actor, Act::ArchiveGroup, Place::Group(&path)) {
-        let sentence =
-            "The last day of a group is set from above: ask whoever leads a group above it, or an admin.";
+    let admins = admins_by_name(change).await?;
+    if !allows(&actor, Act::ArchiveGroup, Place::Group(&path)) {
+        let sentence = format!("The last day of a group is set from above: ask {admins}.");
         return Err(StoreError::invalid("ends_on", sentence));
     }
     if ends_on.is_some_and(|new| group.ends_on.is_none_or(|old| new < old)) {
@@ -124,6 +163,6 @@ pub(super) fn may_end(change: &Change, group: &Group, ends_on: Option<NaiveDate>
     }
     Err(StoreError::invalid(
         "ends_on",
-        "You can make the last day earlier. A later one, or none, is for admins.",
+        format!("You can make the last day earlier. A later one, or none, is for admins: ask {admins}."),
     ))
 }

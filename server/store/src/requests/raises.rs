@@ -428,7 +428,7 @@ pub(crate) async fn overtaken(change: &mut Change, set: &[(Meter, Option<Money>)
         let place = usize::try_from(row.place - 1).unwrap_or_default();
         let cap = set.get(place).and_then(|(_, cap)| *cap);
         let id = RequestId(row.request_id);
-        let row = close(change, id, cap.map(|cap| cap.to_string())).await?;
+        let row = close(change, id, cap.map(Money::in_full)).await?;
         told::overtaken(change, id, &row, &Overtaken::BySetting(cap)).await?;
     }
     Ok(())

@@ -241,7 +241,7 @@ async fn a_review_is_cancelled_by_who_opened_it_and_nothing_comes_of_it() {
     let mut change = testing::begin(store, &world.org.tenant.owner, Act::ReviewAccess).await;
     let again = reviews::cancel(&mut change, id).await;
     assert!(
-        matches!(&again, Err(StoreError::Meanwhile(how)) if how.starts_with("Olga cancelled it already")),
+        matches!(&again, Err(StoreError::Meanwhile(how)) if how.starts_with("You cancelled it already")),
         "{again:?}"
     );
     drop(change);

@@ -370,6 +370,31 @@ async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_file_makes_no_secret_of_which_every_call_would_be_refused() {
+    let place = Place::new().await;
+    let base = "[organization]\nname = \"Acme\"\n\
+                [[groups]]\npath = \"Lab\"\nends_on = \"2020-02-29\"\n\
+                [[users]]\nemail = \"olga@acme.example\"\nname = \"Olga\"\nrole = \"owner\"\n\
+                [[applications]]\nname = \"late\"\ngroup = \"Lab\"\nkey = { models = \"all\" }\n";
+    place.apply(base);
+    let exported = place.export();
+    let more = base.to_owned() + "service_secret = true\n";
+    for arguments in [&["apply", "-", "--plan"][..], &["apply", "-"]] {
+        let output = place.run(arguments, &more);
+        let said = errors(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let line =
+            format!("standard input:{}: applications.service_secret: ", line_of(&more, "service_secret"));
+        let mistake = said.lines().find(|text| text.starts_with(&line));
+        let mistake = mistake.unwrap_or_else(|| panic!("nothing on {line} in {said}"));
+        assert!(mistake.contains("“Lab” ended on 29 Feb 2020"), "{mistake}");
+    }
+    assert_eq!(place.export(), exported);
+    let made = place.apply(&more.replace("2020-02-29", "2090-02-28"));
+    assert_eq!(made["secrets"].as_array().map(Vec::len), Some(1), "{made}");
+}
+
+#[tokio::test]
 async fn hostile_files_are_survived_with_a_clear_sentence() {
     let place = Place::new().await;
     let long = "x".repeat(10_000);
