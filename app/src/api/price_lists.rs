@@ -43,7 +43,11 @@ pub async fn read_price_list(
             error => translate(error),
         })?;
         let id = store::price_lists::keep(&cx.store, &permit, &list).await.known()?;
-        let mut said = format!("{} models read. Nothing has been changed yet.", list.listed.len());
+        let read = match list.listed.len() {
+            1 => "1 model read".to_owned(),
+            count => format!("{count} models read"),
+        };
+        let mut said = format!("{read}. Nothing has been changed yet.");
         said += &match list.unreadable.len() {
             0 => String::new(),
             1 => " 1 entry cannot be read and is left out: below it says why.".to_owned(),

@@ -143,7 +143,10 @@ pub async fn archive_tier(change: &mut Change, id: TierId) -> Result<()> {
     .fetch_one(change.db())
     .await?;
     if row.models > 0 {
-        let sentence = format!("{} models are in it. Move them to another tier first.", row.models);
+        let sentence = match row.models {
+            1 => "1 model is in it. Move it to another tier first.".to_owned(),
+            models => format!("{models} models are in it. Move them to another tier first."),
+        };
         return Err(StoreError::invalid("tier", sentence));
     }
     let done = sqlx::query!(

@@ -523,10 +523,14 @@ pub async fn archive(change: &mut Change, id: ProviderId) -> Result<()> {
     let (org, at) = (change.org(), change.at());
     let before = read(change.db(), org, id).await?;
     if before.models > 0 {
-        let sentence = format!(
-            "{} models still use it. Archive them, or move them to another provider, first.",
-            before.models
-        );
+        let sentence = match before.models {
+            1 => "1 model still uses it. Archive it, or move it to another provider, first.".to_owned(),
+            models => {
+                format!(
+                    "{models} models still use it. Archive them, or move them to another provider, first."
+                )
+            }
+        };
         return Err(StoreError::invalid("provider", sentence));
     }
     let done = sqlx::query!(
