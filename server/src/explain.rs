@@ -73,7 +73,8 @@ struct Answer<'a> {
     help: Vec<String>,
     /// The request for it that waits.
     asked: Option<RequestId>,
-    /// What a call would have to fit into, with what is used of it, and whether the smallest fits.
+    /// What a call would have to fit into, the tightest first, with what is used of it, and whether the smallest
+    /// fits.
     limits: Vec<(Applied, Span, Level, bool)>,
     /// The rules say yes, and a limit says no.
     full: bool,
@@ -203,7 +204,7 @@ async fn answer<'a>(
         .collect();
     let levels = store::limits::levels(store, facts.org, &keys).await?;
     let worst = why::worst(facts, model, None, now);
-    let (mut limits, mut full) = (Vec::new(), false);
+    let (mut gated, mut full) = (Vec::new(), false);
     let may = decision.verdict == Verdict::Allow;
     let could = may || !help.is_empty();
     for ((applied, (meter, span)), level) in applied.into_iter().zip(keys).zip(levels) {
@@ -213,8 +214,12 @@ async fn answer<'a>(
             full |= may && room.is_some();
             help.extend(room);
         }
-        limits.push((applied, span, level, gate.fits()));
+        gated.push((span, gate, applied));
     }
+    // As the page about it has them.
+    gated.sort_by_key(|(_, gate, applied)| gate.looseness(applied.mode));
+    let limits =
+        gated.into_iter().map(|(span, gate, applied)| (applied, span, gate.level, gate.fits())).collect();
     let asked = asked.map(|request| request.id);
     Ok(Answer { subject, model, decision, steps, set_by, help, asked, limits, full })
 }

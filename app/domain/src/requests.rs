@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     accounts::{accounts_of, answered_accounts, led_by, raisable},
-    idle::{NothingToAsk, askable, idle},
+    idle::{NothingToAsk, askable, idle, running, takes_place_of},
 };
 use crate::{
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
@@ -330,7 +330,7 @@ pub struct Approval {
     pub answer: String,
     /// When.
     pub at: DateTime<Utc>,
-    /// Whether they may still decide: who may not any more does not count.
+    /// Whether they may decide now. Who may not does not count, for as long as they may not.
     pub counts: bool,
 }
 
@@ -374,6 +374,22 @@ pub struct Request {
     /// Why agreeing to it would change nothing, or why what was agreed to does nothing now; none: it does
     /// something, it is over, or nobody has looked ([`idle`]).
     pub idle: Option<String>,
+    /// The grant that ends when this is agreed to, because the new one takes its place; none: there is none, or
+    /// nobody has looked ([`takes_place_of`]).
+    pub replaces: Option<Replaced>,
+}
+
+/// A running grant in the place of which a new one is about to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Which.
+    pub grant: GrantId,
+    /// The request it came of; none: it is not known.
+    pub request: Option<RequestId>,
+    /// Until just before.
+    pub ends_at: DateTime<Utc>,
+    /// What it may cost, as people say it: `$40.00 a month`; empty: nothing of its own limits it.
+    pub limit: String,
 }
 
 /// A limit that somebody asks to be raised, as it is now.
@@ -462,10 +478,41 @@ impl Request {
         self.approvals.iter().any(|approval| approval.who.0 == user)
     }
 
+    /// How many of those who agreed may decide now.
+    pub fn counting(&self) -> usize {
+        self.approvals.iter().filter(|approval| approval.counts).count()
+    }
+
+    /// Whether as many agree as have to, and may decide now: who agreed and lost the right to may have it back.
+    /// Nothing follows from it by itself: whoever may decide completes it.
+    pub fn enough_agree(&self) -> bool {
+        !self.approvals.is_empty() && self.counting() >= usize::from(self.approvers)
+    }
+
     /// `1 of 2 agree`, where several have to.
     pub fn progress(&self) -> Option<String> {
-        let counting = self.approvals.iter().filter(|approval| approval.counts).count();
-        (self.approvers > 1).then(|| format!("{counting} of {} agree", self.approvers))
+        (self.approvers > 1).then(|| format!("{} of {} agree", self.counting(), self.approvers))
+    }
+
+    /// How many are missing, while it waits: `1 more has to`; none: one suffices, or it waits for nobody.
+    pub fn missing(&self) -> Option<String> {
+        let needed = usize::from(self.approvers);
+        match needed.saturating_sub(self.counting()) {
+            _ if needed <= 1 || self.state != RequestState::Waiting => None,
+            0 => Some("enough: one of them completes it".to_owned()),
+            1 => Some("1 more has to".to_owned()),
+            more => Some(format!("{more} more have to")),
+        }
+    }
+
+    /// Who agreed, and may not decide now, in a sentence; none: the word of each counts.
+    pub fn not_counting(&self) -> Option<String> {
+        let names: Vec<&str> =
+            self.approvals.iter().filter(|approval| !approval.counts).map(|it| it.who.1.as_str()).collect();
+        let names = names.join(", ");
+        (!names.is_empty()).then(|| {
+            format!("{names} agreed and may not decide now: this does not count until they may again.")
+        })
     }
 
     /// For whom, as people say it: `Sam in Research`, `everybody in Research`.

@@ -15,7 +15,7 @@ use crate::{
     groups::Standing,
     ids::{AuthorizationId, GrantId, GroupId, ModelId, UserId},
     keys::{Feature, KeyModels},
-    limits::{Level, Meter, Metric, Scope, Shortage, Worst},
+    limits::{Level, Meter, Metric, Mode, Scope, Shortage, Worst},
     models::Review,
     prices::{self, DatedPrices},
     requests::Request,
@@ -120,6 +120,22 @@ pub fn grant(facts: &Facts, id: GrantId) -> Option<(String, DateTime<Utc>)> {
     Some((to.unwrap_or_else(|| "somebody".to_owned()), grant.ends_at))
 }
 
+/// What a grant does to a rule that says "by request": `A grant to Sam in Research lifts that, through 3 Dec 2026.`
+pub fn lifts(facts: &Facts, id: GrantId) -> String {
+    match grant(facts, id) {
+        Some((to, ends_at)) => {
+            let last = facts.calendar.day(ends_at - chrono::Duration::seconds(1));
+            format!("A grant to {to} lifts that, through {}.", crate::time::date(last))
+        }
+        None => "A grant lifts that.".to_owned(),
+    }
+}
+
+/// Whether the rule of a step is what decided in the end: no grant lifted it, and nothing else refused.
+pub fn rule_decides(decision: &Decision) -> bool {
+    decision.grant.is_none() && !matches!(decision.verdict, Verdict::Deny(reason) if reason != Reason::Closed)
+}
+
 /// The rule a step is about.
 pub fn rule_of(facts: &Facts, group: Option<GroupId>, target: Target) -> Option<&Rule> {
     facts.rules.get(&group)?.get(&target)
@@ -166,6 +182,16 @@ impl Gate {
         let amount = worst.amount(meter.metric);
         let amount = if meter.metric == Metric::Spend { amount } else { amount.max(1) };
         Self { meter, cap, level, amount, ends_at }
+    }
+
+    /// How tight a limit is for such calls: of two, the lesser is the tighter one. What only observes refuses
+    /// nothing, and comes after all that do; otherwise it counts how many such calls still fit, and of as many,
+    /// how much is used.
+    pub fn looseness(&self, mode: Mode) -> (bool, i64, i64) {
+        let room = self.level.room(self.cap).max(0);
+        let calls = if self.amount > 0 { room / self.amount } else { i64::MAX };
+        let used = self.level.settled.saturating_add(self.level.held);
+        (mode != Mode::Enforce, calls, -crate::spend::percent(used, self.cap))
     }
 
     /// Whether the call fits.

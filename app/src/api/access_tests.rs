@@ -113,6 +113,10 @@ pub async fn load_access_tests() -> Result<Tests, AppError> {
     .await
 }
 
+/// What a test that fails comes to.
+pub const HELD_LATER: &str =
+    "Nothing is refused because of it until it holds; from then on, no change is made that would break it.";
+
 /// Pins a test.
 #[server(prefix = "/console", endpoint = "access-tests/create")]
 pub async fn create_access_test(
@@ -123,6 +127,7 @@ pub async fn create_access_test(
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{access_tests::Subject, roles::Act};
+    use store::access_tests::fails;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditAccessTests)?;
         let (kind, id) = subject.split_once(':').unwrap_or_default();
@@ -135,9 +140,14 @@ pub async fn create_access_test(
         let target = target.parse().map_err(|_| AppError::field("target", "Choose a model or a tier."))?;
         let (name, expected) = (read("name", &name)?, read("expected", &expected)?);
         let mut change = cx.change(permit).await?;
-        store::access_tests::insert(&mut change, &name, subject, target, expected).await.known()?;
+        let id = store::access_tests::insert(&mut change, &name, subject, target, expected).await.known()?;
+        let failure = fails(&mut change, id).await.known()?;
         change.commit().await.known()?;
-        Ok(Done::said("Pinned. No change is made that would break it.").then("/authorization/tests"))
+        let said = match failure {
+            None => "Pinned. No change is made that would break it.".to_owned(),
+            Some(why) => format!("Pinned, and it fails now: {why}. {HELD_LATER}"),
+        };
+        Ok(Done::said(said).then("/authorization/tests"))
     })
     .await
 }
@@ -153,6 +163,7 @@ pub async fn edit_access_test(
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{access_tests::Expected, ids::AccessTestId, names::Name, roles::Act};
+    use store::access_tests::fails;
     handle(|cx| async move {
         let permit = cx.permit(Act::EditAccessTests)?;
         let (id, name): (AccessTestId, Name) = (read("id", &id)?, read("name", &name)?);
@@ -160,12 +171,17 @@ pub async fn edit_access_test(
             (read("was_expected", &was_expected)?, read("expected", &expected)?);
         let mut change = cx.change(permit).await?;
         store::access_tests::update(&mut change, id, (&was, before), &name, expected).await.known()?;
+        let failure = fails(&mut change, id).await.known()?.filter(|_| before != expected);
         let undo = change
             .commit()
             .await
             .known()?
             .then(|| ways_back::access_test(id, (&was, before), (name.as_str(), expected)));
-        Ok(Done::said("Test saved.").then("/authorization/tests").undone_by(undo))
+        let said = match failure {
+            None => "Test saved.".to_owned(),
+            Some(why) => format!("Test saved, and it fails now: {why}. {HELD_LATER}"),
+        };
+        Ok(Done::said(said).then("/authorization/tests").undone_by(undo))
     })
     .await
 }

@@ -196,7 +196,8 @@ pub async fn fill_model(
     .await
 }
 
-/// Changes a model.
+/// Changes a model. `known`: who gains and loses it by another tier, as it was said; what was not said is not
+/// done.
 #[server(prefix = "/console", endpoint = "models/edit")]
 pub async fn edit_model(
     id: String,
@@ -208,12 +209,13 @@ pub async fn edit_model(
     tier: String,
     context_tokens: String,
     max_output_tokens: String,
+    #[server(default)] known: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::ModelId, roles::Act};
     use store::models::ModelForm;
     handle(|cx| async move {
-        let id = read("id", &id)?;
+        let id: ModelId = read("id", &id)?;
         let form = ModelForm {
             name: read("name", &name)?,
             provider: read("provider", &provider)?,
@@ -226,8 +228,19 @@ pub async fn edit_model(
         let permit = cx.permit(Act::EditCatalogue)?;
         let before = store::models::get(&cx.store, permit.org(), id).await.known()?;
         let mut change = cx.change(permit).await?;
+        let (facts, now) = (change.facts().await.known()?, change.at());
         store::models::update(&mut change, id, version, &form).await.known()?;
-        let undo = change.commit().await.known()?.then(|| ways_back::model(&before));
+        // Looked at before it is so: what was not meant is not committed.
+        match catalogue::by_tier(&facts, id, form.tier, now) {
+            Some(question) if question != known => return Err(AppError::Changed(question)),
+            _ => {}
+        }
+        let mut undo = change.commit().await.known()?.then(|| ways_back::model(&before));
+        if before.tier.0 != form.tier {
+            let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+            let question = catalogue::by_tier(&facts, id, before.tier.0, now).unwrap_or_default();
+            undo = undo.map(|undo| undo.with("known", question));
+        }
         Ok(Done::said("Model saved.").then(format!("/models/{id}")).undone_by(undo))
     })
     .await
@@ -421,25 +434,39 @@ pub async fn create_tier(name: String, #[server(default)] high_cost: bool) -> Re
     .await
 }
 
-/// Changes a tier.
+/// Changes a tier. `known`: who gains and loses which models by its mark, as it was said; what was not said is
+/// not done.
 #[server(prefix = "/console", endpoint = "models/edit-tier")]
 pub async fn edit_tier(
     id: String,
     version: i64,
     name: String,
     #[server(default)] high_cost: bool,
+    #[server(default)] known: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
-    use domain::roles::Act;
+    use domain::{ids::TierId, roles::Act};
     handle(|cx| async move {
         let permit = cx.permit(Act::EditCatalogue)?;
-        let (id, name) = (read("id", &id)?, read("name", &name)?);
+        let (id, name): (TierId, _) = (read("id", &id)?, read("name", &name)?);
         let tiers = store::models::tiers(&cx.store, permit.org()).await.known()?;
         let before = tiers.into_iter().find(|tier| tier.id == id);
         let mut change = cx.change(permit).await?;
+        let (facts, now) = (change.facts().await.known()?, change.at());
         store::models::update_tier(&mut change, id, version, &name, high_cost).await.known()?;
+        // Looked at before it is so: what was not meant is not committed.
+        match catalogue::by_mark(&facts, id, high_cost, now) {
+            Some(question) if question != known => return Err(AppError::Changed(question)),
+            _ => {}
+        }
         let saved = change.commit().await.known()?;
-        Ok(Done::said("Tier saved.").undone_by(before.as_ref().filter(|_| saved).map(ways_back::tier)))
+        let mut undo = before.as_ref().filter(|_| saved).map(ways_back::tier);
+        if let Some(before) = before.filter(|before| before.high_cost != high_cost) {
+            let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+            let question = catalogue::by_mark(&facts, id, before.high_cost, now).unwrap_or_default();
+            undo = undo.map(|undo| undo.with("known", question));
+        }
+        Ok(Done::said("Tier saved.").undone_by(undo))
     })
     .await
 }

@@ -46,6 +46,15 @@ pub struct Usual {
     pub mine: bool,
 }
 
+/// A limit that has no room for a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tight {
+    /// Which.
+    pub limit: String,
+    /// When it begins anew; none: never.
+    pub anew: Option<DateTime<Utc>>,
+}
+
 /// One of my groups through which a model can be used or asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
@@ -58,7 +67,9 @@ pub struct Way {
     /// The money that is left right now, and what limits it; none: nothing does.
     pub left: Option<(Money, String)>,
     /// The limit in which not even the smallest call fits.
-    pub full: Option<String>,
+    pub full: Option<Tight>,
+    /// The limit in which a call as they usually are does not fit, where the smallest does.
+    pub short: Option<Tight>,
     /// Whether a live secret of mine calls on that group's account.
     pub called: bool,
 }
@@ -262,12 +273,14 @@ pub async fn load_my_models() -> Result<MyPage, AppError> {
         for (id, ruled) in &ruled {
             let Some(model) = facts.models.get(id) else { continue };
             let mut through: Vec<Way> = Vec::new();
+            let typical = usual.get(id).map(|usual| usual.cost);
             for (group, state, decision) in ruled {
                 let open = (*state == State::Open)
-                    .then(|| my_limits::room(&facts, &limits, me, (*group, *id), decision));
-                let (left, full) = open.map(|room| (room.left, room.full)).unwrap_or_default();
+                    .then(|| my_limits::room(&facts, &limits, me, (*group, *id, typical), decision));
+                let (left, full, short) =
+                    open.map(|room| (room.left, room.full, room.short)).unwrap_or_default();
                 let (name, called) = (name_of(group), called.contains(group));
-                through.push(Way { group: *group, name, state: *state, left, full, called });
+                through.push(Way { group: *group, name, state: *state, left, full, short, called });
             }
             // What nothing limits has most left.
             let rest = |way: &Way| way.left.as_ref().map_or(i64::MAX, |(money, _)| money.0);

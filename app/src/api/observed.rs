@@ -40,6 +40,9 @@ pub struct ObservedLine {
     pub name: String,
     /// What it says.
     pub says: String,
+    /// Of a rule: what decides in its place now, and which rule says so, as its form sends it along; empty:
+    /// no rule does.
+    pub decides: String,
     /// The page it belongs to.
     pub href: String,
     /// Calls it would have refused.
@@ -63,18 +66,24 @@ pub async fn load_observed() -> Result<Vec<ObservedLine>, AppError> {
     handle(|cx| async move { observed::list(&cx).await }).await
 }
 
-/// Makes a rule or a limit decide from the next call on. `was`: what it was shown to say.
+/// Makes a rule or a limit decide from the next call on. `was`: what it was shown to say; `decides`: what was
+/// shown to decide in the place of a rule.
 #[server(prefix = "/console", endpoint = "observed/promote")]
-pub async fn promote_observed(id: String, was: String) -> Result<Done, AppError> {
+pub async fn promote_observed(
+    id: String,
+    was: String,
+    #[server(default)] decides: String,
+) -> Result<Done, AppError> {
     use crate::backend::*;
     handle(|cx| async move {
         let draft = observed::as_shown(&cx, &id, &was).await?;
+        observed::decides_as_shown(&cx, &draft, &decides).await?;
         let mut change = cx.change(rehearsals::permit(&cx, &draft).await?).await?;
         let mut undo = ways_back::draft(&mut change, &draft).await.known()?;
         let before = observed::before(&mut change, &draft).await?;
         if let Err(error) = store::rehearsals::apply(&mut change, &draft).await.known() {
             drop(change);
-            return Err(observed::overtaken(&cx, error, &id, &was).await);
+            return Err(observed::overtaken(&cx, error, &id, &was, &decides).await);
         }
         if let Some(before) = before {
             undo = ways_back::watched(&mut change, before).await.known()?;

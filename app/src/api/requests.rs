@@ -20,10 +20,23 @@ pub struct Seen {
     pub own: bool,
     /// Whether they may answer it, and end what was agreed to.
     pub decides: bool,
-    /// Whether they have agreed to it as it stands, while others still have to.
+    /// Whether they have agreed to it as it stands, and others still have to.
     pub agreed: bool,
     /// The access review that ended what was agreed to.
     pub reviewed: Option<Reviewed>,
+    /// The newer grant that took the place of what was agreed to.
+    pub succeeded: Option<Succeeded>,
+}
+
+/// The newer grant that took the place of an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succeeded {
+    /// The request it came of; none where that is not for whoever looks.
+    pub request: Option<RequestId>,
+    /// Who had asked for it.
+    pub requester: String,
+    /// Who agreed.
+    pub decider: Option<String>,
 }
 
 /// The access review that ended what was agreed to.
@@ -133,8 +146,9 @@ pub async fn load_request(id: String) -> Result<Seen, AppError> {
             cx.permit_in(Act::ReadGroup, request.group.0).await?;
         }
         let reviewed = inbox::reviewed(&cx, &request).await?;
+        let succeeded = inbox::succeeded(&cx, &request).await?;
         let seen = inbox::seen(&cx, vec![request]).await?.pop().ok_or(AppError::NotFound)?;
-        Ok(Seen { reviewed, ..seen })
+        Ok(Seen { reviewed, succeeded, ..seen })
     })
     .await
 }

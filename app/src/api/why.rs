@@ -70,7 +70,7 @@ pub struct Answer {
     /// The cheapest changes after which it is yes.
     pub help: Vec<Help>,
     /// Limits the call has to fit into, the tightest first, each with whether a call of this size
-    /// fits.
+    /// fits; those that only observe come last. None of a moment that is over.
     pub limits: Vec<(LimitLevel, bool)>,
 }
 
@@ -112,6 +112,18 @@ pub struct ToldCall {
     pub booked: bool,
 }
 
+/// When the moment is that is asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Time {
+    /// Now.
+    #[default]
+    Now,
+    /// It is over: most of what held then is not known any more.
+    Over,
+    /// It is to come.
+    ToCome,
+}
+
 /// Everything on the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
@@ -131,6 +143,8 @@ pub struct Why {
     pub refused: Option<RefusedCall>,
     /// A call of which only this is known.
     pub told: Option<ToldCall>,
+    /// When the moment is that is asked about.
+    pub time: Time,
     /// One for each group, what is open first.
     pub answers: Vec<Answer>,
     /// Why there is no answer.

@@ -311,6 +311,63 @@ impl<'a> Reaches<'a> {
     }
 }
 
+/// Groups that are named of those whose models change with the catalogue.
+const IN_A_SENTENCE: usize = 5;
+
+/// Who gains and loses which models by a change of the catalogue, as a question; none: nobody.
+pub fn who_gains(before: &Facts, after: &Facts, now: DateTime<Utc>) -> Option<String> {
+    let reaches = domain::rehearsal::reach(before, after, now);
+    if reaches.is_empty() {
+        return None;
+    }
+    let each = |reach: &domain::rehearsal::Reach| {
+        let below = match reach.below {
+            0 => String::new(),
+            1 => " and 1 group below".to_owned(),
+            count => format!(" and {count} groups below"),
+        };
+        let people =
+            if reach.people == 1 { "1 person".to_owned() } else { format!("{} people", reach.people) };
+        let changes: Vec<String> = reach
+            .models
+            .iter()
+            .map(|(name, from, to)| {
+                let verb = if to.wider_than(*from) { "gains" } else { "loses" };
+                let how = |state: &State| state.label().to_lowercase();
+                format!("{verb} {name} ({} → {})", how(from), how(to))
+            })
+            .collect();
+        let more = changes.len().saturating_sub(IN_A_SENTENCE);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let changes = changes.into_iter().take(IN_A_SENTENCE).collect::<Vec<_>>().join(", ");
+        format!("{}{below} ({people}) {changes}{more}", reach.name)
+    };
+    let more = reaches.len().saturating_sub(IN_A_SENTENCE);
+    let more = match more {
+        0 => String::new(),
+        1 => "; and 1 more group".to_owned(),
+        more => format!("; and {more} more groups"),
+    };
+    let named = reaches.iter().take(IN_A_SENTENCE).map(each).collect::<Vec<_>>().join("; ");
+    Some(format!("Nothing is saved yet. With this {named}{more}. Save it again if that is meant."))
+}
+
+/// Who gains and loses by saying of a tier that it is high-cost, or no longer.
+pub fn by_mark(facts: &Facts, tier: TierId, high_cost: bool, now: DateTime<Utc>) -> Option<String> {
+    let known = facts.tiers.get(&tier).filter(|known| known.high_cost != high_cost)?;
+    let mut after = facts.clone();
+    after.tiers.insert(tier, domain::access::TierFacts { high_cost, ..known.clone() });
+    who_gains(facts, &after, now)
+}
+
+/// Who gains and loses by putting a model into another tier.
+pub fn by_tier(facts: &Facts, model: ModelId, tier: TierId, now: DateTime<Utc>) -> Option<String> {
+    let known = facts.models.get(&model).filter(|known| known.tier != tier)?;
+    let mut after = facts.clone();
+    after.models.insert(model, domain::access::ModelFacts { tier, ..known.clone() });
+    who_gains(facts, &after, now)
+}
+
 /// The groups that would have a model if nothing but the rules stood in its way: id, path and how they have it.
 /// The review inbox says of every tier what this says of the one a model is in.
 pub fn reached(
@@ -358,13 +415,28 @@ pub async fn taken_words(
             sentences.push(format!("{} is called {} here: the name was taken.", candidate.name, model.name));
         }
     }
-    let there: Vec<&str> = candidates
-        .iter()
-        .filter(|candidate| !models.is_empty() && as_taken(candidate).is_none())
-        .map(|candidate| candidate.name.as_str())
-        .collect();
+    let there: Vec<&Candidate> = candidates.iter().filter(|it| as_taken(it).is_none()).collect();
     if !there.is_empty() {
-        sentences.push(format!("In the catalogue already: {}.", there.join(", ")));
+        let known = store::models::list(&cx.store, org).await.known()?;
+        // Each by the name that callers write, which is another one where its own was taken.
+        let called = |candidate: &Candidate| {
+            let name = listed_name(&candidate.upstream);
+            let own = known
+                .iter()
+                .find(|model| model.provider.0 == candidate.provider && listed_name(&model.upstream) == name);
+            let own = own.map(|model| model.name.clone()).filter(|own| *own != candidate.name.as_str());
+            (candidate.name.to_string(), own)
+        };
+        let words = |(name, own): (String, Option<String>)| match own {
+            Some(own) => format!("{name} (called {own} here)"),
+            None => name,
+        };
+        // Where nothing is new, those are left to be named that are called otherwise.
+        let named = there.into_iter().map(called).filter(|(_, own)| !models.is_empty() || own.is_some());
+        let there: Vec<String> = named.map(words).collect();
+        if !there.is_empty() {
+            sentences.push(format!("In the catalogue already: {}.", there.join(", ")));
+        }
     }
     Ok(sentences.join(" "))
 }

@@ -16,7 +16,7 @@ use domain::{
 use store::requests::{self, Decided, Sees};
 
 use super::{AppError, Cx, Done, Fields, Known, read, read_date};
-use crate::api::requests::{Askable, Held, Reviewed, Seen};
+use crate::api::requests::{Askable, Held, Reviewed, Seen, Succeeded};
 
 /// How many requests are decided at once.
 const AT_ONCE: usize = 50;
@@ -106,6 +106,23 @@ pub async fn reviewed(cx: &Cx, request: &Request) -> Result<Option<Reviewed>, Ap
     }))
 }
 
+/// The newer grant that took the place of what a request led to.
+pub async fn succeeded(cx: &Cx, request: &Request) -> Result<Option<Succeeded>, AppError> {
+    let actor = cx.actor()?;
+    let ended = request.grant.as_ref().filter(|grant| grant.revoked_at.is_some());
+    let Some(Made::Grant(grant)) = ended.map(|grant| grant.made) else { return Ok(None) };
+    let successor = requests::successor(&cx.store, actor.org, grant).await.known()?;
+    Ok(successor.map(|successor| {
+        let own = actor.user == Some(successor.requester.0);
+        let reads = own || allows(actor, Act::ReadGroup, Place::Group(&request.path));
+        Succeeded {
+            request: reads.then_some(successor.request),
+            requester: successor.requester.1,
+            decider: successor.decider,
+        }
+    }))
+}
+
 /// With what whoever asks may do about each, and what that would change.
 pub async fn seen(cx: &Cx, mut requests: Vec<Request>) -> Result<Vec<Seen>, AppError> {
     let actor = cx.actor()?;
@@ -119,8 +136,9 @@ pub async fn seen(cx: &Cx, mut requests: Vec<Request>) -> Result<Vec<Seen>, AppE
         // Ending is no answer: one may end what one asked for.
         let decides = may && (!own || request.state == RequestState::Approved);
         let waits = request.state == RequestState::Waiting;
-        let agreed = waits && actor.user.is_some_and(|me| request.agreed_by(me));
-        Seen { own, decides, agreed, reviewed: None, request }
+        // Where enough agree by now, whoever agreed can complete it, too.
+        let agreed = waits && !request.enough_agree() && actor.user.is_some_and(|me| request.agreed_by(me));
+        Seen { own, decides, agreed, reviewed: None, succeeded: None, request }
     };
     Ok(requests.into_iter().map(seen).collect())
 }

@@ -198,6 +198,11 @@ fn saved(cx: &Cx, kept: store::authorizations::drafts::Kept) -> Option<Saved> {
     Some(Saved { id: kept.id, cells, undone, may_undo })
 }
 
+/// `1 model`, `5 models`.
+fn models_words(count: usize) -> String {
+    if count == 1 { "1 model".to_owned() } else { format!("{count} models") }
+}
+
 /// Everything that is not high-cost, then the tiers, each with its models when it is unfolded.
 async fn columns(cx: &Cx, look: &Look) -> Result<Vec<Column>, AppError> {
     let org = cx.org()?;
@@ -218,10 +223,17 @@ async fn columns(cx: &Cx, look: &Look) -> Result<Vec<Column>, AppError> {
             .collect();
         let fitting = of_tier.len();
         of_tier.truncate(MODELS);
-        let count = match (tier.models, looked_for) {
-            (1, false) => "1 model".to_owned(),
-            (count, false) => format!("{count} models"),
-            (count, true) => format!("{fitting} of {count} models"),
+        let of_this = || models.iter().filter(|model| model.tier.0 == tier.id);
+        let (all, callable) = (of_this().count(), of_this().filter(|it| it.obstacle().is_none()).count());
+        let count = match (all, looked_for) {
+            (count, true) => format!("{fitting} of {}", models_words(count)),
+            (count, false) => models_words(count),
+        };
+        // What a rule opens is what can be called.
+        let count = match callable {
+            _ if callable == all => count,
+            0 => format!("{count}, none can be called"),
+            some => format!("{count}, {some} can be called"),
         };
         // The rest is found by its name.
         let count = if fitting > MODELS { format!("{count}, the first {MODELS} shown") } else { count };

@@ -16,7 +16,7 @@ use domain::{
 };
 
 use super::{AppError, Cx, Known};
-use crate::api::my_models::{Door, Usual};
+use crate::api::my_models::{Door, Tight, Usual};
 
 /// How many days of calls say what one usually costs.
 const DAYS: u64 = 30;
@@ -92,15 +92,17 @@ pub struct Room {
     /// The least money, and by what it is limited; none: nothing limits it.
     pub left: Option<(Money, String)>,
     /// The limit in which not even the smallest call fits.
-    pub full: Option<String>,
+    pub full: Option<Tight>,
+    /// The limit in which the smallest call fits, and one as they usually are does not.
+    pub short: Option<Tight>,
 }
 
-/// What is left to somebody for calls of a model on a group's account.
+/// What is left to somebody for calls of a model on a group's account. `usual`: what such a call usually costs.
 pub fn room(
     facts: &Facts,
     limits: &[LimitLevel],
     me: UserId,
-    (group, model): (GroupId, ModelId),
+    (group, model, usual): (GroupId, ModelId, Option<Money>),
     decision: &Decision,
 ) -> Room {
     let subject = Subject {
@@ -125,10 +127,17 @@ pub fn room(
     };
     let applying: Vec<&LimitLevel> = limits.iter().filter(counts).collect();
     let money = applying.iter().filter(|level| level.limit.meter.metric == Metric::Spend);
-    let left = money.map(|level| (Money(level.level.room(level.limit.cap)), named(level)));
+    let least = money.min_by_key(|level| level.level.room(level.limit.cap));
+    let room = |level: &LimitLevel| Money(level.level.room(level.limit.cap));
+    let tight = |level: &LimitLevel| Tight { limit: named(level), anew: level.ends_at };
+    // Of several, it fits again when the last of them begins anew.
+    let full = applying.iter().filter(|level| !fits(level));
+    let full = full.max_by_key(|level| level.ends_at.map_or((1, None), |end| (0, Some(end))));
+    let short = least.filter(|level| full.is_none() && usual.is_some_and(|usual| room(level) < usual));
     Room {
-        left: left.min_by_key(|(room, _)| *room),
-        full: applying.iter().find(|level| !fits(level)).map(|level| named(level)),
+        left: least.map(|level| (room(level), named(level))),
+        full: full.map(|level| tight(level)),
+        short: short.map(|level| tight(level)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rules and limits that only observe, as their page shows them, and what promoting one changes.
 
 use domain::{
-    access::Facts,
+    access::{Facts, ruling_in},
     authorizations::{Cell, Edit, Say, Target},
     ids::{AuthorizationId, GroupId, LimitId},
     limits::{Limit, Mode, Scope},
@@ -98,6 +98,7 @@ fn line(
         kind,
         name,
         says,
+        decides: String::new(),
         href,
         calls: 0,
         people: 0,
@@ -119,7 +120,9 @@ fn rule_line(
     let say = Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at };
     let says = say.in_words(&facts.calendar);
     let name = format!("{} for {whose}", facts.target_name(target));
-    line(rule.id.to_string(), Watching::Rule, name, says, rule_href(Cell { group, target }), editable)
+    let cell = Cell { group, target };
+    let line = line(rule.id.to_string(), Watching::Rule, name, says, rule_href(cell), editable);
+    ObservedLine { decides: decides(facts, cell).map(|decides| decides.sent()).unwrap_or_default(), ..line }
 }
 
 fn limit_line(facts: &Facts, id: LimitId, limit: &Limit, editable: bool) -> ObservedLine {
@@ -199,10 +202,79 @@ pub async fn as_shown(cx: &Cx, id: &str, was: &str) -> Result<Draft, AppError> {
     )))
 }
 
+/// What decides where a rule only takes note.
+struct Decides {
+    /// Which rule.
+    id: AuthorizationId,
+    /// What it says, and whose it is where it is not of that very place.
+    says: String,
+}
+
+impl Decides {
+    /// As a form sends it along.
+    fn sent(&self) -> String {
+        format!("{} {}", self.id, self.says)
+    }
+}
+
+/// What decides in a place now; none: no rule does, so it is closed.
+fn decides(facts: &Facts, cell: Cell) -> Option<Decides> {
+    let path = super::matrix::path(facts, cell.group);
+    let (group, target, rule) = ruling_in(facts, path, cell.target, None, store::clock::now())?;
+    let says =
+        Say { state: rule.state, locked: rule.locked, ends_at: rule.ends_at }.in_words(&facts.calendar);
+    let whose = || group.map_or_else(|| facts.org_name.clone(), |id| place(facts, Some(id)));
+    let says = if (Cell { group, target }) == cell {
+        says
+    } else {
+        format!("{says} ({} for {})", facts.target_name(target), whose())
+    };
+    Some(Decides { id: rule.id, says })
+}
+
+/// Proves that what decides in the place of a rule that is promoted is what was shown to decide there: the rule
+/// takes its place, and a colleague may have set another one since.
+///
+/// # Errors
+/// [`AppError::Meanwhile`] with both, and who changed it.
+pub async fn decides_as_shown(cx: &Cx, draft: &Draft, shown: &str) -> Result<(), AppError> {
+    let Draft::Authorizations(edits) = draft else { return Ok(()) };
+    let Some(cell) = edits.first().map(|rule| rule.edit.cell) else { return Ok(()) };
+    let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
+    let now = decides(&facts, cell);
+    let (id, was) = shown.split_once(' ').unwrap_or_default();
+    if now.as_ref().map_or("", |now| now.says.as_str()) == was {
+        return Ok(());
+    }
+    let then = id.parse::<AuthorizationId>().ok();
+    let ids: Vec<_> = then.into_iter().chain(now.as_ref().map(|now| now.id)).map(|id| id.0).collect();
+    let actor = cx.actor()?;
+    let who = store::seen::who_last(&cx.store, actor.org, actor.user, &ids).await.known()?;
+    let who = who.unwrap_or_else(|| "Somebody".to_owned());
+    let quoted = |says: &str| {
+        if says.is_empty() {
+            "closed, because no rule said anything,".to_owned()
+        } else {
+            format!("“{says}”")
+        }
+    };
+    let now = match now {
+        Some(now) => format!("“{}” decides there now", now.says),
+        None => "no rule decides there now, so it is closed".to_owned(),
+    };
+    Err(AppError::Meanwhile(format!(
+        "{who} changed what decides there since you saw it: it was {} then, and {now}. Promoting would take its place. Nothing was changed; look at it again.",
+        quoted(was)
+    )))
+}
+
 /// Why something could not be promoted: where somebody was faster, what holds by now.
-pub async fn overtaken(cx: &Cx, error: AppError, id: &str, was: &str) -> AppError {
+pub async fn overtaken(cx: &Cx, error: AppError, id: &str, was: &str, decides: &str) -> AppError {
     match error {
-        AppError::Stale => as_shown(cx, id, was).await.err().unwrap_or(AppError::Stale),
+        AppError::Stale => match as_shown(cx, id, was).await {
+            Ok(draft) => decides_as_shown(cx, &draft, decides).await.err().unwrap_or(AppError::Stale),
+            Err(error) => error,
+        },
         error => error,
     }
 }
@@ -272,7 +344,7 @@ async fn who_last(cx: &Cx, id: &str) -> Result<Option<String>, AppError> {
     let subject = id.parse().map(|id: LimitId| id.0).or_else(|_| id.parse().map(|id: AuthorizationId| id.0));
     let Ok(subject) = subject else { return Ok(None) };
     let actor = cx.actor()?;
-    store::seen::who_last(&cx.store, actor.org, actor.user, subject).await.known()
+    store::seen::who_last(&cx.store, actor.org, actor.user, &[subject]).await.known()
 }
 
 /// What takes an observed rule away: of what promotes it, the half that does so.

@@ -21,12 +21,15 @@ use domain::{
 };
 
 use super::{AppError, Cx, Known, read, read_date};
-use crate::api::why::{Answer, Help, Say, Why, WhyStep};
+use crate::api::why::{Answer, Help, Say, Time, Why, WhyStep};
 
 mod by_id;
 
 /// How many people and applications there are to choose from.
 const CHOICES: i64 = 300;
+
+/// Moments are typed in minutes: what is nearer than this is now.
+const SAME_MOMENT: chrono::Duration = chrono::Duration::minutes(1);
 
 /// Before the path of a group: whoever is in it.
 const ANYBODY: &str = "Anybody in ";
@@ -69,6 +72,8 @@ struct Looking<'a> {
     cx: &'a Cx,
     facts: &'a Facts,
     now: DateTime<Utc>,
+    /// Whether what is asked is about a moment that is over.
+    over: bool,
     all: bool,
     me: Option<UserId>,
 }
@@ -144,7 +149,7 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     let at = question.at.and_then(|at| known.calendar.zone.from_local_datetime(&at).earliest());
     let at = at.map_or(now, |moment| moment.with_timezone(&Utc));
     let facts = as_of(cx, known, (now, at)).await?;
-    let mut looking = Looking { cx, facts: &facts, now, all, me: cx.actor()?.user };
+    let mut looking = Looking { cx, facts: &facts, now, over: false, all, me: cx.actor()?.user };
     let paths = store::groups::paths(&cx.store, org).await.known()?;
     let people = if all { store::users::names(&cx.store, org, CHOICES).await.known()? } else { Vec::new() };
     let mut page = Why { people: choices(&looking, &paths, &people), ..Why::default() };
@@ -179,7 +184,12 @@ pub async fn answer(cx: &Cx, mut question: Question) -> Result<Why, AppError> {
     if question.wrong.is_some() {
         return Ok(Why { who: question.who, model: question.model, problem: question.wrong, ..page });
     }
-    looking.now = at;
+    (looking.now, looking.over) = (at, at < now - SAME_MOMENT);
+    page.time = match () {
+        () if looking.over => Time::Over,
+        () if at > now + SAME_MOMENT => Time::ToCome,
+        () => Time::Now,
+    };
     page.using = question.features.iter().map(Feature::as_str).collect::<Vec<_>>().join(",");
     let whom = match whom(&looking, &paths, &question).await? {
         Ok(whom) => whom,
@@ -375,7 +385,8 @@ async fn on_account(
     let ask = Ask { group, user: whom.user, application, model, features };
     let mut trace = Vec::new();
     let decision = decide_with(facts, &ask, now, &mut trace);
-    let fixes = why::fixes(facts, &ask, now);
+    // What is over is changed by nobody.
+    let fixes = if looking.over { Vec::new() } else { why::fixes(facts, &ask, now) };
     let asked = asked_already(looking, &ask, &fixes).await?;
     let who = format!("{} in {}", whom.name, path_of(paths, group));
     let sentence = why::sentence(facts, &who, &ask, &decision, (&trace, asked.is_some()), now);
@@ -400,7 +411,9 @@ async fn on_account(
             _ => Help { sentence: in_whose_words(looking, whom, fix), href: door(looking, fix, whom) },
         })
         .collect();
-    let limits = limits(looking, whom, &ask, &decision, question).await?;
+    // How much was used at a moment that is over is not kept.
+    let limits =
+        if looking.over { Vec::new() } else { limits(looking, whom, &ask, &decision, question).await? };
     let mut say = Say::from(decision.verdict);
     // Where no rule can be changed to a yes, room would help nobody.
     if say == Say::Allowed || !help.is_empty() {
@@ -494,16 +507,14 @@ async fn steps(
                         facts.target_name(*target)
                     ),
                     href: looking.of_group(*group, cell(*group, *target)),
-                    decides: *decides && decision.grant.is_none(),
+                    decides: *decides && why::rule_decides(decision),
                     by: setter(looking, whom, ask.group, about(rule)).await?,
                 });
             }
             Step::Grant(id) => {
                 let of = store::requests::of_grants(&looking.cx.store, facts.org, &[*id]).await.known()?;
-                let (to, until) = why::grant(facts, *id).unwrap_or_default();
-                let until = domain::time::date(facts.calendar.day(until - chrono::Duration::seconds(1)));
                 steps.push(WhyStep {
-                    sentence: format!("A grant to {to} lifts that, through {until}."),
+                    sentence: why::lifts(facts, *id),
                     href: of.get(id).map(|request| format!("/requests/{request}")).unwrap_or_default(),
                     decides: true,
                     by: setter(looking, whom, ask.group, about(Some(id.0))).await?,
@@ -549,9 +560,6 @@ async fn steps(
                 .map(|(id, _)| looking.of_group(Some(ask.group), format!("/applications/{id}")))
                 .unwrap_or_default(),
         };
-        for step in &mut steps {
-            step.decides = false;
-        }
         steps.push(WhyStep { sentence, href, decides: true, by: None });
     }
     Ok(steps)
@@ -641,7 +649,6 @@ async fn limits(
     };
     let mut levels: Vec<LimitLevel> = applicable(facts, &subject).into_iter().map(level).collect();
     store::limits::fill_levels(&looking.cx.store, facts.org, &mut levels).await.known()?;
-    levels.sort_by_key(|level| std::cmp::Reverse(level.percent()));
     let worst = why::worst(facts, ask.model, question.tokens, now);
     let gate = |level: &LimitLevel| {
         let Limit { meter, cap, .. } = level.limit;
@@ -651,13 +658,15 @@ async fn limits(
         }
         gate
     };
-    Ok(levels
+    let mut gated: Vec<(LimitLevel, Gate)> = levels
         .into_iter()
         .map(|level| {
             let gate = gate(&level);
             (level, gate)
         })
-        .collect())
+        .collect();
+    gated.sort_by_key(|(level, gate)| gate.looseness(level.limit.mode));
+    Ok(gated)
 }
 
 /// How much a refused call needed of the limit that had no room, and of what.

@@ -6,7 +6,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 use super::choices;
 use crate::{
     api::access_tests::{
-        CreateAccessTest, EditAccessTest, RemoveAccessTest, TestLine, Tests, load_access_tests,
+        CreateAccessTest, EditAccessTest, HELD_LATER, RemoveAccessTest, TestLine, Tests, load_access_tests,
     },
     ui::{
         Badge, Card, Confirm, Dialog, Empty, Field, Form, Head, Hidden, Kind, Load, OpenDialog, Page, Select,
@@ -36,7 +36,7 @@ fn Content(tests: Tests) -> impl IntoView {
     let crumbs = vec![("/authorization".to_owned(), "Authorization".to_owned())];
     view! {
         <Head title="Pinned tests" note crumbs>{edit.then(|| view! { <OpenDialog name="new" label="Pin a test" look="btn go"/> })}</Head>
-        <p class="lead">"What must stay true, whatever else changes. A change that would break one of these is refused, whether it is made here, in a file or by an import, until the test is removed. What only a date undoes (a membership, a group or a grant that ends) cannot be refused: owners and admins are told of it, and here it fails."</p>
+        <p class="lead">"What must stay true, whatever else changes. A change that would break one of these is refused, whether it is made here, in a file or by an import, until the test is removed. One that fails already refuses nothing until it holds. What only a date undoes (a membership, a group or a grant that ends) cannot be refused: owners and admins are told of it, and here it fails."</p>
         <Card>
             {if empty {
                 view! {
@@ -80,6 +80,7 @@ fn Line(test: TestLine, edit: bool) -> impl IntoView {
         None => view! { <Badge text="holds" kind=Kind::Good/> }.into_any(),
         Some(why) => view! {
             <Badge text="fails" kind=Kind::Bad/><div class="sub">{why}</div>
+            <div class="sub">{HELD_LATER}</div>
             {since.map(|day| view! { <div class="sub">{format!("since {day}: a date came, no change did it")}</div> })}
         }
         .into_any(),

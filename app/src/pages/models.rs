@@ -19,7 +19,7 @@ use crate::{
         FillModel, FillPrices, ModelView, SetPrices, load_model, load_models,
     },
     ui::{
-        Badge, Card, Check, Confirm, Dialog, Empty, Field, Folded, Form, Head, Hidden, Kind, Load,
+        Badge, Card, Check, Confirm, Consent, Dialog, Empty, Field, Folded, Form, Head, Hidden, Kind, Load,
         OpenDialog, Page, Select, StateMark, Submit, may, money::pair, query,
     },
 };
@@ -211,6 +211,7 @@ fn Tiers(tiers: Vec<Tier>, edit: bool) -> impl IntoView {
                         <Hidden name="version" value=tier.version.to_string()/>
                         <Field name="name" label="Name" value=tier.name.clone()/>
                         <Check name="high_cost" label="High-cost" checked=tier.high_cost hint="Never opened by “all models”: only by its own name or a model's."/>
+                        <Consent name="known"/>
                         <div class="row end"><Submit label="Save"/></div>
                     </Form>
                     {(tier.models == 0).then(|| view! {
@@ -367,6 +368,7 @@ fn Content(view: ModelView) -> impl IntoView {
                     <Field name="context_tokens" label="Context, tokens" inputmode="numeric" optional=true value=edited.context_tokens.map(|count| count.to_string()).unwrap_or_default()/>
                     <Field name="max_output_tokens" label="Most output, tokens" inputmode="numeric" optional=true value=edited.max_output_tokens.map(|count| count.to_string()).unwrap_or_default()/>
                 </div>
+                <Consent name="known"/>
                 <div class="row end"><Submit label="Save"/></div>
             </Form>
         </Dialog>

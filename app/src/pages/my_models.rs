@@ -62,10 +62,17 @@ fn Ways(through: Vec<Way>, ask: Option<String>, asked: Vec<GroupId>, best: State
 
 #[component]
 fn WayLine(way: Way, ask: Option<String>, asked: Vec<GroupId>, best: State) -> impl IntoView {
-    let Way { group, name, state, left, full, called: _ } = way;
+    let Way { group, name, state, left, full, short, called: _ } = way;
+    let anew = |anew: Option<chrono::DateTime<chrono::Utc>>| {
+        anew.map(|end| view! { <div class="sub">"It begins anew on "<When at=end/></div> })
+    };
     let rest = match (state, full, left) {
-        (State::Open, Some(limit), _) => view! {
-            <div class="sub"><b>"Used up"</b>{format!(", {limit}")}</div>
+        (State::Open, Some(tight), _) => view! {
+            <div class="sub"><b>"Used up"</b>{format!(", {}", tight.limit)}</div>{anew(tight.anew)}
+        }
+        .into_any(),
+        (State::Open, None, Some((money, limit))) if short.is_some() => view! {
+            <div class="sub num" title=limit.clone()><b>{format!("{money} left")}</b>{format!(", less than a usual call: {limit}")}</div>{anew(short.and_then(|tight| tight.anew))}
         }
         .into_any(),
         (State::Open, None, Some((money, limit))) => view! {
@@ -101,7 +108,10 @@ fn Content(page: MyPage) -> impl IntoView {
         .iter()
         .map(|model| {
             let mut open = model.through.iter().filter(|way| way.state == State::Open);
-            let used_up = model.state == State::Open && open.all(|way| way.full.is_some());
+            let used_up = model.state == State::Open && open.clone().all(|way| way.full.is_some());
+            let short = model.state == State::Open
+                && !used_up
+                && open.all(|way| way.full.is_some() || way.short.is_some());
             let asked: Vec<GroupId> =
                 waits.iter().filter(|(name, _)| *name == model.name).map(|(_, group)| *group).collect();
             let has_asked = !asked.is_empty();
@@ -119,6 +129,10 @@ fn Content(page: MyPage) -> impl IntoView {
                     <td class="beside">
                         <a href=super::why::href(&[("model", &model.name)]) title="Why"><StateMark state=model.state/></a>
                         {used_up.then(|| view! { <div><Badge text="Used up" kind=Kind::Bad/></div> })}
+                        {model.usual.filter(|_| short).map(|usual| view! {
+                            <div><Badge text="Little left" kind=Kind::Warn/></div>
+                            <div class="sub">{format!("A typical call (≈ {}) no longer fits", usual.cost)}</div>
+                        })}
                         {(model.state == State::ByRequest).then(|| if has_asked {
                             view! { <div class="sub">"You have asked"</div> }.into_any()
                         } else if !may.requests {

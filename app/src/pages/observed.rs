@@ -47,8 +47,13 @@ fn Content(lines: Vec<ObservedLine>) -> impl IntoView {
 
 #[component]
 fn Line(line: ObservedLine) -> impl IntoView {
-    let ObservedLine { id, kind, name, says, href, calls, people, names, spend, noted, editable } = line;
+    let ObservedLine { id, kind, name, says, decides, href, calls, people, names, spend, noted, editable } =
+        line;
     let was = says.clone();
+    let instead = (kind == Watching::Rule).then(|| match decides.split_once(' ') {
+        Some((_, says)) => format!("decides there now: {says}"),
+        None => "no rule decides there now: closed".to_owned(),
+    });
     let count = |number: i64| grouped(number.unsigned_abs());
     let figures = match calls {
         0 => view! { <span class="muted">"nothing so far"</span> }.into_any(),
@@ -73,12 +78,12 @@ fn Line(line: ObservedLine) -> impl IntoView {
     });
     view! {
         <tr>
-            <td><a href=href><b>{name}</b></a>" "<Badge text=kind.as_str()/><div class="sub num">{says}</div></td>
+            <td><a href=href><b>{name}</b></a>" "<Badge text=kind.as_str()/><div class="sub num">{says}</div>{instead.map(|text| view! { <div class="sub num">{text}</div> })}</td>
             <td>{figures}</td>
             <td>{since}</td>
             <td class="acts"><div class="row end">{(kind == Watching::Quota).then(|| view! { <span class="muted">"goes with its rule"</span> })}{editable.then(|| view! {
                 <Form to=RehearseObserved::PATH which=id.clone() class="inline" clone:id><Hidden name="id" value=id.clone()/><button class="link">"Rehearse"</button></Form>
-                <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id clone:was><Hidden name="id" value=id.clone()/><Hidden name="was" value=was.clone()/><button class="btn small">"Promote to enforced"</button></Form>
+                <Form to=PromoteObserved::PATH which=id.clone() class="inline" clone:id clone:was clone:decides><Hidden name="id" value=id.clone()/><Hidden name="was" value=was.clone()/><Hidden name="decides" value=decides.clone()/><button class="btn small">"Promote to enforced"</button></Form>
                 <Form to=DropObserved::PATH which=id.clone() class="inline" clone:id clone:was><Hidden name="id" value=id.clone()/><Hidden name="was" value=was.clone()/><button class="link danger">"Drop"</button></Form>
             })}</div></td>
         </tr>

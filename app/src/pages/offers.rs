@@ -1,6 +1,6 @@
 //! What a provider offers, beside what the catalogue has.
 
-use domain::price_lists::listed_name;
+use domain::{models::NOT_SERVED, price_lists::listed_name, providers::Dialect};
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::{capital, param};
@@ -21,7 +21,7 @@ pub fn OffersPage() -> impl IntoView {
 #[component]
 fn Content(offers: Offers) -> impl IntoView {
     let Offers { provider, good, sentence, new, total, next, known, gone, book, vendor_known } = offers;
-    let id = provider.id.to_string();
+    let (id, dialect) = (provider.id.to_string(), provider.dialect);
     let here = format!("/providers/{id}");
     let crumbs =
         vec![("/providers".to_owned(), "Providers".to_owned()), (here.clone(), provider.name.clone())];
@@ -44,7 +44,7 @@ fn Content(offers: Offers) -> impl IntoView {
             <Form to=TakeOffers::PATH class="inbox">
                 <Hidden name="provider" value=id.clone()/>
                 <Card title="New" note=format!("{total} that the catalogue does not have")>
-                    <New offers=new vendor_known/>
+                    <New offers=new vendor_known dialect/>
                 </Card>
                 <div class="select-bar" role="group" aria-label="Those that are ticked">
                     <p class="review-note">"They land in the review inbox, closed to everybody until somebody decides."</p>
@@ -103,7 +103,7 @@ pub fn beside(upstream: &str, there: &There) -> String {
 
 /// The table, made where it stands: its boxes belong to the form around it.
 #[component]
-fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
+fn New(offers: Vec<Offer>, vendor_known: bool, dialect: Dialect) -> impl IntoView {
     let unpriced = if vendor_known { "not in the price book" } else { "no price known" };
     let rows = offers
         .into_iter()
@@ -113,6 +113,9 @@ fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
             let tick = offer
                 .fits
                 .then(|| view! { <Check name="names[]" label=format!("Choose {name}") value=name.clone()/> });
+            // As the catalogue says it of those it has.
+            let served = offer.modality.is_served(dialect);
+            let unserved = (!served && offer.fits).then(|| view! { <div><Badge text=NOT_SERVED kind=Kind::Bad/></div> });
             let price = match offer.prices {
                 Some(prices) if prices.complete_for(offer.modality) => {
                     view! { <span class="num">{pair(&prices)}</span><div class="sub">"per million"</div> }
@@ -125,7 +128,7 @@ fn New(offers: Vec<Offer>, vendor_known: bool) -> impl IntoView {
             view! {
                 <tr>
                     <td><div class="tick">{tick}<span><b class="mono review-name">{name}</b>{there.map(|there| view! { <div class="sub">{there}</div> })}</span></div></td>
-                    <td class="beside">{capital(offer.modality.as_str())}</td>
+                    <td class="beside">{capital(offer.modality.as_str())}{unserved}</td>
                     <td class="r">{price}</td>
                     <td>{offer.tier}<div class="sub">{offer.why}</div></td>
                 </tr>

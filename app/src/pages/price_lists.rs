@@ -1,10 +1,12 @@
 //! A price list somebody brings: read, put beside the catalogue, applied.
 
 use domain::{
+    models::NOT_SERVED,
     money::how_many,
     names::ModelName,
     price_lists::{Applied, Known, LeftOut, listed_name},
     prices::PriceKey,
+    providers::Dialect,
 };
 use leptos::{prelude::*, server_fn::ServerFn};
 
@@ -275,6 +277,9 @@ fn Unknown(unknown: Vec<NotOurs>) -> impl IntoView {
             } else {
                 view! { <span class="num">{pair(&listed.dearest())}</span> }.into_any()
             };
+            // Whoever offers it: of such a kind nothing is called here.
+            let served = Dialect::ALL.iter().any(|dialect| listed.modality.is_served(*dialect));
+            let unserved = (!served).then(|| view! { <div><Badge text=NOT_SERVED kind=Kind::Bad/></div> });
             let name = listed.name;
             let there = there.map(|there| super::offers::beside(&name, &there));
             // What callers could not write is not to be had, and says why.
@@ -283,7 +288,7 @@ fn Unknown(unknown: Vec<NotOurs>) -> impl IntoView {
             view! {
                 <tr>
                     <td><div class="tick">{tick}<span><b class="mono review-name"><bdi>{short(&name)}</bdi></b>{wrong.map(|wrong| view! { <div class="sub">"Cannot be taken. "{wrong}</div> })}{there.map(|there| view! { <div class="sub">{there}</div> })}</span></div></td>
-                    <td class="beside">{capital(listed.modality.as_str())}</td>
+                    <td class="beside">{capital(listed.modality.as_str())}{unserved}</td>
                     <td class="r">{price}</td>
                 </tr>
             }

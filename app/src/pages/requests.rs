@@ -10,8 +10,8 @@ use super::{choices, grants::GrantCard, param, raises::raise_href};
 use crate::{
     api::requests::{
         ApproveRequest, ApproveRequests, Approving, Askable, CreateRequest, EditApprovalRule, Held, Inbox,
-        RefuseRequest, RefuseRequests, Reviewed, Seen, WithdrawRequest, load_approval_rule, load_askable,
-        load_request, load_requests,
+        RefuseRequest, RefuseRequests, Reviewed, Seen, Succeeded, WithdrawRequest, load_approval_rule,
+        load_askable, load_request, load_requests,
     },
     ui::{
         Badge, Card, Check, Empty, Field, Form, Head, Hidden, Kind, Load, Page, Pager, Select, Submit,
@@ -182,15 +182,31 @@ fn Line(seen: Seen) -> impl IntoView {
         _ => "does nothing now",
     });
     let answered = request.decided.as_ref().and_then(|(at, who)| Some((*at, who.clone()?)));
+    let ends =
+        ends_running(&request).map(|text| view! { <div class="sub">{format!("approving {text}")}</div> });
     view! {
         <tr>
             <td><div class="tick">{tick}<span><a href=format!("/requests/{id}")><What wish=request.wish.clone()/></a><div class="sub"><When at=request.created_at/></div></span></div></td>
             <td>{if own { "Me".to_owned() } else { request.requester.1.clone() }}{waiting_while_away(&request)}<div class="sub">{request.group.1.clone()}{(request.for_group && !request.wish.is_raise()).then_some(", for everybody")}</div></td>
-            <td class="r num">{amount}{instead_of(&request.wish).map(|text| view! { <div class="sub">{text}</div> })}<div class="sub">{until}</div>{standing}{given}</td>
+            <td class="r num">{amount}{instead_of(&request.wish).map(|text| view! { <div class="sub">{text}</div> })}<div class="sub">{until}</div>{standing}{given}{ends}</td>
             <td class="why">{short(&request.reason)}</td>
-            <td class="beside"><RequestMark state=request.state/>{idle.map(|text| view! { <div class="sub">{text}</div> })}{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{over.then_some("approved by ")}{who}" "<When at/></div> })}</td>
+            <td class="beside"><RequestMark state=request.state/>{idle.map(|text| view! { <div class="sub">{text}</div> })}{progress.map(|text| view! { <div class="sub num">{text}{agreed.then_some(", you too")}</div> })}{request.missing().map(|text| view! { <div class="sub num">{text}</div> })}{answered.map(|(at, who)| view! { <div class="sub">{over.then_some("approved by ")}{who}" "<When at/></div> })}</td>
         </tr>
     }
+}
+
+/// What agreeing to a request ends: `ends the running grant of big-chat to Sam in Research (until 3 Dec 2026,
+/// $40.00 a month)`.
+fn ends_running(request: &Request) -> Option<String> {
+    let replaced = request.replaces.as_ref()?;
+    let last = frame().zone.local(replaced.ends_at - chrono::Duration::seconds(1)).date();
+    let limit = if replaced.limit.is_empty() { String::new() } else { format!(", {}", replaced.limit) };
+    Some(format!(
+        "ends the running grant of {} to {} (until {}{limit})",
+        request.wish.name(),
+        request.whom(),
+        time::date(last)
+    ))
 }
 
 /// That whoever asked is suspended, where somebody still has to answer.
@@ -311,7 +327,7 @@ pub fn RequestPage() -> impl IntoView {
 
 #[component]
 fn One(seen: Seen) -> impl IntoView {
-    let Seen { request, own, decides, agreed, reviewed } = seen;
+    let Seen { request, own, decides, agreed, reviewed, succeeded } = seen;
     let id = request.id.to_string();
     let waits = request.state == RequestState::Waiting;
     let lapsed = request.state == RequestState::Lapsed;
@@ -323,9 +339,13 @@ fn One(seen: Seen) -> impl IntoView {
     };
     let late =
         lapsed.then(|| too_late(request.asked.ends_on, if own { "You" } else { &request.requester.1 }));
-    let agree = request.approvals.iter().filter(|approval| approval.counts).count();
+    let agree = request.counting();
     let so_far = match agree {
-        0 => "Nobody has answered yet".to_owned(),
+        0 if request.approvals.is_empty() => "Nobody has answered yet".to_owned(),
+        0 => format!("Nobody of {} who counts has agreed", request.approvers),
+        _ if request.enough_agree() => {
+            format!("{agree} of {} have agreed: one of them completes it", request.approvers)
+        }
         1 => format!("1 of {} has agreed", request.approvers),
         agree => format!("{agree} of {} have agreed", request.approvers),
     };
@@ -353,7 +373,7 @@ fn One(seen: Seen) -> impl IntoView {
     let over = (request.state == RequestState::Ended)
         .then(|| request.grant.as_ref().map(|grant| grant.revoked_at.unwrap_or(grant.ends_at)))
         .flatten()
-        .map(|at| view! { <dt>"Over"</dt><dd><RequestMark state=RequestState::Ended/>" "<When at/>{reviewed.map(|reviewed| view! { <EndedByReview reviewed/> })}</dd> });
+        .map(|at| view! { <dt>"Over"</dt><dd><RequestMark state=RequestState::Ended/>" "<When at/>{reviewed.map(|reviewed| view! { <EndedByReview reviewed/> })}{succeeded.map(|succeeded| view! { <EndedByGrant succeeded/> })}</dd> });
     let answer = request.decided.clone().map(|(at, who)| {
         let who = who.unwrap_or_else(|| "Somebody".to_owned());
         let said = (!request.answer.is_empty())
@@ -437,6 +457,20 @@ fn EndedByReview(reviewed: Reviewed) -> impl IntoView {
     }
 }
 
+/// Which newer grant ended it.
+#[component]
+fn EndedByGrant(succeeded: Succeeded) -> impl IntoView {
+    let Succeeded { request, requester, decider } = succeeded;
+    let what = format!("what {requester} asked for anew");
+    let what = match request {
+        Some(id) => view! { <a href=format!("/requests/{id}")>{what}</a> }.into_any(),
+        None => what.into_any(),
+    };
+    view! {
+        <div class="sub">"A newer grant took its place: "{what}{decider.map(|who| format!(", which {who} approved"))}"."</div>
+    }
+}
+
 /// Who may answer.
 const fn deciders(wish: &Wish) -> &'static str {
     match wish {
@@ -448,8 +482,13 @@ const fn deciders(wish: &Wish) -> &'static str {
 /// Who has agreed, where several have to.
 #[component]
 fn Approvals(request: Request) -> impl IntoView {
-    let note = request.progress().unwrap_or_default();
+    let parts = request.progress().into_iter().chain(request.missing());
+    let note = parts.collect::<Vec<_>>().join(", ");
     let none = request.approvals.is_empty();
+    let waits = request.state == RequestState::Waiting;
+    let missing = request.not_counting().filter(|_| waits);
+    let enough = (waits && request.enough_agree())
+        .then_some("Enough agree, and may decide now. It holds once one who may decide presses Approve.");
     let wish = request.wish;
     let lines = request
         .approvals
@@ -462,7 +501,7 @@ fn Approvals(request: Request) -> impl IntoView {
                     <div class="row between"><b>{who.1}</b><span class="muted"><When at/></span></div>
                     <p class="under num">{terms}</p>
                     {said}
-                    {(!counts).then(|| view! { <p class="under">"May not decide any more, and does not count."</p> })}
+                    {(!counts && waits).then(|| view! { <p class="under">"May not decide now: this does not count until they may again."</p> })}
                 </li>
             }
         })
@@ -472,7 +511,11 @@ fn Approvals(request: Request) -> impl IntoView {
             {if none {
                 view! { <Empty title="Nobody yet" text="A sum like this needs several people who agree to the same terms; never whoever asks."/> }.into_any()
             } else {
-                view! { <ul class="list">{lines}</ul> }.into_any()
+                view! {
+                    {missing.map(|text| view! { <p class="banner warn" role="status">{text}</p> })}
+                    {enough.map(|text| view! { <p class="banner good" role="status">{text}</p> })}
+                    <ul class="list">{lines}</ul>
+                }.into_any()
             }}
         </Card>
     }
@@ -523,8 +566,14 @@ fn Decide(
 ) -> impl IntoView {
     let id = request.id.to_string();
     let (terms, begun) = (request.terms(), !request.approvals.is_empty());
-    let note =
-        if request.approvers > 1 { "it holds once enough agree" } else { "it holds from the next call on" };
+    let now = request.approvers <= 1 || request.counting() + 1 >= usize::from(request.approvers);
+    let note = if now { "it holds from the next call on" } else { "it holds once enough agree" };
+    let ends = ends_running(&request).map(|text| {
+        let when = if now { "Approving" } else { "Once enough agree, this" };
+        let see = request.replaces.as_ref().and_then(|replaced| replaced.request);
+        let see = see.map(|id| view! { " "<a href=format!("/requests/{id}")>"See it"</a> });
+        view! { <p class="banner warn" role="status">{format!("{when} {text}: the new one takes its place, and counts from nothing.")}{see}</p> }
+    });
     let hint =
         if begun { "Agreed to so far. Anything else begins the count anew." } else { "As asked, or less." };
     let counted = match &request.wish {
@@ -538,7 +587,7 @@ fn Decide(
                 {agreed.then(|| view! { <p class="banner good">"You agree to this already; others have to, too."</p> })}
                 {match needless {
                     Some(text) => view! { <p class="banner warn" role="status">{text}</p> }.into_any(),
-                    None => view! { <Form to=ApproveRequest::PATH>
+                    None => view! { {ends}<Form to=ApproveRequest::PATH>
                     <Hidden name="id" value=id.clone()/>
                     <Hidden name="shown" value=terms.to_string()/>
                     <div class="pair">

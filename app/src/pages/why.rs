@@ -1,12 +1,12 @@
 //! Why somebody may use a model, or may not, and what would change that.
 
 use chrono::TimeDelta;
-use domain::{keys::Feature, roles::Act};
+use domain::{keys::Feature, limits::Mode, roles::Act};
 use leptos::prelude::*;
 
 use super::raises::raise_href;
 use crate::{
-    api::why::{Answer, Help, RefusedCall, Say, ToldCall, Why, WhyStep, load_why},
+    api::why::{Answer, Help, RefusedCall, Say, Time, ToldCall, Why, WhyStep, load_why},
     ui::{Badge, Card, Empty, Head, Kind, LimitMeter, Load, Page, When, context::frame, may, query},
 };
 
@@ -36,11 +36,13 @@ pub fn WhyPage() -> impl IntoView {
 
 #[component]
 fn Content(why: Why) -> impl IntoView {
-    let Why { who, name, model, people, models, using, refused, told, answers, problem } = why;
+    let Why { who, name, model, people, models, using, refused, told, time, answers, problem } = why;
     let by_id = refused.is_some() || told.is_some();
     let idle = model.is_empty() && problem.is_none() && !by_id;
-    let several = answers.len() > 1;
-    let answers = answers.into_iter().map(|answer| view! { <AnswerView answer several/> }).collect_view();
+    let (several, answers_none) = (answers.len() > 1, answers.is_empty());
+    let answers =
+        answers.into_iter().map(|answer| view! { <AnswerView answer several time/> }).collect_view();
+    let as_of = (!answers_none).then(|| as_of(time)).flatten();
     view! {
         <Question who model people models using/>
         {refused.map(|refused| view! { <RefusedView refused/> })}
@@ -49,7 +51,21 @@ fn Content(why: Why) -> impl IntoView {
         {idle.then(|| view! {
             <Card><Empty title="Choose a model" text=format!("Then you see whether {name} may use it, what that rests on, and what would change it.")/></Card>
         })}
+        {as_of.map(|text| view! { <p class="banner warn" role="status">{text}</p> })}
         {answers}
+    }
+}
+
+/// Which of what an answer rests on is as of the moment that is asked about, and which of today.
+const fn as_of(time: Time) -> Option<&'static str> {
+    match time {
+        Time::Now => None,
+        Time::Over => Some(
+            "This moment is over, and this is no record of it. As of then are prices, and last days that had not run out. As of today is everything else: rules, memberships, keys, groups, and which grants somebody ended. What was changed since stands in the audit log, and what decided about a call stands on its page.",
+        ),
+        Time::ToCome => Some(
+            "This moment is to come. Last days, prices and raised limits are looked at as they will stand then; everything else is as it is today.",
+        ),
     }
 }
 
@@ -181,10 +197,11 @@ fn ToldView(told: ToldCall) -> impl IntoView {
 }
 
 #[component]
-fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
+fn AnswerView(answer: Answer, several: bool, time: Time) -> impl IntoView {
     let Answer { group, say, sentence, steps, help, limits } = answer;
     let asks = !may(Act::LoosenLimits);
     let (word, kind, look) = match say {
+        Say::Allowed if time == Time::Over => ("Allowed by the rules", Kind::Good, "good"),
         Say::Allowed => ("Allowed", Kind::Good, "good"),
         Say::NoRoom => ("No room", Kind::Bad, "bad"),
         Say::ByRequest => ("By request", Kind::Warn, "warn"),
@@ -198,11 +215,14 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
         .enumerate()
         .map(|(place, (limit, fits))| {
             let title = format!("{} · {}", limit.scope_name, limit.limit.meter.show_cap(limit.limit.cap));
+            let enforces = limit.limit.mode == Mode::Enforce;
             view! {
                 <li>
                     <b>{title}</b>
-                    {(place == 0).then(|| view! { " "<Badge text="tightest" kind=Kind::Warn/> })}
-                    {(!fits).then(|| view! { " "<Badge text="no room" kind=Kind::Bad/> })}
+                    {(place == 0 && enforces).then(|| view! { " "<Badge text="tightest" kind=Kind::Warn/> })}
+                    {(!enforces).then(|| view! { " "<Badge text="only observed"/> })}
+                    {(!fits && !enforces).then(|| view! { <div class="sub">"It would refuse this; it refuses nothing."</div> })}
+                    {(!fits && enforces).then(|| view! { " "<Badge text="no room" kind=Kind::Bad/> })}
                     <LimitMeter limit=limit.clone()/>
                     {(!fits && asks && limit.can_be_raised()).then(|| view! {
                         <a class="link" href=raise_href(&limit.limit.meter, Some(group))>"Ask for more"</a>
@@ -219,8 +239,10 @@ fn AnswerView(answer: Answer, several: bool) -> impl IntoView {
                     <Card title="What it rests on" note="from the organization down"><Trace steps/></Card>
                     {(!help.is_empty()).then(|| view! { <HelpCard help/> })}
                 </div>
-                <Card title="Limits" note="a call has to fit into each">
-                    {if no_limits {
+                <Card title="Limits" note=if time == Time::Over { "not known any more" } else { "a call has to fit into each that refuses" }>
+                    {if time == Time::Over {
+                        view! { <Empty title="Not kept" text="How much was used at that moment is not kept, so nobody can say here what still fitted."/> }.into_any()
+                    } else if no_limits {
                         view! { <Empty title="No limits" text="Nothing caps spend, calls or tokens here."/> }.into_any()
                     } else {
                         view! { <ul class="list">{limits}</ul> }.into_any()

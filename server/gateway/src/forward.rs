@@ -23,7 +23,7 @@ use hyper_util::{
 use parking_lot::Mutex;
 
 use crate::{
-    address::Vetted,
+    address::{Guarded, Vetted},
     authorize::Authorized,
     unreached,
     wire::{Route, refusal::Kind, request::Patch},
@@ -39,7 +39,7 @@ mod http2;
 const CONNECTIONS: u32 = 2;
 const BETWEEN: Duration = Duration::from_millis(100);
 
-pub type HttpClient = Client<HttpsConnector<HttpConnector<Vetted>>, Pieces>;
+pub type HttpClient = Client<HttpsConnector<Guarded>, Pieces>;
 
 /// Pooled connections to providers: one pool that goes anywhere public, one that may also stay on
 /// this machine; and such a pair for every time that providers give to a connection.
@@ -76,13 +76,13 @@ pub fn client(allow_private: bool, connection: Duration) -> HttpClient {
     pooled(HttpsConnectorBuilder::new().with_webpki_roots(), allow_private, connection)
 }
 
-fn tcp(allow_private: bool, connection: Duration) -> HttpConnector<Vetted> {
+fn tcp(allow_private: bool, connection: Duration) -> Guarded {
     let mut tcp = HttpConnector::new_with_resolver(Vetted { allow_private });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(connection));
     tcp.set_keepalive(Some(Duration::from_secs(60)));
-    tcp
+    Guarded::new(tcp, allow_private)
 }
 
 fn pooled(tls: HttpsConnectorBuilder<WantsSchemes>, allow_private: bool, connection: Duration) -> HttpClient {
@@ -394,6 +394,7 @@ pub async fn probe(
             let sentence = match status.as_u16() {
                 200..=299 if !is_list => "Something answers there, but not with a list of models: check the path, it usually ends in /v1.".to_owned(),
                 200..=299 if models.is_empty() => "It answers and takes the credential, but lists no models.".to_owned(),
+                200..=299 if models.len() == 1 => "It answers and offers 1 model.".to_owned(),
                 200..=299 => format!("It answers and offers {} models.", models.len()),
                 401 | 403 => format!("It answers, but refuses the credential (status {}).", status.as_u16()),
                 404 => "Something answers there, but has no list of models: check the path, it usually ends in /v1.".to_owned(),

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
-    access::{Applied, Facts, PolicyFacts, Step, Verdict},
+    access::{Applied, Decision, Facts, PolicyFacts, Step, Verdict},
     authorizations::{State, Target},
     ids::ModelId,
     keys::KeyModels,
     limits::{Level, Mode},
+    models::Modality,
     policies::Routing,
+    providers::Dialect,
     why::{self, grant, place},
     window::Span,
 };
@@ -38,7 +40,7 @@ pub fn text(facts: &Facts, answer: &Answer<'_>, now: DateTime<Utc>) -> String {
                 text.push_str("  Verdict: allowed, and no room for now.\n")
             }
             _ => {
-                let _ = writeln!(text, "  {}", step_line(facts, *step));
+                let _ = writeln!(text, "  {}", step_line(facts, *step, &answer.decision));
             }
         }
         if let Some((who, at)) = set_by {
@@ -92,20 +94,76 @@ pub fn policy_text(
         Routing::Fallback => format!("asks in this order: {}", steps.join(", ")),
         Routing::Balance => format!("balances by weight: {}", steps.join(", ")),
     };
-    let open: Vec<String> =
-        answers.iter().filter(|answer| answer.goes()).map(|answer| model(&answer.model)).collect();
+    let open: Vec<ModelId> =
+        answers.iter().filter(|answer| answer.goes()).map(|answer| answer.model).collect();
     let who = format!("{} in {}", subject.name, subject.path);
-    let comes_to = match (policy.routing, open.as_slice()) {
-        (_, []) => format!("{who} can use none of them now: a call is refused."),
-        (Routing::Fallback, [first, ..]) => format!("A call of {who} goes to {first} first."),
-        (Routing::Balance, open) => format!("A call of {who} goes to one of {}.", open.join(", ")),
+    let goes = |open: &[ModelId]| match (policy.routing, open) {
+        (Routing::Balance, [_, _, ..]) => {
+            format!("goes to one of {}", open.iter().map(model).collect::<Vec<_>>().join(", "))
+        }
+        (_, open) => format!("goes to {} first", open.first().map(model).unwrap_or_default()),
     };
-    format!("policy/{name} {steps}. {comes_to}\n")
+    // Nothing is translated: a call comes to models of its own dialect and kind alone.
+    let mut doors: Vec<(&str, Vec<ModelId>)> = Vec::new();
+    for id in &open {
+        let door = door(facts, *id);
+        match doors.iter_mut().find(|(known, _)| *known == door) {
+            Some((_, models)) => models.push(*id),
+            None => doors.push((door, vec![*id])),
+        }
+    }
+    let comes_to = match doors.as_slice() {
+        [] => format!("{who} can use none of them now: a call is refused."),
+        [(_, models)] => format!("A call of {who} {}.", goes(models)),
+        several => {
+            let each = several.iter().map(|(door, models)| format!("to {door} {}", goes(models)));
+            format!("Nothing is translated. A call of {who} {}.", each.collect::<Vec<_>>().join("; "))
+        }
+    };
+    let mut text = format!("policy/{name} {steps}. {comes_to}\n\n");
+    for (place, answer) in (1..).zip(answers) {
+        let asked = open.iter().filter(|id| door(facts, **id) == door(facts, answer.model));
+        let first = asked.clone().next() == Some(&answer.model);
+        let ruling = match answer.decision.verdict {
+            Verdict::Allow if answer.full => "left out for now: a limit has no room for a call".to_owned(),
+            Verdict::Allow => {
+                let when = match policy.routing {
+                    Routing::Balance => "may answer",
+                    Routing::Fallback if first => "answers",
+                    Routing::Fallback => "is asked when those before it fail",
+                };
+                format!("{when}, at {}", door(facts, answer.model))
+            }
+            Verdict::NeedsApproval => "left out: somebody has to agree first".to_owned(),
+            Verdict::Deny(reason) => {
+                let ask = subject.ask(answer.model);
+                format!("left out: {}", why::why_not(facts, &ask, reason, store::clock::now()))
+            }
+        };
+        let _ = writeln!(text, "  {place}. {}: {ruling}", model(&answer.model));
+    }
+    text
+}
+
+/// Where a model is called.
+fn door(facts: &Facts, id: ModelId) -> &'static str {
+    let Some(model) = facts.models.get(&id) else { return "no address" };
+    match (facts.providers.get(&model.provider).map(|provider| provider.dialect), model.modality) {
+        (Some(Dialect::Anthropic), _) => "/v1/messages",
+        (_, Modality::Embedding) => "/v1/embeddings",
+        _ => "/v1/chat/completions and /v1/responses",
+    }
 }
 
 /// The same for programs.
 pub fn policy_json(facts: &Facts, name: &str, policy: &PolicyFacts, answers: &[Answer<'_>]) -> Value {
-    let answers: Vec<Value> = answers.iter().map(|answer| json(facts, answer)).collect();
+    let hop = |answer: &Answer<'_>| {
+        let mut hop = json(facts, answer);
+        hop["goes"] = json!(answer.goes());
+        hop["at"] = json!(door(facts, answer.model));
+        hop
+    };
+    let answers: Vec<Value> = answers.iter().map(hop).collect();
     json!({ "policy": name, "routing": policy.routing, "answers": answers })
 }
 
@@ -116,18 +174,15 @@ fn sentence(facts: &Facts, answer: &Answer<'_>) -> String {
     why::sentence(facts, &who, &subject.ask(answer.model), &answer.decision, steps, store::clock::now())
 }
 
-fn step_line(facts: &Facts, step: Step) -> String {
+fn step_line(facts: &Facts, step: Step, decision: &Decision) -> String {
     match step {
         Step::Rule { group, target, state, locked, decides } => {
             let locked = if locked { ", locked" } else { "" };
-            let decides = if decides { "  ← decides" } else { "" };
+            let decides = if decides && why::rule_decides(decision) { "  ← decides" } else { "" };
             let state = state.label().to_lowercase();
             format!("{}: {} is {state}{locked}{decides}", place(facts, group), facts.target_name(target))
         }
-        Step::Grant(id) => match grant(facts, id) {
-            Some((to, ends_at)) => format!("A grant to {to} lifts it until {}.", moment(ends_at)),
-            None => "A grant lifts it.".to_owned(),
-        },
+        Step::Grant(id) => format!("{}  ← decides", why::lifts(facts, id)),
         Step::Observed(observed) => {
             let says = if observed.verdict == Verdict::NeedsApproval { "by request" } else { "closed" };
             let what = facts.target_name(observed.target);
@@ -187,7 +242,7 @@ pub fn json(facts: &Facts, answer: &Answer<'_>) -> Value {
         .iter()
         .zip(&answer.set_by)
         .filter_map(|(step, set_by)| {
-            let mut step = step_json(facts, *step)?;
+            let mut step = step_json(facts, *step, &answer.decision)?;
             if let Some((who, at)) = set_by {
                 step["set_by"] = json!(who);
                 step["set_at"] = json!(at);
@@ -219,7 +274,7 @@ pub fn json(facts: &Facts, answer: &Answer<'_>) -> Value {
     })
 }
 
-fn step_json(facts: &Facts, step: Step) -> Option<Value> {
+fn step_json(facts: &Facts, step: Step, decision: &Decision) -> Option<Value> {
     match step {
         Step::Rule { group, target, state, locked, decides } => Some(json!({
             "place": group,
@@ -227,10 +282,11 @@ fn step_json(facts: &Facts, step: Step) -> Option<Value> {
             "target": facts.target_name(target),
             "state": State::as_str(state),
             "locked": locked,
-            "decides": decides,
+            "decides": decides && why::rule_decides(decision),
         })),
         Step::Grant(id) => {
-            Some(json!({ "grant": id, "until": grant(facts, id).map(|(_, ends_at)| ends_at) }))
+            let until = grant(facts, id).map(|(_, ends_at)| ends_at);
+            Some(json!({ "grant": id, "until": until, "decides": true }))
         }
         Step::Observed(observed) => Some(json!({
             "observed": observed.rule,

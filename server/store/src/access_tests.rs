@@ -278,6 +278,17 @@ pub async fn update(
     change.record(Subject { kind: "access_test", id: id.0, name: name.as_str() }, "edit", &diff).await
 }
 
+/// Why a test fails now, as it is pinned in this change; none: it holds.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not in the organization.
+pub async fn fails(change: &mut Change, id: AccessTestId) -> Result<Option<Failure>> {
+    let (org, at) = (change.org(), change.at());
+    let all = tests(change.db(), org).await?;
+    let test = all.into_iter().find(|test| test.id == id).ok_or(StoreError::NotFound)?;
+    Ok(run(&*change.facts().await?, &test, at).err())
+}
+
 /// Takes a test away: what it held may change again.
 ///
 /// # Errors

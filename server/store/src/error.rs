@@ -127,6 +127,10 @@ fn conflict(constraint: &str) -> Option<Conflict> {
         "models_name_key" => ("name", "There is already a model with this name. Choose another name."),
         "access_tests_name_key" => ("name", "There is already a test with this name. Choose another name."),
         "policies_name_key" => ("name", "There is already a policy with this name. Choose another name."),
+        "policies_name_in_any_case" => (
+            "name",
+            "There is already a policy whose name differs from this one in upper and lower case only. Choose another name.",
+        ),
         "prices_pkey" => ("from", "There is already a price that starts at this moment."),
         "applications_name_key" => {
             ("name", "There is already an application with this name in the group. Choose another name.")

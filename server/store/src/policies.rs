@@ -2,6 +2,7 @@
 
 use domain::{
     ids::{ModelId, OrgId, PolicyId},
+    models::Modality,
     names::ModelName,
     policies::{Policy, Routing, Rules, StepRules, Trouble},
     roles::Act,
@@ -124,6 +125,34 @@ fn check(form: &PolicyForm) -> Result<()> {
     Ok(())
 }
 
+/// Refuses models for embeddings beside others: a call is the one or the other, so that some of them could never
+/// answer it.
+async fn check_kinds(change: &mut Change, form: &PolicyForm) -> Result<()> {
+    let org = change.org();
+    let ids: Vec<uuid::Uuid> = form.steps.iter().map(|(model, _)| model.0).collect();
+    let rows = sqlx::query!(
+        "select name, modality from models where org_id = $1 and model_id = any($2) order by name",
+        org.0,
+        &ids
+    )
+    .fetch_all(change.db())
+    .await?;
+    let (embeddings, others): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.modality == Modality::Embedding.as_str());
+    if embeddings.is_empty() || others.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = embeddings.into_iter().map(|row| row.name).collect();
+    let (names, make) = (names.join(", "), if names.len() == 1 { "makes" } else { "make" });
+    Err(StoreError::invalid(
+        "steps",
+        format!(
+            "{names} {make} embeddings and {} does not: a call is for the one or the other, so some of these could never answer it. Make a policy for each.",
+            others.first().map_or("another model", |row| row.name.as_str()),
+        ),
+    ))
+}
+
 /// `big-chat, small-chat` or `small-chat × 3, claude-like × 1`, for the log.
 async fn describe(change: &mut Change, form: &PolicyForm) -> Result<String> {
     let org = change.org();
@@ -176,6 +205,7 @@ async fn write_steps(change: &mut Change, id: PolicyId, form: &PolicyForm) -> Re
 pub async fn insert(change: &mut Change, form: &PolicyForm) -> Result<PolicyId> {
     change.expect(Act::EditPolicies, None)?;
     check(form)?;
+    check_kinds(change, form).await?;
     let id: PolicyId = clock::id();
     let (org, at) = (change.org(), change.at());
     sqlx::query!(
@@ -202,10 +232,13 @@ pub async fn insert(change: &mut Change, form: &PolicyForm) -> Result<PolicyId> 
 pub async fn update(change: &mut Change, id: PolicyId, version: i64, form: &PolicyForm) -> Result<()> {
     change.expect(Act::EditPolicies, None)?;
     check(form)?;
+    check_kinds(change, form).await?;
     let org = change.org();
     let before = read(change.db(), org, Some(id)).await?.pop().ok_or(StoreError::NotFound)?;
     let done = sqlx::query!(
-        "update policies set name = $4, routing = $5, version = version + 1
+        "update policies set name = $4, routing = $5, version = version + 1,
+                -- Renamed, it stands for itself again.
+                differs_in_case = differs_in_case and name = $4
          where org_id = $1 and policy_id = $2 and version = $3 and archived_at is null",
         org.0,
         id.0,

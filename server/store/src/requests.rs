@@ -8,12 +8,12 @@ mod told;
 
 use chrono::NaiveDate;
 use domain::{
-    access::{Facts, GrantFacts, Grantee},
+    access::{Facts, Grantee},
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
     money::Money,
     requests::{
         NothingToAsk, Per, RequestState, Terms, Wish, Words, accounts_of, askable, check_amount,
-        check_last_day, too_late,
+        check_last_day, running, too_late,
     },
     roles::Act,
 };
@@ -24,7 +24,9 @@ use crate::{Change, Diff, Result, StoreError, Subject, access, change::exactly_o
 pub use approvals::{TooFew, as_shown, rule, set_rule, too_few};
 pub use ending::end;
 pub(crate) use ending::{end_by_review, revoke};
-pub use found::{Filter, Place, Sees, get, judge, lifting, list, live, of_grants, place_of, waiting};
+pub use found::{
+    Filter, Place, Sees, Successor, get, judge, lifting, list, live, of_grants, place_of, successor, waiting,
+};
 pub use raises::{RaiseForm, Raising, caps_on, end_due, insert_raise, lasting_caps, raised, raised_limits};
 pub(crate) use raises::{lasting, lasting_months, over_default, overtaken};
 pub use told::ends;
@@ -413,7 +415,10 @@ pub async fn approve(
     let approvers = approvers_now(change, &facts, id, &row, &terms).await?;
     let tally = match approvals::add(change, id, &row, &terms, answer).await? {
         approvals::Added::Now(tally) => tally,
-        approvals::Added::Before(agreed) => return Ok(Decided::Waits(approvers.saturating_sub(agreed))),
+        // Enough agree, and nobody completed it: one of them could not decide when the last one agreed, and
+        // can by now.
+        approvals::Added::Before(tally) if tally.agreed >= approvers => tally,
+        approvals::Added::Before(tally) => return Ok(Decided::Waits(approvers - tally.agreed)),
     };
     let asked = |terms: &Terms| row.wish.show(terms.amount);
     let terms_diff = Diff::new()
@@ -489,9 +494,7 @@ async fn check_helps(change: &mut Change, facts: &Facts, row: &Row, terms: &Term
 
 async fn end_earlier(change: &mut Change, facts: &Facts, model: ModelId, to: Grantee) -> Result<()> {
     let at = change.at();
-    let live = |grant: &&GrantFacts| grant.to == to && at < grant.ends_at;
-    let grants = facts.grants.get(&model).map_or(&[][..], Vec::as_slice);
-    for grant in grants.iter().filter(live) {
+    for grant in running(facts, model, to, at) {
         revoke(change, grant.id, &facts.target_name(domain::authorizations::Target::Model(model))).await?;
     }
     Ok(())

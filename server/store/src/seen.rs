@@ -165,12 +165,12 @@ pub(crate) async fn last(change: &mut Change, id: Uuid) -> Result<Last> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn who_last(store: &Store, org: OrgId, me: Option<UserId>, id: Uuid) -> Result<Option<String>> {
+pub async fn who_last(store: &Store, org: OrgId, me: Option<UserId>, ids: &[Uuid]) -> Result<Option<String>> {
     let last = sqlx::query!(
         r#"select actor, coalesce(actor_id = $3, false) as "own!" from audit
-           where org_id = $1 and subject_id = $2 order by seq desc limit 1"#,
+           where org_id = $1 and subject_id = any($2) order by seq desc limit 1"#,
         org.0,
-        id,
+        ids,
         me.map(|me| me.0),
     )
     .fetch_optional(store.pool())

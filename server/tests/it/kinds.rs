@@ -36,6 +36,10 @@ async fn what_is_of_a_kind_that_is_not_served_is_open_to_nobody() {
     let painter = model(&world, "painter", "image").await;
     model(&world, "writer", "chat").await;
 
+    // The matrix counts what a rule of the tier opens.
+    let matrix = world.owner.get("/authorization").await.text;
+    assert!(matrix.contains("can be called"), "{matrix}");
+
     let page = world.owner.get(&format!("/models/{painter}")).await.text;
     assert!(
         page.contains("Nobody can call it, whatever the rules say: models for image are not served here.")

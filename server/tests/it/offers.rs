@@ -154,12 +154,12 @@ async fn a_price_list_says_which_models_it_took_under_another_name_and_which_wer
     // From a page that was open all the while.
     assert_eq!(
         apply(&["listed", "fresh"]).await,
-        "No price changed. All of them were in the catalogue already."
+        "No price changed. All of them were in the catalogue already. In the catalogue already: listed (called listed-2 here)."
     );
     assert_eq!(
         apply(&["fresh", "last", "listed"]).await,
         "No price changed. 1 model waits for review. It stays closed until somebody decides. \
-         In the catalogue already: fresh, listed."
+         In the catalogue already: fresh, listed (called listed-2 here)."
     );
 }
 
@@ -318,4 +318,17 @@ async fn a_price_list_overwrites_nothing_that_was_changed_since_and_says_what_wa
     assert_eq!(shown(&page, &one), "input=3000000000 output=9000000000");
     let history = owner.get(&format!("/models/{one}")).await.text;
     assert!(history.contains("Typed in by Lin"), "it stayed: {history}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_of_a_kind_that_is_not_served_says_so_as_the_catalogue_does() {
+    let server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let openai = two_providers(&owner, &["fresh", "dall-e-9", "rerank-1", "sora-9"]).await;
+    let page = owner.get(&format!("/providers/{openai}/offers")).await.text;
+    for (name, served) in [("fresh", true), ("dall-e-9", false), ("rerank-1", false), ("sora-9", false)] {
+        let row = page.split("<tr").find(|row| row.contains(&format!(">{name}<")));
+        let row = row.unwrap_or_else(|| panic!("{name}: {page}"));
+        assert_eq!(row.contains("is not served here"), !served, "{row}");
+    }
 }

@@ -363,3 +363,125 @@ async fn a_model_that_is_allowed_and_has_no_room_says_both() {
     let full = answer["limits"].as_array().expect("limits").iter().filter(|limit| limit["fits"] == false);
     assert_eq!(full.map(|limit| limit["scope_name"].clone()).collect::<Vec<_>>(), ["Research"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_approval_ends_is_said_to_whoever_decides_and_on_the_page_of_what_ended() {
+    let mut world = World::new().await;
+    let (owner, mia) = (world.owner.clone(), who(&world, "member"));
+    let first = world.value("new grant").await;
+    let model = wanted(&owner, &first).await;
+    let whom = format!("me:{}", world.ids["team"]);
+    let (reason, day) = ("more of it", last_day());
+    let fields = [
+        ("model", model.as_str()),
+        ("whom", &whom),
+        ("reason", reason),
+        ("amount", "7"),
+        ("per", "month"),
+        ("ends_on", &day),
+    ];
+    let second = mia.create("/console/requests/create", &fields).await;
+    let says = format!("ends the running grant of {model} to Mia in Research (until ");
+    let page = owner.get(&format!("/requests/{second}")).await.text;
+    assert!(page.contains(&format!("Approving {says}")) && page.contains(", $5.00 a month)"), "{page}");
+    assert!(page.contains(&format!("/requests/{first}")), "{page}");
+    let list = owner.get("/requests").await.text;
+    assert!(list.contains(&format!("approving {says}")), "{list}");
+    let yes = [("id", second.as_str()), ("amount", "7"), ("ends_on", &day)];
+    owner.must("/console/requests/approve", &yes).await;
+    for who in [&owner, &mia] {
+        let page = who.get(&format!("/requests/{first}")).await.text;
+        assert!(page.contains("A newer grant took its place: "), "{page}");
+        assert!(
+            page.contains(&format!("/requests/{second}")) && page.contains("which Olga approved"),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_agreement_does_not_count_is_said_and_regained_it_can_be_completed() {
+    let mut world = World::new().await;
+    let (owner, admin) = (world.owner.clone(), who(&world, "admin"));
+    owner.must("/console/requests/edit-rule", &[("version", "0"), ("above", "1"), ("approvers", "2")]).await;
+    let id = world.value("new request").await;
+    assert_eq!(decide(&admin, "approve", &[&id]).await.0, 200);
+    let suspend = async |suspended: &str| {
+        let fields = [("id", world.ids["admin"].as_str()), ("suspended", suspended)];
+        owner.must("/console/users/suspend", &fields).await;
+    };
+    suspend("true").await;
+    assert_eq!(decide(&owner, "approve", &[&id]).await.0, 200);
+    let page = owner.get(&format!("/requests/{id}")).await.text;
+    for text in [
+        "1 of 2 agree, 1 more has to",
+        "Adam agreed and may not decide now: this does not count until they may again.",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    suspend("false").await;
+    let page = owner.get(&format!("/requests/{id}")).await.text;
+    assert!(
+        page.contains("Enough agree, and may decide now.") && page.contains("requests/approve"),
+        "{page}"
+    );
+    assert_eq!(decide(&owner, "approve", &[&id]).await, (200, "Approved: 1 of 1.".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tightest_limit_is_the_one_with_least_room_among_those_that_refuse() {
+    let world = World::new().await;
+    let owner = world.owner.clone();
+    let model = world.name_of("model").await;
+    owner.must("/console/models/accept", &[("id", &world.ids["model"]), ("version", "1")]).await;
+    let (team, target) = (world.ids["team"].as_str(), format!("model:{}", world.ids["model"]));
+    let open = [("group", team), ("target", &target), ("state", "open")];
+    owner.must("/console/authorizations/set", &open).await;
+    let scope = format!("group:{team}");
+    for (metric, window, cap, mode) in [
+        ("requests", "year", "1000000", "enforce"),
+        ("requests", "day", "3", "enforce"),
+        // It would have no room at all, and refuses nothing.
+        ("requests", "month", "0", "observe"),
+    ] {
+        let fields =
+            [("scope", scope.as_str()), ("metric", metric), ("window", window), ("cap", cap), ("mode", mode)];
+        owner.must("/console/limits/set", &fields).await;
+    }
+    let why = format!("/why?who={}&model={model}", world.ids["member"]);
+    let page = owner.get(&why).await.text;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert_eq!(page.matches(">tightest<").count(), 1, "{page}");
+    assert!(at("Research · 3 requests a day") < at(">tightest<"), "{page}");
+    assert!(at(">tightest<") < at("Research · 1 000 000 requests a year"), "{page}");
+    assert!(at("requests a year") < at("Research · 0 requests a month"), "{page}");
+    assert!(at("Research · 0 requests a month") < at(">only observed<"), "{page}");
+    assert!(page.contains("It would refuse this; it refuses nothing."), "{page}");
+    assert!(page.contains("Allowed") && !page.contains("No room"), "{page}");
+    let text = explained(&world, "mia@acme.example", &model, &[]);
+    assert!(text.contains("Limits  Research: 0 requests used of 3 requests a day"), "{text}");
+
+    // Of a moment that is over it is said what is not known any more, and nothing of what fits.
+    let page = owner.get(&format!("{why}&at=2026-01-05T10:00")).await.text;
+    assert!(page.contains("This moment is over, and this is no record of it."), "{page}");
+    assert!(page.contains("How much was used at that moment is not kept"), "{page}");
+    assert!(!page.contains("requests a day") && !page.contains("What would make it a yes"), "{page}");
+    let later = (store::clock::now() + chrono::Duration::days(2)).format("%Y-%m-%dT%H:%M");
+    let page = owner.get(&format!("{why}&at={later}")).await.text;
+    assert!(page.contains("This moment is to come.") && page.contains("requests a day"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_called_the_same_on_the_page_and_by_the_program() {
+    let mut world = World::new().await;
+    let owner = world.owner.clone();
+    let grant = world.value("new grant").await;
+    let model = wanted(&owner, &grant).await;
+    let last = domain::time::date(last_day().parse().expect("a day"));
+    let says = format!("A grant to Mia in Engineering/Research lifts that, through {last}.");
+    let page = owner.get(&format!("/why?who={}&model={model}", world.ids["member"])).await.text;
+    assert!(page.contains(&says), "{says}: {page}");
+    let text = explained(&world, "mia@acme.example", &model, &[]);
+    assert!(text.contains(&format!("{says}  ← decides")), "{says}: {text}");
+    assert_eq!(text.matches("← decides").count(), 1, "the grant, and no rule: {text}");
+}

@@ -256,7 +256,12 @@ async fn memberships_suspensions_limits_and_saved_rehearsals_come_back() {
         let row = text.split("<tr").find(|row| row.contains(&tier)).expect("its line");
         let rule = crate::world::id_at(row, "aut_");
         let line = |text: &str| text.contains(&rule);
-        let fields = [("id", rule.as_str()), ("was", "Closed")];
+        // What the page showed of it goes along.
+        let decides = format!("{rule} {}", if beside { "Open" } else { "" });
+        let mut fields = vec![("id", rule.as_str()), ("was", "Closed")];
+        if verb == "promote" {
+            fields.push(("decides", &decides));
+        }
         let done = owner.must(&format!("/console/observed/{verb}"), &fields).await;
         assert!(!line(&owner.get("/authorization/observed").await.text), "{verb}");
         for who in ["member", "other", "auditor"] {

@@ -228,3 +228,42 @@ async fn every_refusal_leads_to_why_by_its_request_id() {
     assert_eq!(owner.get(&format!("/why?request={changed}")).await.status, 404);
     assert!(server.stop().success());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_too_little_left_for_a_typical_call_is_told_so_and_when_it_begins_anew() {
+    let upstream = Upstream::start().await.expect("an upstream");
+    let mut server = Server::start().await;
+    let owner = set_up(&server, "Acme").await;
+    let secret = load::secret(&owner, &upstream.base_url()).await;
+    let (mia, member) = join(&server, &owner, "Mia", "member").await;
+    let (ids, program) = (ids(&owner).await, Program::new(&server, &secret));
+    owner.must("/console/groups/add-member", &[("group", &ids.group), ("user", &mia)]).await;
+    assert_eq!(program.call("small").await.status, 200);
+    let mine = async |says: &str| {
+        let there = async {
+            loop {
+                let page = member.get("/my-models").await.text;
+                if page.contains(says) {
+                    return page;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), there).await;
+        in_time.unwrap_or_else(|_| panic!("my models never say “{says}”"))
+    };
+    let page = mine("a call</div>").await;
+    assert!(!page.contains("Little left"), "{page}");
+    // A token costs two millionths of a dollar at most, a call some dozens of them.
+    let scope = format!("user:{mia}");
+    let little = [("scope", scope.as_str()), ("metric", "spend"), ("window", "day"), ("cap", "0.000004")];
+    owner.must("/console/limits/set", &little).await;
+    let page = mine("Little left").await;
+    for text in
+        ["A typical call (≈ ", " no longer fits", "less than a usual call: Mia: ", "It begins anew on "]
+    {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(!page.contains("Used up"), "{page}");
+    assert!(server.stop().success());
+}

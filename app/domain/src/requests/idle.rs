@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Made, Request, RequestState, Wish, accounts_of};
+use super::{Made, Replaced, Request, RequestState, Wish, accounts_of};
 use crate::{
-    access::{Ask, Decision, Facts, Reason, Verdict, decide},
+    access::{Ask, Decision, Facts, GrantFacts, Grantee, Reason, Verdict, decide},
     ids::{GroupId, ModelId, UserId},
     keys::Features,
+    limits::Scope,
     why,
 };
 
@@ -51,6 +52,31 @@ pub fn askable(
         Verdict::Allow => Err(NothingToAsk::Open),
         Verdict::Deny(reason) => Err(NothingToAsk::Hidden(reason)),
     }
+}
+
+/// Grants of a model to just these that hold at some time from now on: a new one takes their place.
+pub fn running(
+    facts: &Facts,
+    model: ModelId,
+    to: Grantee,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = &GrantFacts> {
+    let grants = facts.grants.get(&model).map_or(&[][..], Vec::as_slice);
+    grants.iter().filter(move |grant| grant.to == to && now < grant.ends_at)
+}
+
+/// The grant that ends when a request that waits is agreed to; none: there is none.
+pub fn takes_place_of(facts: &Facts, request: &Request, now: DateTime<Utc>) -> Option<Replaced> {
+    let model = request.wish.model().filter(|_| request.state == RequestState::Waiting)?;
+    let to = if request.for_group {
+        Grantee::Group(request.group.0)
+    } else {
+        Grantee::Member(request.group.0, request.requester.0)
+    };
+    let grant = running(facts, model, to, now).next()?;
+    let limits = facts.limits.get(&Scope::Grant(grant.id)).map_or(&[][..], Vec::as_slice);
+    let limits: Vec<String> = limits.iter().map(|limit| limit.meter.show_cap(limit.cap)).collect();
+    Some(Replaced { grant: grant.id, request: None, ends_at: grant.ends_at, limit: limits.join(", ") })
 }
 
 /// Why agreeing to a request that waits would change nothing, or why what was agreed to does nothing as long as

@@ -194,8 +194,8 @@ pub(super) struct Tally {
 pub(super) enum Added {
     /// They agree as well.
     Now(Tally),
-    /// They had agreed to just this already, with so many in all.
-    Before(u8),
+    /// They had agreed to just this already.
+    Before(Tally),
 }
 
 /// Adds somebody who agrees to these terms. Agreeing to other terms than those before begins anew, so
@@ -213,7 +213,8 @@ pub(super) async fn add(
     let changed = before.first().is_some_and(|first| first.terms != *terms);
     if !changed && before.iter().any(|approval| approval.who.0 == me) {
         let agreed = before.iter().filter(|approval| approval.counts).count();
-        return Ok(Added::Before(u8::try_from(agreed).unwrap_or(u8::MAX)));
+        let agreed = u8::try_from(agreed).unwrap_or(u8::MAX);
+        return Ok(Added::Before(Tally { agreed, overruled: Vec::new(), round: row.round }));
     }
     let round = row.round + i16::from(changed);
     if changed {

@@ -8,7 +8,7 @@ use domain::{
     ids::{GrantId, GroupId, ModelId, OrgId, RequestId, UserId},
     limits::{Meter, Metric, Mode, Scope},
     money::Money,
-    requests::{Granted, Made, Now, Request, RequestState, Terms, Wish, idle},
+    requests::{Granted, Made, Now, Request, RequestState, Terms, Wish, idle, takes_place_of},
     window::{Calendar, Window},
 };
 use uuid::Uuid;
@@ -174,6 +174,7 @@ pub async fn list(store: &Store, org: OrgId, filter: &Filter, limit: i64) -> Res
             grant,
             now,
             idle: None,
+            replaces: None,
         });
     }
     fill_use(store, org, &mut requests, &calendar, now).await?;
@@ -278,30 +279,42 @@ pub async fn place_of(store: &Store, org: OrgId, id: RequestId) -> Result<Place>
     Ok(if row.model_id.is_some() { Place::Group(row.group_id.into()) } else { Place::Limits })
 }
 
-/// How many requests wait for somebody: all, or those for models in groups they lead; those they did not make and have not agreed to, and
-/// that can still be agreed to.
+/// How many requests wait for somebody: all, or those for models in groups they lead; those they did not make,
+/// that can still be agreed to, and that they have not agreed to while others still have to.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn waiting(store: &Store, org: OrgId, me: UserId, leads: Option<&[GroupId]>) -> Result<i64> {
     let groups: Vec<Uuid> = leads.unwrap_or_default().iter().map(|group| group.0).collect();
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from requests r
+    let now = clock::now();
+    let rows = sqlx::query!(
+        r#"select r.request_id, r.approvers,
+                  exists (select from request_approvals a
+                          where a.org_id = $1 and a.request_id = r.request_id and a.round = r.round
+                            and a.user_id = $2) as "agreed!"
+           from requests r
            join groups g on g.org_id = r.org_id and g.group_id = r.group_id
            join organizations o on o.org_id = r.org_id
            where r.org_id = $1 and r.state = 'waiting' and r.ends_on >= ($5 at time zone o.time_zone)::date
              and r.requester_id <> $2
-             and ($3 or r.model_id is not null and (r.group_id = any($4) or g.ancestors && $4))
-             and not exists (
-                 select from request_approvals a
-                 where a.org_id = $1 and a.request_id = r.request_id and a.round = r.round and a.user_id = $2)"#,
+             and ($3 or r.model_id is not null and (r.group_id = any($4) or g.ancestors && $4))"#,
         org.0,
         me.0,
         leads.is_none(),
         &groups,
-        clock::now(),
-    );
-    Ok(count.fetch_one(store.pool()).await?)
+        now,
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let agreed: Vec<Uuid> = rows.iter().filter(|row| row.agreed).map(|row| row.request_id).collect();
+    let approvals = approvals::of(&mut *store.pool().acquire().await?, org, &agreed, now).await?;
+    // Enough of those who agreed may decide again: whoever agreed can complete it.
+    let enough = |id: Uuid, approvers: i16| {
+        let of = approvals.get(&RequestId(id)).map_or(&[][..], Vec::as_slice);
+        of.iter().filter(|approval| approval.counts).count() >= usize::try_from(approvers).unwrap_or(1)
+    };
+    let waits = rows.iter().filter(|row| !row.agreed || enough(row.request_id, row.approvers)).count();
+    Ok(i64::try_from(waits).unwrap_or(i64::MAX))
 }
 
 /// The request that waits and would let this pass, once it is agreed to: somebody's own before one for
@@ -362,10 +375,58 @@ pub async fn judge(store: &Store, org: OrgId, requests: &mut [Request]) -> Resul
     }
     let facts = access::current(store, org).await?;
     let now = clock::now();
-    for request in requests {
+    for request in requests.iter_mut() {
         request.idle = idle(&facts, request, now);
+        request.replaces = takes_place_of(&facts, request, now);
+    }
+    let grants: Vec<_> = requests.iter().filter_map(|it| it.replaces.as_ref()).map(|it| it.grant).collect();
+    if grants.is_empty() {
+        return Ok(());
+    }
+    let of = of_grants(store, org, &grants).await?;
+    for replaced in requests.iter_mut().filter_map(|request| request.replaces.as_mut()) {
+        replaced.request = of.get(&replaced.grant).copied();
     }
     Ok(())
+}
+
+/// What took the place of a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// The request that was agreed to.
+    pub request: RequestId,
+    /// Who had asked.
+    pub requester: (UserId, String),
+    /// Who agreed last; none: they are not known any more.
+    pub decider: Option<String>,
+}
+
+/// What took the place of a grant; none: it was ended otherwise, or has not ended. One grant takes the place of
+/// another in one change, so the one begins at the very moment at which the other ends.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn successor(store: &Store, org: OrgId, grant: GrantId) -> Result<Option<Successor>> {
+    let row = sqlx::query!(
+        r#"select r.request_id, r.requester_id, u.name as requester, d.name as "decider?"
+           from grants t
+           join grants n on n.org_id = t.org_id and n.model_id = t.model_id and n.grant_id <> t.grant_id
+                and n.user_id is not distinct from t.user_id and n.group_id is not distinct from t.group_id
+                and n.starts_at = t.revoked_at
+           join requests r on r.org_id = n.org_id and r.grant_id = n.grant_id
+           join users u on u.org_id = r.org_id and u.user_id = r.requester_id
+           left join users d on d.org_id = r.org_id and d.user_id = r.decided_by
+           where t.org_id = $1 and t.grant_id = $2 limit 1"#,
+        org.0,
+        grant.0
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.map(|row| Successor {
+        request: row.request_id.into(),
+        requester: (row.requester_id.into(), row.requester),
+        decider: row.decider,
+    }))
 }
 
 /// Grants by id, for those who look at a trace: which request each came of.

@@ -13,7 +13,7 @@ use domain::{
 use store::{
     StoreError, audit,
     model_reviews::{self, Candidate},
-    models,
+    models, policies,
     price_lists::{self, Choice, Chosen, litellm::Read},
     prices as model_prices, testing,
 };
@@ -382,4 +382,59 @@ async fn a_list_is_applied_in_one_step_and_applying_it_again_changes_nothing() {
     assert!(price_lists::get(&acme.store, org, me, again).await.is_ok());
     let replaced = price_lists::get(&acme.store, org, me, id).await;
     assert!(matches!(replaced, Err(StoreError::NotFound)), "{replaced:?}");
+}
+
+#[tokio::test]
+async fn no_second_policy_differs_by_case_alone_and_none_mixes_embeddings_with_others() {
+    let acme = Organization::new().await;
+    let mut change = acme.change().await;
+    let form = model_form("vectors", acme.provider, acme.tier);
+    let form = models::ModelForm { modality: Modality::Embedding, ..form };
+    let vectors = models::insert(&mut change, &form, Review::Accepted).await.expect("a model");
+    change.commit().await.expect("it");
+    let form = |name: &str, steps: &[ModelId]| policies::PolicyForm {
+        name: name.parse().expect("a name"),
+        routing: domain::policies::Routing::Fallback,
+        steps: steps.iter().map(|id| (*id, 1)).collect(),
+        rules: domain::policies::Rules::default(),
+    };
+    let insert = async |form: &policies::PolicyForm| {
+        let mut change = acme.change().await;
+        let id = policies::insert(&mut change, form).await?;
+        change.commit().await.map(|_| id)
+    };
+    let update = async |id, version, form: &policies::PolicyForm| {
+        let mut change = acme.change().await;
+        policies::update(&mut change, id, version, form).await?;
+        change.commit().await.map(|_| ())
+    };
+    let first = insert(&form("J-All", &[acme.model])).await.expect("a policy");
+    let taken = insert(&form("J-All", &[acme.model])).await.expect_err("the very same");
+    assert!(taken.to_string().contains("already a policy with this name"), "{taken}");
+    let twin = insert(&form("j-all", &[acme.model])).await.expect_err("by case alone");
+    assert!(twin.to_string().contains("differs from this one in upper and lower case only"), "{twin}");
+    let other = insert(&form("other", &[acme.model])).await.expect("a policy");
+    let twin = update(other, 1, &form("j-ALL", &[acme.model])).await.expect_err("renamed to it");
+    assert!(twin.to_string().contains("upper and lower case only"), "{twin}");
+    update(first, 1, &form("j-all", &[acme.model])).await.expect("its own name in other letters");
+
+    // Two that were there before go on: whoever renames one of them names it for good.
+    sqlx::query("update policies set name = 'J-ALL', differs_in_case = true where policy_id = $1")
+        .bind(other.0)
+        .execute(acme.store.pool())
+        .await
+        .expect("as an older version left it");
+    update(other, 1, &form("J-ALL", &[acme.model, acme.model])).await.expect_err("each once");
+    let balance = domain::policies::Routing::Balance;
+    let edited = policies::PolicyForm { routing: balance, ..form("J-ALL", &[acme.model]) };
+    update(other, 1, &edited).await.expect("under the name it has");
+    update(other, 2, &form("apart", &[acme.model])).await.expect("renamed");
+    let back = update(other, 3, &form("J-ALL", &[acme.model])).await.expect_err("and not back");
+    assert!(back.to_string().contains("upper and lower case only"), "{back}");
+
+    let mixed = insert(&form("mixed", &[acme.model, vectors])).await.expect_err("mixed");
+    assert!(mixed.to_string().contains("vectors makes embeddings and "), "{mixed}");
+    insert(&form("vectors", &[vectors])).await.expect("embeddings alone");
+    let mixed = update(first, 2, &form("j-all", &[acme.model, vectors])).await.expect_err("mixed");
+    assert!(mixed.to_string().contains("Make a policy for each"), "{mixed}");
 }

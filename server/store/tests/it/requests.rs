@@ -430,6 +430,78 @@ async fn who_has_lost_the_lead_before_the_last_one_agrees_does_not_count() {
 }
 
 #[tokio::test]
+async fn who_has_the_lead_back_counts_again_and_whoever_agreed_completes_it() {
+    let (world, ada) = world_of_several(2).await;
+    let (acme, org) = (&world.acme, world.acme.tenant.org);
+    let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");
+    assert_eq!(world.approve(&world.lena, id, None).await.expect("one"), Decided::More(1));
+    let (lena, uma) = (world.lena.user.expect("a person"), world.uma().user.expect("a person"));
+    let stand = async |lena_leads: bool| {
+        let standing = |leads| if leads { Standing::Lead } else { Standing::Member };
+        let mut change = acme.change().await;
+        groups::set_member(&mut change, acme.child, uma, Standing::Lead, None).await.expect("a lead");
+        groups::set_member(&mut change, acme.child, lena, standing(lena_leads), None).await.expect("it");
+        change.commit().await.expect("it");
+    };
+    stand(false).await;
+    assert_eq!(world.approve(&ada, id, None).await.expect("one again"), Decided::More(1));
+    let request = async || requests::get(&acme.store, org, id).await.expect("the request");
+    let seen = request().await;
+    assert_eq!(seen.progress().as_deref(), Some("1 of 2 agree"));
+    assert_eq!(seen.missing().as_deref(), Some("1 more has to"));
+    let says = "Lena agreed and may not decide now: this does not count until they may again.";
+    assert_eq!(seen.not_counting().as_deref(), Some(says));
+    let waits = async |who: &Actor| {
+        requests::waiting(&acme.store, org, who.user.expect("a person"), None).await.expect("a number")
+    };
+    assert_eq!(waits(&ada).await, 0, "others have to");
+    assert_eq!(world.approve(&ada, id, None).await.expect("again"), Decided::Waits(1));
+
+    // The lead is back: enough agree, and nothing has come of it by itself.
+    stand(true).await;
+    let seen = request().await;
+    assert!(seen.enough_agree() && seen.not_counting().is_none());
+    assert_eq!(seen.missing().as_deref(), Some("enough: one of them completes it"));
+    assert_eq!(world.verdict(acme.child).await, Verdict::NeedsApproval);
+    assert_eq!(waits(&ada).await, 1, "whoever agreed can complete it");
+    assert_eq!(world.approve(&ada, id, None).await.expect("it holds"), Decided::Now);
+    assert_eq!(world.verdict(acme.child).await, Verdict::Allow);
+    assert_eq!(request().await.missing(), None);
+}
+
+#[tokio::test]
+async fn a_grant_that_another_ends_is_named_before_and_says_what_ended_it() {
+    let world = World::new().await;
+    let (store, org) = (&world.acme.store, world.acme.tenant.org);
+    let first = world.ask(&world.uma(), terms(40, 10)).await.expect("a request");
+    world.approve(&world.lena, first, None).await.expect("a grant");
+    let second = world.ask(&world.uma(), terms(50, 20)).await.expect("another request");
+    let seen = async |id| {
+        let mut one = vec![requests::get(store, org, id).await.expect("the request")];
+        requests::judge(store, org, &mut one).await.expect("judged");
+        one.remove(0)
+    };
+    let replaces = seen(second).await.replaces.expect("the running grant");
+    assert_eq!((replaces.request, replaces.limit.as_str()), (Some(first), "$40.00 a month"));
+    assert_eq!(seen(first).await.replaces, None, "it waits for nobody");
+    world.approve(&world.lena, second, None).await.expect("a grant");
+    assert_eq!(seen(second).await.replaces, None, "it is done");
+    let ended = seen(first).await;
+    assert_eq!(ended.state, RequestState::Ended);
+    let Some(Made::Grant(grant)) = ended.grant.map(|grant| grant.made) else { panic!("a grant") };
+    let successor = requests::successor(store, org, grant).await.expect("an answer").expect("a successor");
+    assert_eq!((successor.request, successor.decider.as_deref()), (second, Some("Lena")));
+    // What is ended by hand has none.
+    let mut change = world.deciding(&world.lena).await;
+    requests::end(&mut change, second).await.expect("ended");
+    change.commit().await.expect("it");
+    let Some(Made::Grant(grant)) = seen(second).await.grant.map(|grant| grant.made) else {
+        panic!("a grant")
+    };
+    assert_eq!(requests::successor(store, org, grant).await.expect("an answer"), None);
+}
+
+#[tokio::test]
 async fn agreeing_to_other_terms_begins_the_count_anew_and_says_so_to_those_before() {
     let (world, ada) = world_of_several(2).await;
     let id = world.ask(&world.uma(), terms(50, 10)).await.expect("a request");

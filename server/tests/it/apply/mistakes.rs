@@ -328,6 +328,31 @@ async fn what_only_the_store_can_refuse_is_a_mistake_with_a_line_too_and_a_plan_
 }
 
 #[tokio::test]
+async fn a_policy_that_cannot_be_is_a_mistake_with_its_line() {
+    let place = Place::new().await;
+    place.apply(ACME);
+    let policy =
+        |name: &str, models: &str| format!("\n[[policies]]\nname = \"{name}\"\nfallback = [{models}]\n");
+    let before = place.export();
+    for (policies, says) in [
+        (policy("one", "\"small-chat\"") + &policy("ONE", "\"small-chat\""), "in upper and lower case only"),
+        (
+            policy("mixed", "\"small-chat\", \"embedder\""),
+            "embedder makes embeddings and small-chat does not",
+        ),
+    ] {
+        let file = format!("{ACME}{policies}");
+        for arguments in [["apply", "-", "--plan"], ["apply", "-", "--json"]] {
+            let output = place.run(&arguments, &file);
+            let said = errors(&output);
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            assert!(said.contains("standard input:") && said.contains(says), "{says}: {said}");
+        }
+    }
+    assert_eq!(place.export(), before);
+}
+
+#[tokio::test]
 async fn what_has_ended_takes_nothing_new_in_and_stands_in_a_file_as_it_is() {
     let place = Place::new().await;
     let base = "[organization]\nname = \"Acme\"\n\
