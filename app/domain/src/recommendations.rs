@@ -197,6 +197,8 @@ pub struct LimitUse {
     pub cap: Money,
     /// What was spent in each complete month since it was made, at most [`LIMIT_MONTHS`].
     pub spent: Vec<Money>,
+    /// What the month that runs has used so far, calls in flight included.
+    pub running: Money,
     /// From the root to the group it is about; empty: none.
     pub path: Vec<GroupId>,
 }
@@ -216,8 +218,10 @@ fn round_up(amount: Money) -> Money {
 
 /// A cap of which no complete month used a quarter.
 pub fn limit(used: &LimitUse) -> Option<Recommendation> {
-    let most = *used.spent.iter().take(LIMIT_MONTHS).max()?;
+    let dearest = *used.spent.iter().take(LIMIT_MONTHS).max()?;
     let months = used.spent.len().min(LIMIT_MONTHS);
+    // A month that is dearer than all before it counts before it is over.
+    let most = dearest.max(used.running);
     if months < 2 || most.0.saturating_mul(4) >= used.cap.0 {
         return None;
     }
@@ -240,9 +244,10 @@ pub fn limit(used: &LimitUse) -> Option<Recommendation> {
         topic: format!("limit {}", used.id),
         title: format!("{} needs less than {} a month", used.name, used.cap.in_full()),
         body: format!(
-            "Its limit is {} a month. Of the last {months} complete months the dearest took {most} ({}, the newest first): {share}\u{a0}% of the limit. {enough} would still be twice that and more, and stop a mistake sooner.",
+            "Its limit is {} a month. Of the last {months} complete months the dearest took {dearest} ({}, the newest first), this one {} so far: at most {share}\u{a0}% of the limit. {enough} would still be twice that and more, and stop a mistake sooner.",
             used.cap.in_full(),
             each.join(", "),
+            used.running,
         ),
         figures: format!("{} {}", used.cap.0, coarse(most.0)),
         saves: Money::ZERO,

@@ -44,7 +44,18 @@ pub struct ToolUnits {
     pub code_sessions: u64,
 }
 
+/// More tokens, images or uses of tools than these are no report of one call, but a defect of whoever reports
+/// them: the longest contexts there are take a few million. Sums of so much stay far from what a number holds.
+const PLAUSIBLE_MAX: u64 = 1 << 32;
+
 impl Usage {
+    /// Whether one call can have used so much.
+    pub fn is_plausible(&self) -> bool {
+        let ToolUnits { web_searches, file_searches, code_sessions } = self.tools;
+        let counts = [self.tokens(), self.images, web_searches, file_searches, code_sessions];
+        counts.into_iter().all(|count| count <= PLAUSIBLE_MAX)
+    }
+
     /// All input tokens, cached or not.
     pub fn input_tokens(&self) -> u64 {
         self.input

@@ -165,6 +165,8 @@ pub fn slot(gateway: &Gateway, authorized: &Authorized, sent: &Sent<'_>) -> Opti
     part(model.upstream.as_bytes());
     part(provider.base_url.as_bytes());
     part(sent.query.unwrap_or_default().as_bytes());
+    // What is looked for in answers is looked for before they are kept: under other rules it is another answer.
+    part(&serde_json::to_vec(&application.handling.guardrails).ok()?);
     for name in TELLING {
         told(name).for_each(&mut part);
         part(name.as_bytes());

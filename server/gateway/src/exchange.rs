@@ -210,6 +210,15 @@ fn credential_refused(id: CallId, status: StatusCode) -> Option<Refusal> {
     Some(Refusal::new(Kind::UpstreamError, id, message))
 }
 
+/// A provider that answers with another address. It is not followed, and not told either: clients would follow it,
+/// with what they have to say, past everything that is decided and counted here.
+fn sent_elsewhere(id: CallId, status: StatusCode) -> Refusal {
+    tracing::error!(call = %id, %status, "a provider answers with another address");
+    let message = "The provider answered with another address, which Bursar does not follow. \
+                   An admin has to look at the provider's page.";
+    Refusal::new(Kind::UpstreamError, id, message)
+}
+
 /// Sends a held call and hands its answer on.
 async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Option<Slot>) -> Turn {
     let Held { authorized, mut books, max_output, lowered, levels } = held;
@@ -238,6 +247,10 @@ async fn exchange(gateway: &Arc<Gateway>, held: Held, sent: Sent<'_>, slot: Opti
     if let Some(refusal) = credential_refused(id, status) {
         books.close_error();
         return Turn::failed(refusal.booked(), Trouble::Credential, false);
+    }
+    if status.is_redirection() {
+        books.close_error();
+        return Turn::failed(sent_elsewhere(id, status).booked(), Trouble::Connection, false);
     }
     let (parts, body) = upstream.into_parts();
     let mut headers = head(&parts.headers, &authorized, id);
@@ -312,6 +325,9 @@ async fn count(gateway: &Gateway, authorized: Authorized, sent: Sent<'_>) -> Tur
     let status = upstream.status();
     if let Some(refusal) = credential_refused(id, status) {
         return Turn::failed(refusal, Trouble::Credential, false);
+    }
+    if status.is_redirection() {
+        return Turn::failed(sent_elsewhere(id, status), Trouble::Connection, false);
     }
     let (parts, body) = upstream.into_parts();
     let headers = head(&parts.headers, &authorized, id);

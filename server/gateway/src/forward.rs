@@ -306,7 +306,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// Headers of an answer that go on to the caller. The provider's own rate limits are about our
 /// account, not about the caller's: they travel under another name.
 pub fn answer_headers(upstream: &HeaderMap) -> HeaderMap {
-    const DROPPED: [&str; 8] = [
+    const DROPPED: [&str; 10] = [
         "connection",
         "keep-alive",
         "transfer-encoding",
@@ -315,6 +315,9 @@ pub fn answer_headers(upstream: &HeaderMap) -> HeaderMap {
         "set-cookie",
         "content-length",
         "alt-svc",
+        // Where else to go: nobody is led past what is decided and counted here.
+        "location",
+        "refresh",
     ];
     let mut headers = HeaderMap::with_capacity(upstream.len() + 8);
     for (name, value) in upstream {

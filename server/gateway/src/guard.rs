@@ -257,10 +257,16 @@ fn is_key(behind: &[u8]) -> bool {
 
 /// Images and sounds.
 fn is_data(text: &str) -> bool {
+    let in_base_64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-\r\n".contains(byte);
     let bytes = text.as_bytes();
-    let in_base_64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte);
-    (text.starts_with("data:") && bytes[..bytes.len().min(100)].windows(8).any(|part| part == b";base64,"))
-        || (bytes.len() > DATA && bytes.iter().all(in_base_64))
+    let mark = b";base64,";
+    let begins =
+        text.starts_with("data:").then(|| memchr::memmem::find(&bytes[..bytes.len().min(100)], mark));
+    match begins.flatten() {
+        // To its end: words behind such a beginning are words.
+        Some(at) => bytes[at + mark.len()..].iter().all(in_base_64),
+        None => bytes.len() > DATA && bytes.iter().all(in_base_64),
+    }
 }
 
 /// Everything that is looked for, in the order of the text; of two that overlap the first.
@@ -429,5 +435,9 @@ mod tests {
             let looked = scan(all(Action::Refuse), &Bytes::from(body), |_| false);
             assert!(looked.counts.is_empty(), "{:?}", looked.counts);
         }
+        // Words that begin like an image are words.
+        let words = r#"{"messages":[{"content":"data:x;base64, I am ada@math.example.org"}]}"#;
+        let looked = scan(all(Action::Mask), &Bytes::from(words), |_| false);
+        assert!(looked.masked.is_some_and(|masked| !String::from_utf8_lossy(&masked).contains("ada@")));
     }
 }

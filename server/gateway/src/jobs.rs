@@ -39,10 +39,22 @@ const VERSIONS: u32 = 5;
 pub fn start(gateway: &Arc<Gateway>) {
     tokio::spawn(listen(Arc::clone(gateway)));
     tokio::spawn(rounds(Arc::clone(gateway)));
-    tokio::spawn(booking::run(Arc::clone(gateway)));
+    tokio::spawn(book(Arc::clone(gateway)));
     // A thread outlives the runtime: it must not keep the gateway, and its connections, alive.
     let syncing = Arc::downgrade(gateway);
     std::thread::spawn(move || sync(&syncing));
+}
+
+/// Books for as long as there is somebody to book for: a defect in one batch, which the next start reads from the
+/// spool again, does not end it for all that come after.
+async fn book(gateway: Arc<Gateway>) {
+    while let Err(error) = tokio::spawn(booking::run(Arc::clone(&gateway))).await {
+        if error.is_cancelled() {
+            return;
+        }
+        tracing::error!(%error, "booking met a defect; what it had in hand is booked at the next start");
+        tokio::time::sleep(ROUND).await;
+    }
 }
 
 /// Follows notifications of changed facts. After every (re)connection everything is looked at:

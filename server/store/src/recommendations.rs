@@ -228,7 +228,11 @@ async fn limits(
                   array(select w.settled from windows w
                         where w.org_id = l.org_id and w.scope_kind = l.scope_kind and w.thing_id = l.thing_id and w.person_id = l.person_id
                           and w.metric = l.metric and w.window_kind = l.window_kind and w.ends_at <= $2
-                        order by w.starts_at desc limit $3) as "settled!"
+                        order by w.starts_at desc limit $3) as "settled!",
+                  coalesce((select w.settled + w.held from windows w
+                        where w.org_id = l.org_id and w.scope_kind = l.scope_kind and w.thing_id = l.thing_id and w.person_id = l.person_id
+                          and w.metric = l.metric and w.window_kind = l.window_kind and w.starts_at <= $2 and w.ends_at > $2
+                        order by w.starts_at desc limit 1), 0) as "running!"
            from limits l
            where l.org_id = $1 and l.metric = 'spend' and l.window_kind = 'month' and l.cap > 0
              and l.scope_kind in ('organization', 'group', 'application', 'user', 'member')"#,
@@ -263,6 +267,7 @@ async fn limits(
                 name: facts.scope_name(scope),
                 cap: Money(row.cap),
                 spent,
+                running: Money(row.running),
                 path: path.unwrap_or_default(),
             }))
         })

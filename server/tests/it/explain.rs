@@ -91,8 +91,11 @@ async fn an_explanation_says_first_whether_and_then_why() {
     assert_eq!(
         first,
         "policy/code asks in this order: claude-sonnet-4-5, gpt-5, claude-haiku-4-5. \
-         A call of Sam Ito in Engineering/Platform/Developer Tools goes to claude-sonnet-4-5 first."
+         Nothing is translated. A call of Sam Ito in Engineering/Platform/Developer Tools \
+         to /v1/messages goes to claude-sonnet-4-5 first; \
+         to /v1/chat/completions and /v1/responses goes to gpt-5 first."
     );
+    assert!(text.contains("answers, at /v1/messages"), "how each is asked: {text}");
     let places = ["claude-sonnet-4-5", "gpt-5", "claude-haiku-4-5"].map(|model| {
         text.find(&format!("  Model   {model} at ")).unwrap_or_else(|| panic!("{model} is explained: {text}"))
     });

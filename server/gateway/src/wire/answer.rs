@@ -105,13 +105,15 @@ struct ItemEvent<'a> {
 }
 
 /// The fields with the text of an answer in its events, in either dialect.
-const CONTENT: [&[u8]; 6] = [
+const CONTENT: [&[u8]; 8] = [
     b"\"content\"",
+    b"\"refusal\"",
     b"\"text\"",
     b"\"arguments\"",
     b"\"partial_json\"",
     b"\"thinking\"",
     b"\"reasoning_content\"",
+    b"\"reasoning\"",
 ];
 
 /// The one in the events of a response. Others repeat what came before.
@@ -178,7 +180,7 @@ impl Seen {
             }
             let Some(response) = event.response else { continue };
             self.id = response.id.or(self.id.take());
-            self.openai = response.usage.and_then(|usage| usage.buckets()).or(self.openai);
+            self.openai = response.usage.and_then(|usage| usage.whole()).or(self.openai);
             self.looked_at(response.output);
         }
     }
@@ -211,7 +213,7 @@ impl Seen {
             }
             let Ok(chunk) = serde_json::from_slice::<OpenAiChunk>(data) else { continue };
             let reported = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
-            let Some(buckets) = reported.and_then(|usage| usage.buckets()) else { continue };
+            let Some(buckets) = reported.and_then(|usage| usage.whole()) else { continue };
             // Some servers report with every chunk: the last one counts.
             self.openai = Some(buckets);
             let alone = chunk.choices.is_none_or(|choices| choices.is_empty());
@@ -268,6 +270,10 @@ impl Seen {
         let mut found = false;
         let marks = if self.route == Route::Responses { &RESPONSE_CONTENT[..] } else { &CONTENT };
         for mark in marks {
+            // Two names of one thing: who writes both writes the same twice.
+            if *mark == b"\"reasoning\"" && text_of(event, b"\"reasoning_content\"").is_some() {
+                continue;
+            }
             let Some(text) = text_of(event, mark) else { continue };
             let mut end = 0;
             while end < text.len() && text[end] != b'"' {
@@ -291,11 +297,15 @@ impl Seen {
         match self.route {
             Route::ChatCompletions | Route::Embeddings => {
                 let answer = serde_json::from_slice::<OpenAiAnswer>(body).ok();
-                self.openai = answer.and_then(|answer| answer.usage?.buckets());
+                let usage = answer.and_then(|answer| answer.usage);
+                self.openai = match self.route {
+                    Route::Embeddings => usage.and_then(|usage| usage.of_vectors().whole()),
+                    _ => usage.and_then(|usage| usage.whole()),
+                };
             }
             Route::Responses => {
                 if let Ok(answer) = serde_json::from_slice::<Response<'_>>(body) {
-                    self.openai = answer.usage.and_then(|usage| usage.buckets());
+                    self.openai = answer.usage.and_then(|usage| usage.whole());
                     self.id = answer.id;
                     self.looked_at(answer.output);
                 }
@@ -325,7 +335,7 @@ impl Seen {
             // The first event carries the input; without a later one the output is not known.
             Route::Messages | Route::CountTokens => {
                 let told =
-                    self.anthropic.buckets().filter(|_| self.finished || self.anthropic_reported_output())?;
+                    self.anthropic.whole().filter(|_| self.finished || self.anthropic_reported_output())?;
                 let tools = ToolUnits { code_sessions: self.used.tools.code_sessions, ..told.tools };
                 Some(Usage { tools, ..told })
             }

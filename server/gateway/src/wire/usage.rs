@@ -3,7 +3,8 @@
 //! Shapes: OpenAI's chat usage has cached, audio and written tokens inside `prompt_tokens`, and
 //! reasoning and audio inside `completion_tokens`; its newer responses call the same
 //! `input_tokens` and `output_tokens`; Anthropic's `input_tokens` already leaves out
-//! the cache, thinking is inside `output_tokens`. A missing figure is not zero.
+//! the cache, thinking is inside `output_tokens`. A missing figure is not zero, and half of a report is none:
+//! what an answer took is then counted here, and marked as estimated.
 
 use domain::usage::{ToolUnits, Usage};
 use serde::Deserialize;
@@ -50,12 +51,27 @@ struct CompletionDetails {
 }
 
 impl OpenAiUsage {
+    /// Of vectors, which have no tokens out.
+    #[must_use]
+    pub fn of_vectors(self) -> Self {
+        Self { completion_tokens: self.completion_tokens.or(Some(0)), ..self }
+    }
+
+    /// As disjoint buckets; none when it says too little, or what no call can have used.
+    pub fn whole(&self) -> Option<Usage> {
+        let said = [self.prompt_tokens, self.completion_tokens, self.total_tokens];
+        let usage = self.buckets().filter(|_| said.iter().flatten().count() >= 2)?;
+        usage.is_plausible().then_some(usage)
+    }
+
     /// As disjoint buckets; none when it says nothing.
     pub fn buckets(&self) -> Option<Usage> {
         if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
             return None;
         }
-        let (prompt, completion) = (self.prompt_tokens.unwrap_or(0), self.completion_tokens.unwrap_or(0));
+        let completion = self.completion_tokens.unwrap_or(0);
+        let rest = || self.total_tokens.unwrap_or(0).saturating_sub(completion);
+        let prompt = self.prompt_tokens.unwrap_or_else(rest);
         // xAI and Gemini, in OpenAI's dialect, leave reasoning out of the completion and count it only
         // in the total. It is billed like the rest.
         let beside = self.total_tokens.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
@@ -123,8 +139,8 @@ struct WrittenFor {
 }
 
 impl ResponsesUsage {
-    /// As disjoint buckets; none when it says nothing.
-    pub fn buckets(self) -> Option<Usage> {
+    /// As disjoint buckets; none when it says too little, or what no call can have used.
+    pub fn whole(self) -> Option<Usage> {
         let Self { input_tokens, output_tokens, total_tokens, input_tokens_details, output_tokens_details } =
             self;
         let details = input_tokens_details.unwrap_or_default();
@@ -141,7 +157,7 @@ impl ResponsesUsage {
             completion_tokens_details: output_tokens_details,
             ..OpenAiUsage::default()
         };
-        let usage = chat.buckets()?;
+        let usage = chat.whole()?;
         let cache_write_long = long.min(usage.cache_write);
         Some(Usage { cache_write: usage.cache_write - cache_write_long, cache_write_long, ..usage })
     }
@@ -224,7 +240,13 @@ impl AnthropicUsage {
         self.iterations = iterations.or(self.iterations);
     }
 
-    /// As disjoint buckets; none when it says nothing.
+    /// As disjoint buckets; none when it says too little, or what no call can have used.
+    pub fn whole(&self) -> Option<Usage> {
+        self.input_tokens.and(self.output_tokens)?;
+        self.buckets()
+    }
+
+    /// As disjoint buckets; none when it says nothing, or what no call can have used.
     pub fn buckets(&self) -> Option<Usage> {
         if self.input_tokens.is_none() && self.output_tokens.is_none() {
             return None;
@@ -237,7 +259,7 @@ impl AnthropicUsage {
         let reasoning =
             self.output_tokens_details.and_then(|parts| parts.thinking_tokens).unwrap_or(0).min(output);
         let summed = self.iterations.unwrap_or_default();
-        Some(Usage {
+        let usage = Usage {
             input: self.input_tokens.unwrap_or(0).saturating_add(summed.input),
             cache_read: self.cache_read_input_tokens.unwrap_or(0).saturating_add(summed.cache_read),
             cache_write: (written - long.min(written)).saturating_add(summed.cache_write),
@@ -246,7 +268,8 @@ impl AnthropicUsage {
             reasoning,
             tools: self.server_tool_use.unwrap_or_default().units(),
             ..Usage::default()
-        })
+        };
+        usage.is_plausible().then_some(usage)
     }
 }
 
@@ -255,7 +278,7 @@ mod tests {
     use super::*;
 
     fn openai(text: &str) -> Option<Usage> {
-        serde_json::from_str::<OpenAiUsage>(text).unwrap().buckets()
+        serde_json::from_str::<OpenAiUsage>(text).unwrap().whole()
     }
 
     fn anthropic(text: &str) -> Option<Usage> {
@@ -296,13 +319,40 @@ mod tests {
         assert_eq!(openai(r#"{"prompt_tokens":0,"completion_tokens":0}"#), Some(Usage::default()));
         assert_eq!(openai("{}"), None);
         assert_eq!(openai(r#"{"prompt_tokens":null}"#), None);
+        for half in [
+            r#"{"prompt_tokens":11}"#,
+            r#"{"prompt_tokens":11,"completion_tokens":null}"#,
+            r#"{"completion_tokens":7}"#,
+        ] {
+            assert_eq!(openai(half), None, "{half}");
+        }
+        let rest = Usage { input: 4, output: 7, ..Usage::default() };
+        assert_eq!(openai(r#"{"completion_tokens":7,"total_tokens":11}"#), Some(rest));
+        let beside = openai(r#"{"prompt_tokens":4,"total_tokens":11}"#);
+        assert_eq!(beside.map(|usage| usage.output_tokens()), Some(7));
+        let half = serde_json::from_str::<AnthropicUsage>(r#"{"input_tokens":11}"#).unwrap();
+        assert_eq!(half.whole(), None);
+        let vectors = serde_json::from_str::<OpenAiUsage>(r#"{"prompt_tokens":11}"#).unwrap().of_vectors();
+        assert_eq!(vectors.whole(), Some(Usage { input: 11, ..Usage::default() }));
         assert_eq!(anthropic("{}"), None);
         assert_eq!(anthropic(r#"{"output_tokens":0}"#), Some(Usage::default()));
     }
 
     #[test]
+    fn what_no_call_can_have_used_is_no_report() {
+        for many in [u64::MAX, 9_223_372_036_854_775_800, 1 << 33] {
+            assert_eq!(openai(&format!(r#"{{"prompt_tokens":{many},"completion_tokens":7}}"#)), None);
+            assert_eq!(openai(&format!(r#"{{"prompt_tokens":7,"total_tokens":{many}}}"#)), None);
+            assert_eq!(anthropic(&format!(r#"{{"input_tokens":7,"output_tokens":{many}}}"#)), None);
+            let searches =
+                format!(r#"{{"prompt_tokens":1,"completion_tokens":1,"num_search_queries":{many}}}"#);
+            assert_eq!(openai(&searches), None);
+        }
+    }
+
+    #[test]
     fn a_response_is_taken_apart_like_a_chat() {
-        let read = |text: &str| serde_json::from_str::<ResponsesUsage>(text).unwrap().buckets();
+        let read = |text: &str| serde_json::from_str::<ResponsesUsage>(text).unwrap().whole();
         let usage = read(
             r#"{"input_tokens":100,"output_tokens":50,"total_tokens":150,
                 "input_tokens_details":{"cached_tokens":60,"cache_write_tokens":10,

@@ -5,6 +5,7 @@ use bench::upstream::{Ending, Script};
 use domain::{
     authorizations::{State, Target},
     calls::{Ended, What},
+    guardrails::{Action, Guard},
     limits::{Metric, Scope},
     money::Money,
     spend::Outcome,
@@ -66,6 +67,32 @@ async fn the_same_call_gets_the_same_answer_again_for_nothing() {
             assert_eq!(world.level(Metric::Requests).await.0, 2);
             world.client.call(dialect, &call).await;
             assert_eq!(world.client.call(dialect, &call).await.status, StatusCode::PAYMENT_REQUIRED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_key_looks_for_holds_for_old_answers_from_the_next_call_on() {
+    let world = keeping(600).await;
+    let script = Script { text: "write to ada@math.example.org".into(), ..Script::default() };
+    world.script("small", script);
+    for call in [body("small", 100), streamed("small", 100)] {
+        assert_eq!(hit(&world.client.call(DIALECTS[0], &call).await), Some(false));
+        assert_eq!(hit(&world.client.call(DIALECTS[0], &call).await), Some(true));
+    }
+    let mut change = world.change().await;
+    world
+        .edit_key(&mut change, |form| {
+            form.handling.guardrails = form.handling.guardrails.with(Guard::Email, Some(Action::Mask));
+            form.handling.guardrails.answers = true;
+        })
+        .await;
+    change.commit().await.expect("it");
+    for call in [body("small", 100), streamed("small", 100)] {
+        for hits in [false, true] {
+            let answer = world.client.call(DIALECTS[0], &call).await;
+            assert_eq!((answer.status, hit(&answer)), (StatusCode::OK, Some(hits)), "{}", answer.text());
+            assert!(!answer.text().contains("ada@math"), "{}", answer.text());
         }
     }
 }

@@ -94,6 +94,55 @@ async fn an_answer_in_a_coding_nobody_asked_for_goes_on_as_it_is_and_counts_in_f
 }
 
 #[tokio::test]
+async fn usage_that_no_call_can_have_is_none_and_books_go_on() {
+    let world = World::new().await;
+    let call = body("small", 16);
+    for usage in [
+        r#"{"prompt_tokens":9223372036854775800,"completion_tokens":7}"#,
+        r#"{"prompt_tokens":18446744073709551615,"completion_tokens":18446744073709551615}"#,
+        // Half of it is none either.
+        r#"{"prompt_tokens":11}"#,
+        r#"{"completion_tokens":7}"#,
+        r#"{"prompt_tokens":11,"completion_tokens":null}"#,
+    ] {
+        let said = format!(r#"{{"id":"c","choices":[{{"message":{{"content":"Hello"}}}}],"usage":{usage}}}"#);
+        let head = format!("content-type: application/json\r\ncontent-length: {}", said.len());
+        world.lead_to(Dialect::OpenAi, saying(answer(&head, said.as_bytes())).await).await;
+        for _ in 0..2 {
+            let given = world.client.call(Dialect::OpenAi, &call).await;
+            assert_eq!(given.status, StatusCode::OK, "{}", given.text());
+        }
+        let booked = world.ledger().await;
+        for booked in &booked[..2] {
+            assert!(booked.estimated && booked.cost > Money::ZERO, "{usage}: {booked:?}");
+            assert!(booked.usage.output_tokens() > 0, "{usage}: {booked:?}");
+        }
+    }
+    assert_eq!(world.ledger().await.len(), 10, "every call is in the books");
+    world.books_agree().await;
+}
+
+#[tokio::test]
+async fn nobody_is_led_past_the_gateway() {
+    let world = World::new().await;
+    for status in ["301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nlocation: http://127.0.0.1:9/v1/elsewhere\r\ncontent-length: 0\r\n\r\n"
+        );
+        world.lead_to(Dialect::OpenAi, saying(answer.into_bytes()).await).await;
+        for call in [body("small", 16), streamed("small", 16)] {
+            let given = world.client.call(Dialect::OpenAi, &call).await;
+            assert_eq!(given.status, StatusCode::BAD_GATEWAY, "{}", given.text());
+            assert_eq!(given.header("location"), None);
+            assert!(given.text().contains("answered with another address"), "{}", given.text());
+            let booked = &world.ledger().await[0];
+            assert_eq!((booked.outcome, booked.cost), (Outcome::UpstreamError, Money::ZERO));
+        }
+    }
+    world.books_agree().await;
+}
+
+#[tokio::test]
 async fn an_answer_under_another_name_is_read_for_what_it_is() {
     let world = World::new().await;
     let usage = r#""usage":{"prompt_tokens":7,"completion_tokens":5}"#;
