@@ -15,6 +15,9 @@ use crate::{
     why::place,
 };
 
+/// A model by its name: before, after.
+pub type Shift = (String, State, State);
+
 /// What changes for a group, for one application, or for somebody with a grant of their own: which models become
 /// wider, which narrower, as [`decide`] says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +34,8 @@ pub struct Reach {
     pub below: usize,
     /// People in it and in those.
     pub people: usize,
-    /// Models: name, before, after.
-    pub models: Vec<(String, State, State)>,
+    /// Models.
+    pub models: Vec<Shift>,
 }
 
 impl Reach {
@@ -96,7 +99,7 @@ fn changes<'a>(
     (after, is): (&Facts, Who<'_>),
     models: impl Iterator<Item = &'a (ModelId, &'a String)>,
     now: DateTime<Utc>,
-) -> Vec<(String, State, State)> {
+) -> Vec<Shift> {
     models
         .map(|(id, name)| ((*name).clone(), state(before, was, *id, now), state(after, is, *id, now)))
         .filter(|(_, from, to)| from != to)
@@ -132,7 +135,7 @@ fn by_grants(
     holders: &BTreeMap<UserId, BTreeSet<ModelId>>,
     models: &[(ModelId, &String)],
     now: DateTime<Utc>,
-) -> Vec<(String, Vec<(String, State, State)>)> {
+) -> Vec<(String, Vec<Shift>)> {
     let mut lines = Vec::new();
     for (user, theirs) in holders {
         let granted = || models.iter().filter(|(id, _)| theirs.contains(id));
@@ -222,7 +225,7 @@ pub fn reach_of_application(
     let name = &is.name;
     let (was, is) = (Who::is(was), Who::is(is));
     let models = models(after, now);
-    let line = |person: Option<String>, people: usize, models: Vec<(String, State, State)>| Reach {
+    let line = |person: Option<String>, people: usize, models: Vec<Shift>| Reach {
         group: is.group,
         application: Some(id),
         person,
