@@ -252,7 +252,7 @@ async fn who_has_too_little_left_for_a_typical_call_is_told_so_and_when_it_begin
         let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), there).await;
         in_time.unwrap_or_else(|_| panic!("my models never say “{says}”"))
     };
-    let page = mine("a call</div>").await;
+    let page = mine(" a call<").await;
     assert!(!page.contains("Little left"), "{page}");
     // A token costs two millionths of a dollar at most, a call some dozens of them.
     let scope = format!("user:{mia}");

@@ -400,7 +400,12 @@ impl World {
                 self.counter += 1;
                 own_day(self.counter)
             }
-            "month" => store::clock::now().format("%Y-%m").to_string(),
+            // Of the organization's calendar: its first report is of the month it was made in.
+            "month" => {
+                let zone = "Europe/Berlin".parse().expect("a zone");
+                let calendar = domain::window::Calendar { zone, week_start: chrono::Weekday::Mon };
+                calendar.day(store::clock::now()).format("%Y-%m").to_string()
+            }
             "key" => {
                 let app = self.ids["app"].clone();
                 self.key_of(&app).await

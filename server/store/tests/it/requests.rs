@@ -667,7 +667,7 @@ async fn whoever_asked_is_told_that_a_review_ended_what_was_agreed_to() {
     change.commit().await.expect("it");
     let mut change = testing::begin(store, &world.acme.tenant.owner, Act::ReviewAccess).await;
     let again = reviews::open(&mut change, world.acme.child, false, day).await;
-    let already = |sentence: &str| sentence.contains("has opened this review already");
+    let already = |sentence: &str| sentence.contains("You have opened this review already");
     assert!(matches!(&again, Err(StoreError::Invalid { sentence, .. }) if already(sentence)), "{again:?}");
     drop(change);
     let told = async |actor: &Actor| {
