@@ -94,7 +94,7 @@ test('what a webhook gets is signed so that the library of the specification tak
   expect(() => new Webhook(secret).verify(`${body} `, headers)).toThrow();
   expect(() => new Webhook(`whsec_${btoa('another secret')}`).verify(body, headers)).toThrow();
   // The same message once more.
-  await card(page, 'Deliveries').getByRole('button', { name: /Send again/ }).click();
+  await card(page, 'Deliveries').getByRole('button', { name: /Send again: test/ }).click();
   await said(page, 'Delivered.');
   await expect(card(page, 'Deliveries')).toContainText('played again');
   expect(received[1].headers['webhook-id']).toBe(headers['webhook-id']);
