@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{ApplicationFacts, Ask, Facts, Verdict, belongs, callable, decide, ruling_for},
+    access::{ApplicationFacts, Ask, Facts, belongs, callable, decide, ruling_for},
     authorizations::{State, Target},
     ids::{AccessTestId, GroupId, KeyId, ModelId, UserId},
     keys::Features,
@@ -106,14 +106,6 @@ impl fmt::Display for Failure {
     }
 }
 
-const fn state(verdict: Verdict) -> State {
-    match verdict {
-        Verdict::Allow => State::Open,
-        Verdict::NeedsApproval => State::ByRequest,
-        Verdict::Deny(_) => State::Closed,
-    }
-}
-
 /// Whether a test holds; otherwise the first place where it does not.
 ///
 /// # Errors
@@ -178,7 +170,7 @@ fn groups(facts: &Facts, group: GroupId, expected: Expected, now: DateTime<Utc>)
 fn found(facts: &Facts, test: &AccessTest, model: ModelId, now: DateTime<Utc>) -> Vec<(State, String)> {
     let ask = |group, user, application: Option<&ApplicationFacts>| {
         let ask = Ask { group, user, application, model, features: Features::default() };
-        state(decide(facts, &ask, now).verdict)
+        State::from(decide(facts, &ask, now).verdict)
     };
     match test.subject {
         Subject::Group(group) => groups(facts, group, test.expected, now)

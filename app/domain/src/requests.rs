@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     accounts::{accounts_of, answered_accounts, led_by, raisable},
-    idle::{NothingToAsk, askable, idle, running, takes_place_of},
+    idle::{NothingToAsk, askable, idle, replaced, running, takes_place_of},
 };
 use crate::{
     ids::{GrantId, GroupId, ModelId, RequestId, UserId},
@@ -205,6 +205,38 @@ impl FromStr for Terms {
             Some(Self { amount: amount.parse().ok()?, ends_on: day.parse().ok()? })
         };
         read().ok_or("Write the terms like 700.00/2026-12-15.")
+    }
+}
+
+/// What a page showed to whoever agrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What would be granted.
+    pub terms: Terms,
+    /// The running grant that this would end; none: the page named none.
+    pub ends: Option<GrantId>,
+}
+
+impl fmt::Display for Shown {
+    /// As a form sends it along: `700.00/2026-12-15`, or `700.00/2026-12-15/grt_…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.terms)?;
+        self.ends.map_or(Ok(()), |grant| write!(f, "/{grant}"))
+    }
+}
+
+impl FromStr for Shown {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (terms, ends) = match text.split_once("/grt_") {
+            Some((terms, _)) => {
+                let grant = &text[terms.len() + 1..];
+                (terms, Some(grant.parse().map_err(|_| "Write the grant that ends like grt_….")?))
+            }
+            None => (text, None),
+        };
+        Ok(Self { terms: terms.parse()?, ends })
     }
 }
 
@@ -471,6 +503,11 @@ impl Request {
     /// What would be granted as it stands: what somebody agreed to, or else what was asked for.
     pub fn terms(&self) -> Terms {
         self.approvals.first().map_or(self.asked, |approval| approval.terms)
+    }
+
+    /// What a page shows of it to whoever may agree.
+    pub fn shown(&self) -> Shown {
+        Shown { terms: self.terms(), ends: self.replaces.as_ref().map(|replaced| replaced.grant) }
     }
 
     /// Whether somebody has agreed to it as it stands.

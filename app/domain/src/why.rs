@@ -88,6 +88,11 @@ pub fn over(facts: &Facts, group: GroupId, now: DateTime<Utc>) -> Option<String>
     Some(format!("{name}{above} ended on {}", crate::time::date(last)))
 }
 
+/// Whether what left a group can be put back there: what has ended takes nothing in. None: the top of the tree.
+pub fn takes_in(facts: &Facts, group: Option<GroupId>, now: DateTime<Utc>) -> bool {
+    group.is_none_or(|group| over(facts, group, now).is_none())
+}
+
 /// A group that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over<'a> {

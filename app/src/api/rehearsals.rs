@@ -233,7 +233,11 @@ pub async fn load_rehearsal(id: String, days: String) -> Result<RehearsalView, A
         let rehearsed = store::rehearsals::rehearse(&cx.store, permit, &tried, days).await;
         let back = rehearsals::way_back(&prepared.page, &prepared.fields);
         let may_observe = !observes && prepared.draft.may_observe();
-        let (mut what, broken, replay, problem) = match rehearsed.known().map_err(rehearsals::overtaken) {
+        let rehearsed = match rehearsed.known() {
+            Err(error) => Err(rehearsals::overtaken(&cx, error, &prepared.draft).await),
+            found => found,
+        };
+        let (mut what, broken, replay, problem) = match rehearsed {
             Ok(found) => (
                 rehearsals::words(&found.before, &prepared.draft),
                 rehearsals::broken(&found.broken),
@@ -289,8 +293,10 @@ pub async fn save_rehearsal(
             _ => String::new(),
         };
         let before = change.facts().await.known()?;
-        let saved = store::rehearsals::save(&mut change, &prepared).await.known();
-        let rules = saved.map_err(rehearsals::overtaken)?;
+        let rules = match store::rehearsals::save(&mut change, &prepared).await.known() {
+            Err(error) => return Err(rehearsals::overtaken(&cx, error, &prepared.draft).await),
+            Ok(rules) => rules,
+        };
         if rehearsals::seen(&mut change, &before, &prepared.draft).await? != seen {
             return Err(AppError::Changed(
                 "Nothing was moved: models or limits are not as they were when this was shown. What would change now stands here. Save it again if that is meant."

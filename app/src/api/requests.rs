@@ -321,7 +321,8 @@ pub async fn withdraw_request(id: String) -> Result<Done, AppError> {
 }
 
 /// Agrees to what was asked for, or to less. `shown`: the terms that the page said would be granted,
-/// `700.00/2026-12-15`; empty: those that were asked for.
+/// `700.00/2026-12-15`, with `/grt_…` behind it where it named a grant that this ends; empty: the terms that
+/// were asked for.
 #[server(prefix = "/console", endpoint = "requests/approve")]
 pub async fn approve_request(
     id: String,
@@ -357,7 +358,7 @@ pub async fn refuse_request(id: String, #[server(default)] answer: String) -> Re
 }
 
 /// Approves several as they were shown: one after the other, each for itself. `shown`: the terms of each,
-/// `req_… 700.00/2026-12-15`; of one that is not there, those that were asked for.
+/// `req_… 700.00/2026-12-15`, as with a single one; of one that is not there, those that were asked for.
 #[server(prefix = "/console", endpoint = "requests/approve-several")]
 pub async fn approve_requests(
     #[server(default)] ids: Vec<RequestId>,

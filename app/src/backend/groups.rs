@@ -289,7 +289,6 @@ pub fn places(paths: &[(GroupId, String)]) -> Vec<(String, String)> {
 /// # Errors
 /// When the database does not answer.
 pub async fn takes_in(cx: &Cx, group: Option<GroupId>) -> Result<bool, AppError> {
-    let Some(group) = group else { return Ok(true) };
     let facts = store::access::current(&cx.store, cx.org()?).await.known()?;
-    Ok(why::over(&facts, group, store::clock::now()).is_none())
+    Ok(why::takes_in(&facts, group, store::clock::now()))
 }

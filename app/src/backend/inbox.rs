@@ -8,7 +8,7 @@ use domain::{
     ids::{GroupId, ModelId, RequestId, UserId},
     money::Money,
     requests::{
-        Made, NothingToAsk, Request, RequestState, Terms, Wish, Words, accounts_of, askable as check,
+        Made, NothingToAsk, Request, RequestState, Shown, Terms, Wish, Words, accounts_of, askable as check,
         check_amount, check_last_day, led_by,
     },
     roles::{Act, Permit, Place, allows},
@@ -180,20 +180,20 @@ pub async fn permit(cx: &Cx, id: RequestId) -> Result<Permit, AppError> {
     }
 }
 
-/// Agrees, in a change of its own. `shown`: the terms that the page said would be granted; none: it showed no
-/// others than those that were asked for. `terms`: others, where they mean them; none: those that were shown.
+/// Agrees, in a change of its own. `shown`: what the page said would be granted and ended; none: it showed no
+/// other terms than those that were asked for. `terms`: others, where they mean them; none: those that were shown.
 ///
 /// # Errors
 /// When they may not, when a colleague agreed to other terms since, or those of [`requests::approve`].
 pub async fn approve(
     cx: &Cx,
     id: RequestId,
-    shown: Option<Terms>,
+    shown: Option<Shown>,
     terms: Option<Terms>,
     answer: Option<&Words>,
 ) -> Result<Decided, AppError> {
     let mut change = cx.change(permit(cx, id).await?).await?;
-    let meant = terms.or(shown);
+    let meant = terms.or(shown.map(|shown| shown.terms));
     requests::as_shown(&mut change, id, shown, meant).await.known()?;
     let decided = requests::approve(&mut change, id, meant, answer).await.known()?;
     change.commit().await.known()?;
@@ -229,19 +229,19 @@ pub async fn refuse(cx: &Cx, id: RequestId, answer: &Words) -> Result<Decided, A
 /// What is said about several requests.
 pub enum Verdict {
     /// Yes to what the page showed of each, with a word about it.
-    Approve(HashMap<RequestId, Terms>, Option<Words>),
+    Approve(HashMap<RequestId, Shown>, Option<Words>),
     /// No, because of this.
     Refuse(Words),
 }
 
-/// Reads the terms that a page showed of each request: `req_… 700.00/2026-12-15`.
+/// Reads what a page showed of each request: `req_… 700.00/2026-12-15`.
 ///
 /// # Errors
 /// About the whole form: no page sends anything else.
-pub fn read_shown(shown: &[String]) -> Result<HashMap<RequestId, Terms>, AppError> {
+pub fn read_shown(shown: &[String]) -> Result<HashMap<RequestId, Shown>, AppError> {
     let read = |line: &String| {
-        let (id, terms) = line.split_once(' ')?;
-        Some((id.parse().ok()?, terms.parse().ok()?))
+        let (id, shown) = line.split_once(' ')?;
+        Some((id.parse().ok()?, shown.parse().ok()?))
     };
     let unreadable = || AppError::field("", "What the page showed cannot be read. Load it anew.");
     shown.iter().map(read).collect::<Option<_>>().ok_or_else(unreadable)

@@ -14,7 +14,7 @@ use domain::{
 };
 
 use leptos::server_fn::ServerFn;
-use store::{Change, access_tests::Broken, rehearsals::Rehearsed};
+use store::{Change, access_tests::Broken, rehearsals::Rehearsed, seen::Edited};
 
 use super::{
     AppError, Cx, Done, Known, batches, drafts, headers, read, read_amount, read_some, read_thresholds,
@@ -116,15 +116,31 @@ pub struct Capped<'a> {
     pub version: &'a str,
 }
 
-/// A draft that somebody else's change has overtaken has no field to show theirs beside: its form has.
-pub fn overtaken(error: AppError) -> AppError {
-    match error {
-        AppError::Stale => AppError::Meanwhile(
-            "Somebody else changed this since it was drafted, and nothing of yours was saved. Go back to the form and save there: it shows what they saved beside what you typed."
-                .to_owned(),
-        ),
-        error => error,
-    }
+/// A draft that somebody else's change has overtaken has no field to show theirs beside: its form has. Who
+/// that was is said.
+pub async fn overtaken(cx: &Cx, error: AppError, draft: &Draft) -> AppError {
+    let AppError::Stale = error else { return error };
+    let who = match (edited(draft), cx.actor()) {
+        (Some(edited), Ok(actor)) => {
+            store::seen::first(&cx.store, actor.org, actor.user, edited).await.ok().flatten()
+        }
+        _ => None,
+    };
+    let who = who.unwrap_or_else(|| "Somebody else".to_owned());
+    AppError::Meanwhile(format!(
+        "{who} changed this since it was drafted, and nothing of yours was saved. Go back to the form and save there: it shows what was saved beside what you typed."
+    ))
+}
+
+/// What a draft is about; none: rules, which are compared each by itself, and what is new.
+fn edited(draft: &Draft) -> Option<Edited> {
+    Some(match draft {
+        Draft::Limit { meter, .. } => Edited::Limit(*meter),
+        Draft::Policy { id, .. } => Edited::Thing((*id)?.0),
+        Draft::Move { group, .. } => Edited::Thing(group.0),
+        Draft::MoveApplication { application, .. } => Edited::Thing(application.0),
+        Draft::Authorizations(_) => return None,
+    })
 }
 
 /// Reads what a form about a limit says.

@@ -19,6 +19,7 @@ use domain::{
     rehearsal::Draft,
     requests::ApprovalRule,
     webhooks::Webhook,
+    why::takes_in,
     window::Calendar,
 };
 use leptos::server_fn::ServerFn;
@@ -304,20 +305,15 @@ pub async fn draft(change: &mut Change, draft: &Draft) -> Result<Option<WayBack>
             Some(policy(&store::policies::get(change.store(), org, *id).await?))
         }
         Draft::Move { group, from, parent } => {
-            takes_in(change, *from).await?.then(|| place(*group, *from, *parent))
+            let open = takes_in(&*change.facts().await?, *from, store::clock::now());
+            open.then(|| place(*group, *from, *parent))
         }
-        Draft::MoveApplication { application, version, from, to } => takes_in(change, Some(*from))
-            .await?
-            .then(|| application_place(*application, version + 1, *from, *to)),
+        Draft::MoveApplication { application, version, from, to } => {
+            let open = takes_in(&*change.facts().await?, Some(*from), store::clock::now());
+            open.then(|| application_place(*application, version + 1, *from, *to))
+        }
         Draft::Policy { id: None, .. } | Draft::Authorizations(_) => None,
     })
-}
-
-/// Whether what leaves a group can be put back there: what has ended takes nothing in.
-async fn takes_in(change: &mut Change, group: Option<GroupId>) -> Result<bool, StoreError> {
-    let Some(group) = group else { return Ok(true) };
-    let facts = change.facts().await?;
-    Ok(domain::why::over(&facts, group, store::clock::now()).is_none())
 }
 
 /// Of promoting or dropping a rule that only took note, after it was done; none where whoever did it may

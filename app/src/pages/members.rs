@@ -207,6 +207,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
     let stays_too = stays.clone().filter(|_| direct);
     let why_id = format!("stays-{user}");
     let was = seen_as(member.standing, member.ends_at);
+    let until = last_day(member.ends_at).map(|day| format!(" · through {}", time::date(day)));
     view! {
         <tr draggable=movable.then_some("true") title=stays.clone() data-stays=stays data-user=movable.then(|| user.clone()) data-name=name.clone()>
             {movable.then(|| view! { <td class="tick-cell">
@@ -217,7 +218,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
                 <a href=format!("/users/{}", member.user)><b>{member.name}</b></a>
                 {lead.then(|| view! { " "<Badge text="lead" kind=Kind::Good/> })}
                 {member.suspended.then(|| view! { " "<Badge text="suspended" kind=Kind::Bad/> })}
-                <div class="sub">{address(&member.email)}<span class="narrow-only num">{format!("{} this month", member.spend)}</span></div>
+                <div class="sub">{address(&member.email)}<span class="narrow-only num">{format!("{} this month", member.spend)}{until.clone()}</span></div>
                 {stays_too.clone().map(|why| view! { <div class="sub" id=why_id.clone()>{why}</div> })}
                 {member.through.clone().map(|(id, name)| view! {
                     <div class="narrow-only"><Badge text=format!("through {name}") kind=Kind::Inherited href=format!("/groups/{id}")/></div>
@@ -225,7 +226,7 @@ fn Line(member: Member, group: String, movable: bool, edit: bool, edit_leads: bo
             </td>
             <td class="hide">{match member.through {
                 Some((id, name)) => view! { <Badge text=format!("through {name}") kind=Kind::Inherited href=format!("/groups/{id}")/> }.into_any(),
-                None => view! { <span class="muted">{super::capital(source(member.source))}{last_day(member.ends_at).map(|day| format!(" · through {}", time::date(day)))}</span> }.into_any(),
+                None => view! { <span class="muted">{super::capital(source(member.source))}{until}</span> }.into_any(),
             }}</td>
             <td class="r num hide">{member.spend.to_string()}</td>
             <td class="r">{any.then(|| view! {

@@ -164,14 +164,14 @@ fn Line(seen: Seen) -> impl IntoView {
     let Seen { request, own, agreed, .. } = seen;
     let id = request.id.to_string();
     let progress = request.progress().filter(|_| request.state == RequestState::Waiting);
-    let (terms, changed) = (request.terms(), request.terms() != request.asked);
+    let (terms, shown, changed) = (request.terms(), request.shown(), request.terms() != request.asked);
     let standing = (changed && request.state == RequestState::Waiting).then(
         || view! { <div class="sub">"agreed to so far: "<b>{request.wish.terms_words(&terms)}</b></div> },
     );
     let tick = waits.then(|| {
         let by = if request.wish.is_raise() { ", asked for by" } else { " for" };
         let name = format!("Choose {}{by} {}", request.wish.title(), request.requester.1);
-        view! { <Check name="ids[]" label=name value=id.clone()/><input type="hidden" name="shown[]" value=format!("{id} {terms}")/> }
+        view! { <Check name="ids[]" label=name value=id.clone()/><input type="hidden" name="shown[]" value=format!("{id} {shown}")/> }
     });
     let (amount, until) = asked(&request);
     let given = granted(&request).filter(|(_, differs)| *differs);
@@ -589,7 +589,7 @@ fn Decide(
                     Some(text) => view! { <p class="banner warn" role="status">{text}</p> }.into_any(),
                     None => view! { {ends}<Form to=ApproveRequest::PATH>
                     <Hidden name="id" value=id.clone()/>
-                    <Hidden name="shown" value=terms.to_string()/>
+                    <Hidden name="shown" value=request.shown().to_string()/>
                     <div class="pair">
                         <Field name="amount" label=counted inputmode="decimal" value=terms.amount.exact() hint=hint/>
                         <Field name="ends_on" label="Last day" kind="date" value=terms.ends_on.to_string() hint=if begun { "" } else { "As asked, or earlier." }/>

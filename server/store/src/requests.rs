@@ -174,6 +174,15 @@ struct Row {
 }
 
 impl Row {
+    /// To whom a model would be granted.
+    fn grantee(&self) -> Grantee {
+        if self.for_group {
+            Grantee::Group(self.group.0)
+        } else {
+            Grantee::Member(self.group.0, self.requester.0)
+        }
+    }
+
     /// Somebody who may decide on it.
     fn expect_decider(&self, change: &Change) -> Result<()> {
         match self.wish {
@@ -509,11 +518,7 @@ async fn make_grant(
     terms: &Terms,
 ) -> Result<GrantId> {
     let (org, at) = (change.org(), change.at());
-    let to = if row.for_group {
-        Grantee::Group(row.group.0)
-    } else {
-        Grantee::Member(row.group.0, row.requester.0)
-    };
+    let to = row.grantee();
     end_earlier(change, facts, model, to).await?;
     let (user, group) = match to {
         Grantee::User(user) => (Some(user.0), None),

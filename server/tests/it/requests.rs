@@ -5,6 +5,7 @@ use domain::window::Calendar;
 use serde_json::Value;
 
 use crate::{
+    consequences::hidden,
     harness::Browser,
     world::{WHO, World, last_day},
 };
@@ -145,6 +146,49 @@ async fn nobody_agrees_to_terms_that_were_not_shown_to_them() {
     assert_eq!(said, "\"Approved: 1 of 1.\"");
     let page = owner.get(&format!("/requests/{one}")).await.text;
     assert!(page.contains("$4.00 a month"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_ends_a_grant_that_has_begun_since_the_page_was_drawn() {
+    let mut world = World::new().await;
+    let (owner, admin, lead) = (world.owner.clone(), who(&world, "admin"), who(&world, "lead"));
+    let (model, day) = (world.value("new asked").await, last_day());
+    let whom = format!("group:{}", world.ids["team"]);
+    let ask = async |who: &Browser, amount: &str| {
+        let fields = [("model", model.as_str()), ("whom", &whom), ("reason", "for all"), ("amount", amount)];
+        let fields = [&fields[..], &[("per", "month"), ("ends_on", &day)]].concat();
+        who.create("/console/requests/create", &fields).await
+    };
+    // Two ask for the same: they are told apart by who asked.
+    let (first, second) = (ask(&owner, "5").await, ask(&lead, "4").await);
+    let shown = async |id: &str| {
+        let page = admin.get(&format!("/requests/{id}")).await.text;
+        hidden(&page, "/console/requests/approve", "shown")
+    };
+    let agree = async |id: &str, amount: &str, shown: &str| {
+        let fields = [("id", id), ("amount", amount), ("ends_on", &day), ("shown", shown)];
+        admin.post("/console/requests/approve", &fields).await
+    };
+    let (one, two) = (shown(&first).await, shown(&second).await);
+    assert_eq!(agree(&first, "5", &one).await.status, 200);
+    let line = format!("{second} {two}");
+    for refused in [
+        agree(&second, "4", &two).await,
+        admin
+            .post("/console/requests/approve-several", &[("ids[]", second.as_str()), ("shown[]", &line)])
+            .await,
+    ] {
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        let until = domain::time::date(day.parse().expect("a day"));
+        let says =
+            format!("to just these has begun since this was shown to you (until {until}, $5.00 a month)");
+        assert!(refused.text.contains(&says), "{}", refused.text);
+    }
+    let now = shown(&second).await;
+    assert!(now.starts_with(&two) && now.contains("/grt_"), "{now}");
+    assert_eq!(agree(&second, "4", &now).await.status, 200);
+    let page = admin.get(&format!("/requests/{first}")).await.text;
+    assert!(page.contains("Over"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

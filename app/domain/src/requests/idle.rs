@@ -73,10 +73,14 @@ pub fn takes_place_of(facts: &Facts, request: &Request, now: DateTime<Utc>) -> O
     } else {
         Grantee::Member(request.group.0, request.requester.0)
     };
-    let grant = running(facts, model, to, now).next()?;
+    Some(replaced(facts, running(facts, model, to, now).next()?))
+}
+
+/// A running grant as it is told to whoever ends it.
+pub fn replaced(facts: &Facts, grant: &GrantFacts) -> Replaced {
     let limits = facts.limits.get(&Scope::Grant(grant.id)).map_or(&[][..], Vec::as_slice);
     let limits: Vec<String> = limits.iter().map(|limit| limit.meter.show_cap(limit.cap)).collect();
-    Some(Replaced { grant: grant.id, request: None, ends_at: grant.ends_at, limit: limits.join(", ") })
+    Replaced { grant: grant.id, request: None, ends_at: grant.ends_at, limit: limits.join(", ") }
 }
 
 /// Why agreeing to a request that waits would change nothing, or why what was agreed to does nothing as long as

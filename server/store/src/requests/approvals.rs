@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
-    ids::{OrgId, RequestId, UserId},
+    ids::{GrantId, OrgId, RequestId, UserId},
     money::Money,
-    requests::{Approval, ApprovalRule, RequestState, Terms, Wish, Words},
+    requests::{
+        Approval, ApprovalRule, Replaced, RequestState, Shown, Terms, Wish, Words, replaced, running,
+    },
     roles::Act,
 };
 use sqlx::PgConnection;
@@ -251,25 +253,41 @@ pub(super) async fn add(
     Ok(Added::Now(Tally { agreed: u8::try_from(agreed).unwrap_or(u8::MAX), overruled, round }))
 }
 
-/// Proves that the terms a request stands at are those that were shown to whoever agrees to `meant`: a colleague
-/// may have agreed to others since. `shown`: none: those that were asked for. What they agreed to themself just
-/// like this is no news to them.
+/// Proves that a request stands as it was shown to whoever agrees to `meant`: a colleague may have agreed to
+/// other terms since, or to another request whose grant this one would end. `shown`: none: the terms that were
+/// asked for, and nothing is said of grants. What they agreed to themself just like this is no news to them.
 ///
 /// # Errors
-/// [`StoreError::Meanwhile`] with both terms, and who agreed to those that stand now.
+/// [`StoreError::Meanwhile`] with both terms and who agreed to those that stand now, or with the grant that has
+/// begun.
 pub async fn as_shown(
     change: &mut Change,
     id: RequestId,
-    shown: Option<Terms>,
+    shown: Option<Shown>,
     meant: Option<Terms>,
 ) -> Result<()> {
     let row = super::locked(change, id).await?;
+    // Of what is decided already, it is said how.
+    if row.state != RequestState::Waiting {
+        return Ok(());
+    }
+    at_these_terms(change, id, &row, shown.map_or(row.asked, |shown| shown.terms), meant).await?;
+    match shown {
+        Some(shown) => ends_as_shown(change, &row, shown.ends).await,
+        None => Ok(()),
+    }
+}
+
+async fn at_these_terms(
+    change: &mut Change,
+    id: RequestId,
+    row: &Row,
+    shown: Terms,
+    meant: Option<Terms>,
+) -> Result<()> {
     let (org, at) = (change.org(), change.at());
     let agreed = of(change.db(), org, &[id.0], at).await?.remove(&id).unwrap_or_default();
-    let shown = shown.unwrap_or(row.asked);
-    // Of what is decided already, it is said how.
-    let first = agreed.first().filter(|_| row.state == RequestState::Waiting);
-    let Some(first) = first.filter(|first| first.terms != shown) else { return Ok(()) };
+    let Some(first) = agreed.first().filter(|first| first.terms != shown) else { return Ok(()) };
     let me = change.permit().actor().user;
     let mine = |approval: &Approval| Some(approval.who.0) == me;
     if agreed.iter().any(mine) && meant.unwrap_or(shown) == first.terms {
@@ -280,6 +298,20 @@ pub async fn as_shown(
         "{who} agreed to {} since this was shown to you: then it was {}. Nothing was decided; approve it as it is now, or say again what you mean.",
         row.wish.terms_words(&first.terms),
         row.wish.terms_words(&shown),
+    )))
+}
+
+/// A grant that was shown and is over since changes nothing; another one than was shown does.
+async fn ends_as_shown(change: &mut Change, row: &Row, shown: Option<GrantId>) -> Result<()> {
+    let Wish::Model { id: model, name, .. } = &row.wish else { return Ok(()) };
+    let (now, facts) = (change.at(), change.facts().await?);
+    let begun = running(&facts, *model, row.grantee(), now).next();
+    let Some(grant) = begun.filter(|grant| Some(grant.id) != shown) else { return Ok(()) };
+    let Replaced { ends_at, limit, .. } = replaced(&facts, grant);
+    let last = domain::time::date(facts.calendar.day(ends_at - TimeDelta::seconds(1)));
+    let limit = if limit.is_empty() { String::new() } else { format!(", {limit}") };
+    Err(StoreError::Meanwhile(format!(
+        "A grant of {name} to just these has begun since this was shown to you (until {last}{limit}), and approving would end it. Nothing was decided; approve it if that is what you mean."
     )))
 }
 
