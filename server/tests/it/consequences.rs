@@ -425,6 +425,38 @@ async fn a_group_is_moved_as_its_preview_showed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_was_overtaken_says_by_whom_and_saves_nothing() {
+    let world = world().await;
+    let limit = |cap, version| {
+        let scope = format!("group:{}", world.team);
+        [
+            ("scope", scope),
+            ("metric", "spend".to_owned()),
+            ("window", "month".to_owned()),
+            ("cap", cap),
+            ("version", version),
+        ]
+    };
+    let send = async |who: &Browser, what: &str, cap: &str, version: &str| {
+        let fields = limit(cap.to_owned(), version.to_owned());
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        who.must(what, &fields).await
+    };
+    send(&world.owner, "/console/limits/set", "500", "").await;
+    let drafted = send(&world.owner, "/console/rehearsals/limit", "50", "1").await;
+    let page = drafted["go"].as_str().expect("a rehearsal").to_owned();
+    let id = crate::world::id_at(&page, "reh_");
+    send(&world.eva, "/console/limits/set", "400", "1").await;
+    let said = "Eva changed this since it was drafted, and nothing of yours was saved.";
+    let shown = world.owner.get(&page).await.text;
+    assert!(shown.contains(said), "{shown}");
+    let late = world.owner.post("/console/rehearsals/save", &[("id", id.as_str())]).await;
+    refused(&late, 409, said);
+    let limits = world.owner.get(&format!("/groups/{}", world.team)).await.text;
+    assert!(limits.contains("$400.00") && !limits.contains("$50.00"), "{limits}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_lent_until_a_day_is_not_kept_by_whoever_leads_it() {
     let world = world().await;
     let edit = async |who: &Browser, version: &str, ends_on: &str| {
