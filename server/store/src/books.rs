@@ -1,4 +1,5 @@
-//! Do the books agree? Ledger = windows = roll-ups = closed months, and what is set aside = the leases.
+//! Do the books agree? Ledger = windows = roll-ups = sessions = closed months, and what is set aside = the
+//! leases: row by row.
 //!
 //! Everything is read as of one moment: what changes meanwhile is no difference, and nobody waits. Days
 //! that the ledger has let go of are in the sums only: there is nothing left to compare those with.
@@ -8,12 +9,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ids::{OrgId, UserId},
-    keys::{Feature, Features},
     limits::{Meter, Metric, Scope},
     money::{Money, grouped},
     window::{Calendar, Window},
 };
 use sqlx::PgConnection;
+
+mod past;
+mod rows;
 
 use crate::{
     Result, Store,
@@ -63,8 +66,10 @@ pub async fn drift(store: &Store, org: OrgId, calendar: Calendar, now: DateTime<
     for ((meter, start), (granted, _)) in leases.iter().filter(|(key, _)| !rows.contains_key(*key)) {
         note(&mut found, 0, *granted, || format!("leased: {} since {start}", name(meter)));
     }
-    days(&mut tx, org, calendar, None, &mut found).await?;
-    features(&mut tx, org, calendar, None, &mut found).await?;
+    past::windows(&mut tx, org, calendar, now, &mut found).await?;
+    rows::days(&mut tx, org, calendar, None, &mut found).await?;
+    rows::sums(&mut tx, org, None, &mut found).await?;
+    rows::sessions(&mut tx, org, &mut found).await?;
     crate::reports::books::drift(&mut tx, org, &mut found).await?;
     for (what, is, should_be) in sums::drift(&mut tx, org, None).await? {
         found.push(Drift { what, is, should_be });
@@ -83,8 +88,8 @@ pub(crate) async fn of_month(
     (first, next): (NaiveDate, NaiveDate),
 ) -> Result<Vec<Drift>> {
     let mut found = Vec::new();
-    days(db, org, calendar, Some((first, next)), &mut found).await?;
-    features(db, org, calendar, Some((first, next)), &mut found).await?;
+    rows::days(db, org, calendar, Some((first, next)), &mut found).await?;
+    rows::sums(db, org, Some((first, next)), &mut found).await?;
     for (what, is, should_be) in sums::drift(db, org, Some((first, next))).await? {
         found.push(Drift { what, is, should_be });
     }
@@ -206,92 +211,4 @@ async fn read_leases(
             Ok(((meter, row.starts_at), (row.granted, row.reserved)))
         })
         .collect()
-}
-
-/// The sums by day against the ledger, for every day that is in either; or of these days only.
-async fn days(
-    db: &mut PgConnection,
-    org: OrgId,
-    calendar: Calendar,
-    only: Option<(NaiveDate, NaiveDate)>,
-    found: &mut Vec<Drift>,
-) -> Result<()> {
-    let rows = sqlx::query!(
-        r#"select day as "day!", coalesce(d.calls, 0)::bigint as "calls!", coalesce(e.calls, 0)::bigint as "should_calls!",
-                  coalesce(d.spend, 0)::bigint as "spend!", coalesce(e.spend, 0)::bigint as "should_spend!",
-                  coalesce(d.tokens, 0)::bigint as "tokens!", coalesce(e.tokens, 0)::bigint as "should_tokens!"
-           from (select day, sum(calls) as calls, sum(spend) as spend,
-                        sum(input + cache_read + cache_write + output + reasoning) as tokens
-                 from usage_by_day
-                 where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity')
-                   and ($3::date is null or (day >= $3 and day < $4)) group by day) d
-           full join (select (started_at at time zone $2::text)::date as day, count(*) as calls, sum(cost) as spend,
-                             sum(input + cache_read + cache_write + cache_write_long + audio_input
-                                 + output + reasoning + audio_output) as tokens
-                      from events
-                      where org_id = $1
-                        and (started_at at time zone $2::text)::date > coalesce((select first_day from ledger_start), '-infinity')
-                        and ($3::date is null or ((started_at at time zone $2::text)::date >= $3
-                             and (started_at at time zone $2::text)::date < $4 and day >= $3::date - 1 and day <= $4::date))
-                      group by 1) e using (day)"#,
-        org.0,
-        calendar.zone.name(),
-        only.map(|(first, _)| first),
-        only.map(|(_, next)| next),
-    )
-    .fetch_all(db)
-    .await?;
-    for row in rows {
-        let day: NaiveDate = row.day;
-        for (what, is, should_be) in [
-            ("calls", row.calls, row.should_calls),
-            ("spend", row.spend, row.should_spend),
-            ("tokens", row.tokens, row.should_tokens),
-        ] {
-            note(found, is, should_be, || format!("days: {what} of {day}"));
-        }
-    }
-    Ok(())
-}
-
-/// The sums by day and features against the ledger, for every day and set that is in either; or of
-/// these days only.
-async fn features(
-    db: &mut PgConnection,
-    org: OrgId,
-    calendar: Calendar,
-    only: Option<(NaiveDate, NaiveDate)>,
-    found: &mut Vec<Drift>,
-) -> Result<()> {
-    let rows = sqlx::query!(
-        r#"select day as "day!", features as "features!", coalesce(d.calls, 0)::bigint as "calls!",
-                  coalesce(e.calls, 0)::bigint as "should_calls!", coalesce(d.spend, 0)::bigint as "spend!",
-                  coalesce(e.spend, 0)::bigint as "should_spend!"
-           from (select day, features, sum(calls) as calls, sum(spend) as spend
-                 from usage_by_day
-                 where org_id = $1 and day > coalesce((select first_day from ledger_start), '-infinity')
-                   and ($3::date is null or (day >= $3 and day < $4)) group by 1, 2) d
-           full join (select (started_at at time zone $2::text)::date as day, features, count(*) as calls, sum(cost) as spend
-                      from events
-                      where org_id = $1
-                        and (started_at at time zone $2::text)::date > coalesce((select first_day from ledger_start), '-infinity')
-                        and ($3::date is null or ((started_at at time zone $2::text)::date >= $3
-                             and (started_at at time zone $2::text)::date < $4 and day >= $3::date - 1 and day <= $4::date))
-                      group by 1, 2) e using (day, features)
-           where coalesce(d.calls, 0) <> coalesce(e.calls, 0) or coalesce(d.spend, 0) <> coalesce(e.spend, 0)"#,
-        org.0,
-        calendar.zone.name(),
-        only.map(|(first, _)| first),
-        only.map(|(_, next)| next),
-    )
-    .fetch_all(db)
-    .await?;
-    for row in rows {
-        let day: NaiveDate = row.day;
-        let used: Vec<&str> = Features::from_bits(row.features).iter().map(Feature::as_str).collect();
-        let used = if used.is_empty() { "no feature".to_owned() } else { used.join(" and ") };
-        note(found, row.calls, row.should_calls, || format!("features: calls with {used} of {day}"));
-        note(found, row.spend, row.should_spend, || format!("features: spend with {used} of {day}"));
-    }
-    Ok(())
 }

@@ -147,13 +147,17 @@ pub fn is_private(address: IpAddr) -> bool {
                 || a >= 240
         }
         IpAddr::V6(v6) => {
-            let [first, second, ..] = v6.segments();
+            let [first, second, third, fourth, fifth, sixth, ..] = v6.segments();
+            // Addresses of version 4 in an older way of writing, which some systems still follow.
+            let compatible = [first, second, third, fourth, fifth, sixth] == [0; 6];
             v6.to_ipv4_mapped().map(IpAddr::V4).is_some_and(is_private)
                 || v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_multicast()
                 || (first & 0xfe00) == 0xfc00
-                || (first & 0xffc0) == 0xfe80
+                // Of this link, and of this site, as that was called before it was given up.
+                || (first & 0xff80) == 0xfe80
+                || compatible
                 || (first == 0x2001 && second == 0xdb8)
                 || first == 0x2002
                 || (first == 0x64 && second == 0xff9b)

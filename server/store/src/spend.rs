@@ -193,10 +193,11 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         let found = in_flight::list(store, org, &which, now, 1).await?;
         Ok(Some(Flying { calls: found.calls, cost: found.cost }))
     };
-    let above =
-        async { if runs && counted { above(store, org, &facts, of).await } else { Ok((None, None)) } };
+    // Whether all is well is asked of now, whatever stretch is looked at; of a month that is over, no more.
+    let now_too = month == this_month;
+    let above = async { if now_too { above(store, org, &facts, of).await } else { Ok((None, None)) } };
     let budget = async {
-        match of.scope().filter(|_| runs && counted) {
+        match of.scope().filter(|_| now_too) {
             Some(scope) => budget(store, org, &facts, scope).await,
             None => Ok(None),
         }

@@ -43,7 +43,7 @@ async fn drift_and_a_touched_log_are_named_and_end_with_1() {
     assert!(said(&verify(&database, &data)).contains("days: calls of"));
 
     store::testing::spoil(&database, store::testing::Spoil::Feature).await;
-    assert!(said(&verify(&database, &data)).contains("features: calls with "));
+    assert!(said(&verify(&database, &data)).contains(", with "));
 
     store::testing::spoil(&database, store::testing::Spoil::Audit).await;
     let output = verify(&database, &data);

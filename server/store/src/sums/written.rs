@@ -236,35 +236,11 @@ pub(crate) async fn add<'a>(
 /// Makes the sums of a day anew from `usage_by_day`, where there are none.
 pub(crate) async fn day(db: &mut PgConnection, org: OrgId, day: NaiveDate) -> Result<()> {
     sqlx::query!(
-        "insert into usage_sums
-         select d.org_id, k.scope::sum_scope, k.within_id, 'day'::sum_grain, d.day, k.thing_id, k.path_id, k.model_id, sum(d.calls), sum(d.failed),
-                sum(d.refused), sum(d.spend), sum(d.input), sum(d.cache_read), sum(d.cache_write), sum(d.output), sum(d.reasoning),
-                sum(d.duration_ms), sum(d.cached), sum(d.saved), sum(d.took)
-         from usage_by_day d
-         left join group_paths p on p.org_id = d.org_id and p.path_id = d.path_id
-         left join member_sets m on m.org_id = d.org_id and m.set_id = d.set_id
-         cross join lateral (values (uuid '00000000-0000-0000-0000-000000000000', uuid 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                    as c (none, every)
-         cross join lateral (
-             select 'organization', c.none, c.none, c.none, g.model_id from (values (c.every), (d.model_id)) as g (model_id)
-             union all
-             select 'group', coalesce(p.groups[a.place - 1], c.none), a.id, c.none, g.model_id
-             from unnest(p.groups) with ordinality as a (id, place) cross join (values (c.every), (d.model_id)) as g (model_id)
-             union all
-             select 'application', c.none, d.application_id, d.path_id, c.every
-             union all
-             select 'user', c.none, d.user_id, d.path_id, c.every
-             union all
-             select 'members', c.none, a.id, c.none, c.every from unnest(m.groups) as a (id)
-             union all
-             select 'use_case', a.id, md5(d.use_case)::uuid, c.none, c.every
-             from unnest(array_prepend(c.none, p.groups)) as a (id) where d.use_case <> ''
-             union all
-             select 'feature', a.id, lpad(to_hex(d.features), 32, '0')::uuid, c.none, c.every
-             from unnest(array_prepend(c.none, p.groups)) as a (id) where d.features <> 0
-         ) as k (scope, within_id, thing_id, path_id, model_id)
-         where d.org_id = $1 and d.day = $2
-         group by 1, 2, 3, 4, 5, 6, 7, 8",
+        "insert into usage_sums (org_id, scope, within_id, grain, first_day, thing_id, path_id, model_id, calls, failed, refused, spend, input,
+                                 cache_read, cache_write, output, reasoning, duration_ms, cached, saved, took)
+         select org_id, scope, within_id, 'day', first_day, thing_id, path_id, model_id, calls, failed, refused, spend, input, cache_read,
+                cache_write, output, reasoning, duration_ms, cached, saved, took
+         from sums_that_should_be where org_id = $1 and first_day = $2",
         org.0,
         day,
     )

@@ -4,6 +4,7 @@ mod access_tests;
 mod alerts;
 mod audit;
 mod batches;
+mod books;
 mod call_sessions;
 mod catalogue;
 mod directory;

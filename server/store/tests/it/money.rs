@@ -1,5 +1,7 @@
 //! Leases, bookings, and whether the books agree.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use domain::limits::{Meter, Metric, Scope};
 use domain::window::Window;
@@ -343,13 +345,14 @@ async fn every_kind_of_drift_is_found() {
         (
             "update usage_sums set calls = calls + 1 where scope = 'members' and grain = 'day'",
             "update usage_sums set calls = calls - 1 where scope = 'members' and grain = 'day'",
-            // And of those there are too many, nobody knows how long they took.
-            vec![("sums", 4, 2), ("sums", 2, 4)],
+            // Their month has fewer, and of those there are too many, nobody knows how long they took.
+            vec![("sums", 2, 1), ("sums", 1, 2), ("sums", 2, 4)],
         ),
         (
             "update usage_sums set took = took * 2 where scope = 'organization'",
             "update usage_sums set took = took / 2 where scope = 'organization'",
-            vec![("sums", 2, 1)],
+            // A month, and a day with and without its model.
+            vec![("sums", 2, 1), ("sums", 4, 2)],
         ),
         (
             "update usage_by_day set spend = spend - 1, calls = calls + 1, output = output + 5",
@@ -358,52 +361,39 @@ async fn every_kind_of_drift_is_found() {
             vec![
                 ("days", 2, 1),
                 ("days", 29_999, 30_000),
-                ("days", 35, 30),
-                ("features", 2, 1),
-                ("features", 29_999, 30_000),
-                // Of members as often as somebody has groups.
-                ("sums", 1, 2),
-                ("sums", 2, 4),
+                ("days", 25, 20),
                 ("sums", 1, 2),
                 ("sums", 30_000, 29_999),
-                ("sums", 60_000, 59_998),
-                ("sums", 30_000, 29_999),
+                ("sums", 20, 25),
             ],
         ),
         (
             "update events set cost = cost + 1",
             "update events set cost = cost - 1",
-            vec![
-                ("days", 30_000, 30_001),
-                ("features", 30_000, 30_001),
-                ("windows", 30_000, 30_001),
-                ("windows", 30_000, 30_001),
-            ],
+            vec![("days", 30_000, 30_001), ("windows", 30_000, 30_001)],
         ),
         (
             "update usage_by_day set features = 2, spend = spend + 1",
             "update usage_by_day set features = 0, spend = spend - 1",
-            vec![
-                ("days", 30_001, 30_000),
-                ("features", 0, 1),
-                ("features", 1, 0),
-                ("features", 0, 30_000),
-                ("features", 30_001, 0),
-                ("sums", 30_000, 30_001),
-                ("sums", 60_000, 60_002),
-                ("sums", 30_000, 30_001),
-            ],
+            // One row that is not in the ledger, and one that is missing: calls, spend, input, output, milliseconds.
+            [("days", 0, 1), ("days", 0, 30_000), ("days", 0, 10), ("days", 0, 20), ("days", 0, 2)]
+                .into_iter()
+                .flat_map(|(what, is, should_be)| {
+                    [(what, is, should_be), (what, should_be + i64::from(should_be == 30_000), 0)]
+                })
+                .chain([("sums", 30_000, 30_001)])
+                .chain([1, 30_001, 10, 20, 2].map(|should_be| ("sums", 0, should_be)))
+                .collect(),
         ),
     ] {
         run(&acme, damage).await;
         let found = drift(&acme).await;
-        let mut found: Vec<_> = found
+        // What several rows say alike is said once here.
+        let found: BTreeSet<_> = found
             .iter()
             .map(|drift| (drift.what.split(':').next().unwrap_or_default(), drift.is, drift.should_be))
             .collect();
-        // What every kind of sum says alike is said once here.
-        found.dedup_by(|a, b| a == b && a.0 == "sums");
-        assert_eq!(found, expected, "{damage}");
+        assert_eq!(found, BTreeSet::from_iter(expected), "{damage}");
         run(&acme, repair).await;
         assert_eq!(drift(&acme).await, [], "{repair}");
     }

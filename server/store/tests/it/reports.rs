@@ -1,6 +1,6 @@
 //! Closed months: what was told stays told, what comes late is an adjustment, and the books know.
 
-use chrono::{DateTime, Days, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use domain::{
     calls::What,
     limits::{Meter, Metric, Mode, Scope},
@@ -174,18 +174,22 @@ async fn a_month_whose_books_do_not_agree_is_not_closed_and_it_is_said_what_diff
         (
             "update usage_by_day set spend = spend + 250000000 where spend > 500",
             "update usage_by_day set spend = spend - 250000000 where spend > 500",
-            format!("spend of {day}: $1.2500005 where it should be $1.0000005, which is $0.25 away"),
+            format!("spend of {day}: application {}, model {}", acme.application, acme.model),
         ),
         (
             "update usage_sums set spend = spend - 7 where grain = 'month' and scope = 'application'",
             "update usage_sums set spend = spend + 7 where grain = 'month' and scope = 'application'",
-            "spend of each application by month".to_owned(),
+            format!(
+                "spend by application of month {}, {}",
+                day.with_day(1).expect("a day"),
+                acme.application
+            ),
         ),
         // As much in all, on somebody else's line.
         (
             "update usage_by_day set spend = spend + case when spend = 500 then 9 else -9 end",
             "update usage_by_day set spend = spend + case when spend = 509 then -9 else 9 end",
-            "spend on the wrong lines: $0.000000018 where it should be $0.00".to_owned(),
+            "$0.000000509 where it should be $0.0000005, which is $0.000000009 away".to_owned(),
         ),
     ] {
         run(&acme, damage).await;

@@ -119,6 +119,23 @@ async fn nobody_is_fine_while_a_limit_of_any_kind_refuses_their_calls() {
     let near = (Verdict::Near, "80 % of the limit of Parent, 5 requests a year, is used.".to_owned());
     assert_eq!(page(application).await, near);
     assert_eq!(page(group).await, near);
+    // Whatever stretch is looked at, and whoever's calls: it is said of what. A month that is over is no question.
+    let looked = async |view, range, month| {
+        let look = spend::Look { view, range, month, own: None, by: None };
+        let page = spend::page(&acme.store, org, group, look).await.expect("a page");
+        assert!(page.shown_budget().is_none(), "no bar beside sums of something else");
+        page.verdict(|day| day.to_string())
+    };
+    for range in [Range::Days, Range::Year] {
+        let this_month = (Verdict::Near, format!("This month: {}", near.1));
+        assert_eq!(looked(View::Attributed, range, None).await, Some(this_month));
+    }
+    let attributed = (Verdict::Near, format!("Of what is attributed to it this month: {}", near.1));
+    assert_eq!(looked(View::Members, Range::Month, None).await, Some(attributed));
+    assert_eq!(
+        looked(View::Attributed, Range::Month, Some("2024-01-01".parse().expect("a day"))).await,
+        None
+    );
     // Nothing is used, and nothing may be.
     let mut change = acme.change().await;
     let other =
