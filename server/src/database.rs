@@ -9,7 +9,7 @@ use std::{fs::File, path::Path, time::Duration};
 use postgres::{Cluster, Options, Programs};
 use store::{MasterKey, Schema, Store};
 
-use crate::{Fatal, config::Config};
+use crate::{Fatal, config::Config, keeper::Keeper};
 
 /// The name of the database in a private Postgres.
 const DATABASE: &str = "bursar";
@@ -34,7 +34,7 @@ pub struct Database {
     /// The store.
     pub store: Store,
     /// Stopped when this is.
-    cluster: Option<Cluster>,
+    cluster: Option<Keeper>,
     /// Nobody else starts a private Postgres while this is held.
     turn: Option<File>,
 }
@@ -55,6 +55,10 @@ enum Tried<T> {
 }
 
 impl Database {
+    fn of(store: Store, cluster: Option<Cluster>, turn: Option<File>) -> Self {
+        Self { store, cluster: cluster.map(Keeper::of), turn }
+    }
+
     /// For a server: connects to `DATABASE_URL`; without one, joins or starts the private Postgres.
     pub async fn open(config: &Config) -> Result<Self, Fatal> {
         let master = config.master_key()?;
@@ -102,13 +106,14 @@ impl Database {
 
     /// Whether another program started this Postgres, and may stop it.
     pub fn joined(&self) -> bool {
-        self.cluster.as_ref().is_some_and(Cluster::joined)
+        self.cluster.as_ref().is_some_and(Keeper::joined)
     }
 
     /// Closes the connections and stops what was started.
     pub async fn close(self) {
         self.store.close().await;
-        stop(self.cluster, self.turn).await;
+        let cluster = tokio::task::spawn_blocking(|| self.cluster.and_then(Keeper::hand_over)).await;
+        stop(cluster.ok().flatten(), self.turn).await;
     }
 }
 
@@ -148,9 +153,7 @@ impl Place {
             return Err(newer());
         }
         match store.migrate().await {
-            Ok(()) if self.is_there() => {
-                Ok(Tried::Done(Database { store, cluster: self.cluster, turn: self.turn }))
-            }
+            Ok(()) if self.is_there() => Ok(Tried::Done(Database::of(store, self.cluster, self.turn))),
             Ok(()) => {
                 store.close().await;
                 stop(self.cluster, self.turn).await;
@@ -193,7 +196,7 @@ impl Place {
             Err(error) => Err(error.into()),
         };
         match usable {
-            Ok(true) => Ok(Tried::Done(Some(Database { store, cluster: self.cluster, turn: self.turn }))),
+            Ok(true) => Ok(Tried::Done(Some(Database::of(store, self.cluster, self.turn)))),
             Ok(false) => {
                 store.close().await;
                 stop(self.cluster, self.turn).await;

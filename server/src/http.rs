@@ -288,10 +288,15 @@ async fn refuse_unsigned_changes(request: Request, next: Next) -> Response {
 }
 
 async fn ready(State((store, gateway)): State<(Store, Arc<Gateway>)>) -> Response {
-    if store.ping().await {
-        format!("ready, {} calls in flight\n", gateway.in_flight()).into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+    if !store.ping().await {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response();
+    }
+    match gateway.takes_calls() {
+        Ok(()) => format!("ready, {} calls in flight\n", gateway.in_flight()).into_response(),
+        Err(error) => {
+            let why = format!("no call is let through: {error}; make room in the data folder\n");
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
     }
 }
 

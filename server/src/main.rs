@@ -15,6 +15,7 @@ mod forms;
 mod http;
 mod invoices;
 mod jobs;
+mod keeper;
 mod leaks;
 mod leases;
 mod live;

@@ -199,6 +199,14 @@ impl Gateway {
         self.booking.unbooked()
     }
 
+    /// Whether there is room to take a call down, without which none is let through.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn takes_calls(&self) -> std::io::Result<()> {
+        self.spool.takes_calls()
+    }
+
     /// Ends every answer that still runs, each as its dialect ends one: what is left of a drain is
     /// better used for last words than for sockets that drop.
     pub fn end_answers(&self) {

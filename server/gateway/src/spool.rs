@@ -210,6 +210,26 @@ impl Spool {
         Ok((Place(state.number), written))
     }
 
+    /// Whether a call could be taken down now.
+    ///
+    /// # Errors
+    /// Why not: the disk is full, or the limit on the spool is reached.
+    pub fn takes_calls(&self) -> io::Result<()> {
+        /// As long as the record of a call gets that says much of itself.
+        const RECORD: u64 = 2 << 10;
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let kept: u64 = state.open.iter().map(|kept| kept.bytes).sum();
+        if kept + state.room.with_one_more(RECORD) > self.limit {
+            self.start_over(state, || io::Error::new(io::ErrorKind::QuotaExceeded, "the spool is full"))?;
+        }
+        if let Err(error) = state.room.promise(&state.file, RECORD) {
+            self.start_over(state, || error)?;
+            state.room.promise(&state.file, RECORD)?;
+        }
+        Ok(())
+    }
+
     /// Writes down how a call ended. `gathers`: its last byte waits until that is [`Spool::written`];
     /// otherwise it is written when this returns.
     ///

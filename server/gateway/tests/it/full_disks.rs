@@ -74,6 +74,8 @@ async fn refused(world: &World) {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     }
     let before = world.upstream.served().calls;
+    let why = world.gateway.takes_calls().expect_err("whoever asks whether it is ready hears of it");
+    assert!(why.to_string().contains("full"), "{why}");
     for dialect in DIALECTS {
         // A name makes the record longer than those before: a shorter one, as of a route with a shorter path,
         // might still fit.
@@ -166,6 +168,7 @@ async fn the_limit_on_the_spool_is_a_full_disk_too() {
     };
     streams_end(&world, &spool, fill).await;
     drop(others);
+    world.gateway.takes_calls().expect("there is room again");
     let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     world.books_agree().await;
