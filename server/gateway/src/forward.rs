@@ -306,7 +306,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// Headers of an answer that go on to the caller. The provider's own rate limits are about our
 /// account, not about the caller's: they travel under another name.
 pub fn answer_headers(upstream: &HeaderMap) -> HeaderMap {
-    const DROPPED: [&str; 10] = [
+    const DROPPED: [&str; 16] = [
         "connection",
         "keep-alive",
         "transfer-encoding",
@@ -318,6 +318,13 @@ pub fn answer_headers(upstream: &HeaderMap) -> HeaderMap {
         // Where else to go: nobody is led past what is decided and counted here.
         "location",
         "refresh",
+        // Whose account it is there, and how to show oneself: ours.
+        "openai-organization",
+        "openai-project",
+        "anthropic-organization-id",
+        "www-authenticate",
+        "proxy-authenticate",
+        "authentication-info",
     ];
     let mut headers = HeaderMap::with_capacity(upstream.len() + 8);
     for (name, value) in upstream {

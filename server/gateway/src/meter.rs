@@ -30,6 +30,7 @@ use crate::{
         last_words::{Cut, End},
         refusal::{Kind, Refusal},
         request::Request,
+        said::Said,
         sse::{Pieces, Splitter, Verdict},
     },
 };
@@ -66,6 +67,8 @@ struct Reading {
     upstream: Incoming,
     splitter: Splitter,
     seen: Seen,
+    /// Of a response: what has gone to the client, which its last event says again.
+    said: Option<Box<Said>>,
     books: Books,
     /// For a key that keeps what its calls say.
     listener: Option<Box<Listener>>,
@@ -99,8 +102,13 @@ impl Reading {
         if let Some(listener) = &mut self.listener {
             listener.hear(&piece);
         }
-        let seen = &mut self.seen;
-        let pieces = self.splitter.feed(piece, |event| seen.event(event));
+        let Self { seen, said, .. } = self;
+        let pieces = self.splitter.feed(piece, |event| {
+            if let Some(said) = said {
+                said.hear(event);
+            }
+            seen.event(event)
+        });
         if let Some(keeping) = &mut self.keeping {
             pieces.iter().for_each(|piece| keeping.add(piece));
         }
@@ -131,6 +139,9 @@ impl Reading {
             }
             if let Some(keeping) = &mut self.keeping {
                 keeping.add(piece);
+            }
+            if let Some(said) = &mut self.said {
+                said.hear(piece);
             }
         }
         goes.into_iter().collect()
@@ -174,6 +185,7 @@ impl Metered {
             upstream,
             splitter: Splitter::default(),
             seen: Seen::new(books.route(), hides_usage),
+            said: (books.route() == Route::Responses).then(Box::default),
             most: books.most_events(),
             choices: request.choices,
             wants_usage: request.wants_usage,
@@ -270,6 +282,7 @@ impl Metered {
         let cut = Cut {
             route: reading.books.route(),
             seen: &reading.seen,
+            said: reading.said.as_deref(),
             usage: reading.books.usage(&reading.seen).0,
             choices: reading.choices,
             wants_usage: reading.wants_usage,
@@ -313,8 +326,12 @@ impl Metered {
                 if let Some(refusal) = reading.refusal() {
                     self.ready.extend(last);
                     self.refuse(&refusal);
-                } else {
+                } else if reading.seen.is_whole() || reading.seen.failed {
                     self.book(None, last.into_iter().collect(), false);
+                } else {
+                    // An end of the connection is no end of an answer.
+                    self.ready.extend(last);
+                    self.broken("it ended before its end");
                 }
                 Poll::Ready(())
             }

@@ -251,8 +251,12 @@ fn refusal(gateway: &Gateway, authorized: &Authorized, short: &Short, worst: &Wo
     let caller = &authorized.caller;
     let facts = &caller.snapshot.facts;
     let Meter { scope, metric, window } = short.claim.bucket.meter;
+    let too_large = is_too_large(short, worst);
     let kind = match (short.shortage, metric) {
         (_, Metric::ConcurrentCalls) => Kind::RateLimited,
+        // No waiting helps: clients that try again by themselves are not to.
+        (_, Metric::Spend) if too_large => Kind::BudgetExceeded,
+        _ if too_large => Kind::QuotaExceeded,
         (Shortage::Busy, _) => Kind::Busy,
         (Shortage::Exceeded, _) if window.is_short() => Kind::RateLimited,
         (Shortage::Exceeded, Metric::Spend) => Kind::BudgetExceeded,
@@ -331,6 +335,11 @@ fn request_url(gateway: &Gateway, kind: Kind, authorized: &Authorized, meter: &M
     }
 }
 
+/// Whether the call needs more than the whole limit: then it fits into no later window either.
+fn is_too_large(short: &Short, worst: &Worst) -> bool {
+    worst.amount(short.claim.bucket.meter.metric) > short.claim.cap && short.claim.cap > 0
+}
+
 /// Which limit, how much, until when: "Engineering has used $499.98 of $500.00 this month, …".
 fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
     let Meter { metric, window, .. } = short.claim.bucket.meter;
@@ -345,21 +354,26 @@ fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
             metric.show_in_full(short.claim.cap)
         );
     }
-    let used = format!(
-        "{name} has used {} of {} {}",
-        show(short.level.settled),
-        metric.show_in_full(short.claim.cap),
-        window.current()
-    );
+    // Rounded, a little less than all of it would read as all of it.
+    let close = show(short.level.settled) == show(short.claim.cap);
+    let settled = if close { metric.show_in_full(short.level.settled) } else { show(short.level.settled) };
+    let used =
+        format!("{name} has used {settled} of {} {}", metric.show_in_full(short.claim.cap), window.current());
     let held = match short.level.held {
         0 => String::new(),
         held => format!(", and calls in flight hold {}", show(held)),
     };
-    // What is larger than the whole limit does not fit into the next window either.
-    let too_large = worst.amount(metric) > short.claim.cap && short.claim.cap > 0;
+    let too_large = is_too_large(short, worst);
+    let less = match metric {
+        Metric::InputTokens => "send less input",
+        Metric::Requests => "wait until it is raised",
+        _ => "ask for less output",
+    };
     let until = match short.claim.bucket.ends_at {
         _ if too_large => {
-            " That is more than the whole limit: ask for less output, or for a higher limit.".to_owned()
+            format!(
+                " That is more than the whole limit, so waiting does not help: {less}, or ask for a higher limit."
+            )
         }
         Some(end) if short.shortage == Shortage::Exceeded => {
             format!(" It starts anew on {}.", end.with_timezone(&zone).format("%-d %b %Y at %H:%M (%Z)"))
@@ -370,7 +384,7 @@ fn sentence(short: &Short, name: &str, worst: &Worst, zone: Tz) -> String {
         Metric::Requests => String::new(),
         _ => format!(" This call can need up to {needs}."),
     };
-    let wait = if short.shortage == Shortage::Busy { " Try again in a second." } else { "" };
+    let wait = if short.shortage == Shortage::Busy && !too_large { " Try again in a second." } else { "" };
     format!("{used}{held}.{need}{until}{wait}")
 }
 

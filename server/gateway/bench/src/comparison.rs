@@ -218,9 +218,13 @@ fn open_loop(setting: &Setting, targets: &[Target<'_>]) -> Result<(), Failure> {
         for part in [0.5, 0.8] {
             let rate = format!("{:.0}", most * part);
             let arguments = ["--connections", "64", "--rate", &rate];
-            let Measured { p50, p99, p999, .. } =
-                load(setting, target, OTHER, &arguments, setting.seconds)?.measured;
-            println!("{:<16}{rate:>12}{:>12.0}{p50:>12.0}{p99:>12.0}{p999:>12.0}", target.name, most * part);
+            let measured = load(setting, target, OTHER, &arguments, setting.seconds)?.measured;
+            let (answered, Measured { p50, p99, p999, .. }) = (measured.rate(), &measured);
+            println!(
+                "{:<16}{rate:>12}{answered:>12.0}{p50:>12.0}{p99:>12.0}{p999:>12.0}{}",
+                target.name,
+                failures(&measured)
+            );
         }
     }
     println!();

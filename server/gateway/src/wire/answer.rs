@@ -38,6 +38,8 @@ pub struct Seen {
     content: u64,
     /// The answer's own mark of its end has passed.
     pub finished: bool,
+    /// A choice has said why it ends: some servers end there, without a mark.
+    stopped: bool,
     /// The answer said that it failed.
     pub failed: bool,
 }
@@ -135,6 +137,7 @@ impl Seen {
             deltas: 0,
             content: 0,
             finished: false,
+            stopped: false,
             failed: false,
         }
     }
@@ -200,6 +203,7 @@ impl Seen {
         let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
         let (usage, error) = (has(b"\"usage\""), has(b"\"error\""));
         let done = has(b"[DONE]");
+        self.stopped |= text_of(event, b"\"finish_reason\"").is_some();
         if !usage && !error && !done {
             return Verdict::Pass;
         }
@@ -320,6 +324,12 @@ impl Seen {
             }
         }
         self.content = body.len() as u64;
+    }
+
+    /// Whether it is whole where the connection ends: it has been brought to an end, by its mark or by the
+    /// reason for which it ends.
+    pub const fn is_whole(&self) -> bool {
+        self.finished || self.stopped
     }
 
     /// Events that had content: at least so many tokens have been written.

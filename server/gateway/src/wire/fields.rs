@@ -86,6 +86,12 @@ pub(super) struct Fields<'a> {
     #[serde(borrow)]
     plugins: Option<&'a RawValue>,
     #[serde(borrow)]
+    n_predict: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_new_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    best_of: Option<&'a RawValue>,
+    #[serde(borrow)]
     prompt: Option<&'a RawValue>,
     #[serde(borrow)]
     background: Option<&'a RawValue>,
@@ -200,6 +206,21 @@ impl<'a> Fields<'a> {
                     name,
                     format!(
                         "`{name}` would have the provider use something else than the model that was decided on. Ask without it; a policy goes from model to model here."
+                    ),
+                ));
+            }
+        }
+        // Some servers let these write more than the maximum that is held, or several answers of which one is told.
+        for (name, field) in [
+            ("n_predict", self.n_predict),
+            ("max_new_tokens", self.max_new_tokens),
+            ("best_of", self.best_of),
+        ] {
+            if field.is_some_and(|raw| !is_null(raw)) {
+                return Err(bad(
+                    name,
+                    format!(
+                        "`{name}` is not metered here. Say how much may be written with `max_tokens`, and how many answers with `n`."
                     ),
                 ));
             }

@@ -4,7 +4,7 @@
 use domain::usage::Usage;
 use serde_json::{Value, json};
 
-use super::{Route, answer::Seen, refusal::Refusal};
+use super::{Route, answer::Seen, refusal::Refusal, said::Said};
 
 /// A stream that ends now.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ pub struct Cut<'a> {
     pub route: Route,
     /// What was seen of it.
     pub seen: &'a Seen,
+    /// What has gone to the client, of a response.
+    pub said: Option<&'a Said>,
     /// What is booked for it.
     pub usage: Usage,
     /// How many choices it has.
@@ -124,9 +126,9 @@ impl Cut<'_> {
 
     fn response(&self) -> String {
         let (input, output) = (self.usage.input_tokens(), self.usage.output_tokens());
-        let event = json!({
+        let (mut events, said) = self.said.map(Said::end).unwrap_or_default();
+        events.push(json!({
             "type": "response.incomplete",
-            "sequence_number": self.seen.events,
             "response": {
                 "id": self.seen.id.as_deref().unwrap_or_default(),
                 "object": "response",
@@ -135,7 +137,7 @@ impl Cut<'_> {
                 "error": null,
                 "incomplete_details": { "reason": self.end.response() },
                 "model": self.seen.model.as_deref().unwrap_or_default(),
-                "output": [],
+                "output": said,
                 "usage": {
                     "input_tokens": input,
                     "input_tokens_details": { "cached_tokens": 0 },
@@ -145,7 +147,13 @@ impl Cut<'_> {
                 },
                 "bursar": self.note(),
             },
-        });
-        format!("event: response.incomplete\ndata: {event}\n\n")
+        }));
+        let mut text = String::new();
+        for (number, mut event) in (self.seen.events..).zip(events) {
+            event["sequence_number"] = json!(number);
+            let kind = event["type"].as_str().unwrap_or_default();
+            text += &format!("event: {kind}\ndata: {event}\n\n");
+        }
+        text
     }
 }

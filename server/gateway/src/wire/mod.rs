@@ -12,6 +12,7 @@ pub mod models;
 mod offers;
 pub mod refusal;
 pub mod request;
+pub mod said;
 pub mod sse;
 pub mod tools;
 pub mod usage;

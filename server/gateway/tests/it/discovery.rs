@@ -106,7 +106,16 @@ async fn a_provider_that_answers_badly_is_told_apart_and_a_long_list_is_read_who
     assert!(private.sentence.contains("localhost leads to a private address"), "{}", private.sentence);
     // Nor is an address that is written out: that is asked of no resolver.
     let port = base.rsplit(':').next().unwrap_or_default();
-    for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254", "0.0.0.0"] {
+    for host in [
+        "127.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::7f00:1]",
+        "[fec0::1]",
+        "10.0.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+    ] {
         for scheme in ["http", "https"] {
             let address = format!("{scheme}://{host}:{port}/v1");
             let private = probe(&address, Dialect::OpenAi, None, false, PATIENCE).await;

@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Routes that stream.
-const ROUTES: [Route; 3] = [Route::ChatCompletions, Route::Messages, Route::Responses];
+pub const ROUTES: [Route; 3] = [Route::ChatCompletions, Route::Messages, Route::Responses];
 
-fn ask(route: Route, max: u64) -> Value {
+pub fn ask(route: Route, max: u64) -> Value {
     match route {
         Route::Responses => {
             json!({ "model": "small", "input": "Hi", "max_output_tokens": max, "stream": true })
@@ -99,6 +99,26 @@ fn ends_as_the_dialect_ends(route: Route, answer: &Answer, reason: &str) {
             assert_eq!(last["type"], "response.incomplete", "{text}");
             assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
             assert_eq!(last["response"]["bursar"]["reason"], reason);
+            // A client that takes its answer from the last event has all that was said.
+            let said = |name: &str| {
+                let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+                let events: Vec<Value> = data.filter_map(|data| serde_json::from_str(data).ok()).collect();
+                events.into_iter().filter(|event| event["type"] == name).collect::<Vec<_>>()
+            };
+            let deltas = said("response.output_text.delta");
+            let whole: String = deltas.iter().filter_map(|event| event["delta"].as_str()).collect();
+            let output = &last["response"]["output"][0];
+            // Of what came, the beginning may have been read before.
+            let repeated = output["content"][0]["text"].as_str().expect("what was said");
+            assert!(!repeated.is_empty() && repeated.ends_with(&whole), "{text}");
+            assert_eq!(output["status"], "incomplete");
+            assert_eq!(said("response.output_text.done")[0]["text"], repeated);
+            assert_eq!(&said("response.output_item.done")[0]["item"], output);
+            let numbers = text.lines().filter_map(|line| line.strip_prefix("data: "));
+            let last: Vec<Value> = numbers.filter_map(|data| serde_json::from_str(data).ok()).collect();
+            let numbers: Vec<u64> =
+                last.iter().filter_map(|event: &Value| event["sequence_number"].as_u64()).collect();
+            assert!(numbers.is_sorted(), "{numbers:?}");
         }
         _ => {
             assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
@@ -120,7 +140,7 @@ async fn a_stream_that_is_ended_by_hand_ends_as_its_dialect_ends_and_is_booked_o
     let mut streams = Vec::new();
     for route in ROUTES {
         let mut stream = open(&world, route, 100).await;
-        let mark = if route == Route::Responses { "response.created" } else { "Hello" };
+        let mark = if route == Route::Responses { "output_text.delta" } else { "Hello" };
         stream.until(mark).await;
         streams.push((route, stream));
     }

@@ -175,6 +175,30 @@ async fn a_quota_of_a_minute_or_an_hour_says_when_it_comes_back() {
     }
 }
 
+#[tokio::test]
+async fn a_call_that_no_window_has_room_for_is_not_told_to_wait() {
+    for (metric, window, code, less) in [
+        (Metric::InputTokens, Window::Minute, "quota_exceeded", "send less input"),
+        (Metric::Tokens, Window::Hour, "quota_exceeded", "ask for less output"),
+        (Metric::Spend, Window::Minute, "budget_exceeded", "ask for less output"),
+    ] {
+        let world = World::new().await;
+        world.limit(Scope::Organization, metric, window, 3).await;
+        for dialect in DIALECTS {
+            let answer = world.client.call(dialect, &body(&named("small", dialect), 16)).await;
+            assert_eq!(answer.bursar()["reason"], code, "{}", answer.text());
+            assert!(answer.status.is_client_error() && answer.status != StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(
+                (answer.header("retry-after"), answer.header("x-should-retry")),
+                (None, Some("false"))
+            );
+            let says = format!("more than the whole limit, so waiting does not help: {less}");
+            assert!(answer.text().contains(&says), "{}", answer.text());
+        }
+        assert_eq!(world.upstream.served().calls, 0);
+    }
+}
+
 /// What one call counts in a metric, when it uses all that is held for it.
 fn unit(metric: Metric) -> i64 {
     let (input, output) = (gateway::wire::estimate::input_tokens(&body("small", 16).to_string()), 16);

@@ -19,6 +19,7 @@ use http::StatusCode;
 use crate::{
     client::{DIALECTS, body, streamed},
     golden,
+    in_flight::{ROUTES, ask},
     world::{World, cost, named},
 };
 
@@ -188,6 +189,41 @@ async fn a_provider_that_sends_elsewhere_is_not_followed() {
         assert_eq!(world.upstream.asked().len(), before + 1, "nobody is asked a second time");
     }
     assert!(world.ledger().await.iter().all(|call| call.cost == Money::ZERO));
+}
+
+#[tokio::test]
+async fn a_stream_whose_connection_ends_before_its_answer_does_is_an_error_and_counts() {
+    for route in ROUTES {
+        let world = with_budget().await;
+        world.script("small", Script { ending: Ending::EndMidStream, ..Script::default() });
+        let answer = world.client.to(route, &ask(route, 100)).await;
+        let said = world.upstream.asked()[0].said();
+        assert!(answer.body.starts_with(&said), "what came is passed on: {}", answer.text());
+        assert!(answer.text().contains("The provider broke off"), "{}", answer.text());
+        let call = world.only_call().await;
+        assert_eq!((call.outcome, call.estimated), (Outcome::UpstreamError, true), "{call:?}");
+        assert!(call.cost > Money::ZERO);
+        // One that has said why it ends is whole, with or without a mark behind it.
+        world.script("small", Script { ends_with_done: false, ..Script::default() });
+        let answer = world.client.to(route, &ask(route, 100)).await;
+        assert!(!answer.text().contains("broke off"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn whose_account_it_is_at_the_provider_stays_here() {
+    let world = World::new().await;
+    for name in [
+        "openai-organization",
+        "openai-project",
+        "anthropic-organization-id",
+        "www-authenticate",
+        "set-cookie",
+    ] {
+        world.script("small", Script { header: Some((name, "org-7")), ..Script::default() });
+        let answer = world.client.call(Dialect::OpenAi, &body("small", 16)).await;
+        assert_eq!((answer.status, answer.header(name)), (StatusCode::OK, None));
+    }
 }
 
 #[tokio::test]

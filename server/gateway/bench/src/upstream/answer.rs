@@ -297,6 +297,9 @@ fn steps(events: Vec<String>, script: &Script) -> VecDeque<Step> {
         if place == half && script.ending == Ending::ResetMidStream {
             steps.extend([Step::Wait(Duration::from_millis(20)), Step::Reset]);
         }
+        if place == half && script.ending == Ending::EndMidStream {
+            break;
+        }
         let event = Bytes::from(event);
         if script.byte_by_byte {
             steps.extend((0..event.len()).map(|at| Step::Say(event.slice(at..=at))));

@@ -64,6 +64,8 @@ pub enum Ending {
     StallBeforeHeaders,
     /// The connection is closed after the first half of the events.
     ResetMidStream,
+    /// The connection ends properly after the first half of the events, as if that were all.
+    EndMidStream,
     /// The connection is closed inside the last character that has more than one byte.
     CutInsideCharacter,
 }
