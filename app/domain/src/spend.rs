@@ -329,9 +329,9 @@ pub struct SpendPage {
     pub before_whole: Money,
     /// What each step's counterpart in the time before came to.
     pub before_steps: Vec<Money>,
-    /// The cap on monthly spend with its level, if there is one.
+    /// The cap on monthly spend with its level now, if there is one; none of a month that is over.
     pub budget: Option<LimitLevel>,
-    /// Of the caps on monthly spend of what it is part of, the one of which most is used.
+    /// Of the caps on monthly spend of what it is part of, the one of which most is used now.
     pub above: Option<LimitLevel>,
     /// Of the limits that refuse its calls, its own and those above, in any measure: the one that
     /// presses most, if one does.
@@ -360,16 +360,34 @@ impl SpendPage {
         [self.budget.as_ref(), self.above.as_ref()].into_iter().flatten().max_by_key(|limit| limit.percent())
     }
 
-    /// Are we fine, and why: of the month that runs. `day` says a day.
+    /// The cap on monthly spend, where the page shows what counts in it.
+    pub fn shown_budget(&self) -> Option<&LimitLevel> {
+        self.budget.as_ref().filter(|_| self.runs() && self.view == View::Attributed)
+    }
+
+    /// Are we fine, and why: of the month that runs, whatever stretch the page shows; none of a month that is
+    /// over. `day` says a day.
     pub fn verdict(&self, day: impl Fn(NaiveDate) -> String) -> Option<(Verdict, String)> {
-        // What members spend elsewhere counts in limits elsewhere.
-        if !self.runs() || self.view == View::Members {
+        if self.range == Range::Month && !self.runs() {
             return None;
         }
-        let heading = self.forecast.as_ref().map(|forecast| forecast.end);
+        let (verdict, text) = self.verdict_now(day);
+        // What members spend elsewhere counts in limits elsewhere.
+        let of = match (self.view, self.runs()) {
+            (View::Members, _) => "Of what is attributed to it this month: ",
+            (View::Attributed, false) => "This month: ",
+            (View::Attributed, true) => "",
+        };
+        Some((verdict, format!("{of}{text}")))
+    }
+
+    fn verdict_now(&self, day: impl Fn(NaiveDate) -> String) -> (Verdict, String) {
+        // It is of what the page shows.
+        let forecast = self.forecast.as_ref().filter(|_| self.view == View::Attributed);
+        let heading = forecast.map(|forecast| forecast.end);
         let pressed = self.pressing.as_ref().map(pressed);
         let Some(limit) = self.tightest() else {
-            if pressed.is_some() {
+            if let Some(pressed) = pressed {
                 return pressed;
             }
             let toward = match heading {
@@ -378,11 +396,11 @@ impl SpendPage {
                 }
                 None => String::new(),
             };
-            return Some((Verdict::Open, format!("No monthly limit counts this.{toward}")));
+            return (Verdict::Open, format!("No monthly limit counts this.{toward}"));
         };
         let own = self.budget.as_ref().is_some_and(|budget| budget == limit);
-        let judged = judged(limit, self.forecast.as_ref().filter(|_| own), own, self.today, day);
-        Some(worse(judged, limit, pressed))
+        let judged = judged(limit, forecast.filter(|_| own), own, self.today, day);
+        worse(judged, limit, pressed)
     }
 }
 

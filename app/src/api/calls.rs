@@ -51,6 +51,21 @@ pub async fn load_calls(
     handle(|cx| async move {
         let (filters, feature) = which::known(filters);
         let remark = feature.map(|sentence| format!("{sentence}: these are calls whatever they used."));
+        // A page says what it could not read and shows the rest; a file is not made of something else.
+        let ended = match read_some("outcome", &outcome) {
+            Err(_) if !many => None,
+            read => read?,
+        };
+        let unknown = (ended.is_none() && !outcome.trim().is_empty()).then(|| {
+            format!(
+                "{}: these are calls however they ended.",
+                crate::ui::query::nothing_called(outcome.trim())
+            )
+        });
+        let remark = match (remark, unknown) {
+            (Some(one), Some(other)) => Some(format!("{one} {other}")),
+            (one, other) => one.or(other),
+        };
         let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let (from, to) = which::days(&from, &to)?;
@@ -60,7 +75,7 @@ pub async fn load_calls(
             text => store::calls::by_request(&cx.store, cx.org()?, text).await.known()?,
         };
         let filter = store::calls::Filter {
-            ended: read_some("outcome", &outcome)?,
+            ended,
             from,
             to,
             only: (!request.is_empty()).then_some(&found),

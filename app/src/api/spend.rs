@@ -40,6 +40,10 @@ pub async fn load_spend(
         // Days that cannot be shown are said to be so by the page, which has what was typed.
         let asked = range == Range::Own && !from.is_empty() && !to.is_empty();
         let today = cx.calendar().await?.day(store::clock::now());
+        // Of a month to come nothing is known.
+        if month.is_some_and(|month| month > today) {
+            return Err(AppError::NotFound);
+        }
         let own = if asked { chosen(&from, &to, today).ok() } else { None };
         let look = Look {
             view: if view { View::Members } else { View::Attributed },

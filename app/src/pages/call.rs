@@ -40,7 +40,7 @@ fn Content(answer: CallAnswer) -> impl IntoView {
     ]);
     let decision = sentence.filter(|_| !steps.is_empty()).map(|sentence| {
         view! {
-            <Card title="The decision, step by step" note="by the rules as they are now">
+            <Card title="The same call today, step by step" note="by the rules as they are now; what let it through then stands above">
                 <p class="pad">{sentence}</p>
                 <Trace steps/>
                 <p class="note-line"><a href=why>"With every limit, and what would change it"</a></p>

@@ -115,7 +115,7 @@ pub fn Facts(page: Data) -> impl IntoView {
         Range::Year => "The last 12 months",
     };
     let flying = filters(&page).href("/calls/live", &[]);
-    let spent = match &page.budget {
+    let spent = match page.shown_budget() {
         Some(limit) => {
             let text = sentence(limit);
             view! {
@@ -202,7 +202,7 @@ fn ahead(page: &Data, spent: Money) -> impl IntoView + use<> {
         }
         .into_any();
     };
-    let cap = page.budget.as_ref().map(|limit| (Money(limit.limit.cap), Money(limit.level.settled)));
+    let cap = page.shown_budget().map(|limit| (Money(limit.limit.cap), Money(limit.level.settled)));
     let reached = cap.and_then(|(cap, settled)| forecast.reaches(cap, settled.max(spent), page.today));
     let over = reached.map(|day| format!(" · limit reached {}", time::day(day))).unwrap_or_default();
     let look = if reached.is_some() { "big num warn-text" } else { "big num" };
