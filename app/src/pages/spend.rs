@@ -226,8 +226,8 @@ fn Content(page: Data) -> impl IntoView {
         </Head>
         {(!explained.is_empty()).then(|| view! { <p class="lead">{explained}</p> })}
         {odd}
-        <Facts page=facts.clone()/>
-        <Answers page=facts/>
+        <Answers page=facts.clone()/>
+        <Facts page=facts/>
         <Card title=title_of_chart actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
             <ChartView chart/>
             <div class="note-line row between"><a href=calls_href>"See the calls"</a><Days own/></div>

@@ -186,6 +186,7 @@ async fn round(gateway: &Gateway, slow: bool) -> Result<(), store::StoreError> {
     if slow {
         let now = store::clock::now();
         leases::bury(&gateway.store, gateway.spool.replica, now).await?;
+        leases::settle_silent(&gateway.store, gateway.spool.replica, now).await?;
     }
     Ok(())
 }

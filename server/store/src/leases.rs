@@ -18,6 +18,10 @@ use domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+mod silent;
+
+pub use silent::{LEASE_TIME, settle_silent};
+
 use crate::{
     Change, Diff, Result, Store, StoreError, Subject, in_flight, ledger, organizations,
     windows::{Columns, lock_order},

@@ -89,6 +89,50 @@ async fn what_a_lost_replica_had_is_taken_back_and_its_calls_count_in_full() {
 }
 
 #[tokio::test]
+async fn what_a_silent_replica_holds_is_spent_after_its_time_and_nobody_has_to_do_anything() {
+    let acme = Organization::new().await;
+    let money = spend(Scope::Organization);
+    acme.limit(money, 1_000_000).await;
+    let (silent, slow, alive) = (clock::id(), clock::id(), clock::id());
+    let minutes = |ago| clock::now() - TimeDelta::minutes(ago);
+    for (replica, ago) in [(silent, 61), (slow, 50)] {
+        leases::hear(&acme.store, replica, minutes(ago)).await.expect("heard");
+        acme.take(replica, &[acme.ask(money, 300_000, 1_000_000).await]).await;
+        tell(&acme, replica, &acme.call()).await;
+    }
+    assert_eq!(acme.level(money).await, (0, 600_000));
+    let look = async |by| leases::settle_silent(&acme.store, by, clock::now()).await.expect("a look");
+    let back = clock::id();
+    leases::hear(&acme.store, back, minutes(2)).await.expect("heard");
+    leases::hear(&acme.store, back, clock::now()).await.expect("heard");
+    assert_eq!(look(back).await, 0, "it was not heard all the while itself: perhaps everybody was silent");
+    for ago in [90, 65, 40, 15, 0] {
+        let at = clock::now() - TimeDelta::seconds(ago);
+        leases::hear(&acme.store, alive, at).await.expect("heard");
+    }
+    // Two that look at once do it once.
+    let (one, two) = tokio::join!(look(alive), look(alive));
+    assert!(one + two >= 1, "{one} {two}");
+    assert_eq!(look(alive).await, 0, "and then there is nothing left to do");
+    assert_eq!(
+        acme.level(money).await,
+        (200_000, 300_000),
+        "one call counts in full, the other one may end yet"
+    );
+    assert_eq!(acme.leased(money).await, 600_000, "what else it may have spent is lent to nobody");
+    agree(&acme).await;
+    let told = in_flight::list(&acme.store, acme.tenant.org, &Which::default(), clock::now(), 10).await;
+    assert_eq!(told.expect("calls in flight").calls, 1, "every page says the same");
+    let calls = rollups::calls(&acme.store, acme.tenant.org, &Which::default(), clock::now(), 10).await;
+    let calls = calls.expect("the ledger");
+    assert_eq!((calls.len(), calls[0].outcome, calls[0].estimated), (1, Outcome::Lost, true));
+    // It starts again after all, and gives back.
+    leases::give_up(&acme.store, silent).await.expect("given back");
+    assert_eq!(acme.leased(money).await, 300_000);
+    agree(&acme).await;
+}
+
+#[tokio::test]
 async fn a_replica_that_was_cut_off_does_not_bring_its_places_back() {
     let acme = Organization::new().await;
     let (cut_off, alive, third) = (clock::id(), clock::id(), clock::id());
