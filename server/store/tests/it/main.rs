@@ -6,6 +6,7 @@ mod audit;
 mod batches;
 mod call_sessions;
 mod catalogue;
+mod crossings;
 mod directory;
 mod drafts;
 mod edits;
