@@ -1,6 +1,7 @@
 //! What whoever leads groups sees of their spend.
 
 use domain::{
+    explore::By,
     ids::GroupId,
     limits::{Meter, Metric, Mode, Scope},
     money::Money,
@@ -63,6 +64,64 @@ async fn a_lead_sees_what_their_groups_spend_with_those_below_and_what_stops_the
     // What is below has no limit of its own; the one above counts it.
     let child = page.groups.iter().find(|group| group.group == acme.child).expect("it is led");
     assert_eq!((child.spent, child.budget.as_ref()), (Money(30_000), None));
+}
+
+/// What the page of something says, and whether it is fine.
+async fn fine(acme: &Organization, of: spend::Of, view: View, range: Range) -> Option<(Verdict, String)> {
+    let look = spend::Look { view, range, month: None, own: None, by: None };
+    let page = spend::page(&acme.store, acme.tenant.org, of, look).await.expect("a page");
+    page.verdict(|day| day.to_string())
+}
+
+#[tokio::test]
+async fn people_are_fine_by_their_own_limits_and_other_days_by_those_of_the_month() {
+    let acme = Organization::new().await;
+    let of = spend::Of::Group(acme.parent);
+    assert!(acme.book(&finished(acme.call())).await);
+    let told = fine(&acme, of, View::Members, Range::Month).await.expect("an answer");
+    assert_eq!((told.0, told.1.ends_with("nobody has a monthly limit of their own.")), (Verdict::Open, true));
+    acme.limit(month(Scope::User(acme.user)), 100_000).await;
+    for (calls, verdict, sentence) in [
+        (0, Verdict::Fine, "nobody is near"),
+        (2, Verdict::Near, "1 has used 80 % or more"),
+        (1, Verdict::Over, "1 has used up"),
+    ] {
+        for _ in 0..calls {
+            assert!(acme.book(&finished(acme.call())).await);
+        }
+        let told = fine(&acme, of, View::Members, Range::Month).await.expect("an answer");
+        assert_eq!(told.0, verdict, "{}", told.1);
+        assert!(told.1.contains(sentence), "{}", told.1);
+        let year = fine(&acme, of, View::Members, Range::Year).await.expect("an answer");
+        assert_eq!(year, (told.0, format!("This month: {}", told.1)));
+    }
+    acme.limit(month(Scope::Group(acme.parent)), 1_000_000).await;
+    for range in [Range::Days, Range::Year] {
+        let told = fine(&acme, of, View::Attributed, range).await.expect("an answer");
+        assert_eq!(told, (Verdict::Fine, "This month: 12 % of the limit, $0.001, is used.".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_counted_by_the_limits_that_its_calls_have_to_fit_into_and_split_by_group() {
+    let acme = Organization::new().await;
+    assert!(acme.book(&finished(acme.call())).await);
+    let of = spend::Of::Model(acme.model);
+    assert_eq!(fine(&acme, of, View::Attributed, Range::Month).await.map(|told| told.0), Some(Verdict::Open));
+    acme.limit(month(Scope::Organization), 60_000).await;
+    let told = fine(&acme, of, View::Attributed, Range::Month).await.expect("an answer");
+    assert_eq!(told, (Verdict::Fine, "50 % of the limit of Acme, $0.00006, is used.".to_owned()));
+    let look = spend::Look {
+        view: View::Attributed,
+        range: Range::Month,
+        month: None,
+        own: None,
+        by: Some(By::Group),
+    };
+    let page = spend::page(&acme.store, acme.tenant.org, of, look).await.expect("a page");
+    let rows: Vec<(&str, Money)> =
+        page.table.rows.iter().map(|row| (row.name.as_str(), row.total.spend)).collect();
+    assert_eq!(rows, [("Parent", Money(30_000))]);
 }
 
 #[tokio::test]
