@@ -35,7 +35,12 @@ pub struct Filters {
     pub use_case: String,
     /// That used a feature of their key.
     pub feature: String,
+    /// Of none of these, as [`domain::explore::Without`] writes them.
+    pub without: String,
 }
+
+/// What a filter is called whose name is not for whoever asks.
+pub const AS_LINKED: &str = "as linked";
 
 /// What can be chosen in a filter: value and label.
 pub type Choices = Vec<(String, String)>;
@@ -78,6 +83,7 @@ impl Filters {
             provider: value("provider"),
             use_case: value("use_case"),
             feature: value("feature"),
+            without: value("without"),
         }
     }
 
@@ -95,6 +101,7 @@ impl Filters {
             ("provider", &self.provider),
             ("use_case", &self.use_case),
             ("feature", &self.feature),
+            ("without", &self.without),
         ]
         .into_iter()
         .filter(|(name, value)| !value.is_empty() && (*name, *value) != ("view", View::Attributed.as_str()))
@@ -121,6 +128,19 @@ impl Filters {
             By::Feature => filters.feature = key,
         }
         filters
+    }
+
+    /// Narrowed further to none of some things: the rest of a table that names those.
+    #[must_use]
+    pub fn besides<'a>(&self, by: domain::explore::By, keys: impl Iterator<Item = &'a str>) -> Self {
+        let already: domain::explore::Without = self.without.parse().unwrap_or_default();
+        Self { without: already.and(by, keys).to_string(), ..self.clone() }
+    }
+
+    /// The same for a page that leaves nothing out.
+    #[must_use]
+    pub fn with_everything(&self) -> Self {
+        Self { without: String::new(), ..self.clone() }
     }
 
     /// An address with these and more.

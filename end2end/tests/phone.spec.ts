@@ -25,6 +25,17 @@ test('a group is made with a thumb', async ({ page, world }) => {
   await said(page, 'Limit set: $25.00 a month.');
 });
 
+test('the first screen of spend says whether all is fine, who and what drives it, and what changed', async ({ page, world }) => {
+  for (const path of ['/spend', `/spend/${world.engineering}`, `/spend/${world.engineering}?view=members`, `/spend/${world.engineering}?range=year`]) {
+    await visit(page, world.owner, path);
+    const short = page.getByRole('region', { name: 'In short' });
+    await expect(short, path).toContainText('Are we fine?');
+    await expect(short, path).toContainText('What changed?');
+    const bottom = await short.evaluate((it) => it.getBoundingClientRect().bottom);
+    expect(bottom, path).toBeLessThanOrEqual(await page.evaluate(() => innerHeight));
+  }
+});
+
 test('what is tapped is large enough to be hit', async ({ page, world }) => {
   for (const path of ['/users', `/groups/${world.research}`, '/authorization', '/limits']) {
     await visit(page, world.owner, path);

@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::SecondsFormat;
 use domain::{
-    calls::{CallLine, CallList, End},
+    calls::{CallLine, CallList, End, Whence},
     csv,
     money::Money,
     usage::Usage,
@@ -21,7 +21,7 @@ use crate::{files, http::Console};
 /// The server function that answers.
 const FUNCTION: &str = "/console/calls/list";
 
-const HEAD: [&str; 25] = [
+const HEAD: [&str; 30] = [
     "call_id",
     "at",
     "application_id",
@@ -47,6 +47,11 @@ const HEAD: [&str; 25] = [
     "estimated",
     "cached",
     "duration_ms",
+    "group_id",
+    "group",
+    "key_id",
+    "secret_id",
+    "session",
 ];
 
 /// What the function answers, as far as it goes into the file.
@@ -111,6 +116,15 @@ fn line(call: &CallLine) -> String {
         End::Refused { .. } => (Money::default().exact(), String::new(), String::new(), String::new()),
     };
     let (user_id, user) = call.user.clone().map(|(id, name)| (id.to_string(), name)).unwrap_or_default();
+    let (group, key, secret, session) = match &call.whence {
+        Some(Whence { group: (id, name), key, secret, session }) => (
+            (id.to_string(), name.as_str()),
+            key.map(|key| key.to_string()).unwrap_or_default(),
+            secret.to_string(),
+            session.as_str(),
+        ),
+        None => Default::default(),
+    };
     csv::line([
         call.id.to_string().as_str(),
         &call.at.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -137,5 +151,10 @@ fn line(call: &CallLine) -> String {
         &estimated,
         &cached,
         &duration,
+        &group.0,
+        group.1,
+        &key,
+        &secret,
+        session,
     ])
 }

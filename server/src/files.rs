@@ -14,8 +14,9 @@ use crate::http::Console;
 const ANSWER_MAX: usize = 128 << 20;
 
 /// The parts of an address that say whose calls are counted; the others are arguments by themselves.
-const FILTERS: [&str; 11] = [
+const FILTERS: [&str; 12] = [
     "group",
+    "without",
     "directly",
     "view",
     "application",

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Bookings of so long are one look.
 const GATHER: Duration = Duration::from_secs(2);
-/// How often forecasts, anomalies, unused budgets, ends of grants and recommendations are looked for.
+/// How often windows that ended, forecasts, anomalies, unused budgets, ends of grants and recommendations are looked for.
 const SLOW: Duration = Duration::from_secs(600);
 /// How soon again when one of these looks failed.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -74,6 +74,7 @@ async fn follow(store: &Store) -> Result<(), StoreError> {
 async fn slow(store: &Store, org: OrgId) -> bool {
     let now = clock::now();
     let looks = [
+        report(org, watch::late(store, org, now).await),
         report(org, watch::forecasts(store, org, now).await),
         report(org, watch::anomalies(store, org, now).await),
         report(org, watch::unused(store, org, now).await),

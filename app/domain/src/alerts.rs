@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AlertId, CallId, ProviderId},
-    limits::{Meter, Metric},
+    limits::{Meter, Metric, Mode},
     money::Money,
     notices::{NoticeKind, Telling},
     time,
@@ -55,9 +55,11 @@ impl AlertKind {
     /// What it means, in a sentence.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Limit => "A limit crosses one of the thresholds that were set on it.",
+            Self::Limit => {
+                "A limit crosses one of the thresholds that were set on it: told once for each window, and of a minute, an hour or calls at once, once a day."
+            }
             Self::Forecast => {
-                "A limit by the week, month or year will be reached before its window ends, if days go on as they went."
+                "A limit will be reached before its window ends, or one in total within 90 days, if things go on as they went. A minute is over before anybody could read of it, and calls at once have no future; those have thresholds only."
             }
             Self::Anomaly => {
                 "A day of a group or an application costs four times what the same day of the week usually costs, or a provider answers without saying what was used."
@@ -189,10 +191,11 @@ pub fn crossed(thresholds: &[u8], used: i64, cap: i64) -> Vec<u8> {
     crossed
 }
 
-/// The bucket that a threshold is told once in: that of the limit, but of a minute or an hour the
-/// day, so that nobody is told sixty times an hour.
-pub fn told_once_in(window: Window, calendar: Calendar, at: DateTime<Utc>) -> Span {
-    calendar.span(if window.is_short() { Window::Day } else { window }, at)
+/// The bucket that something is told once in: that of the limit, but of a minute, an hour or calls at once
+/// the day, so that nobody is told sixty times an hour.
+pub fn told_once_in(meter: &Meter, calendar: Calendar, at: DateTime<Utc>) -> Span {
+    let by_day = meter.window.is_short() || meter.metric == Metric::ConcurrentCalls;
+    calendar.span(if by_day { Window::Day } else { meter.window }, at)
 }
 
 /// A limit, as far as it is told of.
@@ -204,59 +207,110 @@ pub struct Watched<'a> {
     pub name: &'a str,
     /// How much.
     pub cap: i64,
+    /// Whether it refuses.
+    pub mode: Mode,
     /// Where it is.
     pub href: &'a str,
 }
 
-impl Watched<'_> {
-    fn key(&self, what: &str, since: DateTime<Utc>) -> String {
-        let (kind, thing, person) = self.meter.scope.parts();
-        let Meter { metric, window, .. } = self.meter;
-        format!("{what}:{kind}:{thing}:{person}:{metric}:{window}:{}", since.timestamp())
-    }
+/// When so much of a limit was used.
+#[derive(Clone, Copy, Debug)]
+pub enum Use<'a> {
+    /// In the window that runs, which ends then, in words, or never.
+    Runs(Option<&'a str>),
+    /// In a window that ended then, in words.
+    Ended(&'a str),
+    /// At a moment, in words.
+    At(&'a str),
+}
 
+/// When a limit will be reached.
+#[derive(Clone, Debug)]
+pub struct Ahead {
+    /// For a title: `on 25 Nov`, `at 16:20`.
+    pub short: String,
+    /// For a sentence: `on 25 November 2026`, `today at 16:20`.
+    pub full: String,
+    /// What it was learned from: `28 days`.
+    pub learned_from: String,
+}
+
+/// Names a crossing: once for each limit, cap, window and threshold. The cap is part of it: a raised limit
+/// that comes near again is told of again.
+pub fn crossing_key(meter: &Meter, cap: i64, percent: u8, since: DateTime<Utc>) -> String {
+    format!("{}:{percent}:{cap}", key_of("limit", meter, since))
+}
+
+fn key_of(what: &str, meter: &Meter, since: DateTime<Utc>) -> String {
+    let (kind, thing, person) = meter.scope.parts();
+    let Meter { metric, window, .. } = meter;
+    format!("{what}:{kind}:{thing}:{person}:{metric}:{window}:{}", since.timestamp())
+}
+
+impl Watched<'_> {
     fn telling(&self, kind: NoticeKind, key: String, title: String, body: String) -> Telling {
         Telling { kind, key, title, body, href: self.href.to_owned() }
     }
 
-    /// A threshold was crossed. `until`: when the window ends, in words.
-    pub fn threshold(&self, percent: u8, used: i64, since: DateTime<Utc>, until: Option<&str>) -> Fired {
+    /// A threshold was crossed in the window, or on the day, that began at `since`.
+    pub fn threshold(&self, percent: u8, used: i64, since: DateTime<Utc>, when: Use<'_>) -> Fired {
         let (metric, window) = (self.meter.metric, self.meter.window);
-        let when = window.current();
-        let title = if percent >= 100 {
-            format!("{} has used up {}", self.name, self.meter.show_cap(self.cap))
-        } else {
-            format!("{} has used {percent} % of {}", self.name, self.meter.show_cap(self.cap))
+        let cap = self.meter.show_cap(self.cap);
+        let had = if matches!(when, Use::Runs(_)) { "has used" } else { "used" };
+        let title = match when {
+            Use::At(_) if percent >= 100 => format!("{} reached {cap}", self.name),
+            Use::At(_) => format!("{} reached {percent} % of {cap}", self.name),
+            _ if percent >= 100 => format!("{} {had} up {cap}", self.name),
+            _ => format!("{} {had} {percent} % of {cap}", self.name),
         };
-        let until = until.map(|until| format!(" The window ends {until}.")).unwrap_or_default();
-        let body = format!("{} of {} {when}.{until}", metric.show(used), metric.show_in_full(self.cap));
-        // The cap is part of it: a raised limit that comes near again is told of again.
-        let key = format!("{}:{percent}:{}", self.key("limit", since), self.cap);
+        let of = metric.show_in_full(self.cap);
+        let body = match when {
+            Use::Runs(until) => {
+                let until = until.map(|until| format!(" The window ends {until}.")).unwrap_or_default();
+                format!("{} of {of} {}.{until}", metric.show(used), window.current())
+            }
+            Use::Ended(end) => {
+                format!("{} of {of} in the {window} that ended {end}.", metric.show(used))
+            }
+            Use::At(moment) => format!("{used} of {of} {moment}."),
+        };
+        let key = crossing_key(&self.meter, self.cap, percent, since);
         Fired {
             telling: self.telling(NoticeKind::Limit, key, title, body),
             kind: AlertKind::Limit,
-            rule: format!("{percent} % of {}", self.meter.show_cap(self.cap)),
+            rule: format!("{percent} % of {cap}"),
         }
     }
 
-    /// It will be reached before its window ends.
-    pub fn runs_out(&self, on: NaiveDate, used: i64, since: DateTime<Utc>, learned_from: usize) -> Fired {
-        let metric = self.meter.metric;
-        let day = time::date(on);
-        Fired {
-            telling: self.telling(
-                NoticeKind::Forecast,
-                self.key("forecast", since),
-                format!("{} will run out on {}", self.name, time::day(on)),
-                format!(
-                    "{} of {} are used {}. If days go on as they went, the limit is reached on {day}, before the window ends.",
-                    metric.show(used),
-                    metric.show_in_full(self.cap),
-                    self.meter.window.current()
-                ),
+    /// It will be reached before its window ends, or, of one that never ends, soon. `since`: of the window, or
+    /// of the day, that it is told once in.
+    pub fn runs_out(&self, ahead: &Ahead, used: i64, since: DateTime<Utc>) -> Fired {
+        let (metric, window) = (self.meter.metric, self.meter.window);
+        let cap = self.meter.show_cap(self.cap);
+        let Ahead { short, full, learned_from } = ahead;
+        let (title, then) = match self.mode {
+            Mode::Enforce => (format!("{} will run out {short}", self.name), ""),
+            Mode::Observe => (
+                format!("{} will pass {cap} {short}", self.name),
+                " It only observes: calls go on, and what it would have refused is recorded.",
             ),
+        };
+        let before = if window == Window::Total { "" } else { ", before the window ends" };
+        let mut key = key_of("forecast", &self.meter, since);
+        if window == Window::Total {
+            // It never begins anew: a raised one is told of again.
+            key.push_str(&format!(":{}", self.cap));
+        }
+        let body = format!(
+            "{} of {} are used {}. If things go on as they went, the limit is reached {full}{before}.{then}",
+            metric.show(used),
+            metric.show_in_full(self.cap),
+            window.current()
+        );
+        Fired {
+            telling: self.telling(NoticeKind::Forecast, key, title, body),
             kind: AlertKind::Forecast,
-            rule: format!("forecast from {learned_from} days reaches {}", self.meter.show_cap(self.cap)),
+            rule: format!("forecast from {learned_from} reaches {cap}"),
         }
     }
 
@@ -373,15 +427,49 @@ pub fn unusual_day(key: &str, name: &str, href: &str, day: NaiveDate, spent: Mon
     }
 }
 
-/// Whether a limit is of a kind that a forecast can be made for: its use is known by the day.
-pub const fn has_forecast(meter: &Meter) -> bool {
+/// How a limit is forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forecasting {
+    /// By what each of the last days used: the sums by day know it.
+    ByDay,
+    /// By the pace since its window, or the rule or grant it is on, began.
+    ByPace,
+}
+
+/// How a limit is forecast; none: there is nothing to foresee. A minute is over before anybody could read of
+/// it, and calls at once do not add up.
+pub const fn forecasting(meter: &Meter) -> Option<Forecasting> {
     use crate::limits::Scope;
-    let by_day = matches!(meter.window, Window::Week | Window::Month | Window::Year);
-    let known = matches!(
-        meter.scope,
-        Scope::Organization | Scope::Group(_) | Scope::Application(_) | Scope::User(_) | Scope::Member(..)
-    );
-    by_day && known && !matches!(meter.metric, Metric::ConcurrentCalls)
+    if matches!(meter.metric, Metric::ConcurrentCalls) || matches!(meter.window, Window::Minute) {
+        return None;
+    }
+    let short = matches!(meter.window, Window::Hour | Window::Day);
+    let by_name = matches!(meter.scope, Scope::Authorization(_) | Scope::Grant(_));
+    Some(if short || by_name { Forecasting::ByPace } else { Forecasting::ByDay })
+}
+
+/// How far ahead a limit that never begins anew is looked.
+pub const DAYS_AHEAD: u64 = 90;
+
+/// When a limit is reached, if it goes on at the pace it had since it began, and before its `end` or within
+/// [`DAYS_AHEAD`]. None: it is not, or a quarter of the window, at most a week, is not over yet.
+pub fn pace(
+    used: i64,
+    cap: i64,
+    since: DateTime<Utc>,
+    end: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let week = Duration::days(7);
+    let least = end.map_or(week, |end| ((end - since) / 4).min(week));
+    let gone = now - since;
+    if used <= 0 || used >= cap || gone < least || gone <= Duration::zero() {
+        return None;
+    }
+    let seconds = i128::from(gone.num_seconds()) * i128::from(cap) / i128::from(used);
+    let reached = since.checked_add_signed(Duration::try_seconds(i64::try_from(seconds).ok()?)?)?;
+    let last = end.unwrap_or(now + Duration::days(DAYS_AHEAD.cast_signed()));
+    (reached < last).then_some(reached.max(now))
 }
 
 #[cfg(test)]
@@ -459,19 +547,59 @@ mod tests {
     fn a_limit_by_the_minute_is_told_of_once_a_day() {
         let now = at("2026-11-24T11:30:40Z");
         let day = berlin().span(Window::Day, now);
-        assert_eq!(told_once_in(Window::Minute, berlin(), now), day);
-        assert_eq!(told_once_in(Window::Month, berlin(), now), berlin().span(Window::Month, now));
+        let meter = |metric, window| Meter { scope: Scope::Organization, metric, window };
+        for (metric, window, expected) in [
+            (Metric::Requests, Window::Minute, day),
+            (Metric::Requests, Window::Hour, day),
+            (Metric::ConcurrentCalls, Window::Total, day),
+            (Metric::Spend, Window::Month, berlin().span(Window::Month, now)),
+            (Metric::Spend, Window::Total, berlin().span(Window::Total, now)),
+        ] {
+            assert_eq!(told_once_in(&meter(metric, window), berlin(), now), expected, "{metric} {window}");
+        }
     }
 
     #[test]
     fn a_raised_cap_that_comes_near_again_is_another_crossing() {
         let meter = Meter { scope: Scope::Organization, metric: Metric::Spend, window: Window::Month };
-        let watched = |cap| Watched { meter, name: "Acme", cap, href: "/spend" };
+        let watched = |cap| Watched { meter, name: "Acme", cap, mode: Mode::Enforce, href: "/spend" };
         let since = at("2026-11-01T00:00:00Z");
-        let key = |cap, percent| watched(cap).threshold(percent, 1, since, None).telling.key;
+        let key = |cap, percent| watched(cap).threshold(percent, 1, since, Use::Runs(None)).telling.key;
         assert_eq!(key(100, 80), key(100, 80));
         assert_ne!(key(100, 80), key(100, 100));
         assert_ne!(key(100, 80), key(200, 80));
+    }
+
+    #[test]
+    fn what_goes_on_at_its_pace_is_reached_in_time_or_not_told() {
+        let (since, end) = (at("2026-11-24T00:00:00Z"), Some(at("2026-11-25T00:00:00Z")));
+        for (name, used, now, end, expected) in [
+            ("half by eight", 50, "2026-11-24T08:00:00Z", end, Some("2026-11-24T16:00:00Z")),
+            ("a third by eight is just enough for the day", 33, "2026-11-24T08:00:00Z", end, None),
+            ("too early to say", 50, "2026-11-24T05:59:00Z", end, None),
+            ("nothing is used", 0, "2026-11-24T08:00:00Z", end, None),
+            ("reached already", 100, "2026-11-24T08:00:00Z", end, None),
+            ("for ever, within ninety days", 50, "2026-12-04T00:00:00Z", None, Some("2026-12-14T00:00:00Z")),
+            ("for ever, in years", 1, "2026-12-04T00:00:00Z", None, None),
+            ("for ever, too early to say", 50, "2026-11-30T00:00:00Z", None, None),
+        ] {
+            assert_eq!(pace(used, 100, since, end, at(now)), expected.map(at), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_only_observes_does_not_run_out() {
+        let meter = Meter { scope: Scope::Organization, metric: Metric::Spend, window: Window::Total };
+        let since = at("2026-11-01T00:00:00Z");
+        let ahead =
+            Ahead { short: "on 3 Dec".into(), full: "on 3 Dec 2026".into(), learned_from: "28 days".into() };
+        let said = |mode| {
+            let watched = Watched { meter, name: "Acme", cap: 5_000_000_000, mode, href: "/spend" };
+            let Telling { title, body, .. } = watched.runs_out(&ahead, 1, since).telling;
+            (title, body.contains("calls go on"))
+        };
+        assert_eq!(said(Mode::Enforce), ("Acme will run out on 3 Dec".to_owned(), false));
+        assert_eq!(said(Mode::Observe), ("Acme will pass $5.00 in total on 3 Dec".to_owned(), true));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     authorizations::Cell,
     guardrails::Found,
-    ids::{ApplicationId, CallId, GrantId, GroupId, KeyId, ModelId, PolicyId, ProviderId, UserId},
+    ids::{ApplicationId, CallId, GrantId, GroupId, KeyId, ModelId, PolicyId, ProviderId, SecretId, UserId},
     keys::Features,
     money::{Money, Price},
     prices::{PriceKey, Prices, priced_buckets},
@@ -151,6 +151,22 @@ pub struct CallLine {
     pub end: End,
     /// Whether whoever asks may read it by itself.
     pub opens: bool,
+    /// Where it came from; none: it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whence: Option<Whence>,
+}
+
+/// Where a call came from, as files say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whence {
+    /// On which group's account.
+    pub group: (GroupId, String),
+    /// By which key; none where that is not known any more.
+    pub key: Option<KeyId>,
+    /// By which of its secrets.
+    pub secret: SecretId,
+    /// The session it named; empty: none, or it was refused.
+    pub session: String,
 }
 
 /// How a call ended, in a list.
@@ -226,7 +242,18 @@ impl From<CallRow> for CallLine {
             opens,
         } = row;
         let end = End::Finished { outcome, usage, cost, estimated, duration_ms, cached };
-        Self { id, at, application, user, model: (Some(model.0), model.1), policy, use_case, end, opens }
+        Self {
+            id,
+            at,
+            application,
+            user,
+            model: (Some(model.0), model.1),
+            policy,
+            use_case,
+            end,
+            opens,
+            whence: None,
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Questions about use: what is counted, by what it is split, in which steps of time.
 
+mod without;
+
 use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
+pub use self::without::{Unreadable, Without};
 use crate::{
     csv,
     money::{Money, grouped},
@@ -209,7 +212,8 @@ pub fn millis(amount: i64) -> String {
     if amount < 1000 {
         format!("{amount} ms")
     } else {
-        format!("{}.{} s", amount / 1000, amount % 1000 / 100)
+        let tenths = (amount + 50) / 100;
+        format!("{}.{} s", tenths / 10, tenths % 10)
     }
 }
 
@@ -395,6 +399,11 @@ impl Explored {
         self.began.is_none_or(|began| began <= self.before.from)
     }
 
+    /// What it names, so that the rest can be asked for; nothing where parts overlap or nothing is left over.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter_map(|row| row.key.as_deref())
+    }
+
     /// One sentence about the largest change.
     pub fn what_changed(&self) -> String {
         let measure = self.measure;
@@ -503,7 +512,8 @@ pub struct Spike<'a> {
 impl Spike<'_> {
     /// `3.1 times its usual Tuesday`.
     pub fn words(&self) -> String {
-        let tenths = i128::from(self.amount) * 10 / i128::from(self.usual.max(1));
+        let usual = i128::from(self.usual.max(1));
+        let tenths = (i128::from(self.amount) * 20 + usual) / (usual * 2);
         format!("{}.{} times its usual {}", tenths / 10, tenths % 10, self.day.format("%A"))
     }
 }
@@ -512,7 +522,7 @@ impl Spike<'_> {
 fn percent(now: i64, before: i64) -> String {
     let (now, before) = (i128::from(now), i128::from(before).max(1));
     if now >= before * 3 {
-        let tenths = now * 10 / before;
+        let tenths = (now * 20 + before) / (before * 2);
         return format!("a factor of {}.{}", tenths / 10, tenths % 10);
     }
     // To the nearest, as tables say it.

@@ -91,7 +91,8 @@ pub fn forecast(
             apart.saturating_mul(apart)
         })
         .fold(0, i128::saturating_add);
-    let ahead = days.len() as i128 + i128::from(rest_of_today.0 > 0);
+    // Today is not over, whatever it has cost already.
+    let ahead = days.len() as i128 + 1;
     let variance = strayed / past.len() as i128;
     let spread = variance.saturating_mul(ahead).isqrt().saturating_mul(RANGE) / 100;
     let spent = i128::from(spent.0);
@@ -194,6 +195,14 @@ mod tests {
         );
         let found = forecast(&past(&[100, 0, 0, 0]), Money::cents(4000), Money::ZERO, today(), end).unwrap();
         assert_eq!(found.low, Money::cents(4000));
+    }
+
+    #[test]
+    fn the_last_day_of_a_month_that_has_cost_what_it_usually_does_is_not_certain() {
+        let end = NaiveDate::from_ymd_opt(2026, 11, 17).unwrap();
+        let dollars = |dollars: i64| Money::cents(dollars * 100);
+        let found = forecast(&past(&[20, 0, 20, 0]), dollars(40), dollars(12), today(), end).unwrap();
+        assert_eq!((found.end, found.low, found.high), (dollars(40), dollars(40), Money::cents(5280)));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Invoice {
     pub has_money: bool,
     /// Whether it says tokens.
     pub has_tokens: bool,
+    /// Whether it says them in one, and not which of them were input.
+    pub tokens_in_one: bool,
     /// When it was brought.
     pub uploaded_at: DateTime<Utc>,
     /// When the ledger was last looked at.
@@ -171,6 +173,8 @@ pub fn to_csv(invoice: &Invoice, lines: &[InvoiceLine]) -> String {
         "ledger_input_tokens",
         "invoice_output_tokens",
         "ledger_output_tokens",
+        "invoice_tokens",
+        "ledger_tokens",
         "ledger_calls",
         "remark",
     ]);
@@ -181,16 +185,19 @@ pub fn to_csv(invoice: &Invoice, lines: &[InvoiceLine]) -> String {
         };
         let if_money = |text: String| if invoice.has_money { text } else { String::new() };
         let if_tokens = |count: i64| if invoice.has_tokens { count.to_string() } else { String::new() };
+        let if_apart = |count: i64| if invoice.tokens_in_one { String::new() } else { if_tokens(count) };
         let (billed, ledger) = (line.billed, line.ledger);
         // A figure below zero is a figure, and no formula: it is written as it is.
         let cells = [
             if_money(money(billed.cost)),
             money(ledger.cost),
             if_money(money(line.more())),
-            if_tokens(billed.input),
+            if_apart(billed.input),
             ledger.input.to_string(),
-            if_tokens(billed.output),
+            if_apart(billed.output),
             ledger.output.to_string(),
+            if_tokens(billed.tokens()),
+            ledger.tokens().to_string(),
             line.calls.to_string(),
         ];
         let text = csv::line([line.day.to_string().as_str(), &line.model]);

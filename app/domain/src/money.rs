@@ -252,10 +252,11 @@ impl fmt::Display for Money {
         let nanos = self.0.unsigned_abs();
         let one = NANOS.unsigned_abs();
         if nanos > 0 && nanos < one / 100 {
-            let digits = format!("{nanos:09}");
-            let first = digits.bytes().position(|b| b != b'0').unwrap_or(0);
-            let kept = digits[..(first + 2).min(9)].trim_end_matches('0');
-            return write!(f, "{sign}$0.{kept}");
+            // Two digits that say something, rounded as cents are.
+            let unit = 10_u64.pow(nanos.ilog10().saturating_sub(1));
+            let digits = format!("{:09}", (nanos + unit / 2) / unit * unit);
+            let kept = digits.trim_end_matches('0');
+            return write!(f, "{sign}$0.{kept:0<2}");
         }
         let cents = (nanos + one / 200) / (one / 100);
         write!(f, "{sign}${}.{:02}", grouped(cents / 100), cents % 100)
@@ -378,7 +379,11 @@ mod tests {
             (0, "$0.00"),
             (1, "$0.000000001"),
             (320_000, "$0.00032"),
-            (9_999_999, "$0.0099"),
+            (9_949_999, "$0.0099"),
+            (9_950_000, "$0.01"),
+            (9_999_999, "$0.01"),
+            (125_000, "$0.00013"),
+            (124_999, "$0.00012"),
             (10_000_000, "$0.01"),
             (379_415_000_000, "$379.42"),
             (1_234_567_890_000_000, "$1,234,567.89"),

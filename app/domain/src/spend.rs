@@ -9,7 +9,7 @@ use crate::{
     forecast::Forecast,
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, RequestId, UserId},
     limits::{Level, Limit, Metric, Mode, Scope},
-    money::Money,
+    money::{Money, how_many},
     usage::Usage,
     window::Span,
     words::words,
@@ -293,6 +293,55 @@ pub struct Leader {
     pub spend: Money,
 }
 
+/// How people's month stands to their own limit, or to the organization's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct People {
+    /// How many there are.
+    pub all: usize,
+    /// Nothing is left of their limit.
+    pub over: usize,
+    /// Of so many at least 80 % is used, and something is left.
+    pub near: usize,
+    /// No limit of their own counts them.
+    pub open: usize,
+}
+
+impl People {
+    /// Are they fine, and why.
+    fn verdict(self) -> (Verdict, String) {
+        let Self { all, over, near, open } = self;
+        let of = format!("Of {}", how_many(all as u64, "person", "people"));
+        let verb = |count| if count == 1 { "has" } else { "have" };
+        let open_too = if open > 0 {
+            format!(" {} no monthly limit of their own.", count_have(open))
+        } else {
+            String::new()
+        };
+        match (over, near) {
+            (0, 0) if open == all => {
+                (Verdict::Open, format!("{of}, nobody has a monthly limit of their own."))
+            }
+            (0, 0) => (Verdict::Fine, format!("{of}, nobody is near their monthly limit.{open_too}")),
+            (0, near) => (
+                Verdict::Near,
+                format!("{of}, {near} {} used 80 % or more of their monthly limit.{open_too}", verb(near)),
+            ),
+            (over, near) => {
+                let more = if near > 0 { format!(", and {near} more 80 % of it") } else { String::new() };
+                (
+                    Verdict::Over,
+                    format!("{of}, {over} {} used up their monthly limit{more}.{open_too}", verb(over)),
+                )
+            }
+        }
+    }
+}
+
+/// `3 have`, `1 has`.
+fn count_have(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "has" } else { "have" })
+}
+
 /// Are we fine?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -329,13 +378,15 @@ pub struct SpendPage {
     pub before_whole: Money,
     /// What each step's counterpart in the time before came to.
     pub before_steps: Vec<Money>,
-    /// The cap on monthly spend with its level now, if there is one; none of a month that is over.
+    /// The cap on monthly spend with its level, if there is one.
     pub budget: Option<LimitLevel>,
-    /// Of the caps on monthly spend of what it is part of, the one of which most is used now.
+    /// Of the caps on monthly spend of what it is part of, the one of which most is used.
     pub above: Option<LimitLevel>,
     /// Of the limits that refuse its calls, its own and those above, in any measure: the one that
     /// presses most, if one does.
     pub pressing: Option<LimitLevel>,
+    /// Of people, where the page is about what they spend: how their month stands to their limits.
+    pub people: Option<People>,
     /// What is in flight now, if the page shows the time that runs and it is known.
     pub flying: Option<Flying>,
     /// What most of it went to, by other splits than the table's.
@@ -360,31 +411,26 @@ impl SpendPage {
         [self.budget.as_ref(), self.above.as_ref()].into_iter().flatten().max_by_key(|limit| limit.percent())
     }
 
-    /// The cap on monthly spend, where the page shows what counts in it.
-    pub fn shown_budget(&self) -> Option<&LimitLevel> {
-        self.budget.as_ref().filter(|_| self.runs() && self.view == View::Attributed)
+    /// Whether what it shows goes on to this day: limits say whether that is fine.
+    pub fn is_current(&self) -> bool {
+        self.table.period.from <= self.today && self.table.period.to > self.today
     }
 
-    /// Are we fine, and why: of the month that runs, whatever stretch the page shows; none of a month that is
-    /// over. `day` says a day.
+    /// Are we fine, and why: as limits stand now, where the page shows this day. `day` says a day.
     pub fn verdict(&self, day: impl Fn(NaiveDate) -> String) -> Option<(Verdict, String)> {
-        if self.range == Range::Month && !self.runs() {
+        if !self.is_current() {
             return None;
         }
-        let (verdict, text) = self.verdict_now(day);
-        // What members spend elsewhere counts in limits elsewhere.
-        let of = match (self.view, self.runs()) {
-            (View::Members, _) => "Of what is attributed to it this month: ",
-            (View::Attributed, false) => "This month: ",
-            (View::Attributed, true) => "",
+        let (verdict, text) = match self.people {
+            // What members spend elsewhere counts in limits elsewhere, but always in their own.
+            Some(people) if self.view == View::Members => people.verdict(),
+            _ => self.judged(day),
         };
-        Some((verdict, format!("{of}{text}")))
+        Some((verdict, if self.runs() { text } else { format!("This month: {text}") }))
     }
 
-    fn verdict_now(&self, day: impl Fn(NaiveDate) -> String) -> (Verdict, String) {
-        // It is of what the page shows.
-        let forecast = self.forecast.as_ref().filter(|_| self.view == View::Attributed);
-        let heading = forecast.map(|forecast| forecast.end);
+    fn judged(&self, day: impl Fn(NaiveDate) -> String) -> (Verdict, String) {
+        let heading = self.forecast.as_ref().map(|forecast| forecast.end);
         let pressed = self.pressing.as_ref().map(pressed);
         let Some(limit) = self.tightest() else {
             if let Some(pressed) = pressed {
@@ -399,7 +445,7 @@ impl SpendPage {
             return (Verdict::Open, format!("No monthly limit counts this.{toward}"));
         };
         let own = self.budget.as_ref().is_some_and(|budget| budget == limit);
-        let judged = judged(limit, forecast.filter(|_| own), own, self.today, day);
+        let judged = judged(limit, self.forecast.as_ref().filter(|_| own), own, self.today, day);
         worse(judged, limit, pressed)
     }
 }
@@ -494,6 +540,10 @@ fn judged(
     }
     let reached = forecast.and_then(|forecast| forecast.reaches(cap, Money(limit.level.settled), today));
     match (forecast, reached) {
+        (_, Some(on)) if limit.limit.mode == Mode::Observe => (
+            Verdict::Near,
+            format!("{used}, and as it looks it is passed on {}. It only observes, so calls go on.", day(on)),
+        ),
         (_, Some(on)) => (Verdict::Near, format!("{used}, and as it looks the rest is gone on {}.", day(on))),
         (Some(forecast), None) if forecast.high > cap => {
             (Verdict::Near, format!("{used}, and the month may end at up to {}.", forecast.high))

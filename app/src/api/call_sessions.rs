@@ -31,6 +31,8 @@ pub async fn load_sessions(
     use crate::backend::{call_sessions::*, *};
     const PAGE: i64 = 50;
     handle(|cx| async move {
+        // Here nothing is left out.
+        let filters = filters.with_everything();
         let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let (org, after) = (cx.org()?, read_after(&after));

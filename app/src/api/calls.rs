@@ -17,11 +17,12 @@ pub struct Calls {
     pub list: CallList,
     /// The filters.
     pub named: Named,
-    /// What of the address could not be followed, in a sentence.
-    pub remark: Option<String>,
+    /// What of the address could not be followed, each in a sentence.
+    pub remarks: Vec<String>,
 }
 
-/// A call, and what the gateway's function says of such a call now.
+/// A call, and what the gateway's function says of such a call now: what it said then is not kept beyond the
+/// rule or grant that let it through, or the answer that refused it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallAnswer {
     /// The call.
@@ -30,6 +31,8 @@ pub struct CallAnswer {
     pub sentence: Option<String>,
     /// What that rests on, in order.
     pub steps: Vec<WhyStep>,
+    /// Whether anything was changed in the organization since the call.
+    pub changed: bool,
 }
 
 /// Calls, the newest first: of everything whoever asks may see, or of what is asked for. `many`: as many as
@@ -44,27 +47,27 @@ pub async fn load_calls(
     #[server(default)] after: String,
     #[server(default)] many: bool,
 ) -> Result<Calls, AppError> {
-    use crate::backend::*;
+    use crate::{backend::*, ui::query::nothing_called};
+    use domain::calls::Ended;
     // How many calls a page lists, and how many a part of a file.
     const PAGE: usize = 50;
     const PART: usize = 1000;
     handle(|cx| async move {
         let (filters, feature) = which::known(filters);
-        let remark = feature.map(|sentence| format!("{sentence}: these are calls whatever they used."));
-        // A page says what it could not read and shows the rest; a file is not made of something else.
-        let ended = match read_some("outcome", &outcome) {
-            Err(_) if !many => None,
-            read => read?,
-        };
-        let unknown = (ended.is_none() && !outcome.trim().is_empty()).then(|| {
-            format!(
-                "{}: these are calls however they ended.",
-                crate::ui::query::nothing_called(outcome.trim())
-            )
-        });
-        let remark = match (remark, unknown) {
-            (Some(one), Some(other)) => Some(format!("{one} {other}")),
-            (one, other) => one.or(other),
+        let mut remarks = Vec::new();
+        remarks.extend(feature.map(|sentence| format!("{sentence}: these are calls whatever they used.")));
+        // A page says what it could not follow; a file is not of something else instead.
+        let ended = match (outcome.as_str(), outcome.parse::<Ended>()) {
+            ("", _) => None,
+            (_, Ok(ended)) => Some(ended),
+            _ if many => {
+                return Err(AppError::field("outcome", format!("{}.", nothing_called(&outcome))));
+            }
+            _ => {
+                let sentence = nothing_called(&outcome);
+                remarks.push(format!("{sentence}: these are calls however they ended."));
+                None
+            }
         };
         let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
@@ -90,7 +93,7 @@ pub async fn load_calls(
             let opening = which::opening(&cx, calls).await?;
             list.calls.iter_mut().for_each(|call| call.opens = opening.contains(&call.id));
         }
-        Ok(Calls { list, named, remark })
+        Ok(Calls { list, named, remarks })
     })
     .await
 }
@@ -131,7 +134,9 @@ pub async fn load_call(id: String) -> Result<CallAnswer, AppError> {
             // What is gone by now has no answer, and the call is the page all the same.
             let answer = why::answer(&cx, question).await.ok().and_then(|why| why.answers.into_iter().next());
             let (sentence, steps) = answer.map(|answer| (answer.sentence, answer.steps)).unzip();
-            return Ok(CallAnswer { call, sentence, steps: steps.unwrap_or_default() });
+            let newest = store::audit::last(&cx.store, permit.org()).await.known()?;
+            let changed = newest.is_some_and(|newest| newest > call.at);
+            return Ok(CallAnswer { call, sentence, steps: steps.unwrap_or_default(), changed });
         }
         Err(cx.permit(Act::ReadOrganization).err().unwrap_or(AppError::NotFound))
     })

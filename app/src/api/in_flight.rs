@@ -27,6 +27,8 @@ pub async fn load_in_flight(#[server(default)] filters: Filters) -> Result<InFli
     // How many a page lists: the longest ones.
     const MOST: i64 = 200;
     handle(|cx| async move {
+        // Here nothing is left out.
+        let filters = filters.with_everything();
         let which = which::asked(&cx, &filters).await?;
         let named = which::named(&cx, &filters, &which).await?;
         let now = store::clock::now();

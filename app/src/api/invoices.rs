@@ -70,6 +70,7 @@ pub async fn create_invoice(
     #[server(default)] cost: String,
     #[server(default)] input: String,
     #[server(default)] output: String,
+    #[server(default)] tokens: String,
 ) -> Result<Done, AppError> {
     use crate::backend::*;
     use domain::{
@@ -88,7 +89,7 @@ pub async fn create_invoice(
         if csv.len() > FILE_MAX {
             return Err(AppError::field(field, "It is larger than 8 MB. Bring fewer days at a time."));
         }
-        let mapping = Mapping { day, model, cost, input, output };
+        let mapping = Mapping { day, model, cost, input, output, tokens };
         let bill = domain::invoices::read(csv, &mapping)
             .map_err(|mistakes| AppError::field(field, told(&mistakes)))?;
         let mut change = cx.change(permit).await?;

@@ -27,23 +27,15 @@ pub async fn load_spend(
     use store::spend::{Look, page};
     handle(|cx| async move {
         let (org, of) = which::spender(&cx, &of).await?;
-        let month = match month.as_str() {
-            "" => None,
-            month => Some(
-                NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d")
-                    .map_err(|_| AppError::NotFound)?,
-            ),
-        };
         let group = matches!(of, store::spend::Of::Group(_));
         let view = View::Members.as_str() == view && group;
         let range = range.parse().unwrap_or(Range::Month);
         // Days that cannot be shown are said to be so by the page, which has what was typed.
         let asked = range == Range::Own && !from.is_empty() && !to.is_empty();
         let today = cx.calendar().await?.day(store::clock::now());
-        // Of a month to come nothing is known.
-        if month.is_some_and(|month| month > today) {
-            return Err(AppError::NotFound);
-        }
+        // A month that is none, or has not begun, is said to be so by the page; the one that runs is shown.
+        let month = NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").ok();
+        let month = month.filter(|month| *month <= today);
         let own = if asked { chosen(&from, &to, today).ok() } else { None };
         let look = Look {
             view: if view { View::Members } else { View::Attributed },

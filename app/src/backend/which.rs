@@ -5,20 +5,20 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    explore::{By, NONE},
+    explore::{By, NONE, Without},
     ids::{ApplicationId, CallId, GroupId, KeyId, ModelId, OrgId, ProviderId, TierId, UserId},
     keys::{Feature, Features},
     roles::{Act, Permit},
     spend::View,
 };
 use store::{
-    rollups::{Sight, Which, names},
+    rollups::{self, Sight, Which, names},
     spend::Of,
 };
 
 use super::{AppError, Cx, Known, groups};
 use crate::{
-    filters::{Choices, Filters, Named},
+    filters::{AS_LINKED, Choices, Filters, Named},
     ui::{pick_group::LISTED, query::nothing_called},
 };
 
@@ -113,7 +113,7 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
         members: group.is_some() && filters.view == View::Members.as_str(),
         directly: group.is_some() && filters.directly == "true",
         application,
-        user: id(&filters.user, UserId::NIL)?,
+        user: person(cx, &filters.user).await?,
         model: id(&filters.model, ModelId::NIL)?,
         tier: id(&filters.tier, TierId::NIL)?,
         provider: id(&filters.provider, ProviderId::NIL)?,
@@ -123,6 +123,7 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
             label => Some(label.to_owned()),
         },
         features: features(&filters.feature)?,
+        without: without(cx, &filters.without).await?,
         sight: if all { Sight::All } else { Sight::Own { led: actor.leads.clone(), me } },
     };
     // Somebody who leads nothing sees their own, and nothing else: asked for as such, it is found
@@ -136,6 +137,73 @@ pub async fn which(cx: &Cx, filters: &Filters) -> Result<Which, AppError> {
         },
         _ => Ok(which),
     }
+}
+
+/// The person somebody wrote: an id, an address, or a name that only one has; none for those without one.
+async fn person(cx: &Cx, text: &str) -> Result<Option<UserId>, AppError> {
+    let typed = text.trim();
+    if let Ok(known) = id(typed, UserId::NIL) {
+        return Ok(known);
+    }
+    // Who reads nobody else's is told of nobody.
+    let me = cx.permit(Act::UseOwn)?.actor().user;
+    let mut people = store::users::names(&cx.store, cx.org()?, i64::MAX).await.known()?;
+    if cx.permit(Act::ReadOrganization).is_err() {
+        people.retain(|(id, ..)| Some(*id) == me);
+    }
+    let same = |text: &str| text.to_lowercase() == typed.to_lowercase();
+    let mut found = people.iter().filter(|(_, name, email)| same(name) || same(email));
+    match (found.next(), found.next()) {
+        (Some((id, ..)), None) => Ok(Some(*id)),
+        (None, _) => {
+            let sentence = format!("{} as a person. Write a name, or an address.", nothing_called(typed));
+            Err(AppError::field("user", sentence))
+        }
+        (Some(_), Some(_)) => {
+            let sentence =
+                format!("Several people are called {typed}. Write the address of the one you mean.");
+            Err(AppError::field("user", sentence))
+        }
+    }
+}
+
+/// Reads what is left out. A key is its application's.
+async fn without(cx: &Cx, text: &str) -> Result<rollups::Without, AppError> {
+    let asked: Without = text.parse().map_err(|_| AppError::NotFound)?;
+    let mut without = rollups::Without::default();
+    for (by, keys) in asked.things() {
+        for key in keys {
+            match by {
+                By::Group => without.groups.extend(id(key, GroupId::NIL)?.map(|id| id.0)),
+                By::Application => without.applications.extend(id(key, ApplicationId::NIL)?.map(|id| id.0)),
+                By::Key => {
+                    let key = id(key, KeyId::NIL)?.unwrap_or(KeyId::NIL);
+                    let application =
+                        store::spend::application_of(&cx.store, cx.org()?, key).await.known()?;
+                    without.applications.push(application.0);
+                }
+                By::User => without.users.extend(id(key, UserId::NIL)?.map(|id| id.0)),
+                By::Model => without.models.extend(id(key, ModelId::NIL)?.map(|id| id.0)),
+                By::Tier => without.tiers.extend(id(key, TierId::NIL)?.map(|id| id.0)),
+                By::Provider => without.providers.extend(id(key, ProviderId::NIL)?.map(|id| id.0)),
+                By::UseCase => without.use_cases.push(if key == NONE { String::new() } else { key.clone() }),
+                By::Feature => return Err(AppError::NotFound),
+            }
+        }
+    }
+    Ok(without)
+}
+
+/// What is left out, in words: how many things, not which, because an id alone tells nobody a name.
+fn left_out(text: &str) -> Option<String> {
+    let without: Without = text.parse().ok()?;
+    let words: Vec<String> = without
+        .things()
+        .map(|(by, keys)| {
+            domain::money::how_many(keys.len() as u64, &by.one().to_lowercase(), &by.plural().to_lowercase())
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What the filters that are set are called, and what else could be chosen.
@@ -173,7 +241,7 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
                 By::User => actor.user == Some(UserId(id)),
                 By::Model | By::Tier | By::Provider | By::UseCase | By::Feature | By::Key => true,
             };
-        set.push((name.to_owned(), if told { known } else { "as linked".to_owned() }));
+        set.push((name.to_owned(), if told { known } else { AS_LINKED.to_owned() }));
     }
     if which.directly {
         set.push(("directly".to_owned(), By::Group.none().to_owned()));
@@ -187,6 +255,7 @@ pub async fn named(cx: &Cx, filters: &Filters, which: &Which) -> Result<Named, A
         let label = if used.is_empty() { By::Feature.none().to_owned() } else { used.join(", ") };
         set.push(("feature".to_owned(), label));
     }
+    set.extend(left_out(&filters.without).map(|label| ("without".to_owned(), label)));
     let led = (!reads_all).then_some(actor.leads.as_slice());
     let mut pickers = store::explore::pickers(&cx.store, org, led, PICKED).await.known()?;
     let mut group_path = None;

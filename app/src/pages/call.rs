@@ -32,7 +32,7 @@ pub fn CallPage() -> impl IntoView {
 
 #[component]
 fn Content(answer: CallAnswer) -> impl IntoView {
-    let CallAnswer { call, sentence, steps } = answer;
+    let CallAnswer { call, sentence, steps, changed } = answer;
     let why = super::why::href(&[
         ("who", &call.application.0.to_string()),
         ("model", &call.model.1),
@@ -40,7 +40,8 @@ fn Content(answer: CallAnswer) -> impl IntoView {
     ]);
     let decision = sentence.filter(|_| !steps.is_empty()).map(|sentence| {
         view! {
-            <Card title="The same call today, step by step" note="by the rules as they are now; what let it through then stands above">
+            <Card title="What such a call meets now, step by step" note="by the rules of today">
+                <p class="note-line">{since(changed)}</p>
                 <p class="pad">{sentence}</p>
                 <Trace steps/>
                 <p class="note-line"><a href=why>"With every limit, and what would change it"</a></p>
@@ -49,6 +50,10 @@ fn Content(answer: CallAnswer) -> impl IntoView {
     });
     let crumbs = vec![("/calls".to_owned(), "Calls".to_owned())];
     let title = frame().zone.full(call.at);
+    let then = match &call.what {
+        What::Finished(finished) => Some(decided(finished)),
+        What::Refused(_) => None,
+    };
     let what = match &call.what {
         What::Finished(finished) => finished_parts(finished).into_any(),
         What::Refused(refused) => refused_parts(refused).into_any(),
@@ -64,7 +69,43 @@ fn Content(answer: CallAnswer) -> impl IntoView {
         {what}
         <Kept call=call.id.to_string()/>
         <Attribution call/>
+        {then}
         {decision}
+    }
+}
+
+/// Whether what is decided now can be told from what was decided then.
+fn since(changed: bool) -> AnyView {
+    if changed {
+        let log = frame()
+            .may(Act::ReadOrganization)
+            .then(|| view! { " "<a href="/audit">"What was changed since is in the log"</a>"." });
+        view! { "This is no record of what decided then. Rules, memberships and limits may have been others when the call was made."{log} }
+            .into_any()
+    } else {
+        "Nothing has been changed in the organization since this call. What has ended by its date, and what limits had left then, may still have been different.".into_any()
+    }
+}
+
+/// What decided when the call was made, as far as it was written down with it.
+fn decided(finished: &Finished) -> impl IntoView + use<> {
+    let all = frame().may(Act::ReadOrganization);
+    let by = match (&finished.grant, &finished.authorization) {
+        (Some(grant), _) => {
+            view! { "It was let through by a grant: "<span class="mono">{grant.to_string()}</span>"." }
+                .into_any()
+        }
+        (None, Some((cell, name))) if all => {
+            view! { "It was let through by the rule on "<a href=rule_href(*cell)>{name.clone()}</a>"." }
+                .into_any()
+        }
+        (None, Some((_, name))) => format!("It was let through by the rule on {name}.").into_any(),
+        (None, None) => "It was let through; by which rule was not written down.".into_any(),
+    };
+    view! {
+        <Card title="What decided then" note="written down with the call">
+            <p class="pad">{by}" Every limit that refuses had room for it. How much each had left was not written down."</p>
+        </Card>
     }
 }
 
@@ -323,11 +364,6 @@ fn more_of(finished: Finished, session: String, link: impl Fn(String, String) ->
     facts.push(fact("Used", used(finished.features)));
     if let Some((_, name)) = finished.policy {
         facts.push(fact("Policy", view! { {name} }));
-    }
-    if let Some(grant) = finished.grant {
-        facts.push(fact("Let through by the grant", view! { <span class="mono">{grant.to_string()}</span> }));
-    } else if let Some(rule) = finished.authorization {
-        facts.push(fact("Let through by the rule", link(rule_href(rule.0), rule.1)));
     }
     facts
 }

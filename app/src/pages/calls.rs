@@ -5,13 +5,13 @@ use domain::{
     explore::{By, NONE, millis},
     keys::Feature,
     money::grouped,
-    spend::{CallRow, Outcome},
+    spend::{CallRow, Outcome, View},
 };
 use leptos::prelude::*;
 
 use crate::{
     api::calls::{Calls, load_calls},
-    filters::{Choices, Filters, Named},
+    filters::{AS_LINKED, Choices, Filters, Named},
     ui::{
         Badge, Card, Empty, Head, Kind, Load, Page, Pager, When,
         context::{frame, reads_groups},
@@ -42,12 +42,12 @@ pub fn CallsPage() -> impl IntoView {
 
 #[component]
 fn Content(calls: Calls, filters: Filters) -> impl IntoView {
-    let Calls { list, named, remark } = calls;
+    let Calls { list, named, remarks } = calls;
     let any = !named.set.is_empty()
         || ["outcome", "from", "to", "request"].iter().any(|name| !query::value(name).is_empty());
     let outcomes = Ended::ALL.iter().map(|ended| (ended.to_string(), ended.label().to_owned())).collect();
     let narrowed = named.narrowed;
-    let running = filters.href("/calls/live", &[]);
+    let running = filters.with_everything().href("/calls/live", &[]);
     let also = ["outcome", "from", "to", "request"].map(|name| (name, query::value(name)));
     let also: Vec<(&str, &str)> = also.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let csv = (!list.calls.is_empty()).then(|| filters.href("/calls.csv", &also));
@@ -64,7 +64,7 @@ fn Content(calls: Calls, filters: Filters) -> impl IntoView {
             <Choice name="outcome" label="Ended" choices=outcomes all="However" value=query::value("outcome")/>
             <label class="pick">"Request id"<input type="search" name="request" value=query::value("request") maxlength="200" placeholder="req_…"/></label>
         </FilterBar>
-        {remark.map(|remark| view! { <p class="banner warn" role="status">{remark}</p> })}
+        {remarks.into_iter().map(|remark| view! { <p class="banner warn" role="status">{remark}" "<a href="/calls">"Clear the filters"</a></p> }).collect_view()}
         <Card>
             {if empty {
                 view! { <Empty title="No call matches" text="Take a filter away, or look at other days."><a class="btn" href="/calls">"Show all"</a></Empty> }.into_any()
@@ -95,6 +95,7 @@ pub fn FilterBar(
 ) -> impl IntoView {
     let Named { set, groups, group_path, applications, models, tiers, providers, .. } = named;
     let chips = set
+        .clone()
         .into_iter()
         .map(|(name, label)| {
             let what = match name.as_str() {
@@ -107,6 +108,7 @@ pub fn FilterBar(
                 "key" => "Key of",
                 "model" => "Model",
                 "provider" => "Provider",
+                "without" => "Without",
                 _ => "Tier",
             };
             // A group's own applications are nothing without the group.
@@ -116,15 +118,12 @@ pub fn FilterBar(
             view! { <a class="chip" href=href aria-label=spoken>{what}": "<b>{label}</b><span aria-hidden="true">" ×"</span></a> }
         })
         .collect_view();
+    let more = more_filters(path, &filters, &set, (tiers, providers));
     // What has no choice of its own stays as it is.
     let kept = filters
         .pairs()
         .into_iter()
-        .filter(|(name, _)| match *name {
-            "user" | "use_case" | "view" | "directly" | "key" => true,
-            "tier" | "provider" => path != "/explore",
-            _ => false,
-        })
+        .filter(|(name, _)| *name == "without")
         .map(|(name, value)| view! { <input type="hidden" name=name value=value.to_owned()/> })
         .collect_view();
     let zone = frame().zone.name.clone();
@@ -135,8 +134,6 @@ pub fn FilterBar(
             {group_path.map(|path| view! { <label class="pick">"Group"<input name="group" value=path placeholder="Name or path" autocomplete="off"/></label> })}
             {(!applications.is_empty()).then(|| view! { <Choice name="application" label="Application" choices=applications all="All" value=filters.application.clone()/> })}
             {(!models.is_empty()).then(|| view! { <Choice name="model" label="Model" choices=models all="All" value=filters.model.clone()/> })}
-            {(!tiers.is_empty() && path == "/explore").then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All" value=filters.tier.clone()/> })}
-            {(!providers.is_empty() && path == "/explore").then(|| view! { <Choice name="provider" label="Provider" choices=providers all="All" value=filters.provider.clone()/> })}
             <Choice name="feature" label="Used" choices=features() all="Anything" value=filters.feature.clone()/>
             {children()}
             {dated.then(|| view! {
@@ -145,9 +142,51 @@ pub fn FilterBar(
                     <label class="pick">"To"<input type="date" name="to" value=query::value("to")/></label>
                 </div>
             })}
+            {more}
             <div class="row"><button class="btn">"Show"</button>{any.then(|| view! { <a class="link" href=path>"Clear"</a> })}</div>
         </form>
         <div class="chips">{chips}{dated.then(|| view! { <span class="hint">{format!("Days are those of {zone}.")}</span> })}</div>
+    }
+}
+
+/// What is filtered by less often, folded away until something of it is set. Everything that an address can
+/// say can be said here, too.
+fn more_filters(
+    path: &str,
+    filters: &Filters,
+    set: &[(String, String)],
+    (tiers, providers): (Choices, Choices),
+) -> impl IntoView + use<> {
+    let open =
+        [&filters.user, &filters.use_case, &filters.key, &filters.tier, &filters.provider, &filters.view]
+            .into_iter()
+            .chain([&filters.directly])
+            .any(|value| !value.is_empty());
+    // Who came with a link is shown by their name, where whoever asks may know it.
+    let called = set.iter().find(|(name, _)| name == "user").map(|(_, label)| label.clone());
+    let person = match called {
+        Some(name) if filters.user.starts_with("usr_") && name != AS_LINKED => name,
+        _ => filters.user.clone(),
+    };
+    let spend_of = vec![
+        (String::new(), "Its applications".to_owned()),
+        (View::Members.to_string(), "Its members".to_owned()),
+    ];
+    view! {
+        <details class="more-filters" open=open>
+            <summary>"More filters"</summary>
+            <div class="filter-bar">
+                {(!tiers.is_empty()).then(|| view! { <Choice name="tier" label="Tier" choices=tiers all="All" value=filters.tier.clone()/> })}
+                {(!providers.is_empty()).then(|| view! { <Choice name="provider" label="Provider" choices=providers all="All" value=filters.provider.clone()/> })}
+                <label class="pick">"Person"<input type="search" name="user" value=person maxlength="200" placeholder="Name or address"/></label>
+                <label class="pick">"Use case"<input type="search" name="use_case" value=filters.use_case.clone() maxlength="200" placeholder="Its label"/></label>
+                {(filters.application.is_empty() && path != "/sessions").then(|| view! {
+                    <label class="pick">"Key"<input type="search" name="key" value=filters.key.clone() maxlength="60" placeholder="key_…"/></label>
+                })}
+                <Choice name="view" label="Of a group" choices=spend_of value=if filters.view == View::Members.as_str() { filters.view.clone() } else { String::new() }/>
+                <label class="pick tick"><input type="checkbox" name="directly" value="true" checked=filters.directly == "true"/>"Only its own applications"</label>
+            </div>
+        </details>
     }
 }
 

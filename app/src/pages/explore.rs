@@ -1,8 +1,9 @@
 //! The explorer: what is counted, by what, in which steps of time. All of it is in the address.
 
 use domain::{
+    durations::PRECISION,
     explore::{By, Explored, Interval, Measure, Row},
-    money::how_many,
+    money::{Money, how_many},
 };
 use leptos::prelude::*;
 
@@ -97,7 +98,7 @@ fn Content(answer: Answer, filters: Filters) -> impl IntoView {
             } else {
                 view! { <ChartView chart bare=true/> }.into_any()
             }}
-            <p class="note-line">{sentence}" "{in_all}{overlap.map(|text| format!(" {text}"))}</p>
+            <p class="note-line">{sentence}" "{in_all}{measure.is_percentile().then(|| format!(" How long calls took is counted by classes: this is within {PRECISION} of the exact figure."))}{overlap.map(|text| format!(" {text}"))}</p>
         </Card>
         {(!empty).then(|| view! { <Table explored series filters/> })}
     }
@@ -146,11 +147,16 @@ fn Table(explored: Explored, series: Vec<Series>, filters: Filters) -> impl Into
     }
 }
 
+/// An amount to its last digit, where it is shown with fewer.
+fn exactly(measure: Measure, amount: i64) -> Option<String> {
+    matches!(measure, Measure::Spend | Measure::Saved).then(|| Money(amount).in_full())
+}
+
 /// A number that leads to what it counts; nothing leads nowhere.
 fn number(measure: Measure, amount: Option<i64>, href: String) -> AnyView {
     match amount {
         Some(amount) if amount != 0 => {
-            view! { <a href=href><data value=measure.exact(amount)>{measure.show(amount)}</data></a> }
+            view! { <a href=href title=exactly(measure, amount)><data value=measure.exact(amount)>{measure.show(amount)}</data></a> }
                 .into_any()
         }
         _ => view! { <span class="muted">"–"</span> }.into_any(),
@@ -171,19 +177,29 @@ fn period_href(explored: &Explored, filters: &Filters) -> String {
     filters.href("/calls", &[("outcome", explored.measure.ended()), ("from", &from), ("to", &last)])
 }
 
-/// A thing over time. Its name narrows to it; what is left over is listed below instead.
+/// A thing over time. Its name narrows to it; that of what is left over to what is none of the others.
 fn line(explored: &Explored, row: &Row, class: &'static str, filters: &Filters) -> AnyView {
     let measure = explored.measure;
-    let narrowed = row.key.as_deref().map(|key| filters.with(explored.by, key));
+    let narrowed = match row.key.as_deref() {
+        Some(key) => Some(filters.with(explored.by, key)),
+        None if explored.by.overlaps() => None,
+        // What is left over: none of those that are named.
+        None => Some(filters.besides(explored.by, explored.named())),
+    };
     let name = match &narrowed {
-        Some(filters) => view! { <a href=narrow(explored, filters)>{row.name.clone()}</a> }.into_any(),
+        Some(filters) => {
+            let by = if row.key.is_some() { into(explored.by) } else { explored.by };
+            view! { <a href=narrow(explored, filters, by)>{row.name.clone()}</a> }.into_any()
+        }
         None => view! { {row.name.clone()} }.into_any(),
     };
-    let cell = |amount: Option<i64>, href: Option<String>| match (amount, href) {
+    let cell = |amount: Option<i64>, href: Option<String>| {
+        match (amount, href) {
         (Some(amount), None) if amount != 0 => {
-            view! { <data value=measure.exact(amount)>{measure.show(amount)}</data> }.into_any()
+            view! { <data value=measure.exact(amount) title=exactly(measure, amount)>{measure.show(amount)}</data> }.into_any()
         }
         (amount, href) => number(measure, amount, href.unwrap_or_default()),
+    }
     };
     let cells = row
         .cells
@@ -204,13 +220,17 @@ fn line(explored: &Explored, row: &Row, class: &'static str, filters: &Filters) 
     .into_any()
 }
 
-/// The same question about one thing, split by what says most about it.
-fn narrow(explored: &Explored, filters: &Filters) -> String {
-    let by = match explored.by {
+/// What says most about one thing.
+const fn into(by: By) -> By {
+    match by {
         By::Group => By::Group,
         By::Application | By::Key | By::UseCase | By::User | By::Tier | By::Provider => By::Model,
         By::Model | By::Feature => By::Application,
-    };
+    }
+}
+
+/// The same question about less, split by something.
+fn narrow(explored: &Explored, filters: &Filters, by: By) -> String {
     let (from, last) = (explored.period.from.to_string(), explored.period.last().to_string());
     filters.href(
         "/explore",
@@ -234,7 +254,7 @@ fn others(explored: &Explored, filters: &Filters) -> impl IntoView + use<> {
         .map(|row| {
             let filters = filters.with(explored.by, row.key.as_deref().unwrap_or_default());
             let amount = number(measure, measure.of(&row.total), period_href(explored, &filters));
-            view! { <tr><td><a href=narrow(explored, &filters)>{row.name.clone()}</a></td><td class="r num">{amount}</td></tr> }
+            view! { <tr><td><a href=narrow(explored, &filters, into(explored.by))>{row.name.clone()}</a></td><td class="r num">{amount}</td></tr> }
         })
         .collect_view();
     view! {

@@ -119,13 +119,14 @@ fn Bring(providers: Vec<(String, String)>) -> impl IntoView {
                 <Field name="name" label="What to call it" placeholder="OpenAI, October"/>
                 <FileField name="file" label="The file" accept=".csv,text/csv" hint="Exports of OpenAI and Anthropic as they come, or any CSV with a day, a model, and money or tokens. At most 8 MB and 100 days."/>
                 <TextArea name="text" label="Or its text" rows=4 optional=true/>
-                <Folded label="Which columns to read" names=vec!["day", "model", "cost", "input", "output"]>
+                <Folded label="Which columns to read" names=vec!["day", "model", "cost", "input", "output", "tokens"]>
                     <p class="hint">"Columns that are known by their names are found by themselves. Fill in only what is called otherwise."</p>
                     <Field name="day" label="Column of the day" optional=true/>
                     <Field name="model" label="Column of the model" optional=true/>
                     <Field name="cost" label="Column of the money, in US dollars" optional=true/>
                     <Field name="input" label="Column of input tokens" optional=true hint="Cached tokens included."/>
                     <Field name="output" label="Column of output tokens" optional=true/>
+                    <Field name="tokens" label="Column of all tokens" optional=true hint="Where the file does not tell input from output."/>
                 </Folded>
                 <div class="row end"><Submit label="Read and compare"/></div>
             </Form>

@@ -211,6 +211,7 @@ fn Content(page: Data) -> impl IntoView {
     let calls_href = filters.href("/calls", &[("outcome", "finished"), ("from", &first), ("to", &last)]);
     let own = (page.range == Range::Own).then_some(table.period);
     let (title_of_chart, legend) = (chart.title.clone(), chart.series.clone());
+    let before = chart.before.as_ref().map(|before| before.name.clone());
     let calls = page.calls.clone();
     let months = (page.range == Range::Month).then(|| months(&page));
     let facts = page.clone();
@@ -224,11 +225,11 @@ fn Content(page: Data) -> impl IntoView {
             {months}
             <a class="btn" href=explore>"Explore"</a>
         </Head>
-        {(!explained.is_empty()).then(|| view! { <p class="lead">{explained}</p> })}
         {odd}
         <Answers page=facts.clone()/>
+        {(!explained.is_empty()).then(|| view! { <p class="lead">{explained}</p> })}
         <Facts page=facts/>
-        <Card title=title_of_chart actions=ViewFn::from(move || view! { <Legend series=legend.clone()/> })>
+        <Card title=title_of_chart actions=ViewFn::from(move || view! { <Legend series=legend.clone() before=before.clone()/> })>
             <ChartView chart/>
             <div class="note-line row between"><a href=calls_href>"See the calls"</a><Days own/></div>
         </Card>
@@ -246,6 +247,13 @@ fn not_followed(page: &Data) -> Vec<String> {
     }
     if let Some(range) = word("range").filter(|range| range.parse::<Range>().is_err()) {
         told.push(format!("{}: this is the month.", query::nothing_called(&range)));
+    }
+    let shown = format!("{}-{:02}", page.month.year(), page.month.month());
+    if let Some(month) = word("month").filter(|month| page.range == Range::Month && *month != shown) {
+        told.push(match NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d") {
+            Ok(day) => format!("{} has not begun. This is the month that runs.", month_name(day)),
+            Err(_) => format!("{}: this is the month that runs.", query::nothing_called(&month)),
+        });
     }
     let instead = page.table.by.one().to_lowercase();
     match word("by").map(|by| (by.parse::<By>(), by)) {
@@ -304,7 +312,7 @@ fn Days(own: Option<domain::explore::Period>) -> impl IntoView {
 
 /// What a page's chart shows.
 pub fn spend_chart(page: &Data, filters: &Filters) -> Chart {
-    let ahead = match &page.forecast {
+    let ahead = match page.forecast.as_ref().filter(|_| page.runs()) {
         Some(forecast) => forecast.days.iter().map(|(day, money)| (time::day(*day), Some(money.0))).collect(),
         // The rest of the month stays open.
         None => {

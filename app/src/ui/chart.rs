@@ -513,7 +513,14 @@ fn lines_between(
 pub fn Legend(
     /// In the order of the chart.
     series: Vec<Series>,
+    /// What the dotted line over it stands for.
+    #[prop(default = None)]
+    before: Option<String>,
 ) -> impl IntoView {
+    let before = before.map(|name| {
+        let name = name.replacen("the ", "The ", 1);
+        view! { <li><svg class="chart-line" width="18" height="9" aria-hidden="true"><path class="before" d="M0 4.5H18"/></svg>{name}<span class="sr">", the dotted line"</span></li> }
+    });
     let hide = query::value(HIDE);
     let alone = series.len() < 2;
     let items = series
@@ -531,7 +538,7 @@ pub fn Legend(
             .into_any()
         })
         .collect_view();
-    view! { <ul class="legend">{items}</ul> }
+    view! { <ul class="legend">{items}{before}</ul> }
 }
 
 /// A colour beside a name.

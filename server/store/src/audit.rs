@@ -318,6 +318,16 @@ async fn with_theirs(store: &Store, org: OrgId, things: &[Uuid]) -> Result<Vec<U
     Ok(about)
 }
 
+/// When the newest line was written; none: there is none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn last(store: &Store, org: OrgId) -> Result<Option<DateTime<Utc>>> {
+    let newest =
+        sqlx::query_scalar!("select at from audit where org_id = $1 order by seq desc limit 1", org.0);
+    Ok(newest.fetch_optional(store.pool()).await?)
+}
+
 /// The newest lines first, at most `limit`.
 ///
 /// # Errors

@@ -259,6 +259,7 @@ pub async fn calls(
                 use_case: (!row.use_case.is_empty()).then_some(row.use_case),
                 end,
                 opens: true,
+                whence: None,
             })
         })
         .collect()

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use domain::{
     authorizations::{Cell, Target},
-    calls::{CallLine, CallList, CallView, End, Ended, Finished, Refused, What, client_request, cost_lines},
+    calls::{
+        CallLine, CallList, CallView, End, Ended, Finished, Refused, What, Whence, client_request, cost_lines,
+    },
     explore::Period,
     guardrails::read_found,
     ids::{ApplicationId, CallId, GroupId, ModelId, OrgId, UserId},
@@ -255,15 +257,18 @@ async fn finished(
     let (after_at, after_id) = after.map(|(at, id)| (at, id.0)).unzip();
     let led = which.sight.led();
     let only: Option<Vec<Uuid>> = only.map(|only| only.iter().map(|(_, id)| id.0).collect());
+    let without = &which.without;
     let rows = sqlx::query!(
         r#"select e.call_id, e.started_at, e.application_id, a.name as "application?", e.user_id, u.name as "user_name?", e.model_id,
                   m.name as "model?", p.name as "policy?", e.use_case, e.outcome, e.input, e.cache_read, e.cache_write, e.cache_write_long, e.output,
-                  e.reasoning, e.audio_input, e.audio_output, e.images, e.web_searches, e.file_searches, e.code_sessions, e.cost, e.estimated, e.duration_ms, e.cached
+                  e.reasoning, e.audio_input, e.audio_output, e.images, e.web_searches, e.file_searches, e.code_sessions, e.cost, e.estimated, e.duration_ms, e.cached,
+                  e.group_id, g.name as "group?", e.key_id, e.secret_id, e.session
            from events e
            left join applications a on a.org_id = e.org_id and a.application_id = e.application_id
            left join models m on m.org_id = e.org_id and m.model_id = e.model_id
            left join users u on u.org_id = e.org_id and u.user_id = e.user_id
            left join policies p on p.org_id = e.org_id and p.policy_id = e.policy_id
+           left join groups g on g.org_id = e.org_id and g.group_id = e.group_id
            where e.org_id = $1 and e.started_at >= $2 and e.started_at < $3 and e.day >= $4 and e.day <= $5
              and ($6::timestamptz is null or (e.started_at, e.call_id) < ($6, $7::uuid))
              and ($8::text is null or e.outcome = $8)
@@ -287,6 +292,16 @@ async fn finished(
              and ($23::date[] is null or e.day = any ($23))
              and ($24::uuid is null or m.provider_id = $24)
              and ($25::uuid[] is null or e.call_id = any ($25))
+             and (cardinality($26::uuid[]) = 0 or e.path_id not in (
+                      select p.path_id from group_paths p
+                      where p.org_id = $1
+                        and (p.groups && $26 or ('00000000-0000-0000-0000-000000000000' = any ($26) and p.groups[cardinality(p.groups)] = $9))))
+             and e.application_id <> all ($27::uuid[])
+             and coalesce(e.user_id, '00000000-0000-0000-0000-000000000000') <> all ($28::uuid[])
+             and e.model_id <> all ($29::uuid[])
+             and coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') <> all ($30::uuid[])
+             and coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000') <> all ($31::uuid[])
+             and e.use_case <> all ($32::text[])
            order by e.started_at desc, e.call_id desc
            limit $19"#,
         org.0,
@@ -314,6 +329,13 @@ async fn finished(
         days.as_deref(),
         which.provider.map(|id| id.0),
         only.as_deref(),
+        &without.groups,
+        &without.applications,
+        &without.users,
+        &without.models,
+        &without.tiers,
+        &without.providers,
+        &without.use_cases,
     )
     .fetch_all(store.pool())
     .await?;
@@ -353,6 +375,12 @@ async fn finished(
                 use_case: (!row.use_case.is_empty()).then_some(row.use_case),
                 end,
                 opens: true,
+                whence: Some(Whence {
+                    group: (row.group_id.into(), named(row.group)),
+                    key: Some(row.key_id.into()),
+                    secret: row.secret_id.into(),
+                    session: row.session,
+                }),
             })
         })
         .collect()
@@ -377,16 +405,19 @@ async fn refused(
     let only: Option<Vec<Uuid>> = only.map(|only| only.iter().map(|(_, id)| id.0).collect());
     // The use case that a refused call named is not looked at: it counts with those that have none.
     let labelled = which.use_case.as_deref().is_some_and(|label| !label.is_empty());
-    if labelled {
+    let without = &which.without;
+    if labelled || without.use_cases.iter().any(String::is_empty) {
         return Ok(Vec::new());
     }
     let rows = sqlx::query!(
         r#"select r.call_id, r.at, r.application_id, a.name as "application?", r.user_id, u.name as "user_name?", r.model_id, r.model,
-                  r.status, r.code
+                  r.status, r.code, r.group_id, g.name as "group?", r.secret_id, s.key_id as "key?"
            from refusals r
            left join applications a on a.org_id = r.org_id and a.application_id = r.application_id
            left join models m on m.org_id = r.org_id and m.model_id = r.model_id
            left join users u on u.org_id = r.org_id and u.user_id = r.user_id
+           left join groups g on g.org_id = r.org_id and g.group_id = r.group_id
+           left join secrets s on s.org_id = r.org_id and s.secret_id = r.secret_id
            where r.org_id = $1 and r.at >= $2 and r.at < $3 and r.day >= $4 and r.day <= $5 and not r.observed
              and ($6::timestamptz is null or (r.at, r.call_id) < ($6, $7::uuid))
              and ($8::uuid is null or case when $9 then
@@ -409,6 +440,15 @@ async fn refused(
                   or ($20 = '00000000-0000-0000-0000-000000000000'::uuid and r.model_id is null))
              and ($19::int is null or case when $19 = 0 then r.features = 0 else r.features & $19 <> 0 end)
              and ($21::uuid[] is null or r.call_id = any ($21))
+             and (cardinality($22::uuid[]) = 0 or r.path_id not in (
+                      select p.path_id from group_paths p
+                      where p.org_id = $1
+                        and (p.groups && $22 or ('00000000-0000-0000-0000-000000000000' = any ($22) and p.groups[cardinality(p.groups)] = $8))))
+             and r.application_id <> all ($23::uuid[])
+             and coalesce(r.user_id, '00000000-0000-0000-0000-000000000000') <> all ($24::uuid[])
+             and coalesce(r.model_id, '00000000-0000-0000-0000-000000000000') <> all ($25::uuid[])
+             and coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') <> all ($26::uuid[])
+             and coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000') <> all ($27::uuid[])
            order by r.at desc, r.call_id desc
            limit $17"#,
         org.0,
@@ -432,6 +472,12 @@ async fn refused(
         which.features.map(Features::bits),
         which.provider.map(|id| id.0),
         only.as_deref(),
+        &without.groups,
+        &without.applications,
+        &without.users,
+        &without.models,
+        &without.tiers,
+        &without.providers,
     )
     .fetch_all(store.pool())
     .await?;
@@ -447,6 +493,12 @@ async fn refused(
             use_case: None,
             end: End::Refused { status: row.status, code: row.code },
             opens: true,
+            whence: Some(Whence {
+                group: (row.group_id.into(), named(row.group)),
+                key: row.key.map(Into::into),
+                secret: row.secret_id.into(),
+                session: String::new(),
+            }),
         })
         .collect())
 }

@@ -1,9 +1,10 @@
 //! The directory of people: any filter in any order, page by page, over the whole organization.
 
 use domain::{
-    directory::{Filter, Sort},
+    directory::{Filter, Sort, Standing},
     ids::{GroupId, OrgId, UserId},
     money::Money,
+    spend::People,
     users::UserRow,
 };
 
@@ -102,6 +103,30 @@ async fn matching<T>(
     let asked = ask.of_roll(census.as_ref().map(|census| census.by_name.as_slice()).unwrap_or_default());
     rolls::ask(store, org, asked.month, |roll| {
         question(roll, &asked, roll.matching(&asked, groups.as_deref()))
+    })
+    .await
+}
+
+/// How the month of the people of a group, and of those below it, stands to their limits.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn stand(
+    store: &Store,
+    org: OrgId,
+    group: GroupId,
+    month: &Month,
+    default_limit: Option<Money>,
+) -> Result<People> {
+    let groups = rolls::subtree(store, org, group).await?;
+    let filter = |limit| Filter { limit, ..Filter::default() };
+    let filters = [None, Some(Standing::Over), Some(Standing::Near), Some(Standing::None)].map(filter);
+    rolls::ask(store, org, month.starts_at, |roll| {
+        let [all, over, near, open] = filters.each_ref().map(|filter| {
+            let ask = Ask { month, default_limit, filter, order: BY_NAME };
+            roll.matching(&ask.of_roll(&[]), Some(&groups)).len()
+        });
+        People { all, over, near, open }
     })
     .await
 }

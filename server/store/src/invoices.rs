@@ -91,8 +91,9 @@ pub async fn insert(
         return Err(StoreError::invalid("file", sentence));
     }
     sqlx::query!(
-        "insert into invoices (org_id, invoice_id, provider_id, name, shape, first_day, last_day, has_money, has_tokens, uploaded_at, uploaded_by, compared_at, digest)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $12)",
+        "insert into invoices (org_id, invoice_id, provider_id, name, shape, first_day, last_day, has_money, has_tokens, uploaded_at, uploaded_by, compared_at, digest,
+                               tokens_in_one)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $12, $13)",
         org.0,
         id.0,
         provider.0,
@@ -105,6 +106,7 @@ pub async fn insert(
         at,
         actor.map(|user| user.0),
         &digest[..],
+        bill.tokens_in_one,
     )
     .execute(change.db())
     .await?;
@@ -326,7 +328,7 @@ struct Meta {
     provider: (Uuid, String),
     shape: String,
     days: (NaiveDate, NaiveDate),
-    has: (bool, bool),
+    has: (bool, bool, bool),
     at: (DateTime<Utc>, DateTime<Utc>),
     sums: [i64; 6],
 }
@@ -342,6 +344,7 @@ fn invoice(meta: Meta) -> Result<Invoice> {
         last_day: meta.days.1,
         has_money: meta.has.0,
         has_tokens: meta.has.1,
+        tokens_in_one: meta.has.2,
         uploaded_at: meta.at.0,
         compared_at: meta.at.1,
         billed: Side { cost: Money(cost), input, output },
@@ -361,7 +364,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Invoice>> {
     let rows = sqlx::query!(
-        r#"select i.invoice_id, i.name, i.provider_id, p.name as provider, i.shape, i.first_day, i.last_day, i.has_money, i.has_tokens,
+        r#"select i.invoice_id, i.name, i.provider_id, p.name as provider, i.shape, i.first_day, i.last_day, i.has_money, i.has_tokens, i.tokens_in_one,
                   i.uploaded_at, i.compared_at, s.cost as "cost!", s.input as "input!", s.output as "output!",
                   s.ledger_cost as "ledger_cost!", s.ledger_input as "ledger_input!", s.ledger_output as "ledger_output!"
            from invoices i
@@ -389,7 +392,7 @@ pub async fn list(
                 provider: (row.provider_id, row.provider),
                 shape: row.shape,
                 days: (row.first_day, row.last_day),
-                has: (row.has_money, row.has_tokens),
+                has: (row.has_money, row.has_tokens, row.tokens_in_one),
                 at: (row.uploaded_at, row.compared_at),
                 sums: [row.cost, row.input, row.output, row.ledger_cost, row.ledger_input, row.ledger_output],
             })

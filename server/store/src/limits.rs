@@ -408,12 +408,14 @@ async fn write(
     let id = match known {
         Some(known) => {
             sqlx::query!(
-                "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
+                "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1, changed_at = $6
+                 where org_id = $1 and limit_id = $2",
                 org.0,
                 known.id.0,
                 form.cap,
                 form.mode.as_str(),
                 &thresholds,
+                at,
             )
             .execute(change.db())
             .await?;
@@ -615,7 +617,7 @@ pub(crate) async fn hand_on(
     from: AuthorizationId,
     to: AuthorizationId,
 ) -> Result<()> {
-    let org = change.org();
+    let (org, at) = (change.org(), change.at());
     let to = Scope::Authorization(to);
     let name = facts.scope_name(to);
     let group = group_of(facts, to)?;
@@ -647,12 +649,14 @@ pub(crate) async fn hand_on(
                 let thresholds: Vec<i16> =
                     quota.thresholds.iter().map(|percent| i16::from(*percent)).collect();
                 sqlx::query!(
-                    "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1 where org_id = $1 and limit_id = $2",
+                    "update limits set cap = $3, mode = $4, thresholds = $5, version = version + 1, changed_at = $6
+                 where org_id = $1 and limit_id = $2",
                     org.0,
                     known.id.0,
                     cap,
                     quota.mode.as_str(),
                     &thresholds,
+                    at,
                 )
                 .execute(change.db())
                 .await?;

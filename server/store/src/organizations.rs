@@ -264,11 +264,12 @@ pub async fn all(store: &Store) -> Result<Vec<OrgId>> {
 pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> Result<()> {
     change.expect(Act::EditOrganization, None)?;
     time_zone(&settings.time_zone)?;
-    let org = change.org();
+    let (org, at) = (change.org(), change.at());
     let before = read(change.db(), org).await?;
     let done = sqlx::query!(
         "update organizations set name = $3, time_zone = $4, week_start = $5, default_user_limit = $6, budget_status = $7,
-                contact = $8, version = version + 1
+                contact = $8, version = version + 1,
+                default_user_limit_since = case when default_user_limit is distinct from $6 then $9 else default_user_limit_since end
          where org_id = $1 and version = $2",
         org.0,
         version,
@@ -278,6 +279,7 @@ pub async fn update(change: &mut Change, version: i64, settings: &Settings) -> R
         settings.default_user_limit.map(|money| money.0),
         settings.budget_status.as_str(),
         settings.contact,
+        at,
     )
     .execute(change.db())
     .await?;

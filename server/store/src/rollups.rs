@@ -71,8 +71,56 @@ pub struct Which {
     pub use_case: Option<String>,
     /// Only calls that used one of these features; the empty set: that used none.
     pub features: Option<Features>,
+    /// Of none of these.
+    pub without: Without,
     /// What whoever asks may see of all that.
     pub sight: Sight,
+}
+
+/// What a question leaves out; nil and empty: what has none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// These groups and everything below them; nil: the asked group's own applications.
+    pub groups: Vec<Uuid>,
+    /// These applications.
+    pub applications: Vec<Uuid>,
+    /// These people.
+    pub users: Vec<Uuid>,
+    /// These models.
+    pub models: Vec<Uuid>,
+    /// Models of these tiers.
+    pub tiers: Vec<Uuid>,
+    /// Models of these providers.
+    pub providers: Vec<Uuid>,
+    /// These labels.
+    pub use_cases: Vec<String>,
+}
+
+impl Without {
+    /// Whether nothing is left out.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The only split that things are left out of, with those; none: of none, or of several.
+    pub(crate) fn only(&self) -> Option<(By, Vec<Key>)> {
+        let Self { groups, applications, users, models, tiers, providers, use_cases } = self;
+        let ids = [
+            (By::Group, groups),
+            (By::Application, applications),
+            (By::User, users),
+            (By::Model, models),
+            (By::Tier, tiers),
+            (By::Provider, providers),
+        ];
+        let mut found = ids
+            .into_iter()
+            .map(|(by, ids)| (by, ids.iter().map(|id| Key::of(*id)).collect::<Vec<_>>()))
+            .chain([(By::UseCase, use_cases.iter().map(|label| Key::named(label.clone())).collect())])
+            .filter(|(_, keys)| !keys.is_empty());
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
 }
 
 impl Which {
@@ -87,6 +135,7 @@ impl Which {
             provider,
             use_case,
             features,
+            without,
             sight,
             members: _,
             directly: _,
@@ -99,6 +148,7 @@ impl Which {
             && provider.is_none()
             && use_case.is_none()
             && features.is_none()
+            && without.is_empty()
             && *sight == Sight::All
     }
 }
@@ -152,6 +202,11 @@ impl Key {
     /// Of a thing that has an id.
     pub(crate) const fn of(id: Uuid) -> Self {
         Self { id, label: String::new() }
+    }
+
+    /// Of a label.
+    pub(crate) const fn named(label: String) -> Self {
+        Self { id: Uuid::nil(), label }
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{Days, Months, NaiveDate};
 use domain::{
     access::Facts,
+    authorizations::Target,
     explore::{By, Interval, Measure, Period},
     forecast::{Forecast, LOOK_BACK, forecast},
-    ids::{ApplicationId, GroupId, KeyId, ModelId, OrgId, UserId},
+    ids::{ApplicationId, AuthorizationId, GroupId, KeyId, ModelId, OrgId, UserId},
     limits::{Level, Limit, Meter, Metric, Mode, Scope},
     money::Money,
     spend::{Flying, Leader, Led, LedPage, LimitLevel, Range, SpendPage, View, Whose},
@@ -15,7 +16,7 @@ use domain::{
 };
 
 use crate::{
-    Result, Store, StoreError, access, applications, census, clock,
+    Result, Store, StoreError, access, applications, census, clock, directory,
     explore::{self, Question},
     groups, in_flight, limits,
     rollups::{self, Month, Steps, Which},
@@ -85,7 +86,7 @@ impl Of {
             Self::Group(_) => &[],
             Self::Application(_) | Self::Key(..) => &[By::Group, By::Application],
             Self::User(_) => &[By::Group, By::User],
-            Self::Model(_) => &[By::Group, By::Model, By::Tier, By::Provider],
+            Self::Model(_) => &[By::Model, By::Tier, By::Provider],
         };
         // A key is its application.
         By::ALL.iter().copied().filter(|by| *by != By::Key && !without.contains(by)).collect()
@@ -178,13 +179,16 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         today,
     };
     let which = of.which(look.view);
-    let runs = look.range == Range::Month && month == this_month;
+    let next_month = this_month.checked_add_months(Months::new(1)).unwrap_or(this_month);
     let before_month = month.checked_sub_months(Months::new(1)).unwrap_or(month);
     let shown_before = match look.range {
         Range::Month => Period { from: before_month, to: month },
         _ => before,
     };
-    let looked_back = if runs { back(today) } else { shown_before };
+    // Limits say whether what goes on is fine, however many days are looked at.
+    let current = period.from <= today && period.to > today;
+    let looked_back = if current { back(today) } else { shown_before };
+    let running = Period { from: this_month, to: if current { back(today).to } else { this_month } };
     let counted = look.view == View::Attributed;
     let flying = async {
         if !counted || period.to <= today || period.from > today {
@@ -193,28 +197,38 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         let found = in_flight::list(store, org, &which, now, 1).await?;
         Ok(Some(Flying { calls: found.calls, cost: found.cost }))
     };
-    // Whether all is well is asked of now, whatever stretch is looked at; of a month that is over, no more.
-    let now_too = month == this_month;
-    let above = async { if now_too { above(store, org, &facts, of).await } else { Ok((None, None)) } };
+    let above =
+        async { if current && counted { above(store, org, &facts, of).await } else { Ok((None, None)) } };
     let budget = async {
-        match of.scope().filter(|_| now_too) {
+        match of.scope().filter(|_| current && counted) {
             Some(scope) => budget(store, org, &facts, scope).await,
             None => Ok(None),
         }
     };
+    let people = async {
+        match of {
+            Of::Group(group) if current && !counted => {
+                directory::stand(store, org, group, &Month::of(facts.calendar, now), facts.default_user_limit)
+                    .await
+                    .map(Some)
+            }
+            _ => Ok(None),
+        }
+    };
     // None needs what another finds: the page takes as long as the longest of them.
-    let (table, (leaders, crowd), whole, flying, (above, pressing), budget, calls) = tokio::try_join!(
+    let (table, (leaders, crowd), whole, flying, (above, pressing), budget, people, calls) = tokio::try_join!(
         explore::ask(store, org, &which, &question),
         leaders(store, org, &facts, of, &question, &which, (look.range == Range::Month).then_some(month)),
         Whole::read(
             store,
             org,
             &which,
-            [shown_before, Period { from: before_month, to: month }, looked_back]
+            [shown_before, Period { from: before_month, to: month }, looked_back, running]
         ),
         flying,
         above,
         budget,
+        people,
         async { Ok(rollups::last_calls(store, org, &which, now, 10).await) },
     )?;
     Ok(SpendPage {
@@ -226,10 +240,11 @@ pub async fn page(store: &Store, org: OrgId, of: Of, look: Look) -> Result<Spend
         today,
         before_whole: whole.of(Period { from: before_month, to: month }),
         before_steps: before_steps(&whole, &question, shown_before),
-        forecast: if runs { ahead(&whole, month, today, end) } else { None },
+        forecast: current.then(|| ahead(&whole, this_month, today, next_month)).flatten(),
         table,
         above,
         pressing,
+        people,
         flying,
         leaders,
         crowd,
@@ -250,11 +265,17 @@ struct Whole(BTreeMap<NaiveDate, Money>);
 
 impl Whole {
     /// Of every day of these periods, and of what lies between them.
-    async fn read(store: &Store, org: OrgId, which: &Which, periods: [Period; 3]) -> Result<Self> {
-        let [first, others @ ..] = periods;
-        let all = others
+    async fn read<const N: usize>(
+        store: &Store,
+        org: OrgId,
+        which: &Which,
+        periods: [Period; N],
+    ) -> Result<Self> {
+        let all = periods
             .into_iter()
-            .fold(first, |all, period| Period { from: all.from.min(period.from), to: all.to.max(period.to) });
+            .filter(|period| period.from < period.to)
+            .reduce(|all, period| Period { from: all.from.min(period.from), to: all.to.max(period.to) });
+        let Some(all) = all else { return Ok(Self(BTreeMap::new())) };
         let mut days = BTreeMap::<NaiveDate, Money>::new();
         for (day, _, sums) in rollups::read(store, org, which, None, all, Steps::Days, None, false).await? {
             days.entry(day).or_default().0 += sums.spend.0;
@@ -331,8 +352,12 @@ async fn above(
             (facts.applications.get(&application).map(|facts| facts.group), None)
         }
         Of::User(person) => (None, Some(person)),
-        Of::Organization => (None, None),
-        Of::Model(_) => return Ok((None, None)),
+        Of::Organization | Of::Model(_) => (None, None),
+    };
+    // A model's calls count in the organization, and in the quotas of the rules that open it.
+    let opens: Vec<AuthorizationId> = match of {
+        Of::Model(model) => rules_for(facts, model),
+        _ => Vec::new(),
     };
     let path = group.and_then(|group| facts.groups.get(&group)).map(|facts| facts.path.as_slice());
     let own = of.scope();
@@ -340,6 +365,7 @@ async fn above(
         Scope::Organization => true,
         Scope::Group(group) => path.is_some_and(|path| path.contains(&group)),
         Scope::Member(_, member) => person == Some(member),
+        Scope::Authorization(rule) if opens.contains(&rule) => true,
         scope => Some(scope) == own,
     };
     let found = limits::list(store, org, facts, counts).await?;
@@ -349,6 +375,18 @@ async fn above(
             if Some(scope) != own && !matches!(scope, Scope::Member(..)))
     });
     Ok((above.max_by_key(LimitLevel::percent), pressing))
+}
+
+/// The rules that speak of a model by its name or by its tier.
+fn rules_for(facts: &Facts, model: ModelId) -> Vec<AuthorizationId> {
+    let tier = facts.models.get(&model).map(|model| model.tier);
+    let speaks = |target: &Target| match target {
+        Target::Model(other) => *other == model,
+        Target::Tier(other) => tier == Some(*other),
+        Target::All => false,
+    };
+    let rules = facts.rules.values().flatten();
+    rules.filter(|(target, _)| speaks(target)).map(|(_, rule)| rule.id).collect()
 }
 
 /// What each step's counterpart came to: steps of the same length, from the start of the time before.

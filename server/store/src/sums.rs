@@ -44,6 +44,12 @@ pub(crate) async fn read(
     timed: bool,
 ) -> Result<Option<Vec<Line>>> {
     let Some(asked) = Asked::of(store, org, which, period, steps, timed) else { return Ok(None) };
+    if !which.without.is_empty() {
+        return match which.without.only() {
+            Some((split, without)) => asked.besides(by, split, &without, only).await,
+            None => Ok(None),
+        };
+    }
     // Features overlap: all others together are nothing that could be told.
     let Some(keys) = only.filter(|_| by != Some(By::Feature)) else { return asked.all(by).await };
     if !asked.knows(by) {
@@ -95,7 +101,7 @@ pub(crate) async fn top(
 ) -> Result<Option<(Vec<Key>, usize)>> {
     let steps = Steps::Marks(period.from, period.from);
     let Some(asked) = Asked::of(store, org, which, period, steps, false) else { return Ok(None) };
-    if asked.of_a_model() || !asked.is_group() {
+    if asked.of_a_model() || !asked.is_group() || !which.without.is_empty() {
         return Ok(None);
     }
     let scope = match by {
@@ -217,6 +223,7 @@ impl<'a> Asked<'a> {
             use_case,
             features,
             sight,
+            without: _,
         } = which;
         let one =
             [application.is_some(), user.is_some(), model.is_some() || tier.is_some() || provider.is_some()];
@@ -273,6 +280,34 @@ impl<'a> Asked<'a> {
                 Some(By::Application | By::User | By::UseCase) => !self.of_a_model(),
                 _ => false,
             }
+    }
+
+    /// Everything but some things of a split: in one, or by that same split. None: these sums do not know.
+    async fn besides(
+        &self,
+        by: Option<By>,
+        split: By,
+        without: &[Key],
+        only: Option<&[Key]>,
+    ) -> Result<Option<Vec<Line>>> {
+        // The things below a group are told apart as seen from the group that is asked for, and only there.
+        if !self.knows(Some(split)) || by.is_some_and(|by| by != split) {
+            return Ok(None);
+        }
+        let is_out = |line: &Line| line.1.as_ref().is_some_and(|key| without.contains(key));
+        if by.is_some() && only.is_none() {
+            let lines = self.all(by).await?;
+            return Ok(lines.map(|lines| lines.into_iter().filter(|line| !is_out(line)).collect()));
+        }
+        let shown: Vec<Key> =
+            only.unwrap_or_default().iter().filter(|key| !without.contains(key)).cloned().collect();
+        let told: Vec<Key> = shown.iter().chain(without).cloned().collect();
+        let (mut lines, whole) = tokio::try_join!(self.these(Some(split), &told), self.total(None))?;
+        let rest = left(whole, &lines);
+        lines.retain(|line| !is_out(line));
+        let rest_key = by.is_none().then(|| Key::of(Uuid::nil()));
+        lines.extend(rest.into_iter().map(|(step, sums)| (step, rest_key.clone(), sums)));
+        Ok(Some(lines))
     }
 
     /// Only these things, of those that are known.

@@ -146,6 +146,11 @@ async fn a_demo_has_true_books_and_people_who_can_sign_in_and_a_second_start_cha
     explore::agrees_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::every_measure_agrees_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::says_what_is_odd_about_an_address(&owner).await;
+    explore::leaves_nobody_at_a_dead_end(&owner).await;
+    let groups = store::groups::paths(&store, only(&store).await).await.expect("groups");
+    let (group, _) = groups.iter().find(|(_, path)| path == "Engineering").expect("a group");
+    explore::says_whether_all_is_fine(&owner, &group.to_string()).await;
+    explore::is_filtered_by_people_as_they_are_called(&owner).await;
     explore::features_agree_with_the_ledger(&owner, &store, only(&store).await).await;
     explore::numbers_lead_to_their_calls(&owner).await;
     live::a_finished_call_is_told_within_two_seconds(&demo, &owner).await;

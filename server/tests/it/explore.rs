@@ -221,6 +221,11 @@ pub async fn features_agree_with_the_ledger(browser: &Browser, store: &Store, or
     assert!(used >= 6, "{used} features are used");
 }
 
+/// What a part of a table counts.
+fn amounts_of(html: &str) -> Vec<usize> {
+    values(html, "data value").into_iter().filter_map(|text| text.parse().ok()).collect()
+}
+
 /// How many calls a list has, on all its pages.
 async fn listed(browser: &Browser, href: &str) -> usize {
     let (mut href, mut count) = (href.to_owned(), 0);
@@ -259,11 +264,64 @@ pub async fn says_what_is_odd_about_an_address(browser: &Browser) {
     }
 }
 
+/// A list of calls that cannot be filtered as asked says so and how to go on; a month that has not begun
+/// shows the one that runs.
+pub async fn leaves_nobody_at_a_dead_end(browser: &Browser) {
+    let sentence = "There is nothing called “foo” to choose";
+    let page = browser.get("/calls?outcome=foo").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains(sentence) && page.text.contains("Clear the filters"), "{}", page.text);
+    assert!(page.text.contains("href=\"/calls/req_"), "the calls are there");
+    let file = browser.get("/calls.csv?outcome=foo").await;
+    assert!(file.status.is_client_error() && file.text.contains(sentence), "{}", file.text);
+    for (month, sentence) in [("2099-01", "January 2099 has not begun."), ("foo", sentence)] {
+        let page = browser.get(&format!("/spend?month={month}")).await;
+        assert_eq!(page.status, 200, "{month}");
+        assert!(
+            page.text.contains(sentence) && page.text.contains("Month to date"),
+            "{month}: {}",
+            page.text
+        );
+    }
+}
+
+/// Are we fine is answered for other days than the month's, and for people by their own limits.
+pub async fn says_whether_all_is_fine(browser: &Browser, group: &str) {
+    for (query, sentence) in [
+        ("", " of the limit"),
+        ("?range=days", "This month: "),
+        ("?range=year", "This month: "),
+        ("?view=members", "monthly limit"),
+        ("?view=members&range=year", "This month: Of "),
+    ] {
+        let page = browser.get(&format!("/spend/{group}{query}")).await;
+        assert_eq!(page.status, 200, "{query}");
+        let fine = between(&page.text, "Are we fine?", "</dd>");
+        assert!(fine.contains(sentence), "{query}: {fine}");
+        let (answers, figures) = (page.text.find("Are we fine?"), page.text.find("Against "));
+        assert!(answers < figures, "{query}: it is what the page begins with");
+    }
+}
+
+/// Whoever is meant is written as people write, and everything an address says has a place in the form.
+pub async fn is_filtered_by_people_as_they_are_called(browser: &Browser) {
+    for path in ["/calls", "/explore"] {
+        let all = browser.get(&format!("{path}?user=sam%40acme.example")).await;
+        assert_eq!(all.status, 200, "{path}");
+        assert!(all.text.contains("class=\"chip\"") && all.text.contains("Sam"), "{path}: {}", all.text);
+        for name in ["user", "use_case", "key", "view", "directly", "tier", "provider", "feature", "model"] {
+            assert!(all.text.contains(&format!("name=\"{name}\"")), "{path}: {name} can be chosen");
+        }
+        let nobody = browser.get(&format!("{path}?user=nobody+in+particular")).await;
+        assert!(nobody.text.contains("Write a name, or an address."), "{path}: {}", nobody.text);
+    }
+}
+
 /// A number leads to as many calls as it says.
 pub async fn numbers_lead_to_their_calls(browser: &Browser) {
     let today = store::clock::now().date_naive();
     let (from, to) = (today - chrono::Days::new(200), today + chrono::Days::new(1));
-    let mut followed = 0;
+    let (mut followed, mut left_over) = (0, 0);
     for measure in ["calls", "refused", "failed"] {
         for by in By::ALL {
             let query = format!("measure={measure}&by={by}&interval=month&from={from}&to={to}");
@@ -279,10 +337,27 @@ pub async fn numbers_lead_to_their_calls(browser: &Browser) {
                     Some((count, href.replace("&amp;", "&")))
                 })
                 .min();
+            // What is left over leads to the calls of none of those that are named.
+            if let Some((_, line)) = table.split_once(">Other (") {
+                let (total, _) = between(line, "<td", "</tr>").split_once("</td>").expect("a total");
+                let href =
+                    total.contains("<data").then(|| between(total, "href=\"", "\"").replace("&amp;", "&"));
+                let href = href.unwrap_or_default();
+                let count: usize = amounts_of(total).first().copied().unwrap_or_default();
+                assert_eq!(href.contains("without="), count > 0, "{query}: {href}");
+                if (1..=300).contains(&count) {
+                    assert_eq!(listed(browser, &href).await, count, "{query}: {href}");
+                    left_over += 1;
+                }
+                // Every number but the feet's of what overlaps is a way to its calls.
+                let body = between(table, "<tbody>", "</tbody>");
+                assert!(!body.contains("<td class=\"r num\"><data"), "{query}: a number leads nowhere");
+            }
             let Some((count, href)) = smallest else { continue };
             assert_eq!(listed(browser, &format!("/calls?{href}")).await, count, "{query}: {href}");
             followed += 1;
         }
     }
     assert!(followed > 10, "{followed} numbers were followed");
+    assert!(left_over > 0, "something is left over somewhere");
 }

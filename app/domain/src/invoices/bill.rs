@@ -58,6 +58,8 @@ pub struct Mapping {
     pub input: String,
     /// Output tokens.
     pub output: String,
+    /// All tokens, where the file does not tell input from output.
+    pub tokens: String,
 }
 
 /// What is wrong with a file, and where.
@@ -109,6 +111,8 @@ pub struct Bill {
     pub has_money: bool,
     /// Whether it says tokens.
     pub has_tokens: bool,
+    /// Whether it says them in one, and not which of them were input: then they stand with the input.
+    pub tokens_in_one: bool,
     /// By day and model.
     pub lines: BTreeMap<(NaiveDate, String), Billed>,
     /// Columns that may be money, where no money was read.
@@ -145,6 +149,7 @@ const INPUT: &[&str] = &[
     "usage_input_tokens_cache_read",
 ];
 const OUTPUT: &[&str] = &["output_tokens", "completion_tokens", "usage_output_tokens"];
+const TOKENS: &[&str] = &["tokens", "total_tokens", "token_count", "usage_tokens", "usage_total_tokens"];
 const CURRENCY: &[&str] = &["amount_currency", "currency", "billing_currency"];
 
 /// Words in the name of a column that may be money.
@@ -167,6 +172,8 @@ struct Places {
     cost: Option<usize>,
     input: Vec<usize>,
     output: Vec<usize>,
+    /// Input and output are one column, which stands in `input`.
+    in_one: bool,
     currency: Option<usize>,
 }
 
@@ -188,12 +195,23 @@ fn places(head: &csv::Line, mapping: &Mapping) -> Result<Places, Vec<Mistake>> {
     };
     let (day, model) = (find(&mapping.day, DAY), find(&mapping.model, MODEL));
     let costs = find(&mapping.cost, COST);
-    let (input, output) = (find(&mapping.input, INPUT), find(&mapping.output, OUTPUT));
+    let (mut input, mut output) = (find(&mapping.input, INPUT), find(&mapping.output, OUTPUT));
+    let together = find(&mapping.tokens, TOKENS);
+    // A sum says no more than its parts, where both are there; else it says what one of them leaves out.
+    let in_one =
+        !together.is_empty() && (!mapping.tokens.trim().is_empty() || input.is_empty() || output.is_empty());
+    if in_one {
+        (input, output) = (together, Vec::new());
+    }
     let currency = find("", CURRENCY).first().copied();
     let whole = |place: &usize| !INPUT[2..].contains(&names[*place].as_str());
     // Kinds of input are added up; two that are all of it would count twice.
     let inputs: Vec<usize> = input.iter().copied().filter(whole).collect();
-    for (what, places) in [("the money", &costs), ("input tokens", &inputs), ("output tokens", &output)] {
+    for (what, places) in [
+        ("the money", &costs),
+        (if in_one { "all tokens" } else { "input tokens" }, &inputs),
+        ("output tokens", &output),
+    ] {
         let same = |place: &&usize| names.iter().filter(|name| **name == names[**place]).count() > 1;
         if let [first, second, ..] = places.as_slice() {
             let (first, second) = (&head.cells[*first], &head.cells[*second]);
@@ -223,7 +241,7 @@ fn places(head: &csv::Line, mapping: &Mapping) -> Result<Places, Vec<Mistake>> {
     if cost.is_none() && input.is_empty() && output.is_empty() {
         return Err(missing("money or tokens"));
     }
-    Ok(Places { day, model, cost, input, output, currency })
+    Ok(Places { day, model, cost, input, output, in_one, currency })
 }
 
 /// Reads a file. Everything or nothing.
@@ -251,6 +269,7 @@ pub fn read(text: &str, mapping: &Mapping) -> Result<Bill, Vec<Mistake>> {
         shape,
         has_money: places.cost.is_some(),
         has_tokens: !places.input.is_empty() || !places.output.is_empty(),
+        tokens_in_one: places.in_one,
         lines: BTreeMap::new(),
         left_out: Vec::new(),
     };

@@ -45,6 +45,24 @@ fn exports_of_providers_are_read_as_they_come() {
 }
 
 #[test]
+fn tokens_that_are_not_told_apart_are_not_dropped() {
+    let plain = Mapping::default();
+    let one = (day("2026-10-05"), "m".to_owned());
+    let bill = |text: &str, mapping: &Mapping| read(text, mapping).expect("a bill");
+    let summed = bill("date,model,cost,tokens\n2026-10-05,m,1,1500\n", &plain);
+    assert_eq!((summed.has_tokens, summed.tokens_in_one), (true, true));
+    assert_eq!(summed.lines[&one], Billed { cost: Money(1_000_000_000), input: 1500, output: 0 });
+    // Of a sum beside its parts the parts say more; beside one of them the sum does.
+    let apart = bill("date,model,input_tokens,output_tokens,total_tokens\n2026-10-05,m,5,7,12\n", &plain);
+    assert_eq!((apart.tokens_in_one, apart.lines[&one].input, apart.lines[&one].output), (false, 5, 7));
+    let half = bill("date,model,output_tokens,total_tokens\n2026-10-05,m,7,12\n", &plain);
+    assert_eq!((half.tokens_in_one, half.lines[&one].input, half.lines[&one].output), (true, 12, 0));
+    let named = Mapping { tokens: "Tokens gesamt".into(), ..plain };
+    let named = bill("date,model,Tokens gesamt\n2026-10-05,m,12\n", &named);
+    assert_eq!((named.tokens_in_one, named.lines[&one].input), (true, 12));
+}
+
+#[test]
 fn what_is_wrong_is_named_by_line_and_column() {
     let plain = Mapping::default();
     for (text, expected) in [

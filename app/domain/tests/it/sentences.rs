@@ -2,8 +2,8 @@
 
 use domain::{
     access::by_name,
-    alerts::Watched,
-    limits::{Meter, Metric, Scope},
+    alerts::{Ahead, Use, Watched},
+    limits::{Meter, Metric, Mode, Scope},
     money::how_many,
     notices::NoticeKind,
     users::Role,
@@ -13,12 +13,15 @@ use domain::{
 #[test]
 fn what_is_told_of_a_limit_rounds_no_cap() {
     let meter = Meter { scope: Scope::Organization, metric: Metric::Spend, window: Window::Month };
-    let watched = Watched { meter, name: "Acme", cap: 12_345_000_000, href: "/limits" };
+    let watched = Watched { meter, name: "Acme", cap: 12_345_000_000, mode: Mode::Observe, href: "/limits" };
     let day = "2026-11-30".parse().expect("a day");
     let at = "2026-11-01T00:00:00Z".parse().expect("a moment");
+    let ahead =
+        Ahead { short: "on 30 Nov".into(), full: "on 30 Nov 2026".into(), learned_from: "28 days".into() };
     let told = [
-        watched.threshold(80, 10_004_000_000, at, None),
-        watched.runs_out(day, 10_004_000_000, at, 28),
+        watched.threshold(80, 10_004_000_000, at, Use::Runs(None)),
+        watched.threshold(80, 10_004_000_000, at, Use::Ended("yesterday")),
+        watched.runs_out(&ahead, 10_004_000_000, at),
         watched.unused(4_000_000, day),
     ];
     for fired in told {

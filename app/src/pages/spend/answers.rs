@@ -1,9 +1,10 @@
 //! Are we fine, who and what drives it, what changed: the first screen of every spend page.
 
 use domain::{
+    directory::Standing,
     explore::{By, Explored},
     money::{Money, grouped, how_many},
-    spend::{Flying, Range, SpendPage as Data, View},
+    spend::{Flying, People, Range, SpendPage as Data, View, Whose},
     time,
 };
 use leptos::prelude::*;
@@ -37,7 +38,8 @@ pub(super) fn answers(page: &Data) -> impl IntoView + use<> {
     let all = frame().may(domain::roles::Act::ReadOrganization);
     let total = table.total().spend;
     let fine = page.verdict(time::day).map(|(verdict, text)| {
-        view! { <div><dt>"Are we fine?"</dt><dd>{verdict_badge(verdict)}" "{text}</dd></div> }
+        let who = page.people.and_then(|people| near_their_limit(page, people));
+        view! { <div><dt>"Are we fine?"</dt><dd>{verdict_badge(verdict)}" "{text}{who}</dd></div> }
     });
     let first = table.rows.iter().filter(|row| row.key.is_some() && row.total.spend.0 > 0).take(2);
     let onward = |by, key: &str| explore_one(table, &filters, by, key);
@@ -47,7 +49,9 @@ pub(super) fn answers(page: &Data) -> impl IntoView + use<> {
             driver(href, row.name.clone(), row.total.spend, total)
         })
         .collect();
-    for leader in &page.leaders {
+    // A private context is called as its person is: once is enough.
+    let listed: Vec<&str> = table.rows.iter().take(2).map(|row| row.name.as_str()).collect();
+    for leader in page.leaders.iter().filter(|leader| !listed.contains(&leader.name.as_str())) {
         let href = if all { format!("/spend/{}", leader.key) } else { onward(leader.by, &leader.key) };
         drivers.push(driver(Some(href), leader.name.clone(), leader.spend, total));
     }
@@ -87,6 +91,19 @@ pub(super) fn answers(page: &Data) -> impl IntoView + use<> {
     view! { {fine}{drives}<div><dt>"What changed?"</dt><dd>{changed}{spike}</dd></div> }
 }
 
+/// The way to the people who are near their limit or have used it up, for those who read the directory.
+fn near_their_limit(page: &Data, people: People) -> Option<AnyView> {
+    let standing = match people {
+        People { over: 1.., .. } => Standing::Over,
+        People { near: 1.., .. } => Standing::Near,
+        _ => return None,
+    };
+    let Whose::Group(path) = &page.whose else { return None };
+    let (group, _) = path.last().filter(|_| frame().may(domain::roles::Act::ReadOrganization))?;
+    let href = format!("/users?group={group}&limit={standing}");
+    Some(view! { " "<a href=href>"See who"</a> }.into_any())
+}
+
 /// One thing of a page's spend, looked into: for those who have no page of it.
 pub(super) fn explore_one(table: &Explored, filters: &Filters, by: By, key: &str) -> String {
     let into = if by == By::Model { By::User } else { By::Model };
@@ -115,18 +132,19 @@ pub fn Facts(page: Data) -> impl IntoView {
         Range::Year => "The last 12 months",
     };
     let flying = filters(&page).href("/calls/live", &[]);
-    let spent = match page.shown_budget() {
+    // Its limit counts the month, not other days.
+    let spent = match page.budget.as_ref().filter(|_| running) {
         Some(limit) => {
             let text = sentence(limit);
             view! {
-                <div class="big num">{Money(limit.level.settled).to_string()}<small>{format!(" of {}", Money(limit.limit.cap).in_full())}</small></div>
+                <div class="big num" title=Money(limit.level.settled).in_full()>{Money(limit.level.settled).to_string()}<small>{format!(" of {}", Money(limit.limit.cap).in_full())}</small></div>
                 <Meter level=limit.level cap=limit.limit.cap text=text.clone()/>
                 <p class="under num">{text}{(limit.level.held > 0).then(|| view! { " · "<a href=flying>"see what is in flight"</a> })}</p>
             }
             .into_any()
         }
         None => view! {
-            <div class="big num">{total.spend.to_string()}</div>
+            <div class="big num" title=total.spend.in_full()>{total.spend.to_string()}</div>
             <p class="under num">{unlimited(&page, flying)}</p>
         }
         .into_any(),
@@ -202,9 +220,14 @@ fn ahead(page: &Data, spent: Money) -> impl IntoView + use<> {
         }
         .into_any();
     };
-    let cap = page.shown_budget().map(|limit| (Money(limit.limit.cap), Money(limit.level.settled)));
+    let cap = page.budget.as_ref().map(|limit| (Money(limit.limit.cap), Money(limit.level.settled)));
     let reached = cap.and_then(|(cap, settled)| forecast.reaches(cap, settled.max(spent), page.today));
     let over = reached.map(|day| format!(" · limit reached {}", time::day(day))).unwrap_or_default();
+    let range = if forecast.low == forecast.high {
+        "every day so far was alike".to_owned()
+    } else {
+        format!("{} – {}", forecast.low, forecast.high)
+    };
     let look = if reached.is_some() { "big num warn-text" } else { "big num" };
     let how = format!(
         "Each day to come is expected to cost what the same day of the week did in the last four weeks ({} to go by). Four times out of five the month ends within the range.",
@@ -213,8 +236,8 @@ fn ahead(page: &Data, spent: Money) -> impl IntoView + use<> {
     view! {
         <div title=how.clone()>
             <h2>"Forecast, end of month"</h2>
-            <div class=look>{forecast.end.to_string()}</div>
-            <p class="under num">{format!("{} – {}{over}", forecast.low, forecast.high)}<span class="sr">{format!(" {how}")}</span></p>
+            <div class=look title=forecast.end.in_full()>{forecast.end.to_string()}</div>
+            <p class="under num">{format!("{range}{over}")}<span class="sr">{format!(" {how}")}</span></p>
         </div>
     }
     .into_any()

@@ -68,7 +68,7 @@ pub(super) fn Breakdown(page: Data, series: Vec<Series>, filters: Filters) -> im
             view! {
                 <tr>
                     <td><span class="row tight"><Swatch class=class.unwrap_or("rest")/>{name}</span></td>
-                    <td class="r num"><a href=calls("finished")>{row.total.spend.to_string()}</a></td>
+                    <td class="r num"><a href=calls("finished") title=row.total.spend.in_full()>{row.total.spend.to_string()}</a></td>
                     <td class="r num muted hide">{share(row.total.spend, total)}</td>
                     <td class="r num muted">{if comparable { change(row.total.spend, row.before.spend) } else { "–".to_owned() }}</td>
                     <td class="r num muted hide">{grouped(row.total.calls.unsigned_abs())}</td>

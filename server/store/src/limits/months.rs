@@ -121,7 +121,7 @@ pub(crate) async fn set_months(change: &mut Change, people: &[Month<'_>]) -> Res
                 string_to_array(k.thresholds, ',')::smallint[], $5
          from unnest($2::uuid[], $3::uuid[], $4::bigint[], $6::text[], $7::text[]) as k (limit_id, user_id, cap, mode, thresholds)
          on conflict (org_id, scope_kind, thing_id, person_id, metric, window_kind)
-         do update set cap = excluded.cap, version = l.version + 1,
+         do update set cap = excluded.cap, version = l.version + 1, changed_at = $5,
                        mode = case when l.thing_id = any ($8) then excluded.mode else l.mode end,
                        thresholds = case when l.thing_id = any ($8) then excluded.thresholds else l.thresholds end",
         org.0,

@@ -33,6 +33,7 @@ pub(super) async fn read(
     let ids = only.map(|keys| keys.iter().map(|key| key.id).collect::<Vec<_>>());
     let labels: Vec<String> = only.unwrap_or_default().iter().map(|key| key.label.clone()).collect();
     let within = super::within(store, org, which).await?;
+    let without = &which.without;
     let rows = sqlx::query!(
         r#"with d as (
                select case when $4 then d.day when d.day >= $6 then $6 when d.day >= $5 then $5 else $2 end as step,
@@ -62,6 +63,12 @@ pub(super) async fn read(
                  and ($15::text is null or d.use_case = $15)
                  and ($20::int is null or case when $20 = 0 then d.features = 0 else d.features & $20 <> 0 end)
                  and ($16::uuid[] is null or d.user_id = $17 or d.path_id = any ($16))
+                 and not (p.groups && $24::uuid[])
+                 and not coalesce('00000000-0000-0000-0000-000000000000' = any ($24) and p.groups[cardinality(p.groups)] = $8, false)
+                 and d.application_id <> all ($25::uuid[]) and d.user_id <> all ($26::uuid[]) and d.model_id <> all ($27::uuid[])
+                 and coalesce(m.tier_id, '00000000-0000-0000-0000-000000000000') <> all ($28::uuid[])
+                 and coalesce(m.provider_id, '00000000-0000-0000-0000-000000000000') <> all ($29::uuid[])
+                 and d.use_case <> all ($30::text[])
            )
            select step as "step!",
                   case when $18::uuid[] is null or (id = any ($18) and label = any ($19)) then id
@@ -96,6 +103,13 @@ pub(super) async fn read(
         within.sets.as_deref(),
         which.provider.map(|id| id.0),
         timed,
+        &without.groups,
+        &without.applications,
+        &without.users,
+        &without.models,
+        &without.tiers,
+        &without.providers,
+        &without.use_cases,
     )
     .fetch_all(store.pool())
     .await?;

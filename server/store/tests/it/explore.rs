@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc, Weekday};
 use domain::{
+    calls::{End, Ended},
     csv,
     durations::{Durations, class},
     explore::{By, Explored, Interval, Measure, NONE, Period},
@@ -21,10 +22,10 @@ use domain::{
 };
 use sqlx::Row as _;
 use store::{
-    applications, books, clock,
+    applications, books, calls, clock,
     explore::{Question, ask},
     groups, ledger, models, organizations, reports,
-    rollups::Which,
+    rollups::{Which, Without},
     users,
 };
 use uuid::Uuid;
@@ -422,7 +423,8 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
     let (streaming, streamed) =
         (Features::default().with(Feature::Streaming), Feature::Streaming.to_string());
     let (parent, user, model, app) = (acme.parent.0, acme.user.0, acme.model.0, acme.application.0);
-    let whichs: [(&str, Which, Keep); 8] = [
+    let child = acme.child.0;
+    let whichs: [(&str, Which, Keep); 12] = [
         ("everything", Which::default(), Box::new(|_| true)),
         (
             "a group",
@@ -458,6 +460,38 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
             "a group with a feature",
             Which { group: Some(acme.parent), features: Some(streaming), ..Which::default() },
             Box::new(move |line| line.path.contains(&parent) && line.keys[&By::Feature].contains(&streamed)),
+        ),
+        (
+            "all but an application",
+            Which { without: Without { applications: vec![app], ..Without::default() }, ..Which::default() },
+            Box::new(move |line| line.application != app),
+        ),
+        (
+            "all but a model",
+            Which { without: Without { models: vec![model], ..Without::default() }, ..Which::default() },
+            Box::new(move |line| line.model != model),
+        ),
+        (
+            "a group without one below it and without those who have no use case",
+            Which {
+                group: Some(acme.parent),
+                without: Without {
+                    groups: vec![child],
+                    use_cases: vec![String::new()],
+                    ..Without::default()
+                },
+                ..Which::default()
+            },
+            Box::new(move |line| {
+                line.path.contains(&parent)
+                    && !line.path.contains(&child)
+                    && !line.keys[&By::UseCase].contains(&NONE.to_owned())
+            }),
+        ),
+        (
+            "all but a person",
+            Which { without: Without { users: vec![user], ..Without::default() }, ..Which::default() },
+            Box::new(move |line| line.user != user),
         ),
     ];
     assert!(
@@ -504,6 +538,88 @@ async fn every_measure_by_every_split_is_what_the_ledger_says() {
             }
         }
     }
+}
+
+/// What a table names, left out.
+fn left_out(by: By, key: &str) -> Without {
+    let none = || vec![Uuid::nil()];
+    let all = Without::default();
+    match (by, key) {
+        (By::Application, key) => {
+            Without { applications: vec![key.parse::<ApplicationId>().expect("one").0], ..all }
+        }
+        (By::User, NONE) => Without { users: none(), ..all },
+        (By::User, key) => Without { users: vec![key.parse::<UserId>().expect("one").0], ..all },
+        (By::Model, NONE) => Without { models: none(), ..all },
+        (By::Model, key) => Without { models: vec![key.parse::<ModelId>().expect("one").0], ..all },
+        (By::Tier, NONE) => Without { tiers: none(), ..all },
+        (By::Tier, key) => Without { tiers: vec![key.parse::<TierId>().expect("one").0], ..all },
+        (By::Provider, NONE) => Without { providers: none(), ..all },
+        (By::Provider, key) => Without { providers: vec![key.parse::<ProviderId>().expect("one").0], ..all },
+        (By::UseCase, NONE) => Without { use_cases: vec![String::new()], ..all },
+        (By::UseCase, key) => Without { use_cases: vec![key.to_owned()], ..all },
+        (By::Group, NONE) => Without { groups: none(), ..all },
+        (By::Group, key) => Without { groups: vec![key.parse::<GroupId>().expect("one").0], ..all },
+        (By::Key | By::Feature, _) => all,
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_over_in_a_table_is_the_calls_of_none_of_those_it_names() {
+    let world = world(BERLIN.0).await;
+    fill(&world, moments(BERLIN.1)).await;
+    let acme = &world.acme;
+    let calendar = acme.facts().await.calendar;
+    let period = Period { from: day("2024-01-01"), to: day("2025-01-01") };
+    let mut seen = 0;
+    for (by, group) in By::ALL.iter().flat_map(|by| [(*by, None), (*by, Some(acme.parent))]) {
+        let which = Which { group, ..Which::default() };
+        for measure in [Measure::Spend, Measure::Refused] {
+            let question = Question {
+                measure,
+                by,
+                interval: Interval::Month,
+                period,
+                before: period.before(),
+                top: 1,
+                week_start: Weekday::Mon,
+                today: period.last(),
+            };
+            let table = ask(&acme.store, acme.tenant.org, &which, &question).await.expect("an answer");
+            let Some(rest) = table.rows.iter().find(|row| row.key.is_none()) else { continue };
+            if by == By::Key {
+                continue;
+            }
+            let named = table.rows[0].key.as_deref().expect("the first is named");
+            let besides = Which { without: left_out(by, named), ..which.clone() };
+            let filter = calls::Filter {
+                ended: Some(if measure == Measure::Refused { Ended::Refused } else { Ended::Finished }),
+                from: Some(period.from),
+                to: Some(period.to),
+                ..calls::Filter::default()
+            };
+            let list =
+                calls::list(&acme.store, acme.tenant.org, calendar, &besides, &filter, 1_000_000).await;
+            let list = list.expect("calls").calls;
+            let counted = if measure == Measure::Refused { rest.total.refused } else { rest.total.calls };
+            assert_eq!(list.len() as i64, counted, "{measure} by {by} in {group:?}");
+            let cost: i64 = list
+                .iter()
+                .map(|call| match call.end {
+                    End::Finished { cost, .. } => cost.0,
+                    End::Refused { .. } => 0,
+                })
+                .sum();
+            if measure == Measure::Spend {
+                assert_eq!(cost, rest.total.spend.0, "{by} in {group:?}");
+            }
+            // The same table goes on with what is left over.
+            let next = ask(&acme.store, acme.tenant.org, &besides, &question).await.expect("an answer");
+            assert_eq!(next.total(), rest.total, "{measure} by {by} in {group:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "{seen} tables had something left over");
 }
 
 /// Every measure by every split of a year, by month; what adds up otherwise also by day and by week.

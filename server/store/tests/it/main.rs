@@ -7,6 +7,7 @@ mod batches;
 mod books;
 mod call_sessions;
 mod catalogue;
+mod crossings;
 mod directory;
 mod drafts;
 mod edits;

@@ -1,6 +1,7 @@
 //! What whoever leads groups sees of their spend.
 
 use domain::{
+    explore::By,
     ids::GroupId,
     limits::{Meter, Metric, Mode, Scope},
     money::Money,
@@ -65,6 +66,64 @@ async fn a_lead_sees_what_their_groups_spend_with_those_below_and_what_stops_the
     assert_eq!((child.spent, child.budget.as_ref()), (Money(30_000), None));
 }
 
+/// What the page of something says, and whether it is fine.
+async fn fine(acme: &Organization, of: spend::Of, view: View, range: Range) -> Option<(Verdict, String)> {
+    let look = spend::Look { view, range, month: None, own: None, by: None };
+    let page = spend::page(&acme.store, acme.tenant.org, of, look).await.expect("a page");
+    page.verdict(|day| day.to_string())
+}
+
+#[tokio::test]
+async fn people_are_fine_by_their_own_limits_and_other_days_by_those_of_the_month() {
+    let acme = Organization::new().await;
+    let of = spend::Of::Group(acme.parent);
+    assert!(acme.book(&finished(acme.call())).await);
+    let told = fine(&acme, of, View::Members, Range::Month).await.expect("an answer");
+    assert_eq!((told.0, told.1.ends_with("nobody has a monthly limit of their own.")), (Verdict::Open, true));
+    acme.limit(month(Scope::User(acme.user)), 100_000).await;
+    for (calls, verdict, sentence) in [
+        (0, Verdict::Fine, "nobody is near"),
+        (2, Verdict::Near, "1 has used 80 % or more"),
+        (1, Verdict::Over, "1 has used up"),
+    ] {
+        for _ in 0..calls {
+            assert!(acme.book(&finished(acme.call())).await);
+        }
+        let told = fine(&acme, of, View::Members, Range::Month).await.expect("an answer");
+        assert_eq!(told.0, verdict, "{}", told.1);
+        assert!(told.1.contains(sentence), "{}", told.1);
+        let year = fine(&acme, of, View::Members, Range::Year).await.expect("an answer");
+        assert_eq!(year, (told.0, format!("This month: {}", told.1)));
+    }
+    acme.limit(month(Scope::Group(acme.parent)), 1_000_000).await;
+    for range in [Range::Days, Range::Year] {
+        let told = fine(&acme, of, View::Attributed, range).await.expect("an answer");
+        assert_eq!(told, (Verdict::Fine, "This month: 12 % of the limit, $0.001, is used.".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_counted_by_the_limits_that_its_calls_have_to_fit_into_and_split_by_group() {
+    let acme = Organization::new().await;
+    assert!(acme.book(&finished(acme.call())).await);
+    let of = spend::Of::Model(acme.model);
+    assert_eq!(fine(&acme, of, View::Attributed, Range::Month).await.map(|told| told.0), Some(Verdict::Open));
+    acme.limit(month(Scope::Organization), 60_000).await;
+    let told = fine(&acme, of, View::Attributed, Range::Month).await.expect("an answer");
+    assert_eq!(told, (Verdict::Fine, "50 % of the limit of Acme, $0.00006, is used.".to_owned()));
+    let look = spend::Look {
+        view: View::Attributed,
+        range: Range::Month,
+        month: None,
+        own: None,
+        by: Some(By::Group),
+    };
+    let page = spend::page(&acme.store, acme.tenant.org, of, look).await.expect("a page");
+    let rows: Vec<(&str, Money)> =
+        page.table.rows.iter().map(|row| (row.name.as_str(), row.total.spend)).collect();
+    assert_eq!(rows, [("Parent", Money(30_000))]);
+}
+
 #[tokio::test]
 async fn what_members_call_on_another_account_is_told_from_what_their_leads_may_read() {
     let acme = Organization::new().await;
@@ -119,23 +178,6 @@ async fn nobody_is_fine_while_a_limit_of_any_kind_refuses_their_calls() {
     let near = (Verdict::Near, "80 % of the limit of Parent, 5 requests a year, is used.".to_owned());
     assert_eq!(page(application).await, near);
     assert_eq!(page(group).await, near);
-    // Whatever stretch is looked at, and whoever's calls: it is said of what. A month that is over is no question.
-    let looked = async |view, range, month| {
-        let look = spend::Look { view, range, month, own: None, by: None };
-        let page = spend::page(&acme.store, org, group, look).await.expect("a page");
-        assert!(page.shown_budget().is_none(), "no bar beside sums of something else");
-        page.verdict(|day| day.to_string())
-    };
-    for range in [Range::Days, Range::Year] {
-        let this_month = (Verdict::Near, format!("This month: {}", near.1));
-        assert_eq!(looked(View::Attributed, range, None).await, Some(this_month));
-    }
-    let attributed = (Verdict::Near, format!("Of what is attributed to it this month: {}", near.1));
-    assert_eq!(looked(View::Members, Range::Month, None).await, Some(attributed));
-    assert_eq!(
-        looked(View::Attributed, Range::Month, Some("2024-01-01".parse().expect("a day"))).await,
-        None
-    );
     // Nothing is used, and nothing may be.
     let mut change = acme.change().await;
     let other =
