@@ -21,6 +21,12 @@ test('a call’s page has the arithmetic of its cost, and a refused one says why
   await expect(arithmetic.getByRole('row', { name: 'Together' })).toContainText('$0.0003');
   await expect(page.locator('main')).toContainText('$0.0003 exactly');
   await expect(card(page, 'Who, and where it counts')).toContainText(bot);
+  // What was written down is told from what the rules say now.
+  await expect(card(page, 'What decided then')).toContainText('It was let through by the rule on');
+  await expect(card(page, 'What such a call meets now, step by step')).toBeVisible();
+  await world.owner.create('groups/create', { name: fresh('Since'), kind: 'department', parent: '' });
+  await page.goto(`${world.base}/calls/${answered}`);
+  await expect(card(page, 'What such a call meets now, step by step')).toContainText('This is no record of what decided then.');
 
   await page.goto(`${world.base}/calls?application=${app.id}`);
   await page.getByLabel('Ended').selectOption('refused');
@@ -33,6 +39,32 @@ test('a call’s page has the arithmetic of its cost, and a refused one says why
 
   await page.goto(`${world.base}/calls?application=${app.id}&to=2020-01-01`);
   await expect(page.getByText('No call matches')).toBeVisible();
+
+  await page.goto(`${world.base}/calls?application=${app.id}&outcome=foo`);
+  await expect(page.locator('main')).toContainText('There is nothing called “foo” to choose: these are calls however they ended.');
+  await page.getByRole('link', { name: 'Clear the filters' }).click();
+  await expect(page).toHaveURL(/\/calls$/);
+});
+
+test('what is filtered by less often is chosen, shown, and taken away again', async ({ page, world }) => {
+  const bot = fresh('sorter');
+  const group = await world.owner.create('groups/create', { name: fresh('Sorting'), kind: 'department', parent: world.engineering });
+  const app = await application(world, bot, group);
+  const id = (await call(world, app.secret)).headers.get('x-request-id')!;
+  await expect(async () => expect(await world.owner.page(`/calls/${id}`)).toContain('Request id')).toPass({ timeout: 15_000 });
+  for (const path of ['/calls', '/explore']) {
+    await visit(page, world.owner, `${path}?group=${group}`);
+    await page.getByText('More filters').click();
+    await page.getByRole('searchbox', { name: 'Use case' }).fill('no such label');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await expect(page).toHaveURL(/use_case=no/);
+    const chip = page.getByRole('link', { name: /Use case: no such label/ });
+    await expect(chip).toBeVisible();
+    await expect(page.getByRole('searchbox', { name: 'Use case' })).toBeVisible();
+    await chip.click();
+    await expect(page).not.toHaveURL(/use_case=no/);
+    await expect(page.locator('main')).toContainText(bot);
+  }
 });
 
 test('a call in flight is seen with what it holds, and ended by hand', async ({ page, world }) => {

@@ -71,10 +71,16 @@ pub async fn agrees_with_the_ledger(browser: &Browser, store: &Store, org: OrgId
     let (head, lines) = file.text.split_once('\n').expect("a head");
     let place = |name: &str| head.trim().split(',').position(|column| column == name).expect("a column");
     let (id, cost) = (place("call_id"), place("cost"));
+    let whence = ["group_id", "group", "key_id", "secret_id"].map(place);
+    assert!(head.trim_end().ends_with(",session"), "{head}");
     let (mut ids, mut sum) = (std::collections::HashSet::new(), 0);
     for line in lines.lines() {
         let cells: Vec<&str> = line.split(',').collect();
         assert!(ids.insert(cells[id].to_owned()), "{line} is in the file twice");
+        assert!(
+            whence.iter().all(|place| !cells[*place].is_empty()),
+            "{line} does not say where it came from"
+        );
         sum += cells[cost].parse::<Money>().expect("an amount").0;
     }
     assert_eq!(sum, spent, "{} calls", ids.len());

@@ -53,6 +53,25 @@ async fn an_invoice_is_put_beside_the_ledger_day_by_day_and_again_when_more_is_b
     assert_eq!(again[0].ledger.cost, Money(90_000));
     let billed = |lines: &[InvoiceLine]| lines.iter().map(|line| line.billed.cost.0).sum::<i64>();
     assert_eq!(billed(&again), billed(&lines), "what was billed stays");
+    // A file that does not tell input from output says so in what is written of it.
+    let summed =
+        read(&format!("date,model,tokens\n{first},small,75\n"), &Mapping::default()).expect("a bill");
+    let mut change = testing::begin(&acme.store, &acme.tenant.owner, Act::KeepBooks).await;
+    let name = "Sums".parse().expect("a name");
+    let sums = invoices::insert(&mut change, acme.provider, &name, &summed).await.expect("kept");
+    change.commit().await.expect("kept");
+    let (summed, of_it) = invoices::get(&acme.store, org, sums).await.expect("an invoice");
+    assert_eq!((summed.tokens_in_one, summed.billed.tokens(), invoice.tokens_in_one), (true, 75, false));
+    let written = domain::csv::read(&domain::invoices::to_csv(&summed, &of_it)).expect("a table");
+    let cell = |name: &str| {
+        let place = written[0].cells.iter().position(|cell| cell == name).expect("a column");
+        written[1].cells[place].as_str()
+    };
+    assert_eq!(
+        (cell("invoice_tokens"), cell("invoice_input_tokens"), cell("invoice_output_tokens")),
+        ("75", "", "")
+    );
+    assert_eq!(cell("ledger_tokens"), "90");
     let file = domain::invoices::to_csv(&invoice, &lines);
     let sums: i64 = domain::csv::read(&file).expect("a table")[1..]
         .iter()
