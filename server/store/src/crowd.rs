@@ -708,7 +708,21 @@ with drawn as materialized (
            tokens_out, 0, 0, 0, 0,
            (tokens_in * price_in + tokens_cached * price_cached + tokens_out * price_out + 999999) / 1000000, priced_at, false, false, features
     from priced order by at
-    returning path_id, application_id, user_id, set_id, model_id, use_case, features, outcome, cost, input, cache_read, output, duration_ms
+    returning path_id, application_id, user_id, set_id, model_id, use_case, features, outcome, cost, input, cache_read, output, duration_ms,
+              session, started_at, finished_at
+), sessions as (
+    insert into call_sessions as s (org_id, application_id, session, user_id, path_id, first_at, last_at, ended_at, calls, failed, spend,
+                                    tokens, models)
+    select $1, application_id, session, coalesce(user_id, '00000000-0000-0000-0000-000000000000') as user_id,
+           (array_agg(path_id order by started_at desc))[1], min(started_at), max(started_at), max(finished_at), count(*),
+           count(*) filter (where outcome = 'upstream_error'), sum(cost), sum(input + cache_read + output), array_agg(distinct model_id)
+    from new where session <> '' group by 2, 3, 4
+    on conflict (org_id, application_id, user_id, session) do update
+        set path_id = case when excluded.last_at >= s.last_at then excluded.path_id else s.path_id end,
+            first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at),
+            ended_at = greatest(s.ended_at, excluded.ended_at), calls = s.calls + excluded.calls,
+            failed = s.failed + excluded.failed, spend = s.spend + excluded.spend, tokens = s.tokens + excluded.tokens,
+            models = array(select distinct m from unnest(s.models || excluded.models) as m)
 ), summed as (
     select path_id, application_id, coalesce(user_id, '00000000-0000-0000-0000-000000000000') as user_id, set_id, model_id,
            use_case, features, count(*) as calls, count(*) filter (where outcome = 'upstream_error') as failed, sum(cost) as spend, sum(input) as input,
