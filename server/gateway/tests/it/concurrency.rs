@@ -38,6 +38,24 @@ async fn all_at_once(world: &World, dialect: Dialect, streams: bool) -> Vec<Answ
     answers
 }
 
+/// How often somebody who was turned away asks again before what is there counts as out of reach.
+const TRIES: usize = 40;
+
+/// Whoever was turned away while others held the rest, or while facts could not be had, asks again: what is
+/// there can be used, whatever the first answers were. One who comes behind the last is still refused.
+async fn until_used(world: &World, dialect: Dialect, streams: bool, room: u64, answers: &mut Vec<Answer>) {
+    for _ in 0..TRIES {
+        if world.upstream.served().calls >= room {
+            break;
+        }
+        answers.push(world.client.call(dialect, &call(dialect, streams)).await);
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    answers.push(world.client.call(dialect, &call(dialect, streams)).await);
+    world.books_agree().await;
+    assert_eq!(world.upstream.served().calls, room, "what is there can be used, and no more");
+}
+
 fn succeeded(answers: &[Answer]) -> u64 {
     answers.iter().filter(|answer| answer.status == StatusCode::OK).count() as u64
 }
@@ -56,7 +74,8 @@ async fn two_hundred_calls_against_money_for_ten() {
         let (input, each) = worst(dialect, streams);
         world.script("small", Script::using(input, 20));
         world.limit(Scope::Group(world.engineering), Metric::Spend, Window::Month, each * 10).await;
-        let answers = all_at_once(&world, dialect, streams).await;
+        let mut answers = all_at_once(&world, dialect, streams).await;
+        until_used(&world, dialect, streams, 10, &mut answers).await;
         let Served { calls, input, output, .. } = world.upstream.served();
         assert!(calls <= 10, "{calls} calls went upstream");
         assert!(cost(input, output).0 <= each * 10, "the upstream served more than the cap");
@@ -65,9 +84,6 @@ async fn two_hundred_calls_against_money_for_ten() {
         let booked: i64 = world.ledger().await.iter().map(|call| call.cost.0).sum();
         assert_eq!(booked, cost(input, output).0);
         assert_eq!(world.level(Metric::Spend).await.1, "0.00", "nothing stays held");
-        if answers.iter().all(|answer| answer.status != StatusCode::SERVICE_UNAVAILABLE) {
-            assert_eq!(calls, 10, "money that is there can be used");
-        }
     }
 }
 
@@ -75,13 +91,11 @@ async fn two_hundred_calls_against_money_for_ten() {
 async fn two_hundred_calls_against_ten_requests() {
     let world = World::new().await;
     world.limit(Scope::Application(world.application), Metric::Requests, Window::Year, 10).await;
-    let answers = all_at_once(&world, Dialect::OpenAi, false).await;
+    let mut answers = all_at_once(&world, Dialect::OpenAi, false).await;
+    until_used(&world, Dialect::OpenAi, false, 10, &mut answers).await;
     let served = world.upstream.served();
     assert!(served.calls <= 10, "{served:?}");
     assert_eq!(succeeded(&answers), served.calls);
-    if answers.iter().all(|answer| answer.status != StatusCode::SERVICE_UNAVAILABLE) {
-        assert_eq!(served.calls, 10, "what is there can be used");
-    }
     assert_eq!(world.level(Metric::Requests).await, (served.calls.into(), 0.into()));
 }
 
