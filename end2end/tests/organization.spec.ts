@@ -40,7 +40,9 @@ test('light and dark are chosen, and stay', async ({ page, world }) => {
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
   await page.goto(`${world.base}/groups`);
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
+  // What it leads to is waited for: a page that closes while it goes on to another one may hang.
   await page.getByRole('button', { name: /system/i }).first().click();
+  await expect(page.locator('html')).not.toHaveAttribute('data-theme', 'dark');
 });
 
 test('the keyboard reaches the content at once', async ({ page, world }) => {
