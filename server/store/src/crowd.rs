@@ -750,6 +750,12 @@ async fn count_windows(
     calendar: Calendar,
     now: DateTime<Utc>,
 ) -> Result<()> {
+    // Those that are over were counted before the crowd called in them, and nobody counts them anew.
+    sqlx::query("delete from windows where org_id = $1 and ends_at <= $2")
+        .bind(org.0)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query!(
         "insert into windows as w (org_id, scope_kind, thing_id, person_id, metric, window_kind, starts_at, ends_at, settled)
          select $1, 'user', thing_id, '00000000-0000-0000-0000-000000000000', 'spend', 'month',
