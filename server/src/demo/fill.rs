@@ -9,6 +9,7 @@ use domain::{
     limits::{Meter, Metric},
     money::{Money, NANOS},
     roles::Act,
+    window::Span,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
@@ -104,6 +105,9 @@ async fn finish(stage: &mut Stage, now: DateTime<Utc>) -> Result<(), Fatal> {
         let level = store::limits::levels(&stage.store, stage.org, &[(meter, span)]).await?;
         let used = level.first().map_or(0, |level| level.settled);
         let Some(cap) = cap_for(used, percent, limit.metric) else { continue };
+        if is_early(span, now) || (limit.metric == Metric::Spend && cap < LEAST.0) {
+            continue;
+        }
         let mut change = stage.change("marek", Door::Console, Act::LoosenLimits, None, at).await?;
         let form = LimitForm { cap, mode: limit.mode, thresholds: vec![50, 80, 100] };
         store::limits::set(&mut change, meter, &form, store::limits::Seen::Whatever).await?;
@@ -135,6 +139,14 @@ async fn listen(stage: &Stage, port: u16, now: DateTime<Utc>) -> Result<(), Fata
     store::webhooks::insert(&mut change, &form).await?;
     change.commit().await?;
     Ok(())
+}
+
+/// Budgets do not follow what was spent down to where no call has room.
+const LEAST: Money = Money::cents(100);
+
+/// Whether a window has hardly begun: what is used of it by now says nothing of a budget for all of it.
+fn is_early(span: Span, now: DateTime<Utc>) -> bool {
+    span.end.is_some_and(|end| now - span.start < (end - span.start) / 10)
 }
 
 /// A round cap of which `used` is about this much; none when nothing was used.
@@ -175,6 +187,15 @@ fn keep(issued: &[Issued]) -> Vec<KeptSecret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_is_not_guessed_from_the_first_hours_of_its_window() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a moment");
+        let december = Span { start: at("2026-11-30T23:00:00Z"), end: Some(at("2026-12-31T23:00:00Z")) };
+        assert!(is_early(december, at("2026-12-01T06:30:00Z")));
+        assert!(!is_early(december, at("2026-12-05T06:30:00Z")));
+        assert!(!is_early(Span { end: None, ..december }, at("2026-12-01T06:30:00Z")));
+    }
 
     #[test]
     fn caps_are_round_and_close_to_what_was_asked() {
