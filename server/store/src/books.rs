@@ -185,8 +185,11 @@ async fn read_windows(db: &mut PgConnection, org: OrgId) -> Result<HashMap<(Mete
     .await?;
     rows.into_iter()
         .map(|row| {
-            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-            let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+            let meter = limits::meter_of(
+                (row.scope_kind.as_str(), row.thing_id, row.person_id),
+                &row.metric,
+                &row.window_kind,
+            )?;
             Ok(((meter, row.starts_at), Row { settled: row.settled, leased: row.leased, held: row.held }))
         })
         .collect()
@@ -206,8 +209,11 @@ async fn read_leases(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-            let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+            let meter = limits::meter_of(
+                (row.scope_kind.as_str(), row.thing_id, row.person_id),
+                &row.metric,
+                &row.window_kind,
+            )?;
             Ok(((meter, row.starts_at), (row.granted, row.reserved)))
         })
         .collect()

@@ -9,7 +9,7 @@ use domain::{
     access::Facts,
     audit::Door,
     ids::{AuthorizationId, LimitId, OrgId},
-    limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope, ScopeKind},
+    limits::{Bucket, Level, Limit, Meter, Metric, Mode, Scope},
     money::Money,
     roles::Act,
     spend::{LimitLevel, Raised},
@@ -28,6 +28,19 @@ pub use counts::NOBODY;
 pub(crate) use counts::{meters, recount, recount_all, used};
 pub use months::set_month;
 pub(crate) use months::{Month, set_months};
+
+/// How the columns of a limit, or of a window, name what it counts.
+///
+/// # Errors
+/// When a column says what this program does not know.
+pub(crate) fn meter_of(
+    (kind, thing, person): (&str, Uuid, Uuid),
+    metric: &str,
+    window: &str,
+) -> Result<Meter> {
+    let scope = Scope::from_parts(kind.parse()?, thing, person);
+    Ok(Meter { scope, metric: metric.parse()?, window: window.parse()? })
+}
 
 /// What a limit is given.
 #[derive(Clone, Debug)]
@@ -145,8 +158,8 @@ async fn read(store: &Store, org: OrgId, facts: &Facts, ids: &[Uuid]) -> Result<
     .await?;
     let mut list = Vec::new();
     for row in rows {
-        let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        let meter =
+            meter_of((row.scope_kind.as_str(), row.thing_id, row.person_id), &row.metric, &row.window_kind)?;
         let limit = Limit {
             id: Some(row.limit_id.into()),
             meter,
@@ -156,7 +169,7 @@ async fn read(store: &Store, org: OrgId, facts: &Facts, ids: &[Uuid]) -> Result<
         };
         let span = facts.calendar.span(meter.window, now);
         list.push(LimitLevel {
-            scope_name: facts.scope_name(scope),
+            scope_name: facts.scope_name(meter.scope),
             level: Level::default(),
             starts_at: span.start,
             ends_at: span.end,
@@ -222,8 +235,8 @@ pub async fn levels(store: &Store, org: OrgId, keys: &[(Meter, Span)]) -> Result
     .await?;
     let mut known = HashMap::<Meter, Level>::new();
     for row in rows {
-        let scope = Scope::from_parts(row.scope_kind.parse::<ScopeKind>()?, row.thing_id, row.person_id);
-        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        let meter =
+            meter_of((row.scope_kind.as_str(), row.thing_id, row.person_id), &row.metric, &row.window_kind)?;
         known.insert(meter, Level { settled: row.settled, held: row.held });
     }
     Ok(keys.iter().map(|(meter, _)| known.get(meter).copied().unwrap_or_default()).collect())
@@ -569,9 +582,9 @@ async fn remove_in(change: &mut Change, facts: &Facts, id: LimitId) -> Result<Re
     )
     .fetch_one(change.db())
     .await?;
-    let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-    let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
-    change.expect(Act::LoosenLimits, group_of(facts, scope)?)?;
+    let meter =
+        meter_of((row.scope_kind.as_str(), row.thing_id, row.person_id), &row.metric, &row.window_kind)?;
+    change.expect(Act::LoosenLimits, group_of(facts, meter.scope)?)?;
     let raised = requests::raised(change, &meter).await?;
     requests::overtaken(change, &[(meter, None)]).await?;
     let mode = row.mode.parse()?;

@@ -104,8 +104,11 @@ pub(crate) async fn limited(db: &mut PgConnection, org: OrgId, scopes: &[Scope])
     .await?;
     rows.into_iter()
         .map(|row| {
-            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-            Ok(Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? })
+            crate::limits::meter_of(
+                (row.scope_kind.as_str(), row.thing_id, row.person_id),
+                &row.metric,
+                &row.window_kind,
+            )
         })
         .collect()
 }

@@ -40,10 +40,11 @@ struct Candidate {
     span: Span,
 }
 
-/// How the columns of a limit, or of a window, name what it counts.
-fn meter_of((kind, thing, person): (&str, Uuid, Uuid), metric: &str, window: &str) -> Result<Meter> {
-    let scope = Scope::from_parts(kind.parse()?, thing, person);
-    Ok(Meter { scope, metric: metric.parse()?, window: window.parse()? })
+/// The windows that run, by what they are called, and when each began.
+fn running(calendar: Calendar, now: DateTime<Utc>) -> (Vec<String>, Vec<Span>, Vec<DateTime<Utc>>) {
+    let spans: Vec<Span> = Window::ALL.iter().map(|window| calendar.span(*window, now)).collect();
+    let starts = spans.iter().map(|span| span.start).collect();
+    (Window::ALL.iter().map(ToString::to_string).collect(), spans, starts)
 }
 
 /// What fires, and whether it is only taken down.

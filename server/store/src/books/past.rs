@@ -1,11 +1,7 @@
 //! Windows that are over, against what was called in them.
 
 use chrono::{DateTime, Utc};
-use domain::{
-    ids::OrgId,
-    limits::{Meter, Scope},
-    window::Calendar,
-};
+use domain::{ids::OrgId, window::Calendar};
 use sqlx::PgConnection;
 
 use super::{Drift, name, note};
@@ -86,8 +82,11 @@ pub(super) async fn windows(
     .fetch_all(db)
     .await?;
     for row in rows {
-        let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        let meter = crate::limits::meter_of(
+            (row.scope_kind.as_str(), row.thing_id, row.person_id),
+            &row.metric,
+            &row.window_kind,
+        )?;
         let span = calendar.span(meter.window, row.starts_at);
         if (span.start, span.end) == (row.starts_at, Some(row.ends_at)) {
             note(found, row.settled, row.should_be, || {

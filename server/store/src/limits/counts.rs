@@ -2,7 +2,7 @@
 
 use domain::{
     ids::OrgId,
-    limits::{Meter, Metric, Scope},
+    limits::{Meter, Metric},
     window::{Calendar, Span, Window},
 };
 use sqlx::PgConnection;
@@ -53,8 +53,11 @@ pub(crate) async fn recount_all(change: &mut Change, calendar: Calendar) -> Resu
     .fetch_all(change.db())
     .await?;
     for row in rows {
-        let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-        let meter = Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? };
+        let meter = super::meter_of(
+            (row.scope_kind.as_str(), row.thing_id, row.person_id),
+            &row.metric,
+            &row.window_kind,
+        )?;
         recount(change, &meter, calendar).await?;
     }
     let month = calendar.span(Window::Month, change.at());
@@ -151,8 +154,11 @@ pub(crate) async fn meters(db: &mut PgConnection, org: OrgId) -> Result<Vec<Mete
     .await?;
     rows.into_iter()
         .map(|row| {
-            let scope = Scope::from_parts(row.scope_kind.parse()?, row.thing_id, row.person_id);
-            Ok(Meter { scope, metric: row.metric.parse()?, window: row.window_kind.parse()? })
+            super::meter_of(
+                (row.scope_kind.as_str(), row.thing_id, row.person_id),
+                &row.metric,
+                &row.window_kind,
+            )
         })
         .collect()
 }

@@ -15,10 +15,11 @@ use domain::{
     window::{Calendar, Span, Window},
 };
 
-use super::{Candidate, fire, meter_of, name_of, page_of};
+use super::{Candidate, fire, name_of, page_of, running};
 use crate::{
     Result, Store,
     alerts::settings,
+    limits::meter_of,
     organizations,
     rollups::{self, Steps, Which},
 };
@@ -136,9 +137,7 @@ async fn might_run_out(
     calendar: Calendar,
     now: DateTime<Utc>,
 ) -> Result<Vec<Might>> {
-    let spans: Vec<Span> = Window::ALL.iter().map(|window| calendar.span(*window, now)).collect();
-    let names: Vec<String> = Window::ALL.iter().map(ToString::to_string).collect();
-    let starts: Vec<DateTime<Utc>> = spans.iter().map(|span| span.start).collect();
+    let (names, spans, starts) = running(calendar, now);
     let told: Vec<DateTime<Utc>> = Window::ALL
         .iter()
         .map(|window| {

@@ -13,8 +13,8 @@ use domain::{
     window::{Calendar, Span, Window},
 };
 
-use super::{Candidate, Found, fire, fired_of, meter_of, moment, name_of, page_of};
-use crate::{Result, Store, alerts::settings, organizations};
+use super::{Candidate, Found, fire, fired_of, moment, name_of, page_of, running};
+use crate::{Result, Store, alerts::settings, limits::meter_of, organizations};
 
 /// Where somebody has no limit of their own, the organization's default is told of at these.
 const DEFAULT_THRESHOLDS: [u8; 2] = [80, 100];
@@ -164,9 +164,7 @@ async fn over_threshold(
     back: &Back,
     now: DateTime<Utc>,
 ) -> Result<Vec<Crossing>> {
-    let spans: Vec<Span> = Window::ALL.iter().map(|window| calendar.span(*window, now)).collect();
-    let names: Vec<String> = Window::ALL.iter().map(ToString::to_string).collect();
-    let starts: Vec<DateTime<Utc>> = spans.iter().map(|span| span.start).collect();
+    let (names, _spans, starts) = running(calendar, now);
     let rows = sqlx::query!(
         r#"with used as (
                select l.limit_id, w.starts_at, w.ends_at, w.settled, true as running
